@@ -1,0 +1,1 @@
+//! Sources, the journal and sinks: everything that does I/O

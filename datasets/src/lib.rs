@@ -1,0 +1,1 @@
+//! The seeded estate simulator, its stories, and loaders for public data sets

@@ -1,0 +1,1 @@
+//! Streaming detectors, log templates, forecasters, groupers and rankers: pure algorithms

@@ -1,0 +1,2 @@
+//! Bellwether: the command line, configuration and wiring.
+fn main() {}
