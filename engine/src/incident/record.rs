@@ -1,0 +1,247 @@
+//! The record itself: one incident at one revision.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::parts::{
+    AlertEntry, ChangeEntry, EntityRef, EvidenceEntry, Link, ModelInfo, Owner, ProbableCause,
+    SimilarIncident, TicketRef,
+};
+use crate::signal::Severity;
+use crate::time::EventTime;
+
+/// The version of the record this build writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum SchemaVersion {
+    /// The first agreed version.
+    #[default]
+    #[serde(rename = "1")]
+    V1,
+}
+
+impl JsonSchema for SchemaVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SchemaVersion".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"const": "1"})
+    }
+}
+
+/// Where an incident is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IncidentStatus {
+    /// Nobody has taken it yet.
+    Open,
+    /// Somebody has taken it.
+    Acknowledged,
+    /// Its alerts have recovered or an operator said so; a relapse reopens it.
+    Resolved,
+    /// Over: a relapse is a new incident.
+    Closed,
+    /// Absorbed by `merged_into`.
+    Merged,
+}
+
+/// Why the status is what it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusReason {
+    /// The engine found it.
+    Detected,
+    /// The engine learned more.
+    Updated,
+    /// An operator said so.
+    Operator,
+    /// The ticketing system said so.
+    Ticket,
+    /// Every alert recovered.
+    AutoResolved,
+    /// Nothing was heard of it for too long.
+    Stale,
+    /// It turned out to be part of another.
+    Merged,
+    /// Feedback says it was none.
+    FalsePositive,
+}
+
+/// Impact × urgency: how soon somebody must act. P1 sorts first.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Priority {
+    /// At once.
+    P1,
+    /// Within the hour.
+    P2,
+    /// Today.
+    P3,
+    /// This week.
+    P4,
+    /// When there is time.
+    P5,
+}
+
+impl Priority {
+    /// `P1` … `P5`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Priority::P1 => "P1",
+            Priority::P2 => "P2",
+            Priority::P3 => "P3",
+            Priority::P4 => "P4",
+            Priority::P5 => "P5",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One incident at one revision, version 1.
+///
+/// Optional text is absent rather than null; the two life-cycle times that a ticketing
+/// system clears (`acknowledged_at`, `resolved_at`) and `merged_into` may be null.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IncidentRecord {
+    /// Always `1`.
+    pub schema_version: SchemaVersion,
+    /// `inc_` and a ULID; new for each occurrence.
+    #[schemars(regex(pattern = r"^inc_[0-9A-HJKMNP-TV-Z]{26}$"))]
+    pub id: String,
+    /// Stable over re-firings; at most 255 bytes, PagerDuty's limit.
+    #[schemars(length(min = 1, max = 255))]
+    pub dedup_key: String,
+    /// Counts up by one for each event of this incident.
+    #[schemars(range(min = 1))]
+    pub revision: u64,
+    /// Where it is in its life.
+    pub status: IncidentStatus,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StatusReason")]
+    pub status_reason: Option<StatusReason>,
+    /// The worst severity of its alerts.
+    pub severity: Severity,
+    /// 1 (wide) to 3 (narrow).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u8", range(min = 1, max = 3))]
+    pub impact: Option<u8>,
+    /// 1 (now) to 3 (can wait).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u8", range(min = 1, max = 3))]
+    pub urgency: Option<u8>,
+    /// From impact and urgency.
+    pub priority: Priority,
+    /// How sure the engine is of the first probable cause, 0–1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64", range(min = 0, max = 1))]
+    pub confidence: Option<f64>,
+    /// One line.
+    #[schemars(length(max = 130))]
+    pub title: String,
+    /// The narrative: three to six sentences.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub summary: String,
+    /// The narrative with its evidence, impact and next steps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 15000))]
+    pub description: String,
+    /// What kind of incident: `change`, `network`, `capacity`, `database`, …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 100))]
+    pub class: String,
+    /// First symptom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EventTime")]
+    pub started_at: Option<EventTime>,
+    /// First alert read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EventTime")]
+    pub detected_at: Option<EventTime>,
+    /// First revision.
+    pub opened_at: EventTime,
+    /// This revision.
+    pub updated_at: EventTime,
+    /// When somebody took it.
+    #[serde(default)]
+    pub acknowledged_at: Option<EventTime>,
+    /// When it recovered.
+    #[serde(default)]
+    pub resolved_at: Option<EventTime>,
+    /// The incident that absorbed this one.
+    #[serde(default)]
+    pub merged_into: Option<String>,
+    /// The major incident over this one, or the one it was split from.
+    #[serde(default)]
+    pub parent_id: Option<String>,
+    /// What to look at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EntityRef")]
+    pub primary_entity: Option<EntityRef>,
+    /// Cause, affected and related entities.
+    #[schemars(length(max = 50))]
+    pub entities: Vec<EntityRef>,
+    /// `deployment.environment.name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
+    /// Who should act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Owner")]
+    pub owner: Option<Owner>,
+    /// Ranked causes, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub probable_causes: Vec<ProbableCause>,
+    /// Changes near the onset, nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub changes: Vec<ChangeEntry>,
+    /// Why the engine thinks so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub evidence: Vec<EvidenceEntry>,
+    /// All alerts of the incident, also those not listed.
+    pub alert_count: u64,
+    /// The most telling alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub alerts: Vec<AlertEntry>,
+    /// True when lists were cut to keep the record below 64 KiB.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// Where the full record is when `truncated`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail_ref: String,
+    /// Runbook, dashboard, source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Tickets that bridges opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketRef>,
+    /// Similar past incidents, most similar first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub similar: Vec<SimilarIncident>,
+    /// Everything else that is named: `sla.*`, `impact.*`, `tenant`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What computed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ModelInfo")]
+    pub model: Option<ModelInfo>,
+}

@@ -1,0 +1,312 @@
+//! Alerts of other tools, and of our own sensing stage.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+    TimestampNanosecondBuilder, UInt64Array, UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::labels::{LabelBuilder, append_labels, label_builder};
+use super::metric::time_builder;
+use super::{
+    AlertStatus, Batch, LabelPairs, Labels, Severity, SignalError, SignalKind, map_field, text_field,
+    time_field, versioned,
+};
+use crate::columns::{column, optional_text, optional_time};
+use crate::time::EventTime;
+
+pub(super) fn schema() -> SchemaRef {
+    versioned(vec![
+        time_field("time", false),
+        text_field("source", false),
+        text_field("name", false),
+        text_field("entity", false),
+        text_field("severity", false),
+        text_field("status", false),
+        Field::new("fingerprint", DataType::UInt64, false),
+        map_field("labels"),
+        map_field("annotations"),
+        time_field("starts_at", false),
+        time_field("ends_at", true),
+        text_field("url", true),
+    ])
+}
+
+/// The fingerprint of an alert whose sender gives none: a stable 64-bit hash (XXH3) of its
+/// source, name, entity and sorted labels. Annotations and times never identify an alert.
+pub fn alert_fingerprint(source: &str, name: &str, entity: &str, sorted_labels: LabelPairs<'_>) -> u64 {
+    let mut hasher = Xxh3::new();
+    let mut feed = |text: &str| {
+        hasher.update(text.as_bytes());
+        hasher.update(&[0xff]);
+    };
+    feed(source);
+    feed(name);
+    feed(entity);
+    for (key, value) in sorted_labels {
+        feed(key);
+        feed(value);
+    }
+    hasher.digest()
+}
+
+/// One alert as a builder takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct AlertRow<'a> {
+    /// When the sender said it.
+    pub time: EventTime,
+    /// The tool that says so, e.g. `prometheus`.
+    pub source: &'a str,
+    /// The rule's name, e.g. `HighErrorRate`.
+    pub name: &'a str,
+    /// The entity it is about, `type:name`.
+    pub entity: &'a str,
+    /// How bad.
+    pub severity: Severity,
+    /// Firing or resolved.
+    pub status: AlertStatus,
+    /// Its identity within source and tenant, see [`alert_fingerprint`].
+    pub fingerprint: u64,
+    /// Identifying labels, sorted by name.
+    pub labels: LabelPairs<'a>,
+    /// Descriptive texts, sorted by name.
+    pub annotations: LabelPairs<'a>,
+    /// When the condition began.
+    pub starts_at: EventTime,
+    /// When it ended or will be taken as ended.
+    pub ends_at: Option<EventTime>,
+    /// Where a person can look at it.
+    pub url: Option<&'a str>,
+}
+
+/// Builds alert batches.
+#[derive(Debug)]
+pub struct AlertBuilder {
+    time: TimestampNanosecondBuilder,
+    source: StringBuilder,
+    name: StringBuilder,
+    entity: StringBuilder,
+    severity: StringBuilder,
+    status: StringBuilder,
+    fingerprint: UInt64Builder,
+    labels: LabelBuilder,
+    annotations: LabelBuilder,
+    starts_at: TimestampNanosecondBuilder,
+    ends_at: TimestampNanosecondBuilder,
+    url: StringBuilder,
+}
+
+impl Default for AlertBuilder {
+    fn default() -> Self {
+        AlertBuilder::new()
+    }
+}
+
+impl AlertBuilder {
+    /// An empty builder.
+    pub fn new() -> AlertBuilder {
+        AlertBuilder {
+            time: time_builder(),
+            source: StringBuilder::new(),
+            name: StringBuilder::new(),
+            entity: StringBuilder::new(),
+            severity: StringBuilder::new(),
+            status: StringBuilder::new(),
+            fingerprint: UInt64Builder::new(),
+            labels: label_builder(),
+            annotations: label_builder(),
+            starts_at: time_builder(),
+            ends_at: time_builder(),
+            url: StringBuilder::new(),
+        }
+    }
+
+    /// Appends one alert; labels over the limits are cut.
+    pub fn push(&mut self, row: &AlertRow<'_>) {
+        self.time.append_value(row.time.0);
+        self.source.append_value(row.source);
+        self.name.append_value(row.name);
+        self.entity.append_value(row.entity);
+        self.severity.append_value(row.severity.name());
+        self.status.append_value(row.status.name());
+        self.fingerprint.append_value(row.fingerprint);
+        append_labels(&mut self.labels, row.labels);
+        append_labels(&mut self.annotations, row.annotations);
+        self.starts_at.append_value(row.starts_at.0);
+        self.ends_at.append_option(row.ends_at.map(|at| at.0));
+        self.url.append_option(row.url);
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        arrow::array::ArrayBuilder::len(&self.time)
+    }
+
+    /// True when no row was appended.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch; the builder is empty afterwards.
+    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
+        let records = RecordBatch::try_new(
+            SignalKind::Alert.schema(),
+            vec![
+                Arc::new(self.time.finish()),
+                Arc::new(self.source.finish()),
+                Arc::new(self.name.finish()),
+                Arc::new(self.entity.finish()),
+                Arc::new(self.severity.finish()),
+                Arc::new(self.status.finish()),
+                Arc::new(self.fingerprint.finish()),
+                Arc::new(self.labels.finish()),
+                Arc::new(self.annotations.finish()),
+                Arc::new(self.starts_at.finish()),
+                Arc::new(self.ends_at.finish()),
+                Arc::new(self.url.finish()),
+            ],
+        )
+        .expect("columns grow together and fit the schema");
+        Batch::new(tenant, SignalKind::Alert, records)
+    }
+}
+
+/// The columns of an alert batch, typed.
+#[derive(Clone, Copy)]
+pub struct AlertColumns<'a> {
+    /// Event times in nanoseconds.
+    pub time: &'a [i64],
+    /// Fingerprints.
+    pub fingerprint: &'a [u64],
+    source: &'a StringArray,
+    name: &'a StringArray,
+    entity: &'a StringArray,
+    severity: &'a StringArray,
+    status: &'a StringArray,
+    labels: &'a MapArray,
+    annotations: &'a MapArray,
+    starts_at: &'a TimestampNanosecondArray,
+    ends_at: &'a TimestampNanosecondArray,
+    url: &'a StringArray,
+}
+
+impl<'a> AlertColumns<'a> {
+    /// The columns of `batch`, which must be of kind `alert`.
+    pub fn of(batch: &'a Batch) -> AlertColumns<'a> {
+        debug_assert_eq!(batch.kind(), SignalKind::Alert);
+        let records = batch.records();
+        AlertColumns {
+            time: column::<TimestampNanosecondArray>(records, 0).values(),
+            source: column(records, 1),
+            name: column(records, 2),
+            entity: column(records, 3),
+            severity: column(records, 4),
+            status: column(records, 5),
+            fingerprint: column::<UInt64Array>(records, 6).values(),
+            labels: column(records, 7),
+            annotations: column(records, 8),
+            starts_at: column(records, 9),
+            ends_at: column(records, 10),
+            url: column(records, 11),
+        }
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// True when there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+
+    /// The tool that raised row `row`.
+    pub fn source(&self, row: usize) -> &'a str {
+        self.source.value(row)
+    }
+
+    /// The rule's name.
+    pub fn name(&self, row: usize) -> &'a str {
+        self.name.value(row)
+    }
+
+    /// The entity the alert is about.
+    pub fn entity(&self, row: usize) -> &'a str {
+        self.entity.value(row)
+    }
+
+    /// The severity; an unknown word reads as a warning (builders write only known ones).
+    pub fn severity(&self, row: usize) -> Severity {
+        Severity::read(self.severity.value(row)).unwrap_or_default()
+    }
+
+    /// The status; `None` for a word that is neither firing nor resolved.
+    pub fn status(&self, row: usize) -> Option<AlertStatus> {
+        self.status.value(row).parse().ok()
+    }
+
+    /// The identifying labels.
+    pub fn labels(&self, row: usize) -> Labels<'a> {
+        Labels::of(self.labels, row)
+    }
+
+    /// The descriptive texts.
+    pub fn annotations(&self, row: usize) -> Labels<'a> {
+        Labels::of(self.annotations, row)
+    }
+
+    /// When the condition began.
+    pub fn starts_at(&self, row: usize) -> EventTime {
+        EventTime(self.starts_at.value(row))
+    }
+
+    /// When it ended or will be taken as ended.
+    pub fn ends_at(&self, row: usize) -> Option<EventTime> {
+        optional_time(self.ends_at, row)
+    }
+
+    /// Where a person can look at it.
+    pub fn url(&self, row: usize) -> Option<&'a str> {
+        optional_text(self.url, row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_comes_back_as_it_went_in() {
+        let labels = [("job", "api"), ("severity", "page")];
+        let fingerprint = alert_fingerprint("prometheus", "HighErrorRate", "service:api", &labels);
+        let mut builder = AlertBuilder::new();
+        builder.push(&AlertRow {
+            time: EventTime::from_secs(10),
+            source: "prometheus",
+            name: "HighErrorRate",
+            entity: "service:api",
+            severity: Severity::Major,
+            status: AlertStatus::Resolved,
+            fingerprint,
+            labels: &labels,
+            annotations: &[("summary", "5 % errors")],
+            starts_at: EventTime::from_secs(1),
+            ends_at: Some(EventTime::from_secs(9)),
+            url: None,
+        });
+        let batch = builder.finish("acme").expect("tenant is plain");
+        let columns = AlertColumns::of(&batch);
+        assert_eq!(columns.len(), 1);
+        assert_eq!(columns.severity(0), Severity::Major);
+        assert_eq!(columns.status(0), Some(AlertStatus::Resolved));
+        assert_eq!(columns.labels(0).get("job"), Some("api"));
+        assert_eq!(columns.annotations(0).get("summary"), Some("5 % errors"));
+        assert_eq!(columns.ends_at(0), Some(EventTime::from_secs(9)));
+        assert_eq!(columns.url(0), None);
+        assert!(builder.is_empty());
+    }
+}

@@ -1,0 +1,116 @@
+//! Labels: small sorted maps of text to text, in Arrow and out of it.
+
+use arrow::array::{Array, MapArray, MapBuilder, StringArray, StringBuilder};
+
+use super::{LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX};
+
+/// Borrowed label pairs, as builders take them.
+pub type LabelPairs<'a> = &'a [(&'a str, &'a str)];
+
+/// The labels of one row of a map column, read in place.
+#[derive(Clone, Copy)]
+pub struct Labels<'a> {
+    keys: &'a StringArray,
+    values: &'a StringArray,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Labels<'a> {
+    /// The labels of row `row` of `map`. The column type is checked when a batch is made.
+    pub(super) fn of(map: &'a MapArray, row: usize) -> Labels<'a> {
+        let keys = map.keys().as_any().downcast_ref::<StringArray>();
+        let values = map.values().as_any().downcast_ref::<StringArray>();
+        let offsets = map.value_offsets();
+        Labels {
+            keys: keys.expect("batch checked the key type"),
+            values: values.expect("batch checked the value type"),
+            start: offsets[row] as usize,
+            end: offsets[row + 1] as usize,
+        }
+    }
+
+    /// The pairs in stored order.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        (self.start..self.end)
+            .filter(move |i| !self.values.is_null(*i))
+            .map(move |i| (self.keys.value(i), self.values.value(i)))
+    }
+
+    /// The value of `name`, when present.
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(key, _)| *key == name).map(|(_, v)| v)
+    }
+
+    /// How many pairs.
+    pub fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// True when there is none.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// Sorts label pairs by name and keeps the last of equal names, the form in which labels
+/// identify a series or an alert.
+pub fn sorted_labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let mut sorted: Vec<(&str, &str)> = pairs.into_iter().collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    sorted.reverse();
+    sorted.dedup_by_key(|(name, _)| *name);
+    sorted.reverse();
+    sorted
+}
+
+pub(super) type LabelBuilder = MapBuilder<StringBuilder, StringBuilder>;
+
+pub(super) fn label_builder() -> LabelBuilder {
+    MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())
+}
+
+/// Appends one row of labels, cut to the limits; returns how many pairs or bytes were cut.
+pub(super) fn append_labels(builder: &mut LabelBuilder, pairs: LabelPairs<'_>) -> usize {
+    let mut cut = pairs.len().saturating_sub(LABELS_MAX);
+    for (name, value) in pairs.iter().take(LABELS_MAX) {
+        let (short_name, short_value) = (
+            cut_to(name, LABEL_NAME_BYTES_MAX),
+            cut_to(value, LABEL_VALUE_BYTES_MAX),
+        );
+        cut += usize::from(short_name.len() < name.len() || short_value.len() < value.len());
+        builder.keys().append_value(short_name);
+        builder.values().append_value(short_value);
+    }
+    builder.append(true).expect("keys and values grow together");
+    cut
+}
+
+/// The longest prefix of `text` of at most `bytes_max` bytes that ends between characters.
+pub(crate) fn cut_to(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let mut end = bytes_max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_equal_names_wins() {
+        let sorted = sorted_labels([("b", "1"), ("a", "2"), ("b", "3")]);
+        assert_eq!(sorted, vec![("a", "2"), ("b", "3")]);
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        assert_eq!(cut_to("aä", 2), "a");
+        assert_eq!(cut_to("aä", 3), "aä");
+    }
+}

@@ -1,0 +1,175 @@
+//! Log records, after the OpenTelemetry log data model.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+    TimestampNanosecondBuilder, UInt8Array, UInt8Builder,
+};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+
+use super::labels::{LabelBuilder, append_labels, cut_to, label_builder};
+use super::metric::time_builder;
+use super::{
+    Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field,
+    time_field, versioned,
+};
+use crate::columns::{column, optional_text};
+use crate::time::EventTime;
+
+pub(super) fn schema() -> SchemaRef {
+    versioned(vec![
+        time_field("time", false),
+        text_field("entity", false),
+        Field::new("severity", DataType::UInt8, false),
+        text_field("body", false),
+        map_field("attributes"),
+        text_field("trace_id", true),
+    ])
+}
+
+/// One log record as a builder takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRow<'a> {
+    /// When it happened.
+    pub time: EventTime,
+    /// Who wrote it, `type:name`.
+    pub entity: &'a str,
+    /// OpenTelemetry severity number, 1–24; 0 when unknown.
+    pub severity: u8,
+    /// The line.
+    pub body: &'a str,
+    /// Structured fields beside it, sorted by name.
+    pub attributes: LabelPairs<'a>,
+    /// 32 hexadecimal digits.
+    pub trace_id: Option<&'a str>,
+}
+
+/// Builds log batches.
+#[derive(Debug)]
+pub struct LogBuilder {
+    time: TimestampNanosecondBuilder,
+    entity: StringBuilder,
+    severity: UInt8Builder,
+    body: StringBuilder,
+    attributes: LabelBuilder,
+    trace_id: StringBuilder,
+}
+
+impl Default for LogBuilder {
+    fn default() -> Self {
+        LogBuilder::new()
+    }
+}
+
+impl LogBuilder {
+    /// An empty builder.
+    pub fn new() -> LogBuilder {
+        LogBuilder {
+            time: time_builder(),
+            entity: StringBuilder::new(),
+            severity: UInt8Builder::new(),
+            body: StringBuilder::new(),
+            attributes: label_builder(),
+            trace_id: StringBuilder::new(),
+        }
+    }
+
+    /// Appends one record; a body over [`LOG_BODY_BYTES_MAX`] is cut. Returns whether it was.
+    pub fn push(&mut self, row: &LogRow<'_>) -> bool {
+        let body = cut_to(row.body, LOG_BODY_BYTES_MAX);
+        self.time.append_value(row.time.0);
+        self.entity.append_value(row.entity);
+        self.severity.append_value(row.severity.min(24));
+        self.body.append_value(body);
+        append_labels(&mut self.attributes, row.attributes);
+        self.trace_id.append_option(row.trace_id);
+        body.len() < row.body.len()
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        arrow::array::ArrayBuilder::len(&self.time)
+    }
+
+    /// True when no row was appended.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch; the builder is empty afterwards.
+    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
+        let records = RecordBatch::try_new(
+            SignalKind::Log.schema(),
+            vec![
+                Arc::new(self.time.finish()),
+                Arc::new(self.entity.finish()),
+                Arc::new(self.severity.finish()),
+                Arc::new(self.body.finish()),
+                Arc::new(self.attributes.finish()),
+                Arc::new(self.trace_id.finish()),
+            ],
+        )
+        .expect("columns grow together and fit the schema");
+        Batch::new(tenant, SignalKind::Log, records)
+    }
+}
+
+/// The columns of a log batch, typed.
+#[derive(Clone, Copy)]
+pub struct LogColumns<'a> {
+    /// Event times in nanoseconds.
+    pub time: &'a [i64],
+    /// OpenTelemetry severity numbers.
+    pub severity: &'a [u8],
+    entity: &'a StringArray,
+    body: &'a StringArray,
+    attributes: &'a MapArray,
+    trace_id: &'a StringArray,
+}
+
+impl<'a> LogColumns<'a> {
+    /// The columns of `batch`, which must be of kind `log`.
+    pub fn of(batch: &'a Batch) -> LogColumns<'a> {
+        debug_assert_eq!(batch.kind(), SignalKind::Log);
+        let records = batch.records();
+        LogColumns {
+            time: column::<TimestampNanosecondArray>(records, 0).values(),
+            entity: column(records, 1),
+            severity: column::<UInt8Array>(records, 2).values(),
+            body: column(records, 3),
+            attributes: column(records, 4),
+            trace_id: column(records, 5),
+        }
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// True when there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+
+    /// Who wrote row `row`.
+    pub fn entity(&self, row: usize) -> &'a str {
+        self.entity.value(row)
+    }
+
+    /// The line.
+    pub fn body(&self, row: usize) -> &'a str {
+        self.body.value(row)
+    }
+
+    /// Structured fields beside the line.
+    pub fn attributes(&self, row: usize) -> Labels<'a> {
+        Labels::of(self.attributes, row)
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn trace_id(&self, row: usize) -> Option<&'a str> {
+        optional_text(self.trace_id, row)
+    }
+}
