@@ -59,7 +59,9 @@ impl NdjsonSink {
     /// # Errors
     /// [`SinkError`] when it cannot be opened, or holds something else.
     pub fn open(config: NdjsonSinkConfig) -> Result<NdjsonSink, SinkError> {
-        let fail = |e: std::io::Error| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()));
+        let fail = |e: std::io::Error| {
+            SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()))
+        };
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -91,9 +93,15 @@ impl NdjsonSink {
         let mut sent = 0;
         for outgoing in events {
             let key = outgoing.event.key();
-            let Some((incident, _)) = key.rsplit_once('/') else { continue };
+            let Some((incident, _)) = key.rsplit_once('/') else {
+                continue;
+            };
             let revision = outgoing.event.record.revision;
-            let latest = news.get(incident).or(self.known.get(incident)).copied().unwrap_or(0);
+            let latest = news
+                .get(incident)
+                .or(self.known.get(incident))
+                .copied()
+                .unwrap_or(0);
             if revision <= latest {
                 continue;
             }
@@ -121,7 +129,10 @@ impl NdjsonSink {
 }
 
 /// The latest revision of each incident in the file, and where its last whole line ends.
-fn read_known(config: &NdjsonSinkConfig, file: &File) -> Result<(HashMap<String, u64>, u64), SinkError> {
+fn read_known(
+    config: &NdjsonSinkConfig,
+    file: &File,
+) -> Result<(HashMap<String, u64>, u64), SinkError> {
     let mut known = HashMap::new();
     let mut bytes = 0;
     let mut reader = BufReader::new(file);
@@ -129,9 +140,9 @@ fn read_known(config: &NdjsonSinkConfig, file: &File) -> Result<(HashMap<String,
     let mut number = 0u64;
     loop {
         line.clear();
-        let read = reader
-            .read_until(b'\n', &mut line)
-            .map_err(|e| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display())))?;
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| {
+            SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()))
+        })?;
         number += 1;
         if read == 0 || line.last() != Some(&b'\n') {
             return Ok((known, bytes));
@@ -151,7 +162,10 @@ fn identity(line: &[u8]) -> Option<(String, u64)> {
 }
 
 fn not_ours(config: &NdjsonSinkConfig, path: &Path, line: u64) -> SinkError {
-    let reason = format!("`{}` line {line} is no incident event: name another file", path.display());
+    let reason = format!(
+        "`{}` line {line} is no incident event: name another file",
+        path.display()
+    );
     SinkError::config(&config.name, reason)
 }
 
@@ -160,10 +174,17 @@ impl Sink for NdjsonSink {
         &self.config.name
     }
 
-    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+    fn deliver<'a>(
+        &'a mut self,
+        events: &'a [Outgoing],
+    ) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
-            self.write(events)
-                .map_err(|e| SinkError::io(&self.config.name, format!("`{}`: {e}", self.config.path.display())))
+            self.write(events).map_err(|e| {
+                SinkError::io(
+                    &self.config.name,
+                    format!("`{}`: {e}", self.config.path.display()),
+                )
+            })
         })
     }
 }
@@ -176,17 +197,34 @@ mod tests {
     use crate::sink::tests::event;
 
     fn open(path: &Path) -> NdjsonSink {
-        NdjsonSink::open(NdjsonSinkConfig { name: default_name(), path: path.to_owned() }).expect("opens")
+        NdjsonSink::open(NdjsonSinkConfig {
+            name: default_name(),
+            path: path.to_owned(),
+        })
+        .expect("opens")
     }
 
     #[test]
     fn a_replay_appends_only_what_is_missing_also_after_a_torn_line() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("incidents.ndjson");
-        let events = [event("acme", 1, 1), event("beta", 1, 1), event("acme", 1, 2)];
-        assert_eq!(block_on(open(&path).deliver(&events)).expect("delivered").sent, 3);
+        let events = [
+            event("acme", 1, 1),
+            event("beta", 1, 1),
+            event("acme", 1, 2),
+        ];
+        assert_eq!(
+            block_on(open(&path).deliver(&events))
+                .expect("delivered")
+                .sent,
+            3
+        );
         let whole = std::fs::read(&path).expect("bytes");
-        let last_line = whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines") + 1;
+        let last_line = whole[..whole.len() - 1]
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .expect("lines")
+            + 1;
         for cut in last_line..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("written");
             let delivered = block_on(open(&path).deliver(&events)).expect("delivered");
@@ -200,7 +238,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notes.txt");
         std::fs::write(&path, "my notes\n").expect("written");
-        let config = NdjsonSinkConfig { name: default_name(), path: path.clone() };
+        let config = NdjsonSinkConfig {
+            name: default_name(),
+            path: path.clone(),
+        };
         assert!(NdjsonSink::open(config).is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "my notes\n");
     }

@@ -39,7 +39,10 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
     /// is safe.
-    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+    fn deliver<'a>(
+        &'a mut self,
+        events: &'a [Outgoing],
+    ) -> BoxFuture<'a, Result<Delivered, SinkError>>;
 }
 
 /// What a delivery did.
@@ -145,7 +148,11 @@ pub(crate) mod tests {
             position: Position(revision),
             event: Arc::new(IncidentEvent {
                 tenant: tenant.into(),
-                verb: if revision == 1 { Verb::Opened } else { Verb::Updated },
+                verb: if revision == 1 {
+                    Verb::Opened
+                } else {
+                    Verb::Updated
+                },
                 record,
             }),
         }

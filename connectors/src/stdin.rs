@@ -5,7 +5,6 @@
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::check_tenant;
-use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
 use crate::decode::{Format, LineDecoder, LinesConfig, RowsConfig};
 use crate::reject::{BadRow, Reason};
-use crate::source::{Intake, Source, SourceError, Stop};
+use crate::source::{Intake, Source, SourceError, Stop, arrival_time};
 
 /// Bytes read at a time; what one read brings becomes one group.
 const READ_BYTES: usize = 256 << 10;
@@ -62,9 +61,12 @@ impl StdinSource {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         check_tenant(&config.tenant).map_err(|e| wrong(e.to_string()))?;
         if config.format == Format::Lines && config.lines.entity.is_empty() {
-            return Err(wrong("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
+            return Err(wrong(
+                "`lines.entity` is missing: who writes the log, `type:name`".to_owned(),
+            ));
         }
-        let decoder = LineDecoder::new(config.format, &config.rows, &config.lines).map_err(wrong)?;
+        let decoder =
+            LineDecoder::new(config.format, &config.rows, &config.lines).map_err(wrong)?;
         Ok(StdinSource { config, decoder })
     }
 }
@@ -74,7 +76,11 @@ impl Source for StdinSource {
         &self.config.name
     }
 
-    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(self.read_from(tokio::io::stdin(), intake, stop))
     }
 }
@@ -124,22 +130,20 @@ impl StdinSource {
     fn take(&mut self, piece: Piece<'_>, line: u64, intake: &Intake) -> Result<(), BadRow> {
         let (bytes, result) = match piece {
             Piece::TooLong(head, bytes) => {
-                let detail = format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
+                let detail =
+                    format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
                 (head, Err(BadRow::new(Reason::TooLong, "", detail)))
             }
-            Piece::Line(bytes) if line == 1 && self.decoder.has_header() => return self.decoder.header(bytes),
-            Piece::Line(bytes) => (bytes, self.decoder.line(bytes, now())),
+            Piece::Line(bytes) if line == 1 && self.decoder.has_header() => {
+                return self.decoder.header(bytes);
+            }
+            Piece::Line(bytes) => (bytes, self.decoder.line(bytes, arrival_time())),
         };
         if let Err(bad) = result {
             intake.reject(&bad.at(&self.config.name, "stdin", line, bytes));
         }
         Ok(())
     }
-}
-
-fn now() -> EventTime {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -158,13 +162,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path())).expect("opens");
         let intake = Intake::new(Arc::new(journal), RejectLog::counting());
-        let source: StdinConfig = serde_json::from_str(
-            r#"{"tenant":"acme","format":"csv","rows":{"signal":"log"}}"#,
-        ).expect("a configuration");
+        let source: StdinConfig =
+            serde_json::from_str(r#"{"tenant":"acme","format":"csv","rows":{"signal":"log"}}"#)
+                .expect("a configuration");
         let source = Box::new(StdinSource::new(source).expect("a source"));
         let text = b"time,entity,body\n1772359200,host:a,\"two\nlines\"\n5,host:a,x\n1772359200,host:a,last";
         let (_stopper, stop) = stop_pair();
-        source.read_from(&text[..], intake.clone(), stop).await.expect("reads");
+        source
+            .read_from(&text[..], intake.clone(), stop)
+            .await
+            .expect("reads");
         assert_eq!(intake.counts().rows(SignalKind::Log), 2);
         let rejection = intake.rejects().first().expect("a rejection");
         assert_eq!((rejection.row, rejection.column.as_str()), (3, "time"));

@@ -114,7 +114,10 @@ impl FilesConfig {
             files.extend(found);
         }
         if files.len() > FILES_MAX {
-            return Err(format!("{} files match, at most {FILES_MAX} are read", files.len()));
+            return Err(format!(
+                "{} files match, at most {FILES_MAX} are read",
+                files.len()
+            ));
         }
         Ok(files.into_iter().collect())
     }
@@ -135,34 +138,56 @@ impl FilesConfig {
 
 /// The files a path with at most one pattern in its last part stands for.
 fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if !name.contains('*') {
-        return Ok(if path.is_file() { vec![path.to_owned()] } else { Vec::new() });
+        return Ok(if path.is_file() {
+            vec![path.to_owned()]
+        } else {
+            Vec::new()
+        });
     }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     if folder.to_string_lossy().contains('*') {
-        return Err(format!("`{}`: `*` is only allowed in the last part", path.display()));
+        return Err(format!(
+            "`{}`: `*` is only allowed in the last part",
+            path.display()
+        ));
     }
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
     let fits = |p: &PathBuf| {
-        let found = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let found = p
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         p.is_file() && wildcard(&name, &found)
     };
-    Ok(entries.filter_map(|e| Some(e.ok()?.path())).filter(fits).collect())
+    Ok(entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(fits)
+        .collect())
 }
 
 /// True when `text` is `pattern` with any text for each `*`.
 fn wildcard(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
     for part in parts {
         match rest.find(part) {
             Some(at) => rest = &rest[at + part.len()..],
@@ -183,7 +208,9 @@ impl FilesSource {
     /// # Errors
     /// [`SourceError::Config`] naming the key.
     pub fn new(config: FilesConfig) -> Result<FilesSource, SourceError> {
-        config.check().map_err(|e| SourceError::config(&config.name, e))?;
+        config
+            .check()
+            .map_err(|e| SourceError::config(&config.name, e))?;
         Ok(FilesSource { config })
     }
 }
@@ -193,7 +220,11 @@ impl Source for FilesSource {
         &self.config.name
     }
 
-    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             if self.config.follow {
                 follow(self.config, intake, stop).await
@@ -205,7 +236,9 @@ impl Source for FilesSource {
 }
 
 async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(), SourceError> {
-    let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
+    let files = config
+        .files()
+        .map_err(|e| SourceError::config(&config.name, e))?;
     for path in files {
         let mut tail = Tail::open(&config, &path, &intake)?;
         while !stop.is_stopped() && tail.step(&config, &intake).await? {}
@@ -216,7 +249,9 @@ async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(),
 async fn follow(config: FilesConfig, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
     let mut tails: Vec<Tail> = Vec::new();
     loop {
-        let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
+        let files = config
+            .files()
+            .map_err(|e| SourceError::config(&config.name, e))?;
         for path in files {
             if !tails.iter().any(|t| t.path == path) {
                 tails.push(Tail::open(&config, &path, &intake)?);
@@ -288,14 +323,16 @@ impl Tail {
         intake: &Intake,
         read: fn(&mut FileReader) -> Result<Option<Chunk>, FileError>,
     ) -> Result<bool, SourceError> {
-        let Some(mut reader) = self.reader.take() else { return Ok(false) };
+        let Some(mut reader) = self.reader.take() else {
+            return Ok(false);
+        };
         let joined = tokio::task::spawn_blocking(move || {
             let chunk = read(&mut reader);
             (reader, chunk)
         });
-        let (reader, chunk) = joined
-            .await
-            .map_err(|e| SourceError::input(&config.name, format!("`{}`: {e}", self.path.display())))?;
+        let (reader, chunk) = joined.await.map_err(|e| {
+            SourceError::input(&config.name, format!("`{}`: {e}", self.path.display()))
+        })?;
         match chunk {
             Ok(Some(chunk)) => {
                 self.reader = Some(reader);
@@ -315,7 +352,12 @@ impl Tail {
         }
     }
 
-    async fn accept(&mut self, config: &FilesConfig, intake: &Intake, chunk: Chunk) -> Result<(), SourceError> {
+    async fn accept(
+        &mut self,
+        config: &FilesConfig,
+        intake: &Intake,
+        chunk: Chunk,
+    ) -> Result<(), SourceError> {
         for rejection in &chunk.rejections {
             intake.reject(rejection);
         }
@@ -325,6 +367,8 @@ impl Tail {
             cursor: chunk.cursor,
         };
         let accepted = intake.accept(&inputs, Some(mark)).await;
-        accepted.map(|_| ()).map_err(|e| SourceError::accept(&config.name, e))
+        accepted
+            .map(|_| ())
+            .map_err(|e| SourceError::accept(&config.name, e))
     }
 }

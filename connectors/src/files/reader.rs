@@ -4,7 +4,6 @@ use std::fs::{File, Metadata};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
@@ -16,6 +15,7 @@ use crate::decode::parquet::ParquetDecoder;
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
 use crate::decode::{Format, LineDecoder};
 use crate::reject::{BadRow, Reason, Rejection};
+use crate::source::arrival_time;
 
 /// Rows that make a chunk: large enough to amortise a batch, small enough to be prompt.
 const CHUNK_ROWS: usize = 8_192;
@@ -44,7 +44,7 @@ pub enum FileError {
     },
     /// What is in it cannot be read from here on.
     #[error("{0}")]
-    Bad(Rejection),
+    Bad(Box<Rejection>),
     /// The configuration does not fit it.
     #[error("{0}")]
     Config(String),
@@ -119,7 +119,11 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn open(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> Result<FileReader, FileError> {
+    pub fn open(
+        config: &FilesConfig,
+        path: &Path,
+        cursor: Option<&[u8]>,
+    ) -> Result<FileReader, FileError> {
         let format = config.format_of(path).map_err(FileError::Config)?;
         let file = File::open(path).map_err(|e| io_error(path, &e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, &e))?;
@@ -133,7 +137,10 @@ impl FileReader {
             source: config.name.clone(),
             tenant: config.tenant.clone(),
             path: path.to_owned(),
-            cursor: Cursor { inode: metadata.ino(), ..Cursor::default() },
+            cursor: Cursor {
+                inode: metadata.ino(),
+                ..Cursor::default()
+            },
             follow: config.follow,
             body: match format {
                 Format::Parquet => parquet_body(config, path, file, &metadata)?,
@@ -172,14 +179,20 @@ impl FileReader {
     }
 
     fn next_parquet(&mut self) -> Result<Option<Chunk>, FileError> {
-        let Body::Parquet(decoder) = &mut self.body else { return Ok(None) };
+        let Body::Parquet(decoder) = &mut self.body else {
+            return Ok(None);
+        };
         let chunk = match decoder.next_chunk() {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Ok(None),
-            Err(bad) => return Err(FileError::Bad(self.whole(bad))),
+            Err(bad) => return Err(FileError::Bad(Box::new(self.whole(bad)))),
         };
         self.cursor.offset = chunk.rows;
-        let rejections = chunk.bad.into_iter().map(|(row, bad)| self.place(bad, row, &[])).collect();
+        let rejections = chunk
+            .bad
+            .into_iter()
+            .map(|(row, bad)| self.place(bad, row, &[]))
+            .collect();
         Ok(Some(Chunk {
             batches: chunk.batches,
             rejections,
@@ -188,12 +201,15 @@ impl FileReader {
     }
 
     fn next_lines(&mut self, growing: bool) -> Result<Option<Chunk>, FileError> {
-        let arrival = now();
+        let arrival = arrival_time();
         let mut rejections = Vec::new();
         let before = self.cursor;
         loop {
-            let Body::Lines(lines) = &mut self.body else { return Ok(None) };
-            let full = lines.decoder.signals().len() >= CHUNK_ROWS || rejections.len() >= CHUNK_ROWS;
+            let Body::Lines(lines) = &mut self.body else {
+                return Ok(None);
+            };
+            let full =
+                lines.decoder.signals().len() >= CHUNK_ROWS || rejections.len() >= CHUNK_ROWS;
             if full {
                 break;
             }
@@ -216,7 +232,11 @@ impl FileReader {
                     // A packed file that is cut short: what came before is good.
                     Err(error) => {
                         let at = self.cursor.line + 1;
-                        let bad = BadRow::new(Reason::Syntax, "", format!("the file cannot be read beyond this line: {error}"));
+                        let bad = BadRow::new(
+                            Reason::Syntax,
+                            "",
+                            format!("the file cannot be read beyond this line: {error}"),
+                        );
                         rejections.push(self.place(bad, at, &[]));
                         self.end();
                         break;
@@ -226,7 +246,9 @@ impl FileReader {
             self.split(arrival, &mut rejections)?;
         }
         let tenant = self.tenant.clone();
-        let Body::Lines(lines) = &mut self.body else { return Ok(None) };
+        let Body::Lines(lines) = &mut self.body else {
+            return Ok(None);
+        };
         let batches = lines.decoder.take(&tenant);
         if batches.is_empty() && rejections.is_empty() && before == self.cursor {
             return Ok(None);
@@ -239,8 +261,14 @@ impl FileReader {
     }
 
     /// Splits what was read, until the chunk is full.
-    fn split(&mut self, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
-        let Body::Lines(lines) = &mut self.body else { return Ok(()) };
+    fn split(
+        &mut self,
+        arrival: EventTime,
+        rejections: &mut Vec<Rejection>,
+    ) -> Result<(), FileError> {
+        let Body::Lines(lines) = &mut self.body else {
+            return Ok(());
+        };
         let room = CHUNK_ROWS.saturating_sub(lines.decoder.signals().len());
         let mut pieces = Vec::new();
         let range = lines.unread.clone();
@@ -248,7 +276,9 @@ impl FileReader {
         // Small steps, so that a chunk does not grow beyond its size by a whole buffer.
         let step = nth_line_end(bytes, room).unwrap_or(bytes.len());
         let base = lines.split_to;
-        lines.splitter.push(&bytes[..step], |piece, used| pieces.push(own(piece, base + used as u64)));
+        lines.splitter.push(&bytes[..step], |piece, used| {
+            pieces.push(own(piece, base + used as u64))
+        });
         lines.split_to += step as u64;
         lines.unread = range.start + step..range.end;
         for piece in pieces {
@@ -258,20 +288,31 @@ impl FileReader {
         Ok(())
     }
 
-    fn take(&mut self, piece: Owned, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
+    fn take(
+        &mut self,
+        piece: Owned,
+        arrival: EventTime,
+        rejections: &mut Vec<Rejection>,
+    ) -> Result<(), FileError> {
         self.cursor.line += 1;
         let line = self.cursor.line;
-        let Body::Lines(lines) = &mut self.body else { return Ok(()) };
+        let Body::Lines(lines) = &mut self.body else {
+            return Ok(());
+        };
         if let Some(bytes) = piece.too_long {
             let detail = format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
-            rejections.push(self.place(BadRow::new(Reason::TooLong, "", detail), line, &piece.line));
+            rejections.push(self.place(
+                BadRow::new(Reason::TooLong, "", detail),
+                line,
+                &piece.line,
+            ));
             return Ok(());
         }
         if lines.decoder.has_header() && !lines.header_read {
             lines.header_read = true;
             return match lines.decoder.header(&piece.line) {
                 Ok(()) => Ok(()),
-                Err(bad) => Err(FileError::Bad(self.place(bad, line, &piece.line))),
+                Err(bad) => Err(FileError::Bad(Box::new(self.place(bad, line, &piece.line)))),
             };
         }
         if let Err(bad) = lines.decoder.line(&piece.line, arrival) {
@@ -293,7 +334,9 @@ impl FileReader {
                 // The header is needed; only a file's beginning has it.
                 let mut rejections = Vec::new();
                 while self.cursor.line == 0 {
-                    let Body::Lines(lines) = &mut self.body else { break };
+                    let Body::Lines(lines) = &mut self.body else {
+                        break;
+                    };
                     if !lines.fill().map_err(|e| io_error(&self.path, &e))? {
                         break;
                     }
@@ -311,7 +354,9 @@ impl FileReader {
 
     fn seek(&mut self, from: Cursor) -> Result<(), FileError> {
         let path = self.path.clone();
-        let Body::Lines(lines) = &mut self.body else { return Ok(()) };
+        let Body::Lines(lines) = &mut self.body else {
+            return Ok(());
+        };
         let result = match &mut lines.input {
             Input::Plain(file) => file.seek(SeekFrom::Start(from.offset)).map(|_| ()),
             Input::Ended => Ok(()),
@@ -319,7 +364,8 @@ impl FileReader {
                 // A packed stream can only be read; what the header took is read already.
                 let file = File::open(&path).map_err(|e| io_error(&path, &e))?;
                 let mut fresh = MultiGzDecoder::new(BufReader::new(file));
-                let skipped = std::io::copy(&mut (&mut fresh).take(from.offset), &mut std::io::sink());
+                let skipped =
+                    std::io::copy(&mut (&mut fresh).take(from.offset), &mut std::io::sink());
                 lines.input = Input::Gz(Box::new(fresh));
                 skipped.map(|_| ())
             }
@@ -375,21 +421,39 @@ struct Owned {
 
 fn own(piece: Piece<'_>, end: u64) -> Owned {
     match piece {
-        Piece::Line(line) => Owned { line: line.to_vec(), too_long: None, end },
-        Piece::TooLong(head, bytes) => Owned { line: head.to_vec(), too_long: Some(bytes), end },
+        Piece::Line(line) => Owned {
+            line: line.to_vec(),
+            too_long: None,
+            end,
+        },
+        Piece::TooLong(head, bytes) => Owned {
+            line: head.to_vec(),
+            too_long: Some(bytes),
+            end,
+        },
     }
 }
 
 /// The index after the `n`th line break.
 fn nth_line_end(bytes: &[u8], n: usize) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes).nth(n.max(1) - 1).map(|at| at + 1)
+    memchr::memchr_iter(b'\n', bytes)
+        .nth(n.max(1) - 1)
+        .map(|at| at + 1)
 }
 
-fn lines_body(config: &FilesConfig, format: Format, file: File, packed: bool) -> Result<Body, FileError> {
+fn lines_body(
+    config: &FilesConfig,
+    format: Format,
+    file: File,
+    packed: bool,
+) -> Result<Body, FileError> {
     if format == Format::Lines && config.lines.entity.is_empty() {
-        return Err(FileError::Config("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
+        return Err(FileError::Config(
+            "`lines.entity` is missing: who writes the log, `type:name`".to_owned(),
+        ));
     }
-    let decoder = LineDecoder::new(format, &config.rows, &config.lines).map_err(FileError::Config)?;
+    let decoder =
+        LineDecoder::new(format, &config.rows, &config.lines).map_err(FileError::Config)?;
     let input = match packed {
         true => Input::Gz(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
         false => Input::Plain(file),
@@ -406,10 +470,22 @@ fn lines_body(config: &FilesConfig, format: Format, file: File, packed: bool) ->
     })))
 }
 
-fn parquet_body(config: &FilesConfig, path: &Path, file: File, metadata: &Metadata) -> Result<Body, FileError> {
-    let bad = |bad: BadRow| FileError::Bad(bad.at(&config.name, &path.display().to_string(), 0, &[]));
+fn parquet_body(
+    config: &FilesConfig,
+    path: &Path,
+    file: File,
+    metadata: &Metadata,
+) -> Result<Body, FileError> {
+    let bad = |bad: BadRow| {
+        let file = path.display().to_string();
+        FileError::Bad(Box::new(bad.at(&config.name, &file, 0, &[])))
+    };
     if metadata.len() == 0 {
-        return Err(bad(BadRow::new(Reason::Syntax, "", "the file is empty: a Parquet file has at least a footer")));
+        return Err(bad(BadRow::new(
+            Reason::Syntax,
+            "",
+            "the file is empty: a Parquet file has at least a footer",
+        )));
     }
     let decoder = ParquetDecoder::new(file, &config.rows, &config.tenant).map_err(bad)?;
     Ok(Body::Parquet(Box::new(decoder)))
@@ -424,14 +500,11 @@ fn resume(cursor: Option<&[u8]>, metadata: &Metadata, unpacked: bool) -> Cursor 
         .unwrap_or_default()
 }
 
-fn now() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-}
-
 fn io_error(path: &Path, error: &std::io::Error) -> FileError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => FileError::Gone { path: path.to_owned() },
+        std::io::ErrorKind::NotFound => FileError::Gone {
+            path: path.to_owned(),
+        },
         _ => FileError::Io {
             path: path.to_owned(),
             reason: error.to_string(),

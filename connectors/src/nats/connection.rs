@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The JetStream API level a server must report: 1 came with nats-server 2.11.
 pub const API_LEVEL_MIN: usize = 1;
 
+/// Where a server tells about JetStream.
+const ACCOUNT_INFO_SUBJECT: &str = "$JS.API.INFO";
 /// How long to wait for a server to answer the first time.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long one JetStream request may take; a leader change takes 4–8 s, retries cover it.
@@ -58,7 +60,9 @@ impl Default for NatsConnection {
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// No server answered.
-    #[error("no NATS server answers at {servers}: {reason}; start one with `nats-server -js`, or correct `servers`")]
+    #[error(
+        "no NATS server answers at {servers}: {reason}; start one with `nats-server -js`, or correct `servers`"
+    )]
     Connect {
         /// Where we looked.
         servers: String,
@@ -74,7 +78,9 @@ pub enum NatsError {
         reason: String,
     },
     /// The server is too old, or has no JetStream.
-    #[error("NATS server {version} reports JetStream API level {level}, at least {API_LEVEL_MIN} is needed: it would silently ignore what keeps incidents exactly once; use nats-server 2.11 or newer")]
+    #[error(
+        "NATS server {version} reports JetStream API level {level}, at least {API_LEVEL_MIN} is needed: it would silently ignore what keeps incidents exactly once; use nats-server 2.11 or newer"
+    )]
     TooOld {
         /// The server's version.
         version: String,
@@ -82,7 +88,9 @@ pub enum NatsError {
         level: usize,
     },
     /// JetStream is off.
-    #[error("NATS server {version} has no JetStream for this account: {reason}; start it with `-js`")]
+    #[error(
+        "NATS server {version} has no JetStream for this account: {reason}; start it with `-js`"
+    )]
     NoJetStream {
         /// The server's version.
         version: String,
@@ -147,12 +155,12 @@ impl NatsConnection {
             .await
             .map_err(|_| refused(format!("nothing within {} s", CONNECT_MAX.as_secs())))?
             .map_err(|e| refused(e.to_string()))?;
+        check_server(&client).await?;
         let context = jetstream::ContextBuilder::new()
             .timeout(REQUEST_MAX)
             .ack_timeout(REQUEST_MAX)
             .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
-            .build(client.clone());
-        check_server(&client, &context).await?;
+            .build(client);
         Ok(context)
     }
 
@@ -186,13 +194,45 @@ fn secret_error(path: &std::path::Path, error: &std::io::Error) -> NatsError {
     }
 }
 
-async fn check_server(client: &Client, context: &Context) -> Result<(), NatsError> {
+/// The part of the account's answer that is needed. Old servers leave out what the client's
+/// own type wants.
+#[derive(Deserialize)]
+struct AccountInfo {
+    #[serde(default)]
+    api: Option<ApiInfo>,
+    #[serde(default)]
+    error: Option<ApiProblem>,
+}
+
+#[derive(Deserialize)]
+struct ApiInfo {
+    #[serde(default)]
+    level: usize,
+}
+
+#[derive(Deserialize)]
+struct ApiProblem {
+    #[serde(default)]
+    description: String,
+}
+
+async fn check_server(client: &Client) -> Result<(), NatsError> {
     let version = client.server_info().version;
-    let account = context.query_account().await.map_err(|e| NatsError::NoJetStream {
+    let missing = |reason: String| NatsError::NoJetStream {
         version: version.clone(),
-        reason: e.to_string(),
-    })?;
-    let level = account.requests.level;
+        reason,
+    };
+    let request = Request::new().timeout(Some(CONNECT_MAX));
+    let answer = client
+        .send_request(ACCOUNT_INFO_SUBJECT, request)
+        .await
+        .map_err(|e| missing(e.to_string()))?;
+    let account: AccountInfo =
+        serde_json::from_slice(&answer.payload).map_err(|e| missing(e.to_string()))?;
+    if let Some(problem) = account.error {
+        return Err(missing(problem.description));
+    }
+    let level = account.api.map_or(0, |api| api.level);
     if level < API_LEVEL_MIN {
         return Err(NatsError::TooOld { version, level });
     }

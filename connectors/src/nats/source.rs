@@ -97,13 +97,19 @@ impl NatsSource {
         match (&config.tenant, config.tenant_token) {
             (Some(tenant), None) => check_tenant(tenant).map_err(|e| wrong(e.to_string()))?,
             (None, Some(token)) if token > 0 => {}
-            _ => return Err(wrong("set either `tenant` or `tenant_token` (from 1)".to_owned())),
+            _ => {
+                return Err(wrong(
+                    "set either `tenant` or `tenant_token` (from 1)".to_owned(),
+                ));
+            }
         }
         if config.batch == 0 {
             return Err(wrong("`batch` must be at least 1".to_owned()));
         }
         if config.name.is_empty() || config.name.contains(['.', '*', '>', ' ', '/', '\\']) {
-            return Err(wrong("`name` becomes a consumer's name: letters, digits, `_` and `-`".to_owned()));
+            return Err(wrong(
+                "`name` becomes a consumer's name: letters, digits, `_` and `-`".to_owned(),
+            ));
         }
         Ok(NatsSource { config })
     }
@@ -114,7 +120,11 @@ impl Source for NatsSource {
         &self.config.name
     }
 
-    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(run(self.config, intake, stop))
     }
 }
@@ -144,7 +154,9 @@ async fn run(config: NatsSourceConfig, intake: Intake, mut stop: Stop) -> Result
         if messages.is_empty() {
             continue;
         }
-        let fresh = messages.iter().filter(|m| delivery(m).is_none_or(|d| seen.take(d)));
+        let fresh = messages
+            .iter()
+            .filter(|m| delivery(m).is_none_or(|d| seen.take(d)));
         let inputs = decoder.decode(fresh, &intake);
         let mark = Mark {
             source: name.clone(),
@@ -213,14 +225,22 @@ fn check_consumer(
         remedy: "edit or delete the consumer, or give the source another name",
     };
     if have.ack_policy != AckPolicy::Explicit {
-        return Err(wrong("ack policy", format!("{:?}", have.ack_policy), "explicit".to_owned()));
+        return Err(wrong(
+            "ack policy",
+            format!("{:?}", have.ack_policy),
+            "explicit".to_owned(),
+        ));
     }
     let mut filters = have.filter_subjects.clone();
     if !have.filter_subject.is_empty() {
         filters.push(have.filter_subject.clone());
     }
     if filters != config.subjects {
-        return Err(wrong("filter", filters.join(", "), config.subjects.join(", ")));
+        return Err(wrong(
+            "filter",
+            filters.join(", "),
+            config.subjects.join(", "),
+        ));
     }
     Ok(())
 }
@@ -260,7 +280,11 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn decode<'m>(&mut self, messages: impl Iterator<Item = &'m Message>, intake: &Intake) -> Vec<Input> {
+    fn decode<'m>(
+        &mut self,
+        messages: impl Iterator<Item = &'m Message>,
+        intake: &Intake,
+    ) -> Vec<Input> {
         if self.tenants.len() > TENANTS_MAX {
             self.tenants.clear();
         }
@@ -296,7 +320,9 @@ impl Decoder {
 fn tenant_of<'a>(config: &'a NatsSourceConfig, subject: &'a str) -> Result<&'a str, BadRow> {
     let tenant = match (&config.tenant, config.tenant_token) {
         (Some(tenant), _) => return Ok(tenant),
-        (None, token) => token.and_then(|t| subject.split('.').nth(t - 1)).unwrap_or_default(),
+        (None, token) => token
+            .and_then(|t| subject.split('.').nth(t - 1))
+            .unwrap_or_default(),
     };
     check_tenant(tenant)
         .map(|()| tenant)

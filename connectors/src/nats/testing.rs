@@ -41,8 +41,10 @@ impl NatsServer {
     /// A text that says why it did not start.
     pub fn start_binary(binary: &Path) -> Result<NatsServer, String> {
         let port = free_port()?;
-        let store = std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&store).map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;
+        let store =
+            std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&store)
+            .map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;
         let mut server = NatsServer {
             binary: binary.to_owned(),
             store,
@@ -61,7 +63,14 @@ impl NatsServer {
     pub fn restart(&mut self) -> Result<(), String> {
         self.kill();
         let child = Command::new(&self.binary)
-            .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
+            .args([
+                "-js",
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-sd",
+            ])
             .arg(&self.store)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -76,7 +85,11 @@ impl NatsServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("`{}` did not answer within {} s", self.binary.display(), START_MAX.as_secs()))
+        Err(format!(
+            "`{}` did not answer within {} s",
+            self.binary.display(),
+            START_MAX.as_secs()
+        ))
     }
 
     /// Ends it as `kill -9` does.
@@ -119,7 +132,10 @@ pub fn binary() -> Result<PathBuf, String> {
         return Ok(path.into());
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = here.parent().unwrap_or(here).join(".tools/py/bin/nats-server");
+    let path = here
+        .parent()
+        .unwrap_or(here)
+        .join(".tools/py/bin/nats-server");
     if path.exists() {
         return Ok(path);
     }
