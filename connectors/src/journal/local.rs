@@ -104,7 +104,7 @@ pub struct LocalJournal {
     marks: Arc<Mutex<Marks>>,
     released: watch::Sender<Position>,
     writer: Option<JoinHandle<()>>,
-    _lock: File,
+    lock: File,
 }
 
 impl LocalJournal {
@@ -170,7 +170,7 @@ impl LocalJournal {
             marks,
             released,
             writer: Some(writer),
-            _lock: lock,
+            lock,
         };
         Ok((journal, report))
     }
@@ -263,5 +263,7 @@ impl Drop for LocalJournal {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        // Closing the file is not enough: a process forked in this moment has it open too.
+        let _ = self.lock.unlock();
     }
 }

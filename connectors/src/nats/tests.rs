@@ -323,6 +323,7 @@ async fn old_server() -> String {
         };
         stream.write_all(INFO.as_bytes()).await.expect("written");
         let mut text = String::new();
+        let mut sid = String::new();
         let mut chunk = [0; 4_096];
         while let Ok(read @ 1..) = stream.read(&mut chunk).await {
             text.push_str(&String::from_utf8_lossy(&chunk[..read]));
@@ -330,8 +331,12 @@ async fn old_server() -> String {
                 let words: Vec<&str> = line.split(' ').collect();
                 let answer = match words.as_slice() {
                     ["PING"] => "PONG\r\n".to_owned(),
+                    ["SUB", _, id] => {
+                        sid = (*id).to_owned();
+                        String::new()
+                    }
                     ["PUB", "$JS.API.INFO", reply, _] => {
-                        format!("MSG {reply} 1 {}\r\n{ACCOUNT}\r\n", ACCOUNT.len())
+                        format!("MSG {reply} {sid} {}\r\n{ACCOUNT}\r\n", ACCOUNT.len())
                     }
                     _ => String::new(),
                 };
