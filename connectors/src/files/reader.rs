@@ -19,6 +19,8 @@ use crate::source::arrival_time;
 
 /// Rows that make a chunk: large enough to amortise a batch, small enough to be prompt.
 const CHUNK_ROWS: usize = 8_192;
+/// Bytes that make a chunk, however few rows they are.
+const CHUNK_BYTES: u64 = 8 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
 
@@ -208,8 +210,9 @@ impl FileReader {
             let Body::Lines(lines) = &mut self.body else {
                 return Ok(None);
             };
-            let full =
-                lines.decoder.signals().len() >= CHUNK_ROWS || rejections.len() >= CHUNK_ROWS;
+            let full = lines.decoder.signals().len() >= CHUNK_ROWS
+                || rejections.len() >= CHUNK_ROWS
+                || self.cursor.offset.saturating_sub(before.offset) >= CHUNK_BYTES;
             if full {
                 break;
             }

@@ -17,8 +17,9 @@ use super::segments::scan;
 use super::writer::{Disk, RealDisk, Request, Writer};
 use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
 
-/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB.
-const QUEUE_GROUPS_MAX: usize = 256;
+/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB, and one
+/// commit takes several.
+const QUEUE_GROUPS_MAX: usize = 64;
 /// The file that one process at a time locks.
 const LOCK_FILE: &str = "lock";
 

@@ -113,6 +113,8 @@ pub struct NatsSink {
     settled: u64,
     /// An answer did not come: the stream has to be read before anything is sent.
     unsure: bool,
+    /// Attempts that failed.
+    retries: u64,
 }
 
 /// What of a record is read back.
@@ -138,9 +140,15 @@ impl NatsSink {
             known: HashMap::new(),
             settled: 0,
             unsure: true,
+            retries: 0,
         };
         sink.reconcile().await?;
         Ok(sink)
+    }
+
+    /// Attempts that failed and were made again.
+    pub fn retries(&self) -> u64 {
+        self.retries
     }
 
     fn outbox_key(&self) -> String {
@@ -417,6 +425,7 @@ impl Sink for NatsSink {
                     return Err(SinkError::unavailable(&self.config.name, reason));
                 }
                 tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "incidents are not delivered, trying again");
+                self.retries += 1;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE[1]);
             }

@@ -209,7 +209,7 @@ async fn a_crash_between_stream_and_bucket_is_mended_beyond_the_duplicate_window
 async fn a_server_killed_again_and_again_gets_each_revision_once_in_order() {
     let mut server = server();
     let mut sink = open(&server).await;
-    let events = storm(50, 40);
+    let events = storm(50, 200);
     let delivery = tokio::spawn(async move {
         let mut sent = 0;
         for chunk in events.chunks(100) {
@@ -219,7 +219,7 @@ async fn a_server_killed_again_and_again_gets_each_revision_once_in_order() {
                 .expect("delivered in the end")
                 .sent;
         }
-        sent
+        (sent, sink.retries())
     });
     for pause_ms in [30, 80, 150, 60] {
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
@@ -230,8 +230,12 @@ async fn a_server_killed_again_and_again_gets_each_revision_once_in_order() {
         .await
         .expect("the restart ran");
     }
-    delivery.await.expect("the delivery ran");
-    assert_each_once_in_order(&on_stream(&server).await, 50, 40);
+    let (sent, retries) = delivery.await.expect("the delivery ran");
+    assert!(
+        retries > 0,
+        "the kills fell beside the deliveries: {sent} sent"
+    );
+    assert_each_once_in_order(&on_stream(&server).await, 50, 200);
 }
 
 #[tokio::test]
