@@ -1,1 +1,5 @@
 //! Streaming detectors, log templates, forecasters, groupers and rankers: pure algorithms
+
+pub mod templates;
+
+pub mod logs;
