@@ -1,0 +1,4 @@
+//! Metrics of evaluation, implemented once: pure functions over labels and
+//! scores, each tested against a case worked by hand.
+
+pub mod nab;
