@@ -2,3 +2,5 @@
 //! scores, each tested against a case worked by hand.
 
 pub mod nab;
+pub mod sessions;
+pub mod templates;
