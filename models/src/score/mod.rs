@@ -4,3 +4,5 @@
 pub mod delay;
 pub mod nab;
 pub mod ucr;
+pub mod sessions;
+pub mod templates;
