@@ -9,10 +9,14 @@
 //! | [`exhaustion`] | when does this resource run out, and how sure are we? |
 //! | [`templates`] | which lines of a log say the same thing with other values? |
 //! | [`logs`] | does this stream, or this session, of log lines do what it never did? |
+//! | [`group`] | which alerts belong together, and why not those? |
+//! | [`causes`] | what began it? |
 //! | [`shared`] | tails, quantiles, seasons and change points the others stand on |
 //! | [`score`] | how good is a detector? the metrics of evaluation, implemented once |
 
+pub mod causes;
 pub mod exhaustion;
+pub mod group;
 pub mod logs;
 pub mod metric;
 pub mod multi;
