@@ -23,6 +23,7 @@ pub struct Exhaustion {
     samples: Vec<f32>,
     hours: Vec<f32>,
     head: usize,
+    hours_seen: u32,
 }
 
 impl Default for Exhaustion {
@@ -35,6 +36,7 @@ impl Default for Exhaustion {
             samples: Vec::with_capacity(SAMPLES_MAX),
             hours: Vec::new(),
             head: 0,
+            hours_seen: 0,
         }
     }
 }
@@ -53,6 +55,18 @@ impl Exhaustion {
         }
         self.sample(value as f32);
         decided
+    }
+
+    /// Hours closed so far: it grows by one at each decision point.
+    #[must_use]
+    pub fn hours_seen(&self) -> u32 {
+        self.hours_seen
+    }
+
+    /// Median of the last closed hour; NaN before the first.
+    #[must_use]
+    pub fn level(&self) -> f64 {
+        if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
     }
 
     fn sample(&mut self, value: f32) {
@@ -87,6 +101,7 @@ impl Exhaustion {
             return;
         }
         self.samples.sort_unstable_by(f32::total_cmp);
+        self.hours_seen = self.hours_seen.saturating_add(1);
         let median = self.samples[self.samples.len() / 2];
         self.samples.clear();
         if self.hours.len() < HOURS_MAX {

@@ -171,7 +171,7 @@ impl Detector {
 
     /// True when this alarm is news: nothing reported within the refractory
     /// period, or something clearly bigger than what was reported.
-    fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
+    pub(super) fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
         let within = self.reported_at_ns != i64::MIN && at_ns.saturating_sub(self.reported_at_ns) < params.refractory_ns;
         if within && bits < 2.0 * f64::from(self.reported_bits) {
             return false;
