@@ -19,6 +19,7 @@ mod discord;
 mod panel;
 mod params;
 mod season;
+mod track;
 mod verdict;
 
 pub use detector::Detector;
