@@ -69,7 +69,8 @@ impl Path {
                 let (_, before) = line(&past[now - 2 * half..now - half]);
                 let bend = (slope - before) / half as f64;
                 let slope_now = slope + bend * (half as f64 - 1.0) / 2.0;
-                let level = level + bend * (half as f64).powi(2) / 12.0;
+                // The line cuts the corner of the curve by this much at its end.
+                let level = level + bend * (half as f64 - 1.0) * (half as f64 - 2.0) / 12.0;
                 fill(out, |hours| level + slope_now * hours + 0.5 * bend * hours * hours);
             }
         }
