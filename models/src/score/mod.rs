@@ -4,3 +4,4 @@
 pub mod delay;
 pub mod nab;
 pub mod ucr;
+pub mod vus;
