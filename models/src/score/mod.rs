@@ -6,3 +6,4 @@ pub mod nab;
 pub mod ucr;
 pub mod sessions;
 pub mod templates;
+pub mod vus;
