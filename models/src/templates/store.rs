@@ -426,6 +426,10 @@ impl Store {
 }
 
 impl Template {
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
     fn key(&self) -> u64 {
         key_of(self.pieces.iter().map(|piece| piece.hash), self.tail_hash)
     }
