@@ -52,7 +52,7 @@ fn reward_max() -> f64 {
 }
 
 /// Windows that count: those not swallowed by probation.
-fn counted(stream: &Stream<'_>) -> impl Iterator<Item = (usize, usize)> {
+fn counted<'a>(stream: &Stream<'a>) -> impl Iterator<Item = (usize, usize)> + use<'a> {
     let start = probation(stream.scores.len());
     stream.windows.iter().copied().filter(move |window| window.1 >= start)
 }
@@ -130,8 +130,8 @@ fn sweep(streams: &[Stream<'_>], profile: &Profile, thresholds: &[f64]) -> Vec<f
     let mut total = 0.0;
     let mut best: Vec<Vec<Option<f64>>> = Vec::new();
     for (number, stream) in streams.iter().enumerate() {
-        let windows: Vec<_> = counted(stream).collect();
-        total -= profile.false_negative * windows.len() as f64;
+        let windows = stream.windows;
+        total -= profile.false_negative * counted(stream).count() as f64;
         best.push(vec![None; windows.len()]);
         for index in probation(stream.scores.len())..stream.scores.len() {
             points.push((stream.scores[index], number, worth(index, &windows, profile)));
