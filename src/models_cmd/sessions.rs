@@ -21,6 +21,7 @@ pub struct SessionsArgs {
     /// Sessions to judge, JSON lines
     #[arg(long, value_name = "FILE")]
     pub test: PathBuf,
+    /// Where the output goes
     #[command(flatten)]
     pub output: OutputArgs,
 }

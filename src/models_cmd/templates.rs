@@ -19,6 +19,7 @@ pub struct TemplatesArgs {
     /// Log file with one message a line, or - for stdin; .gz is decompressed
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Where the output goes
     #[command(flatten)]
     pub output: OutputArgs,
     /// Templates held at once; the one unused the longest makes room

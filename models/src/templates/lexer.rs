@@ -209,7 +209,7 @@ pub(super) fn mix(left: u64, right: u64) -> u64 {
 
 /// Hash of a gap, with runs of white space counted as one blank.
 pub(super) fn gap_hash(gap: &[u8]) -> u64 {
-    if gap == b" " {
+    if gap == b" " || (!gap.is_empty() && gap.iter().all(u8::is_ascii_whitespace)) {
         return BLANK;
     }
     let mut hash = 0;
