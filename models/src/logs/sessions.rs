@@ -1,16 +1,16 @@
 //! Sessions: is this run of events one that normal operation produces?
 //!
-//! Trained on normal sessions only. Two views, each a surprise in nats under what training
-//! showed:
+//! Trained on normal sessions only. Three views:
 //!
-//! - **counts**: how often did a normal session have just these events, this many times
-//!   each? Counts above four are taken in powers of two, so that long sessions still meet.
+//! - **events**: how many different events did training never show?
+//! - **counts**: how surprising, in nats, are just these events, this many times each?
+//!   Counts above four are taken in powers of two, so that long sessions still meet.
 //! - **order**: the most surprising step from one event to the next, start and end included.
 //!
 //! A view's limit is not set by hand. The training sessions are judged in five folds by
 //! models that have not seen them, and a new session is anomalous when it surprises more
 //! than all but a few of those: one in five hundred. Where normal sessions differ a lot,
-//! a view so becomes quiet by itself. An event that training never showed needs no limit.
+//! or where training is too short to have shown everything, a view so becomes quiet by itself.
 //!
 //! Count vectors are the invariant of Xu et al. (SOSP 2009); the folds make their false
 //! alarms a promise.
@@ -59,8 +59,7 @@ pub enum SessionReason {
 /// Score and verdict on one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionScore {
-    /// 0..=1: share of normal sessions that surprise less, in the view that is surprised
-    /// most; 1 for an unknown event.
+    /// 0..=1: share of normal sessions that surprise less, in the view that is surprised most.
     pub score: f64,
     /// At the limit that training set.
     pub verdict: SessionVerdict,
@@ -91,6 +90,7 @@ impl<K: Ord> Table<K> {
 pub struct SessionModel {
     tables: Tables,
     /// Surprises of normal sessions by models that had not seen them, ascending.
+    unknown: Vec<f64>,
     counts: Vec<f64>,
     order: Vec<f64>,
 }
@@ -99,6 +99,9 @@ pub struct SessionModel {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Tables {
     sessions: u32,
+    /// What a case counts: a table of all sessions is scaled to the size of a fold's, whose
+    /// surprises it is compared with.
+    weight: f64,
     /// Sessions per count vector.
     vectors: Table<Vec<(u32, u32)>>,
     /// Sessions per event and count.
@@ -114,37 +117,43 @@ impl SessionModel {
     /// `u32::MAX`.
     #[must_use]
     pub fn fit(normal: &[Vec<u32>]) -> Self {
-        let (mut counts, mut order) = (Vec::new(), Vec::new());
+        let (mut unknown, mut counts, mut order) = (Vec::new(), Vec::new(), Vec::new());
         for fold in 0..FOLDS {
             let outside = normal.iter().enumerate().filter(|(at, _)| at % FOLDS != fold);
-            let tables = Tables::of(outside.map(|(_, session)| session.as_slice()));
+            let tables = Tables::of(outside.map(|(_, session)| session.as_slice()), 1.0);
             for session in normal.iter().skip(fold).step_by(FOLDS) {
+                unknown.push(tables.unknown(session).0);
                 counts.push(tables.count_surprise(session).0);
                 order.push(tables.order_surprise(session).0);
             }
         }
-        counts.sort_by(f64::total_cmp);
-        order.sort_by(f64::total_cmp);
-        Self { tables: Tables::of(normal.iter().map(Vec::as_slice)), counts, order }
+        for view in [&mut unknown, &mut counts, &mut order] {
+            view.sort_by(f64::total_cmp);
+        }
+        let weight = (FOLDS - 1) as f64 / FOLDS as f64;
+        Self { tables: Tables::of(normal.iter().map(Vec::as_slice), weight), unknown, counts, order }
     }
 
     /// Judges one session.
     #[must_use]
     pub fn score(&self, session: &[u32]) -> SessionScore {
-        if let Some(&event) = session.iter().find(|event| self.tables.leaves.get(event) == 0) {
-            let reason = SessionReason::UnknownEvent { event };
-            return SessionScore { score: 1.0, verdict: SessionVerdict::Anomalous, reason };
-        }
+        let (surprise, event) = self.tables.unknown(session);
+        let untaught = self.tables.sessions == 0 && surprise > 0.0;
+        let share = if untaught { 1.0 } else { below(&self.unknown, surprise) };
+        let unknown = (share, SessionReason::UnknownEvent { event });
         let (surprise, (event, count)) = self.tables.count_surprise(session);
-        let counts = below(&self.counts, surprise);
+        let counts = (below(&self.counts, surprise), SessionReason::RareCounts { event, count });
         let (surprise, (before, next)) = self.tables.order_surprise(session);
-        let order = below(&self.order, surprise);
         let named = |event: u32| (event != EDGE).then_some(event);
-        let (score, reason) = if counts >= order {
-            (counts, SessionReason::RareCounts { event, count })
-        } else {
-            (order, SessionReason::RareOrder { before: named(before), event: named(next) })
-        };
+        let steps = SessionReason::RareOrder { before: named(before), event: named(next) };
+        let order = (below(&self.order, surprise), steps);
+        let mut strongest = unknown;
+        for view in [counts, order] {
+            if view.0 > strongest.0 {
+                strongest = view;
+            }
+        }
+        let (score, reason) = strongest;
         if score > 1.0 - FALSE_ALARMS_MAX {
             SessionScore { score, verdict: SessionVerdict::Anomalous, reason }
         } else {
@@ -153,16 +162,19 @@ impl SessionModel {
     }
 }
 
-/// Share of sorted values that lie below `value`: equal ones do not count.
+/// Share of sorted values that lie clearly below `value`: near ones count as equal.
 fn below(sorted: &[f64], value: f64) -> f64 {
     if sorted.is_empty() {
         return 0.0;
     }
-    sorted.partition_point(|other| *other < value) as f64 / sorted.len() as f64
+    sorted.partition_point(|other| *other < value - NEAR) as f64 / sorted.len() as f64
 }
 
+/// Surprises this near are equal: folds differ by a session in size.
+const NEAR: f64 = 0.02;
+
 impl Tables {
-    fn of<'a>(sessions: impl Iterator<Item = &'a [u32]>) -> Self {
+    fn of<'a>(sessions: impl Iterator<Item = &'a [u32]>, weight: f64) -> Self {
         let mut count = 0;
         let (mut vectors, mut counts) = (BTreeMap::new(), BTreeMap::new());
         let (mut steps, mut leaves) = (BTreeMap::new(), BTreeMap::new());
@@ -180,7 +192,16 @@ impl Tables {
         }
         let [counts, steps] = [counts, steps].map(|table| Table(table.into_iter().collect()));
         let (vectors, leaves) = (Table(vectors.into_iter().collect()), Table(leaves.into_iter().collect()));
-        Self { sessions: count, vectors, counts, steps, leaves }
+        Self { sessions: count, weight, vectors, counts, steps, leaves }
+    }
+
+    /// How many different events are unknown, and the first of them.
+    fn unknown(&self, session: &[u32]) -> (f64, u32) {
+        let mut unknown: Vec<u32> = session.iter().copied().filter(|event| self.leaves.get(event) == 0).collect();
+        let first = unknown.first().copied().unwrap_or(EDGE);
+        unknown.sort_unstable();
+        unknown.dedup();
+        (unknown.len() as f64, first)
     }
 
     /// Surprise at the count vector, and the event whose own count is the rarest.
@@ -188,25 +209,27 @@ impl Tables {
         let vector = coarse_counts(session);
         let rarest = vector.iter().min_by_key(|entry| self.counts.get(entry)).map_or(EDGE, |entry| entry.0);
         let count = session.iter().filter(|&&event| event == rarest).count() as u32;
-        (-share(self.vectors.get(&vector), self.sessions).ln(), (rarest, count))
+        (self.surprise(self.vectors.get(&vector), self.sessions), (rarest, count))
     }
 
     /// The most surprising step, and its surprise.
     fn order_surprise(&self, session: &[u32]) -> (f64, (u32, u32)) {
         let mut worst = (0.0, (EDGE, EDGE));
         for (before, next) in steps_of(session) {
-            let surprise = -share(self.steps.get(&(before, next)), self.leaves.get(&before)).ln();
+            let surprise = self.surprise(self.steps.get(&(before, next)), self.leaves.get(&before));
             if surprise > worst.0 {
                 worst = (surprise, (before, next));
             }
         }
         worst
     }
-}
 
-/// Share with half a case added (Krichevsky and Trofimov), so that nothing is impossible.
-fn share(part: u32, whole: u32) -> f64 {
-    (f64::from(part) + 0.5) / (f64::from(whole) + 1.0)
+    /// Surprise in nats at a case, with half a case added (Krichevsky and Trofimov), so that
+    /// nothing is impossible.
+    fn surprise(&self, part: u32, whole: u32) -> f64 {
+        let [part, whole] = [part, whole].map(|count| f64::from(count) * self.weight);
+        -((part + 0.5) / (whole + 1.0)).ln()
+    }
 }
 
 /// Steps of a session, with its start and its end.
