@@ -80,6 +80,10 @@ impl Lexer {
 
     /// Splits one chunk (no hard characters) into elements; returns where the next gap starts.
     fn chunk(&mut self, text: &[u8], mut gap: usize, start: usize, stop: usize) -> usize {
+        if class::is_address6(&text[start..stop]) {
+            self.push(Kind::Address, gap, start, stop);
+            return stop;
+        }
         let (mut at, stop) = trim(text, start, stop);
         while at < stop {
             // A run of the same punctuation (`....`, `--`, `::`) always separates.
@@ -301,7 +305,7 @@ fn trim(text: &[u8], mut start: usize, mut stop: usize) -> (usize, usize) {
 /// Kinds that need the colons in place.
 fn whole_kind(text: &[u8], seen: u8) -> Option<Kind> {
     if seen & COLON != 0 {
-        if class::is_hex_groups(text) {
+        if class::is_address6(text) {
             return Some(Kind::Address);
         }
         if let Some(scheme) = text.windows(3).position(|mark| mark == b"://") {

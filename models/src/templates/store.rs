@@ -341,8 +341,15 @@ impl Store {
         template.places().find_map(|(at, place)| {
             let group = self.places.get(&place)?;
             let needed = if template.is_named(at) { self.rules.named_values_min } else { self.rules.values_min };
-            (group.len() >= needed).then(|| (at, group.clone()))
+            (group.len() > 1 && 2 * needed <= self.evidence(group, at)).then(|| (at, group.clone()))
         })
+    }
+
+    /// Values of a place, in halves: a word counts one, text with digits in it two and a
+    /// half, for an identifier is seldom part of the sentence.
+    fn evidence(&self, group: &[u32], at: usize) -> usize {
+        let pieces = group.iter().map(|&slot| &self.slots[slot as usize].pieces[at]);
+        pieces.map(|piece| if piece.kind == Kind::Word { 2 } else { 5 }).sum()
     }
 
     /// A slot to write to: a new one, or the one the hand finds unused the longest.
