@@ -69,6 +69,7 @@ impl Lexer {
                 break;
             }
         }
+        at = text.len() - text[at..].trim_ascii_start().len();
         if at < text.len() {
             self.push(Kind::Id, gap, at, text.len());
             gap = text.len();
