@@ -9,7 +9,11 @@
 //!
 //! `cargo bench --bench models_templates`; the ratios at the end come from interleaved
 //! rounds.
-#![allow(missing_docs, clippy::print_stdout, reason = "criterion's macro makes public functions; ratios go to the terminal")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    reason = "criterion's macro makes public functions; ratios go to the terminal"
+)]
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -23,7 +27,8 @@ const COPIES: usize = 25;
 const ROUNDS: usize = 9;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args().sample_size(10).measurement_time(Duration::from_secs(2));
+    let mut criterion =
+        Criterion::default().configure_from_args().sample_size(10).measurement_time(Duration::from_secs(2));
     let sets = line_sets();
     for (name, lines) in &sets {
         bench(&mut criterion, name, lines);
@@ -103,7 +108,10 @@ fn tokenize(lines: &[String]) -> u64 {
         last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
         fold(hash, u64::from_le_bytes(last))
     };
-    lines.iter().map(|line| line.split_ascii_whitespace().fold(0, |sum, token| fold(sum, hash(token)))).fold(0, |all, line| all ^ line)
+    lines
+        .iter()
+        .map(|line| line.split_ascii_whitespace().fold(0, |sum, token| fold(sum, hash(token))))
+        .fold(0, |all, line| all ^ line)
 }
 
 fn fold(hash: u64, word: u64) -> u64 {

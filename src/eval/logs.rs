@@ -52,13 +52,19 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
         let cells = [folds.f1(), folds.mcc(), folds.precision(), folds.recall(), other.f1(), other.mcc()];
         outcome = outcome.row(*who, name, &cells);
         if *who == Who::Ours {
-            for (key, value) in ["hdfs_f1", "hdfs_mcc", "hdfs_precision", "hdfs_recall", "openstack_f1", "openstack_mcc"].into_iter().zip(cells) {
+            for (key, value) in
+                ["hdfs_f1", "hdfs_mcc", "hdfs_precision", "hdfs_recall", "openstack_f1", "openstack_mcc"]
+                    .into_iter()
+                    .zip(cells)
+            {
                 outcome.metrics.insert(key.to_owned(), value);
             }
             write_points(bench, &hdfs.sessions, &judged)?;
         }
     }
-    let ceiling = |sessions: &[Session]| f1_ceiling(sessions.iter().map(|session| (session.events.as_slice(), session.anomalous == Some(true))));
+    let ceiling = |sessions: &[Session]| {
+        f1_ceiling(sessions.iter().map(|session| (session.events.as_slice(), session.anomalous == Some(true))))
+    };
     let nan = f64::NAN;
     let cells = [ceiling(&hdfs.sessions), nan, nan, nan, ceiling(&test), nan];
     outcome = outcome.row(Who::Floor, "ceiling of any verdict on sequences", &cells);
@@ -69,10 +75,17 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
 
 /// How many anomalies no verdict on sequences can tell from normal sessions.
 fn shared_note(sessions: &[Session]) -> String {
-    let normal: BTreeSet<&[u32]> = sessions.iter().filter(|session| session.anomalous != Some(true)).map(|session| session.events.as_slice()).collect();
+    let normal: BTreeSet<&[u32]> = sessions
+        .iter()
+        .filter(|session| session.anomalous != Some(true))
+        .map(|session| session.events.as_slice())
+        .collect();
     let anomalous: Vec<_> = sessions.iter().filter(|session| session.anomalous == Some(true)).collect();
     let shared = anomalous.iter().filter(|session| normal.contains(session.events.as_slice())).count();
-    format!("HDFS: {shared} of {} anomalous sessions have event for event the sequence of a normal one", anomalous.len())
+    format!(
+        "HDFS: {shared} of {} anomalous sessions have event for event the sequence of a normal one",
+        anomalous.len()
+    )
 }
 
 fn normal<'a>(sessions: impl Iterator<Item = &'a Session>) -> Vec<Vec<u32>> {
@@ -85,7 +98,8 @@ fn fold(session: &Session) -> u64 {
 
 /// Score, call and label of each session, in order, by a model that has not seen its fold.
 fn cross_validate(sessions: &[Session], learn: Learn) -> Vec<(f64, bool, bool)> {
-    let judges: Vec<_> = (0..FOLDS).map(|out| learn(&normal(sessions.iter().filter(|session| fold(session) != out)))).collect();
+    let judges: Vec<_> =
+        (0..FOLDS).map(|out| learn(&normal(sessions.iter().filter(|session| fold(session) != out)))).collect();
     let judge = |session: &Session| {
         let (score, called) = judges[fold(session) as usize](session);
         (score, called, session.anomalous == Some(true))

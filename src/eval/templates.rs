@@ -33,7 +33,9 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
     for (name, cells) in PEERS {
         outcome = outcome.row(Who::Peer, name, cells);
     }
-    outcome.notes.push("rows marked (elsewhere): 16 systems, original labels unless said; ours: the systems present".into());
+    outcome
+        .notes
+        .push("rows marked (elsewhere): 16 systems, original labels unless said; ours: the systems present".into());
     Ok(outcome)
 }
 
@@ -66,7 +68,11 @@ fn label_set(bench: &Bench, mut outcome: Outcome, labels: LabelSet, systems: &[S
         rows.push((system.name.as_str(), ours));
     }
     let set = labels.name();
-    for ((name, who), cells) in [("bellwether", Who::Ours), ("null: a line is a template", Who::Floor), ("random groups", Who::Floor)].into_iter().zip(sums) {
+    for ((name, who), cells) in
+        [("bellwether", Who::Ours), ("null: a line is a template", Who::Floor), ("random groups", Who::Floor)]
+            .into_iter()
+            .zip(sums)
+    {
         outcome = outcome.row(who, &format!("{name}, {set}"), &cells);
     }
     for (name, cells) in rows {
@@ -87,8 +93,8 @@ fn mine(lines: &[String]) -> Result<(Vec<u64>, Vec<String>)> {
 
 fn cells(system: &System, groups: &[u64], texts: &[&str]) -> Result<[f64; 4]> {
     let labels: Vec<&str> = system.templates.iter().map(String::as_str).collect();
-    let TemplateScores { ga, fga, pa, fta } =
-        template_scores(groups, texts, &labels).with_context(|| format!("`{}` holds no lines", system.path.display()))?;
+    let TemplateScores { ga, fga, pa, fta } = template_scores(groups, texts, &labels)
+        .with_context(|| format!("`{}` holds no lines", system.path.display()))?;
     Ok([ga, fga, pa, fta])
 }
 

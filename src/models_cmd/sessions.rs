@@ -60,7 +60,8 @@ fn sentence(reason: &SessionReason, events: &Events) -> String {
             format!("counts of events seldom or never seen: {count} times `{}`", events.name(*event))
         }
         SessionReason::RareOrder { before, event } => {
-            let name = |event: Option<u32>, edge: &str| event.map_or(edge.to_owned(), |id| format!("`{}`", events.name(id)));
+            let name =
+                |event: Option<u32>, edge: &str| event.map_or(edge.to_owned(), |id| format!("`{}`", events.name(id)));
             format!("{} seldom or never follows {}", name(*event, "the end"), name(*before, "the start"))
         }
     }

@@ -86,8 +86,8 @@ pub fn read_jsonl(path: &Path, reader: impl Read, events: &mut Events) -> Result
     BufReader::new(reader).read_to_string(&mut text).map_err(LoadError::read(path))?;
     let mut sessions = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let record: Record = serde_json::from_str(line)
-            .map_err(|error| LoadError::meta(path, format!("row {}: {error}", at + 1)))?;
+        let record: Record =
+            serde_json::from_str(line).map_err(|error| LoadError::meta(path, format!("row {}: {error}", at + 1)))?;
         let ids = record.templates.iter().map(|event| match event {
             Event::Text(name) => events.id(name),
             Event::Number(number) => events.id(&number.to_string()),
@@ -116,7 +116,8 @@ pub fn hdfs_100k(data: &Path) -> Result<(Sessions, PathBuf), LoadError> {
 /// [`LoadError`] naming file and row.
 pub fn openstack(data: &Path) -> Result<(Sessions, Vec<Session>, [PathBuf; 3]), LoadError> {
     let folder = data.join("log_sequences/openstack_parisakalaki");
-    let paths = ["openstack_train", "openstack_test_normal.gz", "openstack_test_abnormal.gz"].map(|name| folder.join(name));
+    let paths =
+        ["openstack_train", "openstack_test_normal.gz", "openstack_test_abnormal.gz"].map(|name| folder.join(name));
     let mut events = Events::default();
     let train = read_ids(&paths[0], open(&paths[0])?, false, &mut events)?;
     let mut test = read_ids(&paths[1], MultiGzDecoder::new(open(&paths[1])?), false, &mut events)?;
@@ -128,7 +129,12 @@ fn open(path: &Path) -> Result<BufReader<File>, LoadError> {
     Ok(BufReader::new(File::open(path).map_err(LoadError::read(path))?))
 }
 
-fn read_ids(path: &Path, mut reader: impl Read, anomalous: bool, events: &mut Events) -> Result<Vec<Session>, LoadError> {
+fn read_ids(
+    path: &Path,
+    mut reader: impl Read,
+    anomalous: bool,
+    events: &mut Events,
+) -> Result<Vec<Session>, LoadError> {
     let mut text = String::new();
     reader.read_to_string(&mut text).map_err(LoadError::read(path))?;
     let mut sessions = Vec::new();
@@ -161,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_named() {
-        let error = read_jsonl(Path::new("a.jsonl"), "{}\n".as_bytes(), &mut Events::default()).expect_err("no session");
+        let error =
+            read_jsonl(Path::new("a.jsonl"), "{}\n".as_bytes(), &mut Events::default()).expect_err("no session");
         assert!(error.to_string().starts_with("`a.jsonl`: row 1: missing field `session`"), "{error}");
     }
 }

@@ -102,7 +102,8 @@ mod tests {
         let text = "LineId,Content,EventId,EventTemplate\n1,\"up, 5 s\",E1,\"up, <*> s\"\n";
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gz, text.as_bytes()).expect("memory");
-        std::fs::write(folder.join("Toy_2k.log_structured.csv.gz"), gz.finish().expect("memory")).expect("temporary file");
+        std::fs::write(folder.join("Toy_2k.log_structured.csv.gz"), gz.finish().expect("memory"))
+            .expect("temporary file");
         let systems = load(&data, LabelSet::Original).expect("one system");
         let absent = load(&data, LabelSet::Corrected).expect_err("no corrected labels").to_string();
         std::fs::remove_dir_all(&data).expect("temporary folder");

@@ -282,9 +282,12 @@ mod tests {
     #[test]
     fn where_every_normal_session_is_another_counts_say_nothing() {
         // Sessions of every length: no two count vectors agree in their coarse counts.
-        let normal: Vec<Vec<u32>> = (0..200_u32).map(|n| (0..8).flat_map(|event| vec![event; (n >> event & 1) as usize + 1]).collect()).collect();
+        let normal: Vec<Vec<u32>> = (0..200_u32)
+            .map(|n| (0..8).flat_map(|event| vec![event; (n >> event & 1) as usize + 1]).collect())
+            .collect();
         let model = SessionModel::fit(&normal);
-        let fresh: Vec<u32> = (0..8).flat_map(|event| vec![event; if event == 7 { 2 } else { 1 + (event % 2) as usize }]).collect();
+        let fresh: Vec<u32> =
+            (0..8).flat_map(|event| vec![event; if event == 7 { 2 } else { 1 + (event % 2) as usize }]).collect();
         assert_eq!(verdict(&model, &fresh), SessionVerdict::Normal);
     }
 

@@ -263,8 +263,25 @@ fn is_domain(label: &[u8], labels: usize) -> bool {
 /// The old generic domains of RFC 1591 and later ones common in operations, and the
 /// private ones of RFC 6762 appendix G and Kubernetes.
 const DOMAINS: [&[u8]; 19] = [
-    b"com", b"net", b"org", b"edu", b"gov", b"mil", b"int", b"info", b"biz", b"arpa", b"io", b"dev", b"cloud",
-    b"local", b"internal", b"lan", b"corp", b"home", b"localdomain",
+    b"com",
+    b"net",
+    b"org",
+    b"edu",
+    b"gov",
+    b"mil",
+    b"int",
+    b"info",
+    b"biz",
+    b"arpa",
+    b"io",
+    b"dev",
+    b"cloud",
+    b"local",
+    b"internal",
+    b"lan",
+    b"corp",
+    b"home",
+    b"localdomain",
 ];
 
 /// Hex groups between colons: a MAC address or IPv6, short forms with `::` too.

@@ -165,9 +165,7 @@ impl Store {
         let template = &self.slots[slot as usize];
         let mut pieces = template.pieces.iter();
         let fit = heads(&lexer.elements).all(|element| {
-            pieces.next().is_some_and(|piece| {
-                piece.hash == element.hash || (piece.wild && piece.open == element.open)
-            })
+            pieces.next().is_some_and(|piece| piece.hash == element.hash || (piece.wild && piece.open == element.open))
         });
         fit && pieces.next().is_none() && template.tail_hash == tail && template.live
     }
@@ -192,7 +190,9 @@ impl Store {
         let mut at = 0;
         for piece in &mut template.pieces {
             let element = &lexer.elements[at];
-            if piece.kind == Kind::Weak && !piece.wild && piece.text != line[element.start as usize..element.end as usize]
+            if piece.kind == Kind::Weak
+                && !piece.wild
+                && piece.text != line[element.start as usize..element.end as usize]
             {
                 piece.wild = true;
                 changed = true;

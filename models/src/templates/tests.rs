@@ -64,7 +64,8 @@ fn a_missing_value_between_brackets_is_a_value() {
 #[test]
 fn a_name_in_the_same_place_merges_after_a_noun_at_the_second_and_elsewhere_at_the_fifth() {
     all_are(&["session for user ann is closed", "session for user bob is closed"], "session for user <*> is closed");
-    let colours = ["job red ran to its end", "job blue ran to its end", "job green ran to its end", "job black ran to its end"];
+    let colours =
+        ["job red ran to its end", "job blue ran to its end", "job green ran to its end", "job black ran to its end"];
     assert_eq!(mined(&colours), colours);
     let mut five = colours.to_vec();
     five.push("job white ran to its end");
@@ -153,7 +154,8 @@ fn part() -> impl Strategy<Value = String> {
 }
 
 fn line() -> impl Strategy<Value = String> {
-    (proptest::collection::vec(part(), 0..9), proptest::sample::select(vec![" ", "", "=", "  "])).prop_map(|(parts, glue)| parts.join(glue))
+    (proptest::collection::vec(part(), 0..9), proptest::sample::select(vec![" ", "", "=", "  "]))
+        .prop_map(|(parts, glue)| parts.join(glue))
 }
 
 /// Enough to find what 256 find, in seconds.
@@ -208,7 +210,7 @@ proptest! {
         let mut miner = miner(MinerParams { templates_max: 5, line_bytes_max: 64, elements_max: 4, ..params() });
         for line in &lines {
             let found = miner.learn(line);
-            prop_assert!(miner.len() <= 5 && miner.len() >= 1);
+            prop_assert!((1..=5).contains(&miner.len()));
             prop_assert!(found.template < 5);
             prop_assert_eq!(miner.resolve(found.template), found.template);
             let mut params = Vec::new();
