@@ -5,8 +5,10 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
+pub mod logs;
 pub mod metric;
 pub mod report;
+pub mod templates;
 
 use anyhow::{Context, Result, bail};
 use report::Outcome;
@@ -63,6 +65,8 @@ pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
 
 /// Every task, in the order of the documentation.
 pub const TASKS: &[Task] = &[
+    ("templates", "log templates against the labels of LogHub", templates::run),
+    ("logs", "anomalous sessions of log events", logs::run),
 ];
 
 /// The data directory: the flag, else the variable, else the default.

@@ -8,3 +8,5 @@
 pub mod detect;
 pub mod forecast;
 pub mod io;
+pub mod sessions;
+pub mod templates;

@@ -6,6 +6,8 @@ pub mod asd;
 mod error;
 pub mod exhaustion;
 pub mod kpi;
+pub mod log_sequences;
+pub mod loghub;
 pub mod ms;
 pub mod nab;
 mod rows;
