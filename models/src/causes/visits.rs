@@ -1,0 +1,291 @@
+//! From spans and log lines to what a service does when it is visited.
+//!
+//! A visit is the part of one trace that runs inside one entity without
+//! leaving it. It has an entry operation, its own time (without the visits it
+//! makes), and patterns: operations, log templates and callees that occur in
+//! it. Comparing visits of the same entry operation separates a service that
+//! behaves differently from one that is merely called less or differently: a
+//! callee that returns early changes its own visits, its caller's patterns stay.
+//! The idea to compare event patterns of a faulty with those of a fault-free
+//! phase is Nezha's (Yu et al. 2023); the visit as the unit is ours.
+
+use hashbrown::HashMap;
+
+use super::case::{Indicator, IndicatorKind, Pattern};
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// One span, names as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpanView {
+    /// Trace id.
+    pub trace: u64,
+    /// Span id, unique within the trace.
+    pub span: u64,
+    /// Parent span id; one that does not exist means a root.
+    pub parent: u64,
+    /// Entity it runs in.
+    pub entity: u32,
+    /// Operation.
+    pub operation: u32,
+    /// Start in nanoseconds.
+    pub start_ns: i64,
+    /// End in nanoseconds.
+    pub end_ns: i64,
+}
+
+/// One log line, names as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LineView {
+    /// Trace id.
+    pub trace: u64,
+    /// Span id.
+    pub span: u64,
+    /// Entity that wrote it.
+    pub entity: u32,
+    /// Its template.
+    pub template: u32,
+}
+
+/// One visit of an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// The entity.
+    pub entity: u32,
+    /// Operation of the span it was entered by.
+    pub entry: u32,
+    /// When it began.
+    pub start_ns: i64,
+    /// Its duration without the visits it made, in nanoseconds.
+    pub self_ns: i64,
+    /// What occurred in it, each once, in order of number.
+    pub patterns: Vec<PatternKey>,
+}
+
+/// Something that occurs in a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PatternKey {
+    /// An operation of its own.
+    Operation(u32),
+    /// A log template.
+    Template(u32),
+    /// A visit to another entity.
+    Callee(u32),
+}
+
+/// All visits in `spans`, with the templates of `lines` that belong to them;
+/// in order of entity, entry and start. Lines without a span are left out.
+#[must_use]
+pub fn visits(spans: &[SpanView], lines: &[LineView]) -> Vec<Visit> {
+    let index: Map<(u64, u64), usize> = spans
+        .iter()
+        .enumerate()
+        .map(|(at, span)| ((span.trace, span.span), at))
+        .collect();
+    let entry_of: Vec<usize> = (0..spans.len())
+        .map(|at| entry(spans, &index, at))
+        .collect();
+    let mut found: Map<usize, Visit> = Map::default();
+    for (at, span) in spans.iter().enumerate() {
+        let visit = found
+            .entry(entry_of[at])
+            .or_insert_with(|| begin(&spans[entry_of[at]]));
+        if at != entry_of[at] {
+            visit.patterns.push(PatternKey::Operation(span.operation));
+        }
+    }
+    for (at, span) in spans.iter().enumerate() {
+        let Some(parent) = index
+            .get(&(span.trace, span.parent))
+            .filter(|_| entry_of[at] == at)
+        else {
+            continue;
+        };
+        if *parent == at {
+            continue;
+        }
+        if let Some(visit) = found.get_mut(&entry_of[*parent]) {
+            visit.self_ns -= (span.end_ns - span.start_ns).max(0);
+            visit.patterns.push(PatternKey::Callee(span.entity));
+        }
+    }
+    for line in lines {
+        let Some(at) = index.get(&(line.trace, line.span)) else {
+            continue;
+        };
+        let visit = found
+            .get_mut(&entry_of[*at])
+            .filter(|visit| visit.entity == line.entity);
+        if let Some(visit) = visit {
+            visit.patterns.push(PatternKey::Template(line.template));
+        }
+    }
+    finish(found)
+}
+
+fn begin(span: &SpanView) -> Visit {
+    let self_ns = (span.end_ns - span.start_ns).max(0);
+    Visit {
+        entity: span.entity,
+        entry: span.operation,
+        start_ns: span.start_ns,
+        self_ns,
+        patterns: Vec::new(),
+    }
+}
+
+fn finish(found: Map<usize, Visit>) -> Vec<Visit> {
+    let mut keyed: Vec<(usize, Visit)> = found.into_iter().collect();
+    keyed.sort_by_key(|(at, visit)| (visit.entity, visit.entry, visit.start_ns, *at));
+    let mut out: Vec<Visit> = keyed.into_iter().map(|(_, visit)| visit).collect();
+    for visit in &mut out {
+        visit.patterns.sort_unstable();
+        visit.patterns.dedup();
+        visit.self_ns = visit.self_ns.max(0);
+    }
+    out
+}
+
+/// The span by which the entity of span `at` was entered: up the parents while
+/// they stay in it. A loop of parents ends at the number of spans of a trace.
+fn entry(spans: &[SpanView], index: &Map<(u64, u64), usize>, at: usize) -> usize {
+    const DEPTH_MAX: usize = 1024;
+    let mut here = at;
+    for _ in 0..DEPTH_MAX {
+        let span = &spans[here];
+        match index.get(&(span.trace, span.parent)) {
+            Some(&up) if up != here && spans[up].entity == span.entity => here = up,
+            _ => break,
+        }
+    }
+    here
+}
+
+/// How often each pattern occurs in visits of the same entity and entry, before
+/// and during; in order of entity, entry and pattern.
+#[must_use]
+pub fn patterns(before: &[Visit], during: &[Visit]) -> Vec<Pattern> {
+    let mut visits: Map<(u32, u32), [u32; 2]> = Map::default();
+    let mut counts: Map<(u32, u32, PatternKey), [u32; 2]> = Map::default();
+    for (side, list) in [before, during].into_iter().enumerate() {
+        for visit in list {
+            visits.entry((visit.entity, visit.entry)).or_default()[side] += 1;
+            for key in &visit.patterns {
+                counts.entry((visit.entity, visit.entry, *key)).or_default()[side] += 1;
+            }
+        }
+    }
+    let mut keyed: Vec<_> = counts.into_iter().collect();
+    keyed.sort_unstable_by_key(|(key, _)| *key);
+    keyed
+        .into_iter()
+        .map(|((entity, entry, key), [before, during])| {
+            let [before_of, during_of] = visits[&(entity, entry)];
+            let callee = match key {
+                PatternKey::Callee(callee) => Some(callee),
+                PatternKey::Operation(_) | PatternKey::Template(_) => None,
+            };
+            Pattern {
+                entity,
+                callee,
+                before,
+                before_of,
+                during,
+                during_of,
+            }
+        })
+        .collect()
+}
+
+/// Own time of visits as one indicator per entity and entry, divided by its
+/// median before so that entries compare.
+#[must_use]
+pub fn self_times(before: &[Visit], during: &[Visit]) -> Vec<Indicator> {
+    let mut times: Map<(u32, u32), [Vec<f64>; 2]> = Map::default();
+    for (side, list) in [before, during].into_iter().enumerate() {
+        for visit in list {
+            times.entry((visit.entity, visit.entry)).or_default()[side]
+                .push(visit.self_ns as f64 / 1e6);
+        }
+    }
+    let mut keyed: Vec<_> = times.into_iter().collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed
+        .into_iter()
+        .map(|((entity, _), [before, during])| Indicator {
+            entity,
+            kind: IndicatorKind::SelfTime,
+            before,
+            during,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(span: u64, parent: u64, entity: u32, operation: u32, start: i64, end: i64) -> SpanView {
+        SpanView {
+            trace: 1,
+            span,
+            parent,
+            entity,
+            operation,
+            start_ns: start,
+            end_ns: end,
+        }
+    }
+
+    #[test]
+    fn a_visit_ends_where_another_entity_begins_and_own_time_leaves_callees_out() {
+        let spans = [
+            span(1, 0, 0, 10, 0, 100),
+            span(2, 1, 0, 11, 10, 90),
+            span(3, 2, 1, 20, 20, 60),
+        ];
+        let lines = [LineView {
+            trace: 1,
+            span: 3,
+            entity: 1,
+            template: 7,
+        }];
+        let found = visits(&spans, &lines);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].entity, found[0].entry, found[0].self_ns),
+            (0, 10, 60)
+        );
+        assert_eq!(
+            found[0].patterns,
+            [PatternKey::Operation(11), PatternKey::Callee(1)]
+        );
+        assert_eq!(
+            (found[1].self_ns, found[1].patterns.as_slice()),
+            (40, [PatternKey::Template(7)].as_slice())
+        );
+    }
+
+    #[test]
+    fn patterns_are_counted_among_visits_of_the_same_entry() {
+        let with = span(1, 0, 0, 10, 0, 5);
+        let before = visits(&[with, span(2, 1, 0, 11, 1, 2)], &[]);
+        let during = visits(&[SpanView { trace: 2, ..with }], &[]);
+        let found = patterns(&before, &during);
+        let wanted = Pattern {
+            entity: 0,
+            callee: None,
+            before: 1,
+            before_of: 1,
+            during: 0,
+            during_of: 1,
+        };
+        assert_eq!(found, [wanted]);
+    }
+
+    #[test]
+    fn a_loop_of_parents_ends() {
+        let spans = [span(1, 2, 0, 1, 0, 5), span(2, 1, 0, 2, 0, 5)];
+        assert!(!visits(&spans, &[]).is_empty());
+    }
+}
