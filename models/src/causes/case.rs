@@ -26,8 +26,8 @@ pub enum IndicatorKind {
     SelfTime,
     /// Response time, callees included.
     Latency,
-    /// Share of answers that are good: less is worse.
-    Success,
+    /// Share of answers that fail, in percent: more is worse.
+    Failure,
     /// Requests or bytes: either way.
     Traffic,
 }
@@ -41,6 +41,8 @@ pub struct Indicator {
     pub kind: IndicatorKind,
     /// Values before the fault (NaN: missing).
     pub before: Vec<f64>,
+    /// Values just before the fault; they also count among `before`. May be empty.
+    pub recent: Vec<f64>,
     /// Values from the fault on, in order of time.
     pub during: Vec<f64>,
 }
@@ -78,6 +80,9 @@ pub struct Case {
     pub entities: u32,
     /// Dependencies between them.
     pub edges: Vec<CauseEdge>,
+    /// Requests of each entity within the fault, where known (NaN or absent:
+    /// not known). Latency and failures of few requests say little.
+    pub volume: Vec<f64>,
     /// Series.
     pub indicators: Vec<Indicator>,
     /// Behaviour.
@@ -95,7 +100,7 @@ pub struct CaseReasons {
     pub own_time: f64,
     /// Surprise of its latency that callees do not explain.
     pub latency: f64,
-    /// Surprise of its success rate that callees do not explain.
+    /// Surprise of its failures that callees do not explain.
     pub errors: f64,
     /// Surprise of its traffic.
     pub traffic: f64,
@@ -134,14 +139,26 @@ pub struct CaseParams {
     pub self_time: f64,
     /// Weight of latency.
     pub latency: f64,
-    /// Weight of success.
-    pub success: f64,
+    /// Weight of failures.
+    pub failure: f64,
     /// Weight of traffic.
     pub traffic: f64,
     /// Weight of behaviour.
     pub behaviour: f64,
-    /// Share of a callee's latency and error surprise that its caller is excused.
+    /// Share of a callee's surprise (own time, latency, failures, behaviour)
+    /// that its caller is excused.
     pub excused: f64,
+    /// Share of the resource surprise that is excused by what it runs on.
+    pub excused_resources: f64,
+    /// Requests at which latency and failures count half.
+    pub volume_half: f64,
+    /// Likelihood-ratio sigmas of a pattern that surprise nobody: there are
+    /// hundreds of patterns, the best of which is chosen.
+    pub pattern_free: f64,
+    /// Factor on an entity that is seen only from its callers: it has neither
+    /// callees nor resources of its own, and what its callers see of it may be
+    /// what lies behind it.
+    pub opaque: f64,
     /// Weight of an entity's place in the graph (share of entities that depend
     /// on it or that it depends on): the prior where nothing surprises.
     pub centrality: f64,
@@ -160,10 +177,14 @@ impl Default for CaseParams {
             network: 1.0,
             self_time: 1.0,
             latency: 0.8,
-            success: 1.0,
+            failure: 1.0,
             traffic: 0.3,
             behaviour: 1.5,
             excused: 0.9,
+            excused_resources: 1.1,
+            volume_half: 20.0,
+            pattern_free: 2.5,
+            opaque: 0.7,
             centrality: 0.5,
             temperature: 0.7,
             unknown_score: 1.5,
@@ -178,13 +199,15 @@ pub fn rank_case(params: &CaseParams, case: &Case) -> Vec<RankedEntity> {
     excuse_callers(params, case, &mut reasons);
     let reach = reach_of_alarm(case);
     let place = centrality(case);
+    let opaque = opaque(case);
     let mut out: Vec<RankedEntity> = reasons
         .into_iter()
         .enumerate()
         .map(|(entity, mut because)| {
             because.reaches_alarm = reach[entity];
-            let score = reach[entity] * total(params, case.alarm.as_ref(), &because)
-                + params.centrality * place[entity];
+            let seen = if opaque[entity] { params.opaque } else { 1.0 };
+            let surprise = reach[entity] * seen * total(case.alarm.as_ref(), &because);
+            let score = surprise + params.centrality * place[entity];
             RankedEntity {
                 entity: entity as u32,
                 score,
@@ -202,11 +225,10 @@ pub fn rank_case(params: &CaseParams, case: &Case) -> Vec<RankedEntity> {
 /// logarithm, counted only in the direction that hurts.
 #[must_use]
 pub fn surprise(params: &CaseParams, indicator: &Indicator) -> f64 {
-    let Some(found) = deviation(&indicator.before, &indicator.during) else {
+    let Some(found) = deviation(&indicator.before, &indicator.recent, &indicator.during) else {
         return 0.0;
     };
     let harmful = match indicator.kind {
-        IndicatorKind::Success => -found.sigmas,
         IndicatorKind::Traffic => found.sigmas.abs(),
         _ => found.sigmas,
     };
@@ -217,7 +239,7 @@ pub fn surprise(params: &CaseParams, indicator: &Indicator) -> f64 {
 
 /// How surprising one pattern is: the change of its share, times how sure that
 /// change is (square root of the likelihood ratio of two shares against one).
-fn pattern_surprise(pattern: &Pattern) -> f64 {
+fn pattern_surprise(params: &CaseParams, pattern: &Pattern) -> f64 {
     if pattern.before_of == 0 || pattern.during_of == 0 {
         return 0.0;
     }
@@ -236,7 +258,7 @@ fn pattern_surprise(pattern: &Pattern) -> f64 {
     };
     let ratio = fit(k0, n0, k0 / n0) + fit(k1, n1, k1 / n1) - fit(k0, n0, both) - fit(k1, n1, both);
     let sure = (2.0 * ratio.max(0.0)).sqrt();
-    (k1 / n1 - k0 / n0).abs() * (sure - 1.5).max(0.0).ln_1p()
+    (k1 / n1 - k0 / n0).abs() * (sure - params.pattern_free).max(0.0).ln_1p()
 }
 
 /// Per entity the strongest surprise of each kind.
@@ -246,20 +268,22 @@ fn surprises(params: &CaseParams, case: &Case) -> Vec<CaseReasons> {
         let Some(reasons) = out.get_mut(indicator.entity as usize) else {
             continue;
         };
-        let value = surprise(params, indicator);
+        let travels = !matches!(indicator.kind, IndicatorKind::Cpu | IndicatorKind::Memory | IndicatorKind::SelfTime);
+        let counted = if travels { weight_of_volume(params, case, indicator.entity) } else { 1.0 };
+        let value = counted * surprise(params, indicator);
         let (slot, weight) = match indicator.kind {
             IndicatorKind::Cpu => (&mut reasons.resources, params.cpu),
             IndicatorKind::Memory => (&mut reasons.resources, params.memory),
             IndicatorKind::Network => (&mut reasons.own_time, params.network),
             IndicatorKind::SelfTime => (&mut reasons.own_time, params.self_time),
             IndicatorKind::Latency => (&mut reasons.latency, params.latency),
-            IndicatorKind::Success => (&mut reasons.errors, params.success),
+            IndicatorKind::Failure => (&mut reasons.errors, params.failure),
             IndicatorKind::Traffic => (&mut reasons.traffic, params.traffic),
         };
         *slot = slot.max(weight * value);
     }
     for pattern in &case.patterns {
-        let value = params.behaviour * pattern_surprise(pattern);
+        let value = params.behaviour * pattern_surprise(params, pattern);
         if let Some(reasons) = out.get_mut(pattern.entity as usize) {
             reasons.behaviour = reasons.behaviour.max(value);
         }
@@ -267,30 +291,57 @@ fn surprises(params: &CaseParams, case: &Case) -> Vec<CaseReasons> {
     out
 }
 
-/// Takes from each caller the latency and errors that its callees explain.
-fn excuse_callers(params: &CaseParams, case: &Case, reasons: &mut [CaseReasons]) {
-    let seen: Vec<(f64, f64)> = reasons
-        .iter()
-        .map(|r| (r.latency.max(r.own_time), r.errors))
-        .collect();
-    for edge in &case.edges {
-        let (Some(callee), true) = (seen.get(edge.to as usize), edge.from != edge.to) else {
-            continue;
-        };
-        let (latency, errors) = *callee;
-        let Some(caller) = reasons.get_mut(edge.from as usize) else {
-            continue;
-        };
-        let (own_latency, own_errors) = seen[edge.from as usize];
-        let excuse = params.excused * edge.confidence.clamp(0.0, 1.0);
-        caller.latency = caller
-            .latency
-            .min((own_latency - excuse * latency).max(0.0));
-        caller.errors = caller.errors.min((own_errors - excuse * errors).max(0.0));
+/// 1 where the number of requests is not known, less the fewer there were.
+fn weight_of_volume(params: &CaseParams, case: &Case, entity: u32) -> f64 {
+    match case.volume.get(entity as usize) {
+        Some(requests) if requests.is_finite() => requests.max(0.0) / (requests.max(0.0) + params.volume_half),
+        _ => 1.0,
     }
 }
 
-fn total(params: &CaseParams, alarm: Option<&Alarm>, r: &CaseReasons) -> f64 {
+/// Takes from each caller what its callees explain, and from what runs on
+/// something the resources that this explains.
+fn excuse_callers(params: &CaseParams, case: &Case, reasons: &mut [CaseReasons]) {
+    let seen = reasons.to_vec();
+    for edge in &case.edges {
+        let (Some(cause), true) = (seen.get(edge.to as usize), edge.from != edge.to) else { continue };
+        let Some(symptom) = reasons.get_mut(edge.from as usize) else { continue };
+        let own = &seen[edge.from as usize];
+        let trust = edge.confidence.clamp(0.0, 1.0);
+        if edge.relation == super::Relation::RunsOn {
+            lower(&mut symptom.resources, own.resources - trust * params.excused_resources * cause.resources);
+            continue;
+        }
+        let excuse = trust * params.excused;
+        lower(&mut symptom.latency, own.latency - excuse * cause.latency.max(cause.own_time));
+        lower(&mut symptom.errors, own.errors - excuse * cause.errors);
+        lower(&mut symptom.behaviour, own.behaviour - excuse * cause.behaviour);
+    }
+}
+
+fn lower(slot: &mut f64, to: f64) {
+    *slot = slot.min(to.max(0.0));
+}
+
+/// Entities without callees and without resources of their own, in a case that
+/// has calls.
+fn opaque(case: &Case) -> Vec<bool> {
+    let mut out = vec![!case.edges.is_empty(); case.entities as usize];
+    let seen_inside = case.edges.iter().map(|edge| edge.from).chain(
+        case.indicators
+            .iter()
+            .filter(|indicator| matches!(indicator.kind, IndicatorKind::Cpu | IndicatorKind::Memory))
+            .map(|indicator| indicator.entity),
+    );
+    for entity in seen_inside {
+        if let Some(slot) = out.get_mut(entity as usize) {
+            *slot = false;
+        }
+    }
+    out
+}
+
+fn total(alarm: Option<&Alarm>, r: &CaseReasons) -> f64 {
     let mut parts = [
         r.resources,
         r.own_time,
@@ -302,7 +353,7 @@ fn total(params: &CaseParams, alarm: Option<&Alarm>, r: &CaseReasons) -> f64 {
     if let Some(alarm) = alarm {
         // An alarm names the kind of trouble: other kinds count half.
         let named = match alarm.kind {
-            IndicatorKind::Success => 3,
+            IndicatorKind::Failure => 3,
             IndicatorKind::Latency | IndicatorKind::SelfTime | IndicatorKind::Network => 2,
             _ => usize::MAX,
         };
@@ -314,7 +365,6 @@ fn total(params: &CaseParams, alarm: Option<&Alarm>, r: &CaseReasons) -> f64 {
     }
     let strongest = parts.iter().copied().fold(0.0, f64::max);
     let rest: f64 = parts.iter().sum::<f64>() - strongest;
-    let _ = params;
     strongest + 0.25 * rest
 }
 

@@ -15,6 +15,9 @@ const DECILES_APART: f64 = 2.563;
 /// Makes the median absolute deviation of a normal its standard deviation.
 const MAD_TO_SIGMA: f64 = 1.4826;
 
+/// Values that make a baseline.
+const BASELINE_MIN: usize = 3;
+
 /// Departure of a window from its baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deviation {
@@ -27,27 +30,38 @@ pub struct Deviation {
     pub log_ratio: f64,
 }
 
-/// Compares `during` with `before`; missing values (NaN) are left out. `None`
-/// when the baseline has fewer than three values or the window none.
+/// Compares `during` with `before`, and with `recent` where that has at least
+/// three values: the smaller departure counts, and none when they disagree in
+/// sign. What has been off for long is not the news, and what is back where it
+/// usually is, is no harm. Missing values (NaN) are left out. `None` when the
+/// baseline has fewer than three values or the window none.
 #[must_use]
-pub fn deviation(before: &[f64], during: &[f64]) -> Option<Deviation> {
-    let before = sorted(before);
-    let during = sorted(during);
-    if before.len() < 3 || during.is_empty() {
+pub fn deviation(before: &[f64], recent: &[f64], during: &[f64]) -> Option<Deviation> {
+    let (before, recent, during) = (sorted(before), sorted(recent), sorted(during));
+    if before.len() < BASELINE_MIN || during.is_empty() {
         return None;
     }
-    let centre = quantile(&before, 0.5);
-    let scale = scale(&before, centre);
-    let mut far: Vec<f64> = during
-        .iter()
-        .map(|value| (value - centre) / scale)
-        .collect();
+    let usual = quantile(&before, 0.5);
+    let scale = scale(&before, usual);
+    let from_usual = from_centre(usual, scale, &during);
+    if recent.len() < BASELINE_MIN {
+        return Some(from_usual);
+    }
+    let from_recent = from_centre(quantile(&recent, 0.5), scale, &during);
+    Some(smaller(from_usual, from_recent))
+}
+
+fn from_centre(centre: f64, scale: f64, during: &[f64]) -> Deviation {
+    let mut far: Vec<f64> = during.iter().map(|value| (value - centre) / scale).collect();
     far.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
-    let sigmas = far[far.len() / 3];
-    Some(Deviation {
-        sigmas,
-        log_ratio: log_ratio(centre, quantile(&during, 0.5)),
-    })
+    Deviation { sigmas: far[far.len() / 3], log_ratio: log_ratio(centre, quantile(during, 0.5)) }
+}
+
+fn smaller(a: Deviation, b: Deviation) -> Deviation {
+    if a.sigmas * b.sigmas <= 0.0 {
+        return Deviation::default();
+    }
+    if a.sigmas.abs() <= b.sigmas.abs() { a } else { b }
 }
 
 fn log_ratio(before: f64, during: f64) -> f64 {
@@ -99,28 +113,39 @@ mod tests {
     #[test]
     fn a_shift_is_measured_in_robust_sigmas() {
         let before: Vec<f64> = (0..101).map(|i| 100.0 + f64::from(i % 11) - 5.0).collect();
-        let shift = deviation(&before, &[150.0, 151.0, 149.0]).expect("enough values");
+        let shift = deviation(&before, &[], &[150.0, 151.0, 149.0]).expect("enough values");
         assert!(shift.sigmas > 10.0 && (shift.log_ratio - 1.5_f64.ln()).abs() < 1e-9);
-        let calm = deviation(&before, &[101.0, 99.0, 100.0]).expect("enough values");
+        let calm = deviation(&before, &[], &[101.0, 99.0, 100.0]).expect("enough values");
         assert!(calm.sigmas.abs() < 1.0);
     }
 
     #[test]
     fn rare_spikes_in_the_baseline_widen_the_scale() {
         let mut before = vec![1.0; 100];
-        let sharp = deviation(&before, &[2.0]).expect("enough values").sigmas;
+        let sharp = deviation(&before, &[], &[2.0]).expect("enough values").sigmas;
         for index in 0..15 {
             before[index * 6] = 3.0;
         }
-        let blunt = deviation(&before, &[2.0]).expect("enough values").sigmas;
+        let blunt = deviation(&before, &[], &[2.0]).expect("enough values").sigmas;
         assert!(blunt < sharp / 5.0, "{blunt} {sharp}");
     }
 
     #[test]
     fn missing_values_are_left_out_and_too_few_give_nothing() {
-        assert!(deviation(&[1.0, f64::NAN, 1.0], &[2.0]).is_none());
-        assert!(deviation(&[1.0, 1.0, 1.0], &[f64::NAN]).is_none());
-        let zero = deviation(&[0.0; 5], &[0.0]).expect("enough values");
+        assert!(deviation(&[1.0, f64::NAN, 1.0], &[], &[2.0]).is_none());
+        assert!(deviation(&[1.0, 1.0, 1.0], &[], &[f64::NAN]).is_none());
+        let zero = deviation(&[0.0; 5], &[], &[0.0]).expect("enough values");
         assert_eq!((zero.sigmas, zero.log_ratio), (0.0, 0.0));
+    }
+
+    #[test]
+    fn what_was_off_already_is_not_news_and_what_returns_is_no_harm() {
+        let before: Vec<f64> = (0..100).map(|i| f64::from(i % 5)).collect();
+        let sigmas = |recent: &[f64], during: &[f64]| {
+            deviation(&before, recent, during).expect("enough values").sigmas
+        };
+        assert!(sigmas(&[2.0; 5], &[50.0; 3]) > 10.0);
+        assert!(sigmas(&[50.0; 5], &[50.0; 3]).abs() < 1.0);
+        assert!(sigmas(&[50.0; 5], &[2.0; 3]).abs() < 1.0);
     }
 }

@@ -58,6 +58,9 @@ pub struct Visit {
     pub start_ns: i64,
     /// Its duration without the visits it made, in nanoseconds.
     pub self_ns: i64,
+    /// What its caller waited beyond its duration, in nanoseconds, where the
+    /// caller has a span for this call alone.
+    pub network_ns: Option<i64>,
     /// What occurred in it, each once, in order of number.
     pub patterns: Vec<PatternKey>,
 }
@@ -94,19 +97,25 @@ pub fn visits(spans: &[SpanView], lines: &[LineView]) -> Vec<Visit> {
             visit.patterns.push(PatternKey::Operation(span.operation));
         }
     }
-    for (at, span) in spans.iter().enumerate() {
-        let Some(parent) = index
-            .get(&(span.trace, span.parent))
-            .filter(|_| entry_of[at] == at)
-        else {
-            continue;
-        };
-        if *parent == at {
-            continue;
+    let calls: Vec<(usize, usize)> = (0..spans.len())
+        .filter(|at| entry_of[*at] == *at)
+        .filter_map(|at| Some((*index.get(&(spans[at].trace, spans[at].parent))?, at)))
+        .filter(|(parent, at)| parent != at)
+        .collect();
+    let mut made: Map<usize, u32> = Map::default();
+    for (parent, _) in &calls {
+        *made.entry(*parent).or_default() += 1;
+    }
+    for (parent, at) in calls {
+        // A span with one call is the client's side of it: all its time is the call's.
+        let client = made[&parent] == 1 && entry_of[parent] != parent;
+        let (span, outer) = (duration(&spans[at]), duration(&spans[parent]));
+        if let Some(visit) = found.get_mut(&entry_of[parent]) {
+            visit.self_ns -= if client { outer } else { span };
+            visit.patterns.push(PatternKey::Callee(spans[at].entity));
         }
-        if let Some(visit) = found.get_mut(&entry_of[*parent]) {
-            visit.self_ns -= (span.end_ns - span.start_ns).max(0);
-            visit.patterns.push(PatternKey::Callee(span.entity));
+        if let Some(visit) = found.get_mut(&at).filter(|_| client) {
+            visit.network_ns = Some((outer - span).max(0));
         }
     }
     for line in lines {
@@ -124,14 +133,18 @@ pub fn visits(spans: &[SpanView], lines: &[LineView]) -> Vec<Visit> {
 }
 
 fn begin(span: &SpanView) -> Visit {
-    let self_ns = (span.end_ns - span.start_ns).max(0);
     Visit {
         entity: span.entity,
         entry: span.operation,
         start_ns: span.start_ns,
-        self_ns,
+        self_ns: duration(span),
+        network_ns: None,
         patterns: Vec::new(),
     }
+}
+
+fn duration(span: &SpanView) -> i64 {
+    span.end_ns.saturating_sub(span.start_ns).max(0)
 }
 
 fn finish(found: Map<usize, Visit>) -> Vec<Visit> {
@@ -197,26 +210,28 @@ pub fn patterns(before: &[Visit], during: &[Visit]) -> Vec<Pattern> {
         .collect()
 }
 
-/// Own time of visits as one indicator per entity and entry, divided by its
-/// median before so that entries compare.
+/// Own time and network time of visits, in milliseconds: one indicator per
+/// entity and entry, so that slow entries do not hide in a mix.
 #[must_use]
-pub fn self_times(before: &[Visit], during: &[Visit]) -> Vec<Indicator> {
-    let mut times: Map<(u32, u32), [Vec<f64>; 2]> = Map::default();
+pub fn times(before: &[Visit], during: &[Visit]) -> Vec<Indicator> {
+    let mut times: Map<(u32, u32, IndicatorKind), [Vec<f64>; 2]> = Map::default();
     for (side, list) in [before, during].into_iter().enumerate() {
         for visit in list {
-            times.entry((visit.entity, visit.entry)).or_default()[side]
-                .push(visit.self_ns as f64 / 1e6);
+            let mut add = |kind, ns: i64| {
+                times.entry((visit.entity, visit.entry, kind)).or_default()[side].push(ns as f64 / 1e6);
+            };
+            add(IndicatorKind::SelfTime, visit.self_ns);
+            if let Some(ns) = visit.network_ns {
+                add(IndicatorKind::Network, ns);
+            }
         }
     }
     let mut keyed: Vec<_> = times.into_iter().collect();
     keyed.sort_by_key(|(key, _)| *key);
     keyed
         .into_iter()
-        .map(|((entity, _), [before, during])| Indicator {
-            entity,
-            kind: IndicatorKind::SelfTime,
-            before,
-            during,
+        .map(|((entity, _, kind), [before, during])| {
+            Indicator { entity, kind, before, recent: Vec::new(), during }
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use super::NamedCase;
 use anyhow::{Context, Result, bail};
 use bellwether_datasets::public::nezha::{self, LogLine, Metrics, Span, service_of};
 use bellwether_models::causes::case::{Indicator, IndicatorKind};
-use bellwether_models::causes::visits::{LineView, SpanView, Visit, patterns, self_times, visits};
+use bellwether_models::causes::visits::{LineView, SpanView, Visit, patterns, times, visits};
 use bellwether_models::causes::{CauseEdge, Relation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,8 +21,22 @@ const MARGIN_SECS: i64 = 600;
 /// average over the minute before.
 const LEAD_SECS: i64 = -20;
 
-/// Seconds of logs and traces before the given time that count as normal.
-const CALM_SECS: i64 = 60;
+/// Seconds before the given time from which visits count as the fault: its
+/// start is known to the minute, and detection may be late by more.
+const VISITS_BACK_SECS: i64 = 90;
+
+/// Visits older than this count as normal.
+const CALM_GAP_SECS: i64 = 300;
+
+/// The stretch just before the fault that tells what was off already.
+const RECENT_FROM_SECS: i64 = 420;
+
+/// End of that stretch.
+const RECENT_TO_SECS: i64 = 120;
+
+/// Least time on a link, in seconds: clock differences below a millisecond are
+/// no signal.
+const LINK_SECS_MIN: f64 = 1e-3;
 
 /// The case of one fault of a day. `at_secs` chooses the fault; it may be left
 /// out when the fault list has one entry.
@@ -40,13 +54,14 @@ pub fn read(day: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
     Day::open(day)?.case(at_secs)
 }
 
-/// One day, its metrics in memory, its logs and traces on disk.
+/// One day: its metrics in memory, its logs and traces read as they are needed.
 pub struct Day {
     folder: PathBuf,
-    fault_free: Option<PathBuf>,
     metrics: Metrics,
     normal: Metrics,
-    calm: Option<(Vec<Span>, Vec<LogLine>)>,
+    base: NamedCase,
+    names: Names,
+    minutes: BTreeMap<PathBuf, Vec<Visit>>,
 }
 
 impl Day {
@@ -58,23 +73,27 @@ impl Day {
         let fault_free = nezha::fault_free(folder);
         let metrics = nezha::metrics(folder)?;
         let normal = fault_free.as_deref().map(nezha::metrics).transpose()?.unwrap_or_default();
-        let calm = fault_free.as_deref().map(|folder| telemetry(folder, i64::MIN, i64::MAX)).transpose()?;
-        Ok(Self { folder: folder.to_path_buf(), fault_free, metrics, normal, calm })
+        let mut base = NamedCase::default();
+        for pod in &metrics.pods {
+            base.entity(service_of(&pod.name));
+        }
+        let (names, minutes) = (Names::default(), BTreeMap::new());
+        Ok(Self { folder: folder.to_path_buf(), metrics, normal, base, names, minutes })
     }
 
     /// The case of the fault at this time.
     ///
     /// # Errors
     /// When a log or trace file is broken.
-    pub fn case(&self, at_secs: i64) -> Result<NamedCase> {
-        let mut out = NamedCase::default();
-        for pod in &self.metrics.pods {
-            out.entity(service_of(&pod.name));
-        }
+    pub fn case(&mut self, at_secs: i64) -> Result<NamedCase> {
+        let (before, during) =
+            self.visits_around(at_secs).with_context(|| format!("in `{}`", self.folder.display()))?;
+        let mut out = self.base.clone();
         self.add_calls(&mut out);
         self.add_pods(&mut out, at_secs);
+        self.add_volume(&mut out, at_secs);
         self.add_links(&mut out, at_secs);
-        self.add_visits(&mut out, at_secs).with_context(|| format!("in `{}`", self.folder.display()))?;
+        add_visits(&mut out, &before, &during);
         Ok(out)
     }
 
@@ -94,16 +113,28 @@ impl Day {
             let entity = out.entity(service_of(&pod.name));
             for (column, name) in pod.series.names.iter().enumerate() {
                 let Some(kind) = kind_of(name) else { continue };
-                let calm = self.normal.pods.iter().find(|other| other.name == pod.name);
-                let calm = calm.and_then(|other| Some((&other.series, column_of(&other.series, name)?)));
-                let (mut before, mut during) = (Vec::new(), Vec::new());
-                if let Some((series, column)) = calm {
-                    outside(&series.at_secs, &series.values[column], at_secs, &mut before);
-                } else {
-                    outside(&pod.series.at_secs, &pod.series.values[column], at_secs, &mut before);
-                }
-                inside(&pod.series.at_secs, &pod.series.values[column], at_secs, &mut during);
-                out.case.indicators.push(Indicator { entity, kind, before, during });
+                let calm = self.normal.pods.iter().find(|other| other.name == pod.name).map(|other| &other.series);
+                let calm = calm.and_then(|series| Some((series, column_of(series, name)?)));
+                let (series, calm_column) = calm.unwrap_or((&pod.series, column));
+                let mut indicator = window(entity, kind, &pod.series.at_secs, &pod.series.values[column], at_secs);
+                indicator.before = outside(&series.at_secs, &series.values[calm_column], at_secs);
+                out.case.indicators.push(indicator);
+            }
+        }
+    }
+
+    /// Requests of each service within the fault, from its rate per second.
+    fn add_volume(&self, out: &mut NamedCase, at_secs: i64) {
+        out.case.volume = vec![f64::NAN; out.names.len()];
+        for pod in &self.metrics.pods {
+            let Some(column) = column_of(&pod.series, "PodWorkload(Ops)") else { continue };
+            let (clock, values) = (&pod.series.at_secs, &pod.series.values[column]);
+            let rates = window(0, IndicatorKind::Traffic, clock, values, at_secs).during;
+            let known: Vec<f64> = rates.into_iter().filter(|rate| rate.is_finite()).collect();
+            if let Some(slot) = out.names.iter().position(|name| name == service_of(&pod.name)) {
+                let requests = known.iter().sum::<f64>() * 60.0;
+                let all = &mut out.case.volume[slot];
+                *all = if all.is_nan() { requests } else { *all + requests };
             }
         }
     }
@@ -111,49 +142,82 @@ impl Day {
     /// Latency of a link belongs to the callee; what the caller sees beyond
     /// that is the network before the callee.
     fn add_links(&self, out: &mut NamedCase, at_secs: i64) {
-        for (column, name) in self.metrics.source.names.iter().enumerate() {
+        let (source, destination) = (&self.metrics.source, &self.metrics.destination);
+        for (column, name) in source.names.iter().enumerate() {
             let Some((_, callee)) = name.split_once('_') else { continue };
             let Some(entity) = out.names.iter().position(|other| other == callee) else { continue };
-            let entity = entity as u32;
-            let Some(far) = column_of(&self.metrics.destination, name) else { continue };
-            let seen = &self.metrics.destination.values[far];
-            let gap: Vec<f64> =
-                self.metrics.source.values[column].iter().zip(seen).map(|(near, far)| (near - far).max(0.0) + 1e-3).collect();
+            let Some(far) = column_of(destination, name) else { continue };
+            let seen = &destination.values[far];
+            let gap = |(near, far): (&f64, &f64)| (near - far).max(0.0) + LINK_SECS_MIN;
+            let gaps: Vec<f64> = source.values[column].iter().zip(seen).map(gap).collect();
             for (kind, clock, values) in [
-                (IndicatorKind::Latency, &self.metrics.destination.at_secs, seen),
-                (IndicatorKind::Network, &self.metrics.source.at_secs, &gap),
+                (IndicatorKind::Latency, &destination.at_secs, seen),
+                (IndicatorKind::Network, &source.at_secs, &gaps),
             ] {
-                let (mut before, mut during) = (Vec::new(), Vec::new());
-                outside(clock, values, at_secs, &mut before);
-                inside(clock, values, at_secs, &mut during);
-                out.case.indicators.push(Indicator { entity, kind, before, during });
+                out.case.indicators.push(window(entity as u32, kind, clock, values, at_secs));
             }
         }
     }
 
-    fn add_visits(&self, out: &mut NamedCase, at_secs: i64) -> Result<()> {
-        let (spans, lines) = telemetry(&self.folder, at_secs - CALM_SECS, at_secs + FAULT_SECS)?;
-        if spans.is_empty() {
-            return Ok(());
+    /// Visits of the fault-free phase and of the day long enough before the
+    /// fault, and visits of the fault.
+    fn visits_around(&mut self, at_secs: i64) -> Result<(Vec<Visit>, Vec<Visit>)> {
+        let minute = at_secs.rem_euclid(86_400).div_euclid(60);
+        let (first, last) = (minute - VISITS_BACK_SECS / 60 - 1, minute + FAULT_SECS / 60 + 1);
+        let (mut before, mut during) = (Vec::new(), Vec::new());
+        if let Some(folder) = nezha::fault_free(&self.folder) {
+            for path in nezha::trace_files(&folder)? {
+                before.extend_from_slice(self.minute(&path)?);
+            }
         }
-        let mut names = Names::default();
-        let start_ns = at_secs.saturating_mul(1_000_000_000);
-        let (mut before, mut during): (Vec<Visit>, Vec<Visit>) =
-            names.visits(out, &spans, &lines).into_iter().partition(|visit| visit.start_ns < start_ns);
-        if let Some((spans, lines)) = &self.calm {
-            before.extend(names.visits(out, spans, lines));
+        let from_ns = (at_secs - VISITS_BACK_SECS).saturating_mul(1_000_000_000);
+        let to_ns = (at_secs + FAULT_SECS).saturating_mul(1_000_000_000);
+        let calm_ns = (at_secs - CALM_GAP_SECS).saturating_mul(1_000_000_000);
+        for path in nezha::trace_files(&self.folder)? {
+            let Some(named) = nezha::minute_of(&path) else { continue };
+            if named > last {
+                continue;
+            }
+            let visits = self.minute(&path)?;
+            before.extend(visits.iter().filter(|visit| visit.start_ns < calm_ns).cloned());
+            if named >= first {
+                let inside = |visit: &&Visit| visit.start_ns >= from_ns && visit.start_ns < to_ns;
+                during.extend(visits.iter().filter(inside).cloned());
+            }
         }
-        during.retain(|visit| visit.start_ns < start_ns + FAULT_SECS * 1_000_000_000);
-        let mut calls: BTreeSet<(u32, u32)> = BTreeSet::new();
-        for pattern in patterns(&before, &during) {
+        Ok((before, during))
+    }
+
+    /// The visits of one trace file and the log file of the same minute.
+    fn minute(&mut self, traces: &Path) -> Result<&[Visit]> {
+        if !self.minutes.contains_key(traces) {
+            let spans = nezha::spans(traces)?;
+            let day = traces.parent().and_then(Path::parent).unwrap_or(traces);
+            let minute = nezha::minute_of(traces);
+            let log = nezha::log_files(day)?.into_iter().find(|path| nezha::minute_of(path) == minute);
+            let lines = log.as_deref().map(nezha::logs).transpose()?.unwrap_or_default();
+            let visits = self.names.visits(&mut self.base, &spans, &lines);
+            self.minutes.insert(traces.to_path_buf(), visits);
+        }
+        Ok(&self.minutes[traces])
+    }
+}
+
+fn add_visits(out: &mut NamedCase, before: &[Visit], during: &[Visit]) {
+    let mut calls: BTreeSet<(u32, u32)> = BTreeSet::new();
+    // The whole, and each minute: a fault may show in one of them only.
+    let mut minutes: BTreeMap<i64, Vec<Visit>> = BTreeMap::new();
+    for visit in during {
+        minutes.entry(visit.start_ns.div_euclid(60_000_000_000)).or_default().push(visit.clone());
+    }
+    for window in minutes.values().map(Vec::as_slice).chain([during]) {
+        for pattern in patterns(before, window) {
             calls.extend(pattern.callee.map(|callee| (pattern.entity, callee)));
             out.case.patterns.push(pattern);
         }
-        add_edges(out, &calls);
-        out.case.indicators.extend(self_times(&before, &during));
-        let _ = &self.fault_free;
-        Ok(())
     }
+    add_edges(out, &calls);
+    out.case.indicators.extend(times(before, during));
 }
 
 /// Numbers for operations and templates.
@@ -220,30 +284,6 @@ fn template(body: &str) -> String {
     out
 }
 
-/// Spans and lines of the files around a stretch of time.
-fn telemetry(folder: &Path, from_secs: i64, to_secs: i64) -> Result<(Vec<Span>, Vec<LogLine>)> {
-    let minute = |secs: i64| secs.rem_euclid(86_400).div_euclid(60);
-    let all = from_secs == i64::MIN;
-    // A file is named after the minute it ends in.
-    let wanted = |path: &PathBuf| {
-        let Some(named) = nezha::minute_of(path) else { return false };
-        all || (named >= minute(from_secs) && named <= minute(to_secs) + 1)
-    };
-    let (mut spans, mut lines) = (Vec::new(), Vec::new());
-    for path in nezha::trace_files(folder)?.iter().filter(|path| wanted(path)) {
-        spans.extend(nezha::spans(path)?);
-    }
-    for path in nezha::log_files(folder)?.iter().filter(|path| wanted(path)) {
-        lines.extend(nezha::logs(path)?);
-    }
-    if !all {
-        let (from_ns, to_ns) = (from_secs.saturating_mul(1_000_000_000), to_secs.saturating_mul(1_000_000_000));
-        spans.retain(|span| span.start_ns >= from_ns && span.start_ns < to_ns);
-        lines.retain(|line| line.at_ns >= from_ns && line.at_ns < to_ns);
-    }
-    Ok((spans, lines))
-}
-
 fn add_edges(out: &mut NamedCase, calls: &BTreeSet<(u32, u32)>) {
     for &(from, to) in calls {
         let known = out.case.edges.iter().any(|edge| (edge.from, edge.to) == (from, to));
@@ -257,19 +297,23 @@ fn column_of(series: &bellwether_datasets::public::Series, name: &str) -> Option
     series.names.iter().position(|known| known == name)
 }
 
-/// Values far from the fault.
-fn outside(clock: &[f64], values: &[f64], at_secs: i64, out: &mut Vec<f64>) {
+/// One indicator from its own series alone.
+fn window(entity: u32, kind: IndicatorKind, clock: &[f64], values: &[f64], at_secs: i64) -> Indicator {
     let at = at_secs as f64;
-    let margin = MARGIN_SECS as f64;
-    let calm = clock.iter().zip(values).filter(|(time, _)| **time < at - 60.0 || **time > at + margin);
-    out.extend(calm.map(|(_, value)| *value));
+    let between = |from: f64, to: f64| {
+        let inside = clock.iter().zip(values).filter(|(time, _)| **time >= from && **time < to);
+        inside.map(|(_, value)| *value).collect::<Vec<f64>>()
+    };
+    let (first, last) = (at + LEAD_SECS as f64, at + FAULT_SECS as f64);
+    let recent = between(at - RECENT_FROM_SECS as f64, at - RECENT_TO_SECS as f64);
+    Indicator { entity, kind, before: outside(clock, values, at_secs), recent, during: between(first, last) }
 }
 
-/// Values of the fault.
-fn inside(clock: &[f64], values: &[f64], at_secs: i64, out: &mut Vec<f64>) {
-    let from = (at_secs + LEAD_SECS) as f64;
-    let to = (at_secs + FAULT_SECS) as f64;
-    out.extend(clock.iter().zip(values).filter(|(time, _)| **time >= from && **time < to).map(|(_, value)| *value));
+/// Values far from the fault.
+fn outside(clock: &[f64], values: &[f64], at_secs: i64) -> Vec<f64> {
+    let (first, last) = ((at_secs - 60) as f64, (at_secs + MARGIN_SECS) as f64);
+    let calm = clock.iter().zip(values).filter(|(time, _)| **time < first || **time > last);
+    calm.map(|(_, value)| *value).collect()
 }
 
 /// What a metric of a pod measures; metrics of its node are not its own.

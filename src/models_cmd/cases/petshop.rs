@@ -27,12 +27,18 @@ pub fn case(issue: &Issue) -> NamedCase {
         let Some(kind) = kind_of(&column.metric) else { continue };
         let normal = issue.normal.columns.iter().find(|known| same(known, column));
         let entity = out.entity(&column.node);
-        let mut before = normal.map_or_else(Vec::new, |known| known.values.clone());
-        let mut during = Vec::new();
+        let value_of = |value: &f64| if kind == IndicatorKind::Failure { 100.0 - value } else { *value };
+        let mut before: Vec<f64> = normal.map_or_else(Vec::new, |known| known.values.iter().map(value_of).collect());
+        let (mut recent, mut during) = (Vec::new(), Vec::new());
         for (at, value) in issue.issue.at_secs.iter().zip(&column.values) {
-            if *at <= begins { before.push(*value) } else { during.push(*value) }
+            if *at <= begins { recent.push(value_of(value)) } else { during.push(value_of(value)) }
         }
-        out.case.indicators.push(Indicator { entity, kind, before, during });
+        before.extend(&recent);
+        if kind == IndicatorKind::Traffic {
+            out.case.volume.resize(out.names.len(), f64::NAN);
+            out.case.volume[entity as usize] = during.iter().filter(|count| count.is_finite()).sum();
+        }
+        out.case.indicators.push(Indicator { entity, kind, before, recent, during });
     }
     let alarm = issue.alarm.as_ref().and_then(|alarm| Some((alarm, kind_of(&alarm.metric)?)));
     if let Some((alarm, kind)) = alarm {
@@ -48,7 +54,7 @@ fn same(a: &Metric, b: &Metric) -> bool {
 fn kind_of(metric: &str) -> Option<IndicatorKind> {
     match metric {
         "latency" => Some(IndicatorKind::Latency),
-        "availability" => Some(IndicatorKind::Success),
+        "availability" => Some(IndicatorKind::Failure),
         "requests" => Some(IndicatorKind::Traffic),
         _ => None,
     }

@@ -15,7 +15,7 @@ pub fn case(files: &Files) -> NamedCase {
         let Some(before) = files.normal.names.iter().position(|known| known == name) else { continue };
         let entity = out.entity(&format!("{service}-{metric}"));
         let (before, during) = (files.normal.values[before].clone(), files.anomalous.values[column].clone());
-        out.case.indicators.push(Indicator { entity, kind, before, during });
+        out.case.indicators.push(Indicator { entity, kind, before, recent: Vec::new(), during });
     }
     for from in 0..out.names.len() {
         for to in 0..out.names.len() {
