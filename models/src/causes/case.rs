@@ -54,14 +54,14 @@ pub struct Pattern {
     pub entity: u32,
     /// When the pattern is a call: the callee.
     pub callee: Option<u32>,
-    /// Visits before that show it.
-    pub before: u32,
+    /// Usual visits that show it (a share of `before_of`, not a count).
+    pub before: f64,
     /// Comparable visits before.
-    pub before_of: u32,
+    pub before_of: f64,
     /// Visits during that show it.
-    pub during: u32,
+    pub during: f64,
     /// Comparable visits during.
-    pub during_of: u32,
+    pub during_of: f64,
 }
 
 /// The alarm that the search starts from.
@@ -182,7 +182,7 @@ impl Default for CaseParams {
             behaviour: 1.5,
             excused: 0.9,
             excused_resources: 1.1,
-            volume_half: 20.0,
+            volume_half: 100.0,
             pattern_free: 2.5,
             opaque: 0.7,
             centrality: 0.5,
@@ -240,11 +240,11 @@ pub fn surprise(params: &CaseParams, indicator: &Indicator) -> f64 {
 /// How surprising one pattern is: the change of its share, times how sure that
 /// change is (square root of the likelihood ratio of two shares against one).
 fn pattern_surprise(params: &CaseParams, pattern: &Pattern) -> f64 {
-    if pattern.before_of == 0 || pattern.during_of == 0 {
+    if pattern.before_of <= 0.0 || pattern.during_of <= 0.0 {
         return 0.0;
     }
-    let (k0, n0) = (f64::from(pattern.before), f64::from(pattern.before_of));
-    let (k1, n1) = (f64::from(pattern.during), f64::from(pattern.during_of));
+    let (k0, n0) = (pattern.before, pattern.before_of);
+    let (k1, n1) = (pattern.during, pattern.during_of);
     let both = (k0 + k1) / (n0 + n1);
     let fit = |k: f64, n: f64, share: f64| {
         let part = |count: f64, chance: f64| {
@@ -268,8 +268,11 @@ fn surprises(params: &CaseParams, case: &Case) -> Vec<CaseReasons> {
         let Some(reasons) = out.get_mut(indicator.entity as usize) else {
             continue;
         };
-        let travels = !matches!(indicator.kind, IndicatorKind::Cpu | IndicatorKind::Memory | IndicatorKind::SelfTime);
-        let counted = if travels { weight_of_volume(params, case, indicator.entity) } else { 1.0 };
+        let counted = match indicator.kind {
+            IndicatorKind::Cpu | IndicatorKind::Memory => 1.0,
+            IndicatorKind::SelfTime => share_of_volume(params, indicator.during.len() as f64),
+            _ => weight_of_volume(params, case, indicator.entity),
+        };
         let value = counted * surprise(params, indicator);
         let (slot, weight) = match indicator.kind {
             IndicatorKind::Cpu => (&mut reasons.resources, params.cpu),
@@ -294,9 +297,13 @@ fn surprises(params: &CaseParams, case: &Case) -> Vec<CaseReasons> {
 /// 1 where the number of requests is not known, less the fewer there were.
 fn weight_of_volume(params: &CaseParams, case: &Case, entity: u32) -> f64 {
     match case.volume.get(entity as usize) {
-        Some(requests) if requests.is_finite() => requests.max(0.0) / (requests.max(0.0) + params.volume_half),
+        Some(requests) if requests.is_finite() => share_of_volume(params, *requests),
         _ => 1.0,
     }
+}
+
+fn share_of_volume(params: &CaseParams, requests: f64) -> f64 {
+    requests.max(0.0) / (requests.max(0.0) + params.volume_half)
 }
 
 /// Takes from each caller what its callees explain, and from what runs on

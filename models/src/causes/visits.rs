@@ -174,48 +174,101 @@ fn entry(spans: &[SpanView], index: &Map<(u64, u64), usize>, at: usize) -> usize
     here
 }
 
-/// How often each pattern occurs in visits of the same entity and entry, before
+/// What visits usually look like: a phase known to be calm, and what came
+/// earlier, minute by minute, which may hold other faults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usual {
+    /// Visits of the calm phase.
+    pub calm: Vec<Visit>,
+    /// Visits of earlier minutes, one list each.
+    pub earlier: Vec<Vec<Visit>>,
+}
+
+/// Minutes of history that weigh as much as the calm phase.
+const EARLIER_HALF: f64 = 6.0;
+
+/// How often each pattern occurs in visits of the same entity and entry, usually
 /// and during; in order of entity, entry and pattern.
+///
+/// The usual share mixes the calm phase with the median of the earlier minutes:
+/// the median forgets minutes with other faults, and the longer the history the
+/// more it counts.
 #[must_use]
-pub fn patterns(before: &[Visit], during: &[Visit]) -> Vec<Pattern> {
-    let mut visits: Map<(u32, u32), [u32; 2]> = Map::default();
-    let mut counts: Map<(u32, u32, PatternKey), [u32; 2]> = Map::default();
-    for (side, list) in [before, during].into_iter().enumerate() {
-        for visit in list {
-            visits.entry((visit.entity, visit.entry)).or_default()[side] += 1;
+pub fn patterns(usual: &Usual, during: &[Visit]) -> Vec<Pattern> {
+    let (calm, now) = (Shares::count(&usual.calm), Shares::count(during));
+    let earlier: Vec<Shares> = usual.earlier.iter().map(|minute| Shares::count(minute)).collect();
+    let mut keys: Vec<(Entry, PatternKey)> = calm.counts.keys().chain(now.counts.keys()).copied().collect();
+    keys.extend(earlier.iter().flat_map(|minute| minute.counts.keys().copied()));
+    keys.sort_unstable();
+    keys.dedup();
+    let mut out = Vec::with_capacity(keys.len());
+    for (entry, key) in keys {
+        let during_of = now.visits(entry);
+        if during_of == 0 {
+            continue;
+        }
+        let mut shares: Vec<f64> = earlier.iter().filter_map(|minute| minute.share(entry, key)).collect();
+        shares.sort_by(f64::total_cmp);
+        let history = shares.get(shares.len() / 2).copied();
+        let weight = shares.len() as f64 / (shares.len() as f64 + EARLIER_HALF);
+        let share = match (calm.share(entry, key), history) {
+            (Some(calm), Some(history)) => weight * history + (1.0 - weight) * calm,
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => continue,
+        };
+        let before_of = f64::from(calm.visits(entry)) + earlier.iter().map(|m| f64::from(m.visits(entry))).sum::<f64>();
+        let callee = match key {
+            PatternKey::Callee(callee) => Some(callee),
+            PatternKey::Operation(_) | PatternKey::Template(_) => None,
+        };
+        let during = f64::from(now.counts.get(&(entry, key)).copied().unwrap_or(0));
+        let during_of = f64::from(during_of);
+        out.push(Pattern { entity: entry.0, callee, before: share * before_of, before_of, during, during_of });
+    }
+    out
+}
+
+/// An entity and the operation it is entered by.
+type Entry = (u32, u32);
+
+/// Visits per entry, and how many of them show each pattern.
+#[derive(Default)]
+struct Shares {
+    visits: Map<Entry, u32>,
+    counts: Map<(Entry, PatternKey), u32>,
+}
+
+impl Shares {
+    fn count(visits: &[Visit]) -> Self {
+        let mut out = Self::default();
+        for visit in visits {
+            let entry = (visit.entity, visit.entry);
+            *out.visits.entry(entry).or_default() += 1;
             for key in &visit.patterns {
-                counts.entry((visit.entity, visit.entry, *key)).or_default()[side] += 1;
+                *out.counts.entry((entry, *key)).or_default() += 1;
             }
         }
+        out
     }
-    let mut keyed: Vec<_> = counts.into_iter().collect();
-    keyed.sort_unstable_by_key(|(key, _)| *key);
-    keyed
-        .into_iter()
-        .map(|((entity, entry, key), [before, during])| {
-            let [before_of, during_of] = visits[&(entity, entry)];
-            let callee = match key {
-                PatternKey::Callee(callee) => Some(callee),
-                PatternKey::Operation(_) | PatternKey::Template(_) => None,
-            };
-            Pattern {
-                entity,
-                callee,
-                before,
-                before_of,
-                during,
-                during_of,
-            }
-        })
-        .collect()
+
+    fn visits(&self, entry: Entry) -> u32 {
+        self.visits.get(&entry).copied().unwrap_or(0)
+    }
+
+    fn share(&self, entry: Entry, key: PatternKey) -> Option<f64> {
+        let visits = self.visits(entry);
+        let shown = self.counts.get(&(entry, key)).copied().unwrap_or(0);
+        (visits > 0).then(|| f64::from(shown) / f64::from(visits))
+    }
 }
 
 /// Own time and network time of visits, in milliseconds: one indicator per
 /// entity and entry, so that slow entries do not hide in a mix.
 #[must_use]
-pub fn times(before: &[Visit], during: &[Visit]) -> Vec<Indicator> {
+pub fn times(usual: &Usual, during: &[Visit]) -> Vec<Indicator> {
     let mut times: Map<(u32, u32, IndicatorKind), [Vec<f64>; 2]> = Map::default();
-    for (side, list) in [before, during].into_iter().enumerate() {
+    let before = usual.earlier.iter().map(Vec::as_slice).chain([usual.calm.as_slice()]);
+    for (side, list) in before.map(|list| (0, list)).chain([(1, during)]) {
         for visit in list {
             let mut add = |kind, ns: i64| {
                 times.entry((visit.entity, visit.entry, kind)).or_default()[side].push(ns as f64 / 1e6);
@@ -286,15 +339,9 @@ mod tests {
         let with = span(1, 0, 0, 10, 0, 5);
         let before = visits(&[with, span(2, 1, 0, 11, 1, 2)], &[]);
         let during = visits(&[SpanView { trace: 2, ..with }], &[]);
-        let found = patterns(&before, &during);
-        let wanted = Pattern {
-            entity: 0,
-            callee: None,
-            before: 1,
-            before_of: 1,
-            during: 0,
-            during_of: 1,
-        };
+        let usual = Usual { calm: before, earlier: Vec::new() };
+        let found = patterns(&usual, &during);
+        let wanted = Pattern { entity: 0, callee: None, before: 1.0, before_of: 1.0, during: 0.0, during_of: 1.0 };
         assert_eq!(found, [wanted]);
     }
 

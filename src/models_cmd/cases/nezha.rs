@@ -5,7 +5,7 @@ use super::NamedCase;
 use anyhow::{Context, Result, bail};
 use bellwether_datasets::public::nezha::{self, LogLine, Metrics, Span, service_of};
 use bellwether_models::causes::case::{Indicator, IndicatorKind};
-use bellwether_models::causes::visits::{LineView, SpanView, Visit, patterns, times, visits};
+use bellwether_models::causes::visits::{LineView, SpanView, Visit, Usual, patterns, times, visits};
 use bellwether_models::causes::{CauseEdge, Relation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -161,13 +161,13 @@ impl Day {
 
     /// Visits of the fault-free phase and of the day long enough before the
     /// fault, and visits of the fault.
-    fn visits_around(&mut self, at_secs: i64) -> Result<(Vec<Visit>, Vec<Visit>)> {
+    fn visits_around(&mut self, at_secs: i64) -> Result<(Usual, Vec<Visit>)> {
         let minute = at_secs.rem_euclid(86_400).div_euclid(60);
         let (first, last) = (minute - VISITS_BACK_SECS / 60 - 1, minute + FAULT_SECS / 60 + 1);
-        let (mut before, mut during) = (Vec::new(), Vec::new());
+        let (mut usual, mut during) = (Usual::default(), Vec::new());
         if let Some(folder) = nezha::fault_free(&self.folder) {
             for path in nezha::trace_files(&folder)? {
-                before.extend_from_slice(self.minute(&path)?);
+                usual.calm.extend_from_slice(self.minute(&path)?);
             }
         }
         let from_ns = (at_secs - VISITS_BACK_SECS).saturating_mul(1_000_000_000);
@@ -179,13 +179,13 @@ impl Day {
                 continue;
             }
             let visits = self.minute(&path)?;
-            before.extend(visits.iter().filter(|visit| visit.start_ns < calm_ns).cloned());
+            usual.earlier.push(visits.iter().filter(|visit| visit.start_ns < calm_ns).cloned().collect());
             if named >= first {
                 let inside = |visit: &&Visit| visit.start_ns >= from_ns && visit.start_ns < to_ns;
                 during.extend(visits.iter().filter(inside).cloned());
             }
         }
-        Ok((before, during))
+        Ok((usual, during))
     }
 
     /// The visits of one trace file and the log file of the same minute.
@@ -203,7 +203,7 @@ impl Day {
     }
 }
 
-fn add_visits(out: &mut NamedCase, before: &[Visit], during: &[Visit]) {
+fn add_visits(out: &mut NamedCase, usual: &Usual, during: &[Visit]) {
     let mut calls: BTreeSet<(u32, u32)> = BTreeSet::new();
     // The whole, and each minute: a fault may show in one of them only.
     let mut minutes: BTreeMap<i64, Vec<Visit>> = BTreeMap::new();
@@ -211,13 +211,13 @@ fn add_visits(out: &mut NamedCase, before: &[Visit], during: &[Visit]) {
         minutes.entry(visit.start_ns.div_euclid(60_000_000_000)).or_default().push(visit.clone());
     }
     for window in minutes.values().map(Vec::as_slice).chain([during]) {
-        for pattern in patterns(before, window) {
+        for pattern in patterns(usual, window) {
             calls.extend(pattern.callee.map(|callee| (pattern.entity, callee)));
             out.case.patterns.push(pattern);
         }
     }
     add_edges(out, &calls);
-    out.case.indicators.extend(times(before, during));
+    out.case.indicators.extend(times(usual, during));
 }
 
 /// Numbers for operations and templates.
