@@ -185,7 +185,7 @@ pub struct Usual {
 }
 
 /// Minutes of history that weigh as much as the calm phase.
-const EARLIER_HALF: f64 = 6.0;
+const EARLIER_HALF: f64 = 12.0;
 
 /// How often each pattern occurs in visits of the same entity and entry, usually
 /// and during; in order of entity, entry and pattern.
