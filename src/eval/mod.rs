@@ -5,6 +5,8 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
+pub mod causes;
+pub mod groups;
 pub mod metric;
 pub mod report;
 
@@ -63,6 +65,11 @@ pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
 
 /// Every task, in the order of the documentation.
 pub const TASKS: &[Task] = &[
+    ("petshop", "causes: components of PetShop", causes::petshop),
+    ("nezha_ob", "causes: services of OnlineBoutique, metrics only", causes::nezha_ob),
+    ("nezha_tt", "causes: services of TrainTicket, logs and traces too", causes::nezha_tt),
+    ("sockshop", "causes: metrics of Sock Shop services", causes::sockshop),
+    ("ait", "groups: alerts of multi-step attacks", groups::ait),
 ];
 
 /// The data directory: the flag, else the variable, else the default.

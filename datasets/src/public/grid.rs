@@ -127,12 +127,6 @@ pub(super) fn plain_name(path: &Path) -> String {
     name.trim_end_matches(".gz").to_owned()
 }
 
-/// A JSON file.
-pub(super) fn json(path: &Path) -> Result<serde_json::Value, LoadError> {
-    let text = std::fs::read(path).map_err(LoadError::read(path))?;
-    serde_json::from_slice(&text).map_err(|error| LoadError::meta(path, error))
-}
-
 /// Series over one clock, column by column.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {

@@ -7,7 +7,8 @@
 //! the pod at fault, which it is not.
 
 use super::LoadError;
-use super::grid::{Grid, Series, files, json, plain_name};
+use super::grid::{Grid, Series, files, plain_name};
+use super::rows::json;
 use std::path::{Path, PathBuf};
 
 /// Metrics of one pod.

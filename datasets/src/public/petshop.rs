@@ -8,7 +8,8 @@
 //! is read by [`truth`] alone.
 
 use super::LoadError;
-use super::grid::{Grid, json};
+use super::grid::Grid;
+use super::rows::json;
 use std::path::{Path, PathBuf};
 
 /// One metric of one component.

@@ -9,6 +9,7 @@
 //! confidences of a ranking sum to at most one, and what is missing is the
 //! chance that the cause is none of the listed.
 
+pub mod baseline;
 pub mod case;
 pub mod deviation;
 pub mod propagate;
