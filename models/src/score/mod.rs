@@ -1,7 +1,9 @@
 //! Metrics of evaluation, implemented once: pure functions over labels and
 //! scores, each tested against a case worked by hand.
 
+pub mod causes;
 pub mod delay;
+pub mod groups;
 pub mod nab;
 pub mod ucr;
 pub mod sessions;
