@@ -1,1 +1,8 @@
 //! The seeded estate simulator, its stories, and loaders for public data sets
+
+pub mod estate;
+pub mod faults;
+pub mod monitoring;
+mod rng;
+pub mod simulation;
+pub mod truth;
