@@ -3,6 +3,8 @@
 pub mod estate;
 pub mod faults;
 pub mod monitoring;
+pub mod public;
 mod rng;
 pub mod simulation;
 pub mod truth;
+

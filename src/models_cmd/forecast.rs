@@ -1,0 +1,1 @@
+//! `bellwether models forecast`
