@@ -1,8 +1,10 @@
 //! Faults of the network.
 
-use super::software::MODIFIED;
+use super::software::CONFIGURED;
 use super::{ChangeSpec, FaultSpec, Manner, becomes, plus};
 use crate::estate::{Kind, Metric};
+
+const NETWORK_CONFIGURED: &str = "dev.cdeventsx.network-config.modified.0.1.0";
 
 pub(super) const PACKET_LOSS: FaultSpec = FaultSpec {
     name: "packet_loss",
@@ -16,7 +18,7 @@ pub(super) const PACKET_LOSS: FaultSpec = FaultSpec {
         "%QOS-3-DROP: queue 3 dropped {n} packets",
     ],
     change: Some(ChangeSpec {
-        change_type: MODIFIED,
+        change_type: NETWORK_CONFIGURED,
         texts: &[
             "{name}: MTU and queue policy rolled out",
             "{name}: new access list",
@@ -34,7 +36,7 @@ pub(super) const PARTITION: FaultSpec = FaultSpec {
     weight: 1.0,
     lines: &["%BGP-5-ADJCHANGE: neighbor 10.0.{n}.1 Down - hold time expired"],
     change: Some(ChangeSpec {
-        change_type: MODIFIED,
+        change_type: NETWORK_CONFIGURED,
         texts: &["{name}: routing policy update"],
         share: 0.5,
     }),
@@ -71,7 +73,7 @@ pub(super) const DNS: FaultSpec = FaultSpec {
         "lookup {name}: no such host",
     ],
     change: Some(ChangeSpec {
-        change_type: MODIFIED,
+        change_type: CONFIGURED,
         texts: &["zone file of {name} regenerated"],
         share: 0.5,
     }),

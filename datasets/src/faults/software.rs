@@ -4,7 +4,7 @@ use super::{ChangeSpec, FaultSpec, Manner, becomes, plus, times};
 use crate::estate::{Kind, Metric};
 
 pub(super) const DEPLOYED: &str = "dev.cdevents.service.deployed.0.3.0";
-pub(super) const MODIFIED: &str = "dev.cdevents.environment.modified.0.3.0";
+pub(super) const CONFIGURED: &str = "dev.cdeventsx.config-management.modified.0.1.0";
 
 pub(super) const BAD_DEPLOY: FaultSpec = FaultSpec {
     name: "bad_deploy",
@@ -48,7 +48,7 @@ pub(super) const CONFIG_DRIFT: FaultSpec = FaultSpec {
         "request waited {ms} ms for a worker",
     ],
     change: Some(ChangeSpec {
-        change_type: MODIFIED,
+        change_type: CONFIGURED,
         texts: &["{name}: worker count and timeouts adjusted by hand"],
         share: 0.7,
     }),

@@ -5,7 +5,7 @@ use bellwether_engine::signal::Relation;
 use bellwether_engine::time::Span;
 
 use super::Story;
-use super::kit::{DEPLOYED, Kit, MODIFIED, change};
+use super::kit::{DEPLOYED, Kit, NETWORK_CONFIGURED, change};
 use crate::estate::{Estate, Kind};
 use crate::faults::FaultKind;
 use crate::simulation::{Plan, PlannedFault};
@@ -57,6 +57,10 @@ fn plan(seed: u64) -> Plan {
     }
     for leaf in leaves {
         kit.cabled(leaf, &spines);
+    }
+    // The database team runs its racks whole, switches included.
+    for leaf in [leaves[2], leaves[3]] {
+        kit.estate.own(leaf, "database", High, "gold");
     }
 
     // Machines and stores.
@@ -151,7 +155,7 @@ fn plan(seed: u64) -> Plan {
     let cause = change(
         "CHG0041877",
         plan.minute(FAULT_MIN - 1, 10),
-        MODIFIED,
+        NETWORK_CONFIGURED,
         leaves[2],
         "m.okafor",
         "dc1-leaf-db-1: new QoS queue policy and MTU 1500 on server ports",

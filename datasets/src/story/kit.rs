@@ -111,5 +111,7 @@ pub(super) fn change(
 
 /// A release, in CDEvents' words.
 pub(super) const DEPLOYED: &str = "dev.cdevents.service.deployed.0.3.0";
-/// A change of configuration, in CDEvents' words.
-pub(super) const MODIFIED: &str = "dev.cdevents.environment.modified.0.3.0";
+/// A change of configuration: CDEvents' form for events of other tools.
+pub(super) const CONFIGURED: &str = "dev.cdeventsx.config-management.modified.0.1.0";
+/// A change of network configuration, likewise.
+pub(super) const NETWORK_CONFIGURED: &str = "dev.cdeventsx.network-config.modified.0.1.0";

@@ -95,13 +95,13 @@ fn plan(seed: u64) -> Plan {
     plan.disturbances = vec![Disturbance {
         entity: of(NOISY).web_host,
         symptom: Symptom {
-            metric: Metric::Loss,
+            metric: Metric::Cpu,
             times: 1.0,
-            plus: 0.08,
+            plus: 0.9,
         },
         at: plan.minute(12, 0),
         lasts: Span::from_mins(FAULT_MIN + 30),
-        flaps: Some(Span::from_secs(150)),
+        flaps: Some(Span::from_secs(240)),
     }];
     plan
 }

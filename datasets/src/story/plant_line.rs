@@ -5,7 +5,7 @@ use bellwether_engine::signal::Relation;
 use bellwether_engine::time::Span;
 
 use super::Story;
-use super::kit::{Kit, MODIFIED, change};
+use super::kit::{CONFIGURED, Kit, change};
 use crate::estate::{Estate, Kind};
 use crate::faults::FaultKind;
 use crate::simulation::{Plan, PlannedFault};
@@ -115,7 +115,7 @@ fn plan(seed: u64) -> Plan {
     plan.changes = vec![change(
         "CHG-2209",
         plan.minute(FAULT_MIN - 22, 0),
-        MODIFIED,
+        CONFIGURED,
         mes,
         "l.brandt",
         "mes: shift calendar of week 10 loaded",
