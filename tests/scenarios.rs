@@ -22,10 +22,7 @@ fn every_condition_gives_the_same_events(name: &str) {
     assert!(!first.is_empty(), "{name}: no event at all");
     for condition in &CONDITIONS {
         let events = run(&scenario, &played, condition);
-        first.assert_same(
-            &events,
-            &format!("{name}, seed {}, {condition:?}", scenario.seed),
-        );
+        first.assert_same(&events, &format!("{name}, seed {}, {condition:?}", scenario.seed));
     }
 }
 
@@ -45,13 +42,8 @@ fn tenants_do_not_notice_each_other(name: &str) {
     let together = run(&scenario, &played, &Condition::AS_PLAYED);
     for tenant in together.tenants() {
         let alone = run(&scenario, &played.only(tenant), &Condition::AS_PLAYED);
-        assert_eq!(
-            alone.tenants().collect::<BTreeSet<_>>(),
-            BTreeSet::from([tenant])
-        );
-        together
-            .only(tenant)
-            .assert_same(&alone, &format!("{name}, {tenant} alone"));
+        assert_eq!(alone.tenants().collect::<BTreeSet<_>>(), BTreeSet::from([tenant]));
+        together.only(tenant).assert_same(&alone, &format!("{name}, {tenant} alone"));
     }
 }
 

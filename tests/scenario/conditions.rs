@@ -23,22 +23,12 @@ pub struct Condition {
 }
 
 const fn condition(threads: usize, rows_max: usize, restart: bool, shuffle: bool) -> Condition {
-    Condition {
-        threads,
-        rows_max: Some(rows_max),
-        restart,
-        shuffle,
-    }
+    Condition { threads, rows_max: Some(rows_max), restart, shuffle }
 }
 
 impl Condition {
     /// One thread, batches and order as played, no restart.
-    pub const AS_PLAYED: Condition = Condition {
-        threads: 1,
-        rows_max: None,
-        restart: false,
-        shuffle: false,
-    };
+    pub const AS_PLAYED: Condition = Condition { threads: 1, rows_max: None, restart: false, shuffle: false };
 }
 
 /// Every pair of threads and batch size; restart and shuffle in all four combinations.
@@ -74,35 +64,20 @@ impl Events {
 
     /// One tenant's events alone.
     pub fn only(&self, tenant: &str) -> Events {
-        Events(BTreeMap::from([(
-            tenant.to_owned(),
-            self.of(tenant).to_vec(),
-        )]))
+        Events(BTreeMap::from([(tenant.to_owned(), self.of(tenant).to_vec())]))
     }
 
     /// Fails with the first difference.
     pub fn assert_same(&self, other: &Events, what: &str) {
         let tenants = |events: &Events| events.0.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(
-            tenants(self),
-            tenants(other),
-            "{what}: other tenants have incidents"
-        );
+        assert_eq!(tenants(self), tenants(other), "{what}: other tenants have incidents");
         for (tenant, mine) in &self.0 {
             let theirs = other.of(tenant);
             for (number, (one, two)) in mine.iter().zip(theirs).enumerate() {
                 let (one, two) = (line(one), line(two));
-                assert!(
-                    one == two,
-                    "{what}: event {number} of {tenant} differs{}",
-                    difference(&one, &two)
-                );
+                assert!(one == two, "{what}: event {number} of {tenant} differs{}", difference(&one, &two));
             }
-            assert_eq!(
-                mine.len(),
-                theirs.len(),
-                "{what}: {tenant} has another number of events"
-            );
+            assert_eq!(mine.len(), theirs.len(), "{what}: {tenant} has another number of events");
         }
     }
 }
@@ -113,69 +88,43 @@ fn line(event: &IncidentEvent) -> String {
 
 /// Where two lines part, with what stands around it.
 fn difference(one: &str, two: &str) -> String {
-    let at = one
-        .bytes()
-        .zip(two.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let at = one.bytes().zip(two.bytes()).take_while(|(a, b)| a == b).count();
     let around = |text: &str| {
-        let bytes =
-            &text.as_bytes()[at.saturating_sub(120).min(text.len())..(at + 120).min(text.len())];
+        let bytes = &text.as_bytes()[at.saturating_sub(120).min(text.len())..(at + 120).min(text.len())];
         String::from_utf8_lossy(bytes).into_owned()
     };
-    format!(
-        " at byte {at}:\n  … {} …\n  … {} …",
-        around(one),
-        around(two)
-    )
+    format!(" at byte {at}:\n  … {} …\n  … {} …", around(one), around(two))
 }
 
 /// Runs a scenario's inputs under one condition.
 pub fn run(scenario: &Scenario, played: &Played, condition: &Condition) -> Events {
     let seed = mix(scenario.seed, 0x5eed);
-    let mut inputs: Vec<Input> = if condition.shuffle {
-        shuffled(&played.inputs, seed)
-    } else {
-        played.inputs.clone()
-    };
+    let mut inputs: Vec<Input> = if condition.shuffle { shuffled(&played.inputs, seed) } else { played.inputs.clone() };
     if let Some(rows_max) = condition.rows_max {
         inputs = rebatched(&inputs, rows_max);
     }
     let restart_at = condition.restart.then(|| {
-        let point = mix(
-            seed,
-            condition.threads as u64 * 10 + u64::from(condition.shuffle),
-        );
+        let point = mix(seed, condition.threads as u64 * 10 + u64::from(condition.shuffle));
         // Somewhere in the second half, where there is trouble to remember.
         inputs.len() / 2 + (point % (inputs.len() as u64 / 2).max(1)) as usize
     });
     let threads = |count| NonZeroUsize::new(count).expect("conditions have threads");
-    let mut engine = Engine::new(scenario.config.clone(), threads(condition.threads))
-        .expect("the scenario's settings");
+    let mut engine = Engine::new(scenario.config.clone(), threads(condition.threads)).expect("the scenario's settings");
     let mut out = Vec::new();
     for (number, input) in inputs.iter().enumerate() {
         if restart_at == Some(number) {
             let bytes = engine.snapshot();
             let digest = engine.digest();
             let other = threads(1 + condition.threads % 3);
-            engine =
-                Engine::restore(scenario.config.clone(), other, &bytes).expect("a fresh snapshot");
-            assert_eq!(
-                engine.digest(),
-                digest,
-                "{}: the restored state is another one",
-                scenario.name
-            );
+            engine = Engine::restore(scenario.config.clone(), other, &bytes).expect("a fresh snapshot");
+            assert_eq!(engine.digest(), digest, "{}: the restored state is another one", scenario.name);
         }
         engine.apply(input, &mut out);
     }
     engine.finish(&mut out);
     let mut events: BTreeMap<String, Vec<IncidentEvent>> = BTreeMap::new();
     for event in out {
-        events
-            .entry(event.tenant.to_string())
-            .or_default()
-            .push(event);
+        events.entry(event.tenant.to_string()).or_default().push(event);
     }
     Events(events)
 }

@@ -46,10 +46,7 @@ impl Scenario {
     pub fn play(&self, seed: u64) -> Played {
         let mut simulation = Simulation::new((self.plan)(seed));
         let inputs = simulation.by_ref().collect();
-        Played {
-            inputs,
-            truth: simulation.into_truth(),
-        }
+        Played { inputs, truth: simulation.into_truth() }
     }
 
     /// The scenario's seed and the further ones.
@@ -64,14 +61,9 @@ impl Played {
         let concerns = |input: &&Input| match input {
             Input::Tick(_) => true,
             Input::Batch(batch) => batch.tenant() == tenant,
-            Input::Catalogue { tenant: of, .. } | Input::Action { tenant: of, .. } => {
-                **of == *tenant
-            }
+            Input::Catalogue { tenant: of, .. } | Input::Action { tenant: of, .. } => **of == *tenant,
         };
-        Played {
-            inputs: self.inputs.iter().filter(concerns).cloned().collect(),
-            truth: Truth::default(),
-        }
+        Played { inputs: self.inputs.iter().filter(concerns).cloned().collect(), truth: Truth::default() }
     }
 
     /// Alert notifications read, by tenant.
@@ -90,9 +82,7 @@ impl Played {
 
 /// Loads the scenario in the folder called `name`.
 pub fn load(name: &str) -> Scenario {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/scenarios")
-        .join(name);
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(name);
     let file: ScenarioFile = read(&folder.join("scenario.yaml"));
     Scenario {
         name: name.to_owned(),
@@ -100,9 +90,7 @@ pub fn load(name: &str) -> Scenario {
         more_seeds: file.more_seeds,
         config: file.config,
         expected: read(&folder.join("expected.yaml")),
-        plan: story(&file.story)
-            .expect("scenario.yaml names a story")
-            .plan,
+        plan: story(&file.story).expect("scenario.yaml names a story").plan,
     }
 }
 

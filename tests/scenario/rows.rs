@@ -32,9 +32,7 @@ fn rows(inputs: &[Input]) -> Vec<Input> {
     let mut rows = Vec::new();
     for input in inputs {
         match input {
-            Input::Batch(batch) => {
-                rows.extend((0..batch.len()).map(|i| Input::Batch(batch.slice(i, 1))))
-            }
+            Input::Batch(batch) => rows.extend((0..batch.len()).map(|i| Input::Batch(batch.slice(i, 1)))),
             other => rows.push(other.clone()),
         }
     }
@@ -83,9 +81,7 @@ pub fn rebatched(inputs: &[Input], rows_max: usize) -> Vec<Input> {
         if at != EventTime::MIN {
             since = since.min(at);
         }
-        let pile = open
-            .entry((batch.tenant().to_owned(), batch.kind()))
-            .or_default();
+        let pile = open.entry((batch.tenant().to_owned(), batch.kind())).or_default();
         pile.push(batch);
         if pile.len() == rows_max {
             let full = std::mem::take(pile);
@@ -96,14 +92,8 @@ pub fn rebatched(inputs: &[Input], rows_max: usize) -> Vec<Input> {
     out
 }
 
-fn flush(
-    open: &mut BTreeMap<(String, SignalKind), Vec<Batch>>,
-    since: &mut EventTime,
-    out: &mut Vec<Input>,
-) {
-    let piles = std::mem::take(open)
-        .into_values()
-        .filter(|pile| !pile.is_empty());
+fn flush(open: &mut BTreeMap<(String, SignalKind), Vec<Batch>>, since: &mut EventTime, out: &mut Vec<Input>) {
+    let piles = std::mem::take(open).into_values().filter(|pile| !pile.is_empty());
     out.extend(piles.map(|pile| together(&pile)));
     *since = EventTime::MAX;
 }

@@ -39,14 +39,7 @@ impl<'a> Kit<'a> {
     }
 
     /// Adds an item with its owner, weight and SLA.
-    pub(super) fn item(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        owner: &str,
-        criticality: Criticality,
-        sla: &str,
-    ) -> usize {
+    pub(super) fn item(&mut self, kind: Kind, name: &str, owner: &str, criticality: Criticality, sla: &str) -> usize {
         let entity = self.estate.add(self.tenant, kind, name);
         self.estate.own(entity, owner, criticality, sla);
         entity
@@ -77,15 +70,9 @@ impl<'a> Kit<'a> {
     pub(super) fn pods(&mut self, service: usize, count: usize, hosts: &[usize]) {
         let name = self.estate.entities[service].name().to_owned();
         for number in 0..count {
-            let pod = self
-                .estate
-                .add(self.tenant, Kind::Pod, &format!("{name}-{number}"));
+            let pod = self.estate.add(self.tenant, Kind::Pod, &format!("{name}-{number}"));
             self.estate.link(pod, Relation::PartOf, service);
-            self.estate.link(
-                pod,
-                Relation::RunsOn,
-                hosts[(service + number) % hosts.len()],
-            );
+            self.estate.link(pod, Relation::RunsOn, hosts[(service + number) % hosts.len()]);
         }
     }
 }
