@@ -8,3 +8,4 @@ pub mod exit;
 pub mod logging;
 pub mod models_cmd;
 pub mod term;
+pub mod wiring;
