@@ -2,10 +2,12 @@
 //! tests, benches and examples call what a user calls.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod eval;
 pub mod exit;
 pub mod logging;
 pub mod models_cmd;
+pub mod report;
 pub mod term;
 pub mod wiring;
