@@ -1,3 +1,10 @@
 //! The seeded estate simulator, its stories, and loaders for public data sets
 
+pub mod estate;
+pub mod faults;
+pub mod monitoring;
 pub mod public;
+mod rng;
+pub mod simulation;
+pub mod truth;
+
