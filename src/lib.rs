@@ -8,6 +8,8 @@ pub mod eval;
 pub mod exit;
 pub mod logging;
 pub mod models_cmd;
+pub mod nats_server;
+pub mod progress;
 pub mod report;
 pub mod term;
 pub mod wiring;

@@ -4,13 +4,14 @@
 //! tired person needs: what it does, an example, and what it leaves behind.
 
 mod schema;
+pub mod simulate;
 mod validate;
 
 use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::{EXIT_CODES, Exit};
-use crate::logging;
+use crate::{logging, progress};
 
 /// Watches metrics, logs, alerts, changes and topology, and says early and once what is
 /// going wrong, why, whom it hurts and who should act.
@@ -38,6 +39,7 @@ struct Global {
 enum Command {
     Validate(validate::ValidateArgs),
     Schema(schema::SchemaArgs),
+    Simulate(simulate::SimulateArgs),
 }
 
 impl Cli {
@@ -47,9 +49,11 @@ impl Cli {
     /// Whatever the command could not do, with the remedy.
     pub fn run(self) -> Result<Exit> {
         logging::start(self.global.verbose, self.global.quiet);
+        progress::set_quiet(self.global.quiet);
         match self.command {
             Command::Validate(args) => validate::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;

@@ -4,6 +4,7 @@
 //! the engine takes it, and whoever appends waits while the queue is full.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::{Entries, Entry, Group, Journal, JournalError, Position};
@@ -22,32 +23,72 @@ pub struct MemoryJournal {
 struct Shared {
     queue: Mutex<VecDeque<Entry>>,
     room: Notify,
+    filled: Notify,
+    closed: AtomicBool,
 }
 
 impl Shared {
     fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn pop(&self) -> Option<Entry> {
+        let entry = self.queue().pop_front();
+        if entry.is_some() {
+            self.room.notify_waiters();
+        }
+        entry
+    }
 }
 
 impl Default for MemoryJournal {
     fn default() -> MemoryJournal {
-        let shared = Shared { queue: Mutex::new(VecDeque::new()), room: Notify::new() };
+        let shared = Shared {
+            queue: Mutex::new(VecDeque::new()),
+            room: Notify::new(),
+            filled: Notify::new(),
+            closed: AtomicBool::new(false),
+        };
         MemoryJournal { shared: Arc::new(shared), end: watch::Sender::new(Position::START) }
     }
 }
 
 impl MemoryJournal {
+    /// Nothing more will be appended.
+    pub fn close(&self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.filled.notify_one();
+    }
+
+    /// The next entry, waiting for it; `None` once the queue is closed and empty. For one reader.
+    pub async fn take(&self) -> Option<Entry> {
+        loop {
+            // Read before the queue: what is appended before closing is then seen.
+            let closed = self.shared.closed.load(Ordering::SeqCst);
+            if let Some(entry) = self.shared.pop() {
+                return Some(entry);
+            }
+            if closed {
+                return None;
+            }
+            self.shared.filled.notified().await;
+        }
+    }
+
     /// Queues one entry, waiting for room.
     async fn push(&self, bytes: Vec<u8>) -> Position {
         loop {
             let room = self.shared.room.notified();
+            tokio::pin!(room);
+            // Registered before the look at the queue: a reader in between is not missed.
+            room.as_mut().enable();
             {
                 let mut queue = self.shared.queue();
                 if queue.len() < QUEUE_ENTRIES_MAX {
                     let position = Position(self.end.borrow().0 + 1);
                     queue.push_back(Entry { position, bytes });
                     self.end.send_replace(position);
+                    self.shared.filled.notify_one();
                     return position;
                 }
             }
@@ -86,11 +127,7 @@ struct MemoryEntries(Arc<Shared>);
 
 impl Entries for MemoryEntries {
     fn next_entry(&mut self) -> Result<Option<Entry>, JournalError> {
-        let entry = self.0.queue().pop_front();
-        if entry.is_some() {
-            self.0.room.notify_waiters();
-        }
-        Ok(entry)
+        Ok(self.0.pop())
     }
 }
 

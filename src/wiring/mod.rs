@@ -17,7 +17,9 @@ pub mod feeds;
 pub mod fold;
 pub mod gauges;
 pub mod memory;
+pub mod merge;
 pub mod outbox;
+pub mod screen;
 
 use std::sync::Arc;
 use std::time::Duration;
