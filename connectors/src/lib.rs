@@ -1,5 +1,6 @@
 //! Sources, the journal and sinks: everything that does I/O.
 
+pub mod decode;
 pub mod journal;
 pub mod reject;
 pub mod sink;
