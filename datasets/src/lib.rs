@@ -6,5 +6,5 @@ pub mod monitoring;
 pub mod public;
 mod rng;
 pub mod simulation;
+pub mod story;
 pub mod truth;
-

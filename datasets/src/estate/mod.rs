@@ -28,6 +28,8 @@ use bellwether_engine::signal::Relation;
 pub use graph::{Graph, Link};
 pub use metrics::Metric;
 pub(crate) use metrics::{Channel, channels_of};
+pub(crate) use names::TENANTS;
+pub(crate) use random::priorities;
 pub use random::{EstateError, EstateParams, random_estate};
 pub(crate) use season::season;
 

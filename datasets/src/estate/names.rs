@@ -83,7 +83,7 @@ pub(super) const CUSTOMERS: [&str; 10] = [
 ];
 
 /// Whose estate it is.
-pub(super) const TENANTS: [&str; 24] = [
+pub(crate) const TENANTS: [&str; 24] = [
     "northwind-foods",
     "harbour-bank",
     "alpine-rail",

@@ -294,19 +294,19 @@ fn dark(kind: Kind, m: f64) -> Vec<Symptom> {
     }
 }
 
-/// Load goes on to what is called, and to the pods that carry it.
+/// Load goes on to what is called, to the pods that carry it and to the link it comes in by.
 fn load(estate: &Estate, graph: &Graph, strike: &Strike<'_>, touches: &mut Vec<Touch>) {
     let mut ring = vec![(strike.root, strike.strength, 0i64)];
     for _ in 0..=LOAD_HOPS_MAX {
         let mut next = Vec::new();
         for (entity, strength, delay_ns) in ring {
-            let callees = graph.out[entity]
+            let below = graph.out[entity]
                 .iter()
-                .filter(|l| l.relation == Relation::Calls);
+                .filter(|l| matches!(l.relation, Relation::Calls | Relation::ConnectsTo));
             let pods = graph.into[entity]
                 .iter()
                 .filter(|l| l.relation == Relation::PartOf);
-            for link in callees.chain(pods) {
+            for link in below.chain(pods) {
                 if touches.iter().any(|t| t.entity == link.entity) {
                     continue;
                 }
@@ -347,6 +347,9 @@ fn loaded(kind: Kind, m: f64) -> Vec<Symptom> {
             plus(Metric::Pool, 0.7 * m),
         ],
         Kind::Queue => vec![more, times(Metric::Backlog, 1.0 + 20.0 * m)],
+        Kind::Switch | Kind::Router | Kind::Firewall => {
+            vec![plus(Metric::LinkUse, 0.9 * m), plus(Metric::Loss, 0.06 * m)]
+        }
         _ => vec![more],
     }
 }
