@@ -1,10 +1,20 @@
-//! Sources, the journal and sinks: everything that does I/O
+//! Sources, the journal and sinks: everything that does I/O.
+
 pub mod auth;
 pub mod entity_resolution;
-pub mod limits;
-pub mod wire;
 pub mod http;
-pub mod tls;
+pub mod journal;
+pub mod limits;
 pub mod protobuf;
+pub mod reject;
 pub mod remote_write;
 pub mod series_table;
+pub mod sink;
+pub mod source;
+pub mod tls;
+pub mod wire;
+
+pub use journal::{Group, Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
+pub use reject::{BadRow, Reason, RejectLog, Rejection};
+pub use sink::{Delivered, Outgoing, Sink, SinkError};
+pub use source::{AcceptError, Intake, Source, SourceError, Stop, Stopper, stop_pair};

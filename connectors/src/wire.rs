@@ -14,7 +14,6 @@ use bellwether_engine::input::Input;
 use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 
 /// Seconds a refused sender is asked to wait before it tries again.
 pub const RETRY_AFTER_SECS: u64 = 1;
@@ -287,28 +286,6 @@ pub trait HttpWire: Send + Sync + 'static {
     }
 }
 
-/// Where accepted entries go; implemented by the journal's handle.
-pub trait Intake: Send + Sync + 'static {
-    /// Makes all of `inputs` durable, in order and as one, or none of them.
-    fn accept(&self, inputs: Vec<Input>) -> BoxFuture<'_, Result<(), IntakeError>>;
-
-    /// False when the next [`Intake::accept`] would certainly be refused.
-    fn ready(&self) -> bool {
-        true
-    }
-}
-
-/// Why entries were not stored. Both are answered as overload: the sender keeps its data.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IntakeError {
-    /// The queue or the disk quota is full.
-    #[error("the journal is full; the sender is asked to try again")]
-    Full,
-    /// Writing failed.
-    #[error("the journal could not be written: {0}")]
-    Failed(String),
-}
-
 /// Running totals of one wire, read by `/metrics` and `bellwether check`.
 #[derive(Debug, Default)]
 pub struct WireCounters {
@@ -372,9 +349,68 @@ pub struct WireTotals {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! Requests for the tests of wires.
+    //! Requests for the tests of wires, and a journal in memory.
+
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use futures::future::BoxFuture;
+    use tokio::sync::watch;
 
     use super::*;
+    use crate::journal::{Entries, Group, Journal, JournalError, Position};
+    use crate::reject::RejectLog;
+    use crate::source::Intake;
+
+    /// Keeps entries, or says it is full.
+    #[derive(Default)]
+    pub(crate) struct Shelf {
+        pub(crate) full: AtomicBool,
+        entries: Mutex<Vec<Input>>,
+    }
+
+    impl Shelf {
+        /// A shelf and the intake in front of it.
+        pub(crate) fn with_intake() -> (Arc<Shelf>, Intake) {
+            let shelf = Arc::new(Shelf::default());
+            (shelf.clone(), Intake::new(shelf, RejectLog::counting()))
+        }
+
+        /// What was accepted so far.
+        pub(crate) fn entries(&self) -> Vec<Input> {
+            self.entries.lock().expect("not poisoned").clone()
+        }
+    }
+
+    impl Journal for Shelf {
+        fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+            Box::pin(async move {
+                if self.full.load(Ordering::Relaxed) {
+                    let reason = "the shelf is full".to_owned();
+                    return Err(JournalError::Full { reason });
+                }
+                let mut entries = self.entries.lock().expect("not poisoned");
+                for bytes in &group.entries {
+                    entries.push(Input::decode(bytes).expect("the intake encodes inputs"));
+                }
+                Ok(Position(entries.len() as u64))
+            })
+        }
+
+        fn durable(&self) -> watch::Receiver<Position> {
+            watch::channel(Position::START).1
+        }
+
+        fn read(&self, _: Position) -> Result<Box<dyn Entries>, JournalError> {
+            unreachable!("wires only write")
+        }
+
+        fn cursor(&self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn release(&self, _: Position) {}
+    }
 
     /// A POST of tenant `acme` received at second 1,000,000.
     pub(crate) fn post<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Request<'a> {

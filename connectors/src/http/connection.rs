@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::HttpWires;
+use crate::source::Intake;
 
 /// Streams one HTTP/2 connection may have open; OTLP exporters use one to four.
 const STREAMS_MAX: u32 = 64;
@@ -25,6 +26,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Serves `wires` on `listener` until `stop` resolves, then lets running requests end.
 pub async fn serve(
     wires: Arc<HttpWires>,
+    intake: Intake,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     stop: impl Future<Output = ()>,
@@ -42,7 +44,7 @@ pub async fn serve(
         let Some((stream, place)) = accepted else {
             continue;
         };
-        let wires = wires.clone();
+        let (wires, intake) = (wires.clone(), intake.clone());
         let tls = tls.clone();
         let mut stopped = stopping.subscribe();
         running.spawn(async move {
@@ -51,12 +53,12 @@ pub async fn serve(
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
             match tls {
-                None => converse(wires, stream, stop).await,
+                None => converse(wires, intake, stream, stop).await,
                 Some(acceptor) => {
                     if let Ok(Ok(stream)) =
                         tokio::time::timeout(header_time, acceptor.accept(stream)).await
                     {
-                        converse(wires, stream, stop).await;
+                        converse(wires, intake, stream, stop).await;
                     }
                 }
             }
@@ -88,13 +90,14 @@ async fn accept(
 
 async fn converse(
     wires: Arc<HttpWires>,
+    intake: Intake,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
 ) {
     let header_time = Duration::from_secs(wires.limits().header_timeout_secs);
     let service = service_fn(move |request| {
-        let wires = wires.clone();
-        async move { Ok::<_, Infallible>(wires.respond(request).await) }
+        let (wires, intake) = (wires.clone(), intake.clone());
+        async move { Ok::<_, Infallible>(wires.respond(&intake, request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder

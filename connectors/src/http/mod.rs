@@ -17,11 +17,13 @@ mod retry_window;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use schemars::JsonSchema;
@@ -34,8 +36,9 @@ use retry_window::{RetryWindow, Seen, request_key};
 
 use crate::auth::Auth;
 use crate::limits::Limits;
-use crate::tls::TlsConfig;
-use crate::wire::{Access, HttpWire, Intake, Outcome, Reply, Request, WireCounters};
+use crate::tls::{TlsConfig, acceptor};
+use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
+use crate::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,11 +84,12 @@ pub struct RouteConflict {
 pub struct HttpWires {
     auth: Arc<Auth>,
     limits: Limits,
-    intake: Arc<dyn Intake>,
     wires: Vec<Mounted>,
     mounts: Vec<Mount>,
     places: Semaphore,
     retries: RetryWindow,
+    /// The journal refused the latest entries.
+    refusing: AtomicBool,
 }
 
 impl HttpWires {
@@ -96,8 +100,7 @@ impl HttpWires {
     pub fn new(
         auth: Arc<Auth>,
         limits: Limits,
-        intake: Arc<dyn Intake>,
-        wires: Vec<(String, Arc<dyn HttpWire>)>,
+            wires: Vec<(String, Arc<dyn HttpWire>)>,
     ) -> Result<HttpWires, RouteConflict> {
         let mut mounts: Vec<Mount> = Vec::new();
         for (index, (id, wire)) in wires.iter().enumerate() {
@@ -129,10 +132,10 @@ impl HttpWires {
             places: Semaphore::new(limits.requests_in_flight_max),
             auth,
             limits,
-            intake,
             wires,
             mounts,
             retries: RetryWindow::default(),
+            refusing: AtomicBool::new(false),
         })
     }
 
@@ -154,16 +157,16 @@ impl HttpWires {
     }
 
     /// Answers one request, as hyper hands it over.
-    pub async fn respond(&self, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn respond(&self, intake: &Intake, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
         let head_only = request.method() == axum::http::Method::HEAD;
-        let mut reply = self.reply_to(request).await;
+        let mut reply = self.reply_to(intake, request).await;
         if head_only {
             reply.body = Bytes::new();
         }
         response(reply)
     }
 
-    async fn reply_to<B>(&self, request: HttpRequest<B>) -> Reply
+    async fn reply_to<B>(&self, intake: &Intake, request: HttpRequest<B>) -> Reply
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -210,7 +213,7 @@ impl HttpWires {
         };
         mounted.counters.request(body.len());
         parsed.body = &body;
-        self.hand_over(mounted, &parsed).await
+        self.hand_over(intake, mounted, &parsed).await
     }
 
     /// The body, within its size and time.
@@ -237,10 +240,10 @@ impl HttpWires {
     }
 
     /// Decodes, stores and answers.
-    async fn hand_over(&self, mounted: &Mounted, request: &Request<'_>) -> Reply {
+    async fn hand_over(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
         let guarded = mounted.wire.resend_is_duplicate() && !request.body.is_empty();
         if !guarded {
-            return self.store(mounted, request).await;
+            return self.store(intake, mounted, request).await;
         }
         let key = request_key(request.tenant, request.path, request.body);
         match self.retries.begin(key, request.received) {
@@ -258,37 +261,43 @@ impl HttpWires {
             window: &self.retries,
             key: Some(key),
         };
-        let reply = self.store(mounted, request).await;
+        let reply = self.store(intake, mounted, request).await;
         pending.key = None;
         self.retries.end(key, &reply);
         reply
     }
 
-    async fn store(&self, mounted: &Mounted, request: &Request<'_>) -> Reply {
-        let Outcome {
-            inputs,
-            reply,
-            accepted,
-            refused,
-        } = mounted.wire.serve(request);
-        for (reason, count) in refused.iter() {
+    async fn store(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
+        let outcome = mounted.wire.serve(request);
+        for (reason, count) in outcome.refused.iter() {
             mounted.counters.refuse(reason, count);
         }
-        if !inputs.is_empty()
-            && let Err(error) = self.intake.accept(inputs.clone()).await
-        {
-            mounted.wire.undo(&inputs);
-            mounted.counters.refuse("journal", accepted);
-            return mounted.wire.overloaded(request, &error.to_string());
+        if outcome.inputs.is_empty() {
+            mounted.counters.accept(outcome.accepted);
+            return outcome.reply;
         }
-        mounted.counters.accept(accepted);
-        reply
+        let stored = intake.accept_now(&outcome.inputs).await;
+        self.refusing.store(stored.is_err(), Ordering::Relaxed);
+        match stored {
+            Ok(_) => {
+                mounted.counters.accept(outcome.accepted);
+                outcome.reply
+            }
+            Err(error) => {
+                mounted.wire.undo(&outcome.inputs);
+                mounted.counters.refuse("journal", outcome.accepted);
+                match error {
+                    AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
+                    error => mounted.wire.overloaded(request, &error.to_string()),
+                }
+            }
+        }
     }
 
     fn own_page(&self, path: &str) -> Option<Reply> {
         Some(match path {
             "/-/healthy" | "/livez" => Reply::text(200, "Bellwether is healthy.\n"),
-            "/-/ready" | "/readyz" if self.intake.ready() => Reply::text(200, "Bellwether is ready.\n"),
+            "/-/ready" | "/readyz" if !self.refusing.load(Ordering::Relaxed) => Reply::text(200, "Bellwether is ready.\n"),
             "/-/ready" | "/readyz" => Reply::overloaded("the journal takes no entries at the moment"),
             "/metrics" => Reply {
                 status: 200,
@@ -310,6 +319,49 @@ impl HttpWires {
         };
         let variables = |mount: &&Mount| mount.segments.iter().filter(|s| s.is_none()).count();
         self.mounts.iter().filter(fits).min_by_key(variables)
+    }
+}
+
+/// The listener as a source: binds, serves, and ends when told to stop.
+pub struct HttpSource {
+    name: String,
+    config: HttpConfig,
+    wires: Arc<HttpWires>,
+}
+
+impl HttpSource {
+    /// A listener called `name` for `wires`.
+    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> HttpSource {
+        HttpSource {
+            name: name.into(),
+            config,
+            wires,
+        }
+    }
+}
+
+impl Source for HttpSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            let address = self.config.listen;
+            let wrong = |reason: String| SourceError::config(&self.name, reason);
+            self.wires
+                .auth
+                .check_listener(address)
+                .map_err(|error| wrong(error.to_string()))?;
+            let protocols: [&[u8]; 2] = [b"h2", b"http/1.1"];
+            let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, &protocols));
+            let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
+            serve(self.wires, intake, listener, tls, async move { stop.stopped().await }).await;
+            Ok(())
+        })
     }
 }
 

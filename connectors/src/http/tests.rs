@@ -1,36 +1,11 @@
 //! The server's promises, without a socket: bodies are handed over as hyper would.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bellwether_engine::input::Input;
-use futures::future::BoxFuture;
 
 use super::*;
 use crate::auth::{AuthConfig, Credential, sha256};
-use crate::wire::{IntakeError, Route};
-
-#[derive(Default)]
-struct Shelf {
-    full: AtomicBool,
-    entries: Mutex<Vec<Input>>,
-}
-
-impl Intake for Shelf {
-    fn accept(&self, inputs: Vec<Input>) -> BoxFuture<'_, Result<(), IntakeError>> {
-        Box::pin(async move {
-            if self.full.load(Ordering::Relaxed) {
-                return Err(IntakeError::Full);
-            }
-            self.entries.lock().expect("not poisoned").extend(inputs);
-            Ok(())
-        })
-    }
-
-    fn ready(&self) -> bool {
-        !self.full.load(Ordering::Relaxed)
-    }
-}
+use crate::wire::Route;
+use crate::wire::testing::Shelf;
 
 /// Answers 204 and stores one tick per request.
 #[derive(Default)]
@@ -71,6 +46,7 @@ impl HttpWire for Ticker {
 
 struct Rig {
     shelf: Arc<Shelf>,
+    intake: Intake,
     ticker: Arc<Ticker>,
     wires: HttpWires,
 }
@@ -85,16 +61,16 @@ fn rig(limits: Limits) -> Rig {
         }],
         ..AuthConfig::default()
     };
-    let shelf = Arc::new(Shelf::default());
+    let (shelf, intake) = Shelf::with_intake();
     let ticker = Arc::new(Ticker::default());
     let wires = HttpWires::new(
         Arc::new(Auth::new(&auth).expect("config is good")),
         limits,
-        shelf.clone(),
         vec![("ticker".to_owned(), ticker.clone())],
     );
     Rig {
         shelf,
+        intake,
         ticker,
         wires: wires.expect("one wire has no conflict"),
     }
@@ -114,11 +90,11 @@ impl Rig {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.wires.reply_to(request.body(body).expect("plain request")).await
+        self.wires.reply_to(&self.intake, request.body(body).expect("plain request")).await
     }
 
     fn stored(&self) -> usize {
-        self.shelf.entries.lock().expect("not poisoned").len()
+        self.shelf.entries().len()
     }
 }
 
@@ -214,7 +190,6 @@ async fn two_wires_on_one_path_are_refused_by_name() {
     let conflict = HttpWires::new(
         rig.wires.auth.clone(),
         Limits::default(),
-        rig.shelf.clone(),
         vec![("one".to_owned(), wire()), ("two".to_owned(), wire())],
     );
     let text = conflict.err().expect("same paths").to_string();
