@@ -1,9 +1,11 @@
 //! Sources, the journal and sinks: everything that does I/O.
 
+pub mod alertmanager;
 pub mod auth;
 pub mod entity_resolution;
 pub mod http;
 pub mod journal;
+mod json;
 pub mod limits;
 pub mod protobuf;
 pub mod reject;
