@@ -7,6 +7,7 @@ pub mod http;
 pub mod journal;
 mod json;
 pub mod limits;
+pub mod otlp;
 pub mod protobuf;
 pub mod reject;
 pub mod remote_write;

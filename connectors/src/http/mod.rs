@@ -13,7 +13,7 @@
 
 mod connection;
 mod exposition;
-mod retry_window;
+pub(crate) mod retry_window;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -23,7 +23,7 @@ const GENERATION_MAX: usize = 32_768;
 
 /// What is known of a body that came before.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// Never, or too long ago.
     New,
     /// It is being stored right now; whether that succeeds is not known yet.
@@ -41,12 +41,12 @@ struct Generations {
 
 /// The window.
 #[derive(Default)]
-pub(super) struct RetryWindow {
+pub(crate) struct RetryWindow {
     state: Mutex<Generations>,
 }
 
 /// The key of a request: tenant, path and body.
-pub(super) fn request_key(tenant: &str, path: &str, body: &[u8]) -> u128 {
+pub(crate) fn request_key(tenant: &str, path: &str, body: &[u8]) -> u128 {
     let mut hasher = Xxh3::new();
     for part in [tenant.as_bytes(), path.as_bytes()] {
         hasher.update(part);
@@ -58,7 +58,7 @@ pub(super) fn request_key(tenant: &str, path: &str, body: &[u8]) -> u128 {
 
 impl RetryWindow {
     /// What is known of `key`; a new one is noted as being stored.
-    pub(super) fn begin(&self, key: u128, now: EventTime) -> Seen {
+    pub(crate) fn begin(&self, key: u128, now: EventTime) -> Seen {
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
         state.turn(now);
         let known = state.current.get(&key).or_else(|| state.previous.get(&key));
@@ -73,7 +73,7 @@ impl RetryWindow {
     }
 
     /// The request was answered; only successes are remembered.
-    pub(super) fn end(&self, key: u128, reply: &Reply) {
+    pub(crate) fn end(&self, key: u128, reply: &Reply) {
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
         state.previous.remove(&key);
         if (200..300).contains(&reply.status) {
@@ -84,7 +84,7 @@ impl RetryWindow {
     }
 
     /// The request's sender went away before it was answered.
-    pub(super) fn abandon(&self, key: u128) {
+    pub(crate) fn abandon(&self, key: u128) {
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
         if state.current.get(&key).is_some_and(Option::is_none) {
             state.current.remove(&key);
