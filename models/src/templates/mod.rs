@@ -4,9 +4,10 @@
 //! masks and no settings for a system. A line goes through three steps, each cheaper
 //! than the next one:
 //!
-//! 1. **Shape cache** ([`shape`]): the line with every digit counted as `0`. A line whose
-//!    shape was seen is compared byte for byte with the one that was stored, so a
-//!    collision costs a second look and never a wrong answer.
+//! 1. **Shape caches** ([`shape`], [`runs`]): the line with every digit counted as `0`, and
+//!    where that is new, the line with numbers of any length counted as one. A line whose
+//!    shape was seen is compared byte for byte with the one that was stored, so a collision
+//!    costs a second look and never a wrong answer.
 //! 2. **Typed key** ([`lexer`], [`class`], [`join`]): numbers, addresses, paths, dates and
 //!    other identifiers count as parameters at once; the words, the punctuation and the
 //!    order of both are the key of a group.
@@ -22,6 +23,7 @@ mod class;
 mod join;
 mod lexer;
 mod miner;
+mod runs;
 mod shape;
 mod store;
 

@@ -143,21 +143,17 @@ impl Store {
             let root = self.resolve(slot);
             if self.fits(root, lexer, tail) {
                 self.refine(root, line, lexer);
-                self.count(root);
                 return (root, false);
             }
         }
         if let Some(root) = self.find_open(lexer, tail) {
             self.remember_key(root, key);
             self.refine(root, line, lexer);
-            self.count(root);
             return (root, false);
         }
         let slot = self.create(line, lexer, tail, key);
         self.enter(slot);
-        let root = self.merge_from(slot);
-        self.count(root);
-        (root, true)
+        (self.merge_from(slot), true)
     }
 
     /// Whether each element fits its piece.
