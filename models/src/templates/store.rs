@@ -341,11 +341,9 @@ impl Store {
         })
     }
 
-    /// Values of a place, in halves: a word counts one, text with digits in it two and a
-    /// half, for an identifier is seldom part of the sentence.
+    /// Values of a place, in halves.
     fn evidence(&self, group: &[u32], at: usize) -> usize {
-        let pieces = group.iter().map(|&slot| &self.slots[slot as usize].pieces[at]);
-        pieces.map(|piece| if piece.kind == Kind::Word { 2 } else { 5 }).sum()
+        group.iter().map(|&slot| self.slots[slot as usize].pieces[at].evidence()).sum()
     }
 
     /// A slot to write to: a new one, or the one the hand finds unused the longest.
@@ -480,6 +478,17 @@ impl Template {
 }
 
 impl Piece {
+    /// How much one value says for its place being a parameter, in halves of a word's:
+    /// text with digits is seldom part of the sentence, `RUNNING` and `POST` often are.
+    fn evidence(&self) -> usize {
+        let shouted = self.text.len() > 1 && self.text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        match self.kind {
+            Kind::Word if shouted => 1,
+            Kind::Word => 2,
+            _ => 5,
+        }
+    }
+
     fn open_place(&mut self) {
         self.wild = true;
         self.hash = self.open;
@@ -496,7 +505,7 @@ fn is_name_noun(word: &str) -> bool {
     NAME_NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))
 }
 
-const NAME_NOUNS: [&str; 8] = ["user", "username", "account", "host", "hostname", "node", "client", "device"];
+const NAME_NOUNS: [&str; 5] = ["user", "username", "account", "host", "hostname"];
 
 fn heads(elements: &[Element]) -> impl Iterator<Item = &Element> {
     elements.iter().filter(|element| !element.listed)
