@@ -50,11 +50,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// [`SourceError`]; a fatal one ends the process, any other ends this source.
-    fn run(
-        self: Box<Self>,
-        intake: Intake,
-        stop: Stop,
-    ) -> BoxFuture<'static, Result<(), SourceError>>;
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>>;
 }
 
 /// The door to the journal. Cheap to clone, one for all sources.
@@ -104,11 +100,7 @@ impl IntakeCounts {
 impl Intake {
     /// A door to `journal`, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
-        Intake {
-            journal,
-            rejects,
-            counts: Arc::default(),
-        }
+        Intake { journal, rejects, counts: Arc::default() }
     }
 
     /// Accepts `inputs` together with the source's new cursor, waiting as long as the journal
@@ -116,11 +108,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
-    pub async fn accept(
-        &self,
-        inputs: &[Input],
-        mark: Option<Mark>,
-    ) -> Result<Position, AcceptError> {
+    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
         let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
@@ -149,11 +137,7 @@ impl Intake {
         }
     }
 
-    fn accepted(
-        &self,
-        inputs: &[Input],
-        result: Result<Position, JournalError>,
-    ) -> Result<Position, AcceptError> {
+    fn accepted(&self, inputs: &[Input], result: Result<Position, JournalError>) -> Result<Position, AcceptError> {
         let position = result?;
         self.counts.add(inputs);
         Ok(position)
@@ -197,10 +181,7 @@ fn encode_one(input: &Input, entries: &mut Vec<Vec<u8>>) {
             drop(bytes);
             let half = batch.len() / 2;
             encode_one(&Input::Batch(batch.slice(0, half)), entries);
-            encode_one(
-                &Input::Batch(batch.slice(half, batch.len() - half)),
-                entries,
-            );
+            encode_one(&Input::Batch(batch.slice(half, batch.len() - half)), entries);
         }
         _ => entries.push(bytes),
     }
@@ -267,18 +248,12 @@ pub enum SourceError {
 impl SourceError {
     /// A [`SourceError::Config`].
     pub fn config(source: &str, reason: impl Into<String>) -> SourceError {
-        SourceError::Config {
-            source_name: source.to_owned(),
-            reason: reason.into(),
-        }
+        SourceError::Config { source_name: source.to_owned(), reason: reason.into() }
     }
 
     /// A [`SourceError::Input`].
     pub fn input(source: &str, reason: impl Into<String>) -> SourceError {
-        SourceError::Input {
-            source_name: source.to_owned(),
-            reason: reason.into(),
-        }
+        SourceError::Input { source_name: source.to_owned(), reason: reason.into() }
     }
 
     /// True when the process must end.
@@ -298,9 +273,7 @@ impl SourceError {
 /// The time of arrival, for input that carries no time of its own. What is written to the
 /// journal is the time of the event from then on: a replay reads the same.
 pub fn arrival_time() -> EventTime {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
@@ -370,10 +343,7 @@ mod tests {
         let batch = Input::Batch(logs.finish("acme").expect("a tenant"));
         let intake = Intake::new(journal.clone(), RejectLog::counting());
         let last = intake.accept(&[batch], None).await.expect("accepted");
-        assert_eq!(
-            (last, intake.counts().rows(SignalKind::Log)),
-            (Position(4), 700)
-        );
+        assert_eq!((last, intake.counts().rows(SignalKind::Log)), (Position(4), 700));
         let mut reader = journal.read(Position::START).expect("a reader");
         let mut rows = 0;
         while let Some(entry) = reader.next_entry().expect("an entry") {

@@ -83,9 +83,7 @@ fn default_capacity() -> u32 {
 }
 
 /// How much an item matters; OpenTelemetry's `service.criticality`.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Criticality {
     /// Hardly anybody notices.

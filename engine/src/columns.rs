@@ -6,11 +6,7 @@ use crate::time::EventTime;
 
 /// Column `index` of a checked batch as its concrete type.
 pub(crate) fn column<T: Array + 'static>(records: &RecordBatch, index: usize) -> &T {
-    records
-        .column(index)
-        .as_any()
-        .downcast_ref::<T>()
-        .expect("batch checked the column types")
+    records.column(index).as_any().downcast_ref::<T>().expect("batch checked the column types")
 }
 
 /// The text of row `row`, or `None` when it is null.

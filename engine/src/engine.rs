@@ -1,1 +1,277 @@
 //! The fold: `(state, entry) → (state', incident events)`.
+//!
+//! ```text
+//! door        checks rows, decides lateness           tenant/door.rs
+//! sense       telemetry → alerts, by shards           sense/
+//! dedup       knows an alert again                    dedup.rs
+//! suppress    holds back what needs nobody            suppress/
+//! correlate   alerts → groups                         correlate.rs
+//! diagnose    causes, blast radius                    diagnose/
+//! enrich      owner, priority, SLA, history, words    enrich/
+//! ledger      the life of incidents, revisions        ledger/
+//! ```
+//!
+//! The engine has no clock, socket, file or randomness: equal entries in equal order give equal
+//! events and equal state, on any number of threads and however rows were batched. The stages
+//! see each tenant's events in order of event time below the watermark, which trails the latest
+//! event time by the configured lateness.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, CheckpointError};
+use crate::config::EngineConfig;
+use crate::explain::Explanation;
+use crate::incident::IncidentEvent;
+use crate::input::Input;
+use crate::sense::CompiledSense;
+use crate::signal::check_tenant;
+use crate::stats::EngineStats;
+use crate::suppress::{self, CompiledInhibit};
+use crate::tenant::{SavedPending, Tenant};
+use crate::time::{EventTime, Span};
+
+/// Most tenants of one engine; entries of further ones are refused and counted.
+pub const TENANTS_MAX: usize = 10_000;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// A setting is out of bounds or an expression does not read.
+    #[error("configuration cannot be used: {0}")]
+    Config(String),
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {why}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system says.
+        why: String,
+    },
+}
+
+/// The configuration, checked, with its expressions compiled.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) config: EngineConfig,
+    pub(crate) config_hash: String,
+    pub(crate) sense: CompiledSense,
+    pub(crate) inhibit: Vec<CompiledInhibit>,
+}
+
+impl Compiled {
+    fn new(config: EngineConfig) -> Result<Compiled, BuildError> {
+        for (name, span) in [
+            ("lateness", config.lateness),
+            ("ledger.group_wait", config.ledger.group_wait),
+            ("ledger.update_every", config.ledger.update_every),
+        ] {
+            if span < Span::ZERO {
+                return Err(BuildError::Config(format!("{name} must not be negative")));
+            }
+        }
+        let threshold = config.correlate.threshold;
+        if !(threshold > 0.0 && threshold < 1.0) {
+            let text = format!("correlate.threshold is {threshold}, use a number between 0 and 1");
+            return Err(BuildError::Config(text));
+        }
+        let sense = CompiledSense::new(&config.sense).map_err(BuildError::Config)?;
+        let inhibit =
+            suppress::compile(&config.suppress).map_err(|e| BuildError::Config(format!("suppress.inhibit: {e}")))?;
+        Ok(Compiled { config_hash: config.hash(), config, sense, inhibit })
+    }
+}
+
+/// The engine: state, and the function that folds entries into it.
+pub struct Engine {
+    compiled: Arc<Compiled>,
+    pool: rayon::ThreadPool,
+    tenants: BTreeMap<Arc<str>, Tenant>,
+    tenants_refused: u64,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("tenants", &self.tenants.len())
+            .field("threads", &self.pool.current_num_threads())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct StateOut<'a> {
+    config_hash: &'a str,
+    tenants_refused: u64,
+    tenants: Vec<(&'a Tenant, SavedPending)>,
+}
+
+#[derive(Deserialize)]
+struct StateIn {
+    config_hash: String,
+    tenants_refused: u64,
+    tenants: Vec<(Tenant, SavedPending)>,
+}
+
+impl Engine {
+    /// An engine that has read nothing, working on `threads` threads.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the configuration cannot be used.
+    pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .thread_name(|i| format!("engine-{i}"))
+            .build()
+            .map_err(|e| BuildError::Threads { threads: threads.get(), why: e.to_string() })?;
+        Ok(Engine { compiled: Arc::new(Compiled::new(config)?), pool, tenants: BTreeMap::new(), tenants_refused: 0 })
+    }
+
+    /// Folds one journal entry into the state; incident events are appended to `out`, each
+    /// tenant's in order of event time.
+    pub fn apply(&mut self, input: &Input, out: &mut Vec<IncidentEvent>) {
+        let compiled = self.compiled.clone();
+        let lateness = compiled.config.lateness;
+        match input {
+            Input::Tick(at) => {
+                for tenant in self.tenants.values_mut() {
+                    tenant.max_seen = tenant.max_seen.max(*at);
+                }
+                self.release_all(|tenant| tenant.watermark(lateness), out);
+            }
+            Input::Batch(batch) => {
+                let Some(tenant) = self.tenant(batch.tenant()) else {
+                    return;
+                };
+                tenant.admit_batch(batch, &compiled);
+                self.release_one(batch.tenant(), out);
+            }
+            Input::Catalogue { tenant: name, at, catalogue } => {
+                if let Some(tenant) = self.tenant(name) {
+                    tenant.admit_catalogue(*at, catalogue);
+                }
+            }
+            Input::Action { tenant: name, at, action } => {
+                if let Some(tenant) = self.tenant(name) {
+                    tenant.admit_action(*at, action, lateness);
+                }
+                self.release_one(name, out);
+            }
+        }
+    }
+
+    /// Ends a finite input: everything that waits is processed, and groups that wait for their
+    /// other symptoms are told. Nothing is resolved that has not recovered.
+    pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
+        let latest = self.tenants.values().map(|t| t.max_seen).max();
+        let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
+            return;
+        };
+        let config = &self.compiled.config;
+        let end = latest.plus(config.lateness).plus(config.ledger.group_wait).plus(Span(1));
+        self.release_all(|_| end, out);
+    }
+
+    /// The least watermark of the tenants: everything before it has been processed.
+    pub fn watermark(&self) -> EventTime {
+        self.tenants.values().map(|tenant| tenant.released).min().unwrap_or(EventTime::MIN)
+    }
+
+    /// What has been counted.
+    pub fn stats(&self) -> EngineStats {
+        let mut stats = EngineStats { tenants_refused: self.tenants_refused, ..EngineStats::default() };
+        for (name, tenant) in &self.tenants {
+            stats.include(name, tenant.gauges());
+        }
+        stats
+    }
+
+    /// The whole state as bytes, see [`crate::checkpoint`].
+    pub fn snapshot(&self) -> Vec<u8> {
+        checkpoint::seal(&StateOut {
+            config_hash: &self.compiled.config_hash,
+            tenants_refused: self.tenants_refused,
+            tenants: self.tenants.values().map(|tenant| (tenant, SavedPending::of(tenant))).collect(),
+        })
+    }
+
+    /// The engine that [`snapshot`](Self::snapshot) was taken of.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged, of another version, or were taken with
+    /// another configuration.
+    pub fn restore(config: EngineConfig, threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        let mut engine = Engine::new(config, threads)?;
+        let state: StateIn = checkpoint::open(bytes)?;
+        if state.config_hash != engine.compiled.config_hash {
+            return Err(CheckpointError::Config { have: state.config_hash, now: engine.compiled.config_hash.clone() });
+        }
+        engine.tenants_refused = state.tenants_refused;
+        for (mut tenant, pending) in state.tenants {
+            tenant.revive();
+            pending.restore(&mut tenant).map_err(CheckpointError::State)?;
+            engine.tenants.insert(tenant.name.clone(), tenant);
+        }
+        Ok(engine)
+    }
+
+    /// A digest of the whole state: equal states, equal digest.
+    pub fn digest(&self) -> u64 {
+        checkpoint::checkpoint_digest(&self.snapshot()).expect("a fresh snapshot is whole")
+    }
+
+    /// Why an incident holds what it holds; `None` when the engine no longer knows it.
+    pub fn explain(&mut self, tenant: &str, incident: &str) -> Option<Explanation> {
+        self.tenants.get_mut(tenant)?.explain(incident)
+    }
+
+    /// Why an alert is not in an incident, with what would have changed that.
+    pub fn explain_not_in(&mut self, tenant: &str, alert: u64, incident: &str) -> Option<String> {
+        self.tenants.get_mut(tenant)?.explain_not_in(alert, incident)
+    }
+
+    fn tenant(&mut self, name: &str) -> Option<&mut Tenant> {
+        if !self.tenants.contains_key(name) {
+            if self.tenants.len() >= TENANTS_MAX || check_tenant(name).is_err() {
+                self.tenants_refused += 1;
+                return None;
+            }
+            let tenant = Tenant::new(name, &self.compiled.config);
+            self.tenants.insert(name.into(), tenant);
+        }
+        self.tenants.get_mut(name)
+    }
+
+    fn release_one(&mut self, name: &str, out: &mut Vec<IncidentEvent>) {
+        let compiled = &self.compiled;
+        let Some(tenant) = self.tenants.get_mut(name) else {
+            return;
+        };
+        let mut until = tenant.watermark(compiled.config.lateness);
+        if tenant.waiting() > compiled.config.limits.pending_max {
+            tenant.stats.released_early += 1;
+            until = tenant.max_seen.plus(Span(1));
+        }
+        self.pool.install(|| tenant.release(until, compiled, out));
+    }
+
+    fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) {
+        let compiled = &self.compiled;
+        let events: Vec<Vec<IncidentEvent>> = self.pool.install(|| {
+            self.tenants
+                .par_iter_mut()
+                .map(|(_, tenant)| {
+                    let mut events = Vec::new();
+                    let until = until(tenant);
+                    tenant.release(until, compiled, &mut events);
+                    events
+                })
+                .collect()
+        });
+        out.extend(events.into_iter().flatten());
+    }
+}

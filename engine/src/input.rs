@@ -124,24 +124,14 @@ impl Input {
                 header(out, KIND_TICK, "");
                 out.extend_from_slice(&at.0.to_le_bytes());
             }
-            Input::Catalogue {
-                tenant,
-                at,
-                catalogue,
-            } => {
+            Input::Catalogue { tenant, at, catalogue } => {
                 header(out, KIND_CATALOGUE, tenant);
-                let payload = CataloguePayload {
-                    at: *at,
-                    catalogue: catalogue.clone(),
-                };
+                let payload = CataloguePayload { at: *at, catalogue: catalogue.clone() };
                 serde_json::to_writer(out, &payload).expect("a catalogue is JSON");
             }
             Input::Action { tenant, at, action } => {
                 header(out, KIND_ACTION, tenant);
-                let payload = ActionPayload {
-                    at: *at,
-                    action: action.clone(),
-                };
+                let payload = ActionPayload { at: *at, action: action.clone() };
                 serde_json::to_writer(out, &payload).expect("an action is JSON");
             }
         }
@@ -169,26 +159,15 @@ impl Input {
             KIND_CATALOGUE => {
                 check_tenant(tenant)?;
                 let CataloguePayload { at, catalogue } = serde_json::from_slice(payload)?;
-                Ok(Input::Catalogue {
-                    tenant: tenant.into(),
-                    at,
-                    catalogue,
-                })
+                Ok(Input::Catalogue { tenant: tenant.into(), at, catalogue })
             }
             KIND_ACTION => {
                 check_tenant(tenant)?;
                 let ActionPayload { at, action } = serde_json::from_slice(payload)?;
-                Ok(Input::Action {
-                    tenant: tenant.into(),
-                    at,
-                    action,
-                })
+                Ok(Input::Action { tenant: tenant.into(), at, action })
             }
             kind => {
-                let kind = SignalKind::ALL
-                    .into_iter()
-                    .find(|k| *k as u8 == kind)
-                    .ok_or(InputError::Kind(kind))?;
+                let kind = SignalKind::ALL.into_iter().find(|k| *k as u8 == kind).ok_or(InputError::Kind(kind))?;
                 Ok(Input::Batch(ipc::decode(tenant, kind, payload)?))
             }
         }
@@ -245,10 +224,7 @@ mod tests {
             Input::Action {
                 tenant: "acme".into(),
                 at: EventTime::from_secs(2),
-                action: Action::Acknowledge {
-                    incident: "inc_1".into(),
-                    who: "ana".into(),
-                },
+                action: Action::Acknowledge { incident: "inc_1".into(), who: "ana".into() },
             },
         ];
         for entry in entries {

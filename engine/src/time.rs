@@ -58,10 +58,8 @@ impl EventTime {
 
     /// Reads an RFC 3339 timestamp (`2026-03-01T02:03:04.5Z`).
     pub fn parse_rfc3339(text: &str) -> Result<EventTime, TimeError> {
-        let parsed: jiff::Timestamp = text
-            .trim()
-            .parse()
-            .map_err(|_| TimeError::Instant(text.chars().take(64).collect()))?;
+        let parsed: jiff::Timestamp =
+            text.trim().parse().map_err(|_| TimeError::Instant(text.chars().take(64).collect()))?;
         i64::try_from(parsed.as_nanosecond())
             .map(EventTime)
             .map_err(|_| TimeError::Instant(text.chars().take(64).collect()))
@@ -79,11 +77,7 @@ impl fmt::Display for EventTime {
 
 impl Serialize for EventTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_i64(self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
     }
 }
 
@@ -171,17 +165,9 @@ impl FromStr for Span {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
             let amount: i64 = rest[..digits].parse().map_err(|_| bad())?;
             rest = &rest[digits..];
-            let letters = rest
-                .find(|c: char| c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            let (_, nanos) = UNITS
-                .iter()
-                .find(|(unit, _)| *unit == &rest[..letters])
-                .ok_or_else(bad)?;
-            total = amount
-                .checked_mul(*nanos)
-                .and_then(|part| total.checked_add(part))
-                .ok_or_else(bad)?;
+            let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let (_, nanos) = UNITS.iter().find(|(unit, _)| *unit == &rest[..letters]).ok_or_else(bad)?;
+            total = amount.checked_mul(*nanos).and_then(|part| total.checked_add(part)).ok_or_else(bad)?;
             rest = &rest[letters..];
         }
         Ok(Span(total))
@@ -212,11 +198,7 @@ impl fmt::Display for Span {
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_i64(self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
     }
 }
 

@@ -73,9 +73,11 @@ impl IncidentEvent {
 
     /// `bellwether.v1.<tenant>.incident.<verb>.<priority>.<service>`.
     pub fn subject(&self) -> String {
-        let service = self.record.primary_entity.as_ref().map_or("none", |e| {
-            e.id.split_once(':').map_or(e.id.as_str(), |(_, name)| name)
-        });
+        let service = self
+            .record
+            .primary_entity
+            .as_ref()
+            .map_or("none", |e| e.id.split_once(':').map_or(e.id.as_str(), |(_, name)| name));
         format!(
             "bellwether.v1.{}.incident.{}.{}.{}",
             sanitise_token(&self.tenant),

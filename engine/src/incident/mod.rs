@@ -14,8 +14,8 @@ mod schema;
 pub use event::{IncidentEvent, RECORD_BYTES_MAX, Verb, sanitise_token};
 pub use id::{INCIDENT_ID_PREFIX, incident_id};
 pub use parts::{
-    AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry,
-    EvidenceSignal, Link, LinkRel, ModelInfo, Owner, ProbableCause, SimilarIncident, TicketRef,
+    AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry, EvidenceSignal, Link,
+    LinkRel, ModelInfo, Owner, ProbableCause, SimilarIncident, TicketRef,
 };
 pub use record::{IncidentRecord, IncidentStatus, Priority, SchemaVersion, StatusReason};
 pub use schema::{canonical_schema, record_schema};

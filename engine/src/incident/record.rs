@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    AlertEntry, ChangeEntry, EntityRef, EvidenceEntry, Link, ModelInfo, Owner, ProbableCause,
-    SimilarIncident, TicketRef,
+    AlertEntry, ChangeEntry, EntityRef, EvidenceEntry, Link, ModelInfo, Owner, ProbableCause, SimilarIncident,
+    TicketRef,
 };
 use crate::signal::Severity;
 use crate::time::EventTime;
@@ -75,9 +75,7 @@ pub enum StatusReason {
 }
 
 /// Impact × urgency: how soon somebody must act. P1 sorts first.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum Priority {
     /// At once.
     P1,

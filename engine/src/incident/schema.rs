@@ -6,16 +6,12 @@ use super::record::IncidentRecord;
 
 /// The JSON Schema (2020-12) of [`IncidentRecord`], generated from the types.
 pub fn record_schema() -> Value {
-    let generated = schemars::generate::SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<IncidentRecord>();
+    let generated =
+        schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<IncidentRecord>();
     let mut schema = serde_json::to_value(generated).expect("a schema is JSON");
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), json!("Incident record v1"));
-        object.insert(
-            "$id".into(),
-            json!("https://example.org/schemas/incident/v1.json"),
-        );
+        object.insert("$id".into(), json!("https://example.org/schemas/incident/v1.json"));
     }
     schema
 }
@@ -56,9 +52,8 @@ fn canonical(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Value {
             }
             "properties" => {
                 let properties = value.as_object().into_iter().flatten();
-                let canonical_properties: Map<String, Value> = properties
-                    .map(|(name, sub)| (name.clone(), canonical(sub, defs, depth)))
-                    .collect();
+                let canonical_properties: Map<String, Value> =
+                    properties.map(|(name, sub)| (name.clone(), canonical(sub, defs, depth))).collect();
                 out.insert(key.clone(), Value::Object(canonical_properties));
             }
             "required" | "enum" | "type" if value.is_array() => {
@@ -80,10 +75,7 @@ fn canonical(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Value {
 }
 
 fn is_width(object: &Map<String, Value>) -> bool {
-    object
-        .get("format")
-        .and_then(Value::as_str)
-        .is_some_and(|f| f.starts_with("uint"))
+    object.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("uint"))
         && !object.contains_key("maximum")
         && object.get("x-min").is_none()
         && object.get("format").and_then(Value::as_str) != Some("uint64")

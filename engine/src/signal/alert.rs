@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-    TimestampNanosecondBuilder, UInt64Array, UInt64Builder,
+    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
+    UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use xxhash_rust::xxh3::Xxh3;
@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::labels::{LabelBuilder, append_labels, label_builder};
 use super::metric::time_builder;
 use super::{
-    AlertStatus, Batch, LabelPairs, Labels, Severity, SignalError, SignalKind, map_field, text_field,
-    time_field, versioned,
+    AlertStatus, Batch, LabelPairs, Labels, Severity, SignalError, SignalKind, map_field, text_field, time_field,
+    versioned,
 };
 use crate::columns::{column, optional_text, optional_time};
 use crate::time::EventTime;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-    TimestampNanosecondBuilder,
+    Array, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
 
@@ -63,24 +62,13 @@ impl Default for ChangeBuilder {
 impl ChangeBuilder {
     /// An empty builder.
     pub fn new() -> ChangeBuilder {
-        ChangeBuilder {
-            time: time_builder(),
-            texts: std::array::from_fn(|_| StringBuilder::new()),
-        }
+        ChangeBuilder { time: time_builder(), texts: std::array::from_fn(|_| StringBuilder::new()) }
     }
 
     /// Appends one change.
     pub fn push(&mut self, row: &ChangeRow<'_>) {
         self.time.append_value(row.time.0);
-        let texts = [
-            Some(row.id),
-            Some(row.change_type),
-            Some(row.entity),
-            row.artifact,
-            row.who,
-            row.url,
-            row.text,
-        ];
+        let texts = [Some(row.id), Some(row.change_type), Some(row.entity), row.artifact, row.who, row.url, row.text];
         for (builder, text) in self.texts.iter_mut().zip(texts) {
             builder.append_option(text);
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Float64Array, Float64Builder, RecordBatch, StringArray, StringBuilder,
-    TimestampNanosecondArray, TimestampNanosecondBuilder,
+    Float64Array, Float64Builder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+    TimestampNanosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 

@@ -21,8 +21,7 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
     let records = batch.records();
     let start = out.len();
     out.extend_from_slice(&[0; CHECKSUM_BYTES]);
-    let mut writer =
-        StreamWriter::try_new(&mut *out, records.schema_ref()).expect("writing to memory cannot fail");
+    let mut writer = StreamWriter::try_new(&mut *out, records.schema_ref()).expect("writing to memory cannot fail");
     writer.write(records).expect("a checked batch has its own schema");
     writer.finish().expect("writing to memory cannot fail");
     drop(writer);
@@ -37,18 +36,12 @@ pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
 /// exactly one batch, and the errors of [`Batch::new`].
 pub fn decode(tenant: &str, kind: SignalKind, bytes: &[u8]) -> Result<Batch, SignalError> {
     let ipc = |text: String| SignalError::Ipc(text);
-    let (checksum, stream) = bytes
-        .split_first_chunk::<CHECKSUM_BYTES>()
-        .ok_or_else(|| ipc("too short".to_owned()))?;
+    let (checksum, stream) = bytes.split_first_chunk::<CHECKSUM_BYTES>().ok_or_else(|| ipc("too short".to_owned()))?;
     if u64::from_le_bytes(*checksum) != xxh3_64(stream) {
         return Err(ipc("the checksum does not match".to_owned()));
     }
-    let mut reader =
-        StreamReader::try_new(Cursor::new(stream), None).map_err(|e| ipc(e.to_string()))?;
-    let records = reader
-        .next()
-        .ok_or_else(|| ipc("it holds no batch".to_owned()))?
-        .map_err(|e| ipc(e.to_string()))?;
+    let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|e| ipc(e.to_string()))?;
+    let records = reader.next().ok_or_else(|| ipc("it holds no batch".to_owned()))?.map_err(|e| ipc(e.to_string()))?;
     if reader.next().is_some() {
         return Err(ipc("it holds more than one batch".to_owned()));
     }

@@ -74,10 +74,7 @@ pub(super) fn label_builder() -> LabelBuilder {
 pub(super) fn append_labels(builder: &mut LabelBuilder, pairs: LabelPairs<'_>) -> usize {
     let mut cut = pairs.len().saturating_sub(LABELS_MAX);
     for (name, value) in pairs.iter().take(LABELS_MAX) {
-        let (short_name, short_value) = (
-            cut_to(name, LABEL_NAME_BYTES_MAX),
-            cut_to(value, LABEL_VALUE_BYTES_MAX),
-        );
+        let (short_name, short_value) = (cut_to(name, LABEL_NAME_BYTES_MAX), cut_to(value, LABEL_VALUE_BYTES_MAX));
         cut += usize::from(short_name.len() < name.len() || short_value.len() < value.len());
         builder.keys().append_value(short_name);
         builder.values().append_value(short_value);

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-    TimestampNanosecondBuilder, UInt8Array, UInt8Builder,
+    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
+    UInt8Array, UInt8Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::labels::{LabelBuilder, append_labels, cut_to, label_builder};
 use super::metric::time_builder;
 use super::{
-    Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field,
-    time_field, versioned,
+    Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field, time_field,
+    versioned,
 };
 use crate::columns::{column, optional_text};
 use crate::time::EventTime;

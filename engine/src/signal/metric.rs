@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Float64Array, Float64Builder, MapArray, RecordBatch, StringArray, StringBuilder,
-    TimestampNanosecondArray, TimestampNanosecondBuilder, UInt8Array, UInt8Builder, UInt64Array,
-    UInt64Builder,
+    Float64Array, Float64Builder, MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+    TimestampNanosecondBuilder, UInt8Array, UInt8Builder, UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use xxhash_rust::xxh3::Xxh3;

@@ -40,9 +40,7 @@ pub use change::{ChangeBuilder, ChangeColumns, ChangeRow};
 pub use edge::{EdgeBuilder, EdgeColumns, EdgeRow};
 pub use labels::{LabelPairs, Labels, sorted_labels};
 pub use log::{LogBuilder, LogColumns, LogRow};
-pub use metric::{
-    MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id,
-};
+pub use metric::{MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id};
 pub use words::{AlertStatus, Relation, Severity, log_severity};
 
 /// Version of the five schemas; in each schema's metadata as `bellwether.schema`.
@@ -161,16 +159,9 @@ impl Batch {
         }
         let version = have.metadata().get(SCHEMA_VERSION_KEY);
         if version.is_some_and(|v| v != SCHEMA_VERSION) {
-            return Err(SignalError::Version {
-                kind,
-                have: version.cloned().unwrap_or_default(),
-            });
+            return Err(SignalError::Version { kind, have: version.cloned().unwrap_or_default() });
         }
-        Ok(Batch {
-            tenant: tenant.into(),
-            kind,
-            records,
-        })
+        Ok(Batch { tenant: tenant.into(), kind, records })
     }
 
     /// The tenant the sender's credential stands for.
@@ -201,11 +192,7 @@ impl Batch {
     /// `length` rows from `offset`, without a copy. Panics when out of range, as arrow does.
     #[must_use]
     pub fn slice(&self, offset: usize, length: usize) -> Batch {
-        Batch {
-            tenant: self.tenant.clone(),
-            kind: self.kind,
-            records: self.records.slice(offset, length),
-        }
+        Batch { tenant: self.tenant.clone(), kind: self.kind, records: self.records.slice(offset, length) }
     }
 }
 
@@ -215,14 +202,8 @@ impl Batch {
 /// [`SignalError::Tenant`] otherwise: the name becomes a subject token and a file name.
 pub fn check_tenant(tenant: &str) -> Result<(), SignalError> {
     let fits = !tenant.is_empty() && tenant.len() <= TENANT_BYTES_MAX;
-    let plain = tenant
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if fits && plain {
-        Ok(())
-    } else {
-        Err(SignalError::Tenant(tenant.chars().take(80).collect()))
-    }
+    let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if fits && plain { Ok(()) } else { Err(SignalError::Tenant(tenant.chars().take(80).collect())) }
 }
 
 /// Why a batch is not a signal.
@@ -278,10 +259,7 @@ impl SignalError {
         if detail.is_empty() {
             detail.push("the columns are in another order".to_owned());
         }
-        SignalError::Schema {
-            kind,
-            detail: detail.join(", "),
-        }
+        SignalError::Schema { kind, detail: detail.join(", ") }
     }
 }
 
@@ -305,10 +283,8 @@ fn text_field(name: &str, nullable: bool) -> Field {
 }
 
 fn map_field(name: &str) -> Field {
-    let entries = Fields::from(vec![
-        Field::new("keys", DataType::Utf8, false),
-        Field::new("values", DataType::Utf8, true),
-    ]);
+    let entries =
+        Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)]);
     let entry = Field::new("entries", DataType::Struct(entries), false);
     Field::new(name, DataType::Map(Arc::new(entry), false), false)
 }

@@ -7,9 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How bad a tool says it is; technical, apart from an incident's priority.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -27,13 +25,8 @@ pub enum Severity {
 
 impl Severity {
     /// Every severity, mildest first.
-    pub const ALL: [Severity; 5] = [
-        Severity::Info,
-        Severity::Warning,
-        Severity::Minor,
-        Severity::Major,
-        Severity::Critical,
-    ];
+    pub const ALL: [Severity; 5] =
+        [Severity::Info, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical];
 
     /// The word in batches and records.
     pub const fn name(self) -> &'static str {
@@ -62,13 +55,13 @@ impl Severity {
     pub fn read(text: &str) -> Option<Severity> {
         let lower = text.trim().to_ascii_lowercase();
         Some(match lower.as_str() {
-            "critical" | "crit" | "fatal" | "emergency" | "emerg" | "alert" | "disaster" | "page"
-            | "p1" | "sev1" | "down" | "5" => Severity::Critical,
+            "critical" | "crit" | "fatal" | "emergency" | "emerg" | "alert" | "disaster" | "page" | "p1" | "sev1"
+            | "down" | "5" => Severity::Critical,
             "major" | "error" | "err" | "high" | "p2" | "sev2" | "unreachable" | "4" => Severity::Major,
             "minor" | "average" | "medium" | "p3" | "sev3" | "3" => Severity::Minor,
             "warning" | "warn" | "low" | "p4" | "sev4" | "unknown" | "2" => Severity::Warning,
-            "info" | "informational" | "information" | "notice" | "debug" | "none" | "ok" | "p5"
-            | "sev5" | "not classified" | "0" | "1" => Severity::Info,
+            "info" | "informational" | "information" | "notice" | "debug" | "none" | "ok" | "p5" | "sev5"
+            | "not classified" | "0" | "1" => Severity::Info,
             _ => return None,
         })
     }
@@ -125,9 +118,7 @@ impl FromStr for AlertStatus {
 }
 
 /// What one entity is to another; read as `from relation to`.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
     /// `from` sends requests to `to` and needs its answers.
@@ -144,13 +135,8 @@ pub enum Relation {
 
 impl Relation {
     /// Every relation.
-    pub const ALL: [Relation; 5] = [
-        Relation::Calls,
-        Relation::RunsOn,
-        Relation::ConnectsTo,
-        Relation::PartOf,
-        Relation::OwnedBy,
-    ];
+    pub const ALL: [Relation; 5] =
+        [Relation::Calls, Relation::RunsOn, Relation::ConnectsTo, Relation::PartOf, Relation::OwnedBy];
 
     /// The word in batches.
     pub const fn name(self) -> &'static str {
@@ -177,9 +163,7 @@ impl FromStr for Relation {
         Relation::ALL
             .into_iter()
             .find(|r| r.name() == text)
-            .ok_or_else(|| {
-                WordError::new("relation", text, "calls, runs_on, connects_to, part_of, owned_by")
-            })
+            .ok_or_else(|| WordError::new("relation", text, "calls, runs_on, connects_to, part_of, owned_by"))
     }
 }
 
@@ -206,10 +190,7 @@ pub fn log_severity(level: &str) -> u8 {
         ("alert", 22),
         ("emergency", 24),
     ];
-    LEVELS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(level))
-        .map_or(0, |(_, number)| *number)
+    LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map_or(0, |(_, number)| *number)
 }
 
 /// A word that is not in its vocabulary.
@@ -223,10 +204,6 @@ pub struct WordError {
 
 impl WordError {
     fn new(what: &'static str, text: &str, known: &'static str) -> WordError {
-        WordError {
-            what,
-            text: text.chars().take(32).collect(),
-            known,
-        }
+        WordError { what, text: text.chars().take(32).collect(), known }
     }
 }

@@ -1,0 +1,13 @@
+//! AIOps Challenge 2018: 29 KPIs of internet companies, one and five minute steps.
+//! `timestamp,value,label` per series; `meta.json` holds `train_len`.
+
+use super::{LabelledSeries, LoadError, rows};
+use std::path::Path;
+
+/// Loads every series of the folder, by name.
+///
+/// # Errors
+/// [`LoadError`] naming file, row and column.
+pub fn load(folder: &Path) -> Result<Vec<LabelledSeries>, LoadError> {
+    rows::labelled_folder(folder)
+}

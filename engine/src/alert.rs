@@ -1,0 +1,279 @@
+//! One alert as the stages after `sense` see it.
+
+use bellwether_models::group::tokenize;
+use serde::{Deserialize, Serialize};
+
+use crate::incident::EvidenceSignal;
+use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity};
+use crate::symbols::Sym;
+use crate::time::EventTime;
+
+/// Owned label pairs, sorted by name.
+pub(crate) type LabelSet = Box<[(Box<str>, Box<str>)]>;
+
+/// Label pairs of a row, owned.
+pub(crate) fn own_labels(labels: Labels<'_>) -> LabelSet {
+    labels.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The value of label `name`.
+pub(crate) fn label<'a>(labels: &'a LabelSet, name: &str) -> Option<&'a str> {
+    labels.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+}
+
+/// What a detector saw, for the record's evidence.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Observation {
+    /// Which signal.
+    pub(crate) signal: EvidenceSignal,
+    /// Metric or template.
+    pub(crate) name: Box<str>,
+    /// What was seen.
+    pub(crate) value: Option<f64>,
+    /// What was expected.
+    pub(crate) expected: Option<f64>,
+    /// 0–1.
+    pub(crate) score: f64,
+    /// Which detector.
+    pub(crate) detector: Box<str>,
+}
+
+/// An alert that our own sensing raises or ends.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Sensed {
+    pub(crate) name: Box<str>,
+    pub(crate) entity: Box<str>,
+    pub(crate) severity: Severity,
+    pub(crate) status: AlertStatus,
+    pub(crate) fingerprint: u64,
+    pub(crate) starts_at: EventTime,
+    pub(crate) ends_at: Option<EventTime>,
+    pub(crate) labels: LabelSet,
+    pub(crate) summary: Box<str>,
+    pub(crate) observation: Option<Observation>,
+}
+
+/// The tool name of alerts that our own sensing raises.
+pub(crate) const OWN_SOURCE: &str = "bellwether";
+
+/// One row of the ordered alert stream: read in place, owned only when it is news.
+pub(crate) enum AlertRow<'a> {
+    /// A row of another tool's batch.
+    Wire(AlertColumns<'a>, usize),
+    /// One of our own.
+    Own(&'a Sensed),
+}
+
+impl<'a> AlertRow<'a> {
+    pub(crate) fn wire(batch: &'a Batch, row: u32) -> AlertRow<'a> {
+        AlertRow::Wire(AlertColumns::of(batch), row as usize)
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        match self {
+            AlertRow::Wire(columns, row) => columns.fingerprint[*row],
+            AlertRow::Own(sensed) => sensed.fingerprint,
+        }
+    }
+
+    pub(crate) fn status(&self) -> AlertStatus {
+        match self {
+            // The door keeps rows with other words out.
+            AlertRow::Wire(columns, row) => columns.status(*row).unwrap_or(AlertStatus::Firing),
+            AlertRow::Own(sensed) => sensed.status,
+        }
+    }
+
+    pub(crate) fn severity(&self) -> Severity {
+        match self {
+            AlertRow::Wire(columns, row) => columns.severity(*row),
+            AlertRow::Own(sensed) => sensed.severity,
+        }
+    }
+
+    pub(crate) fn source(&self) -> &'a str {
+        match self {
+            AlertRow::Wire(columns, row) => columns.source(*row),
+            AlertRow::Own(_) => OWN_SOURCE,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'a str {
+        match self {
+            AlertRow::Wire(columns, row) => columns.name(*row),
+            AlertRow::Own(sensed) => &sensed.name,
+        }
+    }
+
+    pub(crate) fn entity(&self) -> &'a str {
+        match self {
+            AlertRow::Wire(columns, row) => columns.entity(*row),
+            AlertRow::Own(sensed) => &sensed.entity,
+        }
+    }
+
+    pub(crate) fn starts_at(&self) -> EventTime {
+        match self {
+            AlertRow::Wire(columns, row) => columns.starts_at(*row),
+            AlertRow::Own(sensed) => sensed.starts_at,
+        }
+    }
+
+    pub(crate) fn ends_at(&self) -> Option<EventTime> {
+        match self {
+            AlertRow::Wire(columns, row) => columns.ends_at(*row),
+            AlertRow::Own(sensed) => sensed.ends_at,
+        }
+    }
+
+    pub(crate) fn url(&self) -> Option<&'a str> {
+        match self {
+            AlertRow::Wire(columns, row) => columns.url(*row),
+            AlertRow::Own(_) => None,
+        }
+    }
+
+    pub(crate) fn labels(&self) -> LabelSet {
+        match self {
+            AlertRow::Wire(columns, row) => own_labels(columns.labels(*row)),
+            AlertRow::Own(sensed) => sensed.labels.clone(),
+        }
+    }
+
+    pub(crate) fn annotations(&self) -> LabelSet {
+        match self {
+            AlertRow::Wire(columns, row) => own_labels(columns.annotations(*row)),
+            AlertRow::Own(sensed) if sensed.summary.is_empty() => Box::default(),
+            AlertRow::Own(sensed) => Box::new([("summary".into(), sensed.summary.clone())]),
+        }
+    }
+
+    pub(crate) fn observation(&self) -> Option<Observation> {
+        match self {
+            AlertRow::Wire(..) => None,
+            AlertRow::Own(sensed) => sensed.observation.clone(),
+        }
+    }
+
+    /// A text that orders two rows equal in time, fingerprint and status.
+    pub(crate) fn tie_break(&self) -> String {
+        let mut text = format!("{}|{}|", self.severity(), self.starts_at());
+        for (name, value) in self.annotations() {
+            text.push_str(&name);
+            text.push('=');
+            text.push_str(&value);
+            text.push('|');
+        }
+        text
+    }
+}
+
+/// Why an alert is held back.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Suppression {
+    /// Which mechanism.
+    pub(crate) by: Suppressor,
+    /// In words.
+    pub(crate) reason: Box<str>,
+    /// When to look again; `None` when only another event can end it.
+    pub(crate) until: Option<EventTime>,
+}
+
+/// The mechanisms that hold alerts back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(crate) enum Suppressor {
+    /// It fires and recovers too often to mean anything.
+    Flapping,
+    /// Work on the entity was announced.
+    Maintenance,
+    /// Another alert says the same, better.
+    Inhibition,
+    /// An operator asked for quiet.
+    Silence,
+}
+
+impl Suppressor {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Suppressor::Flapping => "flapping",
+            Suppressor::Maintenance => "maintenance",
+            Suppressor::Inhibition => "inhibition",
+            Suppressor::Silence => "silence",
+        }
+    }
+}
+
+/// How many status changes an alert remembers: enough to see flapping.
+pub(crate) const TRANSITIONS_KEPT: usize = 8;
+
+/// One remembered alert.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Alert {
+    pub(crate) fingerprint: u64,
+    pub(crate) source: Sym,
+    pub(crate) name: Sym,
+    pub(crate) entity: Sym,
+    pub(crate) severity: Severity,
+    pub(crate) status: AlertStatus,
+    /// Beginning of the present or last firing.
+    pub(crate) starts_at: EventTime,
+    /// End of the last firing.
+    pub(crate) resolved_at: Option<EventTime>,
+    /// Last row.
+    pub(crate) last_at: EventTime,
+    /// When it counts as recovered without another word.
+    pub(crate) expires_at: EventTime,
+    /// Rows so far.
+    pub(crate) count: u64,
+    /// Times of the latest status changes, newest last.
+    pub(crate) transitions: Vec<EventTime>,
+    pub(crate) labels: LabelSet,
+    pub(crate) annotations: LabelSet,
+    pub(crate) url: Option<Box<str>>,
+    pub(crate) observation: Option<Observation>,
+    pub(crate) suppression: Option<Suppression>,
+    /// The incident it is part of, by the ledger's number.
+    pub(crate) incident: Option<u64>,
+    /// The one timer it may have.
+    pub(crate) timer: Option<EventTime>,
+}
+
+impl Alert {
+    pub(crate) fn is_firing(&self) -> bool {
+        self.status == AlertStatus::Firing
+    }
+
+    /// Firing, and nothing holds it back.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_firing() && self.suppression.is_none()
+    }
+
+    /// Remembers a status change.
+    pub(crate) fn note_transition(&mut self, at: EventTime) {
+        if self.transitions.len() == TRANSITIONS_KEPT {
+            self.transitions.remove(0);
+        }
+        self.transitions.push(at);
+    }
+
+    /// The text people wrote for it: `summary`, else `description`, else nothing.
+    pub(crate) fn summary(&self) -> &str {
+        label(&self.annotations, "summary")
+            .or_else(|| label(&self.annotations, "description"))
+            .or_else(|| label(&self.annotations, "message"))
+            .unwrap_or("")
+    }
+
+    /// The words by which it resembles other alerts.
+    pub(crate) fn tokens(&self, name: &str, out: &mut Vec<u32>) {
+        let mut text = String::with_capacity(160);
+        text.push_str(name);
+        text.push(' ');
+        text.push_str(self.summary());
+        if let Some(observation) = &self.observation {
+            text.push(' ');
+            text.push_str(&observation.name);
+        }
+        tokenize(&text, out);
+    }
+}

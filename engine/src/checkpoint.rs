@@ -1,0 +1,187 @@
+//! The whole state as bytes, and back.
+//!
+//! Layout: the magic `BWCK`, the format version (u32), the state digest (u64), the length of
+//! the state (u64), the state (postcard), all little-endian. The digest is XXH3 over the state:
+//! checksum of the bytes and name of the state in one. Maps are written sorted by key, so equal
+//! states have equal bytes.
+//!
+//! A reader refuses what it does not understand; it never guesses. Version history: 1, first.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: [u8; 4] = *b"BWCK";
+
+/// The version this build writes.
+pub const CHECKPOINT_VERSION: u32 = 1;
+
+const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
+
+/// Why bytes are not a checkpoint this build can use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// Not a checkpoint, or cut short.
+    #[error("not a checkpoint, or cut short after {0} bytes")]
+    Short(usize),
+    /// Another version of the format.
+    #[error(
+        "checkpoint has format version {have}, this build reads {CHECKPOINT_VERSION}: start from the journal, or use the version that wrote it"
+    )]
+    Version {
+        /// The version found.
+        have: u32,
+    },
+    /// Damaged.
+    #[error("checkpoint is damaged: its digest does not match")]
+    Digest,
+    /// The bytes are whole but do not hold the state expected.
+    #[error("checkpoint does not hold this build's state: {0}")]
+    State(String),
+    /// It was taken with another configuration.
+    #[error(
+        "checkpoint was taken with another configuration ({have}, now {now}): replay the journal from its start to apply the new one"
+    )]
+    Config {
+        /// Hash in the checkpoint.
+        have: String,
+        /// Hash of the present configuration.
+        now: String,
+    },
+    /// The configuration itself cannot be used.
+    #[error(transparent)]
+    Build(#[from] crate::engine::BuildError),
+}
+
+/// Wraps a state.
+pub(crate) fn seal(state: &impl Serialize) -> Vec<u8> {
+    let body = postcard::to_stdvec(state).expect("the state holds only what postcard can write");
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&xxh3_64(&body).to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// Unwraps a state.
+pub(crate) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CheckpointError> {
+    let body = checked_body(bytes)?;
+    postcard::from_bytes(body).map_err(|e| CheckpointError::State(e.to_string()))
+}
+
+/// The digest that a checkpoint carries, after checking it.
+///
+/// # Errors
+/// [`CheckpointError`] when the bytes are not a whole checkpoint of this version.
+pub fn checkpoint_digest(bytes: &[u8]) -> Result<u64, CheckpointError> {
+    checked_body(bytes).map(xxh3_64)
+}
+
+fn checked_body(bytes: &[u8]) -> Result<&[u8], CheckpointError> {
+    let short = || CheckpointError::Short(bytes.len());
+    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(short)?;
+    if header[..4] != MAGIC {
+        return Err(short());
+    }
+    let word = |at: usize| {
+        let eight: [u8; 8] = header[at..at + 8].try_into().expect("the header is long enough");
+        u64::from_le_bytes(eight)
+    };
+    let version = u32::from_le_bytes(header[4..8].try_into().expect("the header is long enough"));
+    if version != CHECKPOINT_VERSION {
+        return Err(CheckpointError::Version { have: version });
+    }
+    if word(16) != body.len() as u64 {
+        return Err(short());
+    }
+    if word(8) != xxh3_64(body) {
+        return Err(CheckpointError::Digest);
+    }
+    Ok(body)
+}
+
+/// Serialises a hash map as a list sorted by key.
+pub(crate) mod sorted_map {
+    use std::hash::{BuildHasher, Hash};
+
+    use hashbrown::HashMap;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<K, V, H, S>(map: &HashMap<K, V, H>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize + Ord,
+        V: Serialize,
+        S: Serializer,
+    {
+        let mut entries: Vec<(&K, &V)> = map.iter().collect();
+        entries.sort_by_key(|(key, _)| *key);
+        serializer.collect_seq(entries)
+    }
+
+    pub(crate) fn deserialize<'de, K, V, H, D>(deserializer: D) -> Result<HashMap<K, V, H>, D::Error>
+    where
+        K: Deserialize<'de> + Eq + Hash,
+        V: Deserialize<'de>,
+        H: BuildHasher + Default,
+        D: Deserializer<'de>,
+    {
+        let entries = Vec::<(K, V)>::deserialize(deserializer)?;
+        Ok(entries.into_iter().collect())
+    }
+}
+
+/// Serialises a value as JSON text: for types of the record, which leave out what is empty, a
+/// thing that postcard cannot read back.
+pub(crate) mod as_json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = serde_json::to_string(value).map_err(S::Error::custom)?;
+        serializer.serialize_str(&json)
+    }
+
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: DeserializeOwned,
+        D: Deserializer<'de>,
+    {
+        let json = String::deserialize(deserializer)?;
+        serde_json::from_str(&json).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_single_bit_flip_is_noticed() {
+        let sealed = seal(&vec![1_u64, 2, 3]);
+        assert_eq!(open::<Vec<u64>>(&sealed), Ok(vec![1, 2, 3]));
+        for bit in 0..sealed.len() * 8 {
+            let mut bad = sealed.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(open::<Vec<u64>>(&bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_noticed() {
+        let sealed = seal(&"state");
+        for length in 0..sealed.len() {
+            assert!(open::<String>(&sealed[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name() {
+        let mut sealed = seal(&1_u8);
+        sealed[4] = 9;
+        let error = open::<u8>(&sealed).expect_err("it must be refused");
+        assert_eq!(error, CheckpointError::Version { have: 9 });
+    }
+}

@@ -1,0 +1,209 @@
+//! `correlate`: puts alerts that belong together into one group.
+//!
+//! ```yaml
+//! correlate:
+//!   threshold: 0.5
+//!   time_scale: 2m
+//!   weights: {time: 4.0, topology: 5.0, text: 2.5, learned: 2.5}
+//! ```
+//!
+//! The evidence and the rule that combines it live in `bellwether_models::group`; this stage
+//! feeds the grouper in event-time order with the tenant's topology, and keeps for each alert
+//! why it went where it went.
+
+use std::collections::BTreeMap;
+
+use bellwether_models::group::{AlertView, Assignment, Counters, Evidence, GroupId, GroupParams, Grouper, Why, WhyNot};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Alert;
+use crate::symbols::Symbols;
+use crate::time::{EventTime, Span};
+use crate::topology::{GroupDistance, Topology};
+
+/// Settings of the `correlate` stage.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorrelateConfig {
+    /// Weight of each kind of evidence, on the logit scale.
+    pub weights: EvidenceWeights,
+    /// How unlikely two alerts belong together before anything is known, on the logit scale.
+    pub bias: f64,
+    /// Score from which an alert joins a group, 0–1.
+    pub threshold: f64,
+    /// Score from which an alert that links two groups merges them, 0–1.
+    pub merge_threshold: f64,
+    /// Gap between two onsets at which the time evidence is one half.
+    pub time_scale: Span,
+    /// A group without news for this long takes no more alerts.
+    pub quiet: Span,
+    /// Longest way through the topology, in steps.
+    pub hops_max: u8,
+}
+
+/// Weight of each kind of evidence.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceWeights {
+    /// Nearness of onsets.
+    pub time: f64,
+    /// Nearness in the topology.
+    pub topology: f64,
+    /// Likeness of names and texts.
+    pub text: f64,
+    /// How often such alerts came together before.
+    pub learned: f64,
+}
+
+impl Default for EvidenceWeights {
+    fn default() -> Self {
+        let [time, topology, text, learned] = GroupParams::default().weights;
+        EvidenceWeights { time, topology, text, learned }
+    }
+}
+
+impl Default for CorrelateConfig {
+    fn default() -> Self {
+        let params = GroupParams::default();
+        CorrelateConfig {
+            weights: EvidenceWeights::default(),
+            bias: params.bias,
+            threshold: params.threshold,
+            merge_threshold: params.merge_threshold,
+            time_scale: Span(params.time_scale_ns),
+            quiet: Span(params.quiet_ns),
+            hops_max: params.hops_max,
+        }
+    }
+}
+
+impl CorrelateConfig {
+    fn params(&self) -> GroupParams {
+        let weights = self.weights;
+        GroupParams {
+            weights: [weights.time, weights.topology, weights.text, weights.learned],
+            bias: self.bias,
+            threshold: self.threshold,
+            merge_threshold: self.merge_threshold.max(self.threshold),
+            time_scale_ns: self.time_scale.0.max(1),
+            quiet_ns: self.quiet.0.max(1),
+            hops_max: self.hops_max,
+            ..GroupParams::default()
+        }
+    }
+}
+
+/// Why an alert went into its group, kept for the record.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Placement {
+    pub(crate) score: f64,
+    pub(crate) evidence: Evidence,
+    pub(crate) linked_to: Option<u64>,
+}
+
+/// The groups of one tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Correlator {
+    grouper: Grouper,
+    placements: BTreeMap<u64, Placement>,
+    #[serde(skip)]
+    tokens: Vec<u32>,
+}
+
+/// Placements kept for explanations; the record shows fifty alerts.
+const PLACEMENTS_MAX: usize = 50_000;
+
+impl Correlator {
+    pub(crate) fn new(config: &CorrelateConfig) -> Correlator {
+        Correlator { grouper: Grouper::new(config.params()), placements: BTreeMap::new(), tokens: Vec::new() }
+    }
+
+    /// Puts an alert into a group.
+    pub(crate) fn assign(&mut self, alert: &Alert, now: EventTime, topology: &Topology, names: &Symbols) -> Assignment {
+        let name = names.text(alert.name);
+        let mut tokens = std::mem::take(&mut self.tokens);
+        alert.tokens(name, &mut tokens);
+        // A number of the name that does not depend on when the name was first seen.
+        let kind = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) as u32;
+        let assignment = self.grouper.assign(
+            &AlertView {
+                id: alert.fingerprint,
+                time_ns: alert.starts_at.max(EventTime(now.0.saturating_sub(ONSET_AGE_MAX.0))).0,
+                kind,
+                entity: alert.entity.0,
+                tokens: &tokens,
+            },
+            &GroupDistance(topology),
+        );
+        self.tokens = tokens;
+        if assignment.fresh && self.placements.len() < PLACEMENTS_MAX {
+            let placement =
+                Placement { score: assignment.score, evidence: assignment.evidence, linked_to: assignment.linked_to };
+            self.placements.insert(alert.fingerprint, placement);
+        }
+        assignment
+    }
+
+    /// Keeps a group awake: one of its alerts was heard of again.
+    pub(crate) fn touch(&mut self, alert: &Alert, now: EventTime, topology: &Topology) {
+        if self.grouper.group_of(alert.fingerprint).is_some() {
+            self.grouper.assign(
+                &AlertView { id: alert.fingerprint, time_ns: now.0, kind: 0, entity: alert.entity.0, tokens: &[] },
+                &GroupDistance(topology),
+            );
+        }
+    }
+
+    /// Takes an alert out for good.
+    pub(crate) fn remove(&mut self, fingerprint: u64) {
+        self.grouper.remove(fingerprint);
+        self.placements.remove(&fingerprint);
+    }
+
+    /// Closes groups that have been quiet; answers their ids.
+    pub(crate) fn close_quiet(&mut self, now: EventTime) -> Vec<GroupId> {
+        self.grouper.close_quiet(now.0);
+        self.grouper.take_closed()
+    }
+
+    /// Ids of groups that closed by themselves since the last call.
+    pub(crate) fn take_closed(&mut self) -> Vec<GroupId> {
+        self.grouper.take_closed()
+    }
+
+    /// Splits a group whose parts no longer link; answers the new groups with their alerts.
+    pub(crate) fn split(&mut self, group: GroupId, topology: &Topology) -> Vec<(GroupId, Vec<u64>)> {
+        let parts = self.grouper.split(group, &GroupDistance(topology));
+        parts.into_iter().filter(|part| *part != group).map(|part| (part, self.grouper.alerts_of(part))).collect()
+    }
+
+    /// Why an alert went into its group when it did.
+    pub(crate) fn placement(&self, fingerprint: u64) -> Option<&Placement> {
+        self.placements.get(&fingerprint)
+    }
+
+    /// Why an alert is in its group now.
+    pub(crate) fn why(&mut self, fingerprint: u64, topology: &Topology) -> Option<Why> {
+        self.grouper.why(fingerprint, &GroupDistance(topology))
+    }
+
+    /// Why an alert is not in another group.
+    pub(crate) fn why_not(&mut self, fingerprint: u64, group: GroupId, topology: &Topology) -> Option<WhyNot> {
+        self.grouper.why_not(fingerprint, group, &GroupDistance(topology))
+    }
+
+    /// What has been done and shed.
+    pub(crate) fn counters(&self) -> Counters {
+        self.grouper.counters()
+    }
+
+    /// Alerts in groups now.
+    pub(crate) fn len(&self) -> usize {
+        self.grouper.len()
+    }
+}
+
+/// An onset older than this before the alert came is not believed: a condition may have begun
+/// long ago, but it did not begin this trouble.
+const ONSET_AGE_MAX: Span = Span::from_mins(30);

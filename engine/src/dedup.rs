@@ -1,0 +1,382 @@
+//! `dedup`: knows an alert again by its fingerprint.
+//!
+//! ```yaml
+//! dedup:
+//!   stale_after: 24h      # an alert never heard of again counts as recovered
+//! ```
+//!
+//! A repeat costs one look-up and a count. What is news (first firing, firing again, worse,
+//! recovered) goes on to the next stage. The table is bounded: when it is full, alerts that
+//! have recovered leave first, then those heard of longest ago; a recovery is never refused.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, AlertRow};
+use crate::signal::AlertStatus;
+use crate::symbols::Symbols;
+use crate::time::{EventTime, Span};
+
+/// Settings of the `dedup` stage.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DedupConfig {
+    /// An alert without an end time counts as recovered when nothing was heard of it this long.
+    pub stale_after: Span,
+}
+
+impl Default for DedupConfig {
+    fn default() -> Self {
+        DedupConfig { stale_after: Span::from_hours(24) }
+    }
+}
+
+/// What a row meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum News {
+    /// The alert has not been seen before.
+    Fired,
+    /// It had recovered and fires again.
+    FiredAgain,
+    /// It fires on, worse than before.
+    Worse,
+    /// Nothing new: counted.
+    Repeat,
+    /// It has recovered.
+    Recovered,
+    /// The recovery of something that never fired here.
+    UnknownRecovery,
+}
+
+/// The remembered alerts of one tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Alerts {
+    slots: Vec<Option<Alert>>,
+    free: Vec<u32>,
+    #[serde(skip)]
+    index: HashMap<u64, u32, foldhash::fast::FixedState>,
+    /// Fingerprints in order of last recovery; stale entries are skipped when read.
+    recovered: VecDeque<(EventTime, u64)>,
+    /// Fingerprints in order of first sight; stale entries are skipped when read.
+    seen: VecDeque<u64>,
+    capacity: usize,
+    evicted: u64,
+}
+
+impl Alerts {
+    pub(crate) fn new(capacity: usize) -> Alerts {
+        Alerts {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::default(),
+            recovered: VecDeque::new(),
+            seen: VecDeque::new(),
+            capacity: capacity.max(1),
+            evicted: 0,
+        }
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(crate) fn reindex(&mut self) {
+        self.index = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, alert)| alert.as_ref().map(|a| (a.fingerprint, slot as u32)))
+            .collect();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    pub(crate) fn get(&self, fingerprint: u64) -> Option<&Alert> {
+        let slot = *self.index.get(&fingerprint)?;
+        self.slots[slot as usize].as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, fingerprint: u64) -> Option<&mut Alert> {
+        let slot = *self.index.get(&fingerprint)?;
+        self.slots[slot as usize].as_mut()
+    }
+
+    /// Every remembered alert, in no order that may be shown.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Alert> {
+        self.slots.iter().flatten()
+    }
+
+    /// Takes one row at `now`; also answers an alert that had to make room.
+    pub(crate) fn observe(
+        &mut self,
+        row: &AlertRow<'_>,
+        now: EventTime,
+        config: &DedupConfig,
+        names: &mut Symbols,
+        entities: &mut Symbols,
+    ) -> (News, Option<Alert>) {
+        let fingerprint = row.fingerprint();
+        let ended = row.ends_at().is_some_and(|at| at <= now);
+        let status = if ended { AlertStatus::Resolved } else { row.status() };
+        if let Some(alert) = self.get_mut(fingerprint) {
+            let news = refresh(alert, row, status, now, config);
+            if news == News::Recovered {
+                self.recovered.push_back((now, fingerprint));
+            }
+            return (news, None);
+        }
+        if status == AlertStatus::Resolved {
+            return (News::UnknownRecovery, None);
+        }
+        let evicted = self.make_room();
+        self.insert(new_alert(row, now, config, names, entities));
+        (News::Fired, evicted)
+    }
+
+    /// Ends an alert without a row: its end time has passed or nothing was heard of it.
+    pub(crate) fn expire(&mut self, fingerprint: u64, now: EventTime) -> bool {
+        let Some(alert) = self.get_mut(fingerprint) else {
+            return false;
+        };
+        if !alert.is_firing() || alert.expires_at > now {
+            return false;
+        }
+        recover(alert, now);
+        self.recovered.push_back((now, fingerprint));
+        true
+    }
+
+    /// Forgets an alert for good.
+    pub(crate) fn forget(&mut self, fingerprint: u64) -> Option<Alert> {
+        let slot = self.index.remove(&fingerprint)?;
+        self.free.push(slot);
+        self.slots[slot as usize].take()
+    }
+
+    fn insert(&mut self, alert: Alert) {
+        let fingerprint = alert.fingerprint;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as u32
+        });
+        self.slots[slot as usize] = Some(alert);
+        self.index.insert(fingerprint, slot);
+        self.seen.push_back(fingerprint);
+    }
+
+    fn make_room(&mut self) -> Option<Alert> {
+        if self.index.len() < self.capacity {
+            self.trim_queues();
+            return None;
+        }
+        self.evicted += 1;
+        while let Some((at, fingerprint)) = self.recovered.pop_front() {
+            let still = self.get(fingerprint).is_some_and(|a| !a.is_firing() && a.resolved_at == Some(at));
+            if still {
+                return self.forget(fingerprint);
+            }
+        }
+        while let Some(fingerprint) = self.seen.pop_front() {
+            if self.index.contains_key(&fingerprint) {
+                return self.forget(fingerprint);
+            }
+        }
+        None
+    }
+
+    /// The queues hold stale entries; they are cleaned before they outgrow the table.
+    fn trim_queues(&mut self) {
+        let limit = self.capacity.saturating_mul(2).max(1024);
+        if self.recovered.len() > limit {
+            let alive = |(at, f): &(EventTime, u64)| {
+                self.index
+                    .get(f)
+                    .and_then(|slot| self.slots[*slot as usize].as_ref())
+                    .is_some_and(|a| a.resolved_at == Some(*at))
+            };
+            self.recovered = self.recovered.iter().copied().filter(alive).collect();
+        }
+        if self.seen.len() > limit {
+            let index = &self.index;
+            let mut known: Vec<u64> = Vec::with_capacity(index.len());
+            let mut once = hashbrown::HashSet::with_capacity(index.len());
+            for fingerprint in &self.seen {
+                if index.contains_key(fingerprint) && once.insert(*fingerprint) {
+                    known.push(*fingerprint);
+                }
+            }
+            self.seen = known.into();
+        }
+    }
+}
+
+fn new_alert(
+    row: &AlertRow<'_>,
+    now: EventTime,
+    config: &DedupConfig,
+    names: &mut Symbols,
+    entities: &mut Symbols,
+) -> Alert {
+    Alert {
+        fingerprint: row.fingerprint(),
+        source: names.intern(row.source()),
+        name: names.intern(row.name()),
+        entity: entities.intern(row.entity()),
+        severity: row.severity(),
+        status: AlertStatus::Firing,
+        starts_at: row.starts_at().min(now),
+        resolved_at: None,
+        last_at: now,
+        expires_at: row.ends_at().unwrap_or_else(|| now.plus(config.stale_after)),
+        count: 1,
+        transitions: vec![now],
+        labels: row.labels(),
+        annotations: row.annotations(),
+        url: row.url().map(Into::into),
+        observation: row.observation(),
+        suppression: None,
+        incident: None,
+        timer: None,
+    }
+}
+
+/// Takes a further row of a known alert.
+fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: EventTime, config: &DedupConfig) -> News {
+    alert.count += 1;
+    alert.last_at = now;
+    match (alert.status, status) {
+        (AlertStatus::Firing, AlertStatus::Resolved) => {
+            recover(alert, now);
+            News::Recovered
+        }
+        (AlertStatus::Resolved, AlertStatus::Resolved) => News::Repeat,
+        (before, AlertStatus::Firing) => {
+            alert.expires_at = row.ends_at().unwrap_or_else(|| now.plus(config.stale_after));
+            let again = before == AlertStatus::Resolved;
+            let worse = row.severity() > alert.severity;
+            alert.severity = row.severity();
+            if again {
+                alert.status = AlertStatus::Firing;
+                alert.starts_at = row.starts_at().min(now);
+                alert.note_transition(now);
+            }
+            if again || worse {
+                describe(alert, row);
+            }
+            match (again, worse) {
+                (true, _) => News::FiredAgain,
+                (false, true) => News::Worse,
+                (false, false) => News::Repeat,
+            }
+        }
+    }
+}
+
+/// Takes over the texts of a row; a row without texts (a bare resolve, a re-fire) keeps ours.
+fn describe(alert: &mut Alert, row: &AlertRow<'_>) {
+    let annotations = row.annotations();
+    if !annotations.is_empty() {
+        alert.annotations = annotations;
+    }
+    if let Some(observation) = row.observation() {
+        alert.observation = Some(observation);
+    }
+    if let Some(url) = row.url() {
+        alert.url = Some(url.into());
+    }
+}
+
+fn recover(alert: &mut Alert, now: EventTime) {
+    alert.status = AlertStatus::Resolved;
+    alert.resolved_at = Some(now);
+    alert.note_transition(now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Sensed;
+    use crate::signal::Severity;
+
+    struct Bench {
+        alerts: Alerts,
+        names: Symbols,
+        entities: Symbols,
+    }
+
+    impl Bench {
+        fn new(capacity: usize) -> Bench {
+            Bench { alerts: Alerts::new(capacity), names: Symbols::new(100), entities: Symbols::new(100) }
+        }
+
+        fn push(&mut self, fingerprint: u64, at: i64, status: AlertStatus, severity: Severity) -> News {
+            let sensed = Sensed {
+                name: "DiskFull".into(),
+                entity: "host:a".into(),
+                severity,
+                status,
+                fingerprint,
+                starts_at: EventTime::from_secs(at),
+                ends_at: None,
+                labels: Box::default(),
+                summary: "disk is full".into(),
+                observation: None,
+            };
+            let now = EventTime::from_secs(at);
+            let config = DedupConfig::default();
+            let row = AlertRow::Own(&sensed);
+            let (news, _) = self.alerts.observe(&row, now, &config, &mut self.names, &mut self.entities);
+            news
+        }
+    }
+
+    #[test]
+    fn a_second_copy_is_counted_and_dropped() {
+        let mut bench = Bench::new(10);
+        assert_eq!(bench.push(1, 0, AlertStatus::Firing, Severity::Minor), News::Fired);
+        assert_eq!(bench.push(1, 1, AlertStatus::Firing, Severity::Minor), News::Repeat);
+        assert_eq!(bench.push(1, 2, AlertStatus::Firing, Severity::Major), News::Worse);
+        assert_eq!(bench.push(1, 3, AlertStatus::Resolved, Severity::Major), News::Recovered);
+        assert_eq!(bench.push(1, 4, AlertStatus::Firing, Severity::Major), News::FiredAgain);
+        assert_eq!(bench.alerts.get(1).map(|a| a.count), Some(5));
+        assert_eq!(bench.push(2, 5, AlertStatus::Resolved, Severity::Major), News::UnknownRecovery);
+    }
+
+    #[test]
+    fn the_recovered_make_room_before_the_firing() {
+        let mut bench = Bench::new(2);
+        bench.push(1, 0, AlertStatus::Firing, Severity::Minor);
+        bench.push(2, 1, AlertStatus::Firing, Severity::Minor);
+        bench.push(2, 2, AlertStatus::Resolved, Severity::Minor);
+        bench.push(3, 3, AlertStatus::Firing, Severity::Minor);
+        assert!(bench.alerts.get(1).is_some() && bench.alerts.get(2).is_none());
+        bench.push(4, 4, AlertStatus::Firing, Severity::Minor);
+        assert!(bench.alerts.get(1).is_none(), "the oldest of the firing goes next");
+        assert_eq!((bench.alerts.len(), bench.alerts.evicted()), (2, 2));
+    }
+
+    #[test]
+    fn a_million_fingerprints_stay_within_the_limit() {
+        let mut bench = Bench::new(1_000);
+        for i in 0..100_000_i64 {
+            bench.push(i as u64, i, AlertStatus::Firing, Severity::Minor);
+        }
+        assert_eq!(bench.alerts.len(), 1_000);
+        assert!(bench.alerts.seen.len() <= 2_001 && bench.alerts.slots.len() == 1_000);
+    }
+
+    #[test]
+    fn silence_long_enough_is_a_recovery() {
+        let mut bench = Bench::new(10);
+        bench.push(1, 0, AlertStatus::Firing, Severity::Minor);
+        assert!(!bench.alerts.expire(1, EventTime::from_secs(3600)));
+        assert!(bench.alerts.expire(1, EventTime::from_secs(24 * 3600)));
+        assert!(bench.alerts.get(1).is_some_and(|a| !a.is_firing()));
+    }
+}

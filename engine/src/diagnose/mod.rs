@@ -1,0 +1,333 @@
+//! `diagnose`: what began it, and whom it hurts.
+//!
+//! ```yaml
+//! diagnose:
+//!   change_window: 24h
+//!   hops_max: 4
+//! ```
+//!
+//! Causes are ranked by `bellwether_models::causes` over the alerting entities, the silent ones
+//! around them, the topology and the recent changes. The answer may be "unknown": confidences
+//! below [`DiagnoseConfig::confidence_min`] name no cause. The blast radius is everything that
+//! depends on the first cause, up to business services and customers.
+
+mod blast;
+mod class;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bellwether_models::causes::{
+    self, CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Alert;
+use crate::entity::{entity_name, is_network, split_entity};
+use crate::signal::{Relation, Severity};
+use crate::symbols::{Sym, Symbols};
+use crate::time::{EventTime, Span};
+use crate::topology::Topology;
+
+pub(crate) use blast::{Blast, blast_radius};
+pub(crate) use class::{Class, classify};
+
+/// Settings of the `diagnose` stage.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiagnoseConfig {
+    /// Changes up to this long before the first symptom may be the cause.
+    pub change_window: Span,
+    /// How far trouble is followed through the topology, in steps.
+    pub hops_max: u8,
+    /// Below this confidence, 0–1, the cause is "unknown".
+    pub confidence_min: f64,
+}
+
+impl Default for DiagnoseConfig {
+    fn default() -> Self {
+        DiagnoseConfig { change_window: Span::from_hours(24), hops_max: 4, confidence_min: 0.2 }
+    }
+}
+
+/// A change the tenant made.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) at: EventTime,
+    pub(crate) id: Box<str>,
+    pub(crate) change_type: Box<str>,
+    pub(crate) entity: Sym,
+    pub(crate) artifact: Option<Box<str>>,
+    pub(crate) who: Option<Box<str>>,
+    pub(crate) url: Option<Box<str>>,
+    pub(crate) text: Option<Box<str>>,
+}
+
+/// The recent changes of one tenant, oldest first; bounded.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    recent: VecDeque<Change>,
+    forgotten: u64,
+}
+
+impl Changes {
+    /// Remembers a change; a second word about the same id replaces the first.
+    pub(crate) fn add(&mut self, change: Change, changes_max: usize) {
+        self.recent.retain(|known| known.id != change.id);
+        self.recent.push_back(change);
+        while self.recent.len() > changes_max {
+            self.recent.pop_front();
+            self.forgotten += 1;
+        }
+    }
+
+    /// The changes within `window` before `until`, oldest first.
+    pub(crate) fn before(&self, until: EventTime, window: Span) -> impl Iterator<Item = &Change> {
+        let from = until.minus(window);
+        self.recent.iter().filter(move |c| c.at >= from && c.at <= until)
+    }
+
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.recent.len()
+    }
+}
+
+/// How likely a change of this type breaks things, before anything is known: network and
+/// configuration changes lead the post-mortems, then deployments; removals and flags follow.
+fn change_weight(change_type: &str) -> f64 {
+    let lower = change_type.to_ascii_lowercase();
+    let has = |word: &str| lower.contains(word);
+    if has("config") || has("network") || has("firewall") {
+        0.9
+    } else if has("deployed") || has("upgraded") || has("rolledback") || has("schema") {
+        0.8
+    } else if has("removed") || has("flag") || has("scaled") {
+        0.6
+    } else {
+        0.4
+    }
+}
+
+/// One cause as the record tells it.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Cause {
+    pub(crate) entity: Sym,
+    pub(crate) change: Option<Change>,
+    pub(crate) score: f64,
+    pub(crate) confidence: f64,
+    pub(crate) reasons: CauseReasons,
+}
+
+/// The diagnosis of one incident.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diagnosis {
+    /// Best first; empty when nothing alerts.
+    pub(crate) causes: Vec<Cause>,
+    /// Changes near the onset with their nearness, best first.
+    pub(crate) changes: Vec<(Change, f64)>,
+    /// First symptom of any alert.
+    pub(crate) onset: EventTime,
+    /// The entities that alert, in order of first symptom, then by name.
+    pub(crate) alerting: Vec<(Sym, EventTime)>,
+}
+
+impl Diagnosis {
+    /// The first cause when it is sure enough to be named.
+    pub(crate) fn named(&self, config: &DiagnoseConfig) -> Option<&Cause> {
+        self.causes.first().filter(|cause| cause.confidence >= config.confidence_min)
+    }
+
+    /// The entity to look at first: the cause, or where it showed first.
+    pub(crate) fn primary(&self) -> Option<Sym> {
+        self.causes.first().map(|cause| cause.entity).or_else(|| self.alerting.first().map(|(entity, _)| *entity))
+    }
+}
+
+/// What the stage looks at beside the alerts.
+pub(crate) struct Scene<'a> {
+    pub(crate) config: &'a DiagnoseConfig,
+    pub(crate) topology: &'a Topology,
+    pub(crate) entities: &'a Symbols,
+    pub(crate) changes: &'a Changes,
+}
+
+/// Silent entities looked at around the alerting ones.
+const SILENT_MAX: usize = 512;
+
+/// Steps from an alerting entity to a silent one that may be the cause.
+const SILENT_HOPS: u8 = 2;
+
+/// Onsets of alerts are told by tools that sample: a change this much after the first symptom
+/// may still have come before the trouble.
+const ONSET_SLACK: Span = Span::from_mins(1);
+
+/// Ranks the causes of one incident's alerts.
+pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scene<'_>) -> Diagnosis {
+    let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
+    for alert in alerts {
+        let node = symptoms.entry(alert.entity).or_insert(CauseNode::SILENT);
+        node.alerting = true;
+        node.onset_ns = node.onset_ns.min(alert.starts_at.0);
+        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
+        if alert.observation.as_ref().is_some_and(|o| &*o.detector == "log-watch") {
+            node.logs = node.logs.max(0.5 + 0.5 * strength(alert));
+        }
+    }
+    let Some(onset) = symptoms.values().map(|n| n.onset_ns).min() else {
+        return Diagnosis::default();
+    };
+    let onset = EventTime(onset);
+    let mut alerting: Vec<(Sym, EventTime)> =
+        symptoms.iter().map(|(entity, node)| (*entity, EventTime(node.onset_ns))).collect();
+    alerting.sort_by_key(|(entity, at)| (*at, scene.entities.text(*entity)));
+
+    let nodes = with_silent(&symptoms, &alerting, scene);
+    let number: BTreeMap<Sym, u32> = nodes.iter().enumerate().map(|(i, (entity, _))| (*entity, i as u32)).collect();
+    let cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
+    let edges = edges_among(&nodes, &number, scene.topology);
+    let window = scene.config.change_window;
+    let changes: Vec<&Change> = scene
+        .changes
+        .before(onset.plus(ONSET_SLACK), window)
+        .filter(|change| number.contains_key(&change.entity))
+        .collect();
+    let cause_changes: Vec<CauseChange> = changes
+        .iter()
+        .map(|change| CauseChange {
+            node: number[&change.entity],
+            at_ns: change.at.0,
+            weight: change_weight(&change.change_type),
+        })
+        .collect();
+    let mut ranked = Vec::new();
+    causes::rank(&CauseParams::default(), &cause_nodes, &edges, &cause_changes, &mut ranked);
+    Diagnosis {
+        causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes)).collect(),
+        changes: near_changes(&changes, onset, window),
+        onset,
+        alerting,
+    }
+}
+
+/// How strong a symptom one alert is.
+fn strength(alert: &Alert) -> f64 {
+    let told = match alert.severity {
+        Severity::Info => 0.2,
+        Severity::Warning => 0.4,
+        Severity::Minor => 0.55,
+        Severity::Major => 0.75,
+        Severity::Critical => 0.9,
+    };
+    match &alert.observation {
+        Some(o) if o.score > 0.0 => told * (0.5 + 0.5 * o.score.clamp(0.0, 1.0)),
+        _ => told,
+    }
+}
+
+/// The alerting entities and the silent ones around them, in an order that does not depend on
+/// when names were first seen.
+fn with_silent(
+    symptoms: &BTreeMap<Sym, CauseNode>,
+    alerting: &[(Sym, EventTime)],
+    scene: &Scene<'_>,
+) -> Vec<(Sym, CauseNode)> {
+    let mut silent: BTreeSet<Sym> = BTreeSet::new();
+    for (entity, _) in alerting {
+        if silent.len() >= SILENT_MAX {
+            break;
+        }
+        let around = scene.topology.dependencies(*entity, SILENT_HOPS);
+        let room = SILENT_MAX - silent.len();
+        let new = around.into_iter().map(|reach| reach.entity).filter(|e| !symptoms.contains_key(e));
+        silent.extend(new.take(room));
+    }
+    let mut nodes: Vec<(Sym, CauseNode)> = symptoms.iter().map(|(e, n)| (*e, *n)).collect();
+    nodes.extend(silent.into_iter().map(|e| (e, CauseNode::SILENT)));
+    nodes.sort_by_key(|(entity, _)| scene.entities.text(*entity));
+    nodes
+}
+
+fn edges_among(nodes: &[(Sym, CauseNode)], number: &BTreeMap<Sym, u32>, topology: &Topology) -> Vec<CauseEdge> {
+    let mut edges = Vec::new();
+    for (entity, _) in nodes {
+        for edge in topology.edges(*entity).iter().filter(|e| e.outgoing) {
+            let (Some(from), Some(to)) = (number.get(entity), number.get(&edge.other)) else {
+                continue;
+            };
+            edges.push(CauseEdge {
+                from: *from,
+                to: *to,
+                relation: model_relation(edge.relation),
+                confidence: edge.confidence,
+            });
+        }
+    }
+    edges
+}
+
+fn model_relation(relation: Relation) -> causes::Relation {
+    match relation {
+        Relation::Calls => causes::Relation::Calls,
+        Relation::RunsOn => causes::Relation::RunsOn,
+        Relation::ConnectsTo => causes::Relation::ConnectsTo,
+        Relation::PartOf => causes::Relation::PartOf,
+        Relation::OwnedBy => causes::Relation::OwnedBy,
+    }
+}
+
+fn tell(ranked: &RankedCause, nodes: &[(Sym, CauseNode)], changes: &[&Change]) -> Cause {
+    let (entity, change) = match ranked.subject {
+        CauseSubject::Node(node) => (nodes[node as usize].0, None),
+        CauseSubject::Change(i) => (changes[i].entity, Some(changes[i].clone())),
+    };
+    Cause { entity, change, score: ranked.score, confidence: ranked.confidence, reasons: ranked.because }
+}
+
+/// Changes near the onset with their nearness 0–1, nearest first.
+fn near_changes(changes: &[&Change], onset: EventTime, window: Span) -> Vec<(Change, f64)> {
+    let mut near: Vec<(Change, f64)> = changes
+        .iter()
+        .map(|change| {
+            let before = onset.since(change.at).as_secs_f64().max(0.0);
+            let nearness = 1.0 - (before / window.as_secs_f64().max(1.0)).min(1.0);
+            ((*change).clone(), nearness * change_weight(&change.change_type))
+        })
+        .collect();
+    near.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.id.cmp(&b.0.id)));
+    near.truncate(20);
+    near
+}
+
+/// Why a cause stands where it stands, in one sentence of the record.
+pub(crate) fn explain_cause(cause: &Cause, entities: &Symbols) -> String {
+    let entity = entities.text(cause.entity);
+    let name = entity_name(entity);
+    let reasons = &cause.reasons;
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(change) = &cause.change {
+        let text = change.text.as_deref().unwrap_or(&change.change_type);
+        parts.push(format!("{} on {name} at {} ({text})", change.id, change.at));
+    }
+    if reasons.explains > 0.05 {
+        let share = (reasons.explains * 100.0).round();
+        parts.push(format!("trouble at {name} would explain {share:.0} % of the symptoms"));
+    }
+    if reasons.onset > 0.9 {
+        parts.push("it showed first".to_owned());
+    } else if reasons.strength == 0.0 {
+        let kind = if is_network(split_entity(entity).0) { "device" } else { "entity" };
+        parts.push(format!("the {kind} itself raised no alert"));
+    }
+    if reasons.unexplained > 0.9 && reasons.strength > 0.0 {
+        parts.push("nothing it depends on is in trouble".to_owned());
+    }
+    let mut sentence = parts.join("; ");
+    if sentence.is_empty() {
+        sentence = format!("{name} is one of the entities in trouble");
+    }
+    sentence
+}

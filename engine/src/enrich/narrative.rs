@@ -1,0 +1,212 @@
+//! The narrative: three to six sentences in plain language, built from the facts alone.
+//!
+//! Every clause states a field of the record; what is not known is not said. Equal facts give
+//! equal words.
+
+use crate::diagnose::{Blast, Cause, Class};
+use crate::entity::entity_name;
+use crate::incident::{Owner, Priority, SimilarIncident};
+use crate::time::{EventTime, Span};
+
+use super::SlaClock;
+
+/// What the narrative is built from.
+pub(crate) struct Facts<'a> {
+    pub(crate) onset: EventTime,
+    pub(crate) last_onset: EventTime,
+    /// The first symptom: entity and what was said.
+    pub(crate) first: (&'a str, &'a str),
+    pub(crate) alerts: u64,
+    pub(crate) alerting: usize,
+    /// The named cause with its entity, or the best guess when it is not sure.
+    pub(crate) cause: Option<(&'a Cause, &'a str)>,
+    pub(crate) cause_is_sure: bool,
+    pub(crate) blast: &'a Blast,
+    pub(crate) class: Class,
+    pub(crate) owner: &'a Owner,
+    pub(crate) priority: Priority,
+    pub(crate) impact: u8,
+    pub(crate) urgency: u8,
+    pub(crate) sla: Option<&'a SlaClock>,
+    pub(crate) similar: Option<&'a SimilarIncident>,
+    pub(crate) runbook: Option<&'a str>,
+    /// Labels that nearly all alerts share, as `name=value`.
+    pub(crate) shared: &'a [String],
+}
+
+/// The sentences, joined; at most 1,024 characters.
+pub(crate) fn narrate(facts: &Facts<'_>) -> String {
+    let sentences = [
+        Some(what_happened(facts)),
+        Some(likely_cause(facts)),
+        whom_it_hurts(facts),
+        Some(who_acts(facts)),
+        Some(what_first(facts)),
+        facts.similar.map(|s| format!("It resembles {} ({:.0} %).", s.id, s.score * 100.0)),
+    ];
+    let mut text = String::new();
+    for sentence in sentences.into_iter().flatten() {
+        if text.len() + sentence.len() + 1 > 1_000 {
+            break;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&sentence);
+    }
+    text
+}
+
+fn what_happened(facts: &Facts<'_>) -> String {
+    let (entity, says) = facts.first;
+    let says = clip(says, 140);
+    let mut sentence =
+        format!("At {} {} was the first to show trouble ({says})", clock_time(facts.onset), entity_name(entity));
+    let spread = facts.last_onset.since(facts.onset);
+    if facts.alerting > 1 {
+        sentence.push_str(&format!(
+            ", and within {} {} entities raised {} alerts",
+            rough(spread),
+            facts.alerting,
+            facts.alerts
+        ));
+    }
+    if let Some(shared) = facts.shared.first() {
+        sentence.push_str(&format!(", nearly all with {shared}"));
+    }
+    sentence.push('.');
+    sentence
+}
+
+fn likely_cause(facts: &Facts<'_>) -> String {
+    let Some((cause, entity)) = facts.cause else {
+        return "The cause is unknown.".to_owned();
+    };
+    let sure = format!("{:.0} % sure", cause.confidence * 100.0);
+    let name = entity_name(entity);
+    let subject = match &cause.change {
+        Some(change) => {
+            let text = change.text.as_deref().unwrap_or(&change.change_type);
+            let before = facts.onset.since(change.at);
+            format!("change {} on {name} ({}), made {} before", change.id, clip(text, 100), rough(before))
+        }
+        None if facts.class == Class::Capacity => format!("{name}: demand exceeds its capacity"),
+        None => name.to_owned(),
+    };
+    if facts.cause_is_sure {
+        format!("The likely cause is {subject} ({sure}).")
+    } else {
+        format!("The cause is unknown; the best guess is {subject} ({sure}).")
+    }
+}
+
+fn whom_it_hurts(facts: &Facts<'_>) -> Option<String> {
+    let services: Vec<&str> = facts.blast.of_type("service").collect();
+    let next = facts.blast.affected.len().saturating_sub(facts.blast.alerting());
+    let mut parts = Vec::new();
+    if !services.is_empty() {
+        parts.push(format!("services {}", list(&services, 4)));
+    }
+    if !facts.blast.customers.is_empty() {
+        let customers: Vec<&str> = facts.blast.customers.iter().map(String::as_str).collect();
+        parts.push(format!("customers {}", list(&customers, 4)));
+    }
+    if parts.is_empty() && next == 0 {
+        return None;
+    }
+    let mut sentence = if parts.is_empty() {
+        format!("{} entities are affected", facts.blast.alerting())
+    } else {
+        format!("It hurts {}", parts.join(" and "))
+    };
+    if next > 0 {
+        sentence.push_str(&format!("; {next} more depend on it and may follow"));
+    }
+    sentence.push('.');
+    Some(sentence)
+}
+
+fn who_acts(facts: &Facts<'_>) -> String {
+    let mut sentence = format!("Team {} owns it", facts.owner.team);
+    if !facts.owner.assignee.is_empty() {
+        sentence.push_str(&format!(" ({} has the skill and the time)", facts.owner.assignee));
+    }
+    sentence.push_str(&format!("; {} from impact {} and urgency {}", facts.priority, facts.impact, facts.urgency));
+    if let Some(sla) = facts.sla {
+        let clocks: Vec<String> = [
+            sla.respond_by.map(|at| format!("an answer by {}", clock_time(at))),
+            sla.resolve_by.map(|at| format!("a fix by {}", clock_time(at))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !clocks.is_empty() {
+            sentence.push_str(&format!("; SLA {} asks for {}", sla.name, clocks.join(" and ")));
+        }
+    }
+    sentence.push('.');
+    sentence
+}
+
+fn what_first(facts: &Facts<'_>) -> String {
+    let (entity, _) = facts.first;
+    let subject = facts.cause.map_or(entity, |(_, entity)| entity);
+    let mut sentence = facts.class.advice(entity_name(subject));
+    if let Some(runbook) = facts.runbook {
+        sentence.push_str(&format!(" Runbook: {runbook}."));
+    }
+    sentence
+}
+
+/// `a, b, c and 4 more`.
+pub(crate) fn list(names: &[&str], most: usize) -> String {
+    if names.len() <= most {
+        return names.join(", ");
+    }
+    format!("{} and {} more", names[..most].join(", "), names.len() - most)
+}
+
+/// A duration as people say it.
+fn rough(span: Span) -> String {
+    let seconds = span.0.max(0) / 1_000_000_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn clock_time(at: EventTime) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map_or_else(|_| at.to_string(), |t| t.strftime("%H:%M:%S UTC").to_string())
+}
+
+/// At most `chars_max` characters, cut with an ellipsis; newlines become spaces.
+pub(crate) fn clip(text: &str, chars_max: usize) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.trim();
+    if line.chars().count() <= chars_max {
+        return line.to_owned();
+    }
+    let mut cut: String = line.chars().take(chars_max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_counted() {
+        assert_eq!(list(&["a", "b"], 3), "a, b");
+        assert_eq!(list(&["a", "b", "c", "d"], 2), "a, b and 2 more");
+    }
+
+    #[test]
+    fn clipped_text_has_no_control_characters_and_keeps_its_length() {
+        assert_eq!(clip("a\nb\u{1b}[31m", 10), "a b [31m");
+        assert_eq!(clip("abcdef", 3), "ab…");
+    }
+}

@@ -1,0 +1,108 @@
+//! Explanations: why an incident holds what it holds, and why not something else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tenant::Tenant;
+
+/// Why an incident holds its alerts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Incident id.
+    pub incident: String,
+    /// Score it took to join.
+    pub threshold: f64,
+    /// Each alert with its reason, in order of first symptom.
+    pub members: Vec<MemberReason>,
+}
+
+/// Why one alert is in its incident.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MemberReason {
+    /// 16 hexadecimal digits.
+    pub fingerprint: String,
+    /// The rule's name.
+    pub name: String,
+    /// The entity it is about.
+    pub entity: String,
+    /// Its score when it joined, 0–1; `None` for the alert that began the group.
+    pub score: Option<f64>,
+    /// Evidence of its best link: time, topology, text, learned, each 0–1.
+    pub evidence: [f64; 4],
+    /// The alert at the other end of that link.
+    pub linked_to: Option<String>,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} alerts, joined from a score of {:.2}", self.incident, self.members.len(), self.threshold)?;
+        let wide = |of: &dyn Fn(&MemberReason) -> usize| self.members.iter().map(of).max().unwrap_or(0);
+        let (names, entities) = (wide(&|m| m.name.len()), wide(&|m| m.entity.len()));
+        for member in &self.members {
+            write!(f, "  {:names$}  {:entities$}  ", member.name, member.entity)?;
+            match (member.score, &member.linked_to) {
+                (Some(score), Some(other)) => {
+                    let [time, topology, text, learned] = member.evidence;
+                    writeln!(
+                        f,
+                        "{score:.2}  time {time:.2}  topology {topology:.2}  text {text:.2}  learned {learned:.2}  with {other}"
+                    )?;
+                }
+                _ => writeln!(f, "began the group")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tenant {
+    pub(crate) fn explain(&mut self, incident: &str) -> Option<Explanation> {
+        let number = self.ledger.of_id(incident)?;
+        let mut members: Vec<u64> = self.ledger.get(number)?.members.iter().copied().collect();
+        members.sort_by_key(|f| (self.alerts.get(*f).map(|a| a.starts_at), *f));
+        let threshold =
+            members.first().and_then(|f| self.correlator.why(*f, &self.topology)).map_or(0.5, |why| why.threshold);
+        let members = members.into_iter().filter_map(|fingerprint| self.member_reason(fingerprint)).collect();
+        Some(Explanation { incident: incident.to_owned(), threshold, members })
+    }
+
+    fn member_reason(&self, fingerprint: u64) -> Option<MemberReason> {
+        let alert = self.alerts.get(fingerprint)?;
+        let placement = self.correlator.placement(fingerprint);
+        let linked_to = placement.and_then(|p| p.linked_to);
+        Some(MemberReason {
+            fingerprint: format!("{fingerprint:016x}"),
+            name: self.alert_name(alert).to_owned(),
+            entity: self.entities.text(alert.entity).to_owned(),
+            score: placement.filter(|p| p.linked_to.is_some()).map(|p| p.score),
+            evidence: placement.map_or([0.0; 4], |p| p.evidence.values()),
+            linked_to: linked_to.map(|other| match self.alerts.get(other) {
+                Some(alert) => {
+                    format!("{} on {}", self.alert_name(alert), self.entities.text(alert.entity))
+                }
+                None => format!("{other:016x}"),
+            }),
+        })
+    }
+
+    /// Why an alert is not in an incident, in words with numbers.
+    pub(crate) fn explain_not_in(&mut self, alert: u64, incident: &str) -> Option<String> {
+        let number = self.ledger.of_id(incident)?;
+        let group = self.ledger.get(number)?.group;
+        let why = self.correlator.why_not(alert, group, &self.topology)?;
+        let kinds = ["time", "topology", "text", "learned"];
+        let mut text = format!(
+            "score {:.2} against {incident}, {:.2} was needed (its own group: {:.2})",
+            why.score, why.threshold, why.own_score
+        );
+        for (kind, needed) in kinds.iter().zip(&why.needed) {
+            let change = match needed.needed {
+                Some(value) => format!("would join at {value:.2}"),
+                None => "cannot change it alone".to_owned(),
+            };
+            text.push_str(&format!("\n  {kind:<9} {:.2}  {change}", needed.now));
+        }
+        Some(text)
+    }
+}

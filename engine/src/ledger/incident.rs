@@ -1,0 +1,141 @@
+//! One incident between its first alert and its closing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_models::group::GroupId;
+use serde::{Deserialize, Serialize};
+
+use crate::incident::{Owner, Priority, StatusReason, TicketRef};
+use crate::signal::Severity;
+use crate::time::EventTime;
+
+/// Where an incident is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// Not told yet: symptoms gather.
+    Candidate,
+    Open,
+    Acknowledged,
+    Resolved,
+}
+
+/// What the last revision said: an update must say something else.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) at: EventTime,
+    pub(crate) severity: Severity,
+    pub(crate) priority: Priority,
+    pub(crate) cause: String,
+    pub(crate) confidence: f64,
+    pub(crate) alerting: usize,
+    pub(crate) affected: usize,
+    pub(crate) alert_count: u64,
+    pub(crate) tickets: usize,
+}
+
+/// One incident.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Incident {
+    /// Empty until it is opened.
+    pub(crate) id: String,
+    pub(crate) group: GroupId,
+    pub(crate) state: State,
+    pub(crate) revision: u64,
+    pub(crate) reason: StatusReason,
+    /// Its alerts, by fingerprint.
+    pub(crate) members: BTreeSet<u64>,
+    /// Those that fire now and are not suppressed.
+    pub(crate) live: BTreeSet<u64>,
+    /// Rows of all its alerts.
+    pub(crate) alert_count: u64,
+    /// Worst severity so far.
+    pub(crate) severity: Severity,
+    pub(crate) detected_at: EventTime,
+    pub(crate) opened_at: EventTime,
+    pub(crate) acknowledged_at: Option<EventTime>,
+    pub(crate) acknowledged_by: String,
+    pub(crate) resolved_at: Option<EventTime>,
+    /// Last news of any of its alerts.
+    pub(crate) last_news: EventTime,
+    /// Since when none of its alerts is live.
+    pub(crate) quiet_since: Option<EventTime>,
+    /// Something happened since the last revision.
+    pub(crate) dirty: bool,
+    /// The pause before the next update, in nanoseconds.
+    pub(crate) pause_ns: i64,
+    /// The one timer it has.
+    pub(crate) timer: EventTime,
+    pub(crate) told: Option<Told>,
+    #[serde(with = "crate::checkpoint::as_json")]
+    pub(crate) owner: Option<Owner>,
+    #[serde(with = "crate::checkpoint::as_json")]
+    pub(crate) tickets: Vec<TicketRef>,
+    pub(crate) parent: Option<String>,
+    /// Topology epoch at the last look for a split.
+    pub(crate) epoch: u64,
+    /// Labels an operator or a bridge attached.
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+impl Incident {
+    pub(super) fn candidate(group: GroupId, now: EventTime, timer: EventTime) -> Incident {
+        Incident {
+            id: String::new(),
+            group,
+            state: State::Candidate,
+            revision: 0,
+            reason: StatusReason::Detected,
+            members: BTreeSet::new(),
+            live: BTreeSet::new(),
+            alert_count: 0,
+            severity: Severity::Info,
+            detected_at: now,
+            opened_at: now,
+            acknowledged_at: None,
+            acknowledged_by: String::new(),
+            resolved_at: None,
+            last_news: now,
+            quiet_since: None,
+            dirty: true,
+            pause_ns: 0,
+            timer,
+            told: None,
+            owner: None,
+            tickets: Vec::new(),
+            parent: None,
+            epoch: 0,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Told to the world at least once.
+    pub(crate) fn is_told(&self) -> bool {
+        self.state != State::Candidate
+    }
+
+    /// Not resolved.
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.state, State::Open | State::Acknowledged)
+    }
+
+    /// Takes an alert in as firing.
+    pub(crate) fn admit(&mut self, fingerprint: u64, severity: Severity, rows: u64, now: EventTime) {
+        if self.members.insert(fingerprint) {
+            self.alert_count += rows;
+        }
+        self.live.insert(fingerprint);
+        self.severity = self.severity.max(severity);
+        self.last_news = now;
+        self.quiet_since = None;
+        self.dirty = true;
+    }
+
+    /// One of its alerts recovered or was suppressed.
+    pub(crate) fn calm(&mut self, fingerprint: u64, now: EventTime) {
+        self.live.remove(&fingerprint);
+        self.last_news = now;
+        if self.live.is_empty() && self.quiet_since.is_none() {
+            self.quiet_since = Some(now);
+        }
+    }
+}

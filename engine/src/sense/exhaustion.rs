@@ -1,0 +1,156 @@
+//! Exhaustion: says when a resource runs out, while there is time to act.
+
+use bellwether_models::exhaustion::{CheckedExhaustionParams, Exhaustion, ExhaustionParams, Forecast};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::glob::Glob;
+use super::raise::{Raise, short};
+use super::series::{ExhaustionState, SeriesMeta};
+use crate::alert::{Observation, Sensed};
+use crate::incident::EvidenceSignal;
+use crate::signal::{AlertStatus, Severity};
+use crate::time::{EventTime, Span};
+
+/// A resource that may run out.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExhaustionRule {
+    /// Name of the alert.
+    pub name: String,
+    /// Metric name; `*` stands for anything.
+    pub metric: String,
+    /// The value at which it is full, in the metric's unit.
+    pub limit: f64,
+    /// Warn when it is full within this long.
+    #[serde(default = "default_horizon")]
+    pub horizon: Span,
+    /// How bad that is.
+    #[serde(default = "default_severity")]
+    pub severity: Severity,
+}
+
+fn default_horizon() -> Span {
+    Span::from_hours(24)
+}
+
+fn default_severity() -> Severity {
+    Severity::Minor
+}
+
+/// Decisions in a row without an end in sight before a warning is taken back.
+const CALM_DECISIONS: u8 = 3;
+
+/// A rule with its parameters checked.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledExhaustion {
+    rule: ExhaustionRule,
+    glob: Glob,
+    params: CheckedExhaustionParams,
+}
+
+impl CompiledExhaustion {
+    pub(super) fn new(rule: &ExhaustionRule) -> Result<CompiledExhaustion, String> {
+        let params = ExhaustionParams { limit: rule.limit, horizon_ns: rule.horizon.0, ..ExhaustionParams::default() };
+        Ok(CompiledExhaustion {
+            rule: rule.clone(),
+            glob: Glob::new(&rule.metric),
+            params: params.check().map_err(|e| e.to_string())?,
+        })
+    }
+
+    pub(super) fn selects(&self, name: &str) -> bool {
+        self.glob.matches(name)
+    }
+
+    pub(super) fn model(&self) -> Exhaustion {
+        Exhaustion::default()
+    }
+
+    /// Moves the watch by one sample; answers an alert to raise or to end.
+    pub(super) fn step(
+        &self,
+        state: &mut ExhaustionState,
+        meta: &SeriesMeta,
+        at: EventTime,
+        value: f64,
+    ) -> Option<(EventTime, Sensed)> {
+        let forecast = state.model.update(&self.params, at.0, value);
+        match forecast {
+            Some(forecast) if forecast.full_within_horizon => {
+                state.calm = 0;
+                if state.since.is_some() {
+                    return None;
+                }
+                state.since = Some(at);
+                Some(self.alert(meta, AlertStatus::Firing, at, at, &forecast))
+            }
+            Some(forecast) => {
+                let since = state.since?;
+                state.calm += 1;
+                if state.calm < CALM_DECISIONS {
+                    return None;
+                }
+                state.since = None;
+                Some(self.alert(meta, AlertStatus::Resolved, since, at, &forecast))
+            }
+            None => None,
+        }
+    }
+
+    fn alert(
+        &self,
+        meta: &SeriesMeta,
+        status: AlertStatus,
+        since: EventTime,
+        at: EventTime,
+        forecast: &Forecast,
+    ) -> (EventTime, Sensed) {
+        let summary = match status {
+            AlertStatus::Firing => format!(
+                "{} on {} is at {} and reaches {} in about {} (between {} and {})",
+                meta.name,
+                meta.entity,
+                short(forecast.level),
+                short(self.rule.limit),
+                hours(forecast.p50_ns),
+                hours(forecast.p10_ns),
+                hours(forecast.p90_ns)
+            ),
+            AlertStatus::Resolved => {
+                format!("{} on {} no longer runs out", meta.name, meta.entity)
+            }
+        };
+        Raise {
+            name: &self.rule.name,
+            entity: &meta.entity,
+            severity: self.rule.severity,
+            status,
+            starts_at: since,
+            ends_at: None,
+            labels: &meta.labels,
+            about: ("metric", &meta.name),
+            summary,
+            observation: Some(Observation {
+                signal: EvidenceSignal::Metric,
+                name: meta.name.clone(),
+                value: Some(forecast.level),
+                expected: Some(self.rule.limit),
+                score: 0.9,
+                detector: "exhaustion".into(),
+            }),
+        }
+        .at(at)
+    }
+}
+
+/// A time to full as people say it.
+fn hours(nanos: i64) -> String {
+    let minutes = nanos.max(0) / 60_000_000_000;
+    match minutes {
+        0..120 => format!("{minutes} min"),
+        120..2880 => format!("{} h", minutes / 60),
+        2880..144_000 => format!("{} days", minutes / 1440),
+        _ => "more than 100 days".to_owned(),
+    }
+}

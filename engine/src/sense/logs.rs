@@ -1,0 +1,280 @@
+//! One shard of the log side of `sense`: templates, and what streams do that they never did.
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use bellwether_models::logs::{LogFinding, LogFindingKind, StreamWatch};
+use bellwether_models::templates::Miner;
+
+use super::CompiledSense;
+use super::raise::{Raise, short};
+use crate::alert::{Observation, Sensed};
+use crate::incident::EvidenceSignal;
+use crate::signal::{AlertStatus, Batch, LogColumns, Severity};
+use crate::time::{EventTime, Span};
+
+/// One log line that waits for the watermark: a row of a batch, shared, not copied.
+#[derive(Clone, Debug)]
+pub(crate) struct LogLine {
+    pub(crate) time: EventTime,
+    pub(crate) severity: u8,
+    stream: u64,
+    content: u64,
+    batch: Arc<Batch>,
+    row: u32,
+}
+
+impl LogLine {
+    /// Row `row` of a log batch, at its (possibly clamped) event time.
+    pub(crate) fn new(batch: &Arc<Batch>, columns: &LogColumns<'_>, row: usize, time: EventTime) -> LogLine {
+        LogLine {
+            time,
+            severity: columns.severity[row],
+            stream: xxh3_64(columns.entity(row).as_bytes()),
+            content: xxh3_64(columns.body(row).as_bytes()),
+            batch: batch.clone(),
+            row: row as u32,
+        }
+    }
+
+    /// The hash of the stream the line belongs to.
+    pub(crate) fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    /// Who wrote it.
+    pub(crate) fn entity(&self) -> &str {
+        LogColumns::of(&self.batch).entity(self.row as usize)
+    }
+
+    /// The line.
+    pub(crate) fn body(&self) -> &str {
+        LogColumns::of(&self.batch).body(self.row as usize)
+    }
+
+    /// One of its structured fields.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        LogColumns::of(&self.batch).attributes(self.row as usize).get(name)
+    }
+
+    /// The one row as a batch of its own, for a checkpoint.
+    pub(crate) fn row_batch(&self) -> Batch {
+        self.batch.slice(self.row as usize, 1)
+    }
+}
+
+/// One log stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stream {
+    entity: Box<str>,
+    watch: StreamWatch,
+}
+
+/// The log streams of one shard.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LogShard {
+    #[serde(skip)]
+    pending: Vec<LogLine>,
+    miner: Option<Miner>,
+    #[serde(with = "crate::checkpoint::sorted_map")]
+    streams: HashMap<u64, Stream, foldhash::fast::FixedState>,
+    /// Windows are closed up to here.
+    advanced: Option<EventTime>,
+    /// Lines of streams beyond the limit: mined, not watched.
+    unwatched: u64,
+}
+
+impl LogShard {
+    pub(crate) fn push(&mut self, line: LogLine) {
+        self.pending.push(line);
+    }
+
+    pub(crate) fn pending(&self) -> &[LogLine] {
+        &self.pending
+    }
+
+    pub(crate) fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    pub(crate) fn template_count(&self) -> usize {
+        self.miner.as_ref().map_or(0, Miner::len)
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.unwatched
+            + self.miner.as_ref().map_or(0, Miner::evicted)
+            + self.streams.values().map(|s| s.watch.evicted()).sum::<u64>()
+    }
+
+    /// Releases everything before `until`; alerts go to `out` with their event times. Returns
+    /// how many rules DataFusion could not evaluate.
+    pub(crate) fn release(
+        &mut self,
+        until: EventTime,
+        streams_max: usize,
+        sense: &CompiledSense,
+        out: &mut Vec<(EventTime, Sensed)>,
+    ) -> u64 {
+        let mut ready: Vec<LogLine> = Vec::new();
+        self.pending.retain(|line| {
+            let keep = line.time >= until;
+            if !keep {
+                ready.push(line.clone());
+            }
+            keep
+        });
+        ready.sort_by_key(|l| (l.time, l.stream, l.content, l.severity));
+        let mut errors = 0;
+        for rule in &sense.log_rules {
+            if ready.is_empty() {
+                break;
+            }
+            let (answers, error) = rule.log_answers(&ready);
+            errors += u64::from(error.is_some());
+            for (i, line) in ready.iter().enumerate() {
+                if answers.is_valid(i) && answers.value(i) {
+                    out.push(rule.log_alert(line));
+                }
+            }
+        }
+        if sense.logs.enabled {
+            self.watch(&ready, streams_max, sense, out);
+            self.advance(until, sense, out);
+        }
+        errors
+    }
+
+    fn watch(
+        &mut self,
+        lines: &[LogLine],
+        streams_max: usize,
+        sense: &CompiledSense,
+        out: &mut Vec<(EventTime, Sensed)>,
+    ) {
+        if lines.is_empty() {
+            return;
+        }
+        let miner = self.miner.get_or_insert_with(|| Miner::new(sense.miner.clone()));
+        let mut findings = Vec::new();
+        for line in lines {
+            let found = miner.learn(line.body());
+            if !self.streams.contains_key(&line.stream) && self.streams.len() >= streams_max {
+                self.unwatched += 1;
+                continue;
+            }
+            let stream = self.streams.entry(line.stream).or_insert_with(|| Stream {
+                entity: line.entity().into(),
+                watch: StreamWatch::new(sense.watch.clone()),
+            });
+            let id = miner.id(found.template);
+            stream.watch.observe(line.time.0, id, found.is_new, line.severity, &mut findings);
+            for finding in findings.drain(..) {
+                let text = (finding.template == id).then(|| miner.text(found.template));
+                out.extend(finding_alert(&stream.entity, &finding, text, sense));
+            }
+        }
+    }
+
+    /// Closes the windows that end before `until`.
+    fn advance(&mut self, until: EventTime, sense: &CompiledSense, out: &mut Vec<(EventTime, Sensed)>) {
+        if until == EventTime::MAX {
+            return;
+        }
+        // Windows end on whole multiples: nothing can happen until the next one is over.
+        let window = Span::from_secs(i64::from(sense.logs.watch.window_secs)).0.max(1);
+        let edge = EventTime(until.0.saturating_sub(1).div_euclid(window).saturating_mul(window));
+        if self.advanced.is_some_and(|at| at >= edge) {
+            return;
+        }
+        self.advanced = Some(edge);
+        let mut ids: Vec<u64> = self.streams.keys().copied().collect();
+        ids.sort_unstable();
+        let mut findings = Vec::new();
+        for id in ids {
+            let stream = self.streams.get_mut(&id).expect("the key came from the map");
+            stream.watch.advance(edge.0, &mut findings);
+            for finding in findings.drain(..) {
+                out.extend(finding_alert(&stream.entity, &finding, None, sense));
+            }
+        }
+    }
+}
+
+/// The alert of a finding; `None` when it is not worth one.
+fn finding_alert(
+    entity: &str,
+    finding: &LogFinding,
+    text: Option<&str>,
+    sense: &CompiledSense,
+) -> Option<(EventTime, Sensed)> {
+    let template = format!("{:016x}", finding.template);
+    let shown: String = text.unwrap_or(&template).chars().take(200).collect();
+    let (name, severity, value, expected, summary) = match &finding.kind {
+        LogFindingKind::NewTemplate { severity } => {
+            if *severity < sense.logs.new_template_severity_min {
+                return None;
+            }
+            let level = log_severity(*severity);
+            ("NewLogTemplate", level, None, None, format!("new log line on {entity}: {shown}"))
+        }
+        LogFindingKind::Surge { rate, expected } => (
+            "LogSurge",
+            Severity::Warning,
+            Some(*rate),
+            Some(*expected),
+            format!("{} lines a minute on {entity} instead of {}: {shown}", short(*rate), short(*expected)),
+        ),
+        LogFindingKind::Vanished { expected, windows } => (
+            "LogVanished",
+            Severity::Info,
+            Some(0.0),
+            Some(*expected),
+            format!("a regular log line stopped on {entity} {windows} minutes ago: {shown}"),
+        ),
+        LogFindingKind::Reordered { .. } => (
+            "LogReordered",
+            Severity::Info,
+            None,
+            None,
+            format!("log lines on {entity} come in another order: {shown}"),
+        ),
+    };
+    let at = EventTime(finding.at_ns);
+    Some(
+        Raise {
+            name,
+            entity,
+            severity,
+            status: AlertStatus::Firing,
+            starts_at: at,
+            ends_at: Some(at.plus(sense.logs.hold)),
+            labels: &Box::default(),
+            about: ("template", &template),
+            summary,
+            observation: Some(Observation {
+                signal: EvidenceSignal::Log,
+                name: shown.as_str().into(),
+                value,
+                expected,
+                score: finding.score,
+                detector: "log-watch".into(),
+            }),
+        }
+        .at(at),
+    )
+}
+
+/// The alert severity of a log line's severity number (OpenTelemetry ranges).
+fn log_severity(number: u8) -> Severity {
+    match number {
+        21.. => Severity::Major,
+        17..=20 => Severity::Minor,
+        13..=16 => Severity::Warning,
+        _ => Severity::Info,
+    }
+}

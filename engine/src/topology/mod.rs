@@ -1,0 +1,186 @@
+//! The topology: who depends on whom, as the sources say it.
+//!
+//! A weighted, directed multigraph over the tenant's entities. Each source's word about an
+//! edge is kept apart with its confidence and age; the edge counts as sure as its surest
+//! source. Bounded in nodes and edges: what no longer fits is refused and counted.
+
+mod walk;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::LimitsConfig;
+use crate::signal::Relation;
+use crate::symbols::{Sym, Symbols};
+use crate::time::EventTime;
+
+pub(crate) use walk::GroupDistance;
+
+/// One edge as seen from one of its ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Edge {
+    /// The entity at the other end.
+    pub(crate) other: Sym,
+    /// What `from` is to `to`.
+    pub(crate) relation: Relation,
+    /// True when this end is `from`.
+    pub(crate) outgoing: bool,
+    /// The surest source's word, 0–1.
+    pub(crate) confidence: f64,
+}
+
+/// One source's word about one edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Claim {
+    source: Sym,
+    confidence: f64,
+    seen_at: EventTime,
+}
+
+type EdgeKey = (Sym, Sym, Relation);
+
+/// The tenant's graph.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Topology {
+    claims: BTreeMap<EdgeKey, Vec<Claim>>,
+    adjacent: Vec<Vec<Edge>>,
+    epoch: u64,
+    refused: u64,
+}
+
+impl Topology {
+    /// Takes one source's word about one edge; confidence 0 takes the word back. Answers
+    /// whether the graph changed.
+    #[allow(clippy::too_many_arguments)] // the columns of an edge batch
+    pub(crate) fn claim(
+        &mut self,
+        from: Sym,
+        to: Sym,
+        relation: Relation,
+        source: Sym,
+        confidence: f64,
+        seen_at: EventTime,
+        limits: &LimitsConfig,
+    ) -> bool {
+        if from == to || !confidence.is_finite() {
+            self.refused += 1;
+            return false;
+        }
+        let key = (from, to, relation);
+        if !self.claims.contains_key(&key) {
+            if confidence <= 0.0 {
+                return false;
+            }
+            if self.claims.len() >= limits.topology_edges_max {
+                self.refused += 1;
+                return false;
+            }
+        }
+        let claims = self.claims.entry(key).or_default();
+        let before = surest(claims);
+        claims.retain(|claim| claim.source != source);
+        if confidence > 0.0 {
+            claims.push(Claim { source, confidence: confidence.min(1.0), seen_at });
+        }
+        let after = surest(claims);
+        if claims.is_empty() {
+            self.claims.remove(&key);
+        }
+        if before == after {
+            return false;
+        }
+        self.set_adjacent(key, after);
+        self.epoch += 1;
+        true
+    }
+
+    /// The edges at `entity`, incoming and outgoing.
+    pub(crate) fn edges(&self, entity: Sym) -> &[Edge] {
+        self.adjacent.get(entity.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any edge touches `entity`.
+    pub(crate) fn knows(&self, entity: Sym) -> bool {
+        !self.edges(entity).is_empty()
+    }
+
+    /// Changes whenever the graph does.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Edges refused: over the limit, or no edge at all.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// How many edges there are.
+    pub(crate) fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    fn set_adjacent(&mut self, (from, to, relation): EdgeKey, confidence: f64) {
+        for (at, other, outgoing) in [(from, to, true), (to, from, false)] {
+            let index = at.0 as usize;
+            if self.adjacent.len() <= index {
+                self.adjacent.resize_with(index + 1, Vec::new);
+            }
+            let edges = &mut self.adjacent[index];
+            edges.retain(|e| !(e.other == other && e.relation == relation && e.outgoing == outgoing));
+            if confidence > 0.0 {
+                edges.push(Edge { other, relation, outgoing, confidence });
+            }
+        }
+    }
+}
+
+fn surest(claims: &[Claim]) -> f64 {
+    claims.iter().map(|c| c.confidence).fold(0.0, f64::max)
+}
+
+/// The owners of `entity` by `owned_by` edges, surest first, then by name.
+pub(crate) fn owners<'a>(topology: &Topology, entities: &'a Symbols, entity: Sym) -> Vec<&'a str> {
+    let mut owners: Vec<(f64, &str)> = topology
+        .edges(entity)
+        .iter()
+        .filter(|e| e.outgoing && e.relation == Relation::OwnedBy)
+        .map(|e| (e.confidence, entities.text(e.other)))
+        .collect();
+    owners.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    owners.into_iter().map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> LimitsConfig {
+        LimitsConfig::default()
+    }
+
+    #[test]
+    fn an_edge_lives_as_long_as_one_source_claims_it() {
+        let mut topology = Topology::default();
+        let (a, b, cmdb, traces) = (Sym(0), Sym(1), Sym(2), Sym(3));
+        let t = EventTime::from_secs(1);
+        assert!(topology.claim(a, b, Relation::Calls, cmdb, 0.9, t, &limits()));
+        assert!(!topology.claim(a, b, Relation::Calls, traces, 0.5, t, &limits()));
+        assert!(topology.claim(a, b, Relation::Calls, cmdb, 0.0, t, &limits()));
+        assert!(topology.knows(a), "traces still say so");
+        assert!(topology.claim(a, b, Relation::Calls, traces, 0.0, t, &limits()));
+        assert!(!topology.knows(a) && !topology.knows(b));
+        assert_eq!(topology.len(), 0);
+    }
+
+    #[test]
+    fn edges_beyond_the_limit_are_refused_and_counted() {
+        let mut topology = Topology::default();
+        let limits = LimitsConfig { topology_edges_max: 1, ..limits() };
+        let t = EventTime::from_secs(1);
+        assert!(topology.claim(Sym(0), Sym(1), Relation::Calls, Sym(9), 1.0, t, &limits));
+        assert!(!topology.claim(Sym(0), Sym(2), Relation::Calls, Sym(9), 1.0, t, &limits));
+        assert!(!topology.claim(Sym(0), Sym(0), Relation::Calls, Sym(9), 1.0, t, &limits));
+        assert_eq!(topology.refused(), 2);
+    }
+}

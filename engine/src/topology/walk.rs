@@ -1,0 +1,198 @@
+//! Walks over the topology: weighted neighbourhoods for grouping, and who is hurt by whom.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use bellwether_models::group::Distance;
+
+use super::{Edge, Topology};
+use crate::signal::Relation;
+use crate::symbols::Sym;
+
+/// Entities visited in one walk: a core switch reaches thousands, nobody reads that many.
+const VISITED_MAX: usize = 4_096;
+
+/// How far one step of this relation is, before confidence.
+fn step_length(relation: Relation) -> Option<f32> {
+    match relation {
+        Relation::RunsOn => Some(0.6),
+        Relation::Calls => Some(0.8),
+        Relation::ConnectsTo => Some(0.8),
+        Relation::PartOf => Some(1.0),
+        // Two services of one team have nothing else in common.
+        Relation::OwnedBy => None,
+    }
+}
+
+/// An entity that a walk came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reach {
+    /// The entity.
+    pub(crate) entity: Sym,
+    /// Steps from the start.
+    pub(crate) hops: u8,
+    /// Product of the confidences on the way.
+    pub(crate) confidence: f64,
+    /// The relation of the last step.
+    pub(crate) relation: Relation,
+    /// The entity before it on the way.
+    pub(crate) via: Sym,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Frontier {
+    distance: f32,
+    entity: Sym,
+    hops: u8,
+}
+
+impl Eq for Frontier {}
+
+impl PartialOrd for Frontier {
+    fn partial_cmp(&self, other: &Frontier) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Frontier {
+    // The heap is a max-heap: the nearest entity is the greatest.
+    fn cmp(&self, other: &Frontier) -> Ordering {
+        other.distance.total_cmp(&self.distance).then(other.entity.cmp(&self.entity))
+    }
+}
+
+impl Topology {
+    /// Everything hurt when `cause` fails, nearest first: its callers, what runs on it, what
+    /// is connected behind it, and what those are part of. `cause` itself is not included.
+    pub(crate) fn dependents(&self, cause: Sym, hops_max: u8) -> Vec<Reach> {
+        self.breadth_first(cause, hops_max, hurts)
+    }
+
+    /// Everything `entity` needs, nearest first.
+    pub(crate) fn dependencies(&self, entity: Sym, hops_max: u8) -> Vec<Reach> {
+        self.breadth_first(entity, hops_max, |edge, _| {
+            edge.outgoing && edge.relation != Relation::OwnedBy && edge.relation != Relation::PartOf
+        })
+    }
+
+    fn breadth_first(&self, start: Sym, hops_max: u8, follow: impl Fn(&Edge, bool) -> bool) -> Vec<Reach> {
+        let mut seen = BTreeMap::from([(start, ())]);
+        let mut found: Vec<Reach> = Vec::new();
+        let mut layer = vec![(start, 1.0, false)];
+        for hops in 1..=hops_max {
+            let mut next = Vec::new();
+            for (at, confidence, by_cable) in layer {
+                for edge in self.edges(at) {
+                    if found.len() >= VISITED_MAX || !follow(edge, by_cable) {
+                        continue;
+                    }
+                    if seen.insert(edge.other, ()).is_some() {
+                        continue;
+                    }
+                    let confidence = confidence * edge.confidence;
+                    found.push(Reach { entity: edge.other, hops, confidence, relation: edge.relation, via: at });
+                    next.push((edge.other, confidence, edge.relation == Relation::ConnectsTo));
+                }
+            }
+            if next.is_empty() {
+                break;
+            }
+            layer = next;
+        }
+        found
+    }
+}
+
+/// Whether trouble crosses `edge` from this end to the other. A cable carries it from what is
+/// connected *to* (the switch) to what connects (the host), never from host to host.
+fn hurts(edge: &Edge, _by_cable: bool) -> bool {
+    match edge.relation {
+        Relation::Calls | Relation::RunsOn | Relation::ConnectsTo => !edge.outgoing,
+        Relation::PartOf => edge.outgoing,
+        Relation::OwnedBy => false,
+    }
+}
+
+/// The topology as the grouper asks for it.
+pub(crate) struct GroupDistance<'a>(pub(crate) &'a Topology);
+
+impl Distance for GroupDistance<'_> {
+    fn within(&self, entity: u32, hops_max: u8, out: &mut Vec<(u32, f32)>) {
+        let mut best: BTreeMap<Sym, f32> = BTreeMap::from([(Sym(entity), 0.0)]);
+        let mut heap = BinaryHeap::from([Frontier { distance: 0.0, entity: Sym(entity), hops: 0 }]);
+        while let Some(at) = heap.pop() {
+            if at.distance > best[&at.entity] {
+                continue;
+            }
+            if at.hops > 0 {
+                out.push((at.entity.0, at.distance));
+                if out.len() >= VISITED_MAX {
+                    return;
+                }
+            }
+            if at.hops == hops_max {
+                continue;
+            }
+            for edge in self.0.edges(at.entity) {
+                let Some(length) = step_length(edge.relation) else {
+                    continue;
+                };
+                let distance = at.distance + length / edge.confidence.max(0.05) as f32;
+                let known = best.entry(edge.other).or_insert(f32::INFINITY);
+                if distance < *known {
+                    *known = distance;
+                    heap.push(Frontier { distance, entity: edge.other, hops: at.hops + 1 });
+                }
+            }
+        }
+    }
+
+    fn knows(&self, entity: u32) -> bool {
+        self.0.knows(Sym(entity))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.epoch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LimitsConfig;
+    use crate::time::EventTime;
+
+    /// web calls db, db runs on host, host and printer connect to switch.
+    fn estate() -> (Topology, [Sym; 5]) {
+        let [web, db, host, switch, printer] = [Sym(0), Sym(1), Sym(2), Sym(3), Sym(4)];
+        let mut topology = Topology::default();
+        for (from, to, relation) in [
+            (web, db, Relation::Calls),
+            (db, host, Relation::RunsOn),
+            (host, switch, Relation::ConnectsTo),
+            (printer, switch, Relation::ConnectsTo),
+        ] {
+            let limits = LimitsConfig::default();
+            topology.claim(from, to, relation, Sym(9), 1.0, EventTime::MIN, &limits);
+        }
+        (topology, [web, db, host, switch, printer])
+    }
+
+    #[test]
+    fn a_switch_hurts_everything_behind_it_and_a_host_hurts_no_neighbour() {
+        let (topology, [web, db, host, switch, printer]) = estate();
+        let mut hurt: Vec<Sym> = topology.dependents(switch, 5).iter().map(|r| r.entity).collect();
+        hurt.sort();
+        assert_eq!(hurt, vec![web, db, host, printer]);
+        let hurt: Vec<Sym> = topology.dependents(host, 5).iter().map(|r| r.entity).collect();
+        assert_eq!(hurt, vec![db, web]);
+    }
+
+    #[test]
+    fn silent_entities_do_not_break_the_chain() {
+        let (topology, [web, _, _, switch, _]) = estate();
+        let mut near = Vec::new();
+        GroupDistance(&topology).within(web.0, 3, &mut near);
+        assert!(near.iter().any(|(entity, _)| *entity == switch.0), "{near:?}");
+    }
+}

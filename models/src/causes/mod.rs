@@ -1,0 +1,22 @@
+//! Causes: which entity or which change explains the symptoms.
+//!
+//! Two entrances, one idea. [`rank`] works on one incident's alerts: onset
+//! times, strengths, the dependency graph and the changes before it.
+//! [`case::rank_case`] works on raw series, log and span counts of a window
+//! before and after a fault, for when nothing has alerted yet.
+//! Both look for the entity whose trouble is *not* explained by a dependency
+//! and *does* explain the others, and both may answer "unknown": the
+//! confidences of a ranking sum to at most one, and what is missing is the
+//! chance that the cause is none of the listed.
+
+pub mod baseline;
+pub mod case;
+pub mod deviation;
+pub mod propagate;
+mod rank;
+pub mod visits;
+
+pub use rank::{
+    CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause,
+    Relation, rank,
+};

@@ -1,0 +1,23 @@
+//! The answer at a decision point.
+
+use serde::{Deserialize, Serialize};
+
+/// A time-to-full beyond this is reported as this: ten years, "not in sight".
+pub(super) const FAR_NS: i64 = 315_360_000_000_000_000;
+
+/// Time until the resource is full, from the decision on, as quantiles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// When it was decided, nanoseconds since the epoch.
+    pub at_ns: i64,
+    /// The level at the decision (median of the last hour).
+    pub level: f64,
+    /// Early edge of the interval, nanoseconds from the decision.
+    pub p10_ns: i64,
+    /// The middle, nanoseconds from the decision.
+    pub p50_ns: i64,
+    /// Late edge of the interval, nanoseconds from the decision.
+    pub p90_ns: i64,
+    /// The verdict: full within the horizon.
+    pub full_within_horizon: bool,
+}

@@ -1,0 +1,193 @@
+//! The four kinds of evidence that two alerts belong together, and the rule
+//! that makes one score of them.
+//!
+//! Each kind lies in 0..1 and stands on its own; the score is a logistic of
+//! their weighted sum, so a weight can be read ("topology adds 3.1") and learned
+//! from feedback by ordinary logistic regression.
+
+use serde::{Deserialize, Serialize};
+
+/// Evidence for "these two alerts belong together", each kind 0..1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Nearness of the onsets.
+    pub time: f64,
+    /// Nearness in the topology.
+    pub topology: f64,
+    /// Likeness of names and text.
+    pub text: f64,
+    /// How often alerts of these types belonged together before.
+    pub learned: f64,
+}
+
+impl Evidence {
+    /// The values in the order time, topology, text, learned.
+    #[must_use]
+    pub fn values(&self) -> [f64; 4] {
+        [self.time, self.topology, self.text, self.learned]
+    }
+}
+
+/// Where two alerts stand to each other in the topology.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Proximity {
+    /// Weighted distance between their entities; 0 for the same entity.
+    Near(f64),
+    /// Both entities are known and further apart than the search goes.
+    Beyond,
+    /// At least one entity is not in the topology: no evidence either way.
+    Unknown,
+}
+
+/// Weights, scales and limits of grouping. Times are nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupParams {
+    /// Weight of each kind of evidence: time, topology, text, learned.
+    pub weights: [f64; 4],
+    /// Added to the weighted sum: how unlikely two alerts belong together
+    /// before anything is known.
+    pub bias: f64,
+    /// Score from which an alert joins a group.
+    pub threshold: f64,
+    /// Score from which an alert that links two groups merges them; above
+    /// `threshold`, so that ids stay stable (hysteresis).
+    pub merge_threshold: f64,
+    /// Onset gap at which the time evidence has fallen to one half.
+    pub time_scale_ns: i64,
+    /// Added to `time_scale_ns` per unit of topology distance: propagation.
+    pub time_hop_scale_ns: i64,
+    /// Topology distance at which its evidence has fallen to 1/e.
+    pub distance_scale: f64,
+    /// Topology evidence when an entity is not in the topology.
+    pub topology_unknown: f64,
+    /// Longest topology distance searched, in hops.
+    pub hops_max: u8,
+    /// Score of an alert against a group: mean over this many best links.
+    pub links_mean: usize,
+    /// A group without news for this long takes no more alerts.
+    pub quiet_ns: i64,
+    /// Comparisons per new alert: nearest in topology, then latest in time.
+    pub pairs_max: usize,
+    /// Nearest topology neighbours kept per entity.
+    pub neighbours_max: usize,
+    /// Alerts kept for grouping; the longest unheard are evicted and counted.
+    pub members_max: usize,
+    /// Neighbourhoods kept in the cache; it is emptied when full.
+    pub neighbourhoods_max: usize,
+}
+
+impl Default for GroupParams {
+    fn default() -> Self {
+        Self {
+            weights: [4.0, 5.0, 2.5, 2.5],
+            bias: -5.5,
+            threshold: 0.5,
+            merge_threshold: 0.6,
+            time_scale_ns: 120_000_000_000,
+            time_hop_scale_ns: 30_000_000_000,
+            distance_scale: 3.0,
+            topology_unknown: 0.25,
+            hops_max: 3,
+            links_mean: 2,
+            quiet_ns: 1_800_000_000_000,
+            pairs_max: 48,
+            neighbours_max: 256,
+            members_max: 131_072,
+            neighbourhoods_max: 16_384,
+        }
+    }
+}
+
+impl GroupParams {
+    /// The weighted sum behind [`combine`](Self::combine), on the logit scale.
+    #[must_use]
+    pub fn logit(&self, evidence: &Evidence) -> f64 {
+        let mut sum = self.bias;
+        for part in self.contributions(evidence) {
+            sum += part;
+        }
+        sum
+    }
+
+    /// The score of a pair, 0..1: logistic of bias plus contributions.
+    #[must_use]
+    pub fn combine(&self, evidence: &Evidence) -> f64 {
+        1.0 / (1.0 + (-self.logit(evidence)).exp())
+    }
+
+    /// What each kind of evidence adds on the logit scale, in the order time,
+    /// topology, text, learned.
+    #[must_use]
+    pub fn contributions(&self, evidence: &Evidence) -> [f64; 4] {
+        let values = evidence.values();
+        std::array::from_fn(|kind| self.weights[kind] * values[kind])
+    }
+}
+
+/// Evidence from the gap of two onsets, `distance` apart in the topology:
+/// 1 / (1 + (gap / scale)²), one half at the scale. The tail is heavy because
+/// slow propagation is common and another onset a minute later is not proof of
+/// another fault.
+#[must_use]
+pub fn time_evidence(params: &GroupParams, a_ns: i64, b_ns: i64, distance: f64) -> f64 {
+    let gap = a_ns.abs_diff(b_ns) as f64;
+    let scale = params.time_scale_ns as f64 + params.time_hop_scale_ns as f64 * distance.max(0.0);
+    let ratio = gap / scale.max(1.0);
+    1.0 / (1.0 + ratio * ratio)
+}
+
+/// Evidence from the topology: exp(-distance / scale), 0 beyond the search,
+/// the configured middle where nothing is known.
+#[must_use]
+pub fn topology_evidence(params: &GroupParams, proximity: Proximity) -> f64 {
+    match proximity {
+        Proximity::Near(distance) => (-distance.max(0.0) / params.distance_scale.max(1e-9)).exp(),
+        Proximity::Beyond => 0.0,
+        Proximity::Unknown => params.topology_unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contributions_and_bias_add_up_to_the_logit_of_the_score() {
+        let params = GroupParams::default();
+        let evidence = Evidence {
+            time: 0.9,
+            topology: 0.4,
+            text: 0.2,
+            learned: 0.0,
+        };
+        let sum: f64 = params.bias + params.contributions(&evidence).iter().sum::<f64>();
+        let score = params.combine(&evidence);
+        assert!((sum - (score / (1.0 - score)).ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn time_evidence_halves_at_the_scale_and_is_symmetric() {
+        let params = GroupParams::default();
+        let scale = params.time_scale_ns;
+        assert!((time_evidence(&params, 0, scale, 0.0) - 0.5).abs() < 1e-12);
+        assert_eq!(
+            time_evidence(&params, 5, 900, 1.0),
+            time_evidence(&params, 900, 5, 1.0)
+        );
+        assert!(
+            time_evidence(&params, 0, scale, 2.0) > 0.5,
+            "distance allows for propagation"
+        );
+        assert!(time_evidence(&params, i64::MIN, i64::MAX, 0.0) < 1e-9);
+    }
+
+    #[test]
+    fn unknown_topology_lies_between_near_and_beyond() {
+        let params = GroupParams::default();
+        let near = topology_evidence(&params, Proximity::Near(1.0));
+        let unknown = topology_evidence(&params, Proximity::Unknown);
+        assert_eq!(topology_evidence(&params, Proximity::Near(0.0)), 1.0);
+        assert!(near > unknown && unknown > topology_evidence(&params, Proximity::Beyond));
+    }
+}

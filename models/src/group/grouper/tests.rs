@@ -1,0 +1,239 @@
+use super::*;
+use crate::group::{NoTopology, tokenize};
+use proptest::prelude::*;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Entities 0..n in a row, each one step from the next.
+struct Line(u32);
+
+impl Distance for Line {
+    fn within(&self, entity: u32, hops_max: u8, out: &mut Vec<(u32, f32)>) {
+        let first = entity.saturating_sub(u32::from(hops_max));
+        let last = (entity + u32::from(hops_max)).min(self.0 - 1);
+        out.extend((first..=last).map(|other| (other, entity.abs_diff(other) as f32)));
+    }
+
+    fn knows(&self, entity: u32) -> bool {
+        entity < self.0
+    }
+}
+
+fn words(text: &str) -> Vec<u32> {
+    let mut out = Vec::new();
+    tokenize(text, &mut out);
+    out
+}
+
+fn alert(id: u64, second: i64, entity: u32, tokens: &[u32]) -> AlertView<'_> {
+    AlertView {
+        id,
+        time_ns: second * SECOND,
+        kind: id as u32,
+        entity,
+        tokens,
+    }
+}
+
+#[test]
+fn neighbours_in_time_and_topology_group_and_far_ones_do_not() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let line = Line(100);
+    let first = grouper.assign(&alert(1, 100, 10, &[]), &line);
+    let near = grouper.assign(&alert(2, 110, 11, &[]), &line);
+    let far = grouper.assign(&alert(3, 112, 80, &[]), &line);
+    assert!(first.opened && near.group == first.group && near.linked_to == Some(1));
+    assert_ne!(far.group, first.group);
+    let passed = far.runner_up.expect("it was compared with the first group");
+    assert_eq!(passed.group, first.group);
+    assert!(passed.score < grouper.params().threshold);
+}
+
+#[test]
+fn a_repeat_refreshes_its_alert_and_stays() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let first = grouper.assign(&alert(1, 100, 0, &[]), &NoTopology);
+    let again = grouper.assign(&alert(1, 900, 0, &[]), &NoTopology);
+    assert!(!again.fresh && again.group == first.group);
+    assert_eq!((grouper.len(), grouper.counters().repeats), (1, 1));
+    assert_eq!(grouper.groups()[0].last_ns, 900 * SECOND);
+}
+
+#[test]
+fn an_alert_between_two_groups_merges_them_under_the_older_id() {
+    let mut grouper = Grouper::new(GroupParams {
+        hops_max: 2,
+        ..GroupParams::default()
+    });
+    let line = Line(100);
+    let left = grouper.assign(&alert(1, 100, 10, &[]), &line).group;
+    let right = grouper.assign(&alert(2, 101, 14, &[]), &line).group;
+    assert_ne!(left, right);
+    let bridge = grouper.assign(&alert(3, 102, 12, &[]), &line);
+    let joined = [left, right].contains(&bridge.group);
+    assert!(joined, "the bridge joins one of them");
+    if !bridge.merged.is_empty() {
+        assert_eq!(
+            (bridge.group, bridge.merged.as_slice()),
+            (left, [right].as_slice())
+        );
+        assert_eq!(grouper.alerts_of(left), [1, 2, 3]);
+    }
+    assert_eq!(grouper.groups().len() + bridge.merged.len(), 2);
+}
+
+#[test]
+fn a_quiet_group_closes_and_its_alerts_leave_the_tables() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let first = grouper.assign(&alert(1, 0, 0, &[]), &NoTopology).group;
+    let later = grouper.params().quiet_ns / SECOND * 2;
+    let next = grouper.assign(&alert(1, later, 0, &[]), &NoTopology);
+    assert!(next.fresh && next.opened && next.group != first);
+    assert_eq!(grouper.take_closed(), [first]);
+    assert_eq!(grouper.len(), 1);
+}
+
+#[test]
+fn removing_the_last_alert_ends_the_group() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let group = grouper.assign(&alert(1, 0, 0, &[]), &NoTopology).group;
+    assert_eq!(grouper.remove(1), Some(group));
+    assert_eq!(grouper.remove(1), None);
+    assert!(grouper.is_empty() && grouper.groups().is_empty());
+}
+
+#[test]
+fn a_full_table_evicts_the_longest_unheard_and_counts_them() {
+    let params = GroupParams {
+        members_max: 32,
+        ..GroupParams::default()
+    };
+    let mut grouper = Grouper::new(params);
+    for id in 0..100 {
+        grouper.assign(&alert(id, id as i64, id as u32 * 50, &[]), &NoTopology);
+        assert!(grouper.len() <= 32);
+    }
+    assert_eq!(grouper.len() as u64 + grouper.counters().evicted, 100);
+    assert!(grouper.group_of(99).is_some() && grouper.group_of(0).is_none());
+}
+
+#[test]
+fn why_and_why_not_give_numbers_that_would_have_changed_the_decision() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let line = Line(100);
+    let text = words("checkout latency high");
+    let here = grouper.assign(&alert(1, 100, 10, &text), &line).group;
+    grouper.assign(&alert(2, 105, 11, &text), &line);
+    let other = grouper
+        .assign(&alert(3, 106, 60, &words("disk full")), &line)
+        .group;
+    let why = grouper.why(2, &line).expect("active");
+    assert_eq!((why.group, why.links[0].alert), (here, 1));
+    assert!(why.score >= why.threshold);
+    let why_not = grouper.why_not(2, other, &line).expect("two groups");
+    assert!(why_not.score < why_not.threshold && why_not.own_score >= why_not.threshold);
+    let best = why_not.links[0];
+    let topology = why_not.needed[1];
+    assert_eq!(topology.now, best.evidence.topology);
+    let value = topology.needed.expect("the same entity would have done");
+    let changed = Evidence {
+        topology: value,
+        ..best.evidence
+    };
+    assert!((grouper.params().combine(&changed) - why_not.threshold).abs() < 1e-9);
+    assert!(grouper.why_not(2, here, &line).is_none());
+}
+
+#[test]
+fn a_group_that_lost_its_middle_falls_into_parts() {
+    let mut grouper = Grouper::new(GroupParams {
+        links_mean: 1,
+        hops_max: 1,
+        ..GroupParams::default()
+    });
+    let line = Line(100);
+    let group = grouper.assign(&alert(1, 100, 10, &[]), &line).group;
+    for (id, entity) in [(2, 11), (3, 12)] {
+        assert_eq!(
+            grouper.assign(&alert(id, 101, entity, &[]), &line).group,
+            group
+        );
+    }
+    assert_eq!(grouper.components(group, &line), [vec![1, 2, 3]]);
+    grouper.remove(2);
+    assert_eq!(grouper.components(group, &line), [vec![1], vec![3]]);
+    let created = grouper.split(group, &line);
+    assert_eq!(created.len(), 1);
+    assert_eq!(
+        (grouper.alerts_of(group), grouper.alerts_of(created[0])),
+        (vec![1], vec![3])
+    );
+}
+
+/// Alerts over a small estate: (seconds, entity, word).
+fn alerts() -> impl Strategy<Value = Vec<(i64, u32, u8)>> {
+    prop::collection::vec((0_i64..600, 0_u32..40, 0_u8..6), 1..60)
+}
+
+fn run(input: &[(i64, u32, u8)], order: &[usize]) -> Vec<(u64, GroupId)> {
+    let vocabulary: Vec<Vec<u32>> = (0..6)
+        .map(|word| words(&format!("word{word}x disk")))
+        .collect();
+    let mut views: Vec<AlertView<'_>> = order
+        .iter()
+        .map(|&index| {
+            let (second, entity, word) = input[index];
+            let kind = u32::from(word);
+            let tokens = &vocabulary[word as usize];
+            AlertView {
+                id: index as u64,
+                time_ns: second * SECOND,
+                kind,
+                entity,
+                tokens,
+            }
+        })
+        .collect();
+    let mut grouper = Grouper::new(GroupParams {
+        members_max: 24,
+        ..GroupParams::default()
+    });
+    let mut out = Vec::new();
+    grouper.assign_batch(&mut views, &Line(40), &mut out);
+    out.into_iter()
+        .map(|(id, assignment)| (id, assignment.group))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_arrival_within_a_batch_changes_nothing(input in alerts()) {
+        let forward: Vec<usize> = (0..input.len()).collect();
+        let backward: Vec<usize> = forward.iter().rev().copied().collect();
+        prop_assert_eq!(run(&input, &forward), run(&input, &backward));
+    }
+
+    #[test]
+    fn tables_agree_with_each_other_after_any_history(input in alerts()) {
+        let mut grouper = Grouper::new(GroupParams { members_max: 24, ..GroupParams::default() });
+        let mut sorted = input;
+        sorted.sort_unstable();
+        for (index, (second, entity, word)) in sorted.iter().enumerate() {
+            let view = AlertView {
+                id: index as u64 % 30,
+                time_ns: second * SECOND,
+                kind: u32::from(*word),
+                entity: *entity,
+                tokens: &[],
+            };
+            let assignment = grouper.assign(&view, &Line(40));
+            prop_assert_eq!(grouper.group_of(view.id), Some(assignment.group));
+            if index % 7 == 3 {
+                grouper.remove((index as u64 * 11) % 30);
+            }
+        }
+        let listed: usize = grouper.groups().iter().map(|group| grouper.alerts_of(group.id).len()).sum();
+        prop_assert_eq!(listed, grouper.len());
+        prop_assert!(grouper.groups().iter().all(|group| group.alerts > 0));
+    }
+}

@@ -1,0 +1,324 @@
+//! The default detector: three questions about each point, each residual
+//! measured against its own robust scale and turned into bits of surprise by a
+//! learned tail.
+//!
+//! * `fast`: did the point leave its neighbourhood, the day's course removed?
+//! * `jump`: is the step from the last point larger than its steps ever are?
+//! * `slow`: did the neighbourhood leave the day's usual course?
+//!   (level shifts, missing peaks, traffic at night)
+//!
+//! A surprise is told when it is larger than what was told before, which fades:
+//! a burst is one story, and a growing one is told again. That holds at any
+//! threshold a user may put on the score.
+
+use super::params::CheckedParams;
+use super::season::{Place, Season};
+use super::track::{Rates, Track};
+use super::verdict::{Reason, Verdict, score_from_bits};
+use serde::{Deserialize, Serialize};
+
+/// Points the slow level remembers.
+const SLOW_MEMORY: f64 = 300.0;
+/// Weight of one point in the deviations: about a hundred points for the fast
+/// questions, three hundred for the slow one.
+const DEVIATION_RATE: f64 = 0.01;
+const SLOW_DEVIATION_RATE: f64 = 0.003;
+/// Weight of one point in the tails.
+const TAIL_RATE: f64 = 0.001;
+/// Points over which a told surprise fades to 1/e: an hour of minutes for a
+/// spike, five for a shift.
+const SPIKE_FADE: f64 = 60.0;
+const SHIFT_FADE: f64 = 300.0;
+/// More surprise than this is not told apart.
+const BITS_MAX: f64 = 1000.0;
+/// Seconds in a week, for the false-alarm budget.
+const WEEK_SECS: f64 = 604_800.0;
+/// Points at which a longer run of one value is news when none was before.
+const STUCK_RUN_MIN: u32 = 30;
+
+/// Per-series state: 136 bytes, and 368 for the season once there are two points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detector {
+    seen: u32,
+    run: u32,
+    run_max: u32,
+    step_secs: f32,
+    last_at_ns: i64,
+    last_value: f64,
+    fast: Track,
+    jump: Track,
+    slow: Track,
+    spike_told: f32,
+    shift_told: f32,
+    reported_at_ns: i64,
+    reported_bits: f32,
+    season: Option<Box<Season>>,
+}
+
+/// What one point looks like before it teaches.
+struct Look {
+    place: Place,
+    profile: f64,
+    seasonal: f64,
+    floor: f64,
+    fast: f64,
+    jump: f64,
+    slow: f64,
+}
+
+impl Detector {
+    /// A detector that has seen nothing.
+    #[must_use]
+    pub fn new(_params: &CheckedParams) -> Self {
+        Self {
+            seen: 0,
+            run: 0,
+            run_max: 0,
+            step_secs: 60.0,
+            last_at_ns: i64::MIN,
+            last_value: 0.0,
+            fast: Track::new(0.0),
+            jump: Track::new(0.0),
+            slow: Track::new(0.0),
+            spike_told: 0.0,
+            shift_told: 0.0,
+            reported_at_ns: i64::MIN,
+            reported_bits: 0.0,
+            season: None,
+        }
+    }
+
+    /// Judges one point and learns from it. Points come in time order; a point
+    /// that is not newer than the last is judged but moves no clock. A value
+    /// that is not finite is `Missing` and teaches nothing.
+    pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if value.is_nan() {
+            return self.quiet(Reason::Missing);
+        }
+        if self.seen == 0 {
+            self.begin(at_ns, value);
+            return self.quiet(Reason::Learning);
+        }
+        self.tick(at_ns);
+        let look = self.look(at_ns, value);
+        let sizes = [
+            look.fast.abs() / self.fast.sigma(look.floor),
+            look.jump.abs() / self.jump.sigma(look.floor),
+            look.slow.abs() / self.slow.sigma(look.floor),
+        ];
+        let spike = both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let shift = self.slow.tail.bits(sizes[2]);
+        let stuck = self.stuck_bits(value);
+        let alarm_bits = self.alarm_bits(params);
+        let expected = self.fast.level + look.seasonal;
+        let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
+
+        self.learn(params, &look, sizes);
+        self.last_value = value;
+        self.seen = self.seen.saturating_add(1);
+        let learning = self.seen < params.learning_points;
+        let (bits, reason) = if learning {
+            (0.0, Reason::Learning)
+        } else {
+            self.tell(spike.max(stuck), shift, &look, stuck >= spike)
+        };
+        let above = bits >= alarm_bits;
+        Verdict {
+            score: score_from_bits(bits),
+            anomaly: above && self.report(params, at_ns, bits),
+            expected,
+            lower: expected - half,
+            upper: expected + half,
+            reason: if above || learning { reason } else { Reason::None },
+        }
+    }
+
+    fn look(&self, at_ns: i64, value: f64) -> Look {
+        let place = Place::of(at_ns);
+        let (profile, trust) = self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+        let seasonal = profile * trust;
+        Look {
+            place,
+            profile,
+            seasonal,
+            floor: 1e-9 + 1e-6 * self.slow.level.abs(),
+            fast: value - seasonal - self.fast.level,
+            jump: value - self.last_value,
+            slow: value - seasonal - self.slow.level,
+        }
+    }
+
+    fn learn(&mut self, params: &CheckedParams, look: &Look, sizes: [f64; 3]) {
+        let young = 1.0 / f64::from(self.seen + 1);
+        let unclipped = self.seen < 5;
+        let tail = TAIL_RATE.max(0.5 * young).min(0.01);
+        let rates = |level: f64, deviation: f64| Rates {
+            level: if level > 0.0 { level.max(young) } else { 0.0 },
+            deviation: deviation.max(young),
+            tail,
+            unclipped,
+        };
+        // The season learns from the slow level as it was before this point.
+        let without = look.slow + look.seasonal;
+        let with = self.slow.clipped(without - look.profile, look.floor);
+        let without = without.clamp(-3.0 * VALUE_MAX, 3.0 * VALUE_MAX);
+        self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
+        self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
+        self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
+        self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));
+    }
+
+    /// A repeated value is news when its run is longer than any before: bits
+    /// grow with the ratio. Series that always repeat know long runs.
+    fn stuck_bits(&mut self, value: f64) -> f64 {
+        if value != self.last_value {
+            self.run_max = self.run_max.max(self.run);
+            self.run = 0;
+            return 0.0;
+        }
+        self.run = self.run.saturating_add(1);
+        let usual = self.run_max.max(STUCK_RUN_MIN);
+        // Only a series that used to move can be stuck.
+        if self.run <= 2 * usual || self.seen < 4 * self.run {
+            return 0.0;
+        }
+        (6.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
+    }
+
+    /// What is news after what was told, and why.
+    fn tell(&mut self, spike: f64, shift: f64, look: &Look, stuck: bool) -> (f64, Reason) {
+        let spike_news = news(&mut self.spike_told, spike.min(BITS_MAX), SPIKE_FADE);
+        let shift_news = news(&mut self.shift_told, shift.min(BITS_MAX), SHIFT_FADE);
+        let reason = match () {
+            () if stuck && spike_news >= shift_news => Reason::Stuck,
+            // The neighbourhood moved, the point did not leave it.
+            () if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
+            () if look.fast > 0.0 => Reason::Spike,
+            () => Reason::Drop,
+        };
+        (both(spike_news, shift_news), reason)
+    }
+
+    /// Surprise an alarm needs under the false-alarm budget.
+    fn alarm_bits(&self, params: &CheckedParams) -> f64 {
+        let points_per_week = WEEK_SECS / f64::from(self.step_secs).max(1e-3);
+        (points_per_week / params.alerts_per_week).log2().max(8.0)
+    }
+
+    fn begin(&mut self, at_ns: i64, value: f64) {
+        self.seen = 1;
+        self.last_at_ns = at_ns;
+        self.last_value = value;
+        self.fast.level = value;
+        self.slow.level = value;
+    }
+
+    fn tick(&mut self, at_ns: i64) {
+        if at_ns > self.last_at_ns {
+            let step = at_ns.saturating_sub(self.last_at_ns) as f64 / 1e9;
+            let known = f64::from(self.step_secs);
+            let step = if self.seen == 1 { step } else { step.min(4.0 * known) };
+            let rate = 0.02_f64.max(1.0 / f64::from(self.seen));
+            self.step_secs = (known + rate * (step - known)) as f32;
+            self.last_at_ns = at_ns;
+        }
+    }
+
+    /// True when this alarm is news: nothing reported within the refractory
+    /// period, or something clearly bigger than what was reported.
+    pub(super) fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
+        let since = at_ns.saturating_sub(self.reported_at_ns);
+        let within = self.reported_at_ns != i64::MIN && since < params.refractory_ns;
+        if within && bits < 2.0 * f64::from(self.reported_bits) {
+            return false;
+        }
+        self.reported_at_ns = at_ns;
+        self.reported_bits = bits as f32;
+        true
+    }
+
+    fn quiet(&self, reason: Reason) -> Verdict {
+        let expected = self.fast.level;
+        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason }
+    }
+}
+
+/// Larger values are cut: squares of what lies beyond leave the range of `f32`.
+const VALUE_MAX: f64 = 1e18;
+
+/// Two surprises at once: at least the larger, a little more when both agree
+/// (a fourth-power mean, which two square roots undo).
+fn both(a: f64, b: f64) -> f64 {
+    let (a, b) = (a.max(0.0), b.max(0.0));
+    (a * a * a * a + b * b * b * b).sqrt().sqrt()
+}
+
+/// `bits` if they exceed what was told before, else 0; remembers the larger.
+fn news(told: &mut f32, bits: f64, fade: f64) -> f64 {
+    let before = f64::from(*told);
+    *told = (before * (1.0 - 1.0 / fade)).max(bits) as f32;
+    if bits > before { bits } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::DetectorParams;
+
+    const MINUTE: i64 = 60_000_000_000;
+
+    fn params() -> CheckedParams {
+        DetectorParams::default().check().expect("defaults are in range")
+    }
+
+    /// A restless course without anomalies: deterministic, not periodic.
+    fn usual(i: i64) -> f64 {
+        100.0 + ((i * 7919) % 101) as f64 * 0.05 + ((i * 104_729) % 37) as f64 * 0.1
+    }
+
+    fn alarms(values: impl Iterator<Item = f64>) -> Vec<(usize, Reason)> {
+        let params = params();
+        let mut detector = Detector::new(&params);
+        let verdicts = values.enumerate().map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
+        verdicts.filter(|(_, verdict)| verdict.anomaly).map(|(i, verdict)| (i, verdict.reason)).collect()
+    }
+
+    #[test]
+    fn state_fits_its_budget() {
+        assert_eq!(size_of::<Detector>(), 136);
+        assert_eq!(size_of::<Season>(), 368);
+    }
+
+    #[test]
+    fn a_spike_is_reported_once_with_its_direction() {
+        let up = alarms((0..3000).map(|i| if (2500..2504).contains(&i) { 400.0 } else { usual(i) }));
+        assert_eq!(up, [(2500, Reason::Spike)]);
+        let down = alarms((0..3000).map(|i| if i == 2500 { 1.0 } else { usual(i) }));
+        assert_eq!(down, [(2500, Reason::Drop)]);
+    }
+
+    #[test]
+    fn a_quiet_series_raises_nothing_not_even_at_the_start() {
+        assert_eq!(alarms((0..20_000).map(usual)), []);
+    }
+
+    #[test]
+    fn a_flat_line_that_was_never_flat_is_stuck() {
+        let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
+        assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
+    }
+
+    #[test]
+    fn nonsense_neither_panics_nor_alarms() {
+        let params = params();
+        let mut detector = Detector::new(&params);
+        for (at, value) in [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)] {
+            assert!(!detector.update(&params, at, value).anomaly);
+        }
+        for i in 0..500 {
+            let verdict = detector.update(&params, i * MINUTE, if i % 3 == 0 { f64::MAX } else { -f64::MAX });
+            assert!(verdict.score.is_finite() && verdict.expected.is_finite());
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! All templates of a miner: slots, look-up by key, merging and eviction.
+//!
+//! Invariants: a slot in `index` is live; the parent of a slot is an older one; the key of
+//! a live root is the sum over its pieces, so that opening one place is O(1). `index`,
+//! `places` and `open` are functions of the slots, rebuilt after a restart: equal slots
+//! give equal answers.
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::class::Kind;
+use super::lexer::{Lexer, mix};
+use super::template::{Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// How merging decides; a copy of the checked parameters.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Rules {
+    pub templates_max: usize,
+    pub values_min: usize,
+    pub named_values_min: usize,
+}
+
+/// Most further keys a template remembers; beyond it, lines take the longer way.
+const KEYS_MAX: usize = 64;
+
+/// All templates of one miner.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pub rules: Rules,
+    pub slots: Vec<Template>,
+    pub born: u64,
+    pub evicted: u64,
+    hand: usize,
+    roots: usize,
+    index: HashMap<u64, u32, foldhash::fast::FixedState>,
+    /// Key with one place left out → the roots that share it.
+    places: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
+    /// Pieces and first hash → roots with places opened by merging, oldest first.
+    open: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
+}
+
+/// What is serialised of a [`Store`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoreState {
+    rules: Rules,
+    slots: Vec<Template>,
+    born: u64,
+    evicted: u64,
+    hand: u64,
+}
+
+impl Store {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            slots: Vec::new(),
+            born: 0,
+            evicted: 0,
+            hand: 0,
+            roots: 0,
+            index: HashMap::default(),
+            places: HashMap::default(),
+            open: HashMap::default(),
+        }
+    }
+
+    /// Live templates, without those merged into another.
+    pub(super) fn len(&self) -> usize {
+        self.roots
+    }
+
+    /// The slot that stands for this one after merges.
+    pub(super) fn resolve(&self, slot: u32) -> u32 {
+        let mut at = slot;
+        while let Some(template) = self.slots.get(at as usize) {
+            if template.parent == NONE || !template.live {
+                break;
+            }
+            at = template.parent;
+        }
+        at
+    }
+
+    /// Counts one more line on a root.
+    pub(super) fn count(&mut self, slot: u32) {
+        let template = &mut self.slots[slot as usize];
+        template.seen = true;
+        template.lines += 1;
+    }
+
+    /// Finds or makes the template of a lexed line. Returns its root and whether it is new.
+    pub(super) fn learn(&mut self, line: &str, lexer: &Lexer) -> (u32, bool) {
+        let tail = super::lexer::gap_hash(line.as_bytes()[lexer.tail as usize..].trim_ascii_end());
+        let key = key_of(heads(&lexer.elements).map(|element| element.hash), tail);
+        if let Some(&slot) = self.index.get(&key) {
+            let root = self.resolve(slot);
+            if self.fits(root, lexer, tail) {
+                self.refine(root, line, lexer);
+                return (root, false);
+            }
+        }
+        if let Some(root) = self.find_open(lexer, tail) {
+            self.remember_key(root, key);
+            self.refine(root, line, lexer);
+            return (root, false);
+        }
+        let slot = self.create(line, lexer, tail, key);
+        self.enter(slot);
+        (self.merge_from(slot), true)
+    }
+
+    /// Whether each element fits its piece.
+    fn fits(&self, slot: u32, lexer: &Lexer, tail: u64) -> bool {
+        let template = &self.slots[slot as usize];
+        let mut pieces = template.pieces.iter();
+        let fit = heads(&lexer.elements).all(|element| {
+            pieces.next().is_some_and(|piece| piece.hash == element.hash || (piece.wild && piece.open == element.open))
+        });
+        fit && pieces.next().is_none() && template.tail_hash == tail && template.live
+    }
+
+    fn find_open(&self, lexer: &Lexer, tail: u64) -> Option<u32> {
+        let bucket = bucket_of(heads(&lexer.elements).map(|element| element.hash))?;
+        self.open.get(&bucket)?.iter().copied().find(|&root| self.fits(root, lexer, tail))
+    }
+
+    fn remember_key(&mut self, root: u32, key: u64) {
+        let template = &mut self.slots[root as usize];
+        if template.keys.len() < KEYS_MAX && !self.index.contains_key(&key) {
+            template.keys.push(key);
+            self.index.insert(key, root);
+        }
+    }
+
+    /// Opens weak pieces that differ, and lists whose length differs.
+    fn refine(&mut self, root: u32, line: &str, lexer: &Lexer) {
+        let template = &mut self.slots[root as usize];
+        let mut changed = false;
+        let mut at = 0;
+        for piece in &mut template.pieces {
+            let element = &lexer.elements[at];
+            if piece.kind == Kind::Weak
+                && !piece.wild
+                && piece.text != line[element.start as usize..element.end as usize]
+            {
+                piece.wild = true;
+                changed = true;
+            }
+            let end = list_end(&lexer.elements, at);
+            if let Some(shown) = &piece.list
+                && !list_is(shown, line, &lexer.elements[at + 1..end])
+            {
+                piece.list = None;
+                changed = true;
+            }
+            at = end;
+        }
+        if changed {
+            template.render();
+        }
+    }
+
+    fn create(&mut self, line: &str, lexer: &Lexer, tail: u64, key: u64) -> u32 {
+        let slot = self.free_slot();
+        let mut template = Template {
+            parent: NONE,
+            generation: self.slots[slot as usize].generation,
+            born: self.born,
+            tail: blanks_folded(&line[lexer.tail as usize..]),
+            tail_hash: tail,
+            live: true,
+            seen: true,
+            ..Template::default()
+        };
+        self.born += 1;
+        let mut at = 0;
+        while at < lexer.elements.len() {
+            let end = list_end(&lexer.elements, at);
+            template.pieces.push(piece(line, &lexer.elements[at..end]));
+            at = end;
+        }
+        template.render();
+        // The first text and key: the same id wherever the template is found by such a line.
+        template.id = mix(xxhash_rust::xxh3::xxh3_64(template.text.as_bytes()), key);
+        self.slots[slot as usize] = template;
+        self.roots += 1;
+        slot
+    }
+
+    /// Enters a root into the look-up tables.
+    fn enter(&mut self, slot: u32) {
+        let template = &self.slots[slot as usize];
+        self.index.insert(template.key(), slot);
+        for key in &template.keys {
+            self.index.insert(*key, slot);
+        }
+        for (_, place) in template.places() {
+            let roots = self.places.entry(place).or_default();
+            roots.push(slot);
+        }
+        if template.pieces.iter().any(|piece| piece.wild && piece.kind == Kind::Word)
+            && let Some(bucket) = template.bucket()
+        {
+            let slots = &self.slots;
+            let roots = self.open.entry(bucket).or_default();
+            roots.push(slot);
+            roots.sort_by_key(|root| slots[*root as usize].born);
+        }
+    }
+
+    /// Takes a root out of the look-up tables.
+    fn leave(&mut self, slot: u32) {
+        let template = &self.slots[slot as usize];
+        for key in template.keys.iter().copied().chain([template.key()]) {
+            if self.index.get(&key) == Some(&slot) {
+                self.index.remove(&key);
+            }
+        }
+        for (_, place) in template.places() {
+            remove_from(&mut self.places, place, slot);
+        }
+        if let Some(bucket) = template.bucket() {
+            remove_from(&mut self.open, bucket, slot);
+        }
+    }
+
+    /// Merges as long as a place of the slot has shown enough values. Returns the root.
+    fn merge_from(&mut self, slot: u32) -> u32 {
+        let mut root = slot;
+        while let Some((place, mut group)) = self.ripe_place(root) {
+            group.sort_by_key(|slot| self.slots[*slot as usize].born);
+            for &member in &group {
+                self.leave(member);
+            }
+            root = group[0];
+            let mut keys = Vec::new();
+            for &member in &group {
+                let template = &mut self.slots[member as usize];
+                keys.push(template.key());
+                keys.append(&mut template.keys);
+            }
+            for &member in &group[1..] {
+                self.absorb(root, member);
+            }
+            let template = &mut self.slots[root as usize];
+            template.pieces[place].open_place();
+            keys.truncate(KEYS_MAX);
+            template.keys = keys;
+            template.render();
+            self.enter(root);
+        }
+        root
+    }
+
+    /// Makes `member` an alias of `root`, and takes over what it knew of its open pieces.
+    fn absorb(&mut self, root: u32, member: u32) {
+        let alias = &mut self.slots[member as usize];
+        alias.parent = root;
+        let pieces = std::mem::take(&mut alias.pieces);
+        let lines = alias.lines;
+        let children = std::mem::take(&mut alias.children);
+        alias.text.clear();
+        self.roots -= 1;
+        if children > 0 {
+            for slot in &mut self.slots {
+                if slot.parent == member {
+                    slot.parent = root;
+                }
+            }
+        }
+        let survivor = &mut self.slots[root as usize];
+        survivor.children += 1 + children;
+        survivor.lines += lines;
+        for (own, other) in survivor.pieces.iter_mut().zip(pieces) {
+            own.wild |= other.wild || (own.kind == Kind::Weak && own.text != other.text);
+            if own.list != other.list {
+                own.list = None;
+            }
+        }
+    }
+
+    /// A place of the root whose values are enough to call it a parameter.
+    fn ripe_place(&self, root: u32) -> Option<(usize, Vec<u32>)> {
+        let template = &self.slots[root as usize];
+        template.places().find_map(|(at, place)| {
+            let group = self.places.get(&place)?;
+            let needed = if template.is_named(at) { self.rules.named_values_min } else { self.rules.values_min };
+            (group.len() > 1 && 2 * needed <= self.evidence(group, at)).then(|| (at, group.clone()))
+        })
+    }
+
+    /// Values of a place, in halves.
+    fn evidence(&self, group: &[u32], at: usize) -> usize {
+        group.iter().map(|&slot| self.slots[slot as usize].pieces[at].evidence()).sum()
+    }
+
+    /// A slot to write to: a new one, or the one the hand finds unused the longest.
+    fn free_slot(&mut self) -> u32 {
+        if self.slots.len() < self.rules.templates_max {
+            self.slots.push(Template::default());
+            return (self.slots.len() - 1) as u32;
+        }
+        loop {
+            let at = self.hand;
+            self.hand = (self.hand + 1) % self.slots.len();
+            let template = &mut self.slots[at];
+            if template.children > 0 && template.parent == NONE {
+                // Its aliases go first: they are never looked up again.
+                template.seen = false;
+            }
+            if std::mem::take(&mut template.seen) || template.children > 0 {
+                continue;
+            }
+            self.evict(at as u32);
+            return at as u32;
+        }
+    }
+
+    fn evict(&mut self, slot: u32) {
+        let parent = self.slots[slot as usize].parent;
+        if parent == NONE {
+            self.leave(slot);
+            self.roots -= 1;
+            self.evicted += 1;
+        } else {
+            self.slots[parent as usize].children -= 1;
+        }
+        let template = &mut self.slots[slot as usize];
+        template.live = false;
+        template.generation = template.generation.wrapping_add(1);
+    }
+
+    /// Elements that stand for pieces of a template whose digits the text still shows.
+    pub(super) fn shown(&self, root: u32, lexer: &Lexer, out: &mut Vec<(u32, u32)>) {
+        out.clear();
+        let pieces = &self.slots[root as usize].pieces;
+        for (piece, element) in pieces.iter().zip(heads(&lexer.elements)) {
+            if piece.kind == Kind::Weak && !piece.wild {
+                out.push((element.start, element.end));
+            }
+        }
+    }
+
+    /// Whether the place of the n-th head element is a parameter.
+    pub(super) fn is_param(&self, root: u32, head: usize) -> bool {
+        self.slots[root as usize].pieces.get(head).is_some_and(Piece::is_param)
+    }
+
+    pub(super) fn state(&self) -> StoreState {
+        StoreState {
+            rules: self.rules,
+            slots: self.slots.clone(),
+            born: self.born,
+            evicted: self.evicted,
+            hand: self.hand as u64,
+        }
+    }
+
+    pub(super) fn from_state(state: StoreState) -> Self {
+        let mut store = Self::new(state.rules);
+        store.slots = state.slots;
+        store.born = state.born;
+        store.evicted = state.evicted;
+        store.hand = state.hand as usize;
+        let mut roots: Vec<u32> = (0..store.slots.len() as u32)
+            .filter(|&slot| store.slots[slot as usize].live && store.slots[slot as usize].parent == NONE)
+            .collect();
+        store.roots = roots.len();
+        roots.sort_by_key(|&slot| store.slots[slot as usize].born);
+        for root in roots {
+            store.enter(root);
+        }
+        store
+    }
+}
+
+fn remove_from(table: &mut HashMap<u64, Vec<u32>, foldhash::fast::FixedState>, key: u64, slot: u32) {
+    if let Some(slots) = table.get_mut(&key) {
+        slots.retain(|&other| other != slot);
+        if slots.is_empty() {
+            table.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `bellwether eval TASK… --data DIR [--out DIR]`: accuracy on labelled public
+//! data, ours beside peers and the floors `random` and `null`.
+//!
+//! A task is one function from a [`Bench`] to an [`Outcome`] and one line in
+//! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
+//! Parquet with the columns `y_true` and `y_score`, and SVG plots.
+
+pub mod logs;
+pub mod causes;
+pub mod groups;
+pub mod metric;
+pub mod report;
+pub mod templates;
+
+use anyhow::{Context, Result, bail};
+use report::Outcome;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The variable that names the data directory when `--data` does not.
+pub const DATA_VARIABLE: &str = "BELLWETHER_DATA";
+/// Where the data is when nobody says otherwise.
+pub const DATA_DEFAULT: &str = "../shared/data";
+
+/// `bellwether eval`
+#[derive(Debug, Clone, clap::Args)]
+pub struct EvalArgs {
+    /// What to evaluate; everything when left out
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Leave run.json, per-point Parquet and plots here
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print run.json documents instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a task may use.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// The folder with the data sets.
+    pub data: PathBuf,
+    /// This task's own output folder, already made.
+    pub out: Option<PathBuf>,
+}
+
+impl Bench {
+    /// The folder of one data set.
+    ///
+    /// # Errors
+    /// When it is absent, saying how to name the data directory.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.data.join(name);
+        if !folder.is_dir() {
+            bail!("no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}", folder.display());
+        }
+        Ok(folder)
+    }
+}
+
+/// A task: its name, what it measures in a few words, and the function.
+pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
+
+/// Every task, in the order of the documentation.
+pub const TASKS: &[Task] = &[
+    ("templates", "log templates against the labels of LogHub", templates::run),
+    ("logs", "anomalous sessions of log events", logs::run),
+    ("petshop", "causes: components of PetShop", causes::petshop),
+    ("nezha_ob", "causes: services of OnlineBoutique, metrics only", causes::nezha_ob),
+    ("nezha_tt", "causes: services of TrainTicket, logs and traces too", causes::nezha_tt),
+    ("sockshop", "causes: metrics of Sock Shop services", causes::sockshop),
+    ("ait", "groups: alerts of multi-step attacks", groups::ait),
+];
+
+/// The data directory: the flag, else the variable, else the default.
+#[must_use]
+pub fn data_dir(flag: Option<&Path>) -> PathBuf {
+    let variable = || std::env::var_os(DATA_VARIABLE).map(PathBuf::from);
+    flag.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+}
+
+/// Runs the tasks asked for.
+///
+/// # Errors
+/// For an unknown task, absent data, or output that cannot be written.
+pub fn run(args: &EvalArgs) -> Result<ExitCode> {
+    for task in chosen(&args.tasks)? {
+        let out = args.out.as_ref().map(|out| out.join(task.0));
+        if let Some(out) = &out {
+            std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+        }
+        let bench = Bench { data: data_dir(args.data.as_deref()), out };
+        let outcome = (task.2)(&bench).with_context(|| format!("task `{}`", task.0))?;
+        report::deliver(task.0, &bench, &outcome, args.json)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Task>> {
+    if names.is_empty() {
+        return Ok(TASKS.to_vec());
+    }
+    let find = |name: &String| {
+        TASKS.iter().find(|task| task.0 == name).copied().with_context(|| {
+            let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
+            format!("unknown task `{name}`, known: {}", known.join(", "))
+        })
+    };
+    names.iter().map(find).collect()
+}

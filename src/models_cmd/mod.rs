@@ -1,0 +1,16 @@
+//! `bellwether models …`: the models as commands over files. Each command is a
+//! `clap::Args` struct beside a `run` that returns the exit code.
+//!
+//! Input is a file or `-` for stdin; output is CSV, NDJSON or Parquet by the
+//! extension of `--out` or by `--format`. Column names and meanings are a
+//! contract and stand in `docs/ml.md`.
+
+pub mod cases;
+pub mod causes;
+pub mod detect;
+pub mod forecast;
+pub mod groups;
+pub mod io;
+pub mod sessions;
+pub mod templates;
+pub mod topology;
