@@ -3,6 +3,13 @@
 //! Results go to stdout, everything about them to stderr. A command says in its help what a
 //! tired person needs: what it does, an example, and what it leaves behind.
 
+mod demo;
+mod demo_report;
+mod explain;
+mod inputs;
+pub mod read_back;
+mod replay;
+mod run;
 mod schema;
 pub mod simulate;
 mod validate;
@@ -37,6 +44,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
+    Run(run::RunArgs),
+    Replay(replay::ReplayArgs),
+    Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
     Schema(schema::SchemaArgs),
     Simulate(simulate::SimulateArgs),
@@ -51,6 +62,10 @@ impl Cli {
         logging::start(self.global.verbose, self.global.quiet);
         progress::set_quiet(self.global.quiet);
         match self.command {
+            Command::Demo(args) => demo::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Replay(args) => replay::run(&args),
             Command::Validate(args) => validate::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Simulate(args) => simulate::run(&args),

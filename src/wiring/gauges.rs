@@ -1,9 +1,10 @@
 //! What the wiring has done so far, for progress bars, summaries and tests.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
 
 /// Counters that every part of the wiring adds to.
@@ -13,6 +14,7 @@ pub struct Gauges {
     signals: AtomicU64,
     events: AtomicU64,
     checkpoints: AtomicU64,
+    time_ns: AtomicI64,
     latency_us: Mutex<Option<Histogram<u64>>>,
 }
 
@@ -25,6 +27,16 @@ impl Gauges {
         self.entries.fetch_add(1, Ordering::Relaxed);
         self.signals.fetch_add(rows as u64, Ordering::Relaxed);
         self.events.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// The journal is at this event time.
+    pub fn reached(&self, at: i64) {
+        self.time_ns.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// The latest event time folded; the epoch before the first.
+    pub fn time(&self) -> EventTime {
+        EventTime(self.time_ns.load(Ordering::Relaxed))
     }
 
     /// A checkpoint was written.

@@ -25,13 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
-use bellwether_connectors::{Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
+use bellwether_connectors::{Checkpoints, Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
 use bellwether_engine::Engine;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use arrivals::TimedJournal;
-use fold::{Cadence, CheckpointSink, Fold, FoldError};
+use fold::{Cadence, Fold, FoldError};
 use gauges::Gauges;
 use outbox::{Outbox, SinkTotals, Sinks};
 
@@ -55,7 +55,7 @@ pub struct Wiring {
     /// Who takes the events; the first one speaks for the latency.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Where checkpoints go, if anywhere.
-    pub checkpoints: Option<(Box<dyn CheckpointSink>, Cadence)>,
+    pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
     pub finish: bool,
 }
