@@ -78,7 +78,11 @@ impl BadRow {
     }
 
     fn place(&self) -> String {
-        if self.column.is_empty() { String::new() } else { format!("column `{}`: ", self.column) }
+        if self.column.is_empty() {
+            String::new()
+        } else {
+            format!("column `{}`: ", self.column)
+        }
     }
 
     /// Puts the row in its place.
@@ -164,8 +168,12 @@ impl RejectLog {
         *count += 1;
         if *count == 1 {
             tracing::warn!(
-                source = rejection.source, file = rejection.file, row = rejection.row,
-                column = rejection.column, reason = rejection.reason.name(), detail = rejection.detail,
+                source = rejection.source,
+                file = rejection.file,
+                row = rejection.row,
+                column = rejection.column,
+                reason = rejection.reason.name(),
+                detail = rejection.detail,
                 "row refused; more of the same reason are only counted"
             );
         }

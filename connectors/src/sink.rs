@@ -39,7 +39,10 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
     /// is safe.
-    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+    fn deliver<'a>(
+        &'a mut self,
+        events: &'a [Outgoing],
+    ) -> BoxFuture<'a, Result<Delivered, SinkError>>;
 }
 
 /// What a delivery did.
@@ -109,6 +112,49 @@ impl SinkError {
         SinkError::Unavailable {
             sink: sink.to_owned(),
             reason: reason.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use bellwether_engine::incident::{IncidentEvent, IncidentRecord, Verb, incident_id};
+    use bellwether_engine::time::EventTime;
+
+    use super::Outgoing;
+    use crate::journal::Position;
+
+    /// Revision `revision` of incident `incident` of `tenant`.
+    pub(crate) fn event(tenant: &str, incident: u64, revision: u64) -> Outgoing {
+        let at = EventTime::from_secs(1_772_359_200);
+        let record = serde_json::json!({
+            "schema_version": "1",
+            "id": incident_id(tenant, incident, at),
+            "dedup_key": format!("key-{incident}"),
+            "revision": revision,
+            "status": "open",
+            "severity": "major",
+            "priority": "P2",
+            "title": "checkout is slow",
+            "opened_at": "2026-03-01T10:00:00Z",
+            "updated_at": "2026-03-01T10:00:00Z",
+            "entities": [],
+            "alert_count": 1,
+        });
+        let record: IncidentRecord = serde_json::from_value(record).expect("a record");
+        Outgoing {
+            position: Position(revision),
+            event: Arc::new(IncidentEvent {
+                tenant: tenant.into(),
+                verb: if revision == 1 {
+                    Verb::Opened
+                } else {
+                    Verb::Updated
+                },
+                record,
+            }),
         }
     }
 }

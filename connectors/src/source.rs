@@ -21,10 +21,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::SignalKind;
+use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -46,7 +47,11 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// [`SourceError`]; a fatal one ends the process, any other ends this source.
-    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>>;
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>>;
 }
 
 /// The door to the journal. Cheap to clone, one for all sources.
@@ -108,7 +113,11 @@ impl Intake {
     ///
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
-    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
+    pub async fn accept(
+        &self,
+        inputs: &[Input],
+        mark: Option<Mark>,
+    ) -> Result<Position, AcceptError> {
         let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
@@ -267,6 +276,15 @@ impl SourceError {
             other => SourceError::input(name, other.to_string()),
         }
     }
+}
+
+/// The time of arrival, for input that carries no time of its own. What is written to the
+/// journal is the time of the event from then on: a replay reads the same.
+pub fn arrival_time() -> EventTime {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Tells sources to stop; dropping it does too.

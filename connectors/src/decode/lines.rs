@@ -61,7 +61,11 @@ impl LinesDecoder {
             Some(time) => time,
             None if self.config.time_required => {
                 let want = self.config.time_format.as_deref().unwrap_or("RFC 3339");
-                return Err(BadRow::new(Reason::Time, "time", format!("the line does not begin with a time in `{want}`")));
+                return Err(BadRow::new(
+                    Reason::Time,
+                    "time",
+                    format!("the line does not begin with a time in `{want}`"),
+                ));
             }
             None => arrival,
         };
@@ -82,7 +86,9 @@ impl LinesDecoder {
             None => common_time(text),
         }
         .map_or((None, 0), |(nanos, used)| (Some(nanos), used));
-        let Some(nanos) = nanos else { return Ok((None, text)) };
+        let Some(nanos) = nanos else {
+            return Ok((None, text));
+        };
         let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
         let time = read_time("time", &Scalar::Int(nanos), TimeUnit::Ns)?;
         Ok((Some(time), text[used..].trim_start()))
@@ -104,7 +110,10 @@ fn common_time(text: &str) -> Option<(i128, usize)> {
     }
     let bracket = usize::from(text.starts_with('['));
     let mut spaces = text.match_indices([' ', '\t', ']']).map(|(at, _)| at);
-    let ends = [spaces.next().unwrap_or(text.len()), spaces.next().unwrap_or(text.len())];
+    let ends = [
+        spaces.next().unwrap_or(text.len()),
+        spaces.next().unwrap_or(text.len()),
+    ];
     for end in ends {
         let candidate = text[bracket..end].trim_end_matches([']', ':', ',']);
         let candidate = candidate.replacen(',', ".", 1);
@@ -142,7 +151,11 @@ mod tests {
         decoder.line(line.as_bytes(), EventTime(7)).expect(line);
         let batch = decoder.signals.take("acme").remove(0);
         let columns = LogColumns::of(&batch);
-        (EventTime(columns.time[0]), columns.severity[0], columns.body(0).to_owned())
+        (
+            EventTime(columns.time[0]),
+            columns.severity[0],
+            columns.body(0).to_owned(),
+        )
     }
 
     #[test]
@@ -155,7 +168,11 @@ mod tests {
             "[2026-03-01T10:00:00.123Z] ERROR disk full",
             "[2026-03-01 10:00:00.123] ERROR disk full",
         ] {
-            assert_eq!(decode(LinesConfig::default(), line), (at, 17, "ERROR disk full".to_owned()), "{line}");
+            assert_eq!(
+                decode(LinesConfig::default(), line),
+                (at, 17, "ERROR disk full".to_owned()),
+                "{line}"
+            );
         }
     }
 
@@ -166,7 +183,10 @@ mod tests {
             ..LinesConfig::default()
         };
         let (time, _, body) = decode(config, "2005-06-03-15.42.50.675872 R02 RAS KERNEL INFO x");
-        assert_eq!(time, EventTime::parse_rfc3339("2005-06-03T15:42:50.675872Z").expect("a time"));
+        assert_eq!(
+            time,
+            EventTime::parse_rfc3339("2005-06-03T15:42:50.675872Z").expect("a time")
+        );
         assert!(body.starts_with("R02"), "{body}");
     }
 
@@ -177,7 +197,9 @@ mod tests {
             time_required: true,
             ..LinesConfig::default()
         };
-        let bad = LinesDecoder::new(config).line(b"10 apples", EventTime(7)).expect_err("refused");
+        let bad = LinesDecoder::new(config)
+            .line(b"10 apples", EventTime(7))
+            .expect_err("refused");
         assert_eq!(bad.reason, Reason::Time);
     }
 

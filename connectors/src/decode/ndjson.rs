@@ -49,7 +49,11 @@ impl NdjsonDecoder {
             return Ok(());
         }
         let row: Row<'_> = serde_json::from_slice(line).map_err(|error| {
-            let reason = if error.is_data() { Reason::Type } else { Reason::Syntax };
+            let reason = if error.is_data() {
+                Reason::Type
+            } else {
+                Reason::Syntax
+            };
             BadRow::new(reason, "", error.to_string())
         })?;
         self.signals.push(&row, &self.config)
@@ -70,15 +74,21 @@ impl<'de> Deserialize<'de> for Row<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
                 let mut row = Row::default();
                 for _ in 0..KEYS_MAX {
-                    let Some(Key(key)) = map.next_key()? else { return Ok(row) };
+                    let Some(Key(key)) = map.next_key()? else {
+                        return Ok(row);
+                    };
                     match (key.as_ref(), Field::of_name(&key)) {
                         (_, Some(field)) => row.set(field, map.next_value()?),
-                        ("labels" | "attributes", _) => row.labels = map.next_value::<Map<'de>>()?.0,
+                        ("labels" | "attributes", _) => {
+                            row.labels = map.next_value::<Map<'de>>()?.0
+                        }
                         ("annotations", _) => row.annotations = map.next_value::<Map<'de>>()?.0,
                         _ => row.unknown.push((key, map.next_value()?)),
                     }
                 }
-                Err(A::Error::custom(format!("an object has more than {KEYS_MAX} keys")))
+                Err(A::Error::custom(format!(
+                    "an object has more than {KEYS_MAX} keys"
+                )))
             }
         }
 
@@ -189,15 +199,22 @@ impl<'de> Deserialize<'de> for Map<'de> {
                 let mut pairs = Pairs::new();
                 while let Some((Key(name), value)) = map.next_entry::<Key<'de>, Scalar<'de>>()? {
                     if pairs.len() == KEYS_MAX {
-                        return Err(A::Error::custom(format!("an object has more than {KEYS_MAX} keys")));
+                        return Err(A::Error::custom(format!(
+                            "an object has more than {KEYS_MAX} keys"
+                        )));
                     }
                     match value {
                         Scalar::Null => {}
                         Scalar::Nested => {
-                            return Err(A::Error::custom(format!("label `{name}` is an object or a list, should be text")));
+                            return Err(A::Error::custom(format!(
+                                "label `{name}` is an object or a list, should be text"
+                            )));
                         }
                         Scalar::Text(text) => pairs.push((name, text)),
-                        other => pairs.push((name, Cow::Owned(other.text().unwrap_or_default().into_owned()))),
+                        other => pairs.push((
+                            name,
+                            Cow::Owned(other.text().unwrap_or_default().into_owned()),
+                        )),
                     }
                 }
                 Ok(Map(pairs))
@@ -228,7 +245,9 @@ mod tests {
     #[test]
     fn the_rows_of_the_header_read() {
         let mut decoder = decoder();
-        let header = include_str!("ndjson.rs").lines().take_while(|l| l.starts_with("//!"));
+        let header = include_str!("ndjson.rs")
+            .lines()
+            .take_while(|l| l.starts_with("//!"));
         let rows: Vec<&str> = header.filter_map(|l| l.strip_prefix("//! {")).collect();
         assert_eq!(rows.len(), 5);
         for row in rows {
@@ -237,12 +256,18 @@ mod tests {
         let batches = decoder.signals.take("acme");
         let kinds: Vec<SignalKind> = batches.iter().map(|b| b.kind()).collect();
         use SignalKind as K;
-        assert_eq!(kinds, [K::Series, K::Edge, K::Change, K::Metric, K::Log, K::Alert]);
+        assert_eq!(
+            kinds,
+            [K::Series, K::Edge, K::Change, K::Metric, K::Log, K::Alert]
+        );
         let series = SeriesColumns::of(&batches[0]).row(0);
         assert_eq!((series.name, series.labels.get("core")), ("cpu", Some("1")));
         assert_eq!(MetricColumns::of(&batches[3]).series, [series.series]);
         let log = LogColumns::of(&batches[4]);
-        assert_eq!((log.severity[0], log.attributes(0).get("order")), (17, Some("17")));
+        assert_eq!(
+            (log.severity[0], log.attributes(0).get("order")),
+            (17, Some("17"))
+        );
         assert_eq!(AlertColumns::of(&batches[5]).source(0), "nagios");
         assert_eq!(EdgeColumns::of(&batches[1]).len(), 1);
     }
@@ -250,10 +275,19 @@ mod tests {
     #[test]
     fn a_series_is_described_once() {
         let mut decoder = decoder();
-        let line = br#"{"signal":"metric","time":1772359200,"name":"cpu","entity":"host:a","value":1}"#;
+        let line =
+            br#"{"signal":"metric","time":1772359200,"name":"cpu","entity":"host:a","value":1}"#;
         decoder.line(line).expect("reads");
         decoder.line(line).expect("reads");
-        assert_eq!(decoder.signals.take("acme").iter().map(|b| b.len()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            decoder
+                .signals
+                .take("acme")
+                .iter()
+                .map(|b| b.len())
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
         decoder.line(line).expect("reads");
         assert_eq!(decoder.signals.take("acme").len(), 1);
         decoder.signals.forget_series();
@@ -266,23 +300,56 @@ mod tests {
         let metric = r#""signal":"metric","time":1772359200,"name":"cpu","entity":"host:a""#;
         let cases = [
             (format!("{{{metric}}}"), Reason::Missing, "value"),
-            (format!("{{{metric},\"value\":\"NaN\"}}"), Reason::NotFinite, "value"),
-            (format!("{{{metric},\"value\":\"many\"}}"), Reason::Type, "value"),
-            (format!("{{{metric},\"value\":1,\"vaule\":2}}"), Reason::Unknown, "vaule"),
-            (format!("{{{metric},\"value\":1,\"body\":\"x\"}}"), Reason::Unknown, "body"),
-            (format!("{{{metric},\"value\":{{}}}}"), Reason::Type, "value"),
+            (
+                format!("{{{metric},\"value\":\"NaN\"}}"),
+                Reason::NotFinite,
+                "value",
+            ),
+            (
+                format!("{{{metric},\"value\":\"many\"}}"),
+                Reason::Type,
+                "value",
+            ),
+            (
+                format!("{{{metric},\"value\":1,\"vaule\":2}}"),
+                Reason::Unknown,
+                "vaule",
+            ),
+            (
+                format!("{{{metric},\"value\":1,\"body\":\"x\"}}"),
+                Reason::Unknown,
+                "body",
+            ),
+            (
+                format!("{{{metric},\"value\":{{}}}}"),
+                Reason::Type,
+                "value",
+            ),
             (r#"{"time":1}"#.to_owned(), Reason::Missing, "signal"),
             (r#"{"signal":"metrics"}"#.to_owned(), Reason::Word, "signal"),
             (r#"{"signal":"series"}"#.to_owned(), Reason::Missing, "time"),
-            (r#"{"signal":"log","time":5,"entity":"a","body":"b"}"#.to_owned(), Reason::Time, "time"),
-            (r#"{"signal":"edge","time":1772359200,"from":"a","to":"b","relation":"likes"}"#.to_owned(), Reason::Word, "relation"),
+            (
+                r#"{"signal":"log","time":5,"entity":"a","body":"b"}"#.to_owned(),
+                Reason::Time,
+                "time",
+            ),
+            (
+                r#"{"signal":"edge","time":1772359200,"from":"a","to":"b","relation":"likes"}"#
+                    .to_owned(),
+                Reason::Word,
+                "relation",
+            ),
             ("{".to_owned(), Reason::Syntax, ""),
             ("[1]".to_owned(), Reason::Type, ""),
             (r#"{"labels":{"a":[1]}}"#.to_owned(), Reason::Type, ""),
         ];
         for (line, reason, column) in cases {
             let bad = refused(&line);
-            assert_eq!((bad.reason, bad.column.as_str()), (reason, column), "{line}: {bad}");
+            assert_eq!(
+                (bad.reason, bad.column.as_str()),
+                (reason, column),
+                "{line}: {bad}"
+            );
         }
     }
 

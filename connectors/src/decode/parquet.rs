@@ -68,7 +68,8 @@ impl ParquetDecoder {
         rows: &RowsConfig,
         tenant: &str,
     ) -> Result<ParquetDecoder, BadRow> {
-        rows.check().map_err(|e| BadRow::new(Reason::Syntax, "", e))?;
+        rows.check()
+            .map_err(|e| BadRow::new(Reason::Syntax, "", e))?;
         let mut config = rows.clone();
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
@@ -129,7 +130,13 @@ impl ParquetDecoder {
 }
 
 fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, BadRow> {
-    let damaged = |reason: &str| BadRow::new(Reason::Syntax, "", format!("the Parquet file is damaged or cut short: {reason}"));
+    let damaged = |reason: &str| {
+        BadRow::new(
+            Reason::Syntax,
+            "",
+            format!("the Parquet file is damaged or cut short: {reason}"),
+        )
+    };
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(reason)) => Err(damaged(&reason)),
@@ -149,7 +156,9 @@ fn shape_of(schema: &SchemaRef, config: &RowsConfig) -> Result<Shape, BadRow> {
                 .all(|(want, have)| want.data_type().equals_datatype(have.data_type()))
     });
     match kind {
-        Some(kind) if config.columns.is_empty() && config.values.is_empty() => Ok(Shape::Signal(kind)),
+        Some(kind) if config.columns.is_empty() && config.values.is_empty() => {
+            Ok(Shape::Signal(kind))
+        }
         _ => roles(&names, config).map(Shape::Rows),
     }
 }
@@ -167,7 +176,8 @@ fn signal_batch(kind: SignalKind, records: &RecordBatch, tenant: &str) -> Result
         .and_then(|columns| RecordBatch::try_new(schema, columns))
         .map_err(|e| BadRow::new(Reason::Type, "", e.to_string()))
         .and_then(|records| {
-            Batch::new(tenant, kind, records).map_err(|e| BadRow::new(Reason::Type, "", e.to_string()))
+            Batch::new(tenant, kind, records)
+                .map_err(|e| BadRow::new(Reason::Type, "", e.to_string()))
         })
 }
 
@@ -176,20 +186,38 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
     if batch.kind() == SignalKind::Series {
         return Vec::new();
     }
-    let times = batch.records().column(0).as_primitive::<TimestampNanosecondType>();
+    let times = batch
+        .records()
+        .column(0)
+        .as_primitive::<TimestampNanosecondType>();
     let range = TIME_SECS_MIN * 1_000_000_000..TIME_SECS_MAX * 1_000_000_000;
     let mut bad = Vec::new();
     for (index, time) in times.values().iter().enumerate() {
         if !range.contains(time) {
-            let detail = format!("`{}` is outside 2000 to 2100: check the clock and the unit", bellwether_engine::time::EventTime(*time));
-            bad.push((first_row + index as u64, BadRow::new(Reason::Time, "time", detail)));
+            let detail = format!(
+                "`{}` is outside 2000 to 2100: check the clock and the unit",
+                bellwether_engine::time::EventTime(*time)
+            );
+            bad.push((
+                first_row + index as u64,
+                BadRow::new(Reason::Time, "time", detail),
+            ));
         }
     }
     if batch.kind() == SignalKind::Metric {
         let values = batch.records().column(2).as_primitive::<Float64Type>();
-        for (index, value) in values.values().iter().enumerate().filter(|(_, v)| !v.is_finite()) {
-            let detail = format!("`{value}` is not finite: leave the row out when there is no value");
-            bad.push((first_row + index as u64, BadRow::new(Reason::NotFinite, "value", detail)));
+        for (index, value) in values
+            .values()
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| !v.is_finite())
+        {
+            let detail =
+                format!("`{value}` is not finite: leave the row out when there is no value");
+            bad.push((
+                first_row + index as u64,
+                BadRow::new(Reason::NotFinite, "value", detail),
+            ));
         }
         bad.sort_by_key(|(row, _)| *row);
         bad.dedup_by_key(|(row, _)| *row);
@@ -201,7 +229,10 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
 fn without(batch: Batch, bad: &[(u64, BadRow)], first_row: u64) -> Vec<Batch> {
     let mut runs = Vec::new();
     let mut start = 0;
-    let ends = bad.iter().map(|(row, _)| (row - first_row) as usize).chain([batch.len()]);
+    let ends = bad
+        .iter()
+        .map(|(row, _)| (row - first_row) as usize)
+        .chain([batch.len()]);
     for end in ends {
         if end > start {
             runs.push(batch.slice(start, end - start));
@@ -228,18 +259,32 @@ impl Column {
         let nested = || Column::Nested(array.clone());
         let as_type = |to: DataType| cast(array, &to).ok();
         match array.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => {
+            DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Dictionary(_, _) => {
                 as_type(DataType::Utf8).map_or_else(nested, Column::Text)
             }
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8
-            | DataType::UInt16 | DataType::UInt32 => as_type(DataType::Int64).map_or_else(nested, |a| Column::Int(typed(&a))),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => {
+                as_type(DataType::Int64).map_or_else(nested, |a| Column::Int(typed(&a)))
+            }
             DataType::UInt64 => Column::UInt(typed(array)),
-            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
+            DataType::Float16
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Decimal128(_, _) => {
                 as_type(DataType::Float64).map_or_else(nested, |a| Column::Float(typed(&a)))
             }
             DataType::Boolean => Column::Bool(array.as_boolean().clone()),
             DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => {
-                as_type(DataType::Timestamp(ArrowUnit::Nanosecond, None)).map_or_else(nested, |a| Column::Time(typed(&a)))
+                as_type(DataType::Timestamp(ArrowUnit::Nanosecond, None))
+                    .map_or_else(nested, |a| Column::Time(typed(&a)))
             }
             _ => nested(),
         }
@@ -280,7 +325,11 @@ fn typed<T: ArrowPrimitiveType>(array: &ArrayRef) -> PrimitiveArray<T> {
 ///
 /// # Errors
 /// A text when a batch is of another kind or the writer refuses it.
-pub fn write_parquet(kind: SignalKind, batches: &[Batch], out: impl std::io::Write + Send) -> Result<(), String> {
+pub fn write_parquet(
+    kind: SignalKind,
+    batches: &[Batch],
+    out: impl std::io::Write + Send,
+) -> Result<(), String> {
     let mut writer = parquet::arrow::ArrowWriter::try_new(out, Arc::clone(&kind.schema()), None)
         .map_err(|e| e.to_string())?;
     for batch in batches {
@@ -330,10 +379,22 @@ mod tests {
 
     #[test]
     fn rows_that_are_not_finite_are_named_and_the_rest_goes_on() {
-        let chunks = read(metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]), &RowsConfig::default()).expect("reads");
-        let kept: Vec<f64> = chunks[0].batches.iter().flat_map(|b| MetricColumns::of(b).value.to_vec()).collect();
+        let chunks = read(
+            metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]),
+            &RowsConfig::default(),
+        )
+        .expect("reads");
+        let kept: Vec<f64> = chunks[0]
+            .batches
+            .iter()
+            .flat_map(|b| MetricColumns::of(b).value.to_vec())
+            .collect();
         assert_eq!(kept, [1.0, 3.0]);
-        let bad: Vec<(u64, Reason)> = chunks[0].bad.iter().map(|(row, b)| (*row, b.reason)).collect();
+        let bad: Vec<(u64, Reason)> = chunks[0]
+            .bad
+            .iter()
+            .map(|(row, b)| (*row, b.reason))
+            .collect();
         assert_eq!(bad, [(2, Reason::NotFinite), (4, Reason::NotFinite)]);
     }
 
@@ -350,8 +411,11 @@ mod tests {
             Arc::new(Float64Array::from(vec![Some(1.5), None, Some(2.0)])),
         ];
         let mut bytes = Vec::new();
-        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), None).expect("a writer");
-        writer.write(&RecordBatch::try_new(schema, columns).expect("a batch")).expect("written");
+        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), None)
+            .expect("a writer");
+        writer
+            .write(&RecordBatch::try_new(schema, columns).expect("a batch"))
+            .expect("written");
         writer.close().expect("closed");
 
         let config: RowsConfig = serde_json::from_str(
@@ -362,7 +426,10 @@ mod tests {
         assert_eq!((series.name, series.entity), ("latency", "k8s.pod:a"));
         assert_eq!(MetricColumns::of(&chunks[0].batches[1]).value, [1.5]);
         assert_eq!(chunks[0].bad.len(), 1, "row 3 is in 1970");
-        assert_eq!((chunks[0].bad[0].0, chunks[0].bad[0].1.column.as_str()), (3, "time"));
+        assert_eq!(
+            (chunks[0].bad[0].0, chunks[0].bad[0].1.column.as_str()),
+            (3, "time")
+        );
     }
 
     #[test]

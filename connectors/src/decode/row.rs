@@ -103,12 +103,21 @@ impl Field {
         use Field as F;
         matches!(self, F::Signal | F::Time)
             || match kind {
-                SignalKind::Metric => matches!(self, F::Name | F::Entity | F::Unit | F::Type | F::Value),
+                SignalKind::Metric => {
+                    matches!(self, F::Name | F::Entity | F::Unit | F::Type | F::Value)
+                }
                 SignalKind::Log => matches!(self, F::Entity | F::Severity | F::Body | F::TraceId),
                 SignalKind::Alert => matches!(
                     self,
-                    F::Source | F::Name | F::Entity | F::Severity | F::Status | F::Fingerprint
-                        | F::StartsAt | F::EndsAt | F::Url
+                    F::Source
+                        | F::Name
+                        | F::Entity
+                        | F::Severity
+                        | F::Status
+                        | F::Fingerprint
+                        | F::StartsAt
+                        | F::EndsAt
+                        | F::Url
                 ),
                 SignalKind::Change => matches!(
                     self,
@@ -210,14 +219,22 @@ impl RowsConfig {
     pub fn check(&self) -> Result<(), String> {
         for name in self.columns.keys().chain(self.constants.keys()) {
             if Field::of_name(name).is_none() {
-                return Err(format!("unknown field `{name}` in `rows`, known: {}", known_fields(self.signal)));
+                return Err(format!(
+                    "unknown field `{name}` in `rows`, known: {}",
+                    known_fields(self.signal)
+                ));
             }
         }
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '"' | '\n' | '\r') {
-            return Err(format!("`delimiter` `{}` must be one ASCII character other than a quote", self.delimiter));
+            return Err(format!(
+                "`delimiter` `{}` must be one ASCII character other than a quote",
+                self.delimiter
+            ));
         }
         if self.signal == Some(SignalKind::Series) {
-            return Err("`signal: series` is no row: a metric row describes its series itself".to_owned());
+            return Err(
+                "`signal: series` is no row: a metric row describes its series itself".to_owned(),
+            );
         }
         if !self.values.is_empty() && self.signal.is_some_and(|s| s != SignalKind::Metric) {
             return Err("`values` is for `signal: metric`".to_owned());

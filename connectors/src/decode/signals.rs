@@ -161,7 +161,11 @@ impl Signals {
             .iter()
             .filter_map(|(name, value)| Some((name.as_ref(), value.text()?)))
             .collect();
-        let labels = cells.row.labels.iter().map(|(k, v)| (k.as_ref(), v.as_ref()));
+        let labels = cells
+            .row
+            .labels
+            .iter()
+            .map(|(k, v)| (k.as_ref(), v.as_ref()));
         let unknown = unknown.iter().map(|(k, v)| (*k, v.as_ref()));
         let attributes = bellwether_engine::signal::sorted_labels(unknown.chain(labels));
         self.log(&LogRow {
@@ -178,16 +182,24 @@ impl Signals {
     fn push_alert(&mut self, cells: &Cells<'_, '_>, time: EventTime) -> Result<(), BadRow> {
         let name = cells.needed(Field::Name)?;
         let entity = cells.entity(Field::Entity)?;
-        let source = cells.optional(Field::Source)?.unwrap_or(Cow::Borrowed("rows"));
+        let source = cells
+            .optional(Field::Source)?
+            .unwrap_or(Cow::Borrowed("rows"));
         let severity = match cells.optional(Field::Severity)? {
             None => Severity::default(),
             Some(text) => Severity::read(&text).ok_or_else(|| {
-                word(Field::Severity, &text, "info, warning, minor, major, critical, or a monitoring tool's word")
+                word(
+                    Field::Severity,
+                    &text,
+                    "info, warning, minor, major, critical, or a monitoring tool's word",
+                )
             })?,
         };
         let status = match cells.optional(Field::Status)? {
             None => AlertStatus::Firing,
-            Some(text) => text.parse().map_err(|_| word(Field::Status, &text, "firing, resolved"))?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| word(Field::Status, &text, "firing, resolved"))?,
         };
         let labels = sorted(&cells.row.labels);
         let annotations = sorted(&cells.row.annotations);
@@ -242,15 +254,25 @@ impl Signals {
         let to = cells.entity(Field::To)?;
         let relation = cells.needed(Field::Relation)?;
         let relation: Relation = relation.parse().map_err(|_| {
-            word(Field::Relation, &relation, "calls, runs_on, connects_to, part_of, owned_by")
+            word(
+                Field::Relation,
+                &relation,
+                "calls, runs_on, connects_to, part_of, owned_by",
+            )
         })?;
-        let source = cells.optional(Field::Source)?.unwrap_or(Cow::Borrowed("rows"));
+        let source = cells
+            .optional(Field::Source)?
+            .unwrap_or(Cow::Borrowed("rows"));
         let confidence = match cells.get(Field::Confidence) {
             Scalar::Null => 0.9,
             _ => cells.number(Field::Confidence)?,
         };
         if !(0.0..=1.0).contains(&confidence) {
-            return Err(BadRow::new(Reason::Type, "confidence", format!("`{confidence}` must be from 0 to 1")));
+            return Err(BadRow::new(
+                Reason::Type,
+                "confidence",
+                format!("`{confidence}` must be from 0 to 1"),
+            ));
         }
         self.edge.push(&EdgeRow {
             time,
@@ -293,7 +315,11 @@ impl<'r, 'a> Cells<'r, 'a> {
     /// Unknown columns of a log are attributes, of everything else a mistake.
     fn no_strangers(&self, kind: SignalKind) -> Result<(), BadRow> {
         let unknown = match kind {
-            SignalKind::Log => self.row.unknown.iter().find(|(_, v)| matches!(v, Scalar::Nested)),
+            SignalKind::Log => self
+                .row
+                .unknown
+                .iter()
+                .find(|(_, v)| matches!(v, Scalar::Nested)),
             _ => self.row.unknown.first(),
         };
         let name = unknown
@@ -303,7 +329,10 @@ impl<'r, 'a> Cells<'r, 'a> {
         Err(BadRow::new(
             Reason::Unknown,
             name,
-            format!("is no column of a {kind} row, known: {}", known_fields(Some(kind))),
+            format!(
+                "is no column of a {kind} row, known: {}",
+                known_fields(Some(kind))
+            ),
         ))
     }
 
@@ -311,17 +340,29 @@ impl<'r, 'a> Cells<'r, 'a> {
     fn optional(&self, field: Field) -> Result<Option<Cow<'r, str>>, BadRow> {
         let value = self.get(field);
         if matches!(value, Scalar::Nested) {
-            return Err(BadRow::new(Reason::Type, field.name(), "is an object or a list, should be text"));
+            return Err(BadRow::new(
+                Reason::Type,
+                field.name(),
+                "is an object or a list, should be text",
+            ));
         }
         let text = value.text().filter(|text| !text.is_empty());
-        let constant = || self.config.constants.get(field.name()).map(|c| Cow::Borrowed(c.as_str()));
+        let constant = || {
+            self.config
+                .constants
+                .get(field.name())
+                .map(|c| Cow::Borrowed(c.as_str()))
+        };
         Ok(text.or_else(constant))
     }
 
     fn needed(&self, field: Field) -> Result<Cow<'r, str>, BadRow> {
         let text = self.optional(field)?.ok_or_else(|| missing(field))?;
         if field != Field::Body && text.len() > NAME_BYTES_MAX {
-            let detail = format!("has {} bytes, at most {NAME_BYTES_MAX} are allowed", text.len());
+            let detail = format!(
+                "has {} bytes, at most {NAME_BYTES_MAX} are allowed",
+                text.len()
+            );
             return Err(BadRow::new(Reason::TooLong, field.name(), detail));
         }
         Ok(text)
@@ -339,7 +380,11 @@ impl<'r, 'a> Cells<'r, 'a> {
         let text = |text: &str| {
             text.trim().parse::<f64>().map_err(|_| {
                 let shown: String = text.chars().take(64).collect();
-                BadRow::new(Reason::Type, field.name(), format!("`{shown}` is no number"))
+                BadRow::new(
+                    Reason::Type,
+                    field.name(),
+                    format!("`{shown}` is no number"),
+                )
             })
         };
         let number = match self.get(field) {
@@ -349,7 +394,11 @@ impl<'r, 'a> Cells<'r, 'a> {
             Scalar::Text(value) if !value.trim().is_empty() => text(value)?,
             Scalar::Bool(_) | Scalar::Nested => {
                 let shown = self.get(field).show();
-                return Err(BadRow::new(Reason::Type, field.name(), format!("`{shown}` is no number")));
+                return Err(BadRow::new(
+                    Reason::Type,
+                    field.name(),
+                    format!("`{shown}` is no number"),
+                ));
             }
             Scalar::Null | Scalar::Text(_) => match self.config.constants.get(field.name()) {
                 Some(constant) => text(constant)?,
@@ -357,7 +406,8 @@ impl<'r, 'a> Cells<'r, 'a> {
             },
         };
         if !number.is_finite() {
-            let detail = format!("`{number}` is not finite: leave the row out when there is no value");
+            let detail =
+                format!("`{number}` is not finite: leave the row out when there is no value");
             return Err(BadRow::new(Reason::NotFinite, field.name(), detail));
         }
         Ok(number)
@@ -387,7 +437,10 @@ impl<'r, 'a> Cells<'r, 'a> {
                     BadRow::new(
                         Reason::Type,
                         "fingerprint",
-                        format!("`{}` is neither a number nor 16 hexadecimal digits", other.show()),
+                        format!(
+                            "`{}` is neither a number nor 16 hexadecimal digits",
+                            other.show()
+                        ),
                     )
                 })
             }
@@ -401,7 +454,11 @@ fn missing(field: Field) -> BadRow {
 
 fn word(field: Field, text: &str, known: &str) -> BadRow {
     let shown: String = text.chars().take(32).collect();
-    BadRow::new(Reason::Word, field.name(), format!("`{shown}` is not known, known: {known}"))
+    BadRow::new(
+        Reason::Word,
+        field.name(),
+        format!("`{shown}` is not known, known: {known}"),
+    )
 }
 
 fn sorted<'p>(pairs: &'p Pairs<'_>) -> Vec<(&'p str, &'p str)> {

@@ -157,7 +157,11 @@ pub(super) fn encode_record(
     out.extend_from_slice(&durable.to_le_bytes());
     out.extend_from_slice(&mark);
     out.extend_from_slice(payload);
-    let crc = checksum(salt, &out[start..start + RECORD_HEADER_BYTES], &out[start + RECORD_HEADER_BYTES..]);
+    let crc = checksum(
+        salt,
+        &out[start..start + RECORD_HEADER_BYTES],
+        &out[start + RECORD_HEADER_BYTES..],
+    );
     out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -241,8 +245,15 @@ fn decode_marks(mut bytes: &[u8]) -> Option<Marks> {
 /// Reads `len` bytes without trusting `len` with memory before the bytes are there.
 fn read_body(from: &mut impl Read, len: usize) -> Result<Vec<u8>, Bad> {
     let mut body = Vec::with_capacity(len.min(1 << 20));
-    let read = from.take(len as u64).read_to_end(&mut body).map_err(Bad::Io)?;
-    if read < len { Err(Bad::Short) } else { Ok(body) }
+    let read = from
+        .take(len as u64)
+        .read_to_end(&mut body)
+        .map_err(Bad::Io)?;
+    if read < len {
+        Err(Bad::Short)
+    } else {
+        Ok(body)
+    }
 }
 
 fn fill(from: &mut impl Read, out: &mut [u8]) -> Result<(), Bad> {
@@ -280,7 +291,10 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(read_record(&mut damaged.as_slice(), 7).is_err(), "bit {bit}");
+            assert!(
+                read_record(&mut damaged.as_slice(), 7).is_err(),
+                "bit {bit}"
+            );
         }
     }
 
@@ -294,11 +308,17 @@ mod tests {
 
     #[test]
     fn a_newer_segment_is_refused_by_its_version() {
-        let header = SegmentHeader { salt: 1, first: 1, marks: Marks::new() };
+        let header = SegmentHeader {
+            salt: 1,
+            first: 1,
+            marks: Marks::new(),
+        };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
-        assert!(matches!(SegmentHeader::read(&mut bytes.as_slice()), Err(Bad::Version(v)) if v == FORMAT_VERSION + 1));
+        assert!(
+            matches!(SegmentHeader::read(&mut bytes.as_slice()), Err(Bad::Version(v)) if v == FORMAT_VERSION + 1)
+        );
     }
 
     proptest! {

@@ -132,17 +132,31 @@ impl LocalJournal {
             );
         }
         let report = OpenReport {
-            first: Position(found.segments.first().map_or(found.last().0 + 1, |s| s.first)),
+            first: Position(
+                found
+                    .segments
+                    .first()
+                    .map_or(found.last().0 + 1, |s| s.first),
+            ),
             last: found.last(),
             torn: found.torn.clone(),
         };
 
-        let marks = found.tail.as_ref().map(|t| t.marks.clone()).unwrap_or_default();
+        let marks = found
+            .tail
+            .as_ref()
+            .map(|t| t.marks.clone())
+            .unwrap_or_default();
         let marks = Arc::new(Mutex::new(marks));
         let (durable_sender, durable) = watch::channel(report.last);
         let (released, released_receiver) = watch::channel(Position::START);
         let writer = Writer::open(
-            config.clone(), disk, found, marks.clone(), durable_sender, released_receiver,
+            config.clone(),
+            disk,
+            found,
+            marks.clone(),
+            durable_sender,
+            released_receiver,
         )?;
         let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
         let writer = std::thread::Builder::new()
@@ -172,7 +186,9 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .map_err(|e| JournalError::io("open", &path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path: dir.to_owned() }),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked {
+            path: dir.to_owned(),
+        }),
         Err(fs::TryLockError::Error(e)) => Err(JournalError::io("lock", &path, &e)),
     }
 }
@@ -191,7 +207,10 @@ impl Journal for LocalJournal {
                 path: self.dir.to_path_buf(),
                 reason: "the writer has ended".to_owned(),
             };
-            queue.send(Request { group, reply }).await.map_err(|_| ended())?;
+            queue
+                .send(Request { group, reply })
+                .await
+                .map_err(|_| ended())?;
             answer.await.map_err(|_| ended())?
         })
     }
@@ -221,12 +240,19 @@ impl Journal for LocalJournal {
 
 fn check_size(group: &Group) -> Result<(), JournalError> {
     let over = |bytes: usize, limit: usize| {
-        if bytes > limit { Err(JournalError::TooLarge { bytes, limit }) } else { Ok(()) }
+        if bytes > limit {
+            Err(JournalError::TooLarge { bytes, limit })
+        } else {
+            Ok(())
+        }
     };
     for entry in &group.entries {
         over(entry.len(), RECORD_BYTES_MAX)?;
     }
-    let mark = group.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
+    let mark = group
+        .mark
+        .as_ref()
+        .map_or(0, |m| m.source.len() + m.cursor.len());
     over(mark, MARK_BYTES_MAX)
 }
 

@@ -124,7 +124,9 @@ pub trait Entries: Send {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
     /// The disk failed. Nothing more is accepted.
-    #[error("journal cannot {operation} `{path}`: {reason}; the process must end, what was acknowledged is on disk")]
+    #[error(
+        "journal cannot {operation} `{path}`: {reason}; the process must end, what was acknowledged is on disk"
+    )]
     Fatal {
         /// What was tried.
         operation: &'static str,
@@ -148,7 +150,9 @@ pub enum JournalError {
         limit: usize,
     },
     /// An acknowledged entry does not read.
-    #[error("journal segment `{segment}` is damaged at byte {offset}: {reason}; restore the file, or move it and the later ones aside and start from an older checkpoint")]
+    #[error(
+        "journal segment `{segment}` is damaged at byte {offset}: {reason}; restore the file, or move it and the later ones aside and start from an older checkpoint"
+    )]
     Damaged {
         /// The file.
         segment: PathBuf,
@@ -158,7 +162,9 @@ pub enum JournalError {
         reason: String,
     },
     /// A newer build wrote it.
-    #[error("journal segment `{segment}` has format version {have}, this build reads up to {FORMAT_VERSION}: use the newer build")]
+    #[error(
+        "journal segment `{segment}` has format version {have}, this build reads up to {FORMAT_VERSION}: use the newer build"
+    )]
     Version {
         /// The file.
         segment: PathBuf,
@@ -166,7 +172,9 @@ pub enum JournalError {
         have: u32,
     },
     /// Retention dropped what was asked for.
-    #[error("journal entries after position {asked} are gone, the oldest kept is {first}: start from a newer checkpoint, or from an empty state at {first}")]
+    #[error(
+        "journal entries after position {asked} are gone, the oldest kept is {first}: start from a newer checkpoint, or from an empty state at {first}"
+    )]
     Gone {
         /// Asked for the entries after this.
         asked: Position,
@@ -174,7 +182,9 @@ pub enum JournalError {
         first: Position,
     },
     /// The journal is shorter than that.
-    #[error("journal ends at position {last}, before {asked}: a checkpoint of another journal, or acknowledged entries were lost")]
+    #[error(
+        "journal ends at position {last}, before {asked}: a checkpoint of another journal, or acknowledged entries were lost"
+    )]
     Beyond {
         /// Asked for the entries after this.
         asked: Position,
@@ -202,7 +212,10 @@ pub enum JournalError {
 impl JournalError {
     /// True when the process should end.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, JournalError::Fatal { .. } | JournalError::Damaged { .. })
+        matches!(
+            self,
+            JournalError::Fatal { .. } | JournalError::Damaged { .. }
+        )
     }
 
     /// True when the same append may succeed later.

@@ -106,8 +106,8 @@ impl SegmentReader {
         let segment = holder.ok_or_else(gone)?;
         let io = |e: std::io::Error| JournalError::io("read", &segment.path, &e);
         let mut file = BufReader::with_capacity(READ_BYTES, File::open(&segment.path).map_err(io)?);
-        let (header, _) = SegmentHeader::read(&mut file)
-            .map_err(|bad| fault(&segment.path, 0, &bad))?;
+        let (header, _) =
+            SegmentHeader::read(&mut file).map_err(|bad| fault(&segment.path, 0, &bad))?;
         Ok(Open {
             path: segment.path.clone(),
             file,

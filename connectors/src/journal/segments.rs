@@ -65,7 +65,9 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
             .and_then(|n| n.parse().ok());
         let Some(first) = first else { continue };
         let path = entry.path();
-        let metadata = entry.metadata().map_err(|e| JournalError::io("read", &path, &e))?;
+        let metadata = entry
+            .metadata()
+            .map_err(|e| JournalError::io("read", &path, &e))?;
         segments.push(Segment {
             first,
             bytes: metadata.len(),

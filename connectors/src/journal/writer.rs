@@ -115,7 +115,10 @@ impl Writer {
         if let (Some(tail), Some(mut segment)) = (found.tail, writer.closed.pop()) {
             let path = segment.path.clone();
             let io = |operation| move |e: io::Error| fatal(operation, &path, &e);
-            let mut file = writer.disk.open(&segment.path).map_err(io.clone()("open"))?;
+            let mut file = writer
+                .disk
+                .open(&segment.path)
+                .map_err(io.clone()("open"))?;
             if segment.bytes > tail.bytes {
                 file.cut(tail.bytes).map_err(io.clone()("cut"))?;
             }
@@ -124,10 +127,17 @@ impl Writer {
             // so they must be durable.
             file.sync().map_err(io("sync"))?;
             segment.bytes = tail.bytes;
-            writer.current = Some(Current { file, segment, salt: tail.salt });
+            writer.current = Some(Current {
+                file,
+                segment,
+                salt: tail.salt,
+            });
         }
         let dir = writer.config.dir.clone();
-        writer.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        writer
+            .disk
+            .sync_dir(&dir)
+            .map_err(|e| fatal("sync", &dir, &e))?;
         Ok(writer)
     }
 
@@ -137,7 +147,9 @@ impl Writer {
             let mut bytes = group_bytes(&first.group);
             let mut batch = vec![first];
             while bytes < COMMIT_BYTES {
-                let Ok(request) = requests.try_recv() else { break };
+                let Ok(request) = requests.try_recv() else {
+                    break;
+                };
                 bytes += group_bytes(&request.group);
                 batch.push(request);
             }
@@ -192,7 +204,10 @@ impl Writer {
         }
         let written = current.file.append(&self.buffer);
         let result = match written {
-            Ok(()) => current.file.sync().map_err(|e| fatal("sync", &current.segment.path, &e)),
+            Ok(()) => current
+                .file
+                .sync()
+                .map_err(|e| fatal("sync", &current.segment.path, &e)),
             Err(e) => Err(undo(&mut current, &e)),
         };
         if result.is_ok() {
@@ -245,7 +260,9 @@ impl Writer {
         }
         if dropped {
             let dir = self.config.dir.clone();
-            self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+            self.disk
+                .sync_dir(&dir)
+                .map_err(|e| fatal("sync", &dir, &e))?;
         }
         Ok(())
     }
@@ -260,10 +277,17 @@ impl Writer {
         let first = self.last + 1;
         let path = segment_path(&self.config.dir, first);
         let salt = fresh_salt(first);
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let marks = self
+            .marks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut header = Vec::new();
         SegmentHeader { salt, first, marks }.encode(&mut header);
-        let mut file = self.disk.open(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
+        let mut file = self
+            .disk
+            .open(&path)
+            .map_err(|e| full_or_fatal("create", &path, &e))?;
         if let Err(e) = file.append(&header) {
             // Leave no half header behind: the next attempt would append to it.
             file.cut(0).map_err(|e| fatal("cut", &path, &e))?;
@@ -271,14 +295,20 @@ impl Writer {
         }
         file.sync().map_err(|e| fatal("sync", &path, &e))?;
         let dir = self.config.dir.clone();
-        self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        self.disk
+            .sync_dir(&dir)
+            .map_err(|e| fatal("sync", &dir, &e))?;
         let segment = Segment {
             path,
             first,
             bytes: header.len() as u64,
             modified: SystemTime::now(),
         };
-        Ok(Current { file, segment, salt })
+        Ok(Current {
+            file,
+            segment,
+            salt,
+        })
     }
 }
 
@@ -296,7 +326,11 @@ fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &
 }
 
 fn group_bytes(group: &Group) -> usize {
-    group.entries.iter().map(|e| e.len() + super::format::RECORD_HEADER_BYTES).sum::<usize>()
+    group
+        .entries
+        .iter()
+        .map(|e| e.len() + super::format::RECORD_HEADER_BYTES)
+        .sum::<usize>()
 }
 
 /// A failed write of bytes nobody was promised: with the disk merely full it can be undone.
@@ -311,7 +345,10 @@ fn undo(current: &mut Current, error: &io::Error) -> JournalError {
 fn full_or_fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full {
-            reason: format!("no space to {operation} `{}`: free some, nothing acknowledged is lost", path.display()),
+            reason: format!(
+                "no space to {operation} `{}`: free some, nothing acknowledged is lost",
+                path.display()
+            ),
         },
         _ => fatal(operation, path, error),
     }

@@ -1,0 +1,318 @@
+//! The folder of checkpoints: the engine's state at a journal position.
+//!
+//! A checkpoint is written beside its final name, synced, renamed, and the folder synced: it
+//! is there whole or not at all. The last [`KEPT`] are kept. One that does not read is moved
+//! aside (`.bad`), so that it is not met again at every start, and the one before is tried.
+//!
+//! ```text
+//! <position, 20 digits>.checkpoint = "BWCHECKP" version:u32 crc:u32 position:u64 state
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::journal::Position;
+
+/// Checkpoints kept: the newest may be damaged, and so may the one before.
+pub const KEPT: usize = 4;
+
+/// Version of the file around the state; the state has a version of its own.
+const FORMAT_VERSION: u32 = 1;
+const MAGIC: &[u8; 8] = b"BWCHECKP";
+const HEADER_BYTES: usize = 24;
+const SUFFIX: &str = ".checkpoint";
+const YOUNG_SUFFIX: &str = ".young";
+const BAD_SUFFIX: &str = ".bad";
+
+/// A folder of checkpoints.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    dir: PathBuf,
+}
+
+/// A state and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last journal entry in it.
+    pub position: Position,
+    /// The state's bytes.
+    pub state: Vec<u8>,
+}
+
+/// What can go wrong with checkpoints.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointsError {
+    /// The disk failed, or the folder cannot be used.
+    #[error("checkpoint folder: cannot {operation} `{path}`: {reason}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A newer build wrote it. It is not touched.
+    #[error(
+        "checkpoint `{path}` has version {have}, this build reads up to {FORMAT_VERSION}: use the newer build, or move the file away to start from an older checkpoint"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        have: u32,
+    },
+}
+
+impl Checkpoints {
+    /// Opens or creates the folder and removes what an interrupted write left.
+    ///
+    /// # Errors
+    /// [`CheckpointsError::Io`].
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Checkpoints, CheckpointsError> {
+        let dir = dir.into();
+        fs::create_dir_all(&dir).map_err(|e| io_error("create", &dir, &e))?;
+        let checkpoints = Checkpoints { dir };
+        for path in checkpoints.paths(YOUNG_SUFFIX)? {
+            fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
+        }
+        Ok(checkpoints)
+    }
+
+    /// Writes the state at `position`; it is durable when this returns. Returns the position
+    /// of the oldest checkpoint kept: older journal entries are not needed any more.
+    ///
+    /// # Errors
+    /// [`CheckpointsError::Io`]; the earlier checkpoints are as they were.
+    pub fn write(&self, position: Position, state: &[u8]) -> Result<Position, CheckpointsError> {
+        let path = self.path(position);
+        let young = path.with_extension(&YOUNG_SUFFIX[1..]);
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&young)?;
+            file.write_all(&header(position, state))?;
+            file.write_all(state)?;
+            file.sync_all()?;
+            fs::rename(&young, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        if let Err(error) = write() {
+            // Space that a failed write took is needed for the next.
+            let _ = fs::remove_file(&young);
+            return Err(io_error("write", &path, &error));
+        }
+        let mut paths = self.paths(SUFFIX)?;
+        let surplus = paths.len().saturating_sub(KEPT);
+        for old in paths.drain(..surplus) {
+            fs::remove_file(&old).map_err(|e| io_error("remove", &old, &e))?;
+        }
+        Ok(paths
+            .first()
+            .and_then(|p| position_of(p))
+            .unwrap_or(position))
+    }
+
+    /// The newest checkpoint that reads and that `restore` accepts, with what `restore` made
+    /// of it. Those that do not are moved aside and reported in the log. `None` when none is
+    /// left.
+    ///
+    /// # Errors
+    /// [`CheckpointsError::Newer`], and [`CheckpointsError::Io`] when the disk fails.
+    pub fn restore<T>(
+        &self,
+        mut restore: impl FnMut(&Checkpoint) -> Result<T, String>,
+    ) -> Result<Option<(Position, T)>, CheckpointsError> {
+        for path in self.paths(SUFFIX)?.into_iter().rev() {
+            let bytes = fs::read(&path).map_err(|e| io_error("read", &path, &e))?;
+            let reason = match parse(&path, bytes)? {
+                Ok(checkpoint) => match restore(&checkpoint) {
+                    Ok(state) => return Ok(Some((checkpoint.position, state))),
+                    Err(reason) => reason,
+                },
+                Err(reason) => reason.to_owned(),
+            };
+            self.quarantine(&path, &reason)?;
+        }
+        Ok(None)
+    }
+
+    fn quarantine(&self, path: &Path, reason: &str) -> Result<(), CheckpointsError> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(BAD_SUFFIX);
+        tracing::warn!(
+            checkpoint = %path.display(), reason, aside = %Path::new(&aside).display(),
+            "checkpoint is moved aside, the one before is tried"
+        );
+        fs::rename(path, &aside).map_err(|e| io_error("rename", path, &e))
+    }
+
+    fn path(&self, position: Position) -> PathBuf {
+        self.dir.join(format!("{:020}{SUFFIX}", position.0))
+    }
+
+    /// Files that end in `suffix`, oldest position first.
+    fn paths(&self, suffix: &str) -> Result<Vec<PathBuf>, CheckpointsError> {
+        let entries = fs::read_dir(&self.dir).map_err(|e| io_error("list", &self.dir, &e))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| io_error("list", &self.dir, &e))?.path();
+            if path.to_string_lossy().ends_with(suffix) && position_of(&path).is_some() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+fn position_of(path: &Path) -> Option<Position> {
+    path.file_stem()?.to_str()?.parse().ok().map(Position)
+}
+
+fn header(position: Position, state: &[u8]) -> Vec<u8> {
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header.extend_from_slice(&checksum(position, state).to_le_bytes());
+    header.extend_from_slice(&position.0.to_le_bytes());
+    header
+}
+
+fn checksum(position: Position, state: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&position.0.to_le_bytes());
+    crc.update(state);
+    crc.finalize()
+}
+
+fn parse(
+    path: &Path,
+    mut bytes: Vec<u8>,
+) -> Result<Result<Checkpoint, &'static str>, CheckpointsError> {
+    if bytes.len() < HEADER_BYTES || &bytes[..8] != MAGIC {
+        return Ok(Err("it is cut short, or no checkpoint"));
+    }
+    let state = bytes.split_off(HEADER_BYTES);
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let position = Position(u64::from_le_bytes(
+        bytes[16..24].try_into().expect("eight bytes"),
+    ));
+    let fits = checksum(position, &state) == number(12) && position_of(path) == Some(position);
+    if !fits {
+        return Ok(Err("its checksum does not match"));
+    }
+    if number(8) > FORMAT_VERSION {
+        return Err(CheckpointsError::Newer {
+            path: path.to_owned(),
+            have: number(8),
+        });
+    }
+    Ok(Ok(Checkpoint { position, state }))
+}
+
+fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> CheckpointsError {
+    CheckpointsError::Io {
+        operation,
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn filled() -> (TempDir, Checkpoints) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let checkpoints = Checkpoints::open(dir.path()).expect("opens");
+        for position in 1..=6 {
+            let state = vec![position as u8; 100];
+            checkpoints
+                .write(Position(position), &state)
+                .expect("written");
+        }
+        (dir, checkpoints)
+    }
+
+    fn newest(checkpoints: &Checkpoints) -> Option<u64> {
+        let restored = checkpoints.restore(|c| {
+            assert_eq!(c.state, vec![c.position.0 as u8; 100]);
+            Ok(())
+        });
+        restored
+            .expect("the disk works")
+            .map(|(position, ())| position.0)
+    }
+
+    #[test]
+    fn the_newest_is_restored_and_four_are_kept() {
+        let (dir, checkpoints) = filled();
+        assert_eq!(
+            checkpoints.write(Position(7), &[7; 100]).expect("written"),
+            Position(4)
+        );
+        assert_eq!(newest(&checkpoints), Some(7));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), KEPT);
+    }
+
+    #[test]
+    fn a_damaged_one_is_moved_aside_and_the_one_before_is_taken() {
+        for damage in 0..4 {
+            let (dir, checkpoints) = filled();
+            let path = checkpoints.path(Position(6));
+            let mut bytes = fs::read(&path).expect("bytes");
+            match damage {
+                0 => *bytes.last_mut().expect("not empty") ^= 1,
+                1 => bytes.truncate(30),
+                2 => bytes.clear(),
+                _ => bytes[16] ^= 1,
+            }
+            fs::write(&path, bytes).expect("written");
+            assert_eq!(newest(&checkpoints), Some(5), "damage {damage}");
+            assert!(
+                !path.exists()
+                    && dir
+                        .path()
+                        .join(format!("{:020}.checkpoint.bad", 6))
+                        .exists()
+            );
+        }
+    }
+
+    #[test]
+    fn a_state_the_engine_refuses_is_moved_aside_too_until_none_is_left() {
+        let (_dir, checkpoints) = filled();
+        let refused =
+            checkpoints.restore::<()>(|c| Err(format!("state {} has another digest", c.position)));
+        assert_eq!(refused.expect("the disk works"), None);
+        assert_eq!(newest(&checkpoints), None);
+    }
+
+    #[test]
+    fn a_newer_one_is_refused_and_not_touched() {
+        let (_dir, checkpoints) = filled();
+        let path = checkpoints.path(Position(6));
+        let mut bytes = fs::read(&path).expect("bytes");
+        bytes[8] = 2;
+        fs::write(&path, &bytes).expect("written");
+        assert!(matches!(
+            checkpoints.restore(|_| Ok(())),
+            Err(CheckpointsError::Newer { have: 2, .. })
+        ));
+        assert_eq!(fs::read(&path).expect("bytes"), bytes);
+    }
+
+    #[test]
+    fn what_an_interrupted_write_left_is_removed() {
+        let (dir, _) = filled();
+        let young = dir.path().join(format!("{:020}.young", 7));
+        fs::write(&young, b"half").expect("written");
+        assert_eq!(
+            newest(&Checkpoints::open(dir.path()).expect("opens")),
+            Some(6)
+        );
+        assert!(!young.exists());
+    }
+}
