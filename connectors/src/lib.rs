@@ -16,6 +16,18 @@ pub mod sink;
 pub mod source;
 pub mod stdin;
 pub mod terminal;
+pub mod alertmanager;
+pub mod auth;
+pub mod entity_resolution;
+pub mod http;
+mod json;
+pub mod limits;
+pub mod otlp;
+pub mod protobuf;
+pub mod remote_write;
+pub mod series_table;
+pub mod tls;
+pub mod wire;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,10 @@
 
 pub mod estate;
 pub mod faults;
+pub mod folder;
 pub mod monitoring;
 pub mod public;
+pub mod real;
 mod rng;
 pub mod simulation;
 pub mod story;

@@ -67,9 +67,9 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 
 /// A number for a text (FNV-1a, then mixed).
 pub(crate) fn text(text: &str) -> u64 {
-    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let fnv = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     mix(fnv, 0)
 }
 

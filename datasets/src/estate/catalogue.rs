@@ -37,16 +37,9 @@ pub fn told_to(plan: &Plan, tenant: usize) -> Told {
         discovered: Vec::new(),
     };
     let mut rng = Rng::new(plan.seed, &format!("catalogue of {tenant}"));
-    for edge in estate
-        .edges
-        .iter()
-        .filter(|e| estate.entities[e.from].tenant == tenant)
-    {
+    for edge in estate.edges.iter().filter(|e| estate.entities[e.from].tenant == tenant) {
         // Both draws are made for each edge, so that one share does not move the other.
-        let (missing, wrong) = (
-            rng.chance(plan.noise.edges_missing),
-            rng.chance(plan.noise.edges_wrong),
-        );
+        let (missing, wrong) = (rng.chance(plan.noise.edges_missing), rng.chance(plan.noise.edges_wrong));
         if missing {
             continue;
         }
@@ -61,11 +54,7 @@ pub fn told_to(plan: &Plan, tenant: usize) -> Told {
             relation: edge.relation,
             confidence: if pod { DISCOVERED } else { WRITTEN },
         };
-        let list = if pod {
-            &mut told.discovered
-        } else {
-            &mut told.catalogue.topology
-        };
+        let list = if pod { &mut told.discovered } else { &mut told.catalogue.topology };
         list.push(entry);
     }
     told
@@ -81,11 +70,7 @@ fn stranger(estate: &Estate, edge: &Edge, rng: &mut Rng) -> usize {
             *i != edge.to && *i != edge.from && other.kind == end.kind && other.tenant == end.tenant
         })
         .collect();
-    if others.is_empty() {
-        edge.to
-    } else {
-        *rng.pick(&others)
-    }
+    if others.is_empty() { edge.to } else { *rng.pick(&others) }
 }
 
 fn items(estate: &Estate, tenant: usize) -> Vec<CatalogueItem> {
@@ -116,12 +101,7 @@ mod tests {
     use crate::estate::{EstateParams, random_estate};
 
     fn plan(missing: f64, wrong: f64) -> Plan {
-        let estate = random_estate(&EstateParams {
-            seed: 5,
-            entities: 400,
-            tenants: 1,
-        })
-        .expect("400 is enough");
+        let estate = random_estate(&EstateParams { seed: 5, entities: 400, tenants: 1 }).expect("400 is enough");
         let mut plan = Plan::quiet(5, estate, Span::from_mins(1));
         plan.noise.edges_missing = missing;
         plan.noise.edges_wrong = wrong;
@@ -138,12 +118,7 @@ mod tests {
         let plan = plan(0.0, 0.0);
         let mut told = pairs(&told_to(&plan, 0));
         let id = |i: usize| plan.estate.entities[i].id.clone();
-        let mut truth: Vec<(String, String)> = plan
-            .estate
-            .edges
-            .iter()
-            .map(|e| (id(e.from), id(e.to)))
-            .collect();
+        let mut truth: Vec<(String, String)> = plan.estate.edges.iter().map(|e| (id(e.from), id(e.to))).collect();
         told.sort();
         truth.sort();
         assert_eq!(told, truth);
@@ -151,13 +126,9 @@ mod tests {
 
     #[test]
     fn an_imperfect_one_has_the_shares_it_was_asked_for() {
-        let (perfect, imperfect) = (
-            pairs(&told_to(&plan(0.0, 0.0), 0)),
-            pairs(&told_to(&plan(0.2, 0.1), 0)),
-        );
+        let (perfect, imperfect) = (pairs(&told_to(&plan(0.0, 0.0), 0)), pairs(&told_to(&plan(0.2, 0.1), 0)));
         let kept = imperfect.len() as f64 / perfect.len() as f64;
-        let wrong = imperfect.iter().filter(|p| !perfect.contains(p)).count() as f64
-            / imperfect.len() as f64;
+        let wrong = imperfect.iter().filter(|p| !perfect.contains(p)).count() as f64 / imperfect.len() as f64;
         assert!((kept - 0.8).abs() < 0.06, "{kept}");
         assert!((wrong - 0.1).abs() < 0.05, "{wrong}");
     }

@@ -27,16 +27,10 @@ pub struct Graph {
 impl Graph {
     /// The adjacency lists of `estate`, in the order of its edges.
     pub fn of(estate: &Estate) -> Graph {
-        let mut graph = Graph {
-            out: vec![Vec::new(); estate.entities.len()],
-            into: vec![Vec::new(); estate.entities.len()],
-        };
+        let mut graph =
+            Graph { out: vec![Vec::new(); estate.entities.len()], into: vec![Vec::new(); estate.entities.len()] };
         for (index, edge) in estate.edges.iter().enumerate() {
-            let link = |entity| Link {
-                entity,
-                relation: edge.relation,
-                edge: index,
-            };
+            let link = |entity| Link { entity, relation: edge.relation, edge: index };
             graph.out[edge.from].push(link(edge.to));
             graph.into[edge.to].push(link(edge.from));
         }
@@ -46,31 +40,20 @@ impl Graph {
     /// What feels it when `entity` is ill: its callers, what runs on it or hangs off it, and
     /// the wholes it is a part of.
     pub fn dependents(&self, entity: usize) -> impl Iterator<Item = Link> + '_ {
-        let callers = self.into[entity].iter().filter(|l| {
-            matches!(
-                l.relation,
-                Relation::Calls | Relation::RunsOn | Relation::ConnectsTo
-            )
-        });
-        let wholes = self.out[entity]
+        let callers = self.into[entity]
             .iter()
-            .filter(|l| l.relation == Relation::PartOf);
+            .filter(|l| matches!(l.relation, Relation::Calls | Relation::RunsOn | Relation::ConnectsTo));
+        let wholes = self.out[entity].iter().filter(|l| l.relation == Relation::PartOf);
         callers.chain(wholes).copied()
     }
 
     /// How many edges of `relation` leave `entity`: its redundancy for that relation.
     pub fn fan_out(&self, entity: usize, relation: Relation) -> usize {
-        self.out[entity]
-            .iter()
-            .filter(|l| l.relation == relation)
-            .count()
+        self.out[entity].iter().filter(|l| l.relation == relation).count()
     }
 
     /// How many edges of `relation` enter `entity`: how many parts a whole has.
     pub fn fan_in(&self, entity: usize, relation: Relation) -> usize {
-        self.into[entity]
-            .iter()
-            .filter(|l| l.relation == relation)
-            .count()
+        self.into[entity].iter().filter(|l| l.relation == relation).count()
     }
 }

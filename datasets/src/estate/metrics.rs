@@ -109,25 +109,11 @@ pub(crate) struct Profile {
 }
 
 const fn steady(metric: Metric, low: f64, high: f64, noise: f64) -> Profile {
-    Profile {
-        metric,
-        low,
-        high,
-        seasonal: 0.0,
-        noise,
-        growth: 0.0,
-    }
+    Profile { metric, low, high, seasonal: 0.0, noise, growth: 0.0 }
 }
 
 const fn busy(metric: Metric, low: f64, high: f64, seasonal: f64, noise: f64) -> Profile {
-    Profile {
-        metric,
-        low,
-        high,
-        seasonal,
-        noise,
-        growth: 0.0,
-    }
+    Profile { metric, low, high, seasonal, noise, growth: 0.0 }
 }
 
 const ANSWERS: [Profile; 6] = [
@@ -166,14 +152,7 @@ const HOST: [Profile; 9] = [
     busy(Metric::Cpu, 0.15, 0.4, 0.6, 0.05),
     steady(Metric::Steal, 0.002, 0.01, 0.2),
     steady(Metric::Memory, 0.4, 0.65, 0.01),
-    Profile {
-        metric: Metric::Disk,
-        low: 0.3,
-        high: 0.65,
-        seasonal: 0.0,
-        noise: 0.0005,
-        growth: 0.004,
-    },
+    Profile { metric: Metric::Disk, low: 0.3, high: 0.65, seasonal: 0.0, noise: 0.0005, growth: 0.004 },
     busy(Metric::DiskLatency, 0.001, 0.006, 0.2, 0.08),
     steady(Metric::Loss, 0.0001, 0.0006, 0.3),
     steady(Metric::ClockOffset, 0.0005, 0.004, 0.3),
@@ -193,23 +172,12 @@ const SCADA: [Profile; 4] = [
     steady(Metric::LogErrors, 0.05, 0.2, 0.3),
     steady(Metric::Up, 1.0, 1.0, 0.0),
 ];
-const PLC: [Profile; 2] = [
-    steady(Metric::Latency, 0.004, 0.012, 0.05),
-    steady(Metric::Up, 1.0, 1.0, 0.0),
-];
+const PLC: [Profile; 2] = [steady(Metric::Latency, 0.004, 0.012, 0.05), steady(Metric::Up, 1.0, 1.0, 0.0)];
 const PRODUCTION: [Profile; 1] = [steady(Metric::Traffic, 0.4, 1.6, 0.04)];
-const BUSINESS: [Profile; 2] = [
-    busy(Metric::Latency, 0.3, 0.9, 0.12, 0.05),
-    steady(Metric::Errors, 0.001, 0.005, 0.25),
-];
-const EXTERNAL: [Profile; 2] = [
-    steady(Metric::Latency, 0.1, 0.4, 0.07),
-    steady(Metric::Errors, 0.001, 0.006, 0.25),
-];
-const MONITOR: [Profile; 2] = [
-    steady(Metric::Cpu, 0.1, 0.3, 0.06),
-    steady(Metric::Up, 1.0, 1.0, 0.0),
-];
+const BUSINESS: [Profile; 2] =
+    [busy(Metric::Latency, 0.3, 0.9, 0.12, 0.05), steady(Metric::Errors, 0.001, 0.005, 0.25)];
+const EXTERNAL: [Profile; 2] = [steady(Metric::Latency, 0.1, 0.4, 0.07), steady(Metric::Errors, 0.001, 0.006, 0.25)];
+const MONITOR: [Profile; 2] = [steady(Metric::Cpu, 0.1, 0.3, 0.06), steady(Metric::Up, 1.0, 1.0, 0.0)];
 
 /// What is measured of items of `kind`.
 const fn profiles_of(kind: Kind) -> &'static [Profile] {
@@ -244,25 +212,16 @@ impl Channel {
     /// What it reads at `at` when nothing is wrong. `origin` is when growth began.
     pub(crate) fn healthy(&self, at: EventTime, origin: EventTime) -> f64 {
         let profile = &self.profile;
-        let load = if profile.seasonal > 0.0 {
-            season(at)
-        } else {
-            1.0
-        };
+        let load = if profile.seasonal > 0.0 { season(at) } else { 1.0 };
         let days = at.since(origin).as_secs_f64() / 86_400.0;
-        let level =
-            self.level * (1.0 + profile.seasonal * (load - 1.0)) * (1.0 + profile.growth * days);
+        let level = self.level * (1.0 + profile.seasonal * (load - 1.0)) * (1.0 + profile.growth * days);
         let bits = mix(self.seed, at.0 as u64);
         level * (1.0 + profile.noise * bell(bits))
     }
 
     /// Keeps a value within what the metric can be.
     pub(crate) fn clamp(&self, value: f64) -> f64 {
-        if self.metric.is_ratio() {
-            value.clamp(0.0, 1.0)
-        } else {
-            value.max(0.0)
-        }
+        if self.metric.is_ratio() { value.clamp(0.0, 1.0) } else { value.max(0.0) }
     }
 }
 
@@ -303,9 +262,7 @@ mod tests {
 
     #[test]
     fn a_reading_depends_on_time_alone() {
-        let channel = channels_of(Kind::Host, 9)
-            .next()
-            .expect("hosts have metrics");
+        let channel = channels_of(Kind::Host, 9).next().expect("hosts have metrics");
         let (one, two) = (at("2026-03-02T03:00:00Z"), at("2026-03-02T03:01:00Z"));
         let first = channel.healthy(one, one);
         channel.healthy(two, one);

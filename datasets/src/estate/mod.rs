@@ -130,9 +130,7 @@ pub struct Entity {
 impl Entity {
     /// The part of the id after the colon.
     pub fn name(&self) -> &str {
-        self.id
-            .split_once(':')
-            .map_or(self.id.as_str(), |(_, name)| name)
+        self.id.split_once(':').map_or(self.id.as_str(), |(_, name)| name)
     }
 }
 
@@ -174,11 +172,7 @@ pub struct Estate {
 impl Estate {
     /// Adds a tenant; returns its index.
     pub fn add_tenant(&mut self, name: &str) -> usize {
-        self.tenants.push(Tenant {
-            name: name.to_owned(),
-            environment: "production".to_owned(),
-            ..Tenant::default()
-        });
+        self.tenants.push(Tenant { name: name.to_owned(), environment: "production".to_owned(), ..Tenant::default() });
         self.tenants.len() - 1
     }
 
@@ -200,18 +194,13 @@ impl Estate {
 
     /// Adds the edge `from relation to`.
     pub fn link(&mut self, from: usize, relation: Relation, to: usize) {
-        debug_assert_eq!(
-            self.entities[from].tenant, self.entities[to].tenant,
-            "an edge stays within its tenant"
-        );
+        debug_assert_eq!(self.entities[from].tenant, self.entities[to].tenant, "an edge stays within its tenant");
         self.edges.push(Edge { from, to, relation });
     }
 
     /// The entity called `id` in tenant `tenant`.
     pub fn find(&self, tenant: usize, id: &str) -> Option<usize> {
-        self.entities
-            .iter()
-            .position(|e| e.tenant == tenant && e.id == id)
+        self.entities.iter().position(|e| e.tenant == tenant && e.id == id)
     }
 
     /// Sets owner, criticality and SLA of an entity at once.

@@ -53,9 +53,7 @@ pub(super) const SUBJECTS: [&str; 32] = [
 ];
 
 /// What a service does with it.
-pub(super) const DUTIES: [&str; 8] = [
-    "api", "web", "worker", "gateway", "store", "sync", "engine", "adapter",
-];
+pub(super) const DUTIES: [&str; 8] = ["api", "web", "worker", "gateway", "store", "sync", "engine", "adapter"];
 
 /// Who owns things.
 pub(super) const TEAMS: [(&str, &str); 7] = [
@@ -111,13 +109,5 @@ pub(crate) const TENANTS: [&str; 24] = [
 ];
 
 /// Steps of a production line.
-pub(super) const CELLS: [&str; 8] = [
-    "press",
-    "weld",
-    "paint",
-    "assembly",
-    "inspection",
-    "packing",
-    "cutting",
-    "moulding",
-];
+pub(super) const CELLS: [&str; 8] =
+    ["press", "weld", "paint", "assembly", "inspection", "packing", "cutting", "moulding"];

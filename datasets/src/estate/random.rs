@@ -59,11 +59,7 @@ pub enum EstateError {
 /// # Errors
 /// [`EstateError`] when the size is outside 50 to 10,000 or the tenants are too many for it.
 pub fn random_estate(params: &EstateParams) -> Result<Estate, EstateError> {
-    let EstateParams {
-        seed,
-        entities,
-        tenants,
-    } = *params;
+    let EstateParams { seed, entities, tenants } = *params;
     if !(ENTITIES_MIN..=ENTITIES_MAX).contains(&entities) {
         return Err(EstateError::Size(entities));
     }
@@ -79,13 +75,8 @@ pub fn random_estate(params: &EstateParams) -> Result<Estate, EstateError> {
         }
         let tenant = estate.add_tenant(&name);
         staff(&mut estate, tenant);
-        Builder {
-            rng: Rng::new(seed, &format!("estate of {index}")),
-            estate: &mut estate,
-            tenant,
-            left: size,
-        }
-        .build(size, index % 3 == 0 && size >= 120);
+        Builder { rng: Rng::new(seed, &format!("estate of {index}")), estate: &mut estate, tenant, left: size }
+            .build(size, index % 3 == 0 && size >= 120);
     }
     Ok(estate)
 }
@@ -110,18 +101,12 @@ pub(crate) fn staff(estate: &mut Estate, tenant: usize) {
     };
     let tenant = &mut estate.tenants[tenant];
     tenant.teams = TEAMS.iter().enumerate().map(team).collect();
-    tenant.slas = vec![
-        sla("gold", [15, 30, 120], [240, 480, 1_440]),
-        sla("silver", [30, 60, 240], [480, 960, 2_880]),
-    ];
+    tenant.slas = vec![sla("gold", [15, 30, 120], [240, 480, 1_440]), sla("silver", [30, 60, 240], [480, 960, 2_880])];
 }
 
 /// Minutes for P1, P2 and P3.
 pub(crate) fn priorities(mins: [i64; 3]) -> std::collections::BTreeMap<Priority, Span> {
-    [Priority::P1, Priority::P2, Priority::P3]
-        .into_iter()
-        .zip(mins.map(Span::from_mins))
-        .collect()
+    [Priority::P1, Priority::P2, Priority::P3].into_iter().zip(mins.map(Span::from_mins)).collect()
 }
 
 struct Builder<'a> {
@@ -139,33 +124,19 @@ impl Builder<'_> {
         self.estate.link(firewall, Relation::ConnectsTo, core);
         let cores = self.core_switches(firewall);
         let hosts = self.hosts(share(24, 6), &cores);
-        self.add(
-            Kind::Monitor,
-            "prometheus-1",
-            "platform",
-            Criticality::Medium,
-        );
+        self.add(Kind::Monitor, "prometheus-1", "platform", Criticality::Medium);
         if plant {
             self.plant(share(10, 12), &cores);
         }
         let stores = self.stores(share(8, 3), &hosts);
-        let partner = self.add(
-            Kind::External,
-            "card-acquirer",
-            "payments",
-            Criticality::High,
-        );
+        let partner = self.add(Kind::External, "card-acquirer", "payments", Criticality::High);
         let tiers = self.services(share(20, 5), &stores, partner);
         self.businesses(share(2, 1), &tiers[0]);
         self.pods(&tiers.concat(), &hosts);
     }
 
     fn add(&mut self, kind: Kind, name: &str, owner: &str, criticality: Criticality) -> usize {
-        let sla = if criticality >= Criticality::High {
-            "gold"
-        } else {
-            "silver"
-        };
+        let sla = if criticality >= Criticality::High { "gold" } else { "silver" };
         let entity = self.estate.add(self.tenant, kind, name);
         self.estate.own(entity, owner, criticality, sla);
         self.left = self.left.saturating_sub(1);
@@ -175,12 +146,7 @@ impl Builder<'_> {
     fn core_switches(&mut self, firewall: usize) -> Vec<usize> {
         (1..=2)
             .map(|number| {
-                let switch = self.add(
-                    Kind::Switch,
-                    &format!("core-sw-{number}"),
-                    "network",
-                    Criticality::High,
-                );
+                let switch = self.add(Kind::Switch, &format!("core-sw-{number}"), "network", Criticality::High);
                 self.estate.link(switch, Relation::ConnectsTo, firewall);
                 switch
             })
@@ -198,12 +164,7 @@ impl Builder<'_> {
                     self.estate.link(switch, Relation::ConnectsTo, *core);
                 }
             }
-            let host = self.add(
-                Kind::Host,
-                &format!("node-{:03}", number + 1),
-                "platform",
-                Criticality::Medium,
-            );
+            let host = self.add(Kind::Host, &format!("node-{:03}", number + 1), "platform", Criticality::Medium);
             self.estate.link(host, Relation::ConnectsTo, switch);
             hosts.push(host);
         }
@@ -215,43 +176,14 @@ impl Builder<'_> {
         let mut line_number = 0;
         while self.left > end {
             line_number += 1;
-            let line = self.add(
-                Kind::Line,
-                &format!("line-{line_number}"),
-                "plant-it",
-                Criticality::Critical,
-            );
-            let switch = self.add(
-                Kind::Switch,
-                &format!("plant-sw-{line_number}"),
-                "plant-it",
-                Criticality::High,
-            );
-            self.estate.link(
-                switch,
-                Relation::ConnectsTo,
-                cores[line_number % cores.len()],
-            );
-            let scada = self.add(
-                Kind::Scada,
-                &format!("line-{line_number}-scada"),
-                "plant-it",
-                Criticality::Critical,
-            );
+            let line = self.add(Kind::Line, &format!("line-{line_number}"), "plant-it", Criticality::Critical);
+            let switch = self.add(Kind::Switch, &format!("plant-sw-{line_number}"), "plant-it", Criticality::High);
+            self.estate.link(switch, Relation::ConnectsTo, cores[line_number % cores.len()]);
+            let scada = self.add(Kind::Scada, &format!("line-{line_number}-scada"), "plant-it", Criticality::Critical);
             self.estate.link(scada, Relation::ConnectsTo, switch);
             for step in CELLS.iter().take(4) {
-                let plc = self.add(
-                    Kind::Plc,
-                    &format!("line-{line_number}-{step}-plc"),
-                    "plant-it",
-                    Criticality::High,
-                );
-                let cell = self.add(
-                    Kind::Cell,
-                    &format!("line-{line_number}-{step}"),
-                    "plant-it",
-                    Criticality::High,
-                );
+                let plc = self.add(Kind::Plc, &format!("line-{line_number}-{step}-plc"), "plant-it", Criticality::High);
+                let cell = self.add(Kind::Cell, &format!("line-{line_number}-{step}"), "plant-it", Criticality::High);
                 self.estate.link(plc, Relation::ConnectsTo, switch);
                 self.estate.link(scada, Relation::Calls, plc);
                 self.estate.link(cell, Relation::RunsOn, plc);
@@ -292,11 +224,7 @@ impl Builder<'_> {
             let duty = DUTIES[(number / SUBJECTS.len() + tier) % DUTIES.len()];
             let round = number / (SUBJECTS.len() * DUTIES.len());
             let mut name = format!("{subject}-{duty}");
-            if self
-                .estate
-                .find(self.tenant, &format!("service:{name}"))
-                .is_some()
-            {
+            if self.estate.find(self.tenant, &format!("service:{name}")).is_some() {
                 name = format!("{name}-{}", number + round);
             }
             let owner = TEAMS[self.rng.below(3)].0;
@@ -316,14 +244,7 @@ impl Builder<'_> {
         tiers
     }
 
-    fn calls(
-        &mut self,
-        service: usize,
-        tier: usize,
-        tiers: &[Vec<usize>],
-        stores: &[usize],
-        partner: usize,
-    ) {
+    fn calls(&mut self, service: usize, tier: usize, tiers: &[Vec<usize>], stores: &[usize], partner: usize) {
         let mut callees = Vec::new();
         if let Some(next) = tiers.get(tier + 1).filter(|t| !t.is_empty()) {
             for _ in 0..1 + self.rng.below(3) {
@@ -358,10 +279,8 @@ impl Builder<'_> {
             }
             let business = self.add(Kind::Business, &name, "storefront", Criticality::Critical);
             let first = self.rng.below(CUSTOMERS.len());
-            self.estate.entities[business].customers = vec![
-                CUSTOMERS[first].to_owned(),
-                CUSTOMERS[(first + 3) % CUSTOMERS.len()].to_owned(),
-            ];
+            self.estate.entities[business].customers =
+                vec![CUSTOMERS[first].to_owned(), CUSTOMERS[(first + 3) % CUSTOMERS.len()].to_owned()];
             for service in edge.iter().skip(number).step_by(count) {
                 self.estate.link(business, Relation::Calls, *service);
             }
@@ -376,12 +295,7 @@ impl Builder<'_> {
             let host = *self.rng.pick(hosts);
             let name = self.estate.entities[service].name().to_owned();
             let hash = self.rng.bits() & 0xffff;
-            let pod = self.add(
-                Kind::Pod,
-                &format!("{name}-{hash:04x}-{number}"),
-                "",
-                Criticality::Low,
-            );
+            let pod = self.add(Kind::Pod, &format!("{name}-{hash:04x}-{number}"), "", Criticality::Low);
             self.estate.link(pod, Relation::PartOf, service);
             self.estate.link(pod, Relation::RunsOn, host);
             number += 1;
@@ -396,12 +310,7 @@ mod tests {
     use super::*;
 
     fn estate(seed: u64, entities: usize, tenants: usize) -> Estate {
-        random_estate(&EstateParams {
-            seed,
-            entities,
-            tenants,
-        })
-        .expect("a size within the limits")
+        random_estate(&EstateParams { seed, entities, tenants }).expect("a size within the limits")
     }
 
     #[test]
@@ -409,11 +318,7 @@ mod tests {
         for (entities, tenants) in [(50, 1), (173, 2), (1_000, 3), (10_000, 5), (720, 30)] {
             let estate = estate(1, entities, tenants);
             assert_eq!(estate.entities.len(), entities);
-            let ids: BTreeSet<(usize, &str)> = estate
-                .entities
-                .iter()
-                .map(|e| (e.tenant, e.id.as_str()))
-                .collect();
+            let ids: BTreeSet<(usize, &str)> = estate.entities.iter().map(|e| (e.tenant, e.id.as_str())).collect();
             assert_eq!(ids.len(), entities);
         }
     }
@@ -423,10 +328,7 @@ mod tests {
         let estate = estate(2, 2_000, 3);
         for edge in &estate.edges {
             assert_ne!(edge.from, edge.to);
-            assert_eq!(
-                estate.entities[edge.from].tenant,
-                estate.entities[edge.to].tenant
-            );
+            assert_eq!(estate.entities[edge.from].tenant, estate.entities[edge.to].tenant);
         }
     }
 
@@ -439,14 +341,7 @@ mod tests {
     #[test]
     fn sizes_outside_the_limits_are_refused() {
         for (entities, tenants) in [(49, 1), (10_001, 1), (100, 0), (100, 5)] {
-            assert!(
-                random_estate(&EstateParams {
-                    seed: 1,
-                    entities,
-                    tenants
-                })
-                .is_err()
-            );
+            assert!(random_estate(&EstateParams { seed: 1, entities, tenants }).is_err());
         }
     }
 }

@@ -8,8 +8,8 @@ use bellwether_engine::time::EventTime;
 
 /// Load by hour of the day (UTC), relative to the daily mean.
 const BY_HOUR: [f64; 24] = [
-    0.55, 0.45, 0.40, 0.38, 0.40, 0.50, 0.70, 0.92, 1.12, 1.24, 1.28, 1.30, 1.26, 1.24, 1.22, 1.20,
-    1.20, 1.24, 1.32, 1.42, 1.46, 1.32, 1.06, 0.82,
+    0.55, 0.45, 0.40, 0.38, 0.40, 0.50, 0.70, 0.92, 1.12, 1.24, 1.28, 1.30, 1.26, 1.24, 1.22, 1.20, 1.20, 1.24, 1.32,
+    1.42, 1.46, 1.32, 1.06, 0.82,
 ];
 
 /// Load by day of the week from Monday, relative to the weekly mean.
@@ -28,11 +28,7 @@ pub(crate) fn season(at: EventTime) -> f64 {
     let into_hour = (in_day % HOUR_SECS) as f64 / HOUR_SECS as f64;
     let next = BY_HOUR[(hour + 1) % 24];
     let by_hour = BY_HOUR[hour] + (next - BY_HOUR[hour]) * into_hour;
-    let by_day = if hour == 23 {
-        BY_DAY[day] + (BY_DAY[(day + 1) % 7] - BY_DAY[day]) * into_hour
-    } else {
-        BY_DAY[day]
-    };
+    let by_day = if hour == 23 { BY_DAY[day] + (BY_DAY[(day + 1) % 7] - BY_DAY[day]) * into_hour } else { BY_DAY[day] };
     by_hour * by_day
 }
 
@@ -57,15 +53,10 @@ mod tests {
     fn the_week_averages_one_and_has_no_jump() {
         let start = at("2026-03-02T00:00:00Z");
         let minutes = 7 * 24 * 60;
-        let loads: Vec<f64> = (0..=minutes)
-            .map(|m| season(EventTime(start.0 + m * 60_000_000_000)))
-            .collect();
+        let loads: Vec<f64> = (0..=minutes).map(|m| season(EventTime(start.0 + m * 60_000_000_000))).collect();
         let mean = loads.iter().sum::<f64>() / loads.len() as f64;
         assert!((mean - 1.0).abs() < 0.02, "{mean}");
-        let jump = loads
-            .windows(2)
-            .map(|w| (w[1] - w[0]).abs())
-            .fold(0.0, f64::max);
+        let jump = loads.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f64::max);
         assert!(jump < 0.02, "{jump}");
         assert_eq!(loads[0], loads[minutes as usize]);
     }

@@ -16,10 +16,7 @@ pub(super) const TRAFFIC_SPIKE: FaultSpec = FaultSpec {
     ramp_secs: 150,
     manner: Manner::Load,
     weight: 0.85,
-    lines: &[
-        "request queue full, {n} requests waiting",
-        "rejected: concurrency limit reached after {ms} ms",
-    ],
+    lines: &["request queue full, {n} requests waiting", "rejected: concurrency limit reached after {ms} ms"],
     change: None,
 };
 

@@ -16,9 +16,7 @@ use crate::estate::{Kind, Metric};
 pub use spread::{Strike, Touch, spread};
 
 /// A kind of fault.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// A release with a bug.
@@ -145,29 +143,17 @@ pub struct Symptom {
 
 /// The reading is multiplied.
 pub(crate) const fn times(metric: Metric, times: f64) -> Symptom {
-    Symptom {
-        metric,
-        times,
-        plus: 0.0,
-    }
+    Symptom { metric, times, plus: 0.0 }
 }
 
 /// The reading is raised, or lowered.
 pub(crate) const fn plus(metric: Metric, plus: f64) -> Symptom {
-    Symptom {
-        metric,
-        times: 1.0,
-        plus,
-    }
+    Symptom { metric, times: 1.0, plus }
 }
 
 /// The reading becomes this.
 pub(crate) const fn becomes(metric: Metric, value: f64) -> Symptom {
-    Symptom {
-        metric,
-        times: 0.0,
-        plus: value,
-    }
+    Symptom { metric, times: 0.0, plus: value }
 }
 
 /// The change that brings a fault about.
@@ -213,11 +199,7 @@ mod tests {
             let spec = kind.spec();
             let word = serde_json::to_value(kind).expect("a word");
             assert_eq!(word, spec.name, "the truth file's word is the name");
-            assert!(
-                !spec.targets.is_empty() && !spec.symptoms.is_empty(),
-                "{}",
-                spec.name
-            );
+            assert!(!spec.targets.is_empty() && !spec.symptoms.is_empty(), "{}", spec.name);
             assert!((0.0..=1.0).contains(&spec.weight), "{}", spec.name);
         }
         names.sort_unstable();

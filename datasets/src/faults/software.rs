@@ -4,16 +4,12 @@ use super::{ChangeSpec, FaultSpec, Manner, becomes, plus, times};
 use crate::estate::{Kind, Metric};
 
 pub(super) const DEPLOYED: &str = "dev.cdevents.service.deployed.0.3.0";
-pub(super) const MODIFIED: &str = "dev.cdevents.environment.modified.0.3.0";
+pub(super) const CONFIGURED: &str = "dev.cdeventsx.config-management.modified.0.1.0";
 
 pub(super) const BAD_DEPLOY: FaultSpec = FaultSpec {
     name: "bad_deploy",
     targets: &[Kind::Service],
-    symptoms: &[
-        plus(Metric::Errors, 0.35),
-        times(Metric::Latency, 2.5),
-        plus(Metric::LogErrors, 60.0),
-    ],
+    symptoms: &[plus(Metric::Errors, 0.35), times(Metric::Latency, 2.5), plus(Metric::LogErrors, 60.0)],
     ramp_secs: 20,
     manner: Manner::Fail,
     weight: 0.85,
@@ -24,10 +20,7 @@ pub(super) const BAD_DEPLOY: FaultSpec = FaultSpec {
     ],
     change: Some(ChangeSpec {
         change_type: DEPLOYED,
-        texts: &[
-            "release of {name}: basket totals from the new pricing table",
-            "release of {name}: library update",
-        ],
+        texts: &["release of {name}: basket totals from the new pricing table", "release of {name}: library update"],
         share: 1.0,
     }),
 };
@@ -35,11 +28,7 @@ pub(super) const BAD_DEPLOY: FaultSpec = FaultSpec {
 pub(super) const CONFIG_DRIFT: FaultSpec = FaultSpec {
     name: "config_drift",
     targets: &[Kind::Service, Kind::Database, Kind::Cache],
-    symptoms: &[
-        times(Metric::Latency, 6.0),
-        plus(Metric::Errors, 0.08),
-        plus(Metric::LogErrors, 30.0),
-    ],
+    symptoms: &[times(Metric::Latency, 6.0), plus(Metric::Errors, 0.08), plus(Metric::LogErrors, 30.0)],
     ramp_secs: 60,
     manner: Manner::Slow,
     weight: 0.8,
@@ -48,7 +37,7 @@ pub(super) const CONFIG_DRIFT: FaultSpec = FaultSpec {
         "request waited {ms} ms for a worker",
     ],
     change: Some(ChangeSpec {
-        change_type: MODIFIED,
+        change_type: CONFIGURED,
         texts: &["{name}: worker count and timeouts adjusted by hand"],
         share: 0.7,
     }),
@@ -61,21 +50,14 @@ pub(super) const MEMORY_LEAK: FaultSpec = FaultSpec {
     ramp_secs: 1_200,
     manner: Manner::Slow,
     weight: 0.7,
-    lines: &[
-        "garbage collection took {ms} ms",
-        "memory limit reached, allocation of {n} bytes failed",
-    ],
+    lines: &["garbage collection took {ms} ms", "memory limit reached, allocation of {n} bytes failed"],
     change: None,
 };
 
 pub(super) const CERTIFICATE_EXPIRY: FaultSpec = FaultSpec {
     name: "certificate_expiry",
     targets: &[Kind::Service],
-    symptoms: &[
-        becomes(Metric::CertDays, 0.0),
-        plus(Metric::Errors, 0.9),
-        plus(Metric::LogErrors, 90.0),
-    ],
+    symptoms: &[becomes(Metric::CertDays, 0.0), plus(Metric::Errors, 0.9), plus(Metric::LogErrors, 90.0)],
     ramp_secs: 1,
     manner: Manner::Fail,
     weight: 0.9,
@@ -86,18 +68,11 @@ pub(super) const CERTIFICATE_EXPIRY: FaultSpec = FaultSpec {
 pub(super) const POOL_EXHAUSTION: FaultSpec = FaultSpec {
     name: "pool_exhaustion",
     targets: &[Kind::Database],
-    symptoms: &[
-        plus(Metric::Pool, 0.75),
-        times(Metric::Latency, 12.0),
-        plus(Metric::LogErrors, 40.0),
-    ],
+    symptoms: &[plus(Metric::Pool, 0.75), times(Metric::Latency, 12.0), plus(Metric::LogErrors, 40.0)],
     ramp_secs: 120,
     manner: Manner::Slow,
     weight: 0.85,
-    lines: &[
-        "remaining connection slots are reserved for superuser connections",
-        "too many clients already ({n})",
-    ],
+    lines: &["remaining connection slots are reserved for superuser connections", "too many clients already ({n})"],
     change: None,
 };
 

@@ -82,11 +82,7 @@ pub fn spread(estate: &Estate, graph: &Graph, strike: &Strike<'_>) -> Vec<Touch>
 fn scaled(symptoms: &[Symptom], strength: f64) -> Vec<Symptom> {
     symptoms
         .iter()
-        .map(|s| Symptom {
-            metric: s.metric,
-            times: 1.0 + (s.times - 1.0) * strength,
-            plus: s.plus * strength,
-        })
+        .map(|s| Symptom { metric: s.metric, times: 1.0 + (s.times - 1.0) * strength, plus: s.plus * strength })
         .collect()
 }
 
@@ -107,22 +103,11 @@ impl Felt {
     }
 }
 
-fn upward(
-    estate: &Estate,
-    graph: &Graph,
-    strike: &Strike<'_>,
-    manner: Manner,
-    touches: &mut Vec<Touch>,
-) {
+fn upward(estate: &Estate, graph: &Graph, strike: &Strike<'_>, manner: Manner, touches: &mut Vec<Touch>) {
     let mut felt: BTreeMap<usize, Felt> = BTreeMap::new();
     let mut settled: BTreeMap<usize, ()> = touches.iter().map(|t| (t.entity, ())).collect();
     let mut queue = BinaryHeap::new();
-    let first = Felt {
-        best: strike.strength * strike.spec.weight,
-        shared: 0.0,
-        via: strike.root,
-        manner,
-    };
+    let first = Felt { best: strike.strength * strike.spec.weight, shared: 0.0, via: strike.root, manner };
     pass_on(graph, strike, strike.root, 0, first, &mut felt, &mut queue);
     while let Some(Reverse((delay_ns, entity))) = queue.pop() {
         if settled.insert(entity, ()).is_some() {
@@ -229,11 +214,7 @@ fn slow(kind: Kind, m: f64) -> Vec<Symptom> {
             plus(Metric::Pool, 0.6 * m),
             plus(Metric::LogErrors, 30.0 * m),
         ],
-        Kind::Database => vec![
-            late,
-            plus(Metric::Pool, 0.5 * m),
-            plus(Metric::LogErrors, 15.0 * m),
-        ],
+        Kind::Database => vec![late, plus(Metric::Pool, 0.5 * m), plus(Metric::LogErrors, 15.0 * m)],
         Kind::Queue => vec![late, times(Metric::Backlog, 1.0 + 30.0 * m)],
         Kind::Pod => vec![plus(Metric::Cpu, 0.3 * m)],
         Kind::Cell | Kind::Line => vec![times(Metric::Traffic, 1.0 - 0.5 * m)],
@@ -249,10 +230,7 @@ fn lossy(kind: Kind, m: f64) -> Vec<Symptom> {
     match kind {
         Kind::Host => vec![plus(Metric::Loss, 0.1 * m)],
         Kind::Switch | Kind::Router | Kind::Firewall => {
-            vec![
-                plus(Metric::Loss, 0.08 * m),
-                plus(Metric::LogErrors, 15.0 * m),
-            ]
+            vec![plus(Metric::Loss, 0.08 * m), plus(Metric::LogErrors, 15.0 * m)]
         }
         Kind::Pod => Vec::new(),
         _ => slow(kind, m),
@@ -266,10 +244,7 @@ fn fail(kind: Kind, m: f64) -> Vec<Symptom> {
             times(Metric::Latency, 1.0 + 2.0 * m),
             plus(Metric::LogErrors, 60.0 * m),
         ],
-        Kind::Business | Kind::External => vec![
-            plus(Metric::Errors, 0.6 * m),
-            times(Metric::Latency, 1.0 + 2.0 * m),
-        ],
+        Kind::Business | Kind::External => vec![plus(Metric::Errors, 0.6 * m), times(Metric::Latency, 1.0 + 2.0 * m)],
         Kind::Queue => vec![times(Metric::Backlog, 1.0 + 40.0 * m)],
         Kind::Pod => vec![times(Metric::Cpu, 1.0 - 0.6 * m)],
         Kind::Cell | Kind::Line => vec![times(Metric::Traffic, 1.0 - m)],
@@ -284,11 +259,7 @@ fn dark(kind: Kind, m: f64) -> Vec<Symptom> {
             vec![becomes(Metric::Up, 0.0)]
         }
         Kind::Scada => {
-            vec![
-                becomes(Metric::Up, 0.0),
-                plus(Metric::Errors, 0.9 * m),
-                plus(Metric::LogErrors, 60.0 * m),
-            ]
+            vec![becomes(Metric::Up, 0.0), plus(Metric::Errors, 0.9 * m), plus(Metric::LogErrors, 60.0 * m)]
         }
         _ => fail(kind, m),
     }
@@ -300,12 +271,9 @@ fn load(estate: &Estate, graph: &Graph, strike: &Strike<'_>, touches: &mut Vec<T
     for _ in 0..=LOAD_HOPS_MAX {
         let mut next = Vec::new();
         for (entity, strength, delay_ns) in ring {
-            let below = graph.out[entity]
-                .iter()
-                .filter(|l| matches!(l.relation, Relation::Calls | Relation::ConnectsTo));
-            let pods = graph.into[entity]
-                .iter()
-                .filter(|l| l.relation == Relation::PartOf);
+            let below =
+                graph.out[entity].iter().filter(|l| matches!(l.relation, Relation::Calls | Relation::ConnectsTo));
+            let pods = graph.into[entity].iter().filter(|l| l.relation == Relation::PartOf);
             for link in below.chain(pods) {
                 if touches.iter().any(|t| t.entity == link.entity) {
                     continue;
@@ -336,16 +304,8 @@ fn loaded(kind: Kind, m: f64) -> Vec<Symptom> {
     let more = times(Metric::Traffic, 1.0 + 4.0 * m);
     match kind {
         Kind::Pod => vec![plus(Metric::Cpu, 0.85 * m)],
-        Kind::Service => vec![
-            more,
-            times(Metric::Latency, 1.0 + 4.0 * m),
-            plus(Metric::Pool, 0.6 * m),
-        ],
-        Kind::Database => vec![
-            more,
-            times(Metric::Latency, 1.0 + 4.0 * m),
-            plus(Metric::Pool, 0.7 * m),
-        ],
+        Kind::Service => vec![more, times(Metric::Latency, 1.0 + 4.0 * m), plus(Metric::Pool, 0.6 * m)],
+        Kind::Database => vec![more, times(Metric::Latency, 1.0 + 4.0 * m), plus(Metric::Pool, 0.7 * m)],
         Kind::Queue => vec![more, times(Metric::Backlog, 1.0 + 20.0 * m)],
         Kind::Switch | Kind::Router | Kind::Firewall => {
             vec![plus(Metric::LinkUse, 0.9 * m), plus(Metric::Loss, 0.06 * m)]
@@ -397,13 +357,7 @@ mod tests {
     }
 
     fn touched(estate: &Estate, kind: FaultKind, root: usize) -> Vec<Touch> {
-        let strike = Strike {
-            spec: kind.spec(),
-            root,
-            strength: 1.0,
-            seed: 3,
-            tolerant: 0.0,
-        };
+        let strike = Strike { spec: kind.spec(), root, strength: 1.0, seed: 3, tolerant: 0.0 };
         spread(estate, &Graph::of(estate), &strike)
     }
 
@@ -413,11 +367,7 @@ mod tests {
         let touches = touched(&estate, FaultKind::SlowDisk, host);
         let order: Vec<usize> = touches.iter().map(|t| t.entity).collect();
         assert_eq!(order, vec![host, db, api, web]);
-        assert!(
-            touches
-                .windows(2)
-                .all(|w| w[0].delay < w[1].delay && w[0].strength > w[1].strength)
-        );
+        assert!(touches.windows(2).all(|w| w[0].delay < w[1].delay && w[0].strength > w[1].strength));
     }
 
     #[test]
@@ -433,16 +383,8 @@ mod tests {
         let alone = touched(&estate, FaultKind::PacketLoss, left);
         estate.link(host, Relation::ConnectsTo, right);
         let shared = touched(&estate, FaultKind::PacketLoss, left);
-        let at_host = |touches: &[Touch]| {
-            touches
-                .iter()
-                .find(|t| t.entity == host)
-                .map(|t| t.strength)
-        };
-        let (alone, shared) = (
-            at_host(&alone).expect("felt"),
-            at_host(&shared).expect("felt"),
-        );
+        let at_host = |touches: &[Touch]| touches.iter().find(|t| t.entity == host).map(|t| t.strength);
+        let (alone, shared) = (at_host(&alone).expect("felt"), at_host(&shared).expect("felt"));
         assert!((shared - alone / 2.0).abs() < 1e-9, "{alone} {shared}");
     }
 
@@ -451,21 +393,13 @@ mod tests {
         let (estate, [web, api, db, ..]) = estate();
         let touches = touched(&estate, FaultKind::TrafficSpike, api);
         let of = |entity| touches.iter().find(|t| t.entity == entity).expect("felt");
-        assert!(
-            of(db)
-                .symptoms
-                .iter()
-                .any(|s| s.metric == Metric::Traffic && s.times > 2.0)
-        );
+        assert!(of(db).symptoms.iter().any(|s| s.metric == Metric::Traffic && s.times > 2.0));
         assert!(of(web).symptoms.iter().all(|s| s.metric != Metric::Traffic));
     }
 
     #[test]
     fn the_same_seed_spreads_the_same() {
         let (estate, [.., left, _]) = estate();
-        assert_eq!(
-            touched(&estate, FaultKind::SwitchDown, left),
-            touched(&estate, FaultKind::SwitchDown, left)
-        );
+        assert_eq!(touched(&estate, FaultKind::SwitchDown, left), touched(&estate, FaultKind::SwitchDown, left));
     }
 }

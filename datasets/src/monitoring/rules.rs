@@ -58,16 +58,7 @@ const fn rule(
     severity: Severity,
     name: &'static str,
 ) -> Rule {
-    Rule {
-        tool,
-        kinds,
-        metric,
-        side,
-        limit,
-        hold_secs,
-        severity,
-        name,
-    }
+    Rule { tool, kinds, metric, side, limit, hold_secs, severity, name }
 }
 
 use Limit::{At, Times};
@@ -137,11 +128,7 @@ mod tests {
         for (i, one) in RULES.iter().enumerate() {
             for two in &RULES[..i] {
                 let same = one.tool == two.tool && one.name == two.name;
-                assert!(
-                    !same || one.kinds.iter().all(|k| !two.kinds.contains(k)),
-                    "{}",
-                    one.name
-                );
+                assert!(!same || one.kinds.iter().all(|k| !two.kinds.contains(k)), "{}", one.name);
             }
         }
     }

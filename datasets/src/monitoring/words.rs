@@ -18,13 +18,7 @@ pub(crate) struct AlertWords {
 
 /// What `rule` says of `entity` at reading `value` with its line at `limit`. Labels identify:
 /// they never hold the reading.
-pub(crate) fn words_of(
-    rule: &Rule,
-    tenant: &Tenant,
-    entity: &Entity,
-    value: f64,
-    limit: f64,
-) -> AlertWords {
+pub(crate) fn words_of(rule: &Rule, tenant: &Tenant, entity: &Entity, value: f64, limit: f64) -> AlertWords {
     let name = entity.name();
     let (reading, line) = (reading(rule.metric, value), reading(rule.metric, limit));
     let mut labels = match rule.tool {
@@ -40,26 +34,14 @@ pub(crate) fn words_of(
             ("trigger.severity", rule.severity.name().to_owned()),
         ],
         Tool::NetworkPoller => vec![("device", name.to_owned()), ("probe", "snmp".to_owned())],
-        Tool::Probe => vec![
-            ("check", name.to_owned()),
-            ("location", "eu-central".to_owned()),
-        ],
-        Tool::LogMonitor => vec![
-            ("query", "level:error".to_owned()),
-            ("stream", name.to_owned()),
-        ],
+        Tool::Probe => vec![("check", name.to_owned()), ("location", "eu-central".to_owned())],
+        Tool::LogMonitor => vec![("query", "level:error".to_owned()), ("stream", name.to_owned())],
     };
     labels.sort_unstable_by_key(|(key, _)| *key);
     let summary = summary(rule, name, &reading);
     let description = match rule.tool {
-        Tool::Prometheus => format!(
-            "{summary} for more than {} s; the limit is {line}.",
-            rule.hold_secs
-        ),
-        Tool::HostAgent => format!(
-            "{} on {name}: last value {reading}, threshold {line}",
-            rule.name
-        ),
+        Tool::Prometheus => format!("{summary} for more than {} s; the limit is {line}.", rule.hold_secs),
+        Tool::HostAgent => format!("{} on {name}: last value {reading}, threshold {line}", rule.name),
         Tool::NetworkPoller => format!("{name}: {} ({reading}, limit {line})", rule.name),
         Tool::Probe => format!("Check of {name} from eu-central: {reading}, objective {line}"),
         Tool::LogMonitor => format!("{reading} in the log of {name}, usually below {line}"),
@@ -71,11 +53,7 @@ pub(crate) fn words_of(
     AlertWords {
         labels,
         annotations,
-        url: format!(
-            "https://{}.{}.example/alerts/{name}",
-            rule.tool.spec().source,
-            tenant.name
-        ),
+        url: format!("https://{}.{}.example/alerts/{name}", rule.tool.spec().source, tenant.name),
     }
 }
 
@@ -166,16 +144,8 @@ mod tests {
             let one = words_of(rule, tenant, entity, 0.5, 0.1);
             let two = words_of(rule, tenant, entity, 0.9, 0.1);
             assert_eq!(one.labels, two.labels, "{}", rule.name);
-            assert!(
-                one.labels.windows(2).all(|w| w[0].0 < w[1].0),
-                "{}",
-                rule.name
-            );
-            assert!(
-                one.annotations.windows(2).all(|w| w[0].0 < w[1].0),
-                "{}",
-                rule.name
-            );
+            assert!(one.labels.windows(2).all(|w| w[0].0 < w[1].0), "{}", rule.name);
+            assert!(one.annotations.windows(2).all(|w| w[0].0 < w[1].0), "{}", rule.name);
             assert!(one.labels.iter().any(|(_, v)| v == "x-1"), "{}", rule.name);
         }
     }

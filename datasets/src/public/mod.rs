@@ -2,18 +2,29 @@
 //! (nothing of them is part of this project). Gzipped or plain CSV in, plain
 //! structs out; a broken cell is an error naming file, row and column.
 
+pub mod ait;
 pub mod asd;
 mod error;
 pub mod exhaustion;
+mod grid;
 pub mod kpi;
+pub mod log_sequences;
+pub mod loghub;
 pub mod ms;
 pub mod nab;
+pub mod nezha;
+mod npy;
+pub mod petshop;
 mod rows;
 pub mod smd;
+pub mod sockshop;
+pub mod telecom;
 pub mod ucr;
 pub mod wsd;
 
 pub use error::LoadError;
+pub use grid::Series;
+pub use npy::Matrix;
 
 /// One labelled series.
 #[derive(Debug, Clone, PartialEq)]

@@ -85,17 +85,8 @@ impl Effects {
     }
 
     /// What is read of `metric` of `entity` at `at`, when it would be `healthy`.
-    pub(super) fn reading(
-        &self,
-        entity: usize,
-        metric: Metric,
-        at: EventTime,
-        healthy: f64,
-    ) -> Reading {
-        let mut reading = Reading {
-            value: healthy,
-            fault: None,
-        };
+    pub(super) fn reading(&self, entity: usize, metric: Metric, at: EventTime, healthy: f64) -> Reading {
+        let mut reading = Reading { value: healthy, fault: None };
         let mut most = 0.0;
         for effect in self.0[entity].iter().filter(|e| e.symptom.metric == metric) {
             let strength = effect.strength(at);
@@ -149,11 +140,7 @@ fn strike(plan: &Plan, graph: &Graph, index: usize, effects: &mut [Vec<Effect>])
             customers.extend(entity.customers.iter().cloned());
         }
         if touch.ill && touch.entity != fault.entity {
-            affected.push(AffectedTruth {
-                entity: entity.id.clone(),
-                since: from,
-                strength: touch.strength,
-            });
+            affected.push(AffectedTruth { entity: entity.id.clone(), since: from, strength: touch.strength });
         }
     }
     customers.sort_unstable();

@@ -30,10 +30,7 @@ const fn ordinary(kind: Kind) -> &'static [&'static str] {
             "%SYS-6-LOGOUT: user admin has exited from {ip}",
             "%LINEPROTO-6-UPDOWN: Line protocol on Ethernet1/{n} changed state to up",
         ],
-        Kind::Scada => &[
-            "poll cycle finished in {ms} ms, {n} tags read",
-            "historian flushed {n} samples",
-        ],
+        Kind::Scada => &["poll cycle finished in {ms} ms, {n} tags read", "historian flushed {n} samples"],
         _ => &[],
     }
 }
@@ -50,9 +47,7 @@ const fn complaints(kind: Kind) -> &'static [&'static str] {
             "statement cancelled after {ms} ms while waiting for {dep}",
             "could not receive data: connection timed out",
         ],
-        Kind::Switch | Kind::Router | Kind::Firewall => {
-            &["%LINK-4-ERRORS: {n} errors on the uplink to {dep}"]
-        }
+        Kind::Switch | Kind::Router | Kind::Firewall => &["%LINK-4-ERRORS: {n} errors on the uplink to {dep}"],
         Kind::Scada => &["no answer from {dep} for {ms} ms, tag quality set to bad"],
         _ => &[],
     }
@@ -66,26 +61,12 @@ pub(super) fn write(plan: &Plan, effects: &Effects, at: EventTime, step: Span, m
         if usual.is_empty() {
             continue;
         }
-        let bits = mix(
-            mix(mix(plan.seed, text("lines")), index as u64),
-            at.0 as u64,
-        );
-        let mut writer = Writer {
-            plan,
-            entity: index,
-            at,
-            step,
-            bits,
-            mail,
-        };
+        let bits = mix(mix(mix(plan.seed, text("lines")), index as u64), at.0 as u64);
+        let mut writer = Writer { plan, entity: index, at, step, bits, mail };
         for _ in 0..count(plan.noise.lines_per_min * minutes, mix(bits, 1)) {
             writer.line(usual, INFO, None);
         }
-        for effect in effects
-            .on(index)
-            .iter()
-            .filter(|e| e.symptom.metric == Metric::LogErrors)
-        {
+        for effect in effects.on(index).iter().filter(|e| e.symptom.metric == Metric::LogErrors) {
             let rate = effect.symptom.plus * effect.strength(at) * plan.noise.error_line_share;
             let lines = match (effect.via, effect.fault) {
                 (None, Some(fault)) => plan.faults[fault].kind.spec().lines,
@@ -137,16 +118,8 @@ impl Writer<'_> {
             );
         let millis = unit(mix(bits, 10)) * self.step.as_secs_f64() * 1_000.0;
         let at = self.at.plus(Span(millis as i64 * 1_000_000));
-        let arrives = at.plus(Span(
-            (500.0 + 2_500.0 * unit(mix(bits, 11))) as i64 * 1_000_000,
-        ));
-        let line = Line {
-            at,
-            entity: self.entity,
-            severity,
-            body,
-        };
-        self.mail
-            .send(entity.tenant, arrives, Signal::Log(Box::new(line)));
+        let arrives = at.plus(Span((500.0 + 2_500.0 * unit(mix(bits, 11))) as i64 * 1_000_000));
+        let line = Line { at, entity: self.entity, severity, body };
+        self.mail.send(entity.tenant, arrives, Signal::Log(Box::new(line)));
     }
 }

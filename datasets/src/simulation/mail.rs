@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
-    AlertBuilder, AlertRow, AlertStatus, Batch, ChangeBuilder, ChangeRow, LogBuilder, LogRow,
-    MetricBuilder, SignalKind,
+    AlertBuilder, AlertRow, AlertStatus, Batch, ChangeBuilder, ChangeRow, LogBuilder, LogRow, MetricBuilder, SignalKind,
 };
 use bellwether_engine::signal::{Severity, SignalError};
 use bellwether_engine::time::EventTime;
@@ -21,11 +20,7 @@ use crate::monitoring::AlertWords;
 /// One signal under way.
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
-    Metric {
-        at: EventTime,
-        series: u64,
-        value: f64,
-    },
+    Metric { at: EventTime, series: u64, value: f64 },
     Log(Box<Line>),
     Alert(Box<Notice>),
     Change(Box<PlannedChange>),
@@ -116,35 +111,25 @@ impl Mail {
     /// Puts a signal on its way.
     pub(super) fn send(&mut self, tenant: usize, arrives: EventTime, signal: Signal) {
         self.sent += 1;
-        self.letters.push(Reverse(Letter {
-            arrives,
-            number: self.sent,
-            tenant,
-            signal,
-        }));
+        self.letters.push(Reverse(Letter { arrives, number: self.sent, tenant, signal }));
     }
 
     /// Takes out what arrives before `until`, as batches.
     pub(super) fn deliver(&mut self, until: EventTime, ready: &mut VecDeque<Input>) {
         let mut piles: BTreeMap<(usize, SignalKind), Pile> = BTreeMap::new();
-        while self
-            .letters
-            .peek()
-            .is_some_and(|Reverse(letter)| letter.arrives < until)
-        {
+        while self.letters.peek().is_some_and(|Reverse(letter)| letter.arrives < until) {
             let Some(Reverse(letter)) = self.letters.pop() else {
                 break;
             };
             let kind = letter.signal.kind();
-            piles
-                .entry((letter.tenant, kind))
-                .or_insert_with(|| Pile::new(kind))
-                .push(&letter.signal, &self.entities, &self.tenants[letter.tenant]);
+            piles.entry((letter.tenant, kind)).or_insert_with(|| Pile::new(kind)).push(
+                &letter.signal,
+                &self.entities,
+                &self.tenants[letter.tenant],
+            );
         }
         for ((tenant, _), pile) in piles {
-            let batch = pile
-                .finish(&self.tenants[tenant])
-                .expect("tenant names are checked");
+            let batch = pile.finish(&self.tenants[tenant]).expect("tenant names are checked");
             ready.push_back(Input::Batch(batch));
         }
     }
@@ -170,9 +155,7 @@ impl Pile {
 
     fn push(&mut self, signal: &Signal, entities: &[String], tenant: &str) {
         match (self, signal) {
-            (Pile::Metric(builder), Signal::Metric { at, series, value }) => {
-                builder.push(*at, *series, *value)
-            }
+            (Pile::Metric(builder), Signal::Metric { at, series, value }) => builder.push(*at, *series, *value),
             (Pile::Log(builder), Signal::Log(line)) => {
                 builder.push(&LogRow {
                     time: line.at,
@@ -183,9 +166,7 @@ impl Pile {
                     trace_id: None,
                 });
             }
-            (Pile::Alert(builder), Signal::Alert(notice)) => {
-                push_notice(builder, notice, &entities[notice.entity])
-            }
+            (Pile::Alert(builder), Signal::Alert(notice)) => push_notice(builder, notice, &entities[notice.entity]),
             (Pile::Change(builder), Signal::Change(change)) => builder.push(&ChangeRow {
                 time: change.at,
                 id: &change.id,
@@ -211,18 +192,8 @@ impl Pile {
 }
 
 fn push_notice(builder: &mut AlertBuilder, notice: &Notice, entity: &str) {
-    let labels: Vec<(&str, &str)> = notice
-        .words
-        .labels
-        .iter()
-        .map(|(k, v)| (*k, v.as_str()))
-        .collect();
-    let annotations: Vec<(&str, &str)> = notice
-        .words
-        .annotations
-        .iter()
-        .map(|(k, v)| (*k, v.as_str()))
-        .collect();
+    let labels: Vec<(&str, &str)> = notice.words.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let annotations: Vec<(&str, &str)> = notice.words.annotations.iter().map(|(k, v)| (*k, v.as_str())).collect();
     builder.push(&AlertRow {
         time: notice.at,
         source: notice.source,

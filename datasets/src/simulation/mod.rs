@@ -74,11 +74,7 @@ impl Simulation {
             mail: Mail::new(&plan),
             ready: VecDeque::new(),
             now: plan.start,
-            truth: Truth {
-                seed: plan.seed,
-                faults,
-                alerts: Vec::new(),
-            },
+            truth: Truth { seed: plan.seed, faults, alerts: Vec::new() },
             done: false,
             plan,
         };
@@ -108,10 +104,7 @@ impl Simulation {
     fn introduce(&mut self) {
         let plan = &self.plan;
         for (index, tenant) in plan.estate.tenants.iter().enumerate() {
-            let Told {
-                catalogue,
-                discovered,
-            } = told_to(plan, index);
+            let Told { catalogue, discovered } = told_to(plan, index);
             self.ready.push_back(Input::Catalogue {
                 tenant: tenant.name.as_str().into(),
                 at: plan.start,
@@ -138,13 +131,10 @@ impl Simulation {
                 });
             }
             let name = &tenant.name;
-            let batches = [
-                (!series.is_empty()).then(|| series.finish(name)),
-                (!edges.is_empty()).then(|| edges.finish(name)),
-            ];
+            let batches =
+                [(!series.is_empty()).then(|| series.finish(name)), (!edges.is_empty()).then(|| edges.finish(name))];
             for batch in batches.into_iter().flatten() {
-                self.ready
-                    .push_back(Input::Batch(batch.expect("tenant names are checked")));
+                self.ready.push_back(Input::Batch(batch.expect("tenant names are checked")));
             }
         }
     }
@@ -155,11 +145,7 @@ impl Simulation {
         for change in changes {
             let tenant = self.plan.estate.entities[change.entity].tenant;
             let delay = Span::from_secs(2);
-            self.mail.send(
-                tenant,
-                change.at.plus(delay),
-                Signal::Change(Box::new(change)),
-            );
+            self.mail.send(tenant, change.at.plus(delay), Signal::Change(Box::new(change)));
         }
     }
 
@@ -170,8 +156,7 @@ impl Simulation {
         let export_secs = self.plan.metric_interval.0 / 1_000_000_000;
         for entity in 0..self.plan.estate.entities.len() {
             let offset = offset_of(self.plan.seed, entity);
-            let exports =
-                (secs + 10 * (entity as i64 % 6)) % export_secs.max(STEP_SECS) < STEP_SECS;
+            let exports = (secs + 10 * (entity as i64 % 6)) % export_secs.max(STEP_SECS) < STEP_SECS;
             self.read(entity, at.plus(offset), secs, exports);
         }
         logs::write(&self.plan, &self.effects, at, STEP, &mut self.mail);
@@ -187,36 +172,18 @@ impl Simulation {
         let tenant = self.plan.estate.entities[entity].tenant;
         for (index, sensor) in self.channels[entity].iter().enumerate() {
             let exported = sensor.series.filter(|_| exports);
-            let watched = self.watches[entity]
-                .iter()
-                .any(|w| w.sensor == index && w.is_due(secs));
+            let watched = self.watches[entity].iter().any(|w| w.sensor == index && w.is_due(secs));
             if exported.is_none() && !watched {
                 continue;
             }
             let healthy = sensor.channel.healthy(at, self.plan.start);
-            let reading = self
-                .effects
-                .reading(entity, sensor.channel.metric, at, healthy);
+            let reading = self.effects.reading(entity, sensor.channel.metric, at, healthy);
             let value = sensor.channel.clamp(reading.value);
             if let Some(series) = exported {
-                self.mail.send(
-                    tenant,
-                    at.plus(Span::from_secs(1)),
-                    Signal::Metric { at, series, value },
-                );
+                self.mail.send(tenant, at.plus(Span::from_secs(1)), Signal::Metric { at, series, value });
             }
-            for watch in self.watches[entity]
-                .iter_mut()
-                .filter(|w| w.sensor == index && w.is_due(secs))
-            {
-                watch.look(
-                    &self.plan,
-                    at,
-                    value,
-                    reading.fault,
-                    &mut self.mail,
-                    &mut self.truth,
-                );
+            for watch in self.watches[entity].iter_mut().filter(|w| w.sensor == index && w.is_due(secs)) {
+                watch.look(&self.plan, at, value, reading.fault, &mut self.mail, &mut self.truth);
             }
         }
     }
@@ -259,10 +226,7 @@ fn sensors(plan: &Plan) -> Vec<Vec<Sensor>> {
             let seed = mix(mix(plan.seed, text(tenant)), text(&entity.id));
             channels_of(entity.kind, seed)
                 .map(|channel| Sensor {
-                    series: channel
-                        .metric
-                        .series()
-                        .map(|(name, _)| series_id(name, &entity.id, &[])),
+                    series: channel.metric.series().map(|(name, _)| series_id(name, &entity.id, &[])),
                     channel,
                 })
                 .collect()

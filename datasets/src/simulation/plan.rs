@@ -160,12 +160,7 @@ impl PlanParams {
             blips_per_day: 0.05,
             flapping: 0.005,
             changes_per_day: 0.5,
-            noise: Noise {
-                edges_missing: 0.05,
-                edges_wrong: 0.05,
-                tolerant: 0.1,
-                ..Noise::default()
-            },
+            noise: Noise { edges_missing: 0.05, edges_wrong: 0.05, tolerant: 0.1, ..Noise::default() },
         }
     }
 }
@@ -191,11 +186,8 @@ impl Plan {
     /// # Errors
     /// [`EstateError`] when the estate would be too small or too large.
     pub fn random(params: &PlanParams) -> Result<Plan, EstateError> {
-        let estate = random_estate(&EstateParams {
-            seed: params.seed,
-            entities: params.entities,
-            tenants: params.tenants,
-        })?;
+        let estate =
+            random_estate(&EstateParams { seed: params.seed, entities: params.entities, tenants: params.tenants })?;
         let mut plan = Plan::quiet(params.seed, estate, params.lasts);
         plan.metric_interval = params.metric_interval;
         plan.noise = params.noise;
@@ -224,10 +216,7 @@ impl Plan {
             };
             // One slot of time for each, and anywhere within it and half the next: some overlap.
             let slot = room / count as i64;
-            let at = self.start.0
-                + WARM_UP.0
-                + slot * number as i64
-                + (slot as f64 * 0.7 * rng.unit()) as i64;
+            let at = self.start.0 + WARM_UP.0 + slot * number as i64 + (slot as f64 * 0.7 * rng.unit()) as i64;
             let at = EventTime(at - at.rem_euclid(1_000_000));
             let change = self.draw_cause(kind, entity, at, number, &mut rng);
             self.faults.push(PlannedFault {
@@ -245,9 +234,7 @@ impl Plan {
     fn draw_target(&self, kind: FaultKind, rng: &mut Rng) -> Option<usize> {
         let struck: Vec<usize> = self.faults.iter().map(|f| f.entity).collect();
         let candidates: Vec<usize> = (0..self.estate.entities.len())
-            .filter(|i| {
-                kind.spec().targets.contains(&self.estate.entities[*i].kind) && !struck.contains(i)
-            })
+            .filter(|i| kind.spec().targets.contains(&self.estate.entities[*i].kind) && !struck.contains(i))
             .collect();
         (!candidates.is_empty()).then(|| *rng.pick(&candidates))
     }
@@ -279,30 +266,16 @@ impl Plan {
             let Some(symptom) = blip_of(self.estate.entities[entity].kind) else {
                 continue;
             };
-            let at = |rng: &mut Rng, within: i64| {
-                EventTime(self.start.0 + (within.max(0) as f64 * rng.unit()) as i64)
-            };
+            let at = |rng: &mut Rng, within: i64| EventTime(self.start.0 + (within.max(0) as f64 * rng.unit()) as i64);
             if rng.chance((blips_per_day * days).min(1.0)) {
                 let at = at(&mut rng, self.lasts.0);
                 let lasts = Span::from_secs(60 + (180.0 * rng.unit()) as i64);
-                self.disturbances.push(Disturbance {
-                    entity,
-                    symptom,
-                    at,
-                    lasts,
-                    flaps: None,
-                });
+                self.disturbances.push(Disturbance { entity, symptom, at, lasts, flaps: None });
             }
             if rng.chance(flapping) {
                 let at = at(&mut rng, self.lasts.0 / 2);
                 let flaps = Some(Span::from_secs(150 + (120.0 * rng.unit()) as i64));
-                self.disturbances.push(Disturbance {
-                    entity,
-                    symptom,
-                    at,
-                    lasts: self.lasts,
-                    flaps,
-                });
+                self.disturbances.push(Disturbance { entity, symptom, at, lasts: self.lasts, flaps });
             }
         }
     }
@@ -337,9 +310,5 @@ fn blip_of(kind: Kind) -> Option<Symptom> {
         Kind::Queue => (Metric::Backlog, 12.0, 0.0),
         _ => return None,
     };
-    Some(Symptom {
-        metric,
-        times,
-        plus,
-    })
+    Some(Symptom { metric, times, plus })
 }

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_engine::signal::{
-    AlertColumns, AlertStatus, ChangeColumns, MetricColumns, SignalKind,
-};
+use bellwether_engine::signal::{AlertColumns, AlertStatus, ChangeColumns, MetricColumns, SignalKind};
 
 use super::*;
 use crate::estate::{EstateParams, Kind, Metric, random_estate};
@@ -25,12 +23,7 @@ fn random(seed: u64, entities: usize, faults: usize) -> Plan {
 
 /// One fault on the first item that can have it, in a quiet estate.
 fn single(kind: FaultKind) -> Plan {
-    let estate = random_estate(&EstateParams {
-        seed: 3,
-        entities: 150,
-        tenants: 1,
-    })
-    .expect("150 is enough");
+    let estate = random_estate(&EstateParams { seed: 3, entities: 150, tenants: 1 }).expect("150 is enough");
     let entity = estate
         .entities
         .iter()
@@ -60,12 +53,7 @@ fn the_same_seed_gives_the_same_bytes() {
 
 #[test]
 fn a_quiet_estate_raises_no_alert() {
-    let estate = random_estate(&EstateParams {
-        seed: 8,
-        entities: 200,
-        tenants: 1,
-    })
-    .expect("200 is enough");
+    let estate = random_estate(&EstateParams { seed: 8, entities: 200, tenants: 1 }).expect("200 is enough");
     let truth = Simulation::new(Plan::quiet(8, estate, Span::from_hours(26))).into_truth();
     assert_eq!(truth.alerts, vec![]);
 }
@@ -76,33 +64,19 @@ fn every_kind_of_fault_is_seen_by_some_tool() {
         let truth = Simulation::new(single(kind)).into_truth();
         let fault = &truth.faults[0];
         assert!(fault.firings > 0, "{}", kind.spec().name);
-        assert_eq!(
-            truth.alerts.len() as u64,
-            fault.firings,
-            "{}: nothing else is wrong",
-            kind.spec().name
-        );
+        assert_eq!(truth.alerts.len() as u64, fault.firings, "{}: nothing else is wrong", kind.spec().name);
     }
 }
 
 #[test]
 fn alerts_come_from_what_the_fault_touches() {
-    for kind in FaultKind::ALL
-        .into_iter()
-        .filter(|k| *k != FaultKind::MonitoringFailure)
-    {
+    for kind in FaultKind::ALL.into_iter().filter(|k| *k != FaultKind::MonitoringFailure) {
         let truth = Simulation::new(single(kind)).into_truth();
         let fault = &truth.faults[0];
-        let mut touched: BTreeSet<&str> =
-            fault.affected.iter().map(|a| a.entity.as_str()).collect();
+        let mut touched: BTreeSet<&str> = fault.affected.iter().map(|a| a.entity.as_str()).collect();
         touched.insert(&fault.cause);
         for alert in &truth.alerts {
-            assert!(
-                touched.contains(alert.entity.as_str()),
-                "{}: {}",
-                kind.spec().name,
-                alert.entity
-            );
+            assert!(touched.contains(alert.entity.as_str()), "{}: {}", kind.spec().name, alert.entity);
         }
     }
 }
@@ -118,10 +92,7 @@ fn every_alert_in_the_journal_is_in_the_truth_and_recovers() {
         }
         let alerts = AlertColumns::of(&batch);
         for row in 0..alerts.len() {
-            let word = (
-                EventTime(alerts.time[row]),
-                alerts.status(row).expect("a known word"),
-            );
+            let word = (EventTime(alerts.time[row]), alerts.status(row).expect("a known word"));
             let latest = last.entry(alerts.fingerprint[row]).or_insert(word);
             *latest = (*latest).max(word);
         }
@@ -130,15 +101,8 @@ fn every_alert_in_the_journal_is_in_the_truth_and_recovers() {
     let known: BTreeSet<String> = truth.alerts.iter().map(|a| a.fingerprint.clone()).collect();
     let seen: BTreeSet<String> = last.keys().map(|f| format!("{f:016x}")).collect();
     assert_eq!(known, seen);
-    let recovered = last
-        .values()
-        .filter(|(_, status)| *status == AlertStatus::Resolved)
-        .count();
-    assert!(
-        recovered * 10 >= last.len() * 8,
-        "{recovered} of {}",
-        last.len()
-    );
+    let recovered = last.values().filter(|(_, status)| *status == AlertStatus::Resolved).count();
+    assert!(recovered * 10 >= last.len() * 8, "{recovered} of {}", last.len());
 }
 
 #[test]
@@ -149,21 +113,13 @@ fn what_arrives_is_never_later_than_promised() {
     let mut newest = EventTime::MIN;
     for input in Simulation::new(plan) {
         let times: Vec<i64> = match &input {
-            Input::Batch(batch) if batch.kind() == SignalKind::Alert => {
-                AlertColumns::of(batch).time.to_vec()
-            }
-            Input::Batch(batch) if batch.kind() == SignalKind::Metric => {
-                MetricColumns::of(batch).time.to_vec()
-            }
+            Input::Batch(batch) if batch.kind() == SignalKind::Alert => AlertColumns::of(batch).time.to_vec(),
+            Input::Batch(batch) if batch.kind() == SignalKind::Metric => MetricColumns::of(batch).time.to_vec(),
             Input::Tick(at) => vec![at.0],
             _ => Vec::new(),
         };
         for time in times {
-            assert!(
-                newest <= EventTime(time).plus(latest),
-                "{newest} {}",
-                EventTime(time)
-            );
+            assert!(newest <= EventTime(time).plus(latest), "{newest} {}", EventTime(time));
             newest = newest.max(EventTime(time));
         }
     }
@@ -182,12 +138,8 @@ impl PlusLate for Span {
 #[test]
 fn a_fault_after_a_change_names_it() {
     let plan = random(41, 300, 20);
-    let announced: BTreeSet<String> = plan
-        .faults
-        .iter()
-        .filter_map(|f| f.change.as_ref())
-        .map(|c| c.id.clone())
-        .collect();
+    let announced: BTreeSet<String> =
+        plan.faults.iter().filter_map(|f| f.change.as_ref()).map(|c| c.id.clone()).collect();
     assert!(!announced.is_empty());
     let mut told = BTreeSet::new();
     let mut simulation = Simulation::new(plan);
@@ -200,11 +152,7 @@ fn a_fault_after_a_change_names_it() {
         }
     }
     let truth = simulation.into_truth();
-    let named: BTreeSet<String> = truth
-        .faults
-        .iter()
-        .filter_map(|f| f.change.clone())
-        .collect();
+    let named: BTreeSet<String> = truth.faults.iter().filter_map(|f| f.change.clone()).collect();
     assert_eq!(named, announced);
     assert!(announced.is_subset(&told));
 }
@@ -225,17 +173,8 @@ fn readings_show_the_season_and_the_fault() {
             continue;
         }
         let samples = MetricColumns::of(&batch);
-        for (row, _) in samples
-            .series
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| **s == series)
-        {
-            let list = if samples.time[row] < begins.0 {
-                &mut before
-            } else {
-                &mut during
-            };
+        for (row, _) in samples.series.iter().enumerate().filter(|(_, s)| **s == series) {
+            let list = if samples.time[row] < begins.0 { &mut before } else { &mut during };
             list.push(samples.value[row]);
         }
     }

@@ -40,9 +40,7 @@ pub(super) fn watches(estate: &Estate, sensors: &[Vec<Sensor>]) -> Vec<Vec<Watch
             .iter()
             .filter(|rule| rule.kinds.contains(&kind))
             .filter_map(|rule| {
-                let sensor = sensors
-                    .iter()
-                    .position(|s| s.channel.metric == rule.metric)?;
+                let sensor = sensors.iter().position(|s| s.channel.metric == rule.metric)?;
                 let limit = match rule.limit {
                     Limit::At(limit) => limit,
                     Limit::Times(factor) => sensors[sensor].channel.level * factor,
@@ -95,10 +93,7 @@ impl Watch {
                 self.firing = Some(firing);
                 return;
             }
-            Some(firing) => Firing {
-                said_at: at,
-                ..firing
-            },
+            Some(firing) => Firing { said_at: at, ..firing },
             None => self.raise(plan, at, since, fault, truth),
         };
         self.say(plan, at, value, &firing, AlertStatus::Firing, mail);
@@ -106,11 +101,7 @@ impl Watch {
     }
 
     fn is_bad(&self, value: f64) -> bool {
-        let margin = if self.firing.is_some() {
-            RECOVERY_MARGIN
-        } else {
-            0.0
-        };
+        let margin = if self.firing.is_some() { RECOVERY_MARGIN } else { 0.0 };
         match self.rule.side {
             Side::Above => value > self.limit * (1.0 - margin),
             Side::Below => value < self.limit * (1.0 + margin),
@@ -118,27 +109,15 @@ impl Watch {
     }
 
     /// A new firing, noted in the truth.
-    fn raise(
-        &self,
-        plan: &Plan,
-        at: EventTime,
-        since: EventTime,
-        fault: Option<usize>,
-        truth: &mut Truth,
-    ) -> Firing {
+    fn raise(&self, plan: &Plan, at: EventTime, since: EventTime, fault: Option<usize>, truth: &mut Truth) -> Firing {
         let entity = &plan.estate.entities[self.entity];
         let tenant = &plan.estate.tenants[entity.tenant];
         let source = self.rule.tool.spec().source;
         let words = words_of(self.rule, tenant, entity, self.limit, self.limit);
-        let labels: Vec<(&str, &str)> =
-            words.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let labels: Vec<(&str, &str)> = words.labels.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let fingerprint = alert_fingerprint(source, self.rule.name, &entity.id, &labels);
         // Prometheus dates an alert from when it fired, the others from when it began to hold.
-        let began = if self.rule.tool == Tool::Prometheus {
-            at
-        } else {
-            since
-        };
+        let began = if self.rule.tool == Tool::Prometheus { at } else { since };
         let starts_at = began.plus(skew(plan, entity.tenant, self.rule.tool));
         let told = fault.map(|index| &mut truth.faults[index]).map(|fault| {
             fault.firings += 1;
@@ -153,23 +132,11 @@ impl Watch {
             starts_at,
             fault: told,
         });
-        Firing {
-            fingerprint,
-            starts_at,
-            said_at: at,
-        }
+        Firing { fingerprint, starts_at, said_at: at }
     }
 
     /// Sends one notification, some of them late or twice.
-    fn say(
-        &self,
-        plan: &Plan,
-        at: EventTime,
-        value: f64,
-        firing: &Firing,
-        status: AlertStatus,
-        mail: &mut Mail,
-    ) {
+    fn say(&self, plan: &Plan, at: EventTime, value: f64, firing: &Firing, status: AlertStatus, mail: &mut Mail) {
         let entity = &plan.estate.entities[self.entity];
         let spec = self.rule.tool.spec();
         let said_at = at.plus(skew(plan, entity.tenant, self.rule.tool));
@@ -181,13 +148,7 @@ impl Watch {
             severity: self.rule.severity,
             status,
             fingerprint: firing.fingerprint,
-            words: words_of(
-                self.rule,
-                &plan.estate.tenants[entity.tenant],
-                entity,
-                value,
-                self.limit,
-            ),
+            words: words_of(self.rule, &plan.estate.tenants[entity.tenant], entity, value, self.limit),
             starts_at: firing.starts_at,
             ends_at: (status == AlertStatus::Resolved).then_some(said_at),
         };
@@ -199,17 +160,9 @@ impl Watch {
         let arrives = |secs: f64| at.plus(Span((secs * 1_000.0) as i64 * 1_000_000));
         if unit(mix(bits, 4)) < plan.noise.duplicates {
             let again = delay + 5.0 * unit(mix(bits, 5));
-            mail.send(
-                entity.tenant,
-                arrives(again),
-                Signal::Alert(Box::new(notice.clone())),
-            );
+            mail.send(entity.tenant, arrives(again), Signal::Alert(Box::new(notice.clone())));
         }
-        mail.send(
-            entity.tenant,
-            arrives(delay),
-            Signal::Alert(Box::new(notice)),
-        );
+        mail.send(entity.tenant, arrives(delay), Signal::Alert(Box::new(notice)));
     }
 }
 

@@ -5,7 +5,7 @@ use bellwether_engine::signal::Relation;
 use bellwether_engine::time::Span;
 
 use super::Story;
-use super::kit::{DEPLOYED, Kit, MODIFIED, change};
+use super::kit::{DEPLOYED, Kit, NETWORK_CONFIGURED, change};
 use crate::estate::{Estate, Kind};
 use crate::faults::FaultKind;
 use crate::simulation::{Plan, PlannedFault};
@@ -34,41 +34,24 @@ fn plan(seed: u64) -> Plan {
 
     // The network: two spines, a leaf for each rack.
     let firewall = kit.item(Kind::Firewall, "dc1-fw-1", "network", High, "silver");
-    let spines = [1, 2].map(|n| {
-        kit.item(
-            Kind::Switch,
-            &format!("dc1-spine-{n}"),
-            "network",
-            High,
-            "silver",
-        )
-    });
-    let leaves = ["app-1", "app-2", "db-1", "db-2"].map(|rack| {
-        kit.item(
-            Kind::Switch,
-            &format!("dc1-leaf-{rack}"),
-            "network",
-            Medium,
-            "silver",
-        )
-    });
+    let spines = [1, 2].map(|n| kit.item(Kind::Switch, &format!("dc1-spine-{n}"), "network", High, "silver"));
+    let leaves = ["app-1", "app-2", "db-1", "db-2"]
+        .map(|rack| kit.item(Kind::Switch, &format!("dc1-leaf-{rack}"), "network", Medium, "silver"));
     for spine in spines {
         kit.cabled(spine, &[firewall]);
     }
     for leaf in leaves {
         kit.cabled(leaf, &spines);
     }
+    // The database team runs its racks whole, switches included.
+    for leaf in [leaves[2], leaves[3]] {
+        kit.estate.own(leaf, "database", High, "gold");
+    }
 
     // Machines and stores.
     let apps: Vec<usize> = (1..=8)
         .map(|n| {
-            let host = kit.item(
-                Kind::Host,
-                &format!("app-{n:02}"),
-                "platform",
-                Medium,
-                "silver",
-            );
+            let host = kit.item(Kind::Host, &format!("app-{n:02}"), "platform", Medium, "silver");
             kit.cabled(host, &[leaves[usize::from(n > 4)]]);
             host
         })
@@ -80,27 +63,11 @@ fn plan(seed: u64) -> Plan {
         kit.estate.link(store, Relation::RunsOn, host);
         store
     };
-    let orders = store(
-        &mut kit,
-        Kind::Database,
-        "orders-pg",
-        "db-orders-1",
-        leaves[2],
-    );
-    let catalog_pg = store(
-        &mut kit,
-        Kind::Database,
-        "catalog-pg",
-        "db-catalog-1",
-        leaves[3],
-    );
+    let orders = store(&mut kit, Kind::Database, "orders-pg", "db-orders-1", leaves[2]);
+    let catalog_pg = store(&mut kit, Kind::Database, "catalog-pg", "db-catalog-1", leaves[3]);
     let sessions = store(&mut kit, Kind::Cache, "session-redis", "cache-1", leaves[3]);
     let events = store(&mut kit, Kind::Queue, "order-events", "mq-1", leaves[3]);
-    kit.customers(
-        orders,
-        &[],
-        "https://runbooks.northmarket.example/orders-pg",
-    );
+    kit.customers(orders, &[], "https://runbooks.northmarket.example/orders-pg");
 
     // Services, from the web inwards.
     let service = |kit: &mut Kit<'_>, name: &str, weight, pods| {
@@ -117,10 +84,7 @@ fn plan(seed: u64) -> Plan {
     let search = service(&mut kit, "search", Medium, 2);
     let recommendations = service(&mut kit, "recommendations", Low, 2);
     let notifications = service(&mut kit, "notifications", Medium, 1);
-    kit.calls(
-        storefront,
-        &[checkout, cart, catalog, search, recommendations],
-    );
+    kit.calls(storefront, &[checkout, cart, catalog, search, recommendations]);
     kit.calls(checkout, &[order, cart]);
     kit.calls(order, &[orders, events]);
     kit.calls(inventory, &[orders]);
@@ -131,18 +95,8 @@ fn plan(seed: u64) -> Plan {
     kit.calls(notifications, &[events]);
     let shop = kit.item(Kind::Business, "online-shop", "commerce", Critical, "gold");
     kit.calls(shop, &[storefront]);
-    kit.customers(
-        shop,
-        &["retail-customers"],
-        "https://runbooks.northmarket.example/online-shop",
-    );
-    let stores = kit.item(
-        Kind::Business,
-        "click-and-collect",
-        "commerce",
-        High,
-        "gold",
-    );
+    kit.customers(shop, &["retail-customers"], "https://runbooks.northmarket.example/online-shop");
+    let stores = kit.item(Kind::Business, "click-and-collect", "commerce", High, "gold");
     kit.calls(stores, &[inventory]);
     kit.customers(stores, &["store-staff"], "");
 
@@ -151,7 +105,7 @@ fn plan(seed: u64) -> Plan {
     let cause = change(
         "CHG0041877",
         plan.minute(FAULT_MIN - 1, 10),
-        MODIFIED,
+        NETWORK_CONFIGURED,
         leaves[2],
         "m.okafor",
         "dc1-leaf-db-1: new QoS queue policy and MTU 1500 on server ports",

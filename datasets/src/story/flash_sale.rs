@@ -35,41 +35,17 @@ fn plan(seed: u64) -> Plan {
     let mut fronts = Vec::new();
     let mut others = Vec::new();
     for region in ["south", "north"] {
-        let uplink = kit.item(
-            Kind::Router,
-            &format!("uplink-{region}"),
-            "network",
-            High,
-            "silver",
-        );
-        let switch = kit.item(
-            Kind::Switch,
-            &format!("{region}-sw-1"),
-            "network",
-            Medium,
-            "silver",
-        );
+        let uplink = kit.item(Kind::Router, &format!("uplink-{region}"), "network", High, "silver");
+        let switch = kit.item(Kind::Switch, &format!("{region}-sw-1"), "network", Medium, "silver");
         let hosts: Vec<usize> = (1..=4)
             .map(|n| {
-                let host = kit.item(
-                    Kind::Host,
-                    &format!("{region}-node-{n}"),
-                    "platform",
-                    Medium,
-                    "silver",
-                );
+                let host = kit.item(Kind::Host, &format!("{region}-node-{n}"), "platform", Medium, "silver");
                 kit.cabled(host, &[switch]);
                 host
             })
             .collect();
         let mut service = |name: &str, weight, pods| {
-            let service = kit.item(
-                Kind::Service,
-                &format!("{name}-{region}"),
-                "storefront",
-                weight,
-                "gold",
-            );
+            let service = kit.item(Kind::Service, &format!("{name}-{region}"), "storefront", weight, "gold");
             kit.pods(service, pods, &hosts);
             service
         };
@@ -77,44 +53,18 @@ fn plan(seed: u64) -> Plan {
         let basket = service("basket", High, 2);
         let offers = service("offers", High, 2);
         let sign_in = service("sign-in", High, 2);
-        let database = kit.item(
-            Kind::Database,
-            &format!("sales-pg-{region}"),
-            "database",
-            Critical,
-            "gold",
-        );
+        let database = kit.item(Kind::Database, &format!("sales-pg-{region}"), "database", Critical, "gold");
         kit.estate.link(database, Relation::RunsOn, hosts[3]);
-        let cache = kit.item(
-            Kind::Cache,
-            &format!("offers-redis-{region}"),
-            "database",
-            High,
-            "silver",
-        );
+        let cache = kit.item(Kind::Cache, &format!("offers-redis-{region}"), "database", High, "silver");
         kit.estate.link(cache, Relation::RunsOn, hosts[2]);
         kit.calls(front, &[basket, offers, sign_in]);
         kit.calls(basket, &[database]);
         kit.calls(offers, &[cache]);
         kit.cabled(front, &[uplink]);
-        let shop = kit.item(
-            Kind::Business,
-            &format!("shop-{region}"),
-            "storefront",
-            Critical,
-            "gold",
-        );
+        let shop = kit.item(Kind::Business, &format!("shop-{region}"), "storefront", Critical, "gold");
         kit.calls(shop, &[front]);
-        kit.customers(
-            shop,
-            &[&format!("customers-{region}")],
-            "https://runbooks.lumen-retail.example/capacity",
-        );
-        kit.customers(
-            front,
-            &[],
-            "https://runbooks.lumen-retail.example/scale-storefront",
-        );
+        kit.customers(shop, &[&format!("customers-{region}")], "https://runbooks.lumen-retail.example/capacity");
+        kit.customers(front, &[], "https://runbooks.lumen-retail.example/scale-storefront");
         fronts.push(front);
         others.push(sign_in);
     }

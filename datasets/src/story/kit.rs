@@ -39,14 +39,7 @@ impl<'a> Kit<'a> {
     }
 
     /// Adds an item with its owner, weight and SLA.
-    pub(super) fn item(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        owner: &str,
-        criticality: Criticality,
-        sla: &str,
-    ) -> usize {
+    pub(super) fn item(&mut self, kind: Kind, name: &str, owner: &str, criticality: Criticality, sla: &str) -> usize {
         let entity = self.estate.add(self.tenant, kind, name);
         self.estate.own(entity, owner, criticality, sla);
         entity
@@ -77,15 +70,9 @@ impl<'a> Kit<'a> {
     pub(super) fn pods(&mut self, service: usize, count: usize, hosts: &[usize]) {
         let name = self.estate.entities[service].name().to_owned();
         for number in 0..count {
-            let pod = self
-                .estate
-                .add(self.tenant, Kind::Pod, &format!("{name}-{number}"));
+            let pod = self.estate.add(self.tenant, Kind::Pod, &format!("{name}-{number}"));
             self.estate.link(pod, Relation::PartOf, service);
-            self.estate.link(
-                pod,
-                Relation::RunsOn,
-                hosts[(service + number) % hosts.len()],
-            );
+            self.estate.link(pod, Relation::RunsOn, hosts[(service + number) % hosts.len()]);
         }
     }
 }
@@ -111,5 +98,7 @@ pub(super) fn change(
 
 /// A release, in CDEvents' words.
 pub(super) const DEPLOYED: &str = "dev.cdevents.service.deployed.0.3.0";
-/// A change of configuration, in CDEvents' words.
-pub(super) const MODIFIED: &str = "dev.cdevents.environment.modified.0.3.0";
+/// A change of configuration: CDEvents' form for events of other tools.
+pub(super) const CONFIGURED: &str = "dev.cdeventsx.config-management.modified.0.1.0";
+/// A change of network configuration, likewise.
+pub(super) const NETWORK_CONFIGURED: &str = "dev.cdeventsx.network-config.modified.0.1.0";

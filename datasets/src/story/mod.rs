@@ -26,22 +26,14 @@ pub struct Story {
 }
 
 /// Every story, in the order of telling.
-pub const STORIES: [Story; 4] = [
-    database_network_change::STORY,
-    flash_sale::STORY,
-    plant_line::STORY,
-    msp::STORY,
-];
+pub const STORIES: [Story; 4] = [database_network_change::STORY, flash_sale::STORY, plant_line::STORY, msp::STORY];
 
 /// The story called `name`.
 ///
 /// # Errors
 /// [`UnknownStory`] with the names there are.
 pub fn story(name: &str) -> Result<&'static Story, UnknownStory> {
-    STORIES
-        .iter()
-        .find(|s| s.name == name)
-        .ok_or_else(|| UnknownStory(name.chars().take(64).collect()))
+    STORIES.iter().find(|s| s.name == name).ok_or_else(|| UnknownStory(name.chars().take(64).collect()))
 }
 
 /// No such story.
@@ -74,21 +66,12 @@ mod tests {
     fn the_network_change_reaches_the_shop_but_not_the_catalogue() {
         for seed in [1, 42] {
             let truth = truth("database-network-change", seed);
-            let [fault] = &truth.faults[..] else {
-                panic!("one fault")
-            };
+            let [fault] = &truth.faults[..] else { panic!("one fault") };
             assert_eq!(fault.change.as_deref(), Some("CHG0041877"));
             let hurt = |id: &str| fault.affected.iter().any(|a| a.entity == id);
-            assert!(
-                hurt("database:orders-pg")
-                    && hurt("service:checkout")
-                    && hurt("business:online-shop")
-            );
+            assert!(hurt("database:orders-pg") && hurt("service:checkout") && hurt("business:online-shop"));
             assert!(!hurt("database:catalog-pg") && !hurt("service:recommendations"));
-            assert!(
-                truth.alerts.iter().all(|a| a.fault.is_some()),
-                "seed {seed}"
-            );
+            assert!(truth.alerts.iter().all(|a| a.fault.is_some()), "seed {seed}");
         }
     }
 
@@ -96,16 +79,9 @@ mod tests {
     fn the_sale_hurts_one_region_alone() {
         for seed in [1, 42] {
             let truth = truth("flash-sale", seed);
-            assert!(
-                truth.alerts.iter().any(|a| a.name.contains("packet loss")),
-                "seed {seed}"
-            );
+            assert!(truth.alerts.iter().any(|a| a.name.contains("packet loss")), "seed {seed}");
             for alert in &truth.alerts {
-                assert!(
-                    alert.fault.is_some() && !alert.entity.contains("north"),
-                    "seed {seed}: {}",
-                    alert.entity
-                );
+                assert!(alert.fault.is_some() && !alert.entity.contains("north"), "seed {seed}: {}", alert.entity);
             }
         }
     }
@@ -114,25 +90,11 @@ mod tests {
     fn the_dead_switch_stops_the_cells_behind_it_and_no_other() {
         for seed in [1, 42] {
             let truth = truth("plant-line", seed);
-            let [fault] = &truth.faults[..] else {
-                panic!("one fault")
-            };
-            let mut cells: Vec<&str> = fault
-                .affected
-                .iter()
-                .map(|a| a.entity.as_str())
-                .filter(|e| e.starts_with("cell:"))
-                .collect();
+            let [fault] = &truth.faults[..] else { panic!("one fault") };
+            let mut cells: Vec<&str> =
+                fault.affected.iter().map(|a| a.entity.as_str()).filter(|e| e.starts_with("cell:")).collect();
             cells.sort_unstable();
-            assert_eq!(
-                cells,
-                [
-                    "cell:body-framing",
-                    "cell:body-sealing",
-                    "cell:spot-weld-1",
-                    "cell:spot-weld-2"
-                ]
-            );
+            assert_eq!(cells, ["cell:body-framing", "cell:body-sealing", "cell:spot-weld-1", "cell:spot-weld-2"]);
         }
     }
 
@@ -142,12 +104,8 @@ mod tests {
             let truth = truth("msp", seed);
             let ill: Vec<&str> = truth.faults.iter().map(|f| f.tenant.as_str()).collect();
             assert_eq!(ill.len(), 3);
-            let noise: Vec<&str> = truth
-                .alerts
-                .iter()
-                .filter(|a| a.fault.is_none())
-                .map(|a| a.tenant.as_str())
-                .collect();
+            let noise: Vec<&str> =
+                truth.alerts.iter().filter(|a| a.fault.is_none()).map(|a| a.tenant.as_str()).collect();
             assert!(noise.len() >= 5, "seed {seed}: {}", noise.len());
             assert!(noise.iter().all(|t| *t == "fjord-seafood"), "seed {seed}");
         }

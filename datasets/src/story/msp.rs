@@ -38,15 +38,9 @@ struct Client {
 
 fn plan(seed: u64) -> Plan {
     let mut estate = Estate::default();
-    let clients: Vec<Client> = TENANTS
-        .iter()
-        .map(|name| client(&mut estate, name))
-        .collect();
+    let clients: Vec<Client> = TENANTS.iter().map(|name| client(&mut estate, name)).collect();
     let of = |tenant: &str| {
-        let index = TENANTS
-            .iter()
-            .position(|t| *t == tenant)
-            .expect("a name of the list");
+        let index = TENANTS.iter().position(|t| *t == tenant).expect("a name of the list");
         clients[index]
     };
     let mut plan = Plan::quiet(seed, estate, Span::from_mins(FAULT_MIN + 45));
@@ -70,38 +64,16 @@ fn plan(seed: u64) -> Plan {
         change,
     };
     plan.faults = vec![
-        fault(
-            FaultKind::FullDisk,
-            of(BANK).db_host,
-            plan.minute(FAULT_MIN - 8, 0),
-            36,
-            None,
-        ),
-        fault(
-            FaultKind::BadDeploy,
-            of(AIRLINE).portal,
-            plan.minute(FAULT_MIN + 2, 0),
-            24,
-            Some(release),
-        ),
-        fault(
-            FaultKind::SwitchDown,
-            of(PHARMACY).switch,
-            plan.minute(FAULT_MIN + 3, 0),
-            22,
-            None,
-        ),
+        fault(FaultKind::FullDisk, of(BANK).db_host, plan.minute(FAULT_MIN - 8, 0), 36, None),
+        fault(FaultKind::BadDeploy, of(AIRLINE).portal, plan.minute(FAULT_MIN + 2, 0), 24, Some(release)),
+        fault(FaultKind::SwitchDown, of(PHARMACY).switch, plan.minute(FAULT_MIN + 3, 0), 22, None),
     ];
     plan.disturbances = vec![Disturbance {
         entity: of(NOISY).web_host,
-        symptom: Symptom {
-            metric: Metric::Loss,
-            times: 1.0,
-            plus: 0.08,
-        },
+        symptom: Symptom { metric: Metric::Cpu, times: 1.0, plus: 0.9 },
         at: plan.minute(12, 0),
         lasts: Span::from_mins(FAULT_MIN + 30),
-        flaps: Some(Span::from_secs(150)),
+        flaps: Some(Span::from_secs(240)),
     }];
     plan
 }
@@ -113,18 +85,10 @@ fn client(estate: &mut Estate, tenant: &str) -> Client {
     let mut kit = Kit::new(estate, tenant);
     let team = format!("{word}-ops");
     let sla = format!("{word}-contract");
-    kit.team(
-        &team,
-        &format!("{}-SERVICE-DESK", word.to_uppercase()),
-        &format!("{word}-duty-manager"),
-    );
+    kit.team(&team, &format!("{}-SERVICE-DESK", word.to_uppercase()), &format!("{word}-duty-manager"));
     // Contracts differ: each client has hours of its own.
     let base = 10 + 5 * (kit.tenant as i64 % 4);
-    kit.sla(
-        &sla,
-        [base, 2 * base, 8 * base],
-        [8 * base, 16 * base, 96 * base],
-    );
+    kit.sla(&sla, [base, 2 * base, 8 * base], [8 * base, 16 * base, 96 * base]);
 
     let router = kit.item(Kind::Router, &format!("{word}-rt"), &team, High, &sla);
     let switch = kit.item(Kind::Switch, &format!("{word}-sw"), &team, High, &sla);
@@ -133,39 +97,16 @@ fn client(estate: &mut Estate, tenant: &str) -> Client {
     let web_host = kit.item(Kind::Host, &format!("{word}-web-1"), &team, Medium, &sla);
     kit.cabled(db_host, &[switch]);
     kit.cabled(web_host, &[switch]);
-    let database = kit.item(
-        Kind::Database,
-        &format!("{word}-data"),
-        &team,
-        Critical,
-        &sla,
-    );
+    let database = kit.item(Kind::Database, &format!("{word}-data"), &team, Critical, &sla);
     kit.estate.link(database, Relation::RunsOn, db_host);
-    let portal = kit.item(
-        Kind::Service,
-        &format!("{word}-portal"),
-        &team,
-        Critical,
-        &sla,
-    );
+    let portal = kit.item(Kind::Service, &format!("{word}-portal"), &team, Critical, &sla);
     let backend = kit.item(Kind::Service, &format!("{word}-backend"), &team, High, &sla);
     kit.estate.link(portal, Relation::RunsOn, web_host);
     kit.estate.link(backend, Relation::RunsOn, web_host);
     kit.calls(portal, &[backend]);
     kit.calls(backend, &[database]);
-    let business = kit.item(
-        Kind::Business,
-        &format!("{word}-customer-site"),
-        &team,
-        Critical,
-        &sla,
-    );
+    let business = kit.item(Kind::Business, &format!("{word}-customer-site"), &team, Critical, &sla);
     kit.calls(business, &[portal]);
     kit.customers(business, &[&format!("{word}-customers")], "");
-    Client {
-        switch,
-        db_host,
-        web_host,
-        portal,
-    }
+    Client { switch, db_host, web_host, portal }
 }

@@ -5,7 +5,7 @@ use bellwether_engine::signal::Relation;
 use bellwether_engine::time::Span;
 
 use super::Story;
-use super::kit::{Kit, MODIFIED, change};
+use super::kit::{CONFIGURED, Kit, change};
 use crate::estate::{Estate, Kind};
 use crate::faults::FaultKind;
 use crate::simulation::{Plan, PlannedFault};
@@ -25,10 +25,7 @@ const FAULT_MIN: i64 = 60;
 /// The shops of the plant, with their cells.
 const SHOPS: [(&str, &[&str]); 3] = [
     ("press", &["blanking", "deep-draw", "trim"]),
-    (
-        "body",
-        &["spot-weld-1", "spot-weld-2", "body-framing", "body-sealing"],
-    ),
+    ("body", &["spot-weld-1", "spot-weld-2", "body-framing", "body-sealing"]),
     ("paint", &["primer", "base-coat", "clear-coat"]),
 ];
 
@@ -56,42 +53,14 @@ fn plan(seed: u64) -> Plan {
 
     let mut dead = core;
     for (shop, cells) in SHOPS {
-        let switch = kit.item(
-            Kind::Switch,
-            &format!("{shop}-sw-1"),
-            "network",
-            High,
-            "production",
-        );
+        let switch = kit.item(Kind::Switch, &format!("{shop}-sw-1"), "network", High, "production");
         kit.cabled(switch, &[core]);
-        let line = kit.item(
-            Kind::Line,
-            &format!("{shop}-line"),
-            "plant-it",
-            Critical,
-            "production",
-        );
-        kit.customers(
-            line,
-            &["vehicle-production"],
-            "https://runbooks.granite-works.example/line-stop",
-        );
-        let scada = kit.item(
-            Kind::Scada,
-            &format!("{shop}-scada"),
-            "plant-it",
-            Critical,
-            "production",
-        );
+        let line = kit.item(Kind::Line, &format!("{shop}-line"), "plant-it", Critical, "production");
+        kit.customers(line, &["vehicle-production"], "https://runbooks.granite-works.example/line-stop");
+        let scada = kit.item(Kind::Scada, &format!("{shop}-scada"), "plant-it", Critical, "production");
         kit.cabled(scada, &[switch]);
         for name in cells {
-            let plc = kit.item(
-                Kind::Plc,
-                &format!("{name}-plc"),
-                "plant-it",
-                High,
-                "production",
-            );
+            let plc = kit.item(Kind::Plc, &format!("{name}-plc"), "plant-it", High, "production");
             kit.cabled(plc, &[switch]);
             kit.calls(scada, &[plc]);
             let cell = kit.item(Kind::Cell, name, "plant-it", Critical, "production");
@@ -115,7 +84,7 @@ fn plan(seed: u64) -> Plan {
     plan.changes = vec![change(
         "CHG-2209",
         plan.minute(FAULT_MIN - 22, 0),
-        MODIFIED,
+        CONFIGURED,
         mes,
         "l.brandt",
         "mes: shift calendar of week 10 loaded",
