@@ -1,5 +1,15 @@
 //! The library half of the `bellwether` binary: commands as functions, so that
 //! tests, benches and examples call what a user calls.
 
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod eval;
+pub mod exit;
+pub mod logging;
 pub mod models_cmd;
+pub mod nats_server;
+pub mod progress;
+pub mod report;
+pub mod term;
+pub mod wiring;

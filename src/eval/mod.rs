@@ -5,8 +5,12 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
+pub mod logs;
+pub mod causes;
+pub mod groups;
 pub mod metric;
 pub mod report;
+pub mod templates;
 
 use anyhow::{Context, Result, bail};
 use report::Outcome;
@@ -63,6 +67,13 @@ pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
 
 /// Every task, in the order of the documentation.
 pub const TASKS: &[Task] = &[
+    ("templates", "log templates against the labels of LogHub", templates::run),
+    ("logs", "anomalous sessions of log events", logs::run),
+    ("petshop", "causes: components of PetShop", causes::petshop),
+    ("nezha_ob", "causes: services of OnlineBoutique, metrics only", causes::nezha_ob),
+    ("nezha_tt", "causes: services of TrainTicket, logs and traces too", causes::nezha_tt),
+    ("sockshop", "causes: metrics of Sock Shop services", causes::sockshop),
+    ("ait", "groups: alerts of multi-step attacks", groups::ait),
 ];
 
 /// The data directory: the flag, else the variable, else the default.

@@ -1,1 +1,228 @@
-//! `bellwether models detect`
+//! `bellwether models detect FILE.csv`: one score per row, streaming, no row
+//! judged by anything after it.
+//!
+//! One series: `timestamp,value,score,anomaly,expected,lower,upper` and
+//! `reason`. With `--multi`: `timestamp,score,anomaly` and one
+//! `contribution_<column>` per value column. Rows come out in the order they
+//! came in, `timestamp` as it was written.
+
+use super::io::{Column, OutputArgs, Table, TextTable};
+use anyhow::{Result, bail};
+use bellwether_models::metric::{DetectorParams, Panel, Verdict};
+use bellwether_models::multi::{MultiDetector, MultiParams};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `bellwether models detect`
+#[derive(Debug, Clone, clap::Args)]
+pub struct DetectArgs {
+    /// CSV with a header, `.gz` allowed; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Column with the time; without such a column rows count as minutes
+    #[arg(long, default_value = "timestamp", value_name = "NAME")]
+    pub time_column: String,
+    /// Column with the value
+    #[arg(long, default_value = "value", value_name = "NAME")]
+    pub value_column: String,
+    /// Judge all value columns together as the series of one entity
+    #[arg(long)]
+    pub multi: bool,
+    /// With --multi: columns that are no series (a `label` column never is)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Alerts a healthy series may raise in a week
+    #[arg(long, default_value_t = DetectorParams::default().alerts_per_week, value_name = "N")]
+    pub alerts_per_week: f64,
+    /// Where and how to write
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Columns that hold truth, not telemetry.
+const LABEL_COLUMNS: &[&str] = &["label", "labels", "is_anomaly", "anomaly", "y_true"];
+/// Step assumed when the file has no times.
+const STEP_NS: i64 = 60_000_000_000;
+
+/// Runs the command.
+///
+/// # Errors
+/// For unreadable input, a broken cell (file, row and column are named),
+/// parameters out of range, or output that cannot be written.
+pub fn run(args: &DetectArgs) -> Result<ExitCode> {
+    let table = TextTable::read(&args.file)?;
+    let (texts, at_ns) = times(&table, &args.time_column)?;
+    let out = if args.multi { detect_multi(args, &table, texts, &at_ns)? } else { detect_one(args, &table, texts, &at_ns)? };
+    args.output.write(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Times as written and as nanoseconds; row numbers when there is no column.
+fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
+    let Some(column) = table.position(name) else {
+        let rows = 0..table.rows() as i64;
+        return Ok((rows.clone().map(|row| row.to_string()).collect(), rows.map(|row| row * STEP_NS).collect()));
+    };
+    let mut at_ns = table.times(column)?;
+    // Plain counters 0, 1, 2 … are row numbers, not seconds of 1970.
+    if at_ns.len() > 1 && at_ns.iter().enumerate().all(|(i, at)| *at == (i as i64 + at_ns[0] / 1_000_000_000) * 1_000_000_000) && at_ns[0].unsigned_abs() <= 1_000_000_000 {
+        at_ns.iter_mut().for_each(|at| *at *= 60);
+    }
+    Ok((table.text(column), at_ns))
+}
+
+/// Scores of one series: shared with `bellwether eval`.
+///
+/// # Errors
+/// When the parameters are out of range.
+pub fn verdicts(params: &DetectorParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Verdict>> {
+    let params = params.check()?;
+    let mut panel = Panel::new(&params);
+    Ok(at_ns.iter().zip(values).map(|(at, value)| panel.update(&params, *at, *value)).collect())
+}
+
+fn detect_one(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
+    let values = table.numbers(table.require(&args.value_column)?)?;
+    let params = DetectorParams { alerts_per_week: args.alerts_per_week, ..DetectorParams::default() };
+    let verdicts = verdicts(&params, at_ns, &values)?;
+    let float = |pick: fn(&Verdict) -> f64| Column::Float(verdicts.iter().map(pick).collect());
+    let reasons = verdicts.iter().zip(&values).map(|(verdict, value)| {
+        if verdict.anomaly { verdict.reason.sentence(verdict, *value) } else { String::new() }
+    });
+    let reasons = Column::Text(reasons.collect());
+    Ok(Table::default()
+        .with("timestamp", Column::Text(texts))
+        .with("value", Column::Float(values))
+        .with("score", float(|v| v.score))
+        .with("anomaly", Column::Flag(verdicts.iter().map(|v| v.anomaly).collect()))
+        .with("expected", float(|v| v.expected))
+        .with("lower", float(|v| v.lower))
+        .with("upper", float(|v| v.upper))
+        .with("reason", reasons))
+}
+
+fn detect_multi(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
+    let is_series = |name: &str| {
+        !name.eq_ignore_ascii_case(&args.time_column)
+            && !LABEL_COLUMNS.iter().any(|label| name.eq_ignore_ascii_case(label))
+            && !args.ignore.iter().any(|ignored| name.eq_ignore_ascii_case(ignored))
+    };
+    let columns: Vec<usize> = (0..table.header.len()).filter(|i| is_series(&table.header[*i])).collect();
+    if columns.is_empty() {
+        bail!("no value columns beside `{}`: nothing to judge together", args.time_column);
+    }
+    let series = columns.iter().map(|column| table.numbers(*column)).collect::<Result<Vec<_>>>()?;
+    let scored = score_rows(&MultiParams::default(), &series, at_ns.len())?;
+    let mut out = Table::default()
+        .with("timestamp", Column::Text(texts))
+        .with("score", Column::Float(scored.scores))
+        .with("anomaly", Column::Flag(scored.anomalies));
+    for (column, contributions) in columns.iter().zip(scored.contributions) {
+        out = out.with(format!("contribution_{}", table.header[*column]), Column::Float(contributions));
+    }
+    Ok(out)
+}
+
+/// One score per row and the share of each series in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowScores {
+    /// Score per row.
+    pub scores: Vec<f64>,
+    /// Rows that raise an alarm.
+    pub anomalies: Vec<bool>,
+    /// Per series, per row.
+    pub contributions: Vec<Vec<f64>>,
+}
+
+/// Scores rows of several series, given as columns: shared with `bellwether eval`.
+///
+/// # Errors
+/// When the parameters are out of range.
+pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize) -> Result<RowScores> {
+    let params = params.check()?;
+    let mut detector = MultiDetector::new(&params, series.len());
+    let mut out = RowScores {
+        scores: Vec::with_capacity(rows),
+        anomalies: Vec::with_capacity(rows),
+        contributions: vec![Vec::with_capacity(rows); series.len()],
+    };
+    let (mut values, mut shares) = (vec![0.0; series.len()], vec![0.0; series.len()]);
+    let mut alarmed = false;
+    for row in 0..rows {
+        values.iter_mut().zip(series).for_each(|(value, series)| *value = series[row]);
+        let score = detector.update(&params, &values, &mut shares);
+        let above = score >= MULTI_ALARM_SCORE;
+        out.scores.push(score);
+        out.anomalies.push(above && !alarmed);
+        alarmed = above;
+        out.contributions.iter_mut().zip(&shares).for_each(|(column, share)| column.push(*share));
+    }
+    Ok(out)
+}
+
+/// 14 bits of surprise: about one healthy row in sixteen thousand, a week and
+/// a half of minutes.
+const MULTI_ALARM_SCORE: f64 = 14.0 / 24.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(file: PathBuf, out: PathBuf, multi: bool) -> DetectArgs {
+        DetectArgs {
+            file,
+            time_column: "timestamp".into(),
+            value_column: "value".into(),
+            multi,
+            ignore: Vec::new(),
+            alerts_per_week: 1.0,
+            output: OutputArgs { out: Some(out), format: None },
+        }
+    }
+
+    #[test]
+    fn one_series_keeps_its_columns_order_and_rows() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+        let mut text = String::from("timestamp,value\n");
+        for i in 0..500 {
+            text.push_str(&format!("2026-11-20 {:02}:{:02}:00,{}\n", i / 60, i % 60, if i == 450 { 900 } else { 10 + i % 3 }));
+        }
+        std::fs::write(&input, text).expect("writes");
+        run(&args(input, output.clone(), false)).expect("detects");
+        let written = std::fs::read_to_string(output).expect("reads");
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines[0], "timestamp,value,score,anomaly,expected,lower,upper,reason");
+        assert_eq!(lines.len(), 501);
+        assert!(lines[451].starts_with("2026-11-20 07:30:00,900,"), "{}", lines[451]);
+        assert_eq!(lines[451].split(',').nth(3), Some("1"), "{}", lines[451]);
+    }
+
+    #[test]
+    fn several_series_report_contributions_and_leave_labels_out() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+        let mut text = String::from("a,b,label\n");
+        for i in 0..300 {
+            text.push_str(&format!("{},{},0\n", i % 5, if i == 250 { 99 } else { i % 7 }));
+        }
+        std::fs::write(&input, text).expect("writes");
+        run(&args(input, output.clone(), true)).expect("detects");
+        let written = std::fs::read_to_string(output).expect("reads");
+        assert!(written.starts_with("timestamp,score,anomaly,contribution_a,contribution_b\n"), "{written:.100}");
+        let row: Vec<&str> = written.lines().nth(251).expect("row 250").split(',').collect();
+        assert!(row[4].parse::<f64>().expect("number") > 0.8, "{row:?}");
+    }
+
+    #[test]
+    fn a_broken_cell_and_a_missing_column_say_where() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let input = folder.path().join("in.csv");
+        std::fs::write(&input, "timestamp,value\n0,1\nlater,2\n").expect("writes");
+        let error = run(&args(input.clone(), folder.path().join("o.csv"), false)).expect_err("no time").to_string();
+        assert!(error.contains("row 3 column `timestamp`: `later`"), "{error}");
+        std::fs::write(&input, "timestamp,level\n0,1\n").expect("writes");
+        let error = run(&args(input, folder.path().join("o.csv"), false)).expect_err("no value").to_string();
+        assert!(error.contains("no column `value`"), "{error}");
+    }
+}

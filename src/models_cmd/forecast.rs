@@ -1,1 +1,236 @@
-//! `bellwether models forecast`
+//! `bellwether models forecast FILE.csv --limit 100 --horizon 24h`: when does
+//! each resource run out?
+//!
+//! One row per decision (every hour of every series):
+//! `series,timestamp,level,p10,p50,p90,full_within_horizon`. The quantiles are
+//! hours from the decision; they are empty where nothing points at the limit.
+
+use super::io::{Column, OutputArgs, Table, TextTable};
+use anyhow::{Context, Result};
+use bellwether_models::exhaustion::{Exhaustion, ExhaustionParams};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `bellwether models forecast`
+#[derive(Debug, Clone, clap::Args)]
+pub struct ForecastArgs {
+    /// CSV with a header, `.gz` allowed; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The level at which the resource is full
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
+    pub limit: f64,
+    /// How far ahead to look: 90m, 24h, 7d
+    #[arg(long, default_value = "24h", value_name = "DURATION")]
+    pub horizon: String,
+    /// Column with the time; a `step` column or row numbers serve without it
+    #[arg(long, default_value = "timestamp", value_name = "NAME")]
+    pub time_column: String,
+    /// Column with the value; the only other column serves without it
+    #[arg(long, default_value = "value", value_name = "NAME")]
+    pub value_column: String,
+    /// Column that names the series, when the file holds many
+    #[arg(long, default_value = "series", value_name = "NAME")]
+    pub series_column: String,
+    /// Seconds between rows when the file has steps instead of times
+    #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
+    pub step_secs: f64,
+    /// Where and how to write
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// One decision about one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Index of the first row after the decided hour.
+    pub row: usize,
+    /// Nanoseconds since 1970.
+    pub at_ns: i64,
+    /// Median of the last hour.
+    pub level: f64,
+    /// Hours to full: early edge, middle, late edge; `None` when nothing points
+    /// at the limit.
+    pub hours: Option<[f64; 3]>,
+    /// The verdict.
+    pub full_within_horizon: bool,
+}
+
+/// Nanoseconds of an hour.
+const HOUR_NS: f64 = 3.6e12;
+
+/// Runs the command.
+///
+/// # Errors
+/// For unreadable input, a broken cell (file, row and column are named),
+/// parameters out of range, or output that cannot be written.
+pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
+    let table = TextTable::read(&args.file)?;
+    let params = ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..ExhaustionParams::default() };
+    let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
+    let names = table.position(&args.series_column).map(|column| table.text(column));
+    let values = table.numbers(value_column(args, &table)?)?;
+    let times = times(args, &table)?;
+    for (row, value) in values.iter().enumerate() {
+        let name = names.as_ref().map_or("", |names| names[row].as_str());
+        let points = match named.get_mut(name) {
+            Some(points) => points,
+            None => named.entry(name.to_owned()).or_default(),
+        };
+        let at_ns = times.as_ref().map_or_else(|| (points.len() as f64 * args.step_secs * 1e9) as i64, |times| times[row]);
+        points.push((row, at_ns, *value));
+    }
+    let mut out = Rows::default();
+    for (name, points) in &named {
+        let at_ns: Vec<i64> = points.iter().map(|point| point.1).collect();
+        let values: Vec<f64> = points.iter().map(|point| point.2).collect();
+        for decision in decisions(&params, &at_ns, &values)? {
+            out.push(name, &decision);
+        }
+    }
+    args.output.write(&out.table())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every hourly decision over one series: shared with `bellwether eval`.
+///
+/// # Errors
+/// When the parameters are out of range.
+pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Decision>> {
+    let params = params.check()?;
+    let mut state = Exhaustion::default();
+    let mut out = Vec::new();
+    for (row, (at, value)) in at_ns.iter().zip(values).enumerate() {
+        let hours_before = state.hours_seen();
+        let forecast = state.update(&params, *at, *value);
+        if state.hours_seen() == hours_before {
+            continue;
+        }
+        let hours = |ns: i64| ns as f64 / HOUR_NS;
+        out.push(Decision {
+            row,
+            at_ns: *at,
+            level: state.level(),
+            hours: forecast.map(|f| [hours(f.p10_ns), hours(f.p50_ns), hours(f.p90_ns)]),
+            full_within_horizon: forecast.is_some_and(|f| f.full_within_horizon),
+        });
+    }
+    Ok(out)
+}
+
+#[derive(Default)]
+struct Rows {
+    series: Vec<String>,
+    at: Vec<String>,
+    row: Vec<i64>,
+    level: Vec<f64>,
+    quantiles: [Vec<f64>; 3],
+    full: Vec<bool>,
+}
+
+impl Rows {
+    fn push(&mut self, name: &str, decision: &Decision) {
+        self.series.push(name.to_owned());
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(decision.at_ns));
+        self.at.push(stamp.map_or_else(|_| decision.at_ns.to_string(), |stamp| stamp.to_string()));
+        self.row.push(decision.row as i64);
+        self.level.push(decision.level);
+        for (index, column) in self.quantiles.iter_mut().enumerate() {
+            column.push(decision.hours.map_or(f64::NAN, |hours| hours[index]));
+        }
+        self.full.push(decision.full_within_horizon);
+    }
+
+    fn table(self) -> Table {
+        let [p10, p50, p90] = self.quantiles;
+        Table::default()
+            .with("series", Column::Text(self.series))
+            .with("timestamp", Column::Text(self.at))
+            .with("row", Column::Int(self.row))
+            .with("level", Column::Float(self.level))
+            .with("p10", Column::Float(p10))
+            .with("p50", Column::Float(p50))
+            .with("p90", Column::Float(p90))
+            .with("full_within_horizon", Column::Bool(self.full))
+    }
+}
+
+/// The named value column, else the only column that is no time and no name.
+fn value_column(args: &ForecastArgs, table: &TextTable) -> Result<usize> {
+    if let Some(column) = table.position(&args.value_column) {
+        return Ok(column);
+    }
+    let known = [args.time_column.as_str(), args.series_column.as_str(), "step"];
+    let is_other = |i: &usize| !known.iter().any(|name| table.header[*i].eq_ignore_ascii_case(name));
+    let others: Vec<usize> = (0..table.header.len()).filter(is_other).collect();
+    match others.as_slice() {
+        [only] => Ok(*only),
+        _ => table.require(&args.value_column),
+    }
+}
+
+/// Times from the time column, else from `step`; `None` when rows must serve.
+fn times(args: &ForecastArgs, table: &TextTable) -> Result<Option<Vec<i64>>> {
+    if let Some(column) = table.position(&args.time_column) {
+        return table.times(column).map(Some);
+    }
+    let Some(column) = table.position("step") else { return Ok(None) };
+    let steps = table.numbers(column)?;
+    Ok(Some(steps.iter().map(|step| (step * args.step_secs * 1e9) as i64).collect()))
+}
+
+/// `90m`, `24h`, `7d` as nanoseconds.
+fn duration_ns(text: &str) -> Result<i64> {
+    let wrong = || format!("`{text}` is not a duration: write it as 90m, 24h or 7d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().with_context(wrong)?;
+    let unit = match &text[digits.len()..] {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => anyhow::bail!(wrong()),
+    };
+    Ok((number * unit * 1e9) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_nonsense_is_refused() {
+        assert_eq!(duration_ns("24h").expect("hours"), 86_400_000_000_000);
+        assert_eq!(duration_ns("1.5d").expect("days"), 129_600_000_000_000);
+        assert!(duration_ns("soon").is_err() && duration_ns("5y").is_err() && duration_ns("").is_err());
+    }
+
+    #[test]
+    fn each_series_gets_its_hourly_rows_and_the_climber_is_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+        let mut text = String::from("series,step,used_pct\n");
+        for step in 0..480 {
+            text.push_str(&format!("climb,{step},{}\nflat,{step},40\n", 50.0 + f64::from(step) / 12.0));
+        }
+        std::fs::write(&input, text).expect("writes");
+        let args = ForecastArgs {
+            file: input,
+            limit: 100.0,
+            horizon: "24h".into(),
+            time_column: "timestamp".into(),
+            value_column: "value".into(),
+            series_column: "series".into(),
+            step_secs: 300.0,
+            output: OutputArgs { out: Some(output.clone()), format: None },
+        };
+        run(&args).expect("forecasts");
+        let written = std::fs::read_to_string(output).expect("reads");
+        assert!(written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon\n"));
+        let last = |name: &str| written.lines().rfind(|line| line.starts_with(name)).expect("rows").to_owned();
+        assert!(last("climb").ends_with(",true"), "{}", last("climb"));
+        assert!(last("flat").ends_with(",,,,false"), "{}", last("flat"));
+        assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 39);
+    }
+}

@@ -5,6 +5,12 @@
 //! extension of `--out` or by `--format`. Column names and meanings are a
 //! contract and stand in `docs/ml.md`.
 
+pub mod cases;
+pub mod causes;
 pub mod detect;
 pub mod forecast;
+pub mod groups;
 pub mod io;
+pub mod sessions;
+pub mod templates;
+pub mod topology;

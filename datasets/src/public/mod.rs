@@ -8,6 +8,8 @@ mod error;
 pub mod exhaustion;
 mod grid;
 pub mod kpi;
+pub mod log_sequences;
+pub mod loghub;
 pub mod ms;
 pub mod nab;
 pub mod nezha;

@@ -9,8 +9,12 @@
 //! confidences of a ranking sum to at most one, and what is missing is the
 //! chance that the cause is none of the listed.
 
+pub mod baseline;
+pub mod case;
+pub mod deviation;
 pub mod propagate;
 mod rank;
+pub mod visits;
 
 pub use rank::{
     CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause,

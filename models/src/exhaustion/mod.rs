@@ -5,8 +5,10 @@
 //! sample. Once an hour the screen asks whether the fastest plausible growth
 //! could reach the limit; only then the full model runs.
 
+mod contest;
 mod forecast;
 mod params;
+mod paths;
 mod state;
 
 pub use forecast::Forecast;

@@ -1,19 +1,27 @@
 //! Per-series state: the samples of the running hour and a ring of hourly
-//! medians of the last week.
+//! medians of the last ten days; the screen, and the decision.
 
+use super::contest::outlook;
 use super::forecast::{FAR_NS, Forecast};
 use super::params::{CheckedExhaustionParams, HOUR_NS};
 use serde::{Deserialize, Serialize};
 
-/// Hours kept: two days of growth and a full week for the season.
-const HOURS_MAX: usize = 168;
+/// Hours kept: three teeth of the longest sawtooth looked for.
+const HOURS_MAX: usize = 240;
 /// Samples of an hour that enter its median; more are thinned by doubling the
 /// stride, so the sample stays spread over the hour.
 const SAMPLES_MAX: usize = 32;
 /// Hours a first forecast needs.
-const HOURS_MIN: usize = 6;
+const HOURS_MIN: usize = 8;
+/// The screen looks at the largest rise over windows of these hours …
+const SCREEN_WINDOWS: [usize; 3] = [3, 8, 24];
+/// … and flags when this many times that pace could reach the limit.
+const SCREEN_MARGIN: f64 = 4.0;
+/// The interval ends where the path this many spreads higher or lower crosses:
+/// widened on the development half until it holds nine of ten outcomes.
+const INTERVAL_SPREADS: f64 = 1.1;
 
-/// Forecaster of one series.
+/// Forecaster of one series: at most 1.2 KiB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exhaustion {
     hour_ends_ns: i64,
@@ -23,6 +31,7 @@ pub struct Exhaustion {
     samples: Vec<f32>,
     hours: Vec<f32>,
     head: usize,
+    hours_seen: u32,
 }
 
 impl Default for Exhaustion {
@@ -35,6 +44,7 @@ impl Default for Exhaustion {
             samples: Vec::with_capacity(SAMPLES_MAX),
             hours: Vec::new(),
             head: 0,
+            hours_seen: 0,
         }
     }
 }
@@ -47,12 +57,21 @@ impl Exhaustion {
         if !value.is_finite() {
             return None;
         }
-        let mut decided = None;
-        if at_ns >= self.hour_ends_ns {
-            decided = self.turn_hour(params, at_ns);
-        }
+        let decided = if at_ns >= self.hour_ends_ns { self.turn_hour(params, at_ns) } else { None };
         self.sample(value as f32);
         decided
+    }
+
+    /// Hours closed so far: it grows by one at each decision point.
+    #[must_use]
+    pub fn hours_seen(&self) -> u32 {
+        self.hours_seen
+    }
+
+    /// Median of the last closed hour; NaN before the first.
+    #[must_use]
+    pub fn level(&self) -> f64 {
+        if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
     }
 
     fn sample(&mut self, value: f32) {
@@ -63,7 +82,10 @@ impl Exhaustion {
         self.phase = 0;
         if self.samples.len() == SAMPLES_MAX {
             let mut index = 0;
-            self.samples.retain(|_| { index += 1; index % 2 == 1 });
+            self.samples.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
             self.stride *= 2;
         }
         self.samples.push(value);
@@ -76,7 +98,8 @@ impl Exhaustion {
         if first || at_ns < self.decide_at_ns {
             return None;
         }
-        self.decide_at_ns = at_ns.saturating_add(params.decide_every_ns);
+        // A little early is on time: samples do not fall on the full hour.
+        self.decide_at_ns = at_ns.saturating_add(params.decide_every_ns - params.decide_every_ns / 10);
         self.decide(params, at_ns)
     }
 
@@ -87,6 +110,7 @@ impl Exhaustion {
             return;
         }
         self.samples.sort_unstable_by(f32::total_cmp);
+        self.hours_seen = self.hours_seen.saturating_add(1);
         let median = self.samples[self.samples.len() / 2];
         self.samples.clear();
         if self.hours.len() < HOURS_MAX {
@@ -103,46 +127,76 @@ impl Exhaustion {
         f64::from(self.hours[(self.head + len - 1 - back) % len])
     }
 
-    fn decide(&self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
-        let count = self.hours.len().min(48);
-        if count < HOURS_MIN {
-            return None;
-        }
-        let (slope, level, spread) = self.line(count);
-        let room = params.limit - level;
-        if slope * 4.0 * (params.horizon_ns as f64 / HOUR_NS as f64) + 2.0 * spread < room {
-            return None;
-        }
-        let hours = |room: f64, slope: f64| if room <= 0.0 { 0.0 } else if slope <= 0.0 { f64::INFINITY } else { room / slope };
-        let ns = |hours: f64| (hours * HOUR_NS as f64).min(FAR_NS as f64) as i64;
-        let p50_ns = ns(hours(room, slope));
-        Some(Forecast {
-            at_ns,
-            level,
-            p10_ns: ns(hours(room - 2.0 * spread, slope * 1.3)),
-            p50_ns,
-            p90_ns: ns(hours(room + 2.0 * spread, slope * 0.7)),
-            full_within_horizon: p50_ns <= params.horizon_ns,
-        })
+    /// Could the fastest rise of the last days, carried on with a margin, reach
+    /// the limit within the horizon?
+    fn screen(&self, params: &CheckedExhaustionParams) -> bool {
+        let horizon = params.horizon_ns as f64 / HOUR_NS as f64;
+        let now = self.hour(0);
+        let room = params.limit - now;
+        SCREEN_WINDOWS.iter().filter(|window| self.hours.len() > **window).any(|window| {
+            let pace = (now - self.hour(*window)) / *window as f64;
+            SCREEN_MARGIN * pace.max(0.0) * horizon >= room
+        }) || self.high_tide(params)
     }
 
-    /// Least squares over the last `count` hours: slope per hour, level now,
-    /// residual deviation.
-    fn line(&self, count: usize) -> (f64, f64, f64) {
-        let n = count as f64;
-        let mean_t = (n - 1.0) / 2.0;
-        let mean_y = (0..count).map(|back| self.hour(back)).sum::<f64>() / n;
-        let (mut sty, mut stt) = (0.0, 0.0);
-        for back in 0..count {
-            let t = mean_t - back as f64;
-            sty += t * (self.hour(back) - mean_y);
-            stt += t * t;
-        }
-        let slope = sty / stt;
-        let level = mean_y + slope * mean_t;
-        let spread = (0..count).map(|back| (self.hour(back) - level + slope * back as f64).powi(2)).sum::<f64>() / n;
-        (slope, level, spread.sqrt())
+    /// A swing that came within a tenth of the limit in the last day.
+    fn high_tide(&self, params: &CheckedExhaustionParams) -> bool {
+        let day = || (0..self.hours.len().min(24)).map(|back| self.hour(back));
+        let (low, high) = day().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        params.limit - high < 0.5 * (high - low)
     }
+
+    /// How far ahead a verdict dares to look: as far as it looked back, and
+    /// while two days are not known, an eighth of that, for a morning's rise
+    /// is no trend.
+    fn reach_ns(&self) -> i64 {
+        let known = i64::from(self.hours_seen);
+        HOUR_NS.saturating_mul(known) / if known < 2 * 24 { 8 } else { 1 }
+    }
+
+    fn decide(&self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
+        if self.hours.len() < HOURS_MIN || !self.screen(params) {
+            return None;
+        }
+        let past: Vec<f64> = (0..self.hours.len()).rev().map(|back| self.hour(back)).collect();
+        let horizon = params.horizon_ns as f64 / HOUR_NS as f64;
+        let outlook = outlook(&past, (3.0 * horizon).ceil() as usize);
+        let crossing = |spreads: f64| {
+            let lift = spreads * outlook.spread;
+            crossing(&outlook.path, self.hour(0), params.limit, |hours| lift * hours.sqrt())
+        };
+        let ns = |hours: f64| (hours * HOUR_NS as f64).min(FAR_NS as f64) as i64;
+        let p50_ns = ns(crossing(0.0));
+        Some(Forecast {
+            at_ns,
+            level: self.hour(0),
+            p10_ns: ns(crossing(INTERVAL_SPREADS)).min(p50_ns),
+            p50_ns,
+            p90_ns: ns(crossing(-INTERVAL_SPREADS)).max(p50_ns),
+            full_within_horizon: p50_ns <= params.horizon_ns.min(self.reach_ns()),
+        })
+    }
+}
+
+/// Hours until `path` lifted by `lift(hours)` first reaches `limit`, between
+/// its points interpolated; beyond the path its mean pace goes on; infinite
+/// when it leads nowhere.
+fn crossing(path: &[f64], now: f64, limit: f64, lift: impl Fn(f64) -> f64) -> f64 {
+    let mut before = now;
+    if now >= limit {
+        return 0.0;
+    }
+    for (index, value) in path.iter().enumerate() {
+        let after = value + lift(index as f64 + 1.0);
+        if after >= limit {
+            let share = if after > before { ((limit - before) / (after - before)).clamp(0.0, 1.0) } else { 1.0 };
+            return index as f64 + share;
+        }
+        before = after;
+    }
+    let hours = path.len() as f64;
+    let pace = (before - now) / hours;
+    if pace > 0.0 { hours + (limit - before) / pace } else { f64::INFINITY }
 }
 
 #[cfg(test)]
@@ -155,15 +209,24 @@ mod tests {
         let params = ExhaustionParams::default().check().expect("in range");
         let (mut climb, mut flat) = (Exhaustion::default(), Exhaustion::default());
         let mut last = None;
-        for minute in 0..(60 * 40) {
+        for minute in 0..(60 * 49) {
             let at = minute * 60_000_000_000;
-            last = climb.update(&params, at, 50.0 + minute as f64 / 60.0).or(last);
+            last = climb.update(&params, at, 40.0 + minute as f64 / 60.0).or(last);
             assert!(flat.update(&params, at, 50.0).is_none());
         }
         let last = last.expect("the climb is flagged");
         let hours = last.p50_ns as f64 / HOUR_NS as f64;
-        assert!((hours - 10.6).abs() < 1.2, "{hours}");
-        assert!(last.full_within_horizon && last.p10_ns <= last.p50_ns && last.p50_ns <= last.p90_ns);
+        assert!(last.full_within_horizon);
+        assert!((hours - 12.5).abs() < 0.7, "{hours}");
+        assert!(last.p10_ns <= last.p50_ns && last.p50_ns <= last.p90_ns);
+    }
+
+    #[test]
+    fn the_path_crosses_between_its_points() {
+        assert_eq!(crossing(&[98.0, 102.0], 96.0, 100.0, |_| 0.0), 1.5);
+        assert_eq!(crossing(&[97.0, 98.0], 96.0, 100.0, |_| 0.0), 4.0);
+        assert_eq!(crossing(&[96.0, 96.0], 96.0, 100.0, |_| 0.0), f64::INFINITY);
+        assert_eq!(crossing(&[96.0], 101.0, 100.0, |_| 0.0), 0.0);
     }
 
     #[test]

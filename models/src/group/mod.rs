@@ -10,6 +10,7 @@
 //! their ids ([`Grouper::assign_batch`]), so the result depends on the alerts
 //! alone, not on their arrival.
 
+mod episodes;
 mod evidence;
 mod explain;
 mod grouper;
@@ -17,6 +18,7 @@ mod learned;
 mod tables;
 mod text;
 
+pub use episodes::{EpisodeParams, Episodes};
 pub use evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
 pub use explain::{Link, Needed, Why, WhyNot};
 pub use grouper::{AlertView, Assignment, GroupId, GroupSummary, Grouper, RunnerUp};

@@ -1,67 +1,69 @@
-//! The default detector: a local level, a slow level and a daily season, each
-//! residual measured against its own robust scale and turned into bits of
-//! surprise by a learned tail.
+//! The default detector: three questions about each point, each residual
+//! measured against its own robust scale and turned into bits of surprise by a
+//! learned tail.
 //!
-//! * `fast` asks whether the point leaves its neighbourhood (spikes, drops);
-//! * `slow` asks whether the neighbourhood left the day's usual course
-//!   (level shifts, missing peaks, traffic at night);
-//! * a run of equal values longer than ever seen is `Stuck`.
+//! * `fast`: did the point leave its neighbourhood, the day's course removed?
+//! * `jump`: is the step from the last point larger than its steps ever are?
+//! * `slow`: did the neighbourhood leave the day's usual course?
+//!   (level shifts, missing peaks, traffic at night)
 //!
-//! Residuals are clipped before they teach, so an anomaly does not become the
-//! norm, unless it stays: then the level follows and the shift is reported once.
+//! A surprise is told when it is larger than what was told before, which fades:
+//! a burst is one story, and a growing one is told again. That holds at any
+//! threshold a user may put on the score.
 
 use super::params::CheckedParams;
 use super::season::{Place, Season};
+use super::track::{Rates, Track};
 use super::verdict::{Reason, Verdict, score_from_bits};
-use crate::shared::Tail;
 use serde::{Deserialize, Serialize};
 
-/// A level and the mean absolute deviation from it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Track {
-    level: f64,
-    deviation: f32,
-    tail: Tail,
-}
+/// Points the slow level remembers.
+const SLOW_MEMORY: f64 = 300.0;
+/// Weight of one point in the deviations: about a hundred points for the fast
+/// questions, three hundred for the slow one.
+const DEVIATION_RATE: f64 = 0.01;
+const SLOW_DEVIATION_RATE: f64 = 0.003;
+/// Weight of one point in the tails.
+const TAIL_RATE: f64 = 0.001;
+/// Points over which a told surprise fades to 1/e: an hour of minutes for a
+/// spike, five for a shift.
+const SPIKE_FADE: f64 = 60.0;
+const SHIFT_FADE: f64 = 300.0;
+/// More surprise than this is not told apart.
+const BITS_MAX: f64 = 1000.0;
+/// Seconds in a week, for the false-alarm budget.
+const WEEK_SECS: f64 = 604_800.0;
+/// Points at which a longer run of one value is news when none was before.
+const STUCK_RUN_MIN: u32 = 30;
 
-/// Per-series state of the streaming detector.
+/// Per-series state: 136 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     seen: u32,
-    stuck_run: u32,
-    stuck_run_max: u32,
+    run: u32,
+    run_max: u32,
     step_secs: f32,
-    season_gain: f32,
     last_at_ns: i64,
     last_value: f64,
     fast: Track,
+    jump: Track,
     slow: Track,
+    spike_told: f32,
+    shift_told: f32,
     reported_at_ns: i64,
     reported_bits: f32,
     season: Option<Box<Season>>,
 }
 
-/// Deviations beyond this many scales teach no more than this.
-const CLIP: f64 = 4.0;
-/// Points the slow level remembers.
-const SLOW_MEMORY: f64 = 300.0;
-/// Seconds in a week, for the false-alarm budget.
-const WEEK_SECS: f64 = 604_800.0;
-
-impl Track {
-    const NEW: Self = Self { level: 0.0, deviation: 0.0, tail: Tail::new(2.5, 0.8) };
-
-    /// Residual in units of the scale, never dividing by nothing.
-    fn size(&self, residual: f64, floor: f64) -> f64 {
-        residual.abs() / (1.2533 * f64::from(self.deviation)).max(floor)
-    }
-
-    fn learn(&mut self, residual: f64, floor: f64, rate: f64, scale_rate: f64) {
-        let scale = f64::from(self.deviation).max(floor);
-        let clipped = residual.clamp(-CLIP * scale, CLIP * scale);
-        self.level += rate * clipped;
-        self.deviation += (scale_rate * (clipped.abs() - f64::from(self.deviation))) as f32;
-    }
+/// What one point looks like before it teaches.
+struct Look {
+    place: Place,
+    profile: f64,
+    seasonal: f64,
+    floor: f64,
+    fast: f64,
+    jump: f64,
+    slow: f64,
 }
 
 impl Detector {
@@ -70,14 +72,16 @@ impl Detector {
     pub fn new(_params: &CheckedParams) -> Self {
         Self {
             seen: 0,
-            stuck_run: 0,
-            stuck_run_max: 0,
+            run: 0,
+            run_max: 0,
             step_secs: 60.0,
-            season_gain: 0.0,
             last_at_ns: i64::MIN,
             last_value: 0.0,
-            fast: Track::NEW,
-            slow: Track::NEW,
+            fast: Track::new(0.0),
+            jump: Track::new(0.0),
+            slow: Track::new(0.0),
+            spike_told: 0.0,
+            shift_told: 0.0,
             reported_at_ns: i64::MIN,
             reported_bits: 0.0,
             season: None,
@@ -88,7 +92,8 @@ impl Detector {
     /// that is not newer than the last is judged but moves no clock. A value
     /// that is not finite is `Missing` and teaches nothing.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
-        if !value.is_finite() {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if value.is_nan() {
             return self.quiet(Reason::Missing);
         }
         if self.seen == 0 {
@@ -96,53 +101,109 @@ impl Detector {
             return self.quiet(Reason::Learning);
         }
         self.tick(at_ns);
-        let place = Place::of(at_ns);
-        let seasonal = self.season.as_ref().map_or(0.0, |season| season.at(place));
-        let floor = 1e-9 + 1e-6 * self.slow.level.abs();
-        let expected = self.fast.level + seasonal;
-        let residual = value - expected;
-        let residual_slow = value - seasonal - self.slow.level;
-        let fast_size = self.fast.size(residual, floor);
-        let slow_size = self.slow.size(residual_slow, floor);
-        let fast_bits = self.fast.tail.bits(fast_size);
-        let slow_bits = self.slow.tail.bits(slow_size) - 1.0;
-        let bits = fast_bits.max(slow_bits).min(1000.0);
-        let half = self.fast.tail.size_at(self.alarm_bits(params)) * (1.2533 * f64::from(self.fast.deviation)).max(floor);
+        let look = self.look(at_ns, value);
+        let sizes = [
+            look.fast.abs() / self.fast.sigma(look.floor),
+            look.jump.abs() / self.jump.sigma(look.floor),
+            look.slow.abs() / self.slow.sigma(look.floor),
+        ];
+        let spike = both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let shift = self.slow.tail.bits(sizes[2]);
+        let stuck = self.stuck_bits(value);
+        let alarm_bits = self.alarm_bits(params);
+        let expected = self.fast.level + look.seasonal;
+        let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
 
-        let young = 1.0 / f64::from(self.seen + 1);
-        let rate = params.local_rate.max(young);
-        self.fast.learn(residual, floor, rate, 0.01f64.max(young));
-        self.slow.learn(residual_slow, floor, (1.0 / SLOW_MEMORY).max(young), 0.003f64.max(young));
-        let tail_rate = 0.001f64.max(0.5 * young).min(0.01);
-        self.fast.tail.learn(fast_size, tail_rate);
-        self.slow.tail.learn(slow_size, tail_rate);
-        self.learn_season(place, residual_slow, floor);
+        self.learn(params, &look, sizes);
         self.last_value = value;
         self.seen = self.seen.saturating_add(1);
-
         let learning = self.seen < params.learning_points;
-        let reason = match (learning, bits >= self.alarm_bits(params)) {
-            (true, _) => Reason::Learning,
-            (false, false) => Reason::None,
-            (false, true) if slow_bits > fast_bits => Reason::LevelShift,
-            (false, true) if residual > 0.0 => Reason::Spike,
-            (false, true) => Reason::Drop,
+        let (bits, reason) = if learning {
+            (0.0, Reason::Learning)
+        } else {
+            self.tell(spike.max(stuck), shift, &look, stuck >= spike)
         };
-        let anomaly = !learning && reason != Reason::None && self.report(params, at_ns, bits);
+        let above = bits >= alarm_bits;
         Verdict {
-            score: if learning { 0.0 } else { score_from_bits(bits) },
-            anomaly,
+            score: score_from_bits(bits),
+            anomaly: above && self.report(params, at_ns, bits),
             expected,
             lower: expected - half,
             upper: expected + half,
-            reason,
+            reason: if above || learning { reason } else { Reason::None },
         }
+    }
+
+    fn look(&self, at_ns: i64, value: f64) -> Look {
+        let place = Place::of(at_ns);
+        let (profile, trust) = self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+        let seasonal = profile * trust;
+        Look {
+            place,
+            profile,
+            seasonal,
+            floor: 1e-9 + 1e-6 * self.slow.level.abs(),
+            fast: value - seasonal - self.fast.level,
+            jump: value - self.last_value,
+            slow: value - seasonal - self.slow.level,
+        }
+    }
+
+    fn learn(&mut self, params: &CheckedParams, look: &Look, sizes: [f64; 3]) {
+        let young = 1.0 / f64::from(self.seen + 1);
+        let unclipped = self.seen < 5;
+        let tail = TAIL_RATE.max(0.5 * young).min(0.01);
+        let rates = |level: f64, deviation: f64| Rates {
+            level: if level > 0.0 { level.max(young) } else { 0.0 },
+            deviation: deviation.max(young),
+            tail,
+            unclipped,
+        };
+        // The season learns from the slow level as it was before this point.
+        let without = look.slow + look.seasonal;
+        let with = self.slow.clipped(without - look.profile, look.floor);
+        let without = without.clamp(-3.0 * VALUE_MAX, 3.0 * VALUE_MAX);
+        self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
+        self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
+        self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
+        self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));
+    }
+
+    /// A repeated value is news when its run is longer than any before: bits
+    /// grow with the ratio. Series that always repeat know long runs.
+    fn stuck_bits(&mut self, value: f64) -> f64 {
+        if value != self.last_value {
+            self.run_max = self.run_max.max(self.run);
+            self.run = 0;
+            return 0.0;
+        }
+        self.run = self.run.saturating_add(1);
+        let usual = self.run_max.max(STUCK_RUN_MIN);
+        // Only a series that used to move can be stuck.
+        if self.run <= 2 * usual || self.seen < 4 * self.run {
+            return 0.0;
+        }
+        (6.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
+    }
+
+    /// What is news after what was told, and why.
+    fn tell(&mut self, spike: f64, shift: f64, look: &Look, stuck: bool) -> (f64, Reason) {
+        let spike_news = news(&mut self.spike_told, spike.min(BITS_MAX), SPIKE_FADE);
+        let shift_news = news(&mut self.shift_told, shift.min(BITS_MAX), SHIFT_FADE);
+        let reason = match () {
+            () if stuck && spike_news >= shift_news => Reason::Stuck,
+            // The neighbourhood moved, the point did not leave it.
+            () if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
+            () if look.fast > 0.0 => Reason::Spike,
+            () => Reason::Drop,
+        };
+        (both(spike_news, shift_news), reason)
     }
 
     /// Surprise an alarm needs under the false-alarm budget.
     fn alarm_bits(&self, params: &CheckedParams) -> f64 {
         let points_per_week = WEEK_SECS / f64::from(self.step_secs).max(1e-3);
-        (points_per_week / params.alerts_per_week).log2().max(6.0)
+        (points_per_week / params.alerts_per_week).log2().max(8.0)
     }
 
     fn begin(&mut self, at_ns: i64, value: f64) {
@@ -157,22 +218,18 @@ impl Detector {
         if at_ns > self.last_at_ns {
             let step = at_ns.saturating_sub(self.last_at_ns) as f64 / 1e9;
             let known = f64::from(self.step_secs);
-            let rate = 0.02f64.max(1.0 / f64::from(self.seen));
-            self.step_secs = (known + rate * (step.min(4.0 * known.max(step * rate)) - known)) as f32;
+            let step = if self.seen == 1 { step } else { step.min(4.0 * known) };
+            let rate = 0.02_f64.max(1.0 / f64::from(self.seen));
+            self.step_secs = (known + rate * (step - known)) as f32;
             self.last_at_ns = at_ns;
         }
     }
 
-    fn learn_season(&mut self, place: Place, residual: f64, floor: f64) {
-        let season = self.season.get_or_insert_with(Box::default);
-        let scale = f64::from(self.slow.deviation).max(floor);
-        season.learn(place, residual.clamp(-CLIP * scale, CLIP * scale), 0.02);
-    }
-
     /// True when this alarm is news: nothing reported within the refractory
     /// period, or something clearly bigger than what was reported.
-    fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
-        let within = self.reported_at_ns != i64::MIN && at_ns.saturating_sub(self.reported_at_ns) < params.refractory_ns;
+    pub(super) fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
+        let since = at_ns.saturating_sub(self.reported_at_ns);
+        let within = self.reported_at_ns != i64::MIN && since < params.refractory_ns;
         if within && bits < 2.0 * f64::from(self.reported_bits) {
             return false;
         }
@@ -187,18 +244,69 @@ impl Detector {
     }
 }
 
+/// Larger values are cut: squares of what lies beyond leave the range of `f32`.
+const VALUE_MAX: f64 = 1e18;
+
+/// Two surprises at once: at least the larger, a little more when both agree
+/// (a fourth-power mean, which two square roots undo).
+fn both(a: f64, b: f64) -> f64 {
+    let (a, b) = (a.max(0.0), b.max(0.0));
+    (a * a * a * a + b * b * b * b).sqrt().sqrt()
+}
+
+/// `bits` if they exceed what was told before, else 0; remembers the larger.
+fn news(told: &mut f32, bits: f64, fade: f64) -> f64 {
+    let before = f64::from(*told);
+    *told = (before * (1.0 - 1.0 / fade)).max(bits) as f32;
+    if bits > before { bits } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metric::DetectorParams;
 
+    const MINUTE: i64 = 60_000_000_000;
+
     fn params() -> CheckedParams {
         DetectorParams::default().check().expect("defaults are in range")
     }
 
+    /// A restless course without anomalies: deterministic, not periodic.
+    fn usual(i: i64) -> f64 {
+        100.0 + ((i * 7919) % 101) as f64 * 0.05 + ((i * 104_729) % 37) as f64 * 0.1
+    }
+
+    fn alarms(values: impl Iterator<Item = f64>) -> Vec<(usize, Reason)> {
+        let params = params();
+        let mut detector = Detector::new(&params);
+        let verdicts = values.enumerate().map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
+        verdicts.filter(|(_, verdict)| verdict.anomaly).map(|(i, verdict)| (i, verdict.reason)).collect()
+    }
+
     #[test]
     fn state_fits_its_budget() {
-        assert!(size_of::<Detector>() <= 512, "{}", size_of::<Detector>());
+        assert_eq!(size_of::<Detector>(), 136);
+        assert_eq!(size_of::<Season>(), 368);
+    }
+
+    #[test]
+    fn a_spike_is_reported_once_with_its_direction() {
+        let up = alarms((0..3000).map(|i| if (2500..2504).contains(&i) { 400.0 } else { usual(i) }));
+        assert_eq!(up, [(2500, Reason::Spike)]);
+        let down = alarms((0..3000).map(|i| if i == 2500 { 1.0 } else { usual(i) }));
+        assert_eq!(down, [(2500, Reason::Drop)]);
+    }
+
+    #[test]
+    fn a_quiet_series_raises_nothing_not_even_at_the_start() {
+        assert_eq!(alarms((0..20_000).map(usual)), []);
+    }
+
+    #[test]
+    fn a_flat_line_that_was_never_flat_is_stuck() {
+        let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
+        assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
     }
 
     #[test]
@@ -207,6 +315,10 @@ mod tests {
         let mut detector = Detector::new(&params);
         for (at, value) in [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)] {
             assert!(!detector.update(&params, at, value).anomaly);
+        }
+        for i in 0..500 {
+            let verdict = detector.update(&params, i * MINUTE, if i % 3 == 0 { f64::MAX } else { -f64::MAX });
+            assert!(verdict.score.is_finite() && verdict.expected.is_finite());
         }
     }
 }

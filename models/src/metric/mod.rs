@@ -15,11 +15,16 @@
 //! ```
 
 mod detector;
+mod discord;
+mod panel;
 mod params;
 mod season;
+mod track;
 mod verdict;
 
 pub use detector::Detector;
+pub use discord::Discord;
+pub use panel::Panel;
 pub use params::{CheckedParams, DetectorParams};
 pub use season::Season;
-pub use verdict::{Reason, Verdict, score_from_bits};
+pub use verdict::{Reason, Verdict, bits_from_score, score_from_bits};

@@ -10,6 +10,12 @@ pub fn score_from_bits(bits: f64) -> f64 {
     bits / (bits + 10.0)
 }
 
+/// The inverse of [`score_from_bits`]; scores of 1 and more give infinity.
+#[must_use]
+pub fn bits_from_score(score: f64) -> f64 {
+    if score < 1.0 { 10.0 * score.max(0.0) / (1.0 - score.max(0.0)) } else { f64::INFINITY }
+}
+
 /// Why a point is unusual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
@@ -25,6 +31,8 @@ pub enum Reason {
     LevelShift,
     /// The series became more restless.
     Variance,
+    /// The course of the last period is like none seen before.
+    Shape,
     /// The series repeats one value for longer than it ever did.
     Stuck,
     /// Samples failed to arrive, or the value is not a number.
@@ -44,6 +52,7 @@ impl Reason {
             Self::Drop => format!("{value} is far below the expected {expected} (usual range {lower} to {upper})"),
             Self::LevelShift => format!("the level moved to {value} and stays there; {expected} was expected"),
             Self::Variance => format!("the series became more restless than usual; {value} now, {expected} expected"),
+            Self::Shape => format!("the course of the last period up to {value} is like none seen before"),
             Self::Stuck => format!("stuck at {value} for longer than this series ever was"),
             Self::Missing => "samples are missing".to_owned(),
         }

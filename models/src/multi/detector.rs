@@ -1,115 +1,131 @@
 //! The streaming detector over the series of one entity.
 
 use super::params::CheckedMultiParams;
+use super::precision::Precision;
 use crate::metric::score_from_bits;
-use crate::shared::Tail;
 use serde::{Deserialize, Serialize};
 
-/// Standardised residuals beyond this teach no more than this.
-const CLIP: f64 = 6.0;
+/// Deviations beyond this teach no more than this, in sigmas.
+const TEACH_MAX: f64 = 30.0;
+/// Deviations beyond this count no more than this.
+const COUNT_MAX: f64 = 50.0;
+/// A sigma is at least this share of the widest excursion: a series that never
+/// moved must not turn a rounding into an event.
+const SIGMA_FLOOR_SHARE: f64 = 0.015;
+/// What the others leave of a series is usually at least this, in sigmas.
+const LEFTOVER_FLOOR: f64 = 0.02;
+/// Rows that teach whole, before there is a scale to clip by.
+const ROWS_UNCLIPPED: u32 = 10;
+/// One unit of score stands for this many bits: a root mean square of 4 over
+/// all series is as rare as a one-in-1024 point.
+const BITS_PER_UNIT: f64 = 2.5;
+/// Mean absolute deviation to standard deviation, for a Gaussian.
+const DEVIATION_TO_SIGMA: f64 = 1.2533;
 
-/// State for one entity: `dims * (components + 2)` numbers.
+/// State for one entity: `dims * (2 * dims + 6)` numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiDetector {
-    dims: usize,
     rows: u32,
-    mean: Vec<f64>,
-    deviation: Vec<f64>,
-    /// Row-major `components x dims`, each row an eigenvector times its eigenvalue.
-    basis: Vec<f64>,
+    series: Vec<Series>,
     standard: Vec<f64>,
-    tail: Tail,
+    smooth: Vec<f64>,
+    precision: Precision,
+}
+
+/// Running statistics of one series.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Series {
+    mean: f64,
+    deviation: f64,
+    widest: f64,
+    leftover: f64,
 }
 
 impl MultiDetector {
     /// A detector for `dims` series that has seen nothing.
     #[must_use]
-    pub fn new(params: &CheckedMultiParams, dims: usize) -> Self {
-        let components = params.components.min(dims);
+    pub fn new(_params: &CheckedMultiParams, dims: usize) -> Self {
         Self {
-            dims,
             rows: 0,
-            mean: vec![0.0; dims],
-            deviation: vec![0.0; dims],
-            basis: vec![0.0; components * dims],
+            series: vec![Series::default(); dims],
             standard: vec![0.0; dims],
-            tail: Tail::new(2.5, 0.8),
+            smooth: vec![0.0; dims],
+            precision: Precision::new(dims),
         }
     }
 
     /// Number of series.
     #[must_use]
     pub fn dims(&self) -> usize {
-        self.dims
+        self.series.len()
     }
 
     /// Judges one row of `dims` values and learns from it. Writes the share of
     /// each series in the surprise (summing to 1, or all 0) to `contributions`
     /// and returns the score in `[0, 1)`. Values that are not finite count as
-    /// expected. Slices shorter than `dims` are treated as missing values.
+    /// expected; a row shorter than `dims` lacks its last values.
     pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
-        let young = 1.0 / f64::from(self.rows + 1);
-        let rate = params.rate.max(young);
-        self.standardise(values, rate);
-        let explained_from = self.rows > params.learning_rows;
-        self.project(rate, explained_from);
-        let total: f64 = self.standard.iter().map(|r| r * r).sum();
-        for (out, residual) in contributions.iter_mut().zip(&self.standard) {
-            *out = if total > 0.0 { residual * residual / total } else { 0.0 };
-        }
-        self.rows = self.rows.saturating_add(1);
-        if !explained_from {
+        contributions.fill(0.0);
+        if self.series.is_empty() {
             return 0.0;
         }
-        let size = (total / self.dims.max(1) as f64).sqrt();
-        let bits = self.tail.bits(size);
-        self.tail.learn(size, 0.001f64.max(0.5 * young));
-        score_from_bits(bits.min(1000.0))
+        let rate = params.rate.max(1.0 / (f64::from(self.rows) + 1.0));
+        for index in 0..self.dims() {
+            let value = values.get(index).copied().unwrap_or(f64::NAN);
+            self.standard[index] = self.series[index].standardise(value, rate, self.rows);
+            self.smooth[index] += params.smooth_rate * (self.standard[index] - self.smooth[index]);
+            self.standard[index] = self.standard[index].clamp(-TEACH_MAX, TEACH_MAX);
+        }
+        self.rows = self.rows.saturating_add(1);
+        let first = self.rows == params.learning_rows;
+        self.precision.learn(&self.standard, rate, params.ridge, first);
+        if self.rows <= params.learning_rows {
+            return 0.0;
+        }
+        self.judge(rate, contributions)
     }
 
-    /// Writes standardised, clipped residuals to `self.standard` and learns
-    /// mean and deviation.
-    fn standardise(&mut self, values: &[f64], rate: f64) {
-        for i in 0..self.dims {
-            let value = values.get(i).copied().filter(|v| v.is_finite());
-            let Some(value) = value else {
-                self.standard[i] = 0.0;
-                continue;
-            };
-            if self.rows == 0 {
-                self.mean[i] = value;
+    fn judge(&mut self, rate: f64, contributions: &mut [f64]) -> f64 {
+        let mut total = 0.0;
+        for index in 0..self.dims() {
+            let leftover = self.precision.residual(index, &self.smooth).abs();
+            let size = self.series[index].leftover_size(leftover, rate);
+            total += size * size;
+            if let Some(out) = contributions.get_mut(index) {
+                *out = size * size;
             }
-            let residual = value - self.mean[i];
-            let scale = (1.2533 * self.deviation[i]).max(1e-9 + 1e-3 * self.mean[i].abs());
-            let z = residual / scale;
-            self.standard[i] = z.clamp(-100.0, 100.0);
-            let clipped = z.clamp(-CLIP, CLIP) * scale;
-            self.mean[i] += rate * clipped;
-            self.deviation[i] += rate * (clipped.abs() - self.deviation[i]);
         }
+        if total > 0.0 {
+            contributions.iter_mut().for_each(|share| *share /= total);
+        }
+        score_from_bits(BITS_PER_UNIT * (total / self.dims() as f64).sqrt())
+    }
+}
+
+impl Series {
+    /// Distance from the mean in sigmas; learns mean and deviation.
+    fn standardise(&mut self, value: f64, rate: f64, rows: u32) -> f64 {
+        if !value.is_finite() {
+            return 0.0;
+        }
+        if rows == 0 {
+            self.mean = value;
+        }
+        let residual = value - self.mean;
+        self.widest = self.widest.max(residual.abs());
+        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(SIGMA_FLOOR_SHARE * self.widest).max(1e-6);
+        let edge = if rows < ROWS_UNCLIPPED { f64::MAX } else { TEACH_MAX * sigma };
+        let taught = residual.clamp(-edge, edge);
+        self.mean += rate * taught;
+        self.deviation += rate * (taught.abs() - self.deviation);
+        (residual / sigma).clamp(-COUNT_MAX, COUNT_MAX)
     }
 
-    /// Removes what the basis explains from `self.standard` and turns the basis
-    /// towards this row.
-    fn project(&mut self, rate: f64, subtract: bool) {
-        let mut learner: Vec<f64> = self.standard.iter().map(|z| z.clamp(-CLIP, CLIP)).collect();
-        for axis in self.basis.chunks_exact_mut(self.dims.max(1)) {
-            let norm = axis.iter().map(|a| a * a).sum::<f64>().sqrt();
-            if norm < 1e-12 {
-                axis.copy_from_slice(&learner);
-                break;
-            }
-            let score: f64 = axis.iter().zip(&learner).map(|(a, z)| a * z).sum::<f64>() / norm;
-            let seen: f64 = axis.iter().zip(&self.standard).map(|(a, z)| a * z).sum::<f64>() / norm;
-            for ((axis, learner), standard) in axis.iter_mut().zip(&mut learner).zip(&mut self.standard) {
-                let unit = *axis / norm;
-                *axis += rate * (score * *learner - *axis);
-                *learner -= score * unit;
-                if subtract {
-                    *standard -= seen * unit;
-                }
-            }
-        }
+    /// What the others leave, in units of what they usually leave.
+    fn leftover_size(&mut self, leftover: f64, rate: f64) -> f64 {
+        let usual = (DEVIATION_TO_SIGMA * self.leftover).max(LEFTOVER_FLOOR);
+        self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
+        (leftover / usual).min(COUNT_MAX)
     }
 }
 
@@ -120,29 +136,39 @@ mod tests {
 
     #[test]
     fn a_series_that_leaves_its_companions_is_named() {
-        let params = MultiParams { components: 1.0, ..MultiParams::default() }.check().expect("in range");
+        let params = MultiParams::default().check().expect("in range");
         let mut detector = MultiDetector::new(&params, 3);
         let mut shares = [0.0; 3];
         let mut usual: f64 = 0.0;
-        for i in 0..3000 {
+        for i in 0..4000 {
             let wave = (f64::from(i) * 0.05).sin();
             let row = [wave, 10.0 + 3.0 * wave + 0.01 * f64::from(i % 5), -wave];
-            usual = usual.max(if i > 1500 { detector.update(&params, &row, &mut shares) } else { detector.update(&params, &row, &mut shares); 0.0 });
+            let score = detector.update(&params, &row, &mut shares);
+            usual = usual.max(if i > 2000 { score } else { 0.0 });
         }
-        let wave = (3000.0_f64 * 0.05).sin();
-        let score = detector.update(&params, &[wave, 10.0 + 3.0 * wave, 4.0], &mut shares);
-        assert!(score > usual, "{score} against {usual}");
-        assert!(shares[2] > 0.5, "{shares:?}");
+        // Within its own range, but against its companions.
+        let mut odd: f64 = 0.0;
+        for i in 4000..4010 {
+            let wave = (f64::from(i) * 0.05).sin();
+            odd = odd.max(detector.update(&params, &[wave, 10.0 + 3.0 * wave, 1.0], &mut shares));
+        }
+        assert!(odd > usual, "{odd} against {usual}");
+        assert!(shares[2] > 0.3, "{shares:?}");
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     }
 
     #[test]
-    fn short_rows_and_nan_do_not_panic() {
+    fn short_rows_extremes_and_nan_do_not_panic() {
         let params = MultiParams::default().check().expect("in range");
         let mut detector = MultiDetector::new(&params, 2);
         let mut shares = [0.0; 1];
-        for _ in 0..200 {
-            let score = detector.update(&params, &[f64::NAN], &mut shares);
-            assert!(score.is_finite());
+        for i in 0..400 {
+            let row = match i % 3 {
+                0 => vec![f64::NAN],
+                1 => vec![f64::MAX, -f64::MAX],
+                _ => vec![1.0, f64::INFINITY],
+            };
+            assert!(detector.update(&params, &row, &mut shares).is_finite());
         }
         assert_eq!(MultiDetector::new(&params, 0).update(&params, &[], &mut []), 0.0);
     }

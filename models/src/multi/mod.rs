@@ -1,13 +1,16 @@
-//! Several series of one entity, judged together.
+//! Several series of one entity, judged together: does each series still do
+//! what the others say it should?
 //!
-//! Each series is centred and scaled by its own streaming robust statistics; a
-//! streaming principal-component basis (CCIPCA: Weng, Zhang and Hwang, "Candid
-//! covariance-free incremental principal component analysis", TPAMI 2003)
-//! learns how they move together. What the basis does not explain is the
-//! news, and the share of each series in it is its contribution.
+//! Series are centred and scaled by their own streaming robust statistics. The
+//! inverse of their running covariance holds, in each row, the ridge
+//! regression of one series on all others (Lauritzen, "Graphical models",
+//! 1996); what that regression leaves is measured against what it usually
+//! leaves. The score is the root mean square over the series, and each series'
+//! share in it is its contribution.
 
 mod detector;
 mod params;
+mod precision;
 
 pub use detector::MultiDetector;
 pub use params::{CheckedMultiParams, MultiParams};

@@ -1,8 +1,11 @@
 //! Metrics of evaluation, implemented once: pure functions over labels and
 //! scores, each tested against a case worked by hand.
 
+pub mod causes;
 pub mod delay;
+pub mod groups;
 pub mod nab;
 pub mod ucr;
 pub mod sessions;
 pub mod templates;
+pub mod vus;

@@ -108,6 +108,9 @@ pub(super) fn segment(text: &[u8]) -> Verdict {
     if starts_as_number(text) {
         return Verdict::One(number_kind(text, seen));
     }
+    if seen & DASH != 0 && is_hex_dashed(text) {
+        return Verdict::One(Kind::Id);
+    }
     parts(text)
 }
 
@@ -210,9 +213,24 @@ pub(super) fn is_path(text: &[u8]) -> bool {
         [b'.', b'.', third, ..] if slash(*third) => true,
         [drive, b':', third, ..] if drive.is_ascii_alphabetic() && slash(*third) => true,
         _ => {
-            text.iter().filter(|&&byte| slash(byte)).count() >= 2 && text.iter().any(u8::is_ascii_digit)
+            let slashes = text.iter().filter(|&&byte| slash(byte)).count();
+            slashes >= 2 && text.iter().any(u8::is_ascii_digit) || slashes >= 1 && has_dotted_name(text)
         }
     }
+}
+
+/// Whether a dot stands between letters: a file or a package, not the end of a sentence.
+fn has_dotted_name(text: &[u8]) -> bool {
+    text.windows(3).any(|three| {
+        three[1] == b'.' && CLASS[three[2] as usize] == LETTER && CLASS[three[0] as usize] & (LETTER | SLASH) != 0
+    })
+}
+
+/// Hex digits joined by dashes, with a digit among them: a UUID, or part of one.
+fn is_hex_dashed(text: &[u8]) -> bool {
+    text.len() >= 12
+        && text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+        && text.iter().any(u8::is_ascii_digit)
 }
 
 /// `true` and its kin, in any case.
@@ -245,13 +263,33 @@ fn is_domain(label: &[u8], labels: usize) -> bool {
 /// The old generic domains of RFC 1591 and later ones common in operations, and the
 /// private ones of RFC 6762 appendix G and Kubernetes.
 const DOMAINS: [&[u8]; 19] = [
-    b"com", b"net", b"org", b"edu", b"gov", b"mil", b"int", b"info", b"biz", b"arpa", b"io", b"dev", b"cloud",
-    b"local", b"internal", b"lan", b"corp", b"home", b"localdomain",
+    b"com",
+    b"net",
+    b"org",
+    b"edu",
+    b"gov",
+    b"mil",
+    b"int",
+    b"info",
+    b"biz",
+    b"arpa",
+    b"io",
+    b"dev",
+    b"cloud",
+    b"local",
+    b"internal",
+    b"lan",
+    b"corp",
+    b"home",
+    b"localdomain",
 ];
 
-/// Six or eight groups of two hex digits, or hex groups with two neighbouring colons.
-pub(super) fn is_hex_groups(text: &[u8]) -> bool {
-    let hex = text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':');
-    let groups = text.iter().filter(|&&byte| byte == b':').count();
-    hex && groups >= 3 && text.iter().any(u8::is_ascii_digit)
+/// Hex groups between colons: a MAC address or IPv6, short forms with `::` too.
+pub(super) fn is_address6(text: &[u8]) -> bool {
+    let colons = text.iter().filter(|&&byte| byte == b':').count();
+    let short = colons >= 2 && text.windows(2).any(|pair| pair == b"::");
+    (colons >= 3 || short)
+        && text.last() != Some(&b':')
+        && text.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'%'))
+        && text.iter().any(u8::is_ascii_digit)
 }

@@ -72,17 +72,35 @@ fn date_end(elements: &[Element], text: &[u8], at: usize) -> Option<usize> {
 const DATE_PARTS_MAX: usize = 6;
 
 fn is_date_word(word: &[u8]) -> bool {
-    word.len() >= 3 && word[0].is_ascii_uppercase() && DATE_WORDS.iter().any(|known| word == &known[..3] || word == *known)
+    word.len() >= 3
+        && word[0].is_ascii_uppercase()
+        && DATE_WORDS.iter().any(|known| word == &known[..3] || word == *known)
 }
 
 const DATE_WORDS: [&[u8]; 19] = [
-    b"Monday", b"Tuesday", b"Wednesday", b"Thursday", b"Friday", b"Saturday", b"Sunday", b"January", b"February",
-    b"March", b"April", b"May", b"June", b"July", b"August", b"September", b"October", b"November", b"December",
+    b"Monday",
+    b"Tuesday",
+    b"Wednesday",
+    b"Thursday",
+    b"Friday",
+    b"Saturday",
+    b"Sunday",
+    b"January",
+    b"February",
+    b"March",
+    b"April",
+    b"May",
+    b"June",
+    b"July",
+    b"August",
+    b"September",
+    b"October",
+    b"November",
+    b"December",
 ];
 
-const ZONES: [&[u8]; 14] = [
-    b"UTC", b"GMT", b"PST", b"PDT", b"MST", b"MDT", b"CST", b"CDT", b"EST", b"EDT", b"CET", b"CEST", b"BST", b"JST",
-];
+const ZONES: [&[u8]; 14] =
+    [b"UTC", b"GMT", b"PST", b"PDT", b"MST", b"MDT", b"CST", b"CDT", b"EST", b"EDT", b"CET", b"CEST", b"BST", b"JST"];
 
 /// A number and its unit as one value: `5.2 KB`, and `<1 sec`, where the sign says that the
 /// two are one quantity. Returns how many bytes of sign stand before the number.
@@ -103,5 +121,6 @@ fn quantity(elements: &[Element], text: &[u8], at: usize) -> Option<u32> {
 const BYTE_UNITS: [&[u8]; 10] = [b"B", b"KB", b"kB", b"MB", b"GB", b"TB", b"KiB", b"MiB", b"GiB", b"TiB"];
 
 const TIME_UNITS: [&[u8]; 14] = [
-    b"ns", b"us", b"ms", b"s", b"sec", b"secs", b"second", b"seconds", b"min", b"mins", b"minutes", b"hour", b"hours", b"h",
+    b"ns", b"us", b"ms", b"s", b"sec", b"secs", b"second", b"seconds", b"min", b"mins", b"minutes", b"hour", b"hours",
+    b"h",
 ];

@@ -69,6 +69,7 @@ impl Lexer {
                 break;
             }
         }
+        at = text.len() - text[at..].trim_ascii_start().len();
         if at < text.len() {
             self.push(Kind::Id, gap, at, text.len());
             gap = text.len();
@@ -80,6 +81,10 @@ impl Lexer {
 
     /// Splits one chunk (no hard characters) into elements; returns where the next gap starts.
     fn chunk(&mut self, text: &[u8], mut gap: usize, start: usize, stop: usize) -> usize {
+        if class::is_address6(&text[start..stop]) {
+            self.push(Kind::Address, gap, start, stop);
+            return stop;
+        }
         let (mut at, stop) = trim(text, start, stop);
         while at < stop {
             // A run of the same punctuation (`....`, `--`, `::`) always separates.
@@ -209,7 +214,7 @@ pub(super) fn mix(left: u64, right: u64) -> u64 {
 
 /// Hash of a gap, with runs of white space counted as one blank.
 pub(super) fn gap_hash(gap: &[u8]) -> u64 {
-    if gap == b" " {
+    if gap == b" " || (!gap.is_empty() && gap.iter().all(u8::is_ascii_whitespace)) {
         return BLANK;
     }
     let mut hash = 0;
@@ -301,7 +306,7 @@ fn trim(text: &[u8], mut start: usize, mut stop: usize) -> (usize, usize) {
 /// Kinds that need the colons in place.
 fn whole_kind(text: &[u8], seen: u8) -> Option<Kind> {
     if seen & COLON != 0 {
-        if class::is_hex_groups(text) {
+        if class::is_address6(text) {
             return Some(Kind::Address);
         }
         if let Some(scheme) = text.windows(3).position(|mark| mark == b"://") {

@@ -182,6 +182,14 @@ impl Miner {
         self.store.resolve(slot)
     }
 
+    /// The slot that stands for a template now, if `slot` still belongs to the one with
+    /// this id: not reused after an eviction.
+    #[must_use]
+    pub fn find(&self, slot: u32, id: u64) -> Option<u32> {
+        let template = self.store.slots.get(slot as usize)?;
+        (template.id == id && template.is_live()).then(|| self.resolve(slot))
+    }
+
     /// Templates known now.
     #[must_use]
     pub fn len(&self) -> usize {

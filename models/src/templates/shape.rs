@@ -12,10 +12,15 @@ use super::lexer::mix;
 const CACHED_BYTES_MAX: usize = 1024;
 const WORDS_MAX: usize = CACHED_BYTES_MAX / 8;
 
+/// Entries of a cache that has seen little; it grows with what it holds.
+const ENTRIES_MIN: usize = 64;
+
 /// Cache of shapes: two ways per set.
 #[derive(Debug, Clone)]
 pub(super) struct ShapeCache {
     entries: Vec<Entry>,
+    entries_max: usize,
+    filled: usize,
     mask: usize,
     words: [u64; WORDS_MAX],
     used: usize,
@@ -35,10 +40,26 @@ struct Entry {
 }
 
 impl ShapeCache {
-    /// `entries_max` is rounded up to a power of two.
+    /// An empty cache. `entries_max` is rounded up to a power of two.
     pub(super) fn new(entries_max: usize) -> Self {
-        let size = entries_max.next_power_of_two().max(2);
-        Self { entries: vec![Entry::default(); size], mask: size - 1, words: [0; WORDS_MAX], used: 0, hash: 0 }
+        let entries_max = entries_max.next_power_of_two().max(2);
+        let size = entries_max.min(ENTRIES_MIN);
+        let entries = vec![Entry::default(); size];
+        Self { entries, entries_max, filled: 0, mask: size - 1, words: [0; WORDS_MAX], used: 0, hash: 0 }
+    }
+
+    /// Four times the room; entries whose new set is full are forgotten.
+    fn grow(&mut self) {
+        let size = (self.entries.len() * 4).min(self.entries_max);
+        let old = std::mem::replace(&mut self.entries, vec![Entry::default(); size]);
+        self.mask = size - 1;
+        self.filled = 0;
+        for entry in old.into_iter().filter(|entry| entry.bytes > 0) {
+            let set = entry.hash as usize & self.mask;
+            let way = if self.entries[set].bytes == 0 { set } else { set ^ 1 };
+            self.filled += usize::from(self.entries[way].bytes == 0);
+            self.entries[way] = entry;
+        }
     }
 
     /// Reads the shape of a line; `false` if the line is too long to be cached.
@@ -81,12 +102,16 @@ impl ShapeCache {
 
     /// Remembers the shape read last. `shown` are the stretches whose digits must agree.
     pub(super) fn put(&mut self, line: &[u8], slot: u32, generation: u32, shown: &[(u32, u32)]) {
+        if self.filled * 4 > self.entries.len() && self.entries.len() < self.entries_max {
+            self.grow();
+        }
         let set = self.hash as usize & self.mask;
         let newest = &self.entries[set];
         if newest.hash != self.hash || newest.shape != self.words[..self.used] {
             self.entries.swap(set, set ^ 1);
         }
         let entry = &mut self.entries[set];
+        self.filled += usize::from(entry.bytes == 0);
         entry.hash = self.hash;
         entry.slot = slot;
         entry.generation = generation;

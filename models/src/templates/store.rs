@@ -165,9 +165,7 @@ impl Store {
         let template = &self.slots[slot as usize];
         let mut pieces = template.pieces.iter();
         let fit = heads(&lexer.elements).all(|element| {
-            pieces.next().is_some_and(|piece| {
-                piece.hash == element.hash || (piece.wild && piece.open == element.open)
-            })
+            pieces.next().is_some_and(|piece| piece.hash == element.hash || (piece.wild && piece.open == element.open))
         });
         fit && pieces.next().is_none() && template.tail_hash == tail && template.live
     }
@@ -192,7 +190,9 @@ impl Store {
         let mut at = 0;
         for piece in &mut template.pieces {
             let element = &lexer.elements[at];
-            if piece.kind == Kind::Weak && !piece.wild && piece.text != line[element.start as usize..element.end as usize]
+            if piece.kind == Kind::Weak
+                && !piece.wild
+                && piece.text != line[element.start as usize..element.end as usize]
             {
                 piece.wild = true;
                 changed = true;
@@ -341,8 +341,15 @@ impl Store {
         template.places().find_map(|(at, place)| {
             let group = self.places.get(&place)?;
             let needed = if template.is_named(at) { self.rules.named_values_min } else { self.rules.values_min };
-            (group.len() >= needed).then(|| (at, group.clone()))
+            (group.len() > 1 && 2 * needed <= self.evidence(group, at)).then(|| (at, group.clone()))
         })
+    }
+
+    /// Values of a place, in halves: a word counts one, text with digits in it two and a
+    /// half, for an identifier is seldom part of the sentence.
+    fn evidence(&self, group: &[u32], at: usize) -> usize {
+        let pieces = group.iter().map(|&slot| &self.slots[slot as usize].pieces[at]);
+        pieces.map(|piece| if piece.kind == Kind::Word { 2 } else { 5 }).sum()
     }
 
     /// A slot to write to: a new one, or the one the hand finds unused the longest.
@@ -426,6 +433,10 @@ impl Store {
 }
 
 impl Template {
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
     fn key(&self) -> u64 {
         key_of(self.pieces.iter().map(|piece| piece.hash), self.tail_hash)
     }

@@ -33,13 +33,7 @@ pub struct WatchParams {
 
 impl Default for WatchParams {
     fn default() -> Self {
-        Self {
-            window_secs: 60,
-            warmup_windows: 30,
-            chance_max: 1e-6,
-            findings_per_day_max: 48,
-            templates_max: 1_024,
-        }
+        Self { window_secs: 60, warmup_windows: 30, chance_max: 1e-6, findings_per_day_max: 48, templates_max: 1_024 }
     }
 }
 
@@ -229,7 +223,10 @@ impl StreamWatch {
                 self.report_new(at_ns, template, severity, out);
             }
         }
-        if let Some(before) = self.before.replace(template) {
+        // A repeated line is a matter of rate, not of order.
+        if let Some(before) = self.before.replace(template)
+            && before != template
+        {
             self.follow(at_ns, before, template, out);
         }
     }
@@ -299,7 +296,8 @@ impl StreamWatch {
             self.tracks.push(track);
             self.tracks.len() - 1
         } else {
-            let oldest = (0..self.tracks.len()).min_by_key(|&at| self.tracks[at].last_ns).expect("two templates at least");
+            let oldest =
+                (0..self.tracks.len()).min_by_key(|&at| self.tracks[at].last_ns).expect("two templates at least");
             self.slots.remove(&self.tracks[oldest].id);
             self.tracks[oldest] = track;
             self.evicted += 1;
@@ -434,3 +432,6 @@ impl Track {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

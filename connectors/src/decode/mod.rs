@@ -1,0 +1,127 @@
+//! Decoders: bytes in, batches out, no I/O.
+//!
+//! Each text format turns a line into a [`row::Row`]; [`signals::Signals`] checks the row
+//! against its kind and gathers batches. A bad row is a [`crate::BadRow`] that names the
+//! column; the rows around it go on.
+
+pub mod csv;
+pub mod lines;
+pub mod ndjson;
+pub mod parquet;
+pub mod row;
+pub mod signals;
+pub mod split;
+pub mod time;
+
+use bellwether_engine::signal::Batch;
+use bellwether_engine::time::EventTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reject::BadRow;
+
+pub use lines::LinesConfig;
+pub use row::RowsConfig;
+pub use signals::Signals;
+
+/// How bytes are to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// Plain log lines.
+    Lines,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// The format a file name stands for; `.gz` is looked through.
+    pub fn of_name(name: &str) -> Option<Format> {
+        let name = name.strip_suffix(".gz").unwrap_or(name);
+        match name.rsplit_once('.')?.1 {
+            "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
+            "csv" => Some(Format::Csv),
+            "log" | "txt" => Some(Format::Lines),
+            "parquet" => Some(Format::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// A decoder of one of the formats that come line by line.
+#[derive(Debug)]
+pub enum LineDecoder {
+    /// One JSON object a line.
+    Ndjson(ndjson::NdjsonDecoder),
+    /// Comma-separated values.
+    Csv(csv::CsvDecoder),
+    /// Plain log lines.
+    Lines(lines::LinesDecoder),
+}
+
+impl LineDecoder {
+    /// A decoder for `format`, which must not be Parquet.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself; the text says how.
+    pub fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, String> {
+        rows.check()?;
+        match format {
+            Format::Ndjson => Ok(LineDecoder::Ndjson(ndjson::NdjsonDecoder::new(rows.clone()))),
+            Format::Csv => Ok(LineDecoder::Csv(csv::CsvDecoder::new(rows.clone()))),
+            Format::Lines => Ok(LineDecoder::Lines(lines::LinesDecoder::new(lines.clone()))),
+            Format::Parquet => Err("Parquet is not read line by line".to_owned()),
+        }
+    }
+
+    /// True when a line break inside double quotes does not end a line.
+    pub fn quoted(&self) -> bool {
+        matches!(self, LineDecoder::Csv(_))
+    }
+
+    /// True when the first line describes the others.
+    pub fn has_header(&self) -> bool {
+        matches!(self, LineDecoder::Csv(_))
+    }
+
+    /// Reads the first line.
+    ///
+    /// # Errors
+    /// [`BadRow`] when no row of the file can be read with it.
+    pub fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
+        match self {
+            LineDecoder::Csv(decoder) => decoder.header(line),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a line; `arrival` is the time of a line that has none.
+    ///
+    /// # Errors
+    /// [`BadRow`]; the decoder goes on with the next line.
+    pub fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
+        match self {
+            LineDecoder::Ndjson(decoder) => decoder.line(line),
+            LineDecoder::Csv(decoder) => decoder.line(line),
+            LineDecoder::Lines(decoder) => decoder.line(line, arrival),
+        }
+    }
+
+    /// What was gathered.
+    pub fn signals(&mut self) -> &mut Signals {
+        match self {
+            LineDecoder::Ndjson(decoder) => &mut decoder.signals,
+            LineDecoder::Csv(decoder) => &mut decoder.signals,
+            LineDecoder::Lines(decoder) => &mut decoder.signals,
+        }
+    }
+
+    /// The gathered batches of `tenant`, whose name the configuration has checked.
+    pub fn take(&mut self, tenant: &str) -> Vec<Batch> {
+        self.signals().take(tenant)
+    }
+}

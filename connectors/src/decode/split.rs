@@ -1,0 +1,161 @@
+//! Lines out of bytes, each at most a fixed length: a line of 50 MB is passed over without
+//! being held.
+
+/// Longest line that is read; a longer one is refused.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// What a piece of input holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A line without its line break.
+    Line(&'a [u8]),
+    /// A line over [`LINE_BYTES_MAX`]: its beginning, and how long it was.
+    TooLong(&'a [u8], u64),
+}
+
+/// Bytes of an overlong line that are kept to be shown.
+const HEAD_BYTES: usize = 1_024;
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    /// The beginning of a line whose end has not come.
+    held: Vec<u8>,
+    /// Bytes of an overlong line so far; 0 when the line is not overlong.
+    skipped: u64,
+    /// A line break inside double quotes does not end a line (CSV).
+    quoted: bool,
+    in_quotes: bool,
+}
+
+impl Splitter {
+    /// A splitter; with `quoted` a line break inside double quotes is part of the line.
+    pub fn new(quoted: bool) -> Splitter {
+        Splitter {
+            quoted,
+            ..Splitter::default()
+        }
+    }
+
+    /// Takes the next bytes and calls `line` for each line that ends in them, with the number
+    /// of bytes of `bytes` used up to and with its end.
+    pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(Piece<'_>, usize)) {
+        let mut start = 0;
+        for end in self.line_ends(bytes) {
+            self.hold(&bytes[start..end]);
+            self.emit(|piece| line(piece, end + 1));
+            start = end + 1;
+        }
+        self.hold(&bytes[start..]);
+    }
+
+    /// The last line, when the input ended without a line break.
+    pub fn finish(&mut self, line: impl FnMut(Piece<'_>)) {
+        if !self.held.is_empty() || self.skipped > 0 {
+            self.emit(line);
+        }
+        self.in_quotes = false;
+    }
+
+    /// Forgets an unfinished line.
+    pub fn clear(&mut self) {
+        *self = Splitter::new(self.quoted);
+    }
+
+    fn line_ends(&mut self, bytes: &[u8]) -> Vec<usize> {
+        if !self.quoted {
+            return memchr::memchr_iter(b'\n', bytes).collect();
+        }
+        let mut ends = Vec::new();
+        for at in memchr::memchr2_iter(b'\n', b'"', bytes) {
+            match bytes[at] {
+                b'"' => self.in_quotes = !self.in_quotes,
+                _ if !self.in_quotes => ends.push(at),
+                _ => {}
+            }
+        }
+        ends
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        if self.skipped > 0 {
+            self.skipped += bytes.len() as u64;
+        } else if self.held.len() + bytes.len() > LINE_BYTES_MAX {
+            self.skipped = (self.held.len() + bytes.len()) as u64;
+            let more = HEAD_BYTES.saturating_sub(self.held.len()).min(bytes.len());
+            self.held.extend_from_slice(&bytes[..more]);
+            self.held.truncate(HEAD_BYTES);
+            self.held.shrink_to_fit();
+        } else {
+            self.held.extend_from_slice(bytes);
+        }
+    }
+
+    fn emit(&mut self, mut line: impl FnMut(Piece<'_>)) {
+        match self.skipped {
+            0 => line(Piece::Line(self.held.strip_suffix(b"\r").unwrap_or(&self.held))),
+            bytes => line(Piece::TooLong(&self.held, bytes)),
+        }
+        self.held.clear();
+        self.skipped = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(quoted: bool, chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut splitter = Splitter::new(quoted);
+        let mut lines = Vec::new();
+        let mut keep = |piece: Piece<'_>| match piece {
+            Piece::Line(line) => lines.push(line.to_vec()),
+            Piece::TooLong(_, bytes) => lines.push(format!("<{bytes}>").into_bytes()),
+        };
+        for chunk in chunks {
+            splitter.push(chunk, |piece, _| keep(piece));
+        }
+        splitter.finish(&mut keep);
+        lines
+    }
+
+    #[test]
+    fn a_line_of_50_mb_is_passed_over_without_being_held() {
+        let mut splitter = Splitter::new(false);
+        let chunk = vec![b'x'; 1 << 16];
+        for _ in 0..800 {
+            splitter.push(&chunk, |_, _| panic!("no line ends here"));
+            assert!(splitter.held.capacity() <= 2 * LINE_BYTES_MAX);
+        }
+        let mut seen = Vec::new();
+        splitter.push(b"\nnext\n", |piece, _| {
+            seen.push(match piece {
+                Piece::Line(line) => line.len() as u64,
+                Piece::TooLong(head, bytes) => {
+                    assert_eq!(head.len(), HEAD_BYTES);
+                    bytes
+                }
+            });
+        });
+        assert_eq!(seen, [800 << 16, 4]);
+    }
+
+    #[test]
+    fn a_quoted_line_break_is_part_of_the_line() {
+        assert_eq!(lines(true, &[b"a,\"x\ny\"\nb\r\n"]), [b"a,\"x\ny\"".to_vec(), b"b".to_vec()]);
+        assert_eq!(lines(false, &[b"a\"\n\"b"]).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_how_the_bytes_arrive(
+            text in "[a\"\n\r,]{0,60}", cut in 0usize..60, quoted: bool,
+        ) {
+            let bytes = text.as_bytes();
+            let (head, tail) = bytes.split_at(cut.min(bytes.len()));
+            prop_assert_eq!(lines(quoted, &[head, tail]), lines(quoted, &[bytes]));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The server's promises, without a socket: bodies are handed over as hyper would.
+
+use bellwether_engine::input::Input;
+
+use super::*;
+use crate::auth::{AuthConfig, Credential, sha256};
+use crate::wire::Route;
+use crate::wire::testing::Shelf;
+
+/// Answers 204 and stores one tick per request.
+#[derive(Default)]
+struct Ticker {
+    undone: AtomicBool,
+}
+
+impl HttpWire for Ticker {
+    fn kind(&self) -> &'static str {
+        "ticker"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        vec![
+            Route::new("/tick"),
+            Route::new("/tick/{id}"),
+            Route { path: "/signed/{id}".to_owned(), access: Access::Own },
+        ]
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        Outcome {
+            inputs: vec![Input::Tick(EventTime(request.body.len() as i64))],
+            reply: Reply::empty(204).with("x-tenant", request.tenant),
+            accepted: 1,
+            ..Outcome::default()
+        }
+    }
+
+    fn resend_is_duplicate(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, _: &[Input]) {
+        self.undone.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Rig {
+    shelf: Arc<Shelf>,
+    intake: Intake,
+    ticker: Arc<Ticker>,
+    wires: HttpWires,
+}
+
+fn rig(limits: Limits) -> Rig {
+    let digest = sha256(&[b"secret"]);
+    let auth = AuthConfig {
+        credentials: vec![Credential {
+            tenant: "acme".to_owned(),
+            bearer_sha256: Some(digest.iter().map(|b| format!("{b:02x}")).collect()),
+            ..Credential::default()
+        }],
+        ..AuthConfig::default()
+    };
+    let (shelf, intake) = Shelf::with_intake();
+    let ticker = Arc::new(Ticker::default());
+    let wires = HttpWires::new(
+        Arc::new(Auth::new(&auth).expect("config is good")),
+        limits,
+        vec![("ticker".to_owned(), ticker.clone())],
+    );
+    Rig {
+        shelf,
+        intake,
+        ticker,
+        wires: wires.expect("one wire has no conflict"),
+    }
+}
+
+impl Rig {
+    async fn send(&self, path: &str, token: Option<&str>, body: &'static [u8]) -> Reply {
+        self.send_body(path, token, Full::new(Bytes::from_static(body))).await
+    }
+
+    async fn send_body<B>(&self, path: &str, token: Option<&str>, body: B) -> Reply
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut request = HttpRequest::post(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.wires.reply_to(&self.intake, request.body(body).expect("plain request")).await
+    }
+
+    fn stored(&self) -> usize {
+        self.shelf.entries().len()
+    }
+}
+
+/// A body that must not be looked at.
+struct Untouchable;
+
+impl Body for Untouchable {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+        panic!("the body was read before the credential was checked")
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(1 << 40)
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_credential_is_refused_before_the_body_is_read() {
+    let rig = rig(Limits::default());
+    for token in [None, Some("wrong")] {
+        let reply = rig.send_body("/tick", token, Untouchable).await;
+        assert_eq!(reply.status, 401);
+        assert!(reply.header("www-authenticate").is_some());
+    }
+    assert_eq!(rig.stored(), 0);
+    let declared_too_large = rig.send_body("/tick", Some("secret"), Untouchable).await;
+    assert_eq!(declared_too_large.status, 413);
+}
+
+#[tokio::test]
+async fn the_tenant_is_the_credentials() {
+    let rig = rig(Limits::default());
+    let reply = rig.send("/tick", Some("secret"), b"x").await;
+    assert_eq!((reply.status, reply.header("x-tenant")), (204, Some("acme")));
+    let signed = rig.send("/signed/7", None, b"x").await;
+    assert_eq!((signed.status, signed.header("x-tenant")), (204, Some("")));
+    assert_eq!(rig.send("/nothing", Some("secret"), b"x").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_request_sent_again_is_answered_and_not_stored_twice() {
+    let rig = rig(Limits::default());
+    let first = rig.send("/tick", Some("secret"), b"same").await;
+    let second = rig.send("/tick", Some("secret"), b"same").await;
+    assert_eq!(first, second);
+    assert_eq!(rig.stored(), 1);
+    rig.send("/tick", Some("secret"), b"other").await;
+    assert_eq!(rig.stored(), 2);
+    assert_eq!(rig.wires.reports()[0].totals.duplicates, 1);
+}
+
+#[tokio::test]
+async fn a_full_journal_is_503_and_the_same_request_is_welcome_later() {
+    let rig = rig(Limits::default());
+    rig.shelf.full.store(true, Ordering::Relaxed);
+    let refused = rig.send("/tick", Some("secret"), b"x").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert!(rig.ticker.undone.load(Ordering::Relaxed));
+    assert_eq!(rig.send("/readyz", None, b"").await.status, 503);
+    assert_eq!(rig.send("/livez", None, b"").await.status, 200);
+    rig.shelf.full.store(false, Ordering::Relaxed);
+    assert_eq!(rig.send("/tick", Some("secret"), b"x").await.status, 204);
+    assert_eq!(rig.send("/-/ready", None, b"").await.status, 200);
+    assert_eq!(rig.stored(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_grows_over_the_limit_is_413() {
+    let rig = rig(Limits { body_bytes_max: 4, ..Limits::default() });
+    assert_eq!(rig.send("/tick", Some("secret"), b"12345").await.status, 413);
+    assert_eq!(rig.send("/tick", Some("secret"), b"1234").await.status, 204);
+    let totals = rig.wires.reports().remove(0).totals;
+    assert_eq!(totals.refused.get("too_large"), Some(&1));
+}
+
+#[tokio::test]
+async fn without_a_free_place_the_sender_is_asked_to_come_back() {
+    let rig = rig(Limits { requests_in_flight_max: 0, ..Limits::default() });
+    let reply = rig.send_body("/tick", Some("secret"), Untouchable).await;
+    assert_eq!(reply.status, 503);
+}
+
+#[tokio::test]
+async fn two_wires_on_one_path_are_refused_by_name() {
+    let rig = rig(Limits::default());
+    let wire = || Arc::new(Ticker::default()) as Arc<dyn HttpWire>;
+    let conflict = HttpWires::new(
+        rig.wires.auth.clone(),
+        Limits::default(),
+        vec![("one".to_owned(), wire()), ("two".to_owned(), wire())],
+    );
+    let text = conflict.err().expect("same paths").to_string();
+    assert!(text.contains("`one`") && text.contains("`two`"), "{text}");
+}

@@ -1,0 +1,241 @@
+//! A journal on the local disk.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bellwether_engine::time::Span;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::format::{Marks, RECORD_BYTES_MAX};
+use super::reader::SegmentReader;
+use super::segments::scan;
+use super::writer::{Disk, RealDisk, Request, Writer};
+use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
+
+/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB.
+const QUEUE_GROUPS_MAX: usize = 256;
+/// The file that one process at a time locks.
+const LOCK_FILE: &str = "lock";
+
+/// Where the journal is, and how much of it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournalConfig {
+    /// Folder of the journal. It belongs to one process at a time.
+    pub dir: PathBuf,
+    /// A segment file is closed when it reaches this many bytes.
+    #[serde(default = "default_segment_bytes")]
+    pub segment_bytes: u64,
+    /// Keep about this many bytes of entries that no checkpoint needs any more.
+    #[serde(default = "default_retain_bytes")]
+    pub retain_bytes: u64,
+    /// Keep entries that no checkpoint needs any more for this long.
+    #[serde(default = "default_retain_age")]
+    pub retain_age: Span,
+    /// Refuse new entries (senders are told to retry) when the journal reaches this many
+    /// bytes although everything that may be dropped has been dropped.
+    #[serde(default = "default_capacity_bytes")]
+    pub capacity_bytes: u64,
+}
+
+fn default_segment_bytes() -> u64 {
+    64 << 20
+}
+
+fn default_retain_bytes() -> u64 {
+    4 << 30
+}
+
+fn default_retain_age() -> Span {
+    Span::from_hours(48)
+}
+
+fn default_capacity_bytes() -> u64 {
+    16 << 30
+}
+
+impl JournalConfig {
+    /// The defaults in folder `dir`.
+    pub fn new(dir: impl Into<PathBuf>) -> JournalConfig {
+        JournalConfig {
+            dir: dir.into(),
+            segment_bytes: default_segment_bytes(),
+            retain_bytes: default_retain_bytes(),
+            retain_age: default_retain_age(),
+            capacity_bytes: default_capacity_bytes(),
+        }
+    }
+}
+
+/// What was found at opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The oldest entry kept; one beyond `last` when there is none.
+    pub first: Position,
+    /// The newest entry.
+    pub last: Position,
+    /// What was cut off because it had never been acknowledged.
+    pub torn: Option<TornTail>,
+}
+
+/// The end of a segment that a crash left unfinished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub segment: PathBuf,
+    /// Where the last whole group ends.
+    pub offset: u64,
+    /// How many bytes were beyond it.
+    pub bytes: u64,
+    /// What did not read.
+    pub reason: String,
+}
+
+/// A journal on the local disk, with one writer thread.
+pub struct LocalJournal {
+    dir: Arc<Path>,
+    queue: Option<mpsc::Sender<Request>>,
+    durable: watch::Receiver<Position>,
+    marks: Arc<Mutex<Marks>>,
+    released: watch::Sender<Position>,
+    writer: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl LocalJournal {
+    /// Opens or creates the journal, cuts a torn tail, and starts the writer. Blocking.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`], [`JournalError::Damaged`], [`JournalError::Version`] or
+    /// [`JournalError::Io`].
+    pub fn open(config: &JournalConfig) -> Result<(LocalJournal, OpenReport), JournalError> {
+        LocalJournal::open_on(config, Box::new(RealDisk))
+    }
+
+    pub(super) fn open_on(
+        config: &JournalConfig,
+        disk: Box<dyn Disk>,
+    ) -> Result<(LocalJournal, OpenReport), JournalError> {
+        let dir: Arc<Path> = config.dir.as_path().into();
+        fs::create_dir_all(&dir).map_err(|e| JournalError::io("create", &dir, &e))?;
+        let lock = lock(&dir)?;
+        let found = scan(&dir)?;
+        if let Some(torn) = &found.torn {
+            tracing::warn!(
+                segment = %torn.segment.display(), offset = torn.offset, bytes = torn.bytes,
+                reason = torn.reason, "journal tail was torn by a crash and is cut; nothing in it had been acknowledged"
+            );
+        }
+        let report = OpenReport {
+            first: Position(found.segments.first().map_or(found.last().0 + 1, |s| s.first)),
+            last: found.last(),
+            torn: found.torn.clone(),
+        };
+
+        let marks = found.tail.as_ref().map(|t| t.marks.clone()).unwrap_or_default();
+        let marks = Arc::new(Mutex::new(marks));
+        let (durable_sender, durable) = watch::channel(report.last);
+        let (released, released_receiver) = watch::channel(Position::START);
+        let writer = Writer::open(
+            config.clone(), disk, found, marks.clone(), durable_sender, released_receiver,
+        )?;
+        let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(requests))
+            .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
+        let journal = LocalJournal {
+            dir,
+            queue: Some(queue),
+            durable,
+            marks,
+            released,
+            writer: Some(writer),
+            _lock: lock,
+        };
+        Ok((journal, report))
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| JournalError::io("open", &path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path: dir.to_owned() }),
+        Err(fs::TryLockError::Error(e)) => Err(JournalError::io("lock", &path, &e)),
+    }
+}
+
+impl Journal for LocalJournal {
+    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+        Box::pin(async move {
+            check_size(&group)?;
+            if group.entries.is_empty() && group.mark.is_none() {
+                return Ok(*self.durable.borrow());
+            }
+            let (reply, answer) = oneshot::channel();
+            let queue = self.queue.as_ref().expect("the queue lives until drop");
+            let ended = || JournalError::Fatal {
+                operation: "write",
+                path: self.dir.to_path_buf(),
+                reason: "the writer has ended".to_owned(),
+            };
+            queue.send(Request { group, reply }).await.map_err(|_| ended())?;
+            answer.await.map_err(|_| ended())?
+        })
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.durable.clone()
+    }
+
+    fn read(&self, after: Position) -> Result<Box<dyn Entries>, JournalError> {
+        let reader = SegmentReader::live(self.dir.clone(), after, self.durable.clone())?;
+        Ok(Box::new(reader))
+    }
+
+    fn cursor(&self, source: &str) -> Option<Vec<u8>> {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.get(source).cloned()
+    }
+
+    fn release(&self, upto: Position) {
+        self.released.send_if_modified(|released| {
+            let moved = upto > *released;
+            *released = upto.max(*released);
+            moved
+        });
+    }
+}
+
+fn check_size(group: &Group) -> Result<(), JournalError> {
+    let over = |bytes: usize, limit: usize| {
+        if bytes > limit { Err(JournalError::TooLarge { bytes, limit }) } else { Ok(()) }
+    };
+    for entry in &group.entries {
+        over(entry.len(), RECORD_BYTES_MAX)?;
+    }
+    let mark = group.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
+    over(mark, MARK_BYTES_MAX)
+}
+
+impl Drop for LocalJournal {
+    /// Waits for the writer: what was queued becomes durable or fails first.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}

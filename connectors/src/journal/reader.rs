@@ -1,0 +1,205 @@
+//! Reading a journal from a position, alive or as a folder somebody sent.
+
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::format::{Bad, Record, SegmentHeader, read_record};
+use super::local::TornTail;
+use super::segments::{describe, list, scan};
+use super::{Entries, Entry, JournalError, Position};
+
+/// How much is read from disk at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Reads entries in order, from segment to segment.
+pub struct SegmentReader {
+    dir: Arc<Path>,
+    /// What may be read: the durable end.
+    end: End,
+    /// The last entry returned.
+    at: u64,
+    open: Option<Open>,
+}
+
+enum End {
+    Live(watch::Receiver<Position>),
+    Fixed(Position),
+}
+
+struct Open {
+    path: PathBuf,
+    file: BufReader<File>,
+    salt: u32,
+    /// Sequence of the next record in the file.
+    next: u64,
+}
+
+impl SegmentReader {
+    pub(super) fn live(
+        dir: Arc<Path>,
+        after: Position,
+        durable: watch::Receiver<Position>,
+    ) -> Result<SegmentReader, JournalError> {
+        let last = *durable.borrow();
+        SegmentReader::new(dir, after, last, End::Live(durable))
+    }
+
+    /// Reads a folder that no process writes, without changing it. A torn tail is returned
+    /// beside the reader and not read.
+    ///
+    /// # Errors
+    /// Those of [`super::LocalJournal::open`].
+    pub fn open_folder(
+        dir: &Path,
+        after: Position,
+    ) -> Result<(SegmentReader, Option<TornTail>), JournalError> {
+        let found = scan(dir)?;
+        let last = found.last();
+        let reader = SegmentReader::new(dir.into(), after, last, End::Fixed(last))?;
+        Ok((reader, found.torn))
+    }
+
+    fn new(
+        dir: Arc<Path>,
+        after: Position,
+        last: Position,
+        end: End,
+    ) -> Result<SegmentReader, JournalError> {
+        if after > last {
+            return Err(JournalError::Beyond { asked: after, last });
+        }
+        let first = list(&dir)?.first().map_or(last.0 + 1, |s| s.first);
+        if after.0 + 1 < first {
+            return Err(JournalError::Gone {
+                asked: after,
+                first: Position(first),
+            });
+        }
+        Ok(SegmentReader {
+            dir,
+            end,
+            at: after.0,
+            open: None,
+        })
+    }
+
+    fn end(&self) -> u64 {
+        match &self.end {
+            End::Live(durable) => durable.borrow().0,
+            End::Fixed(last) => last.0,
+        }
+    }
+
+    /// Opens the segment that holds the entry after `at`.
+    fn open_segment(&mut self) -> Result<Open, JournalError> {
+        let segments = list(&self.dir)?;
+        let wanted = self.at + 1;
+        let gone = || JournalError::Gone {
+            asked: Position(self.at),
+            first: Position(segments.first().map_or(0, |s| s.first)),
+        };
+        let holder = segments.iter().rev().find(|s| s.first <= wanted);
+        let segment = holder.ok_or_else(gone)?;
+        let io = |e: std::io::Error| JournalError::io("read", &segment.path, &e);
+        let mut file = BufReader::with_capacity(READ_BYTES, File::open(&segment.path).map_err(io)?);
+        let (header, _) = SegmentHeader::read(&mut file)
+            .map_err(|bad| fault(&segment.path, 0, &bad))?;
+        Ok(Open {
+            path: segment.path.clone(),
+            file,
+            salt: header.salt,
+            next: header.first,
+        })
+    }
+}
+
+impl Open {
+    /// The record at `offset`, which the caller knows to be durable. The buffer may hold older
+    /// bytes of that place, of a write that was undone: so what does not read is read again.
+    fn read(&mut self, offset: u64) -> Result<Option<Record>, JournalError> {
+        if let Ok(Some(record)) = read_record(&mut self.file, self.salt) {
+            return Ok(Some(record));
+        }
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .map_err(|e| JournalError::io("read", &self.path, &e))?;
+        read_record(&mut self.file, self.salt).map_err(|bad| fault(&self.path, offset, &bad))
+    }
+}
+
+impl Entries for SegmentReader {
+    fn next_entry(&mut self) -> Result<Option<Entry>, JournalError> {
+        while self.at < self.end() {
+            let mut open = match self.open.take() {
+                Some(open) => open,
+                None => self.open_segment()?,
+            };
+            let offset = open.file.stream_position().unwrap_or(0);
+            let record = open.read(offset)?;
+            let Some(record) = record else {
+                if open.next <= self.at {
+                    return Err(missing(&open, offset));
+                }
+                // The segment is read to its end; the next one must go on where it stopped.
+                if open.next != self.at + 1 || !self.begins_segment(open.next)? {
+                    return Err(missing(&open, offset));
+                }
+                continue;
+            };
+            if record.sequence != open.next {
+                return Err(JournalError::Damaged {
+                    segment: open.path,
+                    offset,
+                    reason: format!("entry {} is where {} should be", record.sequence, open.next),
+                });
+            }
+            open.next += 1;
+            self.open = Some(open);
+            if record.sequence > self.at {
+                self.at = record.sequence;
+                if record.payload.is_empty() {
+                    // It carried only a source's cursor.
+                    continue;
+                }
+                return Ok(Some(Entry {
+                    position: Position(record.sequence),
+                    bytes: record.payload,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl SegmentReader {
+    fn begins_segment(&self, first: u64) -> Result<bool, JournalError> {
+        Ok(list(&self.dir)?.iter().any(|s| s.first == first))
+    }
+}
+
+fn missing(open: &Open, offset: u64) -> JournalError {
+    JournalError::Damaged {
+        segment: open.path.clone(),
+        offset,
+        reason: format!("entry {} is missing", open.next),
+    }
+}
+
+fn fault(path: &Path, offset: u64, bad: &Bad) -> JournalError {
+    match bad {
+        Bad::Io(e) => JournalError::io("read", path, e),
+        Bad::Version(have) => JournalError::Version {
+            segment: path.to_owned(),
+            have: *have,
+        },
+        bad => JournalError::Damaged {
+            segment: path.to_owned(),
+            offset,
+            reason: describe(bad).to_owned(),
+        },
+    }
+}

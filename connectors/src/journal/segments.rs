@@ -1,0 +1,230 @@
+//! The folder of segments: finding them, and deciding at opening what is a torn tail.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::format::{Bad, Marks, Record, SegmentHeader, next_whole_record, read_record, salt_of};
+use super::local::TornTail;
+use super::{JournalError, Position};
+
+/// What segment files end in.
+const SEGMENT_SUFFIX: &str = ".journal";
+
+/// One segment file.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    /// Sequence of its first record.
+    pub(super) first: u64,
+    pub(super) bytes: u64,
+    pub(super) modified: SystemTime,
+}
+
+/// What a folder holds.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Oldest first.
+    pub(super) segments: Vec<Segment>,
+    /// The newest segment, read whole; `None` when there is none.
+    pub(super) tail: Option<Tail>,
+    /// What has to be cut.
+    pub(super) torn: Option<TornTail>,
+    /// Newer files that hold not even a header, to be removed.
+    pub(super) headerless: Vec<PathBuf>,
+}
+
+/// What the newest segment says.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) salt: u32,
+    /// Sequence of its last whole group's last record.
+    pub(super) last: u64,
+    /// Bytes up to the end of that record.
+    pub(super) bytes: u64,
+    /// The latest cursors.
+    pub(super) marks: Marks,
+}
+
+/// The file name of the segment whose first record is `first`.
+pub(super) fn segment_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}{SEGMENT_SUFFIX}"))
+}
+
+/// The segments of `dir`, oldest first.
+pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
+    let mut segments = Vec::new();
+    let entries = fs::read_dir(dir).map_err(|e| JournalError::io("list", dir, &e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| JournalError::io("list", dir, &e))?;
+        let name = entry.file_name();
+        let first = name
+            .to_str()
+            .and_then(|n| n.strip_suffix(SEGMENT_SUFFIX))
+            .and_then(|n| n.parse().ok());
+        let Some(first) = first else { continue };
+        let path = entry.path();
+        let metadata = entry.metadata().map_err(|e| JournalError::io("read", &path, &e))?;
+        segments.push(Segment {
+            first,
+            bytes: metadata.len(),
+            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            path,
+        });
+    }
+    segments.sort_by_key(|s| s.first);
+    Ok(segments)
+}
+
+/// Looks at a folder without changing it.
+pub(super) fn scan(dir: &Path) -> Result<Scan, JournalError> {
+    let mut segments = list(dir)?;
+    let mut torn = None;
+    let mut headerless = Vec::new();
+    while let Some(newest) = segments.last() {
+        let bytes = read_whole(&newest.path)?;
+        match scan_tail(newest, &bytes)? {
+            (Some(tail), tear) => {
+                return Ok(Scan {
+                    segments,
+                    tail: Some(tail),
+                    torn: tear.or(torn),
+                    headerless,
+                });
+            }
+            // A crash while the segment was being made: its header never became durable, so
+            // no record in it was ever acknowledged.
+            (None, tear) => {
+                torn = tear;
+                headerless.extend(segments.pop().map(|s| s.path));
+            }
+        }
+    }
+    Ok(Scan {
+        segments,
+        tail: None,
+        torn,
+        headerless,
+    })
+}
+
+fn read_whole(path: &Path) -> Result<Vec<u8>, JournalError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|e| JournalError::io("read", path, &e))?;
+    Ok(bytes)
+}
+
+/// The newest segment's state; no tail when even its header is torn.
+fn scan_tail(
+    segment: &Segment,
+    bytes: &[u8],
+) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
+    let damaged = |offset: u64, reason: &str| JournalError::Damaged {
+        segment: segment.path.clone(),
+        offset,
+        reason: reason.to_owned(),
+    };
+    let torn = |offset: u64, reason: &str| TornTail {
+        segment: segment.path.clone(),
+        offset,
+        bytes: bytes.len() as u64 - offset,
+        reason: reason.to_owned(),
+    };
+    let (header, header_len) = match SegmentHeader::read(&mut &bytes[..]) {
+        Ok(header) => header,
+        Err(Bad::Version(have)) => {
+            return Err(JournalError::Version {
+                segment: segment.path.clone(),
+                have,
+            });
+        }
+        // A length that damage made longer than the file also looks short: but then there are
+        // records, and records are only written after their header is durable.
+        Err(Bad::Short) if holds_records(bytes) => {
+            return Err(damaged(0, "the header's length does not fit the file"));
+        }
+        Err(Bad::Short) => return Ok((None, Some(torn(0, "the header is cut short")))),
+        Err(Bad::Damaged(_)) if bytes.iter().all(|b| *b == 0) => {
+            return Ok((None, Some(torn(0, "the header was never written"))));
+        }
+        Err(bad) => return Err(damaged(0, describe(&bad))),
+    };
+    if header.first != segment.first {
+        return Err(damaged(0, "its name and its header disagree"));
+    }
+
+    let mut rest = &bytes[header_len as usize..];
+    let mut tail = Tail {
+        salt: header.salt,
+        last: header.first - 1,
+        bytes: header_len,
+        marks: header.marks,
+    };
+    let mut pending = Vec::new();
+    loop {
+        let offset = (bytes.len() - rest.len()) as u64;
+        match read_record(&mut rest, header.salt) {
+            Ok(Some(record)) if record.sequence != expected(&tail, &pending) => {
+                return Err(damaged(offset, "its sequence is out of order"));
+            }
+            Ok(Some(record)) => {
+                let more = record.more;
+                pending.push(record);
+                if !more {
+                    settle(&mut tail, &mut pending, (bytes.len() - rest.len()) as u64);
+                }
+            }
+            Ok(None) if pending.is_empty() => return Ok((Some(tail), None)),
+            Ok(None) => {
+                let tear = torn(tail.bytes, "the last group is incomplete");
+                return Ok((Some(tail), Some(tear)));
+            }
+            Err(bad) => {
+                let lost = expected(&tail, &pending);
+                let later = next_whole_record(&bytes[offset as usize + 1..], header.salt);
+                if later.is_some_and(|r| r.durable >= lost) {
+                    return Err(damaged(offset, describe(&bad)));
+                }
+                let tear = torn(tail.bytes, describe(&bad));
+                return Ok((Some(tail), Some(tear)));
+            }
+        }
+    }
+}
+
+fn holds_records(bytes: &[u8]) -> bool {
+    salt_of(bytes).is_some_and(|salt| next_whole_record(bytes, salt).is_some())
+}
+
+fn expected(tail: &Tail, pending: &[Record]) -> u64 {
+    tail.last + pending.len() as u64 + 1
+}
+
+fn settle(tail: &mut Tail, pending: &mut Vec<Record>, bytes: u64) {
+    for record in pending.drain(..) {
+        tail.last = record.sequence;
+        if let Some(mark) = record.mark {
+            tail.marks.insert(mark.source, mark.cursor);
+        }
+    }
+    tail.bytes = bytes;
+}
+
+pub(super) fn describe(bad: &Bad) -> &'static str {
+    match bad {
+        Bad::Short => "the file ends inside a record",
+        Bad::Damaged(reason) => reason,
+        Bad::Version(_) => "its version is not known",
+        Bad::Io(_) => "it cannot be read",
+    }
+}
+
+impl Scan {
+    /// The last whole entry.
+    pub(super) fn last(&self) -> Position {
+        Position(self.tail.as_ref().map_or(0, |t| t.last))
+    }
+}

@@ -1,0 +1,483 @@
+//! The journal against crashes, damage, full disks, and a plain list.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use bellwether_engine::time::Span;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::writer::{Disk, RealDisk, SegmentFile};
+use super::*;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn config(dir: &Path) -> JournalConfig {
+    JournalConfig::new(dir)
+}
+
+fn group(entries: &[&[u8]]) -> Arc<Group> {
+    Arc::new(Group {
+        entries: entries.iter().map(|e| e.to_vec()).collect(),
+        mark: None,
+    })
+}
+
+fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<Group> {
+    Arc::new(Group {
+        entries: entries.iter().map(|e| e.to_vec()).collect(),
+        mark: Some(Mark {
+            source: "files".to_owned(),
+            cursor: cursor.to_vec(),
+        }),
+    })
+}
+
+fn append(journal: &LocalJournal, group: Arc<Group>) -> Result<Position, JournalError> {
+    futures::executor::block_on(journal.append(group))
+}
+
+fn open(dir: &Path) -> (LocalJournal, OpenReport) {
+    LocalJournal::open(&config(dir)).expect("the journal opens")
+}
+
+fn read_all(journal: &LocalJournal, after: Position) -> Vec<(u64, Vec<u8>)> {
+    let mut reader = journal.read(after).expect("a reader");
+    let mut entries = Vec::new();
+    while let Some(entry) = reader.next_entry().expect("an entry") {
+        entries.push((entry.position.0, entry.bytes));
+    }
+    entries
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir)
+        .expect("a folder")
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "journal"))
+        .collect();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    paths.remove(0)
+}
+
+#[test]
+fn what_is_acknowledged_is_there_after_a_restart() {
+    let dir = folder();
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.first, report.last), (Position(1), Position(0)));
+    assert_eq!(append(&journal, group(&[b"a", b"b"])).expect("appended"), Position(2));
+    assert_eq!(append(&journal, marked(&[b"c"], b"10")).expect("appended"), Position(3));
+    drop(journal);
+
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.first, report.last, report.torn), (Position(1), Position(3), None));
+    assert_eq!(journal.cursor("files").as_deref(), Some(&b"10"[..]));
+    assert_eq!(journal.cursor("other"), None);
+    let want = [(2, b"b".to_vec()), (3, b"c".to_vec())];
+    assert_eq!(read_all(&journal, Position(1)), want);
+    assert_eq!(append(&journal, group(&[b"d"])).expect("appended"), Position(4));
+}
+
+#[test]
+fn a_reader_goes_on_when_more_becomes_durable() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    let mut reader = journal.read(Position::START).expect("a reader");
+    assert_eq!(reader.next_entry().expect("reads"), None);
+    append(&journal, group(&[b"a"])).expect("appended");
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
+    assert_eq!(reader.next_entry().expect("reads"), None);
+}
+
+#[test]
+fn a_mark_alone_is_durable_and_is_no_entry() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, marked(&[], b"5")).expect("appended");
+    append(&journal, group(&[b"a"])).expect("appended");
+    assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec())]);
+    drop(journal);
+    assert_eq!(open(dir.path()).0.cursor("files").as_deref(), Some(&b"5"[..]));
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let dir = folder();
+    let (_journal, _) = open(dir.path());
+    assert!(matches!(LocalJournal::open(&config(dir.path())), Err(JournalError::Locked { .. })));
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, group(&[b"first"])).expect("appended");
+    drop(journal);
+    let path = only_segment(dir.path());
+    let kept = fs::metadata(&path).expect("metadata").len();
+    let (journal, _) = open(dir.path());
+    append(&journal, marked(&[b"second", b"third"], b"9")).expect("appended");
+    drop(journal);
+    let whole = fs::read(&path).expect("bytes");
+
+    for len in kept..whole.len() as u64 {
+        fs::write(&path, &whole[..len as usize]).expect("written");
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.last, Position(1), "cut at {len}");
+        assert_eq!(report.torn.map(|t| (t.offset, t.bytes)), (len > kept).then_some((kept, len - kept)));
+        assert_eq!(journal.cursor("files"), None);
+        assert_eq!(read_all(&journal, Position::START), [(1, b"first".to_vec())]);
+        assert_eq!(append(&journal, group(&[b"again"])).expect("appended"), Position(2));
+        drop(journal);
+        let (journal, _) = open(dir.path());
+        assert_eq!(read_all(&journal, Position(1)), [(2, b"again".to_vec())]);
+    }
+}
+
+#[test]
+fn a_crash_while_a_segment_is_made_loses_nothing() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, group(&[b"a"])).expect("appended");
+    drop(journal);
+    let header = fs::read(only_segment(dir.path())).expect("bytes");
+    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40]] {
+        let young = dir.path().join(format!("{:020}.journal", 2));
+        fs::write(&young, bytes).expect("written");
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.last, Position(1));
+        assert_eq!(report.torn.map(|t| t.segment), Some(young.clone()));
+        assert!(!young.exists());
+        assert_eq!(read_all(&journal, Position::START).len(), 1);
+    }
+}
+
+#[test]
+fn any_flipped_bit_before_the_last_commit_is_reported_with_its_place() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, group(&[b"one"])).expect("appended");
+    append(&journal, group(&[b"two"])).expect("appended");
+    drop(journal);
+    let path = only_segment(dir.path());
+    let whole = fs::read(&path).expect("bytes");
+    // The last record is 32 + 3 bytes: every bit before it belongs to acknowledged entries
+    // that the last record says were durable, or to the header.
+    for bit in 0..(whole.len() - 35) * 8 {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &damaged).expect("written");
+        let error = LocalJournal::open(&config(dir.path())).map(|_| ()).expect_err("damage is noticed");
+        match error {
+            JournalError::Damaged { segment, offset, .. } => {
+                assert_eq!(segment, path);
+                assert!(offset == 0 || offset == 32, "bit {bit}: {offset}");
+            }
+            JournalError::Version { .. } => assert!((8 * 8..12 * 8).contains(&bit), "bit {bit}"),
+            other => panic!("bit {bit}: {other}"),
+        }
+        assert_eq!(fs::read(&path).expect("bytes"), damaged, "a damaged file is not touched");
+    }
+}
+
+#[test]
+fn damage_in_an_older_segment_stops_the_reader_there() {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.segment_bytes = 1;
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    for entry in [b"a", b"b", b"c"] {
+        append(&journal, group(&[entry])).expect("appended");
+    }
+    let second = dir.path().join(format!("{:020}.journal", 2));
+    let mut bytes = fs::read(&second).expect("bytes");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(&second, bytes).expect("written");
+    let mut reader = journal.read(Position::START).expect("a reader");
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
+    for _ in 0..2 {
+        let error = reader.next_entry().expect_err("damage is noticed");
+        let place = matches!(&error, JournalError::Damaged { segment, offset: 32, .. } if *segment == second);
+        assert!(place, "{error}");
+    }
+    fs::remove_file(&second).expect("removed");
+    let error = reader.next_entry().expect_err("a hole is noticed");
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn retention_drops_what_is_released_and_nothing_else() {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.segment_bytes = 1;
+    config.retain_bytes = 0;
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    for _ in 0..5 {
+        append(&journal, group(&[b"entry"])).expect("appended");
+    }
+    assert_eq!(read_all(&journal, Position::START).len(), 5);
+    journal.release(Position(3));
+    append(&journal, marked(&[b"entry"], b"x")).expect("appended");
+    assert!(matches!(journal.read(Position(2)), Err(JournalError::Gone { first: Position(4), .. })));
+    assert_eq!(read_all(&journal, Position(3)).len(), 3);
+    journal.release(Position(6));
+    append(&journal, group(&[b"entry"])).expect("appended");
+    drop(journal);
+    let (journal, report) = LocalJournal::open(&config).expect("opens");
+    assert_eq!((report.first, report.last), (Position(7), Position(7)));
+    assert_eq!(journal.cursor("files").as_deref(), Some(&b"x"[..]), "cursors outlive their segment");
+}
+
+#[test]
+fn age_drops_released_segments_below_the_size() {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.segment_bytes = 1;
+    config.retain_age = Span(0);
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, group(&[b"b"])).expect("appended");
+    journal.release(Position(1));
+    append(&journal, group(&[b"c"])).expect("appended");
+    assert!(matches!(journal.read(Position::START), Err(JournalError::Gone { .. })));
+}
+
+#[test]
+fn over_the_capacity_is_a_refusal_that_passes() {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.segment_bytes = 1;
+    config.retain_bytes = 0;
+    config.capacity_bytes = 400;
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    let entry = [7; 100];
+    append(&journal, group(&[&entry])).expect("appended");
+    append(&journal, group(&[&entry])).expect("appended");
+    let error = append(&journal, group(&[&entry])).expect_err("full");
+    assert!(error.is_retryable() && !error.is_fatal(), "{error}");
+    journal.release(Position(2));
+    assert_eq!(append(&journal, group(&[&entry])).expect("room again"), Position(3));
+}
+
+#[test]
+fn entries_and_marks_over_their_limits_are_refused_alone() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], mark: None });
+    assert!(matches!(append(&journal, large), Err(JournalError::TooLarge { .. })));
+    let mark = marked(&[b"a"], &vec![0; MARK_BYTES_MAX]);
+    assert!(matches!(append(&journal, mark), Err(JournalError::TooLarge { .. })));
+    assert_eq!(append(&journal, group(&[b"a"])).expect("appended"), Position(1));
+}
+
+#[test]
+fn a_position_the_journal_never_reached_is_refused() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    assert!(matches!(journal.read(Position(1)), Err(JournalError::Beyond { last: Position(0), .. })));
+}
+
+#[test]
+fn a_folder_can_be_read_without_being_changed() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, group(&[b"b"])).expect("appended");
+    drop(journal);
+    let path = only_segment(dir.path());
+    let bytes = fs::read(&path).expect("bytes");
+    fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
+    let (mut reader, torn) = SegmentReader::open_folder(dir.path(), Position::START).expect("opens");
+    assert_eq!(torn.expect("a torn tail").bytes, 32);
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
+    assert_eq!(reader.next_entry().expect("reads"), None);
+    assert_eq!(fs::metadata(&path).expect("metadata").len(), bytes.len() as u64 - 1);
+}
+
+/// What the next write or sync does.
+#[derive(Clone, Default)]
+struct Fault(Arc<AtomicU8>);
+
+const WRITE_FULL: u8 = 1;
+const WRITE_ERROR: u8 = 2;
+const SYNC_ERROR: u8 = 3;
+
+impl Fault {
+    fn set(&self, fault: u8) {
+        self.0.store(fault, Ordering::SeqCst);
+    }
+
+    fn check(&self, faults: &[u8]) -> io::Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            fault if !faults.contains(&fault) => Ok(()),
+            WRITE_FULL => Err(io::ErrorKind::StorageFull.into()),
+            _ => Err(io::Error::other("injected")),
+        }
+    }
+}
+
+struct FaultyDisk(Fault);
+struct FaultyFile(Fault, Box<dyn SegmentFile>);
+
+impl Disk for FaultyDisk {
+    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(FaultyFile(self.0.clone(), RealDisk.open(path)?)))
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+}
+
+impl SegmentFile for FaultyFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.0.check(&[WRITE_FULL, WRITE_ERROR]) {
+            // As a full disk does: some of it is written.
+            self.1.append(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.1.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.check(&[SYNC_ERROR])?;
+        self.1.sync()
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.1.cut(bytes)
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
+    let dir = folder();
+    let fault = Fault::default();
+    fault.set(WRITE_FULL);
+    let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    let refused = |journal: &LocalJournal| append(journal, group(&[b"lost"])).expect_err("full").is_retryable();
+    assert!(refused(&journal), "before the first segment");
+    fault.set(0);
+    append(&journal, group(&[b"a"])).expect("appended");
+    fault.set(WRITE_FULL);
+    assert!(refused(&journal) && refused(&journal));
+    fault.set(0);
+    assert_eq!(append(&journal, group(&[b"b"])).expect("appended"), Position(2));
+    assert_eq!(read_all(&journal, Position::START).len(), 2);
+    drop(journal);
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.torn, None);
+    assert_eq!(read_all(&journal, Position::START).len(), 2);
+}
+
+#[test]
+fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
+    for kind in [WRITE_ERROR, SYNC_ERROR] {
+        let dir = folder();
+        let fault = Fault::default();
+        let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+        append(&journal, group(&[b"a"])).expect("appended");
+        fault.set(kind);
+        assert!(append(&journal, group(&[b"b"])).expect_err("broken").is_fatal());
+        fault.set(0);
+        assert!(append(&journal, group(&[b"c"])).expect_err("still broken").is_fatal());
+        assert_eq!(*journal.durable().borrow(), Position(1));
+        drop(journal);
+        let (journal, _) = open(dir.path());
+        assert_eq!(read_all(&journal, Position::START)[0], (1, b"a".to_vec()));
+    }
+}
+
+/// What a model test does next.
+#[derive(Clone, Debug)]
+enum Step {
+    Append { sizes: Vec<usize>, cursor: Option<u8> },
+    Reopen,
+    Tear { bytes: usize },
+    Release { back: u64 },
+    Read { back: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let append = (proptest::collection::vec(1usize..200, 1..4), proptest::option::of(any::<u8>()))
+        .prop_map(|(sizes, cursor)| Step::Append { sizes, cursor });
+    let step = prop_oneof![
+        6 => append,
+        1 => Just(Step::Reopen),
+        1 => (1usize..300).prop_map(|bytes| Step::Tear { bytes }),
+        1 => (0u64..5).prop_map(|back| Step::Release { back }),
+        2 => (0u64..20).prop_map(|back| Step::Read { back }),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Against a list: with small segments, retention, restarts and torn garbage at the end,
+    /// the journal returns what was acknowledged, in order, and every acknowledged cursor.
+    #[test]
+    fn it_behaves_as_a_list(steps in steps()) {
+        let dir = folder();
+        let mut config = config(dir.path());
+        config.segment_bytes = 600;
+        config.retain_bytes = 2_000;
+        let mut journal = LocalJournal::open(&config).expect("opens").0;
+        let mut model: Vec<Vec<u8>> = Vec::new();
+        let mut cursor = None;
+        let mut released = 0;
+        for step in steps {
+            match step {
+                Step::Append { sizes, cursor: mark } => {
+                    let entries: Vec<Vec<u8>> = sizes
+                        .iter()
+                        .enumerate()
+                        .map(|(i, size)| vec![(model.len() + i) as u8; *size])
+                        .collect();
+                    let mark = mark.map(|c| Mark { source: "s".to_owned(), cursor: vec![c] });
+                    cursor = mark.as_ref().map(|m| m.cursor.clone()).or(cursor);
+                    model.extend(entries.clone());
+                    let position = append(&journal, Arc::new(Group { entries, mark })).expect("appended");
+                    prop_assert_eq!(position, Position(model.len() as u64));
+                }
+                Step::Reopen => {
+                    drop(journal);
+                    journal = LocalJournal::open(&config).expect("opens").0;
+                }
+                Step::Tear { bytes } => {
+                    drop(journal);
+                    let newest = super::segments::list(dir.path()).expect("listed").pop();
+                    if let Some(newest) = newest {
+                        let mut content = fs::read(&newest.path).expect("bytes");
+                        content.extend((0..bytes).map(|i| (i * 7) as u8));
+                        fs::write(&newest.path, content).expect("written");
+                    }
+                    journal = LocalJournal::open(&config).expect("a torn tail is cut").0;
+                }
+                Step::Release { back } => {
+                    released = released.max((model.len() as u64).saturating_sub(back));
+                    journal.release(Position(released));
+                }
+                Step::Read { back } => {
+                    let after = (model.len() as u64).saturating_sub(back);
+                    match journal.read(Position(after)) {
+                        Ok(_) => {
+                            let got: Vec<Vec<u8>> =
+                                read_all(&journal, Position(after)).into_iter().map(|(_, b)| b).collect();
+                            prop_assert_eq!(&got[..], &model[after as usize..]);
+                        }
+                        Err(JournalError::Gone { .. }) => prop_assert!(after < released),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+            prop_assert_eq!(journal.cursor("s"), cursor.clone());
+            prop_assert_eq!(journal.durable().borrow().0, model.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The writer thread: many groups, one write, one `fdatasync`, then every acknowledgement.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::format::{Marks, SegmentHeader, encode_record};
+use super::local::JournalConfig;
+use super::segments::{Scan, Segment, segment_path};
+use super::{Group, JournalError, Position};
+
+/// One commit takes queued groups until it has this many bytes: larger gains nothing on a
+/// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.
+const COMMIT_BYTES: usize = 8 << 20;
+
+/// A group and whom to tell.
+pub(super) struct Request {
+    pub(super) group: Arc<Group>,
+    pub(super) reply: oneshot::Sender<Result<Position, JournalError>>,
+}
+
+/// What the writer does to the disk; tests have a disk that fails.
+pub(super) trait Disk: Send {
+    /// Creates or opens `path` for appending.
+    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
+    /// Makes a creation or removal in `dir` durable.
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+}
+
+/// A segment being written.
+pub(super) trait SegmentFile: Send {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+    fn cut(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+pub(super) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        let file = File::options().create(true).append(true).open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+}
+
+impl SegmentFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+}
+
+pub(super) struct Writer {
+    config: JournalConfig,
+    disk: Box<dyn Disk>,
+    /// Closed segments, oldest first.
+    closed: Vec<Segment>,
+    current: Option<Current>,
+    /// The last durable sequence.
+    last: u64,
+    marks: Arc<Mutex<Marks>>,
+    durable: watch::Sender<Position>,
+    released: watch::Receiver<Position>,
+    /// The error after which nothing is accepted.
+    broken: Option<JournalError>,
+    buffer: Vec<u8>,
+}
+
+struct Current {
+    file: Box<dyn SegmentFile>,
+    segment: Segment,
+    salt: u32,
+}
+
+impl Writer {
+    /// Takes over the folder as `found`: removes headerless segments, cuts a torn tail.
+    pub(super) fn open(
+        config: JournalConfig,
+        disk: Box<dyn Disk>,
+        found: Scan,
+        marks: Arc<Mutex<Marks>>,
+        durable: watch::Sender<Position>,
+        released: watch::Receiver<Position>,
+    ) -> Result<Writer, JournalError> {
+        let mut writer = Writer {
+            last: found.last().0,
+            config,
+            disk,
+            closed: found.segments,
+            current: None,
+            marks,
+            durable,
+            released,
+            broken: None,
+            buffer: Vec::new(),
+        };
+        for path in &found.headerless {
+            fs::remove_file(path).map_err(|e| JournalError::io("remove", path, &e))?;
+        }
+        if let (Some(tail), Some(mut segment)) = (found.tail, writer.closed.pop()) {
+            let path = segment.path.clone();
+            let io = |operation| move |e: io::Error| fatal(operation, &path, &e);
+            let mut file = writer.disk.open(&segment.path).map_err(io.clone()("open"))?;
+            if segment.bytes > tail.bytes {
+                file.cut(tail.bytes).map_err(io.clone()("cut"))?;
+            }
+            // What is there may never have been synced: a process killed between write and sync
+            // leaves whole records that only the page cache holds. From now on they are read,
+            // so they must be durable.
+            file.sync().map_err(io("sync"))?;
+            segment.bytes = tail.bytes;
+            writer.current = Some(Current { file, segment, salt: tail.salt });
+        }
+        let dir = writer.config.dir.clone();
+        writer.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        Ok(writer)
+    }
+
+    /// Serves requests until the last sender is gone.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut bytes = group_bytes(&first.group);
+            let mut batch = vec![first];
+            while bytes < COMMIT_BYTES {
+                let Ok(request) = requests.try_recv() else { break };
+                bytes += group_bytes(&request.group);
+                batch.push(request);
+            }
+            self.commit(batch, bytes as u64);
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Request>, bytes: u64) {
+        match self.write(&batch, bytes) {
+            Ok(positions) => {
+                let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+                for request in &batch {
+                    if let Some(mark) = &request.group.mark {
+                        marks.insert(mark.source.clone(), mark.cursor.clone());
+                    }
+                }
+                drop(marks);
+                self.durable.send_replace(Position(self.last));
+                for (request, position) in batch.into_iter().zip(positions) {
+                    let _ = request.reply.send(Ok(position));
+                }
+            }
+            Err(error) => {
+                if error.is_fatal() && self.broken.is_none() {
+                    tracing::error!(%error, "journal accepts nothing more");
+                    self.broken = Some(error.clone());
+                }
+                for request in batch {
+                    let _ = request.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Makes the batch durable; returns the last position of each group.
+    fn write(&mut self, batch: &[Request], bytes: u64) -> Result<Vec<Position>, JournalError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        self.make_room(bytes)?;
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.begin_segment()?,
+        };
+        let salt = current.salt;
+        self.buffer.clear();
+        let mut next = self.last + 1;
+        let mut positions = Vec::with_capacity(batch.len());
+        for request in batch {
+            next = encode_group(&mut self.buffer, salt, next, self.last, &request.group);
+            positions.push(Position(next - 1));
+        }
+        let written = current.file.append(&self.buffer);
+        let result = match written {
+            Ok(()) => current.file.sync().map_err(|e| fatal("sync", &current.segment.path, &e)),
+            Err(e) => Err(undo(&mut current, &e)),
+        };
+        if result.is_ok() {
+            current.segment.bytes += self.buffer.len() as u64;
+            current.segment.modified = SystemTime::now();
+            self.last = next - 1;
+        }
+        self.current = Some(current);
+        result.map(|()| positions)
+    }
+
+    /// Closes a full segment, drops what retention allows, and checks the capacity.
+    fn make_room(&mut self, bytes: u64) -> Result<(), JournalError> {
+        let full = |c: &Current| c.segment.bytes >= self.config.segment_bytes;
+        if self.current.as_ref().is_some_and(full) {
+            self.closed.extend(self.current.take().map(|c| c.segment));
+        }
+        self.retain(SystemTime::now())?;
+        let used = self.used_bytes();
+        if used + bytes > self.config.capacity_bytes {
+            return Err(JournalError::Full {
+                reason: format!(
+                    "{used} bytes of {} are used and no checkpoint has released any: raise `capacity_bytes`",
+                    self.config.capacity_bytes
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Drops the oldest closed segments that are released, and over the size or the age.
+    fn retain(&mut self, now: SystemTime) -> Result<(), JournalError> {
+        let released = self.released.borrow().0;
+        let age_max = u64::try_from(self.config.retain_age.0).unwrap_or(0);
+        let mut dropped = false;
+        while let Some(oldest) = self.closed.first() {
+            let next_first = self.closed.get(1).map(|s| s.first);
+            let next_first = next_first
+                .or(self.current.as_ref().map(|c| c.segment.first))
+                .unwrap_or(self.last + 1);
+            let age = now.duration_since(oldest.modified).unwrap_or_default();
+            let over = self.used_bytes() > self.config.retain_bytes
+                || age.as_nanos() > u128::from(age_max);
+            if next_first > released + 1 || !over {
+                break;
+            }
+            let path = self.closed.remove(0).path;
+            fs::remove_file(&path).map_err(|e| fatal("remove", &path, &e))?;
+            dropped = true;
+        }
+        if dropped {
+            let dir = self.config.dir.clone();
+            self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        }
+        Ok(())
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|s| s.bytes).sum();
+        closed + self.current.as_ref().map_or(0, |c| c.segment.bytes)
+    }
+
+    /// Creates the segment of the next entry; its header is durable when this returns.
+    fn begin_segment(&mut self) -> Result<Current, JournalError> {
+        let first = self.last + 1;
+        let path = segment_path(&self.config.dir, first);
+        let salt = fresh_salt(first);
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut header = Vec::new();
+        SegmentHeader { salt, first, marks }.encode(&mut header);
+        let mut file = self.disk.open(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
+        if let Err(e) = file.append(&header) {
+            // Leave no half header behind: the next attempt would append to it.
+            file.cut(0).map_err(|e| fatal("cut", &path, &e))?;
+            return Err(full_or_fatal("write", &path, &e));
+        }
+        file.sync().map_err(|e| fatal("sync", &path, &e))?;
+        let dir = self.config.dir.clone();
+        self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        let segment = Segment {
+            path,
+            first,
+            bytes: header.len() as u64,
+            modified: SystemTime::now(),
+        };
+        Ok(Current { file, segment, salt })
+    }
+}
+
+/// Appends a group's records; returns the next sequence. A mark without entries is carried by
+/// an empty record.
+fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &Group) -> u64 {
+    let last = group.entries.len().max(1) - 1;
+    for index in 0..=last {
+        let payload = group.entries.get(index).map_or(&[][..], Vec::as_slice);
+        let mark = group.mark.as_ref().filter(|_| index == last);
+        let sequence = first + index as u64;
+        encode_record(out, salt, sequence, durable, index < last, mark, payload);
+    }
+    first + last as u64 + 1
+}
+
+fn group_bytes(group: &Group) -> usize {
+    group.entries.iter().map(|e| e.len() + super::format::RECORD_HEADER_BYTES).sum::<usize>()
+}
+
+/// A failed write of bytes nobody was promised: with the disk merely full it can be undone.
+fn undo(current: &mut Current, error: &io::Error) -> JournalError {
+    let path = &current.segment.path;
+    match current.file.cut(current.segment.bytes) {
+        Ok(()) => full_or_fatal("write", path, error),
+        Err(e) => fatal("cut", path, &e),
+    }
+}
+
+fn full_or_fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full {
+            reason: format!("no space to {operation} `{}`: free some, nothing acknowledged is lost", path.display()),
+        },
+        _ => fatal(operation, path, error),
+    }
+}
+
+fn fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
+    JournalError::Fatal {
+        operation,
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// A number nobody outside can know; it need not be secret from those who read the file.
+fn fresh_salt(first: u64) -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    let hash = RandomState::new().hash_one((first, std::process::id()));
+    (hash >> 32) as u32 ^ hash as u32
+}

@@ -1,0 +1,114 @@
+//! Sinks: where incident events go, and when they count as delivered.
+//!
+//! The engine folds journal entry `p` and gives events; each becomes an [`Outgoing`] with the
+//! position `p`. The wiring hands them to every sink in order and waits for
+//! [`Sink::deliver`]: what it returns is durable at the receiver. The rule that makes effects
+//! happen once:
+//!
+//! 1. **A checkpoint at position `p` is written only when every sink has delivered the events
+//!    of all positions up to `p`.** So a restart from any checkpoint gives every event that
+//!    may be missing again, with the same `(id, revision)`.
+//! 2. **A sink skips a revision the receiver already has.** It asks the receiver for its
+//!    memory when it opens, not only a duplicate window of some minutes.
+
+use std::sync::Arc;
+
+use bellwether_engine::incident::IncidentEvent;
+use futures::future::BoxFuture;
+
+use crate::journal::Position;
+
+/// One incident event on its way out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The journal entry that caused it.
+    pub position: Position,
+    /// The event.
+    pub event: Arc<IncidentEvent>,
+}
+
+/// Something that takes incident events.
+pub trait Sink: Send {
+    /// Its name in configuration and logs.
+    fn name(&self) -> &str;
+
+    /// Delivers `events`, which come in the order of their positions, and of their revisions
+    /// within an incident. When it returns, each is durable at the receiver or already was.
+    /// Retries by itself; an error means that it gave up.
+    ///
+    /// # Errors
+    /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
+    /// is safe.
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+}
+
+/// What a delivery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Everything up to this position is durable at the receiver.
+    pub upto: Position,
+    /// Events newly delivered.
+    pub sent: u64,
+    /// Events the receiver already had.
+    pub skipped: u64,
+}
+
+/// Why events could not be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// What is configured cannot work.
+    #[error("sink `{sink}`: {reason}")]
+    Config {
+        /// Which sink.
+        sink: String,
+        /// What, where, and the remedy.
+        reason: String,
+    },
+    /// The receiver did not take the events within the sink's deadline.
+    #[error("sink `{sink}`: {reason}")]
+    Unavailable {
+        /// Which sink.
+        sink: String,
+        /// What happened, and for how long.
+        reason: String,
+    },
+    /// Writing failed for good.
+    #[error("sink `{sink}`: {reason}")]
+    Io {
+        /// Which sink.
+        sink: String,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl SinkError {
+    /// True when delivering the same events later may work.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, SinkError::Unavailable { .. })
+    }
+
+    /// A [`SinkError::Config`].
+    pub fn config(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Config {
+            sink: sink.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A [`SinkError::Io`].
+    pub fn io(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Io {
+            sink: sink.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A [`SinkError::Unavailable`].
+    pub fn unavailable(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Unavailable {
+            sink: sink.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Sources: where signals come from, and how they are accepted.
+//!
+//! A source runs until its input ends or it is told to stop. It decodes what it reads and
+//! hands it to its [`Intake`]; when [`Intake::accept`] returns, the signals are durable, and
+//! only then does the source tell its sender so (HTTP 200, a NATS acknowledgement, a moved
+//! file cursor). Rows that cannot be read are given to [`Intake::reject`]: counted by reason
+//! and kept aside.
+//!
+//! ```no_run
+//! # use bellwether_connectors::{Intake, AcceptError};
+//! # use bellwether_engine::input::Input;
+//! async fn handle_request(intake: Intake, decoded: Vec<Input>) -> u16 {
+//!     match intake.accept_now(&decoded).await {
+//!         Ok(_) => 200,
+//!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
+//!         Err(AcceptError::TooLarge { .. }) => 413,
+//!         Err(AcceptError::Fatal(_)) => 503,
+//!     }
+//! }
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::SignalKind;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::journal::{Group, Journal, JournalError, Mark, Position};
+use crate::reject::{RejectLog, Rejection};
+
+/// How long [`Intake::accept_now`] waits for the journal before it says "busy": longer than a
+/// slow sync, shorter than any sender's time limit.
+const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
+/// First and longest pause of [`Intake::accept`] while the journal is full.
+const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// Something that reads signals.
+pub trait Source: Send {
+    /// Its name in configuration, logs and cursors; unique in one process.
+    fn name(&self) -> &str;
+
+    /// Reads until the input ends (`Ok`) or `stop` is called, handing everything to `intake`.
+    ///
+    /// # Errors
+    /// [`SourceError`]; a fatal one ends the process, any other ends this source.
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>>;
+}
+
+/// The door to the journal. Cheap to clone, one for all sources.
+#[derive(Clone)]
+pub struct Intake {
+    journal: Arc<dyn Journal>,
+    rejects: RejectLog,
+    counts: Arc<IntakeCounts>,
+}
+
+/// Rows accepted, by kind, and groups.
+#[derive(Debug, Default)]
+pub struct IntakeCounts {
+    rows: [AtomicU64; SignalKind::ALL.len()],
+    others: AtomicU64,
+    groups: AtomicU64,
+}
+
+impl IntakeCounts {
+    /// Rows of `kind` accepted so far.
+    pub fn rows(&self, kind: SignalKind) -> u64 {
+        self.rows[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Entries that are not signals: ticks, catalogues, actions.
+    pub fn others(&self) -> u64 {
+        self.others.load(Ordering::Relaxed)
+    }
+
+    /// Groups accepted so far.
+    pub fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, inputs: &[Input]) {
+        for input in inputs {
+            let counter = match input {
+                Input::Batch(batch) => &self.rows[batch.kind() as usize],
+                _ => &self.others,
+            };
+            counter.fetch_add(input.rows() as u64, Ordering::Relaxed);
+        }
+        self.groups.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Intake {
+    /// A door to `journal`, with bad rows going to `rejects`.
+    pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
+        Intake {
+            journal,
+            rejects,
+            counts: Arc::default(),
+        }
+    }
+
+    /// Accepts `inputs` together with the source's new cursor, waiting as long as the journal
+    /// is full: for sources that can wait (files, streams). Durable when it returns.
+    ///
+    /// # Errors
+    /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
+    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
+        let group = encode(inputs, mark);
+        let mut pause = FULL_PAUSE[0];
+        loop {
+            match self.journal.append(group.clone()).await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "journal is full, source waits");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(FULL_PAUSE[1]);
+                }
+                result => return self.accepted(inputs, result),
+            }
+        }
+    }
+
+    /// Accepts `inputs` or says soon that it cannot: for senders that retry (HTTP, gRPC).
+    /// Durable when it returns `Ok`. After [`AcceptError::Busy`] the signals may have become
+    /// durable after all: the sender's retry is then a second copy, as with any lost answer.
+    ///
+    /// # Errors
+    /// Any [`AcceptError`].
+    pub async fn accept_now(&self, inputs: &[Input]) -> Result<Position, AcceptError> {
+        let append = self.journal.append(encode(inputs, None));
+        match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
+            Ok(result) => self.accepted(inputs, result),
+            Err(_) => Err(AcceptError::Busy),
+        }
+    }
+
+    fn accepted(
+        &self,
+        inputs: &[Input],
+        result: Result<Position, JournalError>,
+    ) -> Result<Position, AcceptError> {
+        let position = result?;
+        self.counts.add(inputs);
+        Ok(position)
+    }
+
+    /// Counts a row that cannot be read and keeps it aside.
+    pub fn reject(&self, rejection: &Rejection) {
+        self.rejects.add(rejection);
+    }
+
+    /// Where bad rows go.
+    pub fn rejects(&self) -> &RejectLog {
+        &self.rejects
+    }
+
+    /// Where the source `name` was when its last accepted group became durable.
+    pub fn cursor(&self, name: &str) -> Option<Vec<u8>> {
+        self.journal.cursor(name)
+    }
+
+    /// What was accepted so far.
+    pub fn counts(&self) -> &IntakeCounts {
+        &self.counts
+    }
+}
+
+fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
+    let encode_one = |input: &Input| {
+        let mut bytes = Vec::new();
+        input.encode(&mut bytes);
+        bytes
+    };
+    Arc::new(Group {
+        entries: inputs.iter().map(encode_one).collect(),
+        mark,
+    })
+}
+
+/// Why signals were not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The journal did not answer in time; retry.
+    #[error("the journal is busy; retry in a moment")]
+    Busy,
+    /// The journal or its disk is full; retry later.
+    #[error("{reason}")]
+    Full {
+        /// What is full.
+        reason: String,
+    },
+    /// The batch is over the limit; retrying does not help.
+    #[error("{reason}")]
+    TooLarge {
+        /// How large, and the limit.
+        reason: String,
+    },
+    /// The journal is broken and the process is about to end.
+    #[error(transparent)]
+    Fatal(JournalError),
+}
+
+impl From<JournalError> for AcceptError {
+    fn from(error: JournalError) -> AcceptError {
+        let reason = error.to_string();
+        match error {
+            JournalError::Full { .. } => AcceptError::Full { reason },
+            JournalError::TooLarge { .. } => AcceptError::TooLarge { reason },
+            error => AcceptError::Fatal(error),
+        }
+    }
+}
+
+/// Why a source ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The journal is broken: the process must end.
+    #[error(transparent)]
+    Fatal(JournalError),
+    /// What is configured cannot work.
+    #[error("source `{source_name}`: {reason}")]
+    Config {
+        /// Which source.
+        source_name: String,
+        /// What, where, and the remedy.
+        reason: String,
+    },
+    /// What it reads from failed.
+    #[error("source `{source_name}`: {reason}")]
+    Input {
+        /// Which source.
+        source_name: String,
+        /// What, where, and the remedy.
+        reason: String,
+    },
+}
+
+impl SourceError {
+    /// A [`SourceError::Config`].
+    pub fn config(source: &str, reason: impl Into<String>) -> SourceError {
+        SourceError::Config {
+            source_name: source.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A [`SourceError::Input`].
+    pub fn input(source: &str, reason: impl Into<String>) -> SourceError {
+        SourceError::Input {
+            source_name: source.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// True when the process must end.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, SourceError::Fatal(_))
+    }
+
+    /// What a failed [`Intake::accept`] means to source `name`.
+    pub fn accept(name: &str, error: AcceptError) -> SourceError {
+        match error {
+            AcceptError::Fatal(error) => SourceError::Fatal(error),
+            other => SourceError::input(name, other.to_string()),
+        }
+    }
+}
+
+/// Tells sources to stop; dropping it does too.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+/// Whether to stop; one for each source.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+/// A pair of [`Stopper`] and [`Stop`].
+pub fn stop_pair() -> (Stopper, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (Stopper(sender), Stop(receiver))
+}
+
+impl Stopper {
+    /// Tells every [`Stop`].
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// True once stopped.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    /// Returns once stopped.
+    pub async fn stopped(&mut self) {
+        // An error means the stopper is gone, which is a stop.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Sleeps; returns true when stopped meanwhile.
+    pub async fn sleep(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.stopped()).await.is_ok()
+    }
+}

@@ -1,0 +1,8 @@
+//! The wires against the real programs that speak them, with the very configurations in
+//! `examples/`. The programs are fetched by `tools/peers.sh`; a missing one fails the test.
+#![allow(clippy::print_stderr, reason = "a failed test shows what the peer said")]
+
+mod alerts;
+mod metrics;
+mod opentelemetry;
+mod rig;

@@ -1,0 +1,193 @@
+//! Telemetry that becomes alerts: heartbeats, forecasts, log lines, anomalies.
+
+mod common;
+
+use bellwether_engine::incident::{IncidentEvent, Verb};
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::{LogBuilder, LogRow, MetricBuilder, SeriesBuilder, SeriesType};
+use bellwether_engine::{Engine, EngineConfig};
+
+use common::{at, engine, run};
+
+fn config(json: serde_json::Value) -> EngineConfig {
+    serde_json::from_value(json).expect("it is a configuration")
+}
+
+/// One series of `entity` with the samples given as (seconds, value).
+fn metric(name: &str, entity: &str, series_type: SeriesType, samples: &[(i64, f64)]) -> Vec<Input> {
+    let mut series = SeriesBuilder::new();
+    let id = series.push(name, entity, "", series_type, &[]);
+    let mut metric = MetricBuilder::new();
+    for (secs, value) in samples {
+        metric.push(at(*secs), id, *value);
+    }
+    vec![
+        Input::Batch(series.finish("acme").expect("plain")),
+        Input::Batch(metric.finish("acme").expect("plain")),
+    ]
+}
+
+fn alert_names(events: &[IncidentEvent]) -> Vec<&str> {
+    let mut names: Vec<&str> = events
+        .iter()
+        .flat_map(|e| e.record.alerts.iter().map(|a| a.name.as_str()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn events_of(config: EngineConfig, inputs: &[Input]) -> (Vec<IncidentEvent>, Engine) {
+    let mut engine = engine(config, 1);
+    let events = run(&mut engine, inputs);
+    (events, engine)
+}
+
+#[test]
+fn a_series_that_stops_is_missing_and_comes_back() {
+    let config = config(serde_json::json!({
+        "sense": {
+            "heartbeats": [{"name": "AgentSilent", "metric": "up", "timeout": "2m"}],
+            "anomalies": {"enabled": false}
+        }
+    }));
+    let mut samples: Vec<(i64, f64)> = (0..20).map(|i| (i * 15, 1.0)).collect();
+    samples.extend((60..80).map(|i| (i * 15, 1.0)));
+    let mut inputs = metric("up", "host:a", SeriesType::Gauge, &samples);
+    inputs.push(Input::Tick(at(2_000)));
+    let (events, _) = events_of(config, &inputs);
+    let told: Vec<Verb> = events.iter().map(|e| e.verb).collect();
+    assert_eq!(told[..2], [Verb::Opened, Verb::Resolved], "{told:?}");
+    assert_eq!(alert_names(&events[..1]), ["AgentSilent"]);
+    assert_eq!(events[0].record.started_at, Some(at(19 * 15)));
+}
+
+#[test]
+fn a_filling_disk_is_announced_with_an_interval() {
+    let config = config(serde_json::json!({
+        "sense": {
+            "exhaustion": [{"name": "DiskWillFill", "metric": "disk.used", "limit": 100.0, "severity": "major"}],
+            "anomalies": {"enabled": false}
+        }
+    }));
+    // 1 % an hour from 40 %: full in 60 h from the start.
+    let samples: Vec<(i64, f64)> = (0..12 * 58).map(|i| (i * 300, 40.0 + i as f64 / 12.0)).collect();
+    let (events, _) = events_of(config, &metric("disk.used", "host:a", SeriesType::Gauge, &samples));
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("it is announced");
+    let text = &opened.record.alerts[0].annotations["summary"];
+    assert!(text.contains("reaches 100 in about") && text.contains("between"), "{text}");
+    assert!(opened.record.opened_at < at(59 * 3_600), "before it is full");
+}
+
+#[test]
+fn a_counter_is_watched_as_a_rate_and_its_restart_is_no_drop() {
+    let config = config(serde_json::json!({
+        "sense": {
+            "rules": [{"name": "ManyErrors", "metric": "errors.total", "when": "value > 5", "severity": "major"}],
+            "anomalies": {"enabled": false}
+        }
+    }));
+    let mut samples: Vec<(i64, f64)> = (0..10).map(|i| (i * 10, i as f64 * 10.0)).collect();
+    samples.push((100, 3.0));
+    samples.push((110, 103.0));
+    samples.push((120, 203.0));
+    let (events, _) = events_of(config, &metric("errors.total", "service:a", SeriesType::Counter, &samples));
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].record.started_at, Some(at(110)));
+}
+
+#[test]
+fn a_rule_over_log_lines_raises_an_alert_that_ends_by_itself() {
+    let config = config(serde_json::json!({
+        "sense": {
+            "rules": [{"name": "OutOfMemory", "signal": "log", "severity": "critical",
+                       "when": "body LIKE '%OutOfMemory%' AND severity >= 17 AND app = 'shop'", "for": "2m"}]
+        }
+    }));
+    let mut builder = LogBuilder::new();
+    for (secs, severity, body, app) in [
+        (10, 9, "OutOfMemory is what we test", "shop"),
+        (20, 17, "java.lang.OutOfMemoryError: heap", "shop"),
+        (21, 17, "java.lang.OutOfMemoryError: heap", "other"),
+    ] {
+        builder.push(&LogRow {
+            time: at(secs),
+            entity: "service:shop",
+            severity,
+            body,
+            attributes: &[("app", app)],
+            trace_id: None,
+        });
+    }
+    let inputs = [Input::Batch(builder.finish("acme").expect("plain")), Input::Tick(at(900))];
+    let (events, _) = events_of(config, &inputs);
+    let told: Vec<Verb> = events.iter().map(|e| e.verb).collect();
+    assert_eq!(told, [Verb::Opened, Verb::Resolved]);
+    assert_eq!(events[0].record.alert_count, 1);
+}
+
+#[test]
+fn a_line_never_seen_before_is_told_once_the_stream_is_known() {
+    let config = config(serde_json::json!({"ledger": {"open_weight": 0.4}}));
+    let mut builder = LogBuilder::new();
+    for i in 0..3_000_i64 {
+        let body = match i % 3 {
+            0 => format!("request {i} served in {} ms", i % 17),
+            1 => format!("connection from 10.0.0.{} closed", i % 250),
+            _ => format!("cache hit ratio {}.{}", i % 10, i % 7),
+        };
+        builder.push(&LogRow {
+            time: at(i * 2),
+            entity: "service:shop",
+            severity: 9,
+            body: &body,
+            attributes: &[],
+            trace_id: None,
+        });
+    }
+    builder.push(&LogRow {
+        time: at(6_010),
+        entity: "service:shop",
+        severity: 17,
+        body: "primary replica refused handshake: certificate has expired",
+        attributes: &[],
+        trace_id: None,
+    });
+    let inputs = [Input::Batch(builder.finish("acme").expect("plain")), Input::Tick(at(6_100))];
+    let (events, _) = events_of(config, &inputs);
+    assert_eq!(alert_names(&events), ["NewLogTemplate"], "{events:?}");
+}
+
+#[test]
+fn values_that_are_not_finite_and_series_not_described_are_counted() {
+    let mut inputs = metric(
+        "load",
+        "host:a",
+        SeriesType::Gauge,
+        &[(0, 1.0), (10, f64::NAN), (20, f64::INFINITY), (30, 1.0), (30, 1.0)],
+    );
+    let mut stray = MetricBuilder::new();
+    stray.push(at(25), 42, 1.0);
+    inputs.push(Input::Batch(stray.finish("acme").expect("plain")));
+    let (_, engine) = events_of(EngineConfig::default(), &inputs);
+    let stats = engine.stats().total;
+    assert_eq!(stats.rejected["value not finite"], 2);
+    assert_eq!(stats.rejected["series not described"], 1);
+    assert_eq!(stats.duplicates, 1);
+}
+
+#[test]
+fn a_jump_of_a_calm_series_is_an_anomaly_of_its_entity() {
+    let config = config(serde_json::json!({"ledger": {"open_weight": 0.01}}));
+    let mut samples: Vec<(i64, f64)> = (0..2_000_i64)
+        .map(|i| (i * 60, 50.0 + ((i * 7_919) % 13) as f64 / 13.0))
+        .collect();
+    for sample in &mut samples[1_900..1_920] {
+        sample.1 = 90.0;
+    }
+    let (events, _) = events_of(config, &metric("load", "host:a", SeriesType::Gauge, &samples));
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("it is seen");
+    let started = opened.record.started_at.expect("it began");
+    assert!(started >= at(1_900 * 60) && started <= at(1_905 * 60), "{started}");
+    assert!(opened.record.evidence.iter().any(|e| e.detector == "anomaly"));
+}

@@ -1,0 +1,72 @@
+//! Progress bars on stderr, for anything longer than two seconds.
+//!
+//! They appear only when a person is watching (a terminal, no `--quiet`); a log gets nothing.
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+static QUIET: OnceLock<bool> = OnceLock::new();
+
+/// Bars appear after this long: what is over sooner needs none.
+const APPEARS_AFTER: Duration = Duration::from_millis(1_500);
+
+/// Switches all bars off for the life of the process.
+pub fn set_quiet(quiet: bool) {
+    // The first word counts: it is said once, when the command line is read.
+    let _ = QUIET.set(quiet);
+}
+
+/// A bar over `total` of something; without a total, a spinner that counts.
+pub fn bar(total: Option<u64>, what: &'static str) -> ProgressBar {
+    let watched = std::io::stderr().is_terminal() && !QUIET.get().copied().unwrap_or(false);
+    if !watched {
+        return ProgressBar::hidden();
+    }
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let bar = ProgressBar::with_draw_target(total, target).with_message(what);
+    let template = match total {
+        Some(_) => "  {bar:28.cyan/dim} {percent:>3} %  {human_pos} of {human_len} {msg}  {per_sec:.dim}  {eta} left",
+        None => "  {spinner:.cyan} {human_pos} {msg}  {per_sec:.dim}  {elapsed:.dim}",
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    bar.set_style(style.progress_chars("━╸─"));
+    bar
+}
+
+/// The same, shown only once it takes long.
+pub fn late_bar(total: Option<u64>, what: &'static str) -> LateBar {
+    LateBar { bar: None, total, what, began: std::time::Instant::now(), position: 0 }
+}
+
+/// A bar that waits before it appears.
+#[derive(Debug)]
+pub struct LateBar {
+    bar: Option<ProgressBar>,
+    total: Option<u64>,
+    what: &'static str,
+    began: std::time::Instant,
+    position: u64,
+}
+
+impl LateBar {
+    /// So much more is done.
+    pub fn add(&mut self, amount: u64) {
+        self.position += amount;
+        if self.bar.is_none() && self.began.elapsed() >= APPEARS_AFTER {
+            self.bar = Some(bar(self.total, self.what));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.position);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Incidents for a person's eyes: one line as they happen, one page when all is over.
+
+mod line;
+mod page;
+
+pub use line::{LineStyle, event_line};
+pub use page::incident_page;
+
+use bellwether_engine::incident::Priority;
+use bellwether_engine::time::{EventTime, Span};
+
+use crate::term::Ink;
+
+/// `02:03:04`, in UTC as everything here.
+pub fn time_of_day(at: EventTime) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map_or_else(|_| at.to_string(), |t| t.strftime("%H:%M:%S").to_string())
+}
+
+/// `2026-03-01 02:03:04`.
+pub fn date_and_time(at: EventTime) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(at.0))
+        .map_or_else(|_| at.to_string(), |t| t.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// A duration to two units: `1h 5m`, `42 s`, `3 ms`.
+pub fn rough(span: Span) -> String {
+    let millis = span.0.unsigned_abs() / 1_000_000;
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..120_000 => format!("{} s", millis / 1_000),
+        120_000..7_200_000 => format!("{} min", millis / 60_000),
+        7_200_000..172_800_000 => format!("{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
+        _ => format!("{} days", millis / 86_400_000),
+    }
+}
+
+/// The colour of a priority.
+pub(crate) fn priority_ink(priority: Priority) -> Ink {
+    match priority {
+        Priority::P1 | Priority::P2 => Ink::Red,
+        Priority::P3 => Ink::Yellow,
+        Priority::P4 | Priority::P5 => Ink::Bold,
+    }
+}
+
+/// The text without control characters: what a sender wrote must not move our cursor.
+pub(crate) fn safe(text: &str) -> String {
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        assert_eq!(rough(Span::from_secs(42)), "42 s");
+        assert_eq!(rough(Span::from_mins(65)), "65 min");
+        assert_eq!(rough(Span::from_mins(125)), "2 h 5 min");
+        assert_eq!(rough(Span::from_hours(72)), "3 days");
+    }
+
+    #[test]
+    fn a_sender_cannot_move_the_cursor() {
+        assert_eq!(safe("a\x1b[2Jb\u{202e}c\n"), "a [2Jb c ");
+    }
+}

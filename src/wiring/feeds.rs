@@ -1,0 +1,117 @@
+//! Sources of the wiring's own: the time of day, and entries that are already there.
+
+use std::time::Duration;
+
+use arrow::array::TimestampNanosecondArray;
+use bellwether_connectors::{Intake, Source, SourceError, Stop};
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::Batch;
+use futures::future::BoxFuture;
+
+use crate::clock;
+
+/// Writes the time of day into the journal, so that the engine notices silence and a replay
+/// sees the time as it was.
+#[derive(Debug)]
+pub struct TickFeed {
+    every: Duration,
+}
+
+impl TickFeed {
+    /// A tick each `every`.
+    pub fn new(every: Duration) -> TickFeed {
+        TickFeed { every }
+    }
+}
+
+impl Source for TickFeed {
+    fn name(&self) -> &str {
+        "tick"
+    }
+
+    fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            while !stop.sleep(self.every).await {
+                let tick = [Input::Tick(clock::now())];
+                intake.accept(&tick, None).await.map_err(|error| SourceError::accept("tick", error))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Entries from an iterator: a journal somebody sent, a simulation, files in order of time.
+pub struct EntryFeed<I> {
+    name: String,
+    entries: I,
+    pacer: Option<Pacer>,
+}
+
+impl<I> EntryFeed<I> {
+    /// All of `entries`, as fast as the engine takes them.
+    pub fn new(name: impl Into<String>, entries: I) -> EntryFeed<I> {
+        EntryFeed { name: name.into(), entries, pacer: None }
+    }
+
+    /// The same at `speed` times the speed at which it happened.
+    pub fn at_speed(self, speed: f64) -> EntryFeed<I> {
+        EntryFeed { pacer: Some(Pacer { speed, began: None }), ..self }
+    }
+}
+
+impl<I> Source for EntryFeed<I>
+where
+    I: Iterator<Item = Result<Input, SourceError>> + Send + 'static,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(mut self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            while let Some(input) = self.entries.next() {
+                let input = input?;
+                let pause = self.pacer.as_mut().and_then(|pacer| pacer.pause_before(&input));
+                if stop.is_stopped() || (pause.is_some() && stop.sleep(pause.unwrap_or_default()).await) {
+                    break;
+                }
+                intake.accept(&[input], None).await.map_err(|error| SourceError::accept(&self.name, error))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Holds entries back until their time has come.
+#[derive(Debug)]
+struct Pacer {
+    speed: f64,
+    /// Event time and instant of the first entry that has a time.
+    began: Option<(i64, tokio::time::Instant)>,
+}
+
+impl Pacer {
+    fn pause_before(&mut self, input: &Input) -> Option<Duration> {
+        let at = input_time(input)?;
+        let (first, began) = *self.began.get_or_insert_with(|| (at, tokio::time::Instant::now()));
+        let due = (at.saturating_sub(first)).max(0) as f64 / 1e9 / self.speed;
+        // A year at most: an entry dated far ahead must not hold the rest for ever.
+        let due = Duration::from_secs_f64(due.min(31_536_000.0));
+        due.checked_sub(began.elapsed())
+    }
+}
+
+/// The earliest event time in an entry, in nanoseconds, when it has one.
+pub fn input_time(input: &Input) -> Option<i64> {
+    match input {
+        Input::Tick(at) | Input::Catalogue { at, .. } | Input::Action { at, .. } => Some(at.0),
+        Input::Batch(batch) => entry_times(batch)?.iter().copied().min(),
+    }
+}
+
+/// The event times of a batch's rows, in nanoseconds, when its kind has them.
+pub fn entry_times(batch: &Batch) -> Option<&[i64]> {
+    let column = batch.records().column_by_name("time")?;
+    let times = column.as_any().downcast_ref::<TimestampNanosecondArray>()?;
+    Some(times.values())
+}

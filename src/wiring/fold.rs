@@ -1,0 +1,221 @@
+//! The engine's thread: reads the journal in order, folds, hands out events, writes checkpoints.
+//!
+//! A checkpoint is taken every so many entries or seconds, also while an old journal is being
+//! read again, so that a process which dies again and again still moves on. It is written only
+//! when every sink has the events up to its position: from any checkpoint on disk, nothing
+//! that may be missing at a receiver is lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_engine::Engine;
+use bellwether_engine::input::{Input, InputError};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::arrivals::Arrivals;
+use super::gauges::Gauges;
+use super::outbox::{Outbox, Parcel};
+
+/// How long the thread waits for entries before it looks whether a checkpoint is due.
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+
+/// Where checkpoints go.
+pub trait CheckpointSink: Send {
+    /// Writes one durably; an older one may go away. Returns the position up to which no kept
+    /// checkpoint needs the journal any more.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    fn save(&mut self, position: Position, state: &[u8]) -> std::io::Result<Position>;
+}
+
+/// When a checkpoint is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    /// After this long.
+    pub every: Duration,
+    /// After this many entries.
+    pub entries: u64,
+}
+
+/// Why folding ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The journal does not read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An entry is not one this build knows.
+    #[error("journal entry {position} is whole but does not read: {reason}; use the build that wrote it")]
+    Entry {
+        /// Which.
+        position: Position,
+        /// Why.
+        reason: InputError,
+    },
+    /// A checkpoint was not written.
+    #[error("checkpoint at entry {position} cannot be written: {reason}; free space or repair the disk, then start again")]
+    Checkpoint {
+        /// Which.
+        position: Position,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A sink gave up; it says why itself.
+    #[error("a sink has ended")]
+    SinkEnded,
+}
+
+/// The engine between journal and outbox.
+pub struct Fold {
+    /// The engine, restored or new.
+    pub engine: Engine,
+    /// Up to where `engine` has read.
+    pub position: Position,
+    /// What it reads.
+    pub journal: Arc<dyn Journal>,
+    /// Where events go.
+    pub outbox: Outbox,
+    /// How far every sink is.
+    pub delivered: watch::Receiver<Position>,
+    /// Where checkpoints go, and how often; `None` when nothing is kept.
+    pub checkpoints: Option<(Box<dyn CheckpointSink>, Cadence)>,
+    /// `Some(p)` once nothing after `p` will be appended.
+    pub end: watch::Receiver<Option<Position>>,
+    /// Whether the end of the input is the end of time: the watermark passes everything.
+    pub finish: bool,
+    /// When entries arrived.
+    pub arrivals: Arrivals,
+    /// What was done.
+    pub gauges: Arc<Gauges>,
+}
+
+struct Pending {
+    position: Position,
+    state: Vec<u8>,
+}
+
+struct Pace {
+    since: Instant,
+    entries: u64,
+    pending: Option<Pending>,
+}
+
+impl Fold {
+    /// Folds until the end is announced and reached; the last checkpoint is then on disk.
+    /// Returns the engine. Blocking: for a thread of its own.
+    ///
+    /// # Errors
+    /// [`FoldError`]; the process should end.
+    pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
+        let mut entries = self.journal.read(self.position)?;
+        let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
+        loop {
+            match entries.next_entry()? {
+                Some(entry) => {
+                    self.fold(&entry)?;
+                    pace.entries += 1;
+                }
+                None if self.reached_end() => break,
+                None => self.wait(runtime),
+            }
+            self.checkpoint_if_due(&mut pace)?;
+        }
+        self.conclude(pace, runtime)
+    }
+
+    fn fold(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        let unreadable = |reason| FoldError::Entry { position: entry.position, reason };
+        let input = Input::decode(&entry.bytes).map_err(unreadable)?;
+        let mut events = Vec::new();
+        self.engine.apply(&input, &mut events);
+        self.position = entry.position;
+        self.gauges.folded(input.rows(), events.len());
+        if events.is_empty() { Ok(()) } else { self.hand_out(events) }
+    }
+
+    fn hand_out(&self, events: Vec<bellwether_engine::incident::IncidentEvent>) -> Result<(), FoldError> {
+        let parcel = Parcel {
+            position: self.position,
+            events: events.into_iter().map(Arc::new).collect(),
+            arrived: self.arrivals.of(self.position),
+        };
+        if self.outbox.send(parcel) { Ok(()) } else { Err(FoldError::SinkEnded) }
+    }
+
+    fn reached_end(&self) -> bool {
+        self.end.borrow().is_some_and(|end| end <= self.position)
+    }
+
+    fn wait(&mut self, runtime: &Handle) {
+        let mut durable = self.journal.durable();
+        if *durable.borrow_and_update() > self.position {
+            return;
+        }
+        let (end, delivered) = (&mut self.end, &mut self.delivered);
+        runtime.block_on(async {
+            tokio::select! {
+                _ = durable.changed() => {}
+                _ = end.changed() => {}
+                _ = delivered.changed() => {}
+                () = tokio::time::sleep(IDLE_WAIT) => {}
+            }
+        });
+    }
+
+    /// Takes a snapshot when one is due, and writes the one before once the sinks are that far.
+    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
+        let Some((_, cadence)) = &self.checkpoints else { return Ok(()) };
+        let due = pace.entries >= cadence.entries || (pace.entries > 0 && pace.since.elapsed() >= cadence.every);
+        if due && pace.pending.is_none() {
+            self.snapshot(pace)?;
+        }
+        if pace.pending.as_ref().is_some_and(|pending| pending.position <= *self.delivered.borrow()) {
+            self.save(pace)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
+        *pace = Pace {
+            since: Instant::now(),
+            entries: 0,
+            pending: Some(Pending { position: self.position, state: self.engine.snapshot() }),
+        };
+        // An empty parcel: the sinks say when they are here.
+        self.hand_out(Vec::new())
+    }
+
+    fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
+        let (Some((store, _)), Some(pending)) = (&mut self.checkpoints, pace.pending.take()) else { return Ok(()) };
+        let failed = |reason| FoldError::Checkpoint { position: pending.position, reason };
+        let released = store.save(pending.position, &pending.state).map_err(failed)?;
+        self.journal.release(released);
+        self.gauges.checkpointed();
+        tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
+        Ok(())
+    }
+
+    /// The last events, the last checkpoint, and the end of the sinks' queues.
+    fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
+        if self.checkpoints.is_some() {
+            self.snapshot(&mut pace)?;
+        }
+        if self.finish {
+            let mut events = Vec::new();
+            self.engine.finish(&mut events);
+            self.gauges.folded(0, events.len());
+            self.hand_out(events)?;
+        }
+        drop(std::mem::replace(&mut self.outbox, Outbox::closed()));
+        if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
+            let reached = runtime.block_on(self.delivered.wait_for(|delivered| *delivered >= wanted)).is_ok();
+            if !reached {
+                return Err(FoldError::SinkEnded);
+            }
+            self.save(&mut pace)?;
+        }
+        Ok(self.engine)
+    }
+}

@@ -1,0 +1,67 @@
+//! What the wiring has done so far, for progress bars, summaries and tests.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Counters that every part of the wiring adds to.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    entries: AtomicU64,
+    signals: AtomicU64,
+    events: AtomicU64,
+    checkpoints: AtomicU64,
+    latency_us: Mutex<Option<Histogram<u64>>>,
+}
+
+/// Latencies are kept to three digits, which is 0.1 %.
+const LATENCY_DIGITS: u8 = 3;
+
+impl Gauges {
+    /// One journal entry of `rows` signals was folded and gave `events`.
+    pub fn folded(&self, rows: usize, events: usize) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.signals.fetch_add(rows as u64, Ordering::Relaxed);
+        self.events.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// A checkpoint was written.
+    pub fn checkpointed(&self) {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An event reached its sink this long after what caused it arrived.
+    pub fn delivered_after(&self, latency: Duration) {
+        let mut slot = self.latency_us.lock().unwrap_or_else(PoisonError::into_inner);
+        let histogram =
+            slot.get_or_insert_with(|| Histogram::new(LATENCY_DIGITS).expect("three digits are supported"));
+        histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
+    }
+
+    /// Journal entries folded.
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Signals folded.
+    pub fn signals(&self) -> u64 {
+        self.signals.load(Ordering::Relaxed)
+    }
+
+    /// Incident events the engine gave.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Checkpoints written.
+    pub fn checkpoints(&self) -> u64 {
+        self.checkpoints.load(Ordering::Relaxed)
+    }
+
+    /// Arrival to delivery, in microseconds; `None` before the first event.
+    pub fn latency_us(&self) -> Option<Histogram<u64>> {
+        self.latency_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

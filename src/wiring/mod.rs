@@ -1,0 +1,215 @@
+//! From sources to sinks: who hands what to whom, and what is durable when.
+//!
+//! ```text
+//! sources ─▶ intake ─▶ journal ─▶ fold (one thread, the engine) ─▶ outbox ─▶ sinks
+//!            durable before          │ checkpoint at p, once every
+//!            the sender hears "ok"   ▼ sink has the events up to p
+//!                               checkpoints
+//! ```
+//!
+//! Every arrow is bounded: a slow sink makes the engine wait, the journal takes what arrives
+//! meanwhile, a full journal makes the sources wait or refuse. The end is orderly: sources
+//! stop, the engine reads to the journal's end, the sinks take the last events, a last
+//! checkpoint is written.
+
+pub mod arrivals;
+pub mod feeds;
+pub mod fold;
+pub mod gauges;
+pub mod memory;
+pub mod merge;
+pub mod outbox;
+pub mod screen;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_connectors::journal::{Journal, Position};
+use bellwether_connectors::{Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
+use bellwether_engine::Engine;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use arrivals::TimedJournal;
+use fold::{Cadence, CheckpointSink, Fold, FoldError};
+use gauges::Gauges;
+use outbox::{Outbox, SinkTotals, Sinks};
+
+/// How long receivers that are away may keep an ending process waiting.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that is to be connected.
+pub struct Wiring {
+    /// The engine, new or restored.
+    pub engine: Engine,
+    /// Up to where `engine` has read the journal.
+    pub position: Position,
+    /// Where everything goes first.
+    pub journal: Arc<dyn Journal>,
+    /// Where rows go that cannot be read.
+    pub rejects: RejectLog,
+    /// What is read. When all have ended, the wiring ends.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What runs beside the sources and does not keep the wiring alive: ticks.
+    pub companions: Vec<Box<dyn Source>>,
+    /// Who takes the events; the first one speaks for the latency.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where checkpoints go, if anywhere.
+    pub checkpoints: Option<(Box<dyn CheckpointSink>, Cadence)>,
+    /// Whether the end of the input is the end of time.
+    pub finish: bool,
+}
+
+/// How it ended.
+pub struct Outcome {
+    /// The engine with its last state.
+    pub engine: Engine,
+    /// What each sink did, by name.
+    pub sinks: Vec<SinkTotals>,
+    /// Sources that failed; the others went on.
+    pub failed_sources: Vec<SourceError>,
+}
+
+/// Why it ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// A source says the process must end.
+    #[error(transparent)]
+    Source(SourceError),
+    /// A sink cannot work.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The engine could not go on.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The engine's thread died; a bug.
+    #[error("the engine ended unexpectedly: {0}; the journal has everything, please report this")]
+    Died(String),
+}
+
+/// Runs until the sources have ended or `stop` is called, and everything read has arrived.
+///
+/// # Errors
+/// [`WiringError`]: the process should end; what was accepted is in the journal.
+pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outcome, WiringError> {
+    let journal = Arc::new(TimedJournal::new(wiring.journal));
+    let arrivals = journal.arrivals();
+    let intake = Intake::new(journal.clone(), wiring.rejects);
+    let (sink_stopper, sink_stop) = stop_pair();
+    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &sink_stop);
+    let (end, end_seen) = watch::channel(None);
+    let fold = Fold {
+        engine: wiring.engine,
+        position: wiring.position,
+        journal: journal.clone(),
+        outbox,
+        delivered,
+        checkpoints: wiring.checkpoints,
+        end: end_seen,
+        finish: wiring.finish,
+        arrivals,
+        gauges,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let mut folding = tokio::task::spawn_blocking(move || fold.run(&runtime));
+
+    let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
+    let failed_sources = tokio::select! {
+        read = reading => read?,
+        folded = &mut folding => return Err(early(folded, &mut sinks).await),
+    };
+    // Nothing is appended from here on: the journal's end is the end.
+    end.send_replace(Some(*journal.durable().borrow()));
+    let grace = tokio::spawn(async move {
+        tokio::time::sleep(STOP_GRACE).await;
+        sink_stopper.stop();
+    });
+    let folded = folding.await;
+    let totals = sinks.finished().await;
+    grace.abort();
+    let engine = match folded {
+        Ok(Ok(engine)) => engine,
+        Ok(Err(FoldError::SinkEnded)) => return Err(sink_error(totals)),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(panic) => return Err(WiringError::Died(panic.to_string())),
+    };
+    Ok(Outcome { engine, sinks: totals?, failed_sources })
+}
+
+/// The engine ended although input was still coming: says why.
+async fn early(
+    folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>,
+    sinks: &mut Sinks,
+) -> WiringError {
+    match folded {
+        Ok(Err(FoldError::SinkEnded)) => sink_error(sinks.finished().await),
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(_)) => WiringError::Died("it saw an end nobody announced".into()),
+        Err(panic) => WiringError::Died(panic.to_string()),
+    }
+}
+
+fn sink_error(totals: Result<Vec<SinkTotals>, SinkError>) -> WiringError {
+    match totals {
+        Err(error) => error.into(),
+        Ok(_) => FoldError::SinkEnded.into(),
+    }
+}
+
+/// Runs all sources to their end, or until told to stop; companions end with them.
+async fn read_all(
+    sources: Vec<Box<dyn Source>>,
+    companions: Vec<Box<dyn Source>>,
+    intake: &Intake,
+    mut stop: Stop,
+) -> Result<Vec<SourceError>, WiringError> {
+    let (stopper, source_stop) = stop_pair();
+    let spawn_all = |sources: Vec<Box<dyn Source>>| {
+        let mut tasks = JoinSet::new();
+        for source in sources {
+            tasks.spawn(source.run(intake.clone(), source_stop.clone()));
+        }
+        tasks
+    };
+    let mut running = spawn_all(sources);
+    let mut beside = spawn_all(companions);
+    let mut failed = Vec::new();
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                None => break,
+                Some(ended) => note_end(ended, &mut failed)?,
+            },
+            Some(ended) = beside.join_next() => note_end(ended, &mut failed)?,
+            () = stop.stopped(), if !stop_asked(&source_stop) => {
+                tracing::info!("stopping: sources first");
+                stopper.stop();
+            }
+        }
+    }
+    stopper.stop();
+    while let Some(ended) = beside.join_next().await {
+        note_end(ended, &mut failed)?;
+    }
+    Ok(failed)
+}
+
+fn stop_asked(stop: &Stop) -> bool {
+    stop.is_stopped()
+}
+
+fn note_end(
+    ended: Result<Result<(), SourceError>, tokio::task::JoinError>,
+    failed: &mut Vec<SourceError>,
+) -> Result<(), WiringError> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.is_fatal() => Err(WiringError::Source(error)),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "source ended, the others go on");
+            failed.push(error);
+            Ok(())
+        }
+        Err(panic) => Err(WiringError::Died(panic.to_string())),
+    }
+}

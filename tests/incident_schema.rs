@@ -1,0 +1,37 @@
+//! The incident record is what was agreed: the Rust types generate the committed schema.
+
+use std::fs;
+use std::path::Path;
+
+use bellwether_engine::incident::{canonical_schema, record_schema};
+use serde_json::Value;
+
+fn read(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_types_generate_the_committed_schema() {
+    let committed = read(&root().join("docs/incident.schema.json"));
+    assert_eq!(canonical_schema(&record_schema()), canonical_schema(&committed));
+}
+
+#[test]
+fn the_committed_schema_is_the_agreed_one_where_that_is_at_hand() {
+    let agreed = root().join("../shared/incident.schema.json");
+    if agreed.exists() {
+        assert_eq!(read(&root().join("docs/incident.schema.json")), read(&agreed));
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_a_record() {
+    let validator = jsonschema::validator_for(&read(&root().join("docs/incident.schema.json"))).expect("a schema");
+    assert!(!validator.is_valid(&serde_json::json!({})));
+    assert!(!validator.is_valid(&serde_json::json!({"schema_version": "2"})));
+}

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Fetches the real programs the wire tests talk to, into the ignored folder .tools:
+#   .tools/peers   Debian packages, unpacked with dpkg -x (nothing is installed or started)
+#   .tools/py      a Python virtual environment with the OpenTelemetry SDK and fluent-logger
+# Safe to run again: what is there is kept. Needs apt, dpkg and python3 with venv.
+set -eu
+cd "$(dirname "$0")/.."
+peers=.tools/peers
+debs=.tools/debs
+mkdir -p "$peers" "$debs"
+
+# package -> a file that proves it is unpacked
+fetch() {
+    package=$1
+    proof=$2
+    if [ -e "$peers/$proof" ]; then
+        return 0
+    fi
+    echo "fetching $package"
+    (cd "$debs" && rm -f "${package}"_*.deb && apt-get download -q "$package" >/dev/null)
+    dpkg -x "$debs/${package}"_*.deb "$peers"
+    if [ ! -e "$peers/$proof" ]; then
+        echo "package $package does not contain $proof" >&2
+        exit 1
+    fi
+}
+
+lib=usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")
+fetch prometheus usr/bin/prometheus
+fetch prometheus-alertmanager usr/bin/amtool
+fetch victoria-metrics usr/bin/vmagent
+fetch prometheus-node-exporter usr/bin/prometheus-node-exporter
+fetch rsyslog usr/sbin/rsyslogd
+fetch rsyslog-elasticsearch "$lib/rsyslog/omelasticsearch.so"
+fetch libestr0 "$lib/libestr.so.0"
+fetch libfastjson4 "$lib/libfastjson.so.4"
+fetch liblognorm5 "$lib/liblognorm.so.5"
+fetch libcurl4 "$lib/libcurl.so.4"
+fetch collectd-core usr/sbin/collectd
+fetch libyajl2 "$lib/libyajl.so.2"
+fetch libcurl3-gnutls "$lib/libcurl-gnutls.so.4"
+fetch libltdl7 "$lib/libltdl.so.7"
+fetch snmp usr/bin/snmptrap
+fetch libsnmp40 "$lib/libnetsnmp.so.40"
+fetch libsnmp-base usr/share/snmp
+
+if [ ! -e .tools/py/wires-ready ]; then
+    echo "fetching the Python clients"
+    [ -e .tools/py/bin/python ] || python3 -m venv .tools/py
+    .tools/py/bin/pip install -q \
+        opentelemetry-sdk==1.45.2 \
+        opentelemetry-exporter-otlp-proto-http==1.45.2 \
+        opentelemetry-exporter-otlp-proto-grpc==1.45.2 \
+        fluent-logger==0.11.1
+    touch .tools/py/wires-ready
+fi
