@@ -14,7 +14,7 @@ use bellwether_engine::incident::{IncidentEvent, IncidentStatus};
 use super::read_back::ReadBack;
 use crate::config::INCIDENTS_FILE;
 use crate::report::{Figures, incident_page, micros, tenant_count};
-use crate::term::{Ink, Term, thousands, wrap};
+use crate::term::{Ink, Term, count, thousands, wrap};
 use crate::wiring::gauges::Gauges;
 use crate::wiring::screen::Kept;
 
@@ -114,10 +114,10 @@ fn counts(played: &Played<'_>, engine: &Engine) -> String {
     let stats = engine.stats();
     let sensed = stats.total.alerts_sensed;
     format!(
-        "    {} alerts raised by the estate's own tools, {} by Bellwether itself → {} incidents",
-        thousands(raised),
+        "    {} raised by the estate's own tools and {} by Bellwether itself became {}",
+        count(raised, "alert"),
         thousands(sensed),
-        thousands(played.figures.incidents),
+        count(played.figures.incidents, "incident"),
     )
 }
 
@@ -131,10 +131,10 @@ fn arrived(played: &Played<'_>, gauges: &Gauges) -> Vec<(&'static str, String)> 
             format!("{} repeated, {} out of order: a bug, please report it", back.repeated, back.out_of_order)
         };
         let text = format!(
-            "{} messages read back from the stream ({}), {sure}; {} records in the bucket; largest {} bytes",
-            back.messages,
+            "{} read back from the stream ({}), {sure}; {} in the bucket; largest {} bytes",
+            count(back.messages, "message"),
             verbs.join(", "),
-            back.records,
+            count(back.records, "record"),
             thousands(back.bytes_max as u64),
         );
         rows.push(("NATS", text));

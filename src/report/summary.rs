@@ -8,7 +8,7 @@ use bellwether_engine::time::Span;
 use serde_json::{Value, json};
 
 use super::{date_and_time, rough, safe};
-use crate::term::{Lean, Table, Term, thousands};
+use crate::term::{Lean, Table, Term, count, thousands};
 use crate::wiring::gauges::Gauges;
 use crate::wiring::screen::Kept;
 
@@ -127,12 +127,12 @@ impl Figures {
     pub fn line(&self) -> String {
         let events: u64 = self.events.iter().map(|(_, count)| count).sum();
         format!(
-            "{} signals in {} ({} a second), {} incidents in {} events",
+            "{} signals in {} ({} a second), {} told in {}",
             thousands(self.signals),
             rough(Span(i64::try_from(self.took.as_nanos()).unwrap_or(i64::MAX))),
             thousands(self.rate()),
-            thousands(self.incidents),
-            thousands(events),
+            count(self.incidents, "incident"),
+            count(events, "event"),
         )
     }
 }

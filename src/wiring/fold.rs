@@ -15,7 +15,6 @@ use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::arrivals::Arrivals;
 use super::feeds::input_time;
 use super::gauges::Gauges;
 use super::outbox::{Outbox, Parcel};
@@ -72,8 +71,6 @@ pub struct Fold {
     pub end: watch::Receiver<Option<Position>>,
     /// Whether the end of the input is the end of time: the watermark passes everything.
     pub finish: bool,
-    /// When entries arrived.
-    pub arrivals: Arrivals,
     /// What was done.
     pub gauges: Arc<Gauges>,
 }
@@ -129,7 +126,6 @@ impl Fold {
         let parcel = Parcel {
             position: self.position,
             events: events.into_iter().map(Arc::new).collect(),
-            arrived: self.arrivals.of(self.position),
         };
         if self.outbox.send(parcel) { Ok(()) } else { Err(FoldError::SinkEnded) }
     }

@@ -18,6 +18,8 @@ pub struct Gauges {
     latency_us: Mutex<Option<Histogram<u64>>>,
 }
 
+/// A day: what takes longer is told as a day.
+const LATENCY_US_MAX: u64 = 86_400_000_000;
 /// Latencies are kept to three digits, which is 0.1 %.
 const LATENCY_DIGITS: u8 = 3;
 
@@ -47,8 +49,9 @@ impl Gauges {
     /// An event reached its sink this long after what caused it arrived.
     pub fn delivered_after(&self, latency: Duration) {
         let mut slot = self.latency_us.lock().unwrap_or_else(PoisonError::into_inner);
-        let histogram =
-            slot.get_or_insert_with(|| Histogram::new(LATENCY_DIGITS).expect("three digits are supported"));
+        let histogram = slot.get_or_insert_with(|| {
+            Histogram::new_with_max(LATENCY_US_MAX, LATENCY_DIGITS).expect("the bounds are supported")
+        });
         histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
@@ -75,5 +78,20 @@ impl Gauges {
     /// Arrival to delivery, in microseconds; `None` before the first event.
     pub fn latency_us(&self) -> Option<Histogram<u64>> {
         self.latency_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_come_back_as_they_were() {
+        let gauges = Gauges::default();
+        assert!(gauges.latency_us().is_none());
+        [3, 30, 3_000].iter().for_each(|ms| gauges.delivered_after(Duration::from_millis(*ms)));
+        let histogram = gauges.latency_us().expect("three latencies");
+        assert!((29_900..30_100).contains(&histogram.value_at_quantile(0.5)));
+        assert!((2_990_000..3_010_000).contains(&histogram.max()));
     }
 }

@@ -96,7 +96,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let arrivals = journal.arrivals();
     let intake = Intake::new(journal.clone(), wiring.rejects);
     let (sink_stopper, sink_stop) = stop_pair();
-    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &sink_stop);
+    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &arrivals, &sink_stop);
     let (end, end_seen) = watch::channel(None);
     let fold = Fold {
         engine: wiring.engine,
@@ -107,7 +107,6 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         checkpoints: wiring.checkpoints,
         end: end_seen,
         finish: wiring.finish,
-        arrivals,
         gauges,
     };
     let runtime = tokio::runtime::Handle::current();
