@@ -55,7 +55,10 @@ fn a_bad_row_is_named_counted_and_the_rest_is_read() {
         (r#"{"signal":"metric","time":"1970-01-01T00:00:00Z","name":"cpu","entity":"host:a","value":1}"#, "time"),
         (r#"{"signal":"metric","time":"2150-01-01T00:00:00Z","name":"cpu","entity":"host:a","value":1}"#, "time"),
         (r#"{"signal":"metric","time":"tomorrow","name":"cpu","entity":"host:a","value":1}"#, "time"),
-        (r#"{"signal":"metric","time":"2026-03-01T10:00:00Z","name":"cpu","entity":"host:a","value":1,"colour":"red"}"#, "colour"),
+        (
+            r#"{"signal":"metric","time":"2026-03-01T10:00:00Z","name":"cpu","entity":"host:a","value":1,"colour":"red"}"#,
+            "colour",
+        ),
         (r#"{"signal":"rumour","time":"2026-03-01T10:00:00Z","entity":"host:a"}"#, ""),
         (r#"[1,2,3]"#, ""),
     ];

@@ -46,7 +46,8 @@ fn a_simulation_replays_the_same_on_any_number_of_threads() {
 
 /// The first YAML block of the README.
 fn readme_config() -> String {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README reads");
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README reads");
     let block = readme.split("```yaml\n").nth(1).expect("the README shows a configuration");
     block.split("```").next().expect("the block ends").to_owned()
 }

@@ -202,5 +202,9 @@ async fn killed_at_random_moments_every_revision_arrives_once_and_as_without_a_f
             assert_eq!(text(got), text(expected), "{incident} revision {}, seed {seed}", revision + 1);
         }
     }
-    println!("{} incidents, {} revisions, all once and equal", expected.len(), expected.values().map(Vec::len).sum::<usize>());
+    println!(
+        "{} incidents, {} revisions, all once and equal",
+        expected.len(),
+        expected.values().map(Vec::len).sum::<usize>()
+    );
 }

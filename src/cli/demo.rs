@@ -125,10 +125,17 @@ fn introduce(
         several => format!(" of {several} tenants"),
     };
     let minutes = plan.lasts.0 / Span::from_mins(1).0;
-    writeln!(out, "{}{entities} entities{tenants}, {minutes} minutes, played in about {} s", field("estate"), args.seconds)?;
+    writeln!(
+        out,
+        "{}{entities} entities{tenants}, {minutes} minutes, played in about {} s",
+        field("estate"),
+        args.seconds
+    )?;
     writeln!(out, "{}journal on disk → engine → sinks, all in {}", field("path"), folder.display())?;
     match nats {
-        Ok(server) => writeln!(out, "{}JetStream of a real nats-server, just for this, at {}", field("NATS"), server.url())?,
+        Ok(server) => {
+            writeln!(out, "{}JetStream of a real nats-server, just for this, at {}", field("NATS"), server.url())?
+        }
         Err(reason) => {
             let reason = wrap(&format!("left out: {reason}"), term.width, 12, false);
             writeln!(out, "{}{reason}", field("NATS"))?;

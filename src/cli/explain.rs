@@ -101,7 +101,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
             writeln!(out, "\n{}", term.paint(Ink::Bold, "Why each alert is in it"))?;
             write!(out, "{members}")?;
         }
-        _ if folder => writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?,
+        _ if folder => {
+            writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?
+        }
         _ => {}
     }
     Ok(Exit::Ok)
@@ -117,7 +119,8 @@ fn member_line(member: &bellwether_engine::MemberReason) -> String {
 
 /// The latest revision of the incident in a file.
 fn find(file: &Path, incident: &str) -> Result<Line> {
-    let opened = File::open(file).with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
+    let opened = File::open(file)
+        .with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
     let mut found: Option<Line> = None;
     for (number, text) in BufReader::new(opened).lines().enumerate() {
         let line: Line = serde_json::from_str(&text?)

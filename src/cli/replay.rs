@@ -149,7 +149,9 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
 ///
 /// # Errors
 /// When the folder is not a journal.
-pub(super) fn journal_entries(folder: &Path) -> Result<impl Iterator<Item = Result<Input, SourceError>> + Send + use<>> {
+pub(super) fn journal_entries(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<Input, SourceError>> + Send + use<>> {
     let (mut reader, torn) = SegmentReader::open_folder(folder, Position::START)
         .with_context(|| format!("cannot read the journal `{}`", folder.display()))?;
     if let Some(torn) = torn {

@@ -10,9 +10,9 @@ use bellwether_connectors::{
     Checkpoint, Checkpoints, Intake, Mark, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair,
 };
 use bellwether_engine::CheckpointError;
+use bellwether_engine::Engine;
 use bellwether_engine::input::Input;
 use bellwether_engine::time::{EventTime, Span};
-use bellwether_engine::Engine;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -138,7 +138,10 @@ fn recover(config: &Config, checkpoints: &Checkpoints, first: Position) -> Resul
     match checkpoints.restore(restore)? {
         Some((position, Some(engine))) => Ok((engine, position)),
         Some((_, None)) => {
-            tracing::warn!(from = first.0, "the engine's settings changed: the journal is read again with the new ones");
+            tracing::warn!(
+                from = first.0,
+                "the engine's settings changed: the journal is read again with the new ones"
+            );
             Ok((engine, from_start))
         }
         None => Ok((engine, from_start)),

@@ -21,7 +21,8 @@ pub fn incident_table(latest: &[Arc<IncidentEvent>], term: &Term) -> String {
     let mut events: Vec<&Arc<IncidentEvent>> =
         latest.iter().filter(|event| event.record.status != IncidentStatus::Merged).collect();
     events.sort_by_key(|event| (event.record.priority, event.record.opened_at, event.record.id.clone()));
-    let mut columns = vec![("", Lean::Left), ("opened (UTC)", Lean::Left), ("alerts", Lean::Right), ("state", Lean::Left)];
+    let mut columns =
+        vec![("", Lean::Left), ("opened (UTC)", Lean::Left), ("alerts", Lean::Right), ("state", Lean::Left)];
     if tenants > 1 {
         columns.push(("tenant", Lean::Left));
     }

@@ -123,10 +123,7 @@ impl Fold {
     }
 
     fn hand_out(&self, events: Vec<bellwether_engine::incident::IncidentEvent>) -> Result<(), FoldError> {
-        let parcel = Parcel {
-            position: self.position,
-            events: events.into_iter().map(Arc::new).collect(),
-        };
+        let parcel = Parcel { position: self.position, events: events.into_iter().map(Arc::new).collect() };
         if self.outbox.send(parcel) { Ok(()) } else { Err(FoldError::SinkEnded) }
     }
 

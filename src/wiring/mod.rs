@@ -136,10 +136,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
 }
 
 /// The engine ended although input was still coming: says why.
-async fn early(
-    folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>,
-    sinks: &mut Sinks,
-) -> WiringError {
+async fn early(folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>, sinks: &mut Sinks) -> WiringError {
     match folded {
         Ok(Err(FoldError::SinkEnded)) => sink_error(sinks.finished().await),
         Ok(Err(error)) => error.into(),
