@@ -8,7 +8,6 @@ pub mod eval;
 pub mod exit;
 pub mod logging;
 pub mod models_cmd;
-pub mod nats_server;
 pub mod progress;
 pub mod report;
 pub mod term;

@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => Exit::Ok.into(),
         Err(error) => {
             let term = Term::stderr();

@@ -3,10 +3,13 @@
 //! They appear only when a person is watching (a terminal, no `--quiet`); a log gets nothing.
 
 use std::io::IsTerminal as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bellwether_engine::time::{EventTime, Span};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::wiring::gauges::Gauges;
 
 static QUIET: OnceLock<bool> = OnceLock::new();
 
@@ -69,4 +72,37 @@ impl LateBar {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Keeps a bar at the number of signals folded, until the returned task is aborted.
+pub fn follow(bar: &ProgressBar, gauges: &Arc<Gauges>) -> tokio::task::JoinHandle<()> {
+    let (bar, gauges) = (bar.clone(), gauges.clone());
+    tokio::spawn(async move {
+        loop {
+            bar.set_position(gauges.signals());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+}
+
+/// A bar over the minutes of a story.
+pub fn story_bar(lasts: Span) -> ProgressBar {
+    let bar = bar(Some(lasts.0.unsigned_abs() / 1_000_000_000), "");
+    let template = "  {bar:24.cyan/dim} {percent:>3} %  {msg}";
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed").progress_chars("━╸─"));
+    bar
+}
+
+/// Keeps a story's bar at the time of the story, until the returned task is aborted.
+pub fn follow_story(bar: &ProgressBar, gauges: &Arc<Gauges>, start: EventTime) -> tokio::task::JoinHandle<()> {
+    let (bar, gauges) = (bar.clone(), gauges.clone());
+    tokio::spawn(async move {
+        loop {
+            let at = gauges.time().max(start);
+            bar.set_position(at.since(start).0.unsigned_abs() / 1_000_000_000);
+            let clock = crate::report::time_of_day(at);
+            bar.set_message(format!("{clock}  {} signals", crate::term::thousands(gauges.signals())));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
 }

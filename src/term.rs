@@ -207,6 +207,12 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 incident`, `1,204 incidents`.
+pub fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

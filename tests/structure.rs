@@ -41,10 +41,7 @@ fn crates_import_only_those_below_them() {
         ("bellwether-engine", &["bellwether-models"][..]),
         ("bellwether-connectors", &["bellwether-engine"][..]),
         ("bellwether-datasets", &["bellwether-engine"][..]),
-        (
-            "bellwether",
-            &["bellwether-engine", "bellwether-models", "bellwether-connectors", "bellwether-datasets"][..],
-        ),
+        ("bellwether", &["bellwether-engine", "bellwether-models", "bellwether-connectors", "bellwether-datasets"][..]),
     ]);
     for (name, dependencies) in dependencies() {
         let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("`{name}` is not in ARCHITECTURE.md"));
@@ -68,7 +65,8 @@ fn models_and_engine_do_no_io_and_have_no_runtime() {
 
 #[test]
 fn the_engine_reads_no_clock_no_file_and_no_socket() {
-    let forbidden = ["SystemTime::now", "Instant::now", "std::fs", "std::net", "std::env", "thread_rng", "std::process"];
+    let forbidden =
+        ["SystemTime::now", "Instant::now", "std::fs", "std::net", "std::env", "thread_rng", "std::process"];
     for crate_name in ["engine", "models"] {
         for path in files(&root().join(crate_name).join("src"), "rs") {
             let text = fs::read_to_string(&path).expect("source reads");
@@ -127,12 +125,24 @@ fn every_file_a_document_links_to_exists() {
 #[test]
 fn every_file_a_document_names_exists() {
     let endings = [".rs", ".md", ".toml", ".yaml", ".json", ".sh", ".py", ".svg"];
-    let folders = ["src/", "engine/", "models/", "connectors/", "datasets/", "tests/", "benches/", "docs/", "tools/",
-        "examples/", ".ci/"];
+    let folders = [
+        "src/",
+        "engine/",
+        "models/",
+        "connectors/",
+        "datasets/",
+        "tests/",
+        "benches/",
+        "docs/",
+        "tools/",
+        "examples/",
+        ".ci/",
+    ];
     for document in documents() {
         let text = fs::read_to_string(&document).expect("documents read");
         for code in inline_code(&text) {
-            let names_file = !code.contains([' ', '*', '<', '{', '$', '…']) && endings.iter().any(|e| code.ends_with(e));
+            let names_file =
+                !code.contains([' ', '*', '<', '{', '$', '…']) && endings.iter().any(|e| code.ends_with(e));
             if names_file && folders.iter().any(|folder| code.starts_with(folder)) {
                 assert!(root().join(code).exists(), "{} names `{code}`", document.display());
             }
@@ -149,7 +159,9 @@ fn every_command_a_document_names_exists() {
         let name = document.display();
         for line in text.lines() {
             for words in invocations(line, "bellwether ") {
-                if let Some(word) = words.first().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+                if let Some(word) =
+                    words.first().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+                {
                     assert!(tree.find_subcommand(word).is_some(), "{name} names `bellwether {word}`: {line}");
                 }
             }
@@ -183,7 +195,9 @@ fn invocations(line: &str, program: &str) -> Vec<Vec<String>> {
 
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    targets.filter(|target| !target.contains("://") && !target.starts_with('#') && !target.starts_with("mailto:")).collect()
+    targets
+        .filter(|target| !target.contains("://") && !target.starts_with('#') && !target.starts_with("mailto:"))
+        .collect()
 }
 
 fn inline_code(text: &str) -> Vec<&str> {

@@ -80,6 +80,12 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
+    /// The folder as it is: for looking at the checkpoints of a process that may be running.
+    /// Restoring from it should accept everything, for what is refused is moved aside.
+    pub fn look(dir: impl Into<PathBuf>) -> Checkpoints {
+        Checkpoints { dir: dir.into() }
+    }
+
     /// Writes the state at `position`; it is durable when this returns. Returns the position
     /// of the oldest checkpoint kept: older journal entries are not needed any more.
     ///

@@ -5,27 +5,27 @@
 //! is the one list of connectors: a new one is its file, its variant here, and its line in
 //! the README.
 
-pub mod alertmanager;
-pub mod auth;
 pub mod checkpoints;
 pub mod decode;
-pub mod entity_resolution;
 pub mod files;
-pub mod http;
 pub mod journal;
-mod json;
-pub mod limits;
 pub mod nats;
 pub mod ndjson_sink;
-pub mod otlp;
-pub mod protobuf;
 pub mod reject;
-pub mod remote_write;
-pub mod series_table;
 pub mod sink;
 pub mod source;
 pub mod stdin;
 pub mod terminal;
+pub mod alertmanager;
+pub mod auth;
+pub mod entity_resolution;
+pub mod http;
+mod json;
+pub mod limits;
+pub mod otlp;
+pub mod protobuf;
+pub mod remote_write;
+pub mod series_table;
 pub mod tls;
 pub mod wire;
 

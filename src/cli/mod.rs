@@ -3,14 +3,24 @@
 //! Results go to stdout, everything about them to stderr. A command says in its help what a
 //! tired person needs: what it does, an example, and what it leaves behind.
 
+mod demo;
+mod demo_report;
+mod explain;
+mod inputs;
+mod models;
+pub mod read_back;
+mod replay;
+mod run;
 mod schema;
 pub mod simulate;
 mod validate;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::exit::{EXIT_CODES, Exit};
+use crate::exit::EXIT_CODES;
 use crate::{logging, progress};
 
 /// Watches metrics, logs, alerts, changes and topology, and says early and once what is
@@ -37,8 +47,17 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
+    Run(run::RunArgs),
+    Replay(replay::ReplayArgs),
+    Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
     Schema(schema::SchemaArgs),
+    /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
+    #[command(subcommand)]
+    Models(models::Models),
+    /// Measure the models on labelled public data, beside peers and floors
+    Eval(crate::eval::EvalArgs),
     Simulate(simulate::SimulateArgs),
 }
 
@@ -47,13 +66,19 @@ impl Cli {
     ///
     /// # Errors
     /// Whatever the command could not do, with the remedy.
-    pub fn run(self) -> Result<Exit> {
+    pub fn run(self) -> Result<ExitCode> {
         logging::start(self.global.verbose, self.global.quiet);
         progress::set_quiet(self.global.quiet);
         match self.command {
-            Command::Validate(args) => validate::run(&args),
-            Command::Schema(args) => schema::run(&args),
-            Command::Simulate(args) => simulate::run(&args),
+            Command::Demo(args) => demo::run(&args).map(ExitCode::from),
+            Command::Explain(args) => explain::run(&args).map(ExitCode::from),
+            Command::Run(args) => run::run(&args).map(ExitCode::from),
+            Command::Replay(args) => replay::run(&args).map(ExitCode::from),
+            Command::Validate(args) => validate::run(&args).map(ExitCode::from),
+            Command::Models(command) => command.run(),
+            Command::Eval(args) => crate::eval::run(&args),
+            Command::Schema(args) => schema::run(&args).map(ExitCode::from),
+            Command::Simulate(args) => simulate::run(&args).map(ExitCode::from),
         }
     }
 }

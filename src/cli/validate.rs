@@ -1,14 +1,17 @@
 //! `bellwether validate`: is this configuration accepted, and what does it do?
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bellwether_connectors::{SinkConfig, SourceConfig};
+use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
 use clap::Args;
 
 use crate::config::{self, Config, Refused};
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::term::{Ink, Term};
 
 /// Check a configuration file and everything it names, without starting anything
@@ -29,12 +32,20 @@ pub(super) struct ValidateArgs {
 /// # Errors
 /// [`Refused`] with every mistake.
 pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
-    let config: Config = config::load(&args.file)?;
-    let catalogues = load_catalogues(&config, &args.file)?;
+    let folder = args.file.parent().unwrap_or(Path::new(""));
+    let config = config::load::<Config>(&args.file)?.relative_to(folder);
+    let catalogues = load_catalogues(&config)?;
+    Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
     let term = Term::stdout();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} {}", term.paint(Ink::Green, "ok"), args.file.display())?;
     writeln!(out, "  state    {}", config.state.display())?;
+    for source in &config.sources {
+        writeln!(out, "  source   {}", describe_source(source)?)?;
+    }
+    for sink in config.sinks_or_default() {
+        writeln!(out, "  sink     {}", describe_sink(&sink))?;
+    }
     for (tenant, catalogue) in &catalogues {
         let Catalogue { teams, services, slas, topology, .. } = catalogue;
         writeln!(
@@ -49,12 +60,30 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The catalogues a configuration names; relative paths start at the configuration's folder.
+/// Checks what can be checked without opening anything, and says what it is.
+fn describe_source(source: &SourceConfig) -> Result<String> {
+    source.clone().build().map_err(|error| UsageError(error.to_string()))?;
+    let name = source.name();
+    Ok(match source {
+        SourceConfig::Files(files) => format!("{name}: files {}", files.paths.join(", ")),
+        SourceConfig::Stdin(_) => format!("{name}: standard input"),
+        SourceConfig::Nats(nats) => format!("{name}: stream {} at {}", nats.stream, nats.connection.servers.join(", ")),
+    })
+}
+
+fn describe_sink(sink: &SinkConfig) -> String {
+    match sink {
+        SinkConfig::Terminal(_) => "the terminal".to_owned(),
+        SinkConfig::Ndjson(file) => format!("file {}", file.path.display()),
+        SinkConfig::Nats(nats) => format!("{}: NATS at {}", nats.name, nats.connection.servers.join(", ")),
+    }
+}
+
+/// The catalogues a configuration names.
 ///
 /// # Errors
 /// [`Refused`] for the first catalogue with mistakes.
-pub(super) fn load_catalogues(config: &Config, file: &Path) -> Result<Vec<(String, Catalogue)>, Refused> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let named = config.tenants.iter().filter_map(|(tenant, t)| t.catalogue.as_ref().map(|path| (tenant, path)));
-    named.map(|(tenant, path)| Ok((tenant.clone(), config::load(&folder.join(path))?))).collect()
+pub(super) fn load_catalogues(config: &Config) -> Result<Vec<(String, Catalogue)>, Refused> {
+    let named = config.tenants.iter().filter_map(|(tenant, t)| Some((tenant, t.catalogue.as_ref()?)));
+    named.map(|(tenant, path)| Ok((tenant.clone(), config::load(path)?))).collect()
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use model::{CheckpointPolicy, Config, TenantConfig};
+pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig};
 use problem::{Place, Problem};
 use tree::Tree;
 

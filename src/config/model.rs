@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use bellwether_connectors::ndjson_sink::NdjsonSinkConfig;
+use bellwether_connectors::terminal::TerminalSinkConfig;
+use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
+use bellwether_engine::EngineConfig;
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The configuration of `bellwether run`. Everything has a default.
+/// The configuration of `bellwether run`. Everything but the sources has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -21,8 +25,16 @@ pub struct Config {
     pub tick: Span,
     /// What is known of each tenant beside its telemetry.
     pub tenants: BTreeMap<String, TenantConfig>,
+    /// The journal; `<state>/journal` with its defaults when left out.
+    pub journal: Option<JournalConfig>,
     /// How often the engine's state is written down.
     pub checkpoint: CheckpointPolicy,
+    /// What is read.
+    pub sources: Vec<SourceConfig>,
+    /// Who gets the incidents: the screen and `<state>/incidents.ndjson` when left out.
+    pub sinks: Vec<SinkConfig>,
+    /// The engine's own settings.
+    pub engine: EngineConfig,
 }
 
 impl Default for Config {
@@ -32,10 +44,42 @@ impl Default for Config {
             threads: None,
             tick: Span::from_secs(5),
             tenants: BTreeMap::new(),
+            journal: None,
             checkpoint: CheckpointPolicy::default(),
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            engine: EngineConfig::default(),
         }
     }
 }
+
+impl Config {
+    /// The journal's settings.
+    pub fn journal_config(&self) -> JournalConfig {
+        self.journal.clone().unwrap_or_else(|| JournalConfig::new(self.state.join("journal")))
+    }
+
+    /// Who gets the incidents.
+    pub fn sinks_or_default(&self) -> Vec<SinkConfig> {
+        if !self.sinks.is_empty() {
+            return self.sinks.clone();
+        }
+        let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
+        vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
+    }
+
+    /// Makes the relative paths of files and catalogues begin at the configuration's folder.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Config {
+        for tenant in self.tenants.values_mut() {
+            tenant.catalogue = tenant.catalogue.take().map(|path| folder.join(path));
+        }
+        self
+    }
+}
+
+/// Where incidents go by default, in the state folder.
+pub const INCIDENTS_FILE: &str = "incidents.ndjson";
 
 /// One tenant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,16 +98,10 @@ pub struct CheckpointPolicy {
     pub every: Span,
     /// After this many journal entries: bounds what a restart has to read again.
     pub entries: u64,
-    /// How many are kept; the newest that reads well is used.
-    pub keep: NonZeroUsize,
 }
 
 impl Default for CheckpointPolicy {
     fn default() -> CheckpointPolicy {
-        CheckpointPolicy {
-            every: Span::from_secs(30),
-            entries: 20_000,
-            keep: NonZeroUsize::new(3).expect("three is not zero"),
-        }
+        CheckpointPolicy { every: Span::from_secs(30), entries: 20_000 }
     }
 }

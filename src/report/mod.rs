@@ -2,9 +2,11 @@
 
 mod line;
 mod page;
+mod summary;
 
 pub use line::{LineStyle, event_line};
 pub use page::incident_page;
+pub use summary::{Figures, incident_table, micros, tenant_count};
 
 use bellwether_engine::incident::Priority;
 use bellwether_engine::time::{EventTime, Span};

@@ -5,7 +5,7 @@ use bellwether_engine::incident::{EntityRole, IncidentRecord, IncidentStatus, Li
 use bellwether_engine::time::EventTime;
 
 use super::{date_and_time, priority_ink, rough, safe, time_of_day};
-use crate::term::{Ink, Term, clip, thousands, wrap};
+use crate::term::{Ink, Term, clip, count, wrap};
 
 /// Columns of the words on the left.
 const LABEL_WIDTH: usize = 16;
@@ -204,5 +204,6 @@ fn names(record: &IncidentRecord, role: impl Fn(Option<EntityRole>) -> bool, id:
 }
 
 fn noise(record: &IncidentRecord) -> String {
-    format!("{} alerts in, one incident out, {} revisions", thousands(record.alert_count), record.revision)
+    let alerts = count(record.alert_count, "alert notification");
+    format!("{alerts} in, one incident out, {}", count(record.revision, "revision"))
 }

@@ -55,7 +55,7 @@ impl<I> EntryFeed<I> {
 
     /// The same at `speed` times the speed at which it happened.
     pub fn at_speed(self, speed: f64) -> EntryFeed<I> {
-        EntryFeed { pacer: Some(Pacer { speed, began: None }), ..self }
+        EntryFeed { pacer: Some(Pacer::new(speed)), ..self }
     }
 }
 
@@ -84,14 +84,19 @@ where
 
 /// Holds entries back until their time has come.
 #[derive(Debug)]
-struct Pacer {
+pub(super) struct Pacer {
     speed: f64,
     /// Event time and instant of the first entry that has a time.
     began: Option<(i64, tokio::time::Instant)>,
 }
 
 impl Pacer {
-    fn pause_before(&mut self, input: &Input) -> Option<Duration> {
+    pub(super) fn new(speed: f64) -> Pacer {
+        Pacer { speed, began: None }
+    }
+
+    /// How long to wait until the entry is due; `None` when it is.
+    pub(super) fn pause_before(&mut self, input: &Input) -> Option<Duration> {
         let at = input_time(input)?;
         let (first, began) = *self.began.get_or_insert_with(|| (at, tokio::time::Instant::now()));
         let due = (at.saturating_sub(first)).max(0) as f64 / 1e9 / self.speed;

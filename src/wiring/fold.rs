@@ -9,27 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_connectors::{Checkpoints, CheckpointsError};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::arrivals::Arrivals;
+use super::feeds::input_time;
 use super::gauges::Gauges;
 use super::outbox::{Outbox, Parcel};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
-
-/// Where checkpoints go.
-pub trait CheckpointSink: Send {
-    /// Writes one durably; an older one may go away. Returns the position up to which no kept
-    /// checkpoint needs the journal any more.
-    ///
-    /// # Errors
-    /// When the disk does not take it.
-    fn save(&mut self, position: Position, state: &[u8]) -> std::io::Result<Position>;
-}
 
 /// When a checkpoint is due.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +46,8 @@ pub enum FoldError {
         reason: InputError,
     },
     /// A checkpoint was not written.
-    #[error("checkpoint at entry {position} cannot be written: {reason}; free space or repair the disk, then start again")]
-    Checkpoint {
-        /// Which.
-        position: Position,
-        /// What the system said.
-        reason: std::io::Error,
-    },
+    #[error("{0}; free space or repair the disk, then start again")]
+    Checkpoint(#[from] CheckpointsError),
     /// A sink gave up; it says why itself.
     #[error("a sink has ended")]
     SinkEnded,
@@ -80,13 +66,11 @@ pub struct Fold {
     /// How far every sink is.
     pub delivered: watch::Receiver<Position>,
     /// Where checkpoints go, and how often; `None` when nothing is kept.
-    pub checkpoints: Option<(Box<dyn CheckpointSink>, Cadence)>,
+    pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// `Some(p)` once nothing after `p` will be appended.
     pub end: watch::Receiver<Option<Position>>,
     /// Whether the end of the input is the end of time: the watermark passes everything.
     pub finish: bool,
-    /// When entries arrived.
-    pub arrivals: Arrivals,
     /// What was done.
     pub gauges: Arc<Gauges>,
 }
@@ -132,15 +116,14 @@ impl Fold {
         self.engine.apply(&input, &mut events);
         self.position = entry.position;
         self.gauges.folded(input.rows(), events.len());
+        if let Some(at) = input_time(&input) {
+            self.gauges.reached(at);
+        }
         if events.is_empty() { Ok(()) } else { self.hand_out(events) }
     }
 
     fn hand_out(&self, events: Vec<bellwether_engine::incident::IncidentEvent>) -> Result<(), FoldError> {
-        let parcel = Parcel {
-            position: self.position,
-            events: events.into_iter().map(Arc::new).collect(),
-            arrived: self.arrivals.of(self.position),
-        };
+        let parcel = Parcel { position: self.position, events: events.into_iter().map(Arc::new).collect() };
         if self.outbox.send(parcel) { Ok(()) } else { Err(FoldError::SinkEnded) }
     }
 
@@ -188,9 +171,8 @@ impl Fold {
     }
 
     fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let (Some((store, _)), Some(pending)) = (&mut self.checkpoints, pace.pending.take()) else { return Ok(()) };
-        let failed = |reason| FoldError::Checkpoint { position: pending.position, reason };
-        let released = store.save(pending.position, &pending.state).map_err(failed)?;
+        let (Some((store, _)), Some(pending)) = (&self.checkpoints, pace.pending.take()) else { return Ok(()) };
+        let released = store.write(pending.position, &pending.state)?;
         self.journal.release(released);
         self.gauges.checkpointed();
         tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");

@@ -1,9 +1,10 @@
 //! What the wiring has done so far, for progress bars, summaries and tests.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
 
 /// Counters that every part of the wiring adds to.
@@ -13,9 +14,12 @@ pub struct Gauges {
     signals: AtomicU64,
     events: AtomicU64,
     checkpoints: AtomicU64,
+    time_ns: AtomicI64,
     latency_us: Mutex<Option<Histogram<u64>>>,
 }
 
+/// A day: what takes longer is told as a day.
+const LATENCY_US_MAX: u64 = 86_400_000_000;
 /// Latencies are kept to three digits, which is 0.1 %.
 const LATENCY_DIGITS: u8 = 3;
 
@@ -27,6 +31,16 @@ impl Gauges {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
     }
 
+    /// The journal is at this event time.
+    pub fn reached(&self, at: i64) {
+        self.time_ns.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// The latest event time folded; the epoch before the first.
+    pub fn time(&self) -> EventTime {
+        EventTime(self.time_ns.load(Ordering::Relaxed))
+    }
+
     /// A checkpoint was written.
     pub fn checkpointed(&self) {
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
@@ -35,8 +49,9 @@ impl Gauges {
     /// An event reached its sink this long after what caused it arrived.
     pub fn delivered_after(&self, latency: Duration) {
         let mut slot = self.latency_us.lock().unwrap_or_else(PoisonError::into_inner);
-        let histogram =
-            slot.get_or_insert_with(|| Histogram::new(LATENCY_DIGITS).expect("three digits are supported"));
+        let histogram = slot.get_or_insert_with(|| {
+            Histogram::new_with_max(LATENCY_US_MAX, LATENCY_DIGITS).expect("the bounds are supported")
+        });
         histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
@@ -63,5 +78,20 @@ impl Gauges {
     /// Arrival to delivery, in microseconds; `None` before the first event.
     pub fn latency_us(&self) -> Option<Histogram<u64>> {
         self.latency_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_come_back_as_they_were() {
+        let gauges = Gauges::default();
+        assert!(gauges.latency_us().is_none());
+        [3, 30, 3_000].iter().for_each(|ms| gauges.delivered_after(Duration::from_millis(*ms)));
+        let histogram = gauges.latency_us().expect("three latencies");
+        assert!((29_900..30_100).contains(&histogram.value_at_quantile(0.5)));
+        assert!((2_990_000..3_010_000).contains(&histogram.max()));
     }
 }

@@ -13,7 +13,7 @@ use bellwether_engine::time::Span;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::feeds::{entry_times, input_time};
+use super::feeds::{Pacer, entry_times, input_time};
 use super::memory::MemoryJournal;
 
 /// Slices handed on together.
@@ -23,12 +23,18 @@ const HAND_ON_MAX: usize = 64;
 pub struct MergeFeed {
     parts: Vec<Box<dyn Source>>,
     slice: Span,
+    pacer: Option<Pacer>,
 }
 
 impl MergeFeed {
     /// Merges `parts`; `slice` is how far out of order what comes out may be.
     pub fn new(parts: Vec<Box<dyn Source>>, slice: Span) -> MergeFeed {
-        MergeFeed { parts, slice: Span(slice.0.max(1)) }
+        MergeFeed { parts, slice: Span(slice.0.max(1)), pacer: None }
+    }
+
+    /// The same at `speed` times the speed at which it happened.
+    pub fn at_speed(self, speed: f64) -> MergeFeed {
+        MergeFeed { pacer: Some(Pacer::new(speed)), ..self }
     }
 }
 
@@ -37,9 +43,9 @@ impl Source for MergeFeed {
         "merge"
     }
 
-    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let slice = self.slice;
+            let (slice, mut pacer) = (self.slice, self.pacer);
             let mut lanes: Vec<Lane> =
                 self.parts.into_iter().map(|part| Lane::start(part, &intake, &stop, slice)).collect();
             let mut batch = Vec::with_capacity(HAND_ON_MAX);
@@ -48,7 +54,14 @@ impl Source for MergeFeed {
                     lane.fill().await;
                 }
                 let Some(first) = earliest(&lanes) else { break };
-                batch.extend(lanes[first].ready.pop_front().map(|(_, input)| input));
+                let Some((_, input)) = lanes[first].ready.pop_front() else { break };
+                if let Some(pause) = pacer.as_mut().and_then(|pacer| pacer.pause_before(&input)) {
+                    hand_on(&intake, &mut batch).await?;
+                    if stop.sleep(pause).await {
+                        break;
+                    }
+                }
+                batch.push(input);
                 if batch.len() == HAND_ON_MAX {
                     hand_on(&intake, &mut batch).await?;
                 }
@@ -168,7 +181,7 @@ mod tests {
         let (_stopper, stop) = stop_pair();
         let merge = Box::new(MergeFeed::new(vec![whole, pieces], Span::from_secs(5)));
         let merging = tokio::spawn(merge.run(intake, stop));
-        let mut times = Vec::new();
+        let mut times: Vec<i64> = Vec::new();
         while times.len() < 800 {
             let entry = journal.take().await.expect("more to come");
             let Ok(Input::Batch(batch)) = Input::decode(&entry.bytes) else { panic!("a batch") };

@@ -25,13 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
-use bellwether_connectors::{Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
+use bellwether_connectors::{Checkpoints, Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
 use bellwether_engine::Engine;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use arrivals::TimedJournal;
-use fold::{Cadence, CheckpointSink, Fold, FoldError};
+use fold::{Cadence, Fold, FoldError};
 use gauges::Gauges;
 use outbox::{Outbox, SinkTotals, Sinks};
 
@@ -55,7 +55,7 @@ pub struct Wiring {
     /// Who takes the events; the first one speaks for the latency.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Where checkpoints go, if anywhere.
-    pub checkpoints: Option<(Box<dyn CheckpointSink>, Cadence)>,
+    pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
     pub finish: bool,
 }
@@ -96,7 +96,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let arrivals = journal.arrivals();
     let intake = Intake::new(journal.clone(), wiring.rejects);
     let (sink_stopper, sink_stop) = stop_pair();
-    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &sink_stop);
+    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &arrivals, &sink_stop);
     let (end, end_seen) = watch::channel(None);
     let fold = Fold {
         engine: wiring.engine,
@@ -107,7 +107,6 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         checkpoints: wiring.checkpoints,
         end: end_seen,
         finish: wiring.finish,
-        arrivals,
         gauges,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -137,10 +136,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
 }
 
 /// The engine ended although input was still coming: says why.
-async fn early(
-    folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>,
-    sinks: &mut Sinks,
-) -> WiringError {
+async fn early(folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>, sinks: &mut Sinks) -> WiringError {
     match folded {
         Ok(Err(FoldError::SinkEnded)) => sink_error(sinks.finished().await),
         Ok(Err(error)) => error.into(),

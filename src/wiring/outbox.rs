@@ -14,6 +14,7 @@ use bellwether_engine::incident::IncidentEvent;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::arrivals::Arrivals;
 use super::gauges::Gauges;
 
 /// Parcels a sink may be behind before the engine waits.
@@ -30,8 +31,6 @@ pub struct Parcel {
     pub position: Position,
     /// Its events.
     pub events: Vec<Arc<IncidentEvent>>,
-    /// When the entry arrived, if that is known.
-    pub arrived: Option<Instant>,
 }
 
 /// The engine's end: hands parcels to every sink.
@@ -82,6 +81,7 @@ impl Outbox {
         sinks: Vec<Box<dyn Sink>>,
         from: Position,
         gauges: &Arc<Gauges>,
+        arrivals: &Arrivals,
         stop: &Stop,
     ) -> (Outbox, watch::Receiver<Position>, Sinks) {
         let upto = sinks.iter().map(|_| AtomicU64::new(from.0)).collect();
@@ -92,8 +92,14 @@ impl Outbox {
         for (index, sink) in sinks.into_iter().enumerate() {
             let (sender, queue) = mpsc::channel(QUEUE_PARCELS_MAX);
             queues.push(sender);
-            let worker =
-                Worker { index, sink, progress: progress.clone(), gauges: gauges.clone(), stop: stop.clone() };
+            let worker = Worker {
+                index,
+                sink,
+                progress: progress.clone(),
+                gauges: gauges.clone(),
+                arrivals: arrivals.clone(),
+                stop: stop.clone(),
+            };
             tasks.spawn(worker.work(queue));
         }
         (Outbox { queues }, delivered, Sinks { tasks })
@@ -132,6 +138,7 @@ struct Worker {
     sink: Box<dyn Sink>,
     progress: Arc<Progress>,
     gauges: Arc<Gauges>,
+    arrivals: Arrivals,
     stop: Stop,
 }
 
@@ -184,7 +191,8 @@ impl Worker {
         }
         let now = Instant::now();
         for parcel in parcels {
-            if let Some(arrived) = parcel.arrived {
+            // Looked up only now: the engine may be faster than the answer of the journal.
+            if let Some(arrived) = self.arrivals.of(parcel.position) {
                 parcel.events.iter().for_each(|_| self.gauges.delivered_after(now - arrived));
             }
         }

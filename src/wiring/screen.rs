@@ -50,7 +50,7 @@ impl Sink for ScreenSink {
     }
 }
 
-fn all_of(events: &[Outgoing]) -> Delivered {
+pub(super) fn all_of(events: &[Outgoing]) -> Delivered {
     let upto = events.last().map(|event| event.position).unwrap_or_default();
     Delivered { upto, sent: events.len() as u64, skipped: 0 }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::Config as ConsumerConfig;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
-use async_nats::jetstream::stream::{Config as StreamConfig, StorageType};
+use async_nats::jetstream::stream::{Config as StreamConfig, StorageType, Stream};
 use async_nats::jetstream::{AckKind, Message};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::check_tenant;
@@ -171,27 +171,50 @@ async fn open(config: &NatsSourceConfig) -> Result<(Consumer<ConsumerConfig>, St
         Err(error) => return Err(NatsError::request("find the source's stream", error)),
     };
     let created = stream.cached_info().created.to_string();
-    let consumer = stream
-        .get_or_create_consumer(
-            &config.name,
-            ConsumerConfig {
-                durable_name: Some(config.name.clone()),
-                description: Some("bellwether source".to_owned()),
-                deliver_policy: DeliverPolicy::All,
-                ack_policy: AckPolicy::Explicit,
-                ack_wait: ACK_WAIT,
-                filter_subjects: config.subjects.clone(),
-                max_ack_pending: (config.batch as i64).saturating_mul(4),
-                ..ConsumerConfig::default()
-            },
-        )
+    let consumer_config = ConsumerConfig {
+        durable_name: Some(config.name.clone()),
+        description: Some("bellwether source".to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        filter_subjects: config.subjects.clone(),
+        max_ack_pending: (config.batch as i64).saturating_mul(4),
+        ..ConsumerConfig::default()
+    };
+    let found = stream
+        .get_or_create_consumer(&config.name, consumer_config.clone())
         .await
         .map_err(|e| NatsError::request("create the source's consumer", e))?;
-    check_consumer(&consumer.cached_info().config, config)?;
+    check_consumer(&found.cached_info().config, config)?;
+    let consumer = restart(&stream, found, consumer_config).await?;
     Ok((consumer, created))
 }
 
-fn check_consumer(have: &async_nats::jetstream::consumer::Config, config: &NatsSourceConfig) -> Result<(), NatsError> {
+/// Makes a consumer that has messages on their way to a process that died begin again behind
+/// what was acknowledged. Left alone, it would send them only after [`ACK_WAIT`], behind much
+/// newer ones, and the engine would have to treat them as late.
+async fn restart(
+    stream: &Stream,
+    found: Consumer<ConsumerConfig>,
+    config: ConsumerConfig,
+) -> Result<Consumer<ConsumerConfig>, NatsError> {
+    let info = found.cached_info();
+    if info.num_ack_pending == 0 {
+        return Ok(found);
+    }
+    let start_sequence = info.ack_floor.stream_sequence + 1;
+    let name = config.durable_name.clone().unwrap_or_default();
+    let deleted = stream.delete_consumer(&name).await;
+    deleted.map_err(|e| NatsError::request("restart the source's consumer", e))?;
+    let config = ConsumerConfig { deliver_policy: DeliverPolicy::ByStartSequence { start_sequence }, ..config };
+    let created = stream.create_consumer(config).await;
+    created.map_err(|e| NatsError::request("restart the source's consumer", e))
+}
+
+fn check_consumer(
+    have: &async_nats::jetstream::consumer::Config,
+    config: &NatsSourceConfig,
+) -> Result<(), NatsError> {
     let wrong = |setting, have: String, want: String| NatsError::Setting {
         what: "consumer",
         name: config.name.clone(),

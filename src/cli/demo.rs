@@ -1,0 +1,212 @@
+//! `bellwether demo`: a story through the whole product, and a report at its end.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use bellwether_connectors::journal::{Journal, JournalConfig, LocalJournal, Position};
+use bellwether_connectors::nats::testing::NatsServer;
+use bellwether_connectors::nats::{NatsSink, NatsSinkConfig};
+use bellwether_connectors::ndjson_sink::{NdjsonSink, NdjsonSinkConfig};
+use bellwether_connectors::{Checkpoints, RejectLog, Sink, Source, stop_pair};
+use bellwether_datasets::simulation::{Plan, Simulation};
+use bellwether_datasets::story::{Story, story};
+use bellwether_datasets::truth::Truth;
+use bellwether_engine::time::Span;
+use bellwether_engine::{Engine, EngineConfig};
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::demo_report::{Played, tell};
+use super::read_back::{ReadBack, read_back};
+use super::replay::threads;
+use super::simulate::{JOURNAL_FOLDER, story_names};
+use crate::config::INCIDENTS_FILE;
+use crate::exit::Exit;
+use crate::progress;
+use crate::report::{Figures, LineStyle};
+use crate::term::{Ink, Term, wrap};
+use crate::wiring::feeds::EntryFeed;
+use crate::wiring::fold::Cadence;
+use crate::wiring::gauges::Gauges;
+use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
+use crate::wiring::{self, Wiring};
+
+/// Play a story through the whole product: simulator, journal, engine, NATS, report
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With a NATS server (`make nats` installs one into .tools) the incidents go through the real
+JetStream and are read back; without one the demo says what it leaves out. Everything it writes
+is under --out.
+
+Examples:
+  bellwether demo
+  bellwether demo plant-line --seconds 5
+  bellwether demo msp --no-nats")]
+pub(super) struct DemoArgs {
+    /// The story
+    #[arg(value_name = "SCENARIO", default_value = "database-network-change", value_parser = story_names())]
+    scenario: String,
+    /// Seed of its noise
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// How long the story may take here
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Leave NATS out
+    #[arg(long)]
+    no_nats: bool,
+    /// Folder for what it writes; the story's folder in it is written anew
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    out: PathBuf,
+}
+
+/// Plays the story and tells what happened.
+///
+/// # Errors
+/// When the folder cannot be written or NATS fails half-way.
+pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
+    let story = story(&args.scenario)?;
+    let folder = args.out.join(story.name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot write `{}` anew", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(play(args, story, &folder))?;
+    Ok(Exit::Ok)
+}
+
+async fn play(args: &DemoArgs, story: &Story, folder: &Path) -> Result<()> {
+    let term = Term::stdout();
+    let plan = (story.plan)(args.seed);
+    let nats = if args.no_nats { Err("--no-nats was given".to_owned()) } else { NatsServer::start() };
+    introduce(story, &plan, &nats, folder, args, &term)?;
+
+    let bar = progress::story_bar(plan.lasts);
+    let stage = Stage::set(&plan, &nats, folder, &bar, term).await?;
+    let (gauges, kept, simulation) = (stage.gauges.clone(), stage.kept.clone(), stage.simulation.clone());
+    let watching = progress::follow_story(&bar, &gauges, plan.start);
+    let began = Instant::now();
+    let (_stopper, stop) = stop_pair();
+    let speed = plan.lasts.as_secs_f64() / f64::from(args.seconds);
+    let outcome = wiring::run(stage.wiring(speed), gauges.clone(), stop).await;
+    watching.abort();
+    bar.finish_and_clear();
+    let mut outcome = outcome?;
+
+    let figures = Figures::gather(&gauges, &kept, 0, began.elapsed(), outcome.engine.digest());
+    let back: Option<ReadBack> = match &nats {
+        Ok(server) => Some(read_back(&server.connection()).await?),
+        Err(_) => None,
+    };
+    let truth: Truth = simulation.lock().unwrap_or_else(PoisonError::into_inner).truth().clone();
+    let played = Played { story, folder, kept: &kept, figures: &figures, truth: &truth, back: back.as_ref() };
+    tell(&played, &mut outcome.engine, &gauges, &term)
+}
+
+fn introduce(
+    story: &Story,
+    plan: &Plan,
+    nats: &Result<NatsServer, String>,
+    folder: &Path,
+    args: &DemoArgs,
+    term: &Term,
+) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}\n", term.heading(&format!("Bellwether · {}", story.title)))?;
+    writeln!(out, "{}\n", wrap(story.text, term.width, 2, true))?;
+    let field = |name: &str| term.paint(Ink::Dim, &format!("  {name:<10}"));
+    let entities = plan.estate.entities.len();
+    let tenants = match plan.estate.tenants.len() {
+        1 => String::new(),
+        several => format!(" of {several} tenants"),
+    };
+    let minutes = plan.lasts.0 / Span::from_mins(1).0;
+    writeln!(
+        out,
+        "{}{entities} entities{tenants}, {minutes} minutes, played in about {} s",
+        field("estate"),
+        args.seconds
+    )?;
+    writeln!(out, "{}journal on disk → engine → sinks, all in {}", field("path"), folder.display())?;
+    match nats {
+        Ok(server) => {
+            writeln!(out, "{}JetStream of a real nats-server, just for this, at {}", field("NATS"), server.url())?
+        }
+        Err(reason) => {
+            let reason = wrap(&format!("left out: {reason}"), term.width, 12, false);
+            writeln!(out, "{}{reason}", field("NATS"))?;
+        }
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Everything the story is played on.
+struct Stage {
+    engine: Engine,
+    journal: Arc<dyn Journal>,
+    checkpoints: Checkpoints,
+    sinks: Vec<Box<dyn Sink>>,
+    simulation: Arc<Mutex<Simulation>>,
+    gauges: Arc<Gauges>,
+    kept: Kept,
+}
+
+impl Stage {
+    async fn set(
+        plan: &Plan,
+        nats: &Result<NatsServer, String>,
+        folder: &Path,
+        bar: &ProgressBar,
+        term: Term,
+    ) -> Result<Stage> {
+        let engine = Engine::new(EngineConfig::default(), threads(None))?;
+        let (journal, _) = LocalJournal::open(&JournalConfig::new(folder.join(JOURNAL_FOLDER)))?;
+        let kept = Kept::default();
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        // First in the list: the latency told is that of the furthest receiver.
+        if let Ok(server) = nats {
+            let config = NatsSinkConfig { connection: server.connection(), ..NatsSinkConfig::default() };
+            sinks.push(Box::new(NatsSink::open(config).await?));
+        }
+        let widest = plan.estate.tenants.iter().map(|tenant| tenant.name.len()).max().unwrap_or(0);
+        let tenant_width = if plan.estate.tenants.len() > 1 { widest.min(16) } else { 0 };
+        sinks.push(Box::new(ScreenSink::new(LineStyle { term, tenant_width }, bar.clone())));
+        let path = folder.join(INCIDENTS_FILE);
+        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "file".to_owned(), path })?));
+        sinks.push(Box::new(KeepSink::new(&kept)));
+        Ok(Stage {
+            engine,
+            journal: Arc::new(journal),
+            checkpoints: Checkpoints::open(folder.join("checkpoints"))?,
+            sinks,
+            simulation: Arc::new(Mutex::new(Simulation::new(plan.clone()))),
+            gauges: Arc::new(Gauges::default()),
+            kept,
+        })
+    }
+
+    fn wiring(self, speed: f64) -> Wiring {
+        let simulation = self.simulation;
+        let entries = std::iter::from_fn(move || {
+            let next = simulation.lock().unwrap_or_else(PoisonError::into_inner).next();
+            next.map(Ok)
+        });
+        let feed: Box<dyn Source> = Box::new(EntryFeed::new("story", entries).at_speed(speed));
+        Wiring {
+            engine: self.engine,
+            position: Position::START,
+            journal: self.journal,
+            rejects: RejectLog::counting(),
+            sources: vec![feed],
+            companions: Vec::new(),
+            sinks: self.sinks,
+            checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
+            finish: true,
+        }
+    }
+}

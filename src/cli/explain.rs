@@ -1,0 +1,151 @@
+//! `bellwether explain`: why an incident says what it says, and holds what it holds.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bellwether_connectors::{Checkpoint, Checkpoints};
+use bellwether_engine::incident::IncidentRecord;
+use bellwether_engine::{Engine, EngineConfig};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::replay::threads;
+use crate::config::{self, Config, INCIDENTS_FILE};
+use crate::exit::{Exit, UsageError};
+use crate::report::incident_page;
+use crate::term::{Ink, Term};
+
+/// Say why an incident says what it says, and why each alert is in it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+--from is the folder of a run or demo, or a file of incident events. From a folder the engine's
+own reasons are told, out of its newest checkpoint; from a file what the record holds.
+
+Examples:
+  bellwether explain inc_01KJ9QYV6ZK6QK3Q9GV3S5T7XN --from demo-out/plant-line
+  bellwether explain 5T7XN --from incidents.ndjson       the end of the id is enough
+  bellwether explain inc_… --alert 00c0ffee00c0ffee      why that alert is, or is not, in it")]
+pub(super) struct ExplainArgs {
+    /// The incident's id, or enough of its end
+    #[arg(value_name = "INCIDENT")]
+    incident: String,
+    /// Where the incident is told of
+    #[arg(long, value_name = "PATH", default_value = "bellwether-state")]
+    from: PathBuf,
+    /// An alert's fingerprint, 16 hexadecimal digits: why it is in the incident, or why not
+    #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint)]
+    alert: Option<u64>,
+    /// The configuration the engine ran with
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_fingerprint(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16).map_err(|_| "a fingerprint is 16 hexadecimal digits".to_owned())
+}
+
+/// A line of the file that sinks and `replay --out` write.
+#[derive(Debug, Deserialize, Serialize)]
+struct Line {
+    /// `<tenant>/<id>/<revision>`.
+    key: String,
+    record: IncidentRecord,
+}
+
+/// Prints the reasons.
+///
+/// # Errors
+/// When the incident is not there, or what tells of it cannot be read.
+pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
+    let folder = args.from.is_dir();
+    let file = if folder { args.from.join(INCIDENTS_FILE) } else { args.from.clone() };
+    let line = find(&file, &args.incident)?;
+    let tenant = line.key.split('/').next().unwrap_or_default().to_owned();
+    let mut engine = if folder { engine_of(args)? } else { None };
+    if args.alert.is_some() && engine.is_none() {
+        let message = "--alert needs the engine's state: name the folder of a run with --from".to_owned();
+        return Err(UsageError(message).into());
+    }
+    let id = &line.record.id;
+    let members = engine.as_mut().and_then(|engine| engine.explain(&tenant, id));
+    let why_not = match (&mut engine, args.alert) {
+        (Some(engine), Some(alert)) => engine.explain_not_in(&tenant, alert, id),
+        _ => None,
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let document = json!({"tenant": tenant, "record": line.record, "members": members, "alert": why_not});
+        writeln!(out, "{document}")?;
+        return Ok(Exit::Ok);
+    }
+    let term = Term::stdout();
+    write!(out, "{}", incident_page(&line.record, Some(&tenant), &term))?;
+    match (args.alert, &members) {
+        (Some(alert), Some(members)) => {
+            let fingerprint = format!("{alert:016x}");
+            writeln!(out, "\n{}", term.paint(Ink::Bold, &format!("Alert {fingerprint}")))?;
+            let member = members.members.iter().find(|member| member.fingerprint == fingerprint);
+            match (member, why_not) {
+                (Some(member), _) => writeln!(out, "  is in it: {}", member_line(member))?,
+                (None, Some(why)) => writeln!(out, "  is not in it: {}", why.replace('\n', "\n  "))?,
+                (None, None) => writeln!(out, "  is not known to the engine any more, or never was")?,
+            }
+        }
+        (None, Some(members)) => {
+            writeln!(out, "\n{}", term.paint(Ink::Bold, "Why each alert is in it"))?;
+            write!(out, "{members}")?;
+        }
+        _ if folder => {
+            writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?
+        }
+        _ => {}
+    }
+    Ok(Exit::Ok)
+}
+
+fn member_line(member: &bellwether_engine::MemberReason) -> String {
+    let with = member.linked_to.as_deref().unwrap_or("nothing: it began the group");
+    match member.score {
+        Some(score) => format!("{} on {}, score {score:.2} with {with}", member.name, member.entity),
+        None => format!("{} on {} began the group", member.name, member.entity),
+    }
+}
+
+/// The latest revision of the incident in a file.
+fn find(file: &Path, incident: &str) -> Result<Line> {
+    let opened = File::open(file)
+        .with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
+    let mut found: Option<Line> = None;
+    for (number, text) in BufReader::new(opened).lines().enumerate() {
+        let line: Line = serde_json::from_str(&text?)
+            .with_context(|| format!("{}:{}: not an incident event", file.display(), number + 1))?;
+        if !line.record.id.ends_with(incident) {
+            continue;
+        }
+        if let Some(other) = found.as_ref().filter(|other| other.record.id != line.record.id) {
+            bail!("`{incident}` could be {} or {}: write more of it", other.record.id, line.record.id);
+        }
+        found = Some(line);
+    }
+    found.with_context(|| format!("no incident `{incident}` in `{}`", file.display()))
+}
+
+/// The engine as its newest checkpoint has it; nothing on disk is changed.
+fn engine_of(args: &ExplainArgs) -> Result<Option<Engine>> {
+    let config = match &args.config {
+        Some(file) => config::load::<Config>(file)?.engine,
+        None => EngineConfig::default(),
+    };
+    let restore = |checkpoint: &Checkpoint| Ok(Engine::restore(config.clone(), threads(None), &checkpoint.state));
+    let checkpoints = Checkpoints::look(args.from.join("checkpoints"));
+    match checkpoints.restore(restore)? {
+        None => Ok(None),
+        Some((_, restored)) => Ok(Some(restored.context("add --config with the file the engine ran with")?)),
+    }
+}

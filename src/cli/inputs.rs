@@ -1,0 +1,85 @@
+//! What a user names on the command line, as sources and sinks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use bellwether_connectors::files::{FilesConfig, FilesSource};
+use bellwether_connectors::nats::{NatsConnection, NatsSink, NatsSinkConfig};
+use bellwether_connectors::{RejectLog, Sink, Source};
+use bellwether_engine::time::Span;
+
+use super::simulate::JOURNAL_FOLDER;
+use crate::exit::UsageError;
+use crate::wiring::merge::MergeFeed;
+
+/// The journal in or at a folder, when there is one.
+pub(super) fn journal_of(path: &Path) -> Option<PathBuf> {
+    let candidates = [path.join("state").join(JOURNAL_FOLDER), path.join(JOURNAL_FOLDER), path.to_owned()];
+    candidates.into_iter().find(|folder| holds_segments(folder))
+}
+
+fn holds_segments(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
+}
+
+/// What segment files of a journal end in.
+const SEGMENT_ENDING: &str = "journal";
+
+/// Files, merged by time; each is read to its end.
+///
+/// # Errors
+/// When one is not there, or its name does not say its format.
+pub(super) fn merged(paths: &[PathBuf], tenant: &str, lateness: Span, speed: Option<f64>) -> Result<Box<dyn Source>> {
+    let parts: Result<Vec<Box<dyn Source>>> = paths.iter().map(|path| file(path, tenant)).collect();
+    // Half the lateness: what the merge leaves out of order, the engine puts right.
+    let merge = MergeFeed::new(parts?, Span(lateness.0 / 2));
+    Ok(match speed {
+        Some(speed) => Box::new(merge.at_speed(speed)),
+        None => Box::new(merge),
+    })
+}
+
+fn file(path: &Path, tenant: &str) -> Result<Box<dyn Source>> {
+    let usage = |message: String| UsageError(message);
+    if path.is_dir() {
+        let message = format!("`{}` is a folder without a journal: name its files", path.display());
+        return Err(usage(message).into());
+    }
+    let mut config = FilesConfig::new(tenant, vec![path.display().to_string()]);
+    config.name = path.display().to_string();
+    config.format_of(path).map_err(usage)?;
+    config.files().map_err(usage)?;
+    config.check().map_err(usage)?;
+    Ok(Box::new(FilesSource::new(config)?))
+}
+
+/// The incident stream at a server.
+///
+/// # Errors
+/// When no server answers, or it is too old.
+pub(super) async fn nats_sink(url: &str) -> Result<Box<dyn Sink>> {
+    let connection = NatsConnection { servers: vec![url.to_owned()], ..NatsConnection::default() };
+    let sink = NatsSink::open(NatsSinkConfig { connection, ..NatsSinkConfig::default() }).await?;
+    Ok(Box::new(sink))
+}
+
+/// Says on stderr which rows were refused, by reason, and shows the first.
+///
+/// # Errors
+/// When stderr cannot be written.
+pub(super) fn report_rejects(rejects: &RejectLog) -> std::io::Result<()> {
+    use std::io::Write as _;
+    if rejects.total() == 0 {
+        return Ok(());
+    }
+    let mut out = std::io::stderr().lock();
+    let counts = rejects.counts();
+    let by_reason: Vec<String> =
+        counts.iter().map(|((source, reason), count)| format!("{count} {} ({source})", reason.name())).collect();
+    writeln!(out, "{} rows were refused: {}", rejects.total(), by_reason.join(", "))?;
+    if let Some(first) = rejects.first() {
+        writeln!(out, "  the first: {first}")?;
+    }
+    Ok(())
+}

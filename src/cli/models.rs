@@ -1,0 +1,38 @@
+//! `bellwether models …`: each model as a command over files.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::models_cmd::{causes, detect, forecast, groups, sessions, templates};
+
+/// One command for each kind of model.
+#[derive(Debug, Subcommand)]
+pub(super) enum Models {
+    /// Score the points of a metric series: how unusual is each?
+    Detect(detect::DetectArgs),
+    /// Forecast a series, or when it runs out
+    Forecast(forecast::ForecastArgs),
+    /// Mine the templates of log lines
+    Templates(templates::TemplatesArgs),
+    /// Score log sessions against normal ones
+    Sessions(sessions::SessionsArgs),
+    /// Group alerts that belong together
+    Groups(groups::GroupsArgs),
+    /// Rank the causes of a case
+    Causes(causes::CausesArgs),
+}
+
+impl Models {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        match self {
+            Models::Detect(args) => detect::run(args),
+            Models::Forecast(args) => forecast::run(args),
+            Models::Templates(args) => templates::run(args),
+            Models::Sessions(args) => sessions::run(args),
+            Models::Groups(args) => groups::run(args),
+            Models::Causes(args) => causes::run(args),
+        }
+    }
+}

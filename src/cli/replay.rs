@@ -1,0 +1,208 @@
+//! `bellwether replay`: recorded signals through the engine, as fast as it reads them.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
+use bellwether_connectors::ndjson_sink::{NdjsonSink, NdjsonSinkConfig};
+use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
+use bellwether_engine::input::Input;
+use bellwether_engine::{Engine, EngineConfig};
+use clap::Args;
+
+use super::inputs;
+use crate::config::{self, Config};
+use crate::exit::{Exit, UsageError};
+use crate::progress;
+use crate::report::{Figures, LineStyle, incident_page, incident_table, tenant_count};
+use crate::term::{Ink, Term};
+use crate::wiring::feeds::EntryFeed;
+use crate::wiring::gauges::Gauges;
+use crate::wiring::memory::MemoryJournal;
+use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
+use crate::wiring::{self, Wiring};
+
+/// With at most this many incidents each gets its page; with more, a table.
+const PAGES_MAX: usize = 3;
+
+/// Read recorded signals and print the incidents they hold
+#[derive(Debug, Args)]
+#[command(after_help = "\
+INPUT is a folder that `bellwether simulate` or `bellwether run` wrote, or its journal, or files:
+NDJSON, CSV, Parquet or log lines, also gzipped; `-` is NDJSON on stdin. Several files are merged
+by time.
+
+Examples:
+  bellwether replay sim-42
+  bellwether replay alerts.ndjson changes.ndjson --out incidents.ndjson
+  zcat alerts.ndjson.gz | bellwether replay - --json | jq .incidents
+
+The exit code is 3 when rows were refused; they are counted by reason on stderr.")]
+pub(super) struct ReplayArgs {
+    /// What to read
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Write every incident event here, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Play at N times the speed at which it happened, instead of as fast as possible
+    #[arg(long, value_name = "N", value_parser = parse_speed)]
+    speed: Option<f64>,
+    /// Publish to this NATS server too: nats://host:4222
+    #[arg(long, value_name = "URL")]
+    sink: Option<String>,
+    /// Use the engine settings of this configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Whose the rows of files are
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    tenant: String,
+    /// Threads of the engine; all cores when left out. Results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Print the figures as JSON, and no incidents
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('x').parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("write a number above 0, like 1 or 60".to_owned()),
+    }
+}
+
+/// All cores, or what was asked for.
+pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Reads the inputs and prints what the engine found.
+///
+/// # Errors
+/// When an input or an output cannot be opened, or the configuration is not accepted.
+pub(super) fn run(args: &ReplayArgs) -> Result<Exit> {
+    let engine_config = match &args.config {
+        Some(file) => config::load::<Config>(file)?.engine,
+        None => EngineConfig::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(replay(args, engine_config))
+}
+
+async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> {
+    let term = Term::stdout();
+    let lateness = engine_config.lateness;
+    let engine = Engine::new(engine_config, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
+    let source = source(args, lateness)?;
+    let rejects = RejectLog::counting();
+    let gauges = Arc::new(Gauges::default());
+    let kept = Kept::default();
+    let bar = progress::bar(None, "signals read");
+    let wiring = Wiring {
+        engine,
+        position: Position::START,
+        journal: Arc::new(MemoryJournal::default()),
+        rejects: rejects.clone(),
+        sources: vec![source],
+        companions: Vec::new(),
+        sinks: sinks(args, &kept, &bar, term).await?,
+        checkpoints: None,
+        finish: true,
+    };
+    let (_stopper, stop) = stop_pair();
+    let watching = progress::follow(&bar, &gauges);
+    let began = Instant::now();
+    let ended = wiring::run(wiring, gauges.clone(), stop).await;
+    watching.abort();
+    bar.finish_and_clear();
+    let outcome = ended?;
+    let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
+    print(args, &figures, &kept, &term)?;
+    inputs::report_rejects(&rejects)?;
+    if let Some(error) = outcome.failed_sources.into_iter().next() {
+        return Err(error.into());
+    }
+    Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
+}
+
+fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<Box<dyn Source>> {
+    let [only] = &args.inputs[..] else {
+        return inputs::merged(&args.inputs, &args.tenant, lateness, args.speed);
+    };
+    match inputs::journal_of(only) {
+        Some(folder) => {
+            let feed = EntryFeed::new(only.display().to_string(), journal_entries(&folder)?);
+            Ok(match args.speed {
+                Some(speed) => Box::new(feed.at_speed(speed)),
+                None => Box::new(feed),
+            })
+        }
+        None => inputs::merged(&args.inputs, &args.tenant, lateness, args.speed),
+    }
+}
+
+/// The entries of a journal folder that no process writes.
+///
+/// # Errors
+/// When the folder is not a journal.
+pub(super) fn journal_entries(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<Input, SourceError>> + Send + use<>> {
+    let (mut reader, torn) = SegmentReader::open_folder(folder, Position::START)
+        .with_context(|| format!("cannot read the journal `{}`", folder.display()))?;
+    if let Some(torn) = torn {
+        tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "the journal's end is torn, what is before it is read");
+    }
+    let name = folder.display().to_string();
+    Ok(std::iter::from_fn(move || {
+        let entry = match reader.next_entry() {
+            Ok(entry) => entry?,
+            Err(error) => return Some(Err(SourceError::input(&name, error.to_string()))),
+        };
+        Some(Input::decode(&entry.bytes).map_err(|error| SourceError::input(&name, error.to_string())))
+    }))
+}
+
+async fn sinks(args: &ReplayArgs, kept: &Kept, bar: &indicatif::ProgressBar, term: Term) -> Result<Vec<Box<dyn Sink>>> {
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(KeepSink::new(kept))];
+    if !args.json {
+        let style = LineStyle { term, tenant_width: 0 };
+        sinks.push(Box::new(ScreenSink::new(style, bar.clone())));
+    }
+    if let Some(path) = &args.out {
+        std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "out".to_owned(), path: path.clone() })?));
+    }
+    if let Some(url) = &args.sink {
+        sinks.push(inputs::nats_sink(url).await?);
+    }
+    Ok(sinks)
+}
+
+fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, term: &Term) -> Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", figures.json())?;
+        return Ok(());
+    }
+    let latest = kept.latest();
+    if latest.len() <= PAGES_MAX {
+        let several = tenant_count(&latest) > 1;
+        for event in &latest {
+            writeln!(out)?;
+            write!(out, "{}", incident_page(&event.record, several.then_some(&*event.tenant), term))?;
+        }
+    } else {
+        write!(out, "\n{}", incident_table(&latest, term))?;
+    }
+    writeln!(out, "\n{}", term.paint(Ink::Bold, &figures.line()))?;
+    if let Some(path) = &args.out {
+        writeln!(out, "every event is in {}", path.display())?;
+    }
+    Ok(())
+}
