@@ -62,6 +62,9 @@ impl LoadError {
     }
 
     pub(super) fn meta(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self::Meta { path: path.to_path_buf(), problem: problem.to_string() }
+        Self::Meta {
+            path: path.to_path_buf(),
+            problem: problem.to_string(),
+        }
     }
 }
