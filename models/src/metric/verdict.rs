@@ -98,14 +98,14 @@ pub struct Verdict {
 /// Four significant digits, without exponents for everyday sizes.
 fn short(x: f64) -> String {
     let size = x.abs();
-    if size >= 1000.0 && size < 1e15 {
+    if (1000.0..1e15).contains(&size) {
         format!("{x:.0}")
-    } else if size >= 1.0 && size < 1000.0 {
+    } else if (1.0..1000.0).contains(&size) {
         let digits = if size >= 100.0 { 1 } else { 2 };
         format!("{x:.digits$}")
     } else if size == 0.0 {
         "0".to_owned()
-    } else if size >= 1e-4 && size < 1.0 {
+    } else if (1e-4..1.0).contains(&size) {
         format!("{x:.4}")
     } else {
         format!("{x:.3e}")

@@ -158,7 +158,7 @@ fn sweep(streams: &[Stream<'_>], profile: &Profile, thresholds: &[f64]) -> Vec<f
             points.push((
                 stream.scores[index],
                 number,
-                worth(index, &windows, profile),
+                worth(index, windows, profile),
             ));
         }
     }
