@@ -10,6 +10,9 @@ use bellwether_models::multi::MultiParams;
 use bellwether_models::score::{delay, vus};
 use rayon::prelude::*;
 
+/// A method: its name, whose it is, and scores of the test rows.
+type Method = (&'static str, Who, fn(&Machine) -> Vec<f64>);
+
 /// Largest buffer of VUS, in rows: the value its authors use as a default.
 const BUFFER_MAX: usize = 100;
 
@@ -49,7 +52,7 @@ fn machines_task(key: &str, machines: Vec<Machine>, peers: &[(&str, f64)]) -> Re
         params: serde_json::json!({ "multi": serde_json::to_value(MultiParams::default())? }),
         ..Outcome::default()
     };
-    let methods: [(&str, Who, fn(&Machine) -> Vec<f64>); 4] = [
+    let methods: [Method; 4] = [
         ("bellwether", Who::Ours, ours),
         ("static max-z", Who::Floor, static_max_z),
         ("random", Who::Floor, random),
