@@ -242,10 +242,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
         let mut text = String::from("series,step,used_pct\n");
-        for step in 0..480 {
+        for step in 0..720 {
             text.push_str(&format!(
                 "climb,{step},{}\nflat,{step},40\n",
-                50.0 + f64::from(step) / 12.0
+                40.0 + f64::from(step) / 14.4
             ));
         }
         std::fs::write(&input, text).expect("writes");
@@ -280,8 +280,8 @@ mod tests {
             written
                 .lines()
                 .filter(|line| line.starts_with("flat"))
-                .count(),
-            39
+                  .count(),
+            59
         );
     }
 }
