@@ -29,12 +29,15 @@ const TAIL_RATE: f64 = 0.001;
 /// spike, five for a shift.
 const SPIKE_FADE: f64 = 60.0;
 const SHIFT_FADE: f64 = 300.0;
+/// A spike is worth a little less than a shift of the same rarity: it is over
+/// before anyone looks.
+const SPIKE_WEIGHT: f64 = 0.9;
 /// More surprise than this is not told apart.
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
 /// Points at which a longer run of one value is news when none was before.
-const STUCK_RUN_MIN: u32 = 30;
+const STUCK_RUN_MIN: u32 = 40;
 
 /// Per-series state: 136 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,7 +110,7 @@ impl Detector {
             look.jump.abs() / self.jump.sigma(look.floor),
             look.slow.abs() / self.slow.sigma(look.floor),
         ];
-        let spike = both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
         let alarm_bits = self.alarm_bits(params);
@@ -169,7 +172,7 @@ impl Detector {
         // The season learns from the slow level as it was before this point.
         let without = look.slow + look.seasonal;
         let with = self.slow.clipped(without - look.profile, look.floor);
-        let without = without.clamp(-3.0 * VALUE_MAX, 3.0 * VALUE_MAX);
+        let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
         self.season
             .get_or_insert_with(Box::default)
             .learn(look.place, with, without, young);
@@ -203,7 +206,7 @@ impl Detector {
         if self.run <= 2 * usual || self.seen < 4 * self.run {
             return 0.0;
         }
-        (6.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
+        (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
     /// What is news after what was told, and why.
