@@ -5,10 +5,13 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
+pub mod exhaustion;
+pub mod machines;
 pub mod logs;
 pub mod causes;
 pub mod groups;
 pub mod metric;
+pub mod plot;
 pub mod report;
 pub mod templates;
 
@@ -56,7 +59,10 @@ impl Bench {
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if !folder.is_dir() {
-            bail!("no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}", folder.display());
+            bail!(
+                "no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}",
+                folder.display()
+            );
         }
         Ok(folder)
     }
@@ -67,6 +73,18 @@ pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
 
 /// Every task, in the order of the documentation.
 pub const TASKS: &[Task] = &[
+    ("nab", "Numenta Anomaly Benchmark", metric::nab_task),
+    ("kpi", "AIOps Challenge 2018", metric::kpi_task),
+    ("wsd", "Web Service Dataset", metric::wsd_task),
+    ("ucr", "UCR anomaly archive", metric::ucr_task),
+    ("ms", "Microsoft cloud monitoring", metric::ms_task),
+    ("asd", "Application Server Dataset", machines::asd_task),
+    ("smd", "Server Machine Dataset", machines::smd_task),
+    (
+        "exhaustion",
+        "when resources run out",
+        exhaustion::exhaustion_task,
+    ),
     ("templates", "log templates against the labels of LogHub", templates::run),
     ("logs", "anomalous sessions of log events", logs::run),
     ("petshop", "causes: components of PetShop", causes::petshop),
@@ -80,7 +98,9 @@ pub const TASKS: &[Task] = &[
 #[must_use]
 pub fn data_dir(flag: Option<&Path>) -> PathBuf {
     let variable = || std::env::var_os(DATA_VARIABLE).map(PathBuf::from);
-    flag.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+    flag.map(Path::to_path_buf)
+        .or_else(variable)
+        .unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
 }
 
 /// Runs the tasks asked for.
@@ -91,9 +111,13 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
         if let Some(out) = &out {
-            std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+            std::fs::create_dir_all(out)
+                .with_context(|| format!("cannot make `{}`", out.display()))?;
         }
-        let bench = Bench { data: data_dir(args.data.as_deref()), out };
+        let bench = Bench {
+            data: data_dir(args.data.as_deref()),
+            out,
+        };
         let outcome = (task.2)(&bench).with_context(|| format!("task `{}`", task.0))?;
         report::deliver(task.0, &bench, &outcome, args.json)?;
     }
@@ -105,10 +129,14 @@ fn chosen(names: &[String]) -> Result<Vec<Task>> {
         return Ok(TASKS.to_vec());
     }
     let find = |name: &String| {
-        TASKS.iter().find(|task| task.0 == name).copied().with_context(|| {
-            let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
-            format!("unknown task `{name}`, known: {}", known.join(", "))
-        })
+        TASKS
+            .iter()
+            .find(|task| task.0 == name)
+            .copied()
+            .with_context(|| {
+                let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
+                format!("unknown task `{name}`, known: {}", known.join(", "))
+            })
     };
     names.iter().map(find).collect()
 }

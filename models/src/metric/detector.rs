@@ -29,12 +29,15 @@ const TAIL_RATE: f64 = 0.001;
 /// spike, five for a shift.
 const SPIKE_FADE: f64 = 60.0;
 const SHIFT_FADE: f64 = 300.0;
+/// A spike is worth a little less than a shift of the same rarity: it is over
+/// before anyone looks.
+const SPIKE_WEIGHT: f64 = 0.9;
 /// More surprise than this is not told apart.
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
 /// Points at which a longer run of one value is news when none was before.
-const STUCK_RUN_MIN: u32 = 30;
+const STUCK_RUN_MIN: u32 = 40;
 
 /// Per-series state: 136 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,7 +110,7 @@ impl Detector {
             look.jump.abs() / self.jump.sigma(look.floor),
             look.slow.abs() / self.slow.sigma(look.floor),
         ];
-        let spike = both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
         let alarm_bits = self.alarm_bits(params);
@@ -130,13 +133,20 @@ impl Detector {
             expected,
             lower: expected - half,
             upper: expected + half,
-            reason: if above || learning { reason } else { Reason::None },
+            reason: if above || learning {
+                reason
+            } else {
+                Reason::None
+            },
         }
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
         let place = Place::of(at_ns);
-        let (profile, trust) = self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+        let (profile, trust) = self
+            .season
+            .as_ref()
+            .map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
         let seasonal = profile * trust;
         Look {
             place,
@@ -162,11 +172,24 @@ impl Detector {
         // The season learns from the slow level as it was before this point.
         let without = look.slow + look.seasonal;
         let with = self.slow.clipped(without - look.profile, look.floor);
-        let without = without.clamp(-3.0 * VALUE_MAX, 3.0 * VALUE_MAX);
-        self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
-        self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
-        self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
-        self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));
+        let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
+        self.season
+            .get_or_insert_with(Box::default)
+            .learn(look.place, with, without, young);
+        self.fast.learn(
+            look.fast,
+            sizes[0],
+            look.floor,
+            rates(params.local_rate, DEVIATION_RATE),
+        );
+        self.jump
+            .learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
+        self.slow.learn(
+            look.slow,
+            sizes[2],
+            look.floor,
+            rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE),
+        );
     }
 
     /// A repeated value is news when its run is longer than any before: bits
@@ -183,7 +206,7 @@ impl Detector {
         if self.run <= 2 * usual || self.seen < 4 * self.run {
             return 0.0;
         }
-        (6.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
+        (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
     /// What is news after what was told, and why.
@@ -218,7 +241,11 @@ impl Detector {
         if at_ns > self.last_at_ns {
             let step = at_ns.saturating_sub(self.last_at_ns) as f64 / 1e9;
             let known = f64::from(self.step_secs);
-            let step = if self.seen == 1 { step } else { step.min(4.0 * known) };
+            let step = if self.seen == 1 {
+                step
+            } else {
+                step.min(4.0 * known)
+            };
             let rate = 0.02_f64.max(1.0 / f64::from(self.seen));
             self.step_secs = (known + rate * (step - known)) as f32;
             self.last_at_ns = at_ns;
@@ -240,7 +267,14 @@ impl Detector {
 
     fn quiet(&self, reason: Reason) -> Verdict {
         let expected = self.fast.level;
-        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason }
+        Verdict {
+            score: 0.0,
+            anomaly: false,
+            expected,
+            lower: expected,
+            upper: expected,
+            reason,
+        }
     }
 }
 
@@ -269,7 +303,9 @@ mod tests {
     const MINUTE: i64 = 60_000_000_000;
 
     fn params() -> CheckedParams {
-        DetectorParams::default().check().expect("defaults are in range")
+        DetectorParams::default()
+            .check()
+            .expect("defaults are in range")
     }
 
     /// A restless course without anomalies: deterministic, not periodic.
@@ -280,8 +316,13 @@ mod tests {
     fn alarms(values: impl Iterator<Item = f64>) -> Vec<(usize, Reason)> {
         let params = params();
         let mut detector = Detector::new(&params);
-        let verdicts = values.enumerate().map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
-        verdicts.filter(|(_, verdict)| verdict.anomaly).map(|(i, verdict)| (i, verdict.reason)).collect()
+        let verdicts = values
+            .enumerate()
+            .map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
+        verdicts
+            .filter(|(_, verdict)| verdict.anomaly)
+            .map(|(i, verdict)| (i, verdict.reason))
+            .collect()
     }
 
     #[test]
@@ -292,7 +333,13 @@ mod tests {
 
     #[test]
     fn a_spike_is_reported_once_with_its_direction() {
-        let up = alarms((0..3000).map(|i| if (2500..2504).contains(&i) { 400.0 } else { usual(i) }));
+        let up = alarms((0..3000).map(|i| {
+            if (2500..2504).contains(&i) {
+                400.0
+            } else {
+                usual(i)
+            }
+        }));
         assert_eq!(up, [(2500, Reason::Spike)]);
         let down = alarms((0..3000).map(|i| if i == 2500 { 1.0 } else { usual(i) }));
         assert_eq!(down, [(2500, Reason::Drop)]);
@@ -306,18 +353,33 @@ mod tests {
     #[test]
     fn a_flat_line_that_was_never_flat_is_stuck() {
         let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
-        assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .any(|(i, reason)| *reason == Reason::Stuck && *i < 4500),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn nonsense_neither_panics_nor_alarms() {
         let params = params();
         let mut detector = Detector::new(&params);
-        for (at, value) in [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)] {
+        for (at, value) in [
+            (0, f64::NAN),
+            (i64::MAX, f64::INFINITY),
+            (i64::MIN, 1.0),
+            (i64::MAX, f64::MAX),
+            (0, -f64::MAX),
+        ] {
             assert!(!detector.update(&params, at, value).anomaly);
         }
         for i in 0..500 {
-            let verdict = detector.update(&params, i * MINUTE, if i % 3 == 0 { f64::MAX } else { -f64::MAX });
+            let verdict = detector.update(
+                &params,
+                i * MINUTE,
+                if i % 3 == 0 { f64::MAX } else { -f64::MAX },
+            );
             assert!(verdict.score.is_finite() && verdict.expected.is_finite());
         }
     }

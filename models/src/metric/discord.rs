@@ -21,6 +21,10 @@ const LAGS_MAX: usize = 16_384;
 const CHECKPOINTS: [usize; 2] = [1_000, 4_000];
 /// Window, in points, of a series without a season.
 const WINDOW_DEFAULT: usize = 100;
+/// The usual distance counts as this many sigmas: below the tail's quantile.
+const USUAL_SIZE: f64 = 1.5;
+/// Distances are shares of 1; a usual one below this is rounding.
+const USUAL_MIN: f64 = 0.02;
 /// Share of the overall variance below which a window counts as flat.
 const FLAT_SHARE: f64 = 0.02;
 
@@ -36,7 +40,11 @@ impl Discord {
     /// Takes one point (a missing value counts as the one before) and returns
     /// the surprise of the shape that ends here, in bits; 0 while learning.
     pub fn update(&mut self, value: f64) -> f64 {
-        let value = if value.is_finite() { value } else { self.raw.last().copied().unwrap_or(0.0) };
+        let value = if value.is_finite() {
+            value
+        } else {
+            self.raw.last().copied().unwrap_or(0.0)
+        };
         let last_checkpoint = CHECKPOINTS[CHECKPOINTS.len() - 1];
         if self.raw.len() < last_checkpoint {
             self.raw.push(value);
@@ -46,7 +54,9 @@ impl Discord {
         } else if let Some(last) = self.raw.last_mut() {
             *last = value;
         }
-        self.profile.as_mut().map_or(0.0, |profile| profile.update(value))
+        self.profile
+            .as_mut()
+            .map_or(0.0, |profile| profile.update(value))
     }
 
     /// By what factor a reported surprise fades per point: to a third within
@@ -59,7 +69,10 @@ impl Discord {
     fn begin(&mut self) -> f64 {
         let found = find_season(&self.raw, 8).map_or(WINDOW_DEFAULT, |season| season.period);
         if self.profile.is_some() && found.abs_diff(self.period) * 4 < self.period {
-            return self.profile.as_mut().map_or(0.0, |profile| profile.update(self.raw[self.raw.len() - 1]));
+            return self
+                .profile
+                .as_mut()
+                .map_or(0.0, |profile| profile.update(self.raw[self.raw.len() - 1]));
         }
         self.period = found;
         let mut profile = Profile::new(found, &self.raw);
@@ -83,7 +96,6 @@ struct Profile {
     dots: Vec<f64>,
     count: usize,
     mean: f64,
-    deviation: f64,
     tail: Tail,
     bits: f64,
 }
@@ -102,7 +114,8 @@ impl Profile {
     fn new(period: usize, seen: &[f64]) -> Self {
         let stride = period.div_ceil(WINDOW).max(1);
         let centre = seen.iter().sum::<f64>() / seen.len().max(1) as f64;
-        let variance = seen.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / seen.len().max(1) as f64;
+        let variance =
+            seen.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / seen.len().max(1) as f64;
         Self {
             stride,
             window: (period / stride).max(8),
@@ -114,7 +127,6 @@ impl Profile {
             dots: vec![0.0; LAGS_MAX],
             count: 0,
             mean: 0.0,
-            deviation: 0.0,
             tail: Tail::new(2.5, 0.8),
             bits: 0.0,
         }
@@ -138,8 +150,17 @@ impl Profile {
         let newest = self.points.values.len() - 1;
         let lags = newest.min(LAGS_MAX);
         let from = newest - lags;
-        let leaving = if newest >= window { self.points.values[newest - window] } else { 0.0 };
-        roll(&mut self.dots[LAGS_MAX - lags..], &self.points.values[from..newest], point, 1.0);
+        let leaving = if newest >= window {
+            self.points.values[newest - window]
+        } else {
+            0.0
+        };
+        roll(
+            &mut self.dots[LAGS_MAX - lags..],
+            &self.points.values[from..newest],
+            point,
+            1.0,
+        );
         if newest >= window {
             let old_from = from.max(window);
             let skip = old_from - from;
@@ -152,7 +173,12 @@ impl Profile {
         let start = from.max(window);
         let end = newest + 1 - window;
         let dots = &self.dots[LAGS_MAX - lags + (start - from)..];
-        let nearest = nearest(dots, &self.points.means[start..end], &self.points.variances[start..end], self.view(newest));
+        let nearest = nearest(
+            dots,
+            &self.points.means[start..end],
+            &self.points.variances[start..end],
+            self.view(newest),
+        );
         let bits = self.judge((1.0 - nearest).max(0.0).sqrt());
         self.points.trim();
         bits
@@ -167,16 +193,17 @@ impl Profile {
         }
     }
 
-    /// Distance to the nearest earlier shape into bits, by its own history.
+    /// Distance to the nearest earlier shape into bits: as a multiple of the
+    /// usual distance, so a series that never repeats exactly is judged by how
+    /// well it repeats.
     fn judge(&mut self, distance: f64) -> f64 {
         self.count += 1;
         let young = 1.0 / self.count as f64;
         let rate = young.max(0.0005);
-        let size = (distance - self.mean).max(0.0) / self.deviation.max(0.01);
+        let size = USUAL_SIZE * distance / self.mean.max(USUAL_MIN);
         let ready = self.count > 2 * self.window;
         let bits = if ready { self.tail.bits(size) } else { 0.0 };
-        self.mean += rate * (distance - self.mean).clamp(-4.0, 4.0);
-        self.deviation += rate * ((distance - self.mean).abs() - self.deviation);
+        self.mean += rate * (distance - self.mean);
         if ready {
             self.tail.learn(size, 0.001_f64.max(0.5 * young).min(0.01));
         }
@@ -203,7 +230,12 @@ impl History {
         }
         let size = self.window_squares.len() as f64;
         let mean = self.window_sum / size;
-        let variance = self.window_squares.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / size;
+        let variance = self
+            .window_squares
+            .iter()
+            .map(|v| (v - mean).powi(2))
+            .sum::<f64>()
+            / size;
         self.means.push(mean);
         self.variances.push(variance);
     }
@@ -254,7 +286,11 @@ mod tests {
         let mut usual: f64 = 0.0;
         let mut odd: f64 = 0.0;
         for i in 0..6000 {
-            let value = if (5000..5040).contains(&i) { 0.2 } else { beat(i) };
+            let value = if (5000..5040).contains(&i) {
+                0.2
+            } else {
+                beat(i)
+            };
             let bits = discord.update(value);
             match i {
                 3000..5000 => usual = usual.max(bits),

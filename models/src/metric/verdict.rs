@@ -13,7 +13,11 @@ pub fn score_from_bits(bits: f64) -> f64 {
 /// The inverse of [`score_from_bits`]; scores of 1 and more give infinity.
 #[must_use]
 pub fn bits_from_score(score: f64) -> f64 {
-    if score < 1.0 { 10.0 * score.max(0.0) / (1.0 - score.max(0.0)) } else { f64::INFINITY }
+    if score < 1.0 {
+        10.0 * score.max(0.0) / (1.0 - score.max(0.0))
+    } else {
+        f64::INFINITY
+    }
 }
 
 /// Why a point is unusual.
@@ -43,16 +47,30 @@ impl Reason {
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self, verdict: &Verdict, value: f64) -> String {
-        let (expected, lower, upper) = (short(verdict.expected), short(verdict.lower), short(verdict.upper));
+        let (expected, lower, upper) = (
+            short(verdict.expected),
+            short(verdict.lower),
+            short(verdict.upper),
+        );
         let value = short(value);
         match self {
             Self::None => format!("{value} is within the expected {lower} to {upper}"),
             Self::Learning => "too little history to judge yet".to_owned(),
-            Self::Spike => format!("{value} is far above the expected {expected} (usual range {lower} to {upper})"),
-            Self::Drop => format!("{value} is far below the expected {expected} (usual range {lower} to {upper})"),
-            Self::LevelShift => format!("the level moved to {value} and stays there; {expected} was expected"),
-            Self::Variance => format!("the series became more restless than usual; {value} now, {expected} expected"),
-            Self::Shape => format!("the course of the last period up to {value} is like none seen before"),
+            Self::Spike => format!(
+                "{value} is far above the expected {expected} (usual range {lower} to {upper})"
+            ),
+            Self::Drop => format!(
+                "{value} is far below the expected {expected} (usual range {lower} to {upper})"
+            ),
+            Self::LevelShift => {
+                format!("the level moved to {value} and stays there; {expected} was expected")
+            }
+            Self::Variance => format!(
+                "the series became more restless than usual; {value} now, {expected} expected"
+            ),
+            Self::Shape => {
+                format!("the course of the last period up to {value} is like none seen before")
+            }
             Self::Stuck => format!("stuck at {value} for longer than this series ever was"),
             Self::Missing => "samples are missing".to_owned(),
         }
@@ -80,14 +98,14 @@ pub struct Verdict {
 /// Four significant digits, without exponents for everyday sizes.
 fn short(x: f64) -> String {
     let size = x.abs();
-    if size >= 1000.0 && size < 1e15 {
+    if (1000.0..1e15).contains(&size) {
         format!("{x:.0}")
-    } else if size >= 1.0 && size < 1000.0 {
+    } else if (1.0..1000.0).contains(&size) {
         let digits = if size >= 100.0 { 1 } else { 2 };
         format!("{x:.digits$}")
     } else if size == 0.0 {
         "0".to_owned()
-    } else if size >= 1e-4 && size < 1.0 {
+    } else if (1e-4..1.0).contains(&size) {
         format!("{x:.4}")
     } else {
         format!("{x:.3e}")
@@ -107,8 +125,14 @@ mod tests {
 
     #[test]
     fn a_spike_reads_as_a_sentence() {
-        let verdict =
-            Verdict { score: 0.9, anomaly: true, expected: 12.0, lower: 10.0, upper: 14.0, reason: Reason::Spike };
+        let verdict = Verdict {
+            score: 0.9,
+            anomaly: true,
+            expected: 12.0,
+            lower: 10.0,
+            upper: 14.0,
+            reason: Reason::Spike,
+        };
         assert_eq!(
             verdict.reason.sentence(&verdict, 950.0),
             "950.0 is far above the expected 12.00 (usual range 10.00 to 14.00)"

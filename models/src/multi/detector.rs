@@ -64,7 +64,12 @@ impl MultiDetector {
     /// each series in the surprise (summing to 1, or all 0) to `contributions`
     /// and returns the score in `[0, 1)`. Values that are not finite count as
     /// expected; a row shorter than `dims` lacks its last values.
-    pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
+    pub fn update(
+        &mut self,
+        params: &CheckedMultiParams,
+        values: &[f64],
+        contributions: &mut [f64],
+    ) -> f64 {
         contributions.fill(0.0);
         if self.series.is_empty() {
             return 0.0;
@@ -78,7 +83,8 @@ impl MultiDetector {
         }
         self.rows = self.rows.saturating_add(1);
         let first = self.rows == params.learning_rows;
-        self.precision.learn(&self.standard, rate, params.ridge, first);
+        self.precision
+            .learn(&self.standard, rate, params.ridge, first);
         if self.rows <= params.learning_rows {
             return 0.0;
         }
@@ -86,17 +92,21 @@ impl MultiDetector {
     }
 
     fn judge(&mut self, rate: f64, contributions: &mut [f64]) -> f64 {
-        let mut total = 0.0;
+        let (mut total, mut shares) = (0.0_f64, 0.0_f64);
         for index in 0..self.dims() {
             let leftover = self.precision.residual(index, &self.smooth).abs();
             let size = self.series[index].leftover_size(leftover, rate);
-            total += size * size;
+            total += size.min(COUNT_MAX).powi(2);
+            // A series that stayed where it is was left by another: its own
+            // deviation weighs its share. Uncapped, for two beyond it differ.
+            let share = size * self.smooth[index].abs();
+            shares += share;
             if let Some(out) = contributions.get_mut(index) {
-                *out = size * size;
+                *out = share;
             }
         }
-        if total > 0.0 {
-            contributions.iter_mut().for_each(|share| *share /= total);
+        if shares > 0.0 {
+            contributions.iter_mut().for_each(|share| *share /= shares);
         }
         score_from_bits(BITS_PER_UNIT * (total / self.dims() as f64).sqrt())
     }
@@ -113,8 +123,14 @@ impl Series {
         }
         let residual = value - self.mean;
         self.widest = self.widest.max(residual.abs());
-        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(SIGMA_FLOOR_SHARE * self.widest).max(1e-6);
-        let edge = if rows < ROWS_UNCLIPPED { f64::MAX } else { TEACH_MAX * sigma };
+        let sigma = (DEVIATION_TO_SIGMA * self.deviation)
+            .max(SIGMA_FLOOR_SHARE * self.widest)
+            .max(1e-6);
+        let edge = if rows < ROWS_UNCLIPPED {
+            f64::MAX
+        } else {
+            TEACH_MAX * sigma
+        };
         let taught = residual.clamp(-edge, edge);
         self.mean += rate * taught;
         self.deviation += rate * (taught.abs() - self.deviation);
@@ -125,7 +141,7 @@ impl Series {
     fn leftover_size(&mut self, leftover: f64, rate: f64) -> f64 {
         let usual = (DEVIATION_TO_SIGMA * self.leftover).max(LEFTOVER_FLOOR);
         self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
-        (leftover / usual).min(COUNT_MAX)
+        leftover / usual
     }
 }
 
@@ -170,6 +186,9 @@ mod tests {
             };
             assert!(detector.update(&params, &row, &mut shares).is_finite());
         }
-        assert_eq!(MultiDetector::new(&params, 0).update(&params, &[], &mut []), 0.0);
+        assert_eq!(
+            MultiDetector::new(&params, 0).update(&params, &[], &mut []),
+            0.0
+        );
     }
 }
