@@ -292,7 +292,9 @@ mod tests {
         let lines = [LineView { trace: 1, span: 3, entity: 1, template: 7 }];
         let found = visits(&spans, &lines);
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].entity, found[0].entry, found[0].self_ns), (0, 10, 60));
+        // The client's span (80) is all the call's: 20 are its own, 80 - 40 the network's.
+        assert_eq!((found[0].entity, found[0].entry, found[0].self_ns), (0, 10, 20));
+        assert_eq!((found[0].network_ns, found[1].network_ns), (None, Some(40)));
         assert_eq!(found[0].patterns, [PatternKey::Operation(11), PatternKey::Callee(1)]);
         assert_eq!((found[1].self_ns, found[1].patterns.as_slice()), (40, [PatternKey::Template(7)].as_slice()));
     }
