@@ -2,18 +2,23 @@
 
 pub mod alertmanager;
 pub mod auth;
+pub mod bulk;
+pub mod collectd;
 pub mod entity_resolution;
 pub mod http;
 pub mod journal;
 mod json;
 pub mod limits;
+pub mod loki;
 pub mod otlp;
+pub mod packets;
 pub mod protobuf;
 pub mod reject;
 pub mod remote_write;
 pub mod series_table;
 pub mod sink;
 pub mod source;
+pub mod syslog;
 pub mod tls;
 pub mod wire;
 
