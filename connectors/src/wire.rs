@@ -15,6 +15,8 @@ use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 
+use crate::limits::{Compression, Limits};
+
 /// Seconds a refused sender is asked to wait before it tries again.
 pub const RETRY_AFTER_SECS: u64 = 1;
 
@@ -257,6 +259,23 @@ impl Outcome {
     }
 }
 
+/// The request's body, unpacked as its `Content-Encoding` says; the refusal otherwise.
+pub(crate) fn unpacked(limits: &Limits, request: &Request<'_>) -> Result<Vec<u8>, Outcome> {
+    let encoding = request.header("content-encoding");
+    let Some(compression) = Compression::from_header(encoding) else {
+        let text = format!("content encoding `{encoding}` is not supported\n");
+        return Err(Outcome::refused(Reply::text(415, text), "encoding"));
+    };
+    let mut body = Vec::new();
+    match limits.unpack(request.body, compression, &mut body) {
+        Ok(()) => Ok(body),
+        Err(error) => {
+            let reply = Reply::text(error.status(), format!("{error}\n"));
+            Err(Outcome::refused(reply, error.reason()))
+        }
+    }
+}
+
 /// A wire spoken over HTTP.
 pub trait HttpWire: Send + Sync + 'static {
     /// The kind of wire, e.g. `remote_write`; its name in metrics and in configuration.
@@ -270,7 +289,8 @@ pub trait HttpWire: Send + Sync + 'static {
 
     /// True when a byte-identical body of one tenant can only be a re-send, because its events
     /// carry their own times: the server then answers it without a second journal entry.
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, request: &Request<'_>) -> bool {
+        let _ = request;
         false
     }
 

@@ -40,8 +40,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entity_resolution::EntityResolver;
-use crate::limits::{Compression, Limits};
-use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route};
+use crate::limits::Limits;
+use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
 use decode::{Context, Posted};
 use silences::{PostedSilence, Silences};
 use table::Table;
@@ -116,31 +116,14 @@ impl Alertmanager {
         run(tenants.entry(tenant.to_owned()).or_default())
     }
 
-    /// The body as text of JSON, unpacked.
-    fn body(&self, request: &Request<'_>) -> Result<Vec<u8>, Outcome> {
-        let encoding = request.header("content-encoding");
-        let Some(compression) = Compression::from_header(encoding) else {
-            let reply = Reply::json(415, &format!("content encoding `{encoding}` is not supported"));
-            return Err(Outcome::refused(reply, "encoding"));
-        };
-        let mut body = Vec::new();
-        match self.limits.unpack(request.body, compression, &mut body) {
-            Ok(()) => Ok(body),
-            Err(error) => {
-                let reply = Reply::json(error.status(), &error.to_string());
-                Err(Outcome::refused(reply, error.reason()))
-            }
-        }
-    }
-
     fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let posted: Vec<Posted<'_>> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         Ok(self.store(request, "prometheus", &posted, Refusals::default()))
     }
 
     fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let webhook: Webhook<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
         let outcome = self.store(request, source, &webhook.alerts, Refusals::default());
@@ -186,7 +169,7 @@ impl Alertmanager {
     }
 
     fn post_silence(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let posted: PostedSilence = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         let set = self.with_tenant(request.tenant, |state| state.silences.set(posted, request.received));
         match set {

@@ -241,7 +241,7 @@ impl HttpWires {
 
     /// Decodes, stores and answers.
     async fn hand_over(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
-        let guarded = mounted.wire.resend_is_duplicate() && !request.body.is_empty();
+        let guarded = mounted.wire.resend_is_duplicate(request) && !request.body.is_empty();
         if !guarded {
             return self.store(intake, mounted, request).await;
         }

@@ -35,7 +35,7 @@ impl HttpWire for Ticker {
         }
     }
 
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
 

@@ -347,7 +347,7 @@ impl HttpWire for Otlp {
         }
     }
 
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
 

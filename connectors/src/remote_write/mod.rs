@@ -195,7 +195,7 @@ impl HttpWire for RemoteWrite {
         })
     }
 
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
 
