@@ -24,8 +24,7 @@ use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
 
 const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported"];
 const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];
-const LEVEL_FIELDS: [&str; 6] =
-    ["log.level", "level", "severity", "severity_text", "syslogseverity-text", "loglevel"];
+const LEVEL_FIELDS: [&str; 6] = ["log.level", "level", "severity", "severity_text", "syslogseverity-text", "loglevel"];
 const TRACE_FIELDS: [&str; 2] = ["trace.id", "trace_id"];
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
@@ -78,11 +77,7 @@ struct Item<'a> {
 impl Bulk {
     /// A wire that names entities by `resolver`.
     pub fn new(config: BulkConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Bulk {
-        Bulk {
-            config,
-            limits,
-            resolver,
-        }
+        Bulk { config, limits, resolver }
     }
 
     fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -153,19 +148,11 @@ impl Bulk {
 }
 
 fn item_of(action: Action<'_>) -> Option<Item<'_>> {
-    let (verb, target) = [
-        ("index", action.index),
-        ("create", action.create),
-        ("update", action.update),
-        ("delete", action.delete),
-    ]
-    .into_iter()
-    .find_map(|(verb, target)| target.map(|target| (verb, target)))?;
-    Some(Item {
-        verb,
-        target,
-        error: None,
-    })
+    let (verb, target) =
+        [("index", action.index), ("create", action.create), ("update", action.update), ("delete", action.delete)]
+            .into_iter()
+            .find_map(|(verb, target)| target.map(|target| (verb, target)))?;
+    Some(Item { verb, target, error: None })
 }
 
 fn malformed(text: &str) -> Outcome {
@@ -208,10 +195,7 @@ impl HttpWire for Bulk {
 
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["/", "/_bulk", "/{index}/_bulk"]
-            .iter()
-            .map(|path| Route::new(format!("{prefix}{path}")))
-            .collect()
+        ["/", "/_bulk", "/{index}/_bulk"].iter().map(|path| Route::new(format!("{prefix}{path}"))).collect()
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {
@@ -278,10 +262,14 @@ mod tests {
 
     #[test]
     fn a_bad_document_is_an_item_and_a_bad_action_is_the_request() {
-        let (outcome, answer) = send("/plant/_bulk", "{\"index\":{}}\nnot json\n{\"index\":{}}\n{\"msg\":\"x\"}\n{\"delete\":{\"_id\":\"1\"}}");
+        let (outcome, answer) = send(
+            "/plant/_bulk",
+            "{\"index\":{}}\nnot json\n{\"index\":{}}\n{\"msg\":\"x\"}\n{\"delete\":{\"_id\":\"1\"}}",
+        );
         assert_eq!((outcome.reply.status, outcome.accepted), (200, 1));
         assert_eq!(answer["errors"], true);
-        let statuses: Vec<i64> = (0..2).map(|at| answer["items"][at]["index"]["status"].as_i64().unwrap_or(0)).collect();
+        let statuses: Vec<i64> =
+            (0..2).map(|at| answer["items"][at]["index"]["status"].as_i64().unwrap_or(0)).collect();
         assert_eq!((statuses, &answer["items"][0]["index"]["_index"]), (vec![400, 201], &Value::from("plant")));
         assert_eq!(answer["items"][2]["delete"]["status"], 400);
         for bad in ["{", "{\"unknown\":{}}\n{}", "{\"index\":{}}\n"] {

@@ -5,35 +5,35 @@
 //! is the one list of connectors: a new one is its file, its variant here, and its line in
 //! the README.
 
-pub mod checkpoints;
-pub mod decode;
-pub mod files;
-pub mod journal;
-pub mod nats;
-pub mod ndjson_sink;
-pub mod reject;
-pub mod sink;
-pub mod source;
-pub mod stdin;
-pub mod terminal;
 pub mod alertmanager;
 pub mod auth;
 pub mod bulk;
 pub mod changes;
+pub mod checkpoints;
 pub mod collectd;
+pub mod decode;
 pub mod entity_resolution;
+pub mod files;
 pub mod http;
 pub mod influx;
+pub mod journal;
 mod json;
 pub mod limits;
 pub mod loki;
+pub mod nats;
+pub mod ndjson_sink;
 pub mod otlp;
 pub mod packets;
 pub mod protobuf;
+pub mod reject;
 pub mod remote_write;
 pub mod series_table;
+pub mod sink;
+pub mod source;
 pub mod statsd;
+pub mod stdin;
 pub mod syslog;
+pub mod terminal;
 pub mod tls;
 pub mod wire;
 

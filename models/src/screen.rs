@@ -23,9 +23,7 @@ impl Screen {
     /// # Errors
     /// [`ParamError`] when `memory_points` is outside 2 to 1,000,000.
     pub fn new(memory_points: f64) -> Result<Self, ParamError> {
-        Ok(Self {
-            rate: (1.0 / within("memory_points", memory_points, 2.0, 1e6)?) as f32,
-        })
+        Ok(Self { rate: (1.0 / within("memory_points", memory_points, 2.0, 1e6)?) as f32 })
     }
 
     /// One sample for each series: `values[i]` belongs to `states[i]`, its
@@ -41,11 +39,7 @@ impl Screen {
             let size = residual.abs();
             *out = size / state.deviation.max(f32::MIN_POSITIVE);
             state.mean += rate * residual;
-            state.deviation += if usable {
-                rate * (size - state.deviation)
-            } else {
-                0.0
-            };
+            state.deviation += if usable { rate * (size - state.deviation) } else { 0.0 };
         }
     }
 }

@@ -36,7 +36,9 @@ pub fn exhaustion_task(bench: &Bench) -> Result<Outcome> {
     let params = ExhaustionParams::default();
     let mut outcome = Outcome {
         protocol: format!("{} resources, hourly decisions “full within 24 h”, until it is full", resources.len()),
-        columns: ["F1", "precision", "recall", "FPR", "controls", "ln error", "lead h", "coverage"].map(str::to_owned).to_vec(),
+        columns: ["F1", "precision", "recall", "FPR", "controls", "ln error", "lead h", "coverage"]
+            .map(str::to_owned)
+            .to_vec(),
         params: serde_json::json!({ "exhaustion": serde_json::to_value(&params)? }),
         inputs: paths.to_vec(),
         notes: vec![
@@ -45,57 +47,34 @@ pub fn exhaustion_task(bench: &Bench) -> Result<Outcome> {
         ],
         ..Outcome::default()
     };
-    let ours: Vec<Vec<Decision>> = resources
-        .par_iter()
-        .map(|r| decide(&params, r))
-        .collect::<Result<_>>()?;
+    let ours: Vec<Vec<Decision>> = resources.par_iter().map(|r| decide(&params, r)).collect::<Result<_>>()?;
     let lines: Vec<Vec<Decision>> = resources.par_iter().map(line_48h).collect();
-    let silent: Vec<Vec<Decision>> = ours
-        .iter()
-        .map(|all| all.iter().map(silence).collect())
-        .collect();
-    for (name, who, decided) in [
-        ("bellwether", Who::Ours, &ours),
-        ("line over 48 h", Who::Floor, &lines),
-        ("null", Who::Floor, &silent),
-    ] {
+    let silent: Vec<Vec<Decision>> = ours.iter().map(|all| all.iter().map(silence).collect()).collect();
+    for (name, who, decided) in
+        [("bellwether", Who::Ours, &ours), ("line over 48 h", Who::Floor, &lines), ("null", Who::Floor, &silent)]
+    {
         let cells = tally(&resources, decided).cells();
         if who == Who::Ours {
             for (column, cell) in outcome.columns.iter().zip(&cells) {
-                outcome.metrics.insert(
-                    format!("exhaustion_{}", column.replace(' ', "_").to_lowercase()),
-                    *cell,
-                );
+                outcome.metrics.insert(format!("exhaustion_{}", column.replace(' ', "_").to_lowercase()), *cell);
             }
         }
         outcome = outcome.row(who, name, &cells);
     }
     let unknown = f64::NAN;
     for (name, f1) in [("line over 24 h", 0.735), ("line over 6 h", 0.562)] {
-        outcome = outcome.row(
-            Who::Peer,
-            name,
-            &[
-                f1, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
-            ],
-        );
+        outcome = outcome.row(Who::Peer, name, &[f1, unknown, unknown, unknown, unknown, unknown, unknown, unknown]);
     }
     Ok(outcome)
 }
 
 fn decide(params: &ExhaustionParams, resource: &Resource) -> Result<Vec<Decision>> {
-    let at_ns: Vec<i64> = (0..resource.used_pct.len() as i64)
-        .map(|step| step * STEP_SECS * 1_000_000_000)
-        .collect();
+    let at_ns: Vec<i64> = (0..resource.used_pct.len() as i64).map(|step| step * STEP_SECS * 1_000_000_000).collect();
     decisions(params, &at_ns, &resource.used_pct)
 }
 
 fn silence(decision: &Decision) -> Decision {
-    Decision {
-        hours: None,
-        full_within_horizon: false,
-        ..decision.clone()
-    }
+    Decision { hours: None, full_within_horizon: false, ..decision.clone() }
 }
 
 /// Least squares over the last 48 hours of raw points: the usual rule.
@@ -105,31 +84,14 @@ fn line_48h(resource: &Resource) -> Vec<Decision> {
         let past = &resource.used_pct[row.saturating_sub(window)..row];
         let n = past.len() as f64;
         let (middle, mean) = ((n - 1.0) / 2.0, past.iter().sum::<f64>() / n);
-        let products: f64 = past
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (i as f64 - middle) * (v - mean))
-            .sum();
+        let products: f64 = past.iter().enumerate().map(|(i, v)| (i as f64 - middle) * (v - mean)).sum();
         let slope = products / (n * (n * n - 1.0) / 12.0);
         let level = mean + slope * middle;
-        let hours = if slope > 0.0 {
-            (100.0 - level).max(0.0) / slope / STEPS_PER_HOUR
-        } else {
-            f64::INFINITY
-        };
+        let hours = if slope > 0.0 { (100.0 - level).max(0.0) / slope / STEPS_PER_HOUR } else { f64::INFINITY };
         let full = past.len() == window && hours <= HORIZON_HOURS;
-        Decision {
-            row,
-            at_ns: 0,
-            level,
-            hours: Some([hours; 3]),
-            full_within_horizon: full,
-        }
+        Decision { row, at_ns: 0, level, hours: Some([hours; 3]), full_within_horizon: full }
     };
-    (12..resource.used_pct.len())
-        .step_by(12)
-        .map(judge)
-        .collect()
+    (12..resource.used_pct.len()).step_by(12).map(judge).collect()
 }
 
 fn tally(resources: &[Resource], decided: &[Vec<Decision>]) -> Tally {
@@ -141,9 +103,7 @@ fn tally(resources: &[Resource], decided: &[Vec<Decision>]) -> Tally {
             if resource.full_at_step.is_some_and(|full| full <= last_step) {
                 break;
             }
-            let left = resource
-                .full_at_step
-                .map(|full| (full - last_step) as f64 / STEPS_PER_HOUR);
+            let left = resource.full_at_step.map(|full| (full - last_step) as f64 / STEPS_PER_HOUR);
             tally.count(resource, decision, left);
             if decision.full_within_horizon && left.is_some_and(|left| left <= HORIZON_HOURS) {
                 first_right = first_right.or(left);
@@ -175,8 +135,7 @@ impl Tally {
         }
         if due && decision.full_within_horizon {
             // A forecast of "now" is taken as two and a half minutes.
-            self.log_errors
-                .push((middle.max(1.0 / 24.0) / left).ln().abs());
+            self.log_errors.push((middle.max(1.0 / 24.0) / left).ln().abs());
         }
     }
 

@@ -5,11 +5,11 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
-pub mod exhaustion;
-pub mod machines;
-pub mod logs;
 pub mod causes;
+pub mod exhaustion;
 pub mod groups;
+pub mod logs;
+pub mod machines;
 pub mod metric;
 pub mod plot;
 pub mod report;
@@ -80,11 +80,7 @@ pub const TASKS: &[Task] = &[
     ("ms", "Microsoft cloud monitoring", metric::ms_task),
     ("asd", "Application Server Dataset", machines::asd_task),
     ("smd", "Server Machine Dataset", machines::smd_task),
-    (
-        "exhaustion",
-        "when resources run out",
-        exhaustion::exhaustion_task,
-    ),
+    ("exhaustion", "when resources run out", exhaustion::exhaustion_task),
     ("templates", "log templates against the labels of LogHub", templates::run),
     ("logs", "anomalous sessions of log events", logs::run),
     ("petshop", "causes: components of PetShop", causes::petshop),
@@ -98,9 +94,7 @@ pub const TASKS: &[Task] = &[
 #[must_use]
 pub fn data_dir(flag: Option<&Path>) -> PathBuf {
     let variable = || std::env::var_os(DATA_VARIABLE).map(PathBuf::from);
-    flag.map(Path::to_path_buf)
-        .or_else(variable)
-        .unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
+    flag.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
 }
 
 /// Runs the tasks asked for.
@@ -111,13 +105,9 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
         if let Some(out) = &out {
-            std::fs::create_dir_all(out)
-                .with_context(|| format!("cannot make `{}`", out.display()))?;
+            std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
         }
-        let bench = Bench {
-            data: data_dir(args.data.as_deref()),
-            out,
-        };
+        let bench = Bench { data: data_dir(args.data.as_deref()), out };
         let outcome = (task.2)(&bench).with_context(|| format!("task `{}`", task.0))?;
         report::deliver(task.0, &bench, &outcome, args.json)?;
     }
@@ -129,14 +119,10 @@ fn chosen(names: &[String]) -> Result<Vec<Task>> {
         return Ok(TASKS.to_vec());
     }
     let find = |name: &String| {
-        TASKS
-            .iter()
-            .find(|task| task.0 == name)
-            .copied()
-            .with_context(|| {
-                let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
-                format!("unknown task `{name}`, known: {}", known.join(", "))
-            })
+        TASKS.iter().find(|task| task.0 == name).copied().with_context(|| {
+            let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
+            format!("unknown task `{name}`, known: {}", known.join(", "))
+        })
     };
     names.iter().map(find).collect()
 }

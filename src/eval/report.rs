@@ -57,11 +57,7 @@ impl Outcome {
     /// Adds a row.
     #[must_use]
     pub fn row(mut self, who: Who, name: &str, cells: &[f64]) -> Self {
-        self.rows.push(Row {
-            name: name.to_owned(),
-            who,
-            cells: cells.to_vec(),
-        });
+        self.rows.push(Row { name: name.to_owned(), who, cells: cells.to_vec() });
         self
     }
 }
@@ -74,14 +70,9 @@ pub fn deliver(task: &str, bench: &Bench, outcome: &Outcome, as_json: bool) -> R
     let run = run_document(task, outcome)?;
     if let Some(out) = &bench.out {
         let path = out.join("run.json");
-        std::fs::write(&path, format!("{run:#}\n"))
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        std::fs::write(&path, format!("{run:#}\n")).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
-    let text = if as_json {
-        format!("{run:#}\n")
-    } else {
-        table(task, outcome)
-    };
+    let text = if as_json { format!("{run:#}\n") } else { table(task, outcome) };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to the terminal")
@@ -94,14 +85,7 @@ pub fn deliver(task: &str, bench: &Bench, outcome: &Outcome, as_json: bool) -> R
 #[must_use]
 pub fn table(task: &str, outcome: &Outcome) -> String {
     let mut text = format!("\n{task}: {}\n\n", outcome.protocol);
-    let width = outcome
-        .rows
-        .iter()
-        .map(|row| row.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(12)
-        + 2;
+    let width = outcome.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(12) + 2;
     let cell_width = |head: &String| head.chars().count().max(8) + 2;
     text.push_str(&format!("  {:width$}", "method"));
     for head in &outcome.columns {
@@ -114,11 +98,7 @@ pub fn table(task: &str, outcome: &Outcome) -> String {
         for (cell, head) in row.cells.iter().zip(&outcome.columns) {
             text.push_str(&format!("{:>1$}", number(*cell), cell_width(head)));
         }
-        text.push_str(if row.who == Who::Peer {
-            "  (elsewhere)\n"
-        } else {
-            "\n"
-        });
+        text.push_str(if row.who == Who::Peer { "  (elsewhere)\n" } else { "\n" });
     }
     for note in &outcome.notes {
         text.push_str(&format!("  {note}\n"));
@@ -145,11 +125,7 @@ pub fn run_document(task: &str, outcome: &Outcome) -> Result<Value> {
     let config_hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(config.as_bytes()));
     let data_hash = data_hash(&outcome.inputs)?;
     let params: Vec<Value> = flat_params("", &outcome.params);
-    let metrics: Vec<Value> = outcome
-        .metrics
-        .iter()
-        .map(|(key, value)| json!({"key": key, "value": value}))
-        .collect();
+    let metrics: Vec<Value> = outcome.metrics.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
     Ok(json!({
         "info": {"run_name": task, "status": "FINISHED", "run_id": format!("{task}-{config_hash}-{data_hash}")},
         "data": {
@@ -171,11 +147,7 @@ fn flat_params(prefix: &str, value: &Value) -> Vec<Value> {
         Value::Object(map) => map
             .iter()
             .flat_map(|(key, inner)| {
-                let key = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 flat_params(&key, inner)
             })
             .collect(),
@@ -188,10 +160,7 @@ fn flat_params(prefix: &str, value: &Value) -> Vec<Value> {
 fn data_hash(inputs: &[PathBuf]) -> Result<String> {
     let mut hash = Xxh3::new();
     for path in inputs {
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         hash.update(name.as_bytes());
         hash.update(&read(path)?);
     }
@@ -222,10 +191,7 @@ mod tests {
     #[test]
     fn the_table_marks_ours_and_shows_unknown_cells_as_a_dash() {
         let text = table("kpi", &outcome());
-        assert!(
-            text.contains("▸ bellwether") && text.contains("0.800"),
-            "{text}"
-        );
+        assert!(text.contains("▸ bellwether") && text.contains("0.800"), "{text}");
         assert!(text.contains('–'), "{text}");
     }
 

@@ -52,11 +52,8 @@ const STEP_NS: i64 = 60_000_000_000;
 pub fn run(args: &DetectArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
     let (texts, at_ns) = times(&table, &args.time_column)?;
-    let out = if args.multi {
-        detect_multi(args, &table, texts, &at_ns)?
-    } else {
-        detect_one(args, &table, texts, &at_ns)?
-    };
+    let out =
+        if args.multi { detect_multi(args, &table, texts, &at_ns)? } else { detect_one(args, &table, texts, &at_ns)? };
     args.output.write(&out)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -65,18 +62,12 @@ pub fn run(args: &DetectArgs) -> Result<ExitCode> {
 fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     let Some(column) = table.position(name) else {
         let rows = 0..table.rows() as i64;
-        return Ok((
-            rows.clone().map(|row| row.to_string()).collect(),
-            rows.map(|row| row * STEP_NS).collect(),
-        ));
+        return Ok((rows.clone().map(|row| row.to_string()).collect(), rows.map(|row| row * STEP_NS).collect()));
     };
     let mut at_ns = table.times(column)?;
     // Plain counters 0, 1, 2 … are row numbers, not seconds of 1970.
     if at_ns.len() > 1
-        && at_ns
-            .iter()
-            .enumerate()
-            .all(|(i, at)| *at == (i as i64 + at_ns[0] / 1_000_000_000) * 1_000_000_000)
+        && at_ns.iter().enumerate().all(|(i, at)| *at == (i as i64 + at_ns[0] / 1_000_000_000) * 1_000_000_000)
         && at_ns[0].unsigned_abs() <= 1_000_000_000
     {
         at_ns.iter_mut().for_each(|at| *at *= 60);
@@ -91,87 +82,48 @@ fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
 pub fn verdicts(params: &DetectorParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Verdict>> {
     let params = params.check()?;
     let mut panel = Panel::new(&params);
-    Ok(at_ns
-        .iter()
-        .zip(values)
-        .map(|(at, value)| panel.update(&params, *at, *value))
-        .collect())
+    Ok(at_ns.iter().zip(values).map(|(at, value)| panel.update(&params, *at, *value)).collect())
 }
 
-fn detect_one(
-    args: &DetectArgs,
-    table: &TextTable,
-    texts: Vec<String>,
-    at_ns: &[i64],
-) -> Result<Table> {
+fn detect_one(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
     let values = table.numbers(table.require(&args.value_column)?)?;
-    let params = DetectorParams {
-        alerts_per_week: args.alerts_per_week,
-        ..DetectorParams::default()
-    };
+    let params = DetectorParams { alerts_per_week: args.alerts_per_week, ..DetectorParams::default() };
     let verdicts = verdicts(&params, at_ns, &values)?;
     let float = |pick: fn(&Verdict) -> f64| Column::Float(verdicts.iter().map(pick).collect());
-    let reasons = verdicts.iter().zip(&values).map(|(verdict, value)| {
-        if verdict.anomaly {
-            verdict.reason.sentence(verdict, *value)
-        } else {
-            String::new()
-        }
-    });
+    let reasons = verdicts
+        .iter()
+        .zip(&values)
+        .map(|(verdict, value)| if verdict.anomaly { verdict.reason.sentence(verdict, *value) } else { String::new() });
     let reasons = Column::Text(reasons.collect());
     Ok(Table::default()
         .with("timestamp", Column::Text(texts))
         .with("value", Column::Float(values))
         .with("score", float(|v| v.score))
-        .with(
-            "anomaly",
-            Column::Flag(verdicts.iter().map(|v| v.anomaly).collect()),
-        )
+        .with("anomaly", Column::Flag(verdicts.iter().map(|v| v.anomaly).collect()))
         .with("expected", float(|v| v.expected))
         .with("lower", float(|v| v.lower))
         .with("upper", float(|v| v.upper))
         .with("reason", reasons))
 }
 
-fn detect_multi(
-    args: &DetectArgs,
-    table: &TextTable,
-    texts: Vec<String>,
-    at_ns: &[i64],
-) -> Result<Table> {
+fn detect_multi(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
     let is_series = |name: &str| {
         !name.eq_ignore_ascii_case(&args.time_column)
-            && !LABEL_COLUMNS
-                .iter()
-                .any(|label| name.eq_ignore_ascii_case(label))
-            && !args
-                .ignore
-                .iter()
-                .any(|ignored| name.eq_ignore_ascii_case(ignored))
+            && !LABEL_COLUMNS.iter().any(|label| name.eq_ignore_ascii_case(label))
+            && !args.ignore.iter().any(|ignored| name.eq_ignore_ascii_case(ignored))
     };
-    let columns: Vec<usize> = (0..table.header.len())
-        .filter(|i| is_series(&table.header[*i]))
-        .collect();
+    let columns: Vec<usize> = (0..table.header.len()).filter(|i| is_series(&table.header[*i])).collect();
     if columns.is_empty() {
-        bail!(
-            "no value columns beside `{}`: nothing to judge together",
-            args.time_column
-        );
+        bail!("no value columns beside `{}`: nothing to judge together", args.time_column);
     }
-    let series = columns
-        .iter()
-        .map(|column| table.numbers(*column))
-        .collect::<Result<Vec<_>>>()?;
+    let series = columns.iter().map(|column| table.numbers(*column)).collect::<Result<Vec<_>>>()?;
     let scored = score_rows(&MultiParams::default(), &series, at_ns.len())?;
     let mut out = Table::default()
         .with("timestamp", Column::Text(texts))
         .with("score", Column::Float(scored.scores))
         .with("anomaly", Column::Flag(scored.anomalies));
     for (column, contributions) in columns.iter().zip(scored.contributions) {
-        out = out.with(
-            format!("contribution_{}", table.header[*column]),
-            Column::Float(contributions),
-        );
+        out = out.with(format!("contribution_{}", table.header[*column]), Column::Float(contributions));
     }
     Ok(out)
 }
@@ -202,19 +154,13 @@ pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize) -> Res
     let (mut values, mut shares) = (vec![0.0; series.len()], vec![0.0; series.len()]);
     let mut alarmed = false;
     for row in 0..rows {
-        values
-            .iter_mut()
-            .zip(series)
-            .for_each(|(value, series)| *value = series[row]);
+        values.iter_mut().zip(series).for_each(|(value, series)| *value = series[row]);
         let score = detector.update(&params, &values, &mut shares);
         let above = score >= MULTI_ALARM_SCORE;
         out.scores.push(score);
         out.anomalies.push(above && !alarmed);
         alarmed = above;
-        out.contributions
-            .iter_mut()
-            .zip(&shares)
-            .for_each(|(column, share)| column.push(*share));
+        out.contributions.iter_mut().zip(&shares).for_each(|(column, share)| column.push(*share));
     }
     Ok(out)
 }
@@ -235,10 +181,7 @@ mod tests {
             multi,
             ignore: Vec::new(),
             alerts_per_week: 1.0,
-            output: OutputArgs {
-                out: Some(out),
-                format: None,
-            },
+            output: OutputArgs { out: Some(out), format: None },
         }
     }
 
@@ -259,16 +202,9 @@ mod tests {
         run(&args(input, output.clone(), false)).expect("detects");
         let written = std::fs::read_to_string(output).expect("reads");
         let lines: Vec<&str> = written.lines().collect();
-        assert_eq!(
-            lines[0],
-            "timestamp,value,score,anomaly,expected,lower,upper,reason"
-        );
+        assert_eq!(lines[0], "timestamp,value,score,anomaly,expected,lower,upper,reason");
         assert_eq!(lines.len(), 501);
-        assert!(
-            lines[451].starts_with("2026-11-20 07:30:00,900,"),
-            "{}",
-            lines[451]
-        );
+        assert!(lines[451].starts_with("2026-11-20 07:30:00,900,"), "{}", lines[451]);
         assert_eq!(lines[451].split(',').nth(3), Some("1"), "{}", lines[451]);
     }
 
@@ -278,25 +214,13 @@ mod tests {
         let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
         let mut text = String::from("a,b,label\n");
         for i in 0..300 {
-            text.push_str(&format!(
-                "{},{},0\n",
-                i % 5,
-                if i == 250 { 99 } else { i % 7 }
-            ));
+            text.push_str(&format!("{},{},0\n", i % 5, if i == 250 { 99 } else { i % 7 }));
         }
         std::fs::write(&input, text).expect("writes");
         run(&args(input, output.clone(), true)).expect("detects");
         let written = std::fs::read_to_string(output).expect("reads");
-        assert!(
-            written.starts_with("timestamp,score,anomaly,contribution_a,contribution_b\n"),
-            "{written:.100}"
-        );
-        let row: Vec<&str> = written
-            .lines()
-            .nth(251)
-            .expect("row 250")
-            .split(',')
-            .collect();
+        assert!(written.starts_with("timestamp,score,anomaly,contribution_a,contribution_b\n"), "{written:.100}");
+        let row: Vec<&str> = written.lines().nth(251).expect("row 250").split(',').collect();
         assert!(row[4].parse::<f64>().expect("number") > 0.8, "{row:?}");
     }
 
@@ -305,17 +229,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let input = folder.path().join("in.csv");
         std::fs::write(&input, "timestamp,value\n0,1\nlater,2\n").expect("writes");
-        let error = run(&args(input.clone(), folder.path().join("o.csv"), false))
-            .expect_err("no time")
-            .to_string();
-        assert!(
-            error.contains("row 3 column `timestamp`: `later`"),
-            "{error}"
-        );
+        let error = run(&args(input.clone(), folder.path().join("o.csv"), false)).expect_err("no time").to_string();
+        assert!(error.contains("row 3 column `timestamp`: `later`"), "{error}");
         std::fs::write(&input, "timestamp,level\n0,1\n").expect("writes");
-        let error = run(&args(input, folder.path().join("o.csv"), false))
-            .expect_err("no value")
-            .to_string();
+        let error = run(&args(input, folder.path().join("o.csv"), false)).expect_err("no value").to_string();
         assert!(error.contains("no column `value`"), "{error}");
     }
 }

@@ -36,11 +36,7 @@ pub struct OutputArgs {
 
 impl OutputArgs {
     fn format(&self) -> Format {
-        let ending = self
-            .out
-            .as_ref()
-            .and_then(|path| path.extension())
-            .and_then(|e| e.to_str());
+        let ending = self.out.as_ref().and_then(|path| path.extension()).and_then(|e| e.to_str());
         self.format.unwrap_or(match ending {
             Some("ndjson" | "jsonl" | "json") => Format::Ndjson,
             Some("parquet") => Format::Parquet,
@@ -59,12 +55,9 @@ impl OutputArgs {
             if format == Format::Parquet {
                 bail!("parquet needs a file: add --out FILE.parquet");
             }
-            return closed_pipe_is_fine(
-                table.write_text(format, &mut BufWriter::new(std::io::stdout().lock())),
-            );
+            return closed_pipe_is_fine(table.write_text(format, &mut BufWriter::new(std::io::stdout().lock())));
         };
-        let file =
-            File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
         match format {
             Format::Parquet => table.write_parquet(file),
             text => table.write_text(text, &mut BufWriter::new(file)),
@@ -151,14 +144,10 @@ impl Column {
 
     fn arrow(&self) -> ArrayRef {
         match self {
-            Self::Float(v) => Arc::new(Float64Array::from_iter(
-                v.iter().map(|x| x.is_finite().then_some(*x)),
-            )),
+            Self::Float(v) => Arc::new(Float64Array::from_iter(v.iter().map(|x| x.is_finite().then_some(*x)))),
             Self::Int(v) => Arc::new(Int64Array::from(v.clone())),
             Self::Bool(v) => Arc::new(BooleanArray::from(v.clone())),
-            Self::Flag(v) => Arc::new(Int64Array::from_iter_values(
-                v.iter().map(|b| i64::from(*b)),
-            )),
+            Self::Flag(v) => Arc::new(Int64Array::from_iter_values(v.iter().map(|b| i64::from(*b)))),
             Self::Text(v) => Arc::new(StringArray::from(v.clone())),
         }
     }
@@ -174,11 +163,7 @@ impl Table {
     /// Adds a column. All columns of a table have one length.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, column: Column) -> Self {
-        debug_assert!(
-            self.columns
-                .first()
-                .is_none_or(|(_, first)| first.len() == column.len())
-        );
+        debug_assert!(self.columns.first().is_none_or(|(_, first)| first.len() == column.len()));
         self.columns.push((name.into(), column));
         self
     }
@@ -221,18 +206,11 @@ impl Table {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_parquet(&self, file: File) -> Result<()> {
-        let batch = RecordBatch::try_from_iter(
-            self.columns
-                .iter()
-                .map(|(name, column)| (name, column.arrow())),
-        )?;
+        let batch = RecordBatch::try_from_iter(self.columns.iter().map(|(name, column)| (name, column.arrow())))?;
         let properties = parquet::file::properties::WriterProperties::builder()
-            .set_compression(parquet::basic::Compression::ZSTD(
-                parquet::basic::ZstdLevel::try_new(3)?,
-            ))
+            .set_compression(parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::try_new(3)?))
             .build();
-        let mut writer =
-            parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
         writer.write(&batch)?;
         writer.close()?;
         Ok(())
@@ -267,16 +245,9 @@ impl TextTable {
     /// # Errors
     /// As [`TextTable::read`].
     pub fn from_reader(name: &str, reader: impl Read) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(reader);
-        let header = reader
-            .headers()
-            .with_context(|| format!("`{name}`: cannot read the header"))?;
-        let header: Vec<String> = header
-            .iter()
-            .map(|h| h.trim_start_matches('\u{feff}').to_owned())
-            .collect();
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+        let header = reader.headers().with_context(|| format!("`{name}`: cannot read the header"))?;
+        let header: Vec<String> = header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
         if header.iter().all(String::is_empty) {
             bail!("`{name}` is empty: a header line such as `timestamp,value` is needed");
         }
@@ -288,11 +259,7 @@ impl TextTable {
             }
             records.push(record.with_context(|| format!("`{name}` row {row}: not a CSV row"))?);
         }
-        Ok(Self {
-            name: name.to_owned(),
-            header,
-            records,
-        })
+        Ok(Self { name: name.to_owned(), header, records })
     }
 
     /// Number of data rows.
@@ -304,9 +271,7 @@ impl TextTable {
     /// The index of a column, by name without regard to case.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.header
-            .iter()
-            .position(|h| h.eq_ignore_ascii_case(name))
+        self.header.iter().position(|h| h.eq_ignore_ascii_case(name))
     }
 
     /// The index of a column that must be there.
@@ -315,21 +280,14 @@ impl TextTable {
     /// When it is not, naming the columns there are.
     pub fn require(&self, name: &str) -> Result<usize> {
         self.position(name).with_context(|| {
-            format!(
-                "`{}` has no column `{name}`; its columns are `{}`",
-                self.name,
-                self.header.join("`, `")
-            )
+            format!("`{}` has no column `{name}`; its columns are `{}`", self.name, self.header.join("`, `"))
         })
     }
 
     /// One column as text.
     #[must_use]
     pub fn text(&self, column: usize) -> Vec<String> {
-        self.records
-            .iter()
-            .map(|record| record.get(column).unwrap_or("").to_owned())
-            .collect()
+        self.records.iter().map(|record| record.get(column).unwrap_or("").to_owned()).collect()
     }
 
     /// One column as numbers; empty, `nan`, `null`, `na` and infinities are NaN.
@@ -338,15 +296,10 @@ impl TextTable {
     /// Naming file, row and column of the first cell that is neither.
     pub fn numbers(&self, column: usize) -> Result<Vec<f64>> {
         self.cells(column, "a number", |cell| {
-            if ["", "nan", "null", "na", "n/a", "none"]
-                .iter()
-                .any(|word| cell.eq_ignore_ascii_case(word))
-            {
+            if ["", "nan", "null", "na", "n/a", "none"].iter().any(|word| cell.eq_ignore_ascii_case(word)) {
                 return Some(f64::NAN);
             }
-            cell.parse()
-                .ok()
-                .map(|x: f64| if x.is_finite() { x } else { f64::NAN })
+            cell.parse().ok().map(|x: f64| if x.is_finite() { x } else { f64::NAN })
         })
     }
 
@@ -359,21 +312,13 @@ impl TextTable {
         self.cells(column, remedy, parse_time)
     }
 
-    fn cells<T>(
-        &self,
-        column: usize,
-        wanted: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Vec<T>> {
+    fn cells<T>(&self, column: usize, wanted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
         let mut out = Vec::with_capacity(self.records.len());
         for (index, record) in self.records.iter().enumerate() {
             let cell = record.get(column).unwrap_or("");
             let Some(value) = parse(cell) else {
                 let (name, row, header) = (&self.name, index + 2, &self.header[column]);
-                bail!(
-                    "`{name}` row {row} column `{header}`: `{}` is not {wanted}",
-                    clip(cell)
-                );
+                bail!("`{name}` row {row} column `{header}`: `{}` is not {wanted}", clip(cell));
             };
             out.push(value);
         }
@@ -436,40 +381,24 @@ mod tests {
 
     #[test]
     fn a_broken_cell_names_file_row_and_column() {
-        let table = TextTable::from_reader("a.csv", "timestamp,value\n1,2\n2,abc\n".as_bytes())
-            .expect("reads");
+        let table = TextTable::from_reader("a.csv", "timestamp,value\n1,2\n2,abc\n".as_bytes()).expect("reads");
         let error = table.numbers(1).expect_err("abc is no number").to_string();
         assert_eq!(error, "`a.csv` row 3 column `value`: `abc` is not a number");
-        let error = table
-            .require("level")
-            .expect_err("no such column")
-            .to_string();
+        let error = table.require("level").expect_err("no such column").to_string();
         assert!(error.contains("`timestamp`, `value`"), "{error}");
         assert!(TextTable::from_reader("a.csv", "".as_bytes()).is_err());
         assert!(
-            TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes())
-                .expect_err("ragged")
-                .to_string()
-                .contains("row 2")
+            TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes()).expect_err("ragged").to_string().contains("row 2")
         );
     }
 
     #[test]
     fn missing_numbers_are_nan_and_come_out_empty() {
-        let table =
-            TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
+        let table = TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
         let numbers = table.numbers(0).expect("numbers");
-        assert!(
-            numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan()
-        );
+        assert!(numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan());
         let mut csv = Vec::new();
-        Table::default()
-            .with("v", Column::Float(numbers))
-            .write_text(Format::Ndjson, &mut csv)
-            .expect("writes");
-        assert_eq!(
-            String::from_utf8(csv).expect("utf8"),
-            "{\"v\":null}\n{\"v\":1.5}\n{\"v\":null}\n{\"v\":null}\n"
-        );
+        Table::default().with("v", Column::Float(numbers)).write_text(Format::Ndjson, &mut csv).expect("writes");
+        assert_eq!(String::from_utf8(csv).expect("utf8"), "{\"v\":null}\n{\"v\":1.5}\n{\"v\":null}\n{\"v\":null}\n");
     }
 }

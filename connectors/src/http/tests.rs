@@ -68,12 +68,7 @@ fn rig(limits: Limits) -> Rig {
         limits,
         vec![("ticker".to_owned(), ticker.clone())],
     );
-    Rig {
-        shelf,
-        intake,
-        ticker,
-        wires: wires.expect("one wire has no conflict"),
-    }
+    Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
 impl Rig {

@@ -211,10 +211,7 @@ async fn restart(
     created.map_err(|e| NatsError::request("restart the source's consumer", e))
 }
 
-fn check_consumer(
-    have: &async_nats::jetstream::consumer::Config,
-    config: &NatsSourceConfig,
-) -> Result<(), NatsError> {
+fn check_consumer(have: &async_nats::jetstream::consumer::Config, config: &NatsSourceConfig) -> Result<(), NatsError> {
     let wrong = |setting, have: String, want: String| NatsError::Setting {
         what: "consumer",
         name: config.name.clone(),

@@ -41,17 +41,12 @@ pub(super) fn outlook(past: &[f64], hours: usize) -> Outlook {
         };
         let weight = (error + noise).powi(-SHARPNESS);
         candidate.go_on(past, &mut scratch[..hours]);
-        path.iter_mut()
-            .zip(&scratch)
-            .for_each(|(sum, value)| *sum += weight * value);
+        path.iter_mut().zip(&scratch).for_each(|(sum, value)| *sum += weight * value);
         weights += weight;
         errors += weight * (error + noise);
     }
     path.iter_mut().for_each(|sum| *sum /= weights);
-    Outlook {
-        path,
-        spread: errors / weights,
-    }
+    Outlook { path, spread: errors / weights }
 }
 
 /// The paths that have enough history for a backtest from at least one start.
@@ -60,8 +55,7 @@ fn candidates(past: &[f64]) -> impl Iterator<Item = Path> {
     let curves = CURVES.into_iter().map(|window| Path::Curve { window });
     let tooth = best_period(past).filter(|period| *period != DAY);
     let seasons = [Some(DAY), tooth].into_iter().flatten();
-    let seasons =
-        seasons.flat_map(|period| [false, true].map(|bend| Path::Season { period, bend }));
+    let seasons = seasons.flat_map(|period| [false, true].map(|bend| Path::Season { period, bend }));
     let length = past.len();
     std::iter::once(Path::Flat)
         .chain(lines)
@@ -79,12 +73,7 @@ fn backtest(candidate: Path, past: &[f64], scratch: &mut [f64]) -> Option<f64> {
         }
         let (known, future) = past.split_at(past.len() - ago);
         candidate.go_on(known, &mut scratch[..ago]);
-        let error = future
-            .iter()
-            .zip(&*scratch)
-            .map(|(a, b)| (a - b).abs())
-            .sum::<f64>()
-            / ago as f64;
+        let error = future.iter().zip(&*scratch).map(|(a, b)| (a - b).abs()).sum::<f64>() / ago as f64;
         sum += weight * error / (ago as f64 / 2.0).sqrt();
         weights += weight;
     }
@@ -100,9 +89,7 @@ fn best_period(past: &[f64]) -> Option<usize> {
             break;
         }
         let from = past.len().saturating_sub(3 * period.max(DAY)).max(period);
-        let steps: Vec<f64> = (from..past.len())
-            .map(|i| past[i] - past[i - period])
-            .collect();
+        let steps: Vec<f64> = (from..past.len()).map(|i| past[i] - past[i - period]).collect();
         let mean = steps.iter().sum::<f64>() / steps.len() as f64;
         let error = steps.iter().map(|s| (s - mean).abs()).sum::<f64>() / steps.len() as f64;
         if best.is_none_or(|(least, _)| error < 0.9 * least) {
@@ -115,10 +102,7 @@ fn best_period(past: &[f64]) -> Option<usize> {
 /// Usual change from hour to hour: what no model can know.
 fn noise(past: &[f64]) -> f64 {
     let recent = &past[past.len().saturating_sub(25)..];
-    let mut turns: Vec<f64> = recent
-        .windows(3)
-        .map(|w| (w[2] - 2.0 * w[1] + w[0]).abs())
-        .collect();
+    let mut turns: Vec<f64> = recent.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs()).collect();
     turns.sort_unstable_by(f64::total_cmp);
     let scale = past.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
     turns.get(turns.len() / 2).copied().unwrap_or(0.0) * 0.4 + 1e-4 * scale + f64::MIN_POSITIVE
@@ -130,29 +114,21 @@ mod tests {
 
     #[test]
     fn the_tooth_of_a_sawtooth_is_found() {
-        let past: Vec<f64> = (0..120)
-            .map(|i| f64::from(i % 17) + f64::from(i / 17) * 2.0)
-            .collect();
+        let past: Vec<f64> = (0..120).map(|i| f64::from(i % 17) + f64::from(i / 17) * 2.0).collect();
         assert_eq!(best_period(&past), Some(17));
     }
 
     #[test]
     fn a_daily_swing_without_growth_goes_nowhere() {
-        let past: Vec<f64> = (0..100)
-            .map(|i| 60.0 + 20.0 * (f64::from(i) * std::f64::consts::TAU / 24.0).sin())
-            .collect();
+        let past: Vec<f64> =
+            (0..100).map(|i| 60.0 + 20.0 * (f64::from(i) * std::f64::consts::TAU / 24.0).sin()).collect();
         let outlook = outlook(&past, 24);
-        assert!(
-            outlook.path.iter().all(|value| *value < 85.0),
-            "{outlook:?}"
-        );
+        assert!(outlook.path.iter().all(|value| *value < 85.0), "{outlook:?}");
     }
 
     #[test]
     fn growth_that_began_three_hours_ago_counts_already() {
-        let past: Vec<f64> = (0..60)
-            .map(|i| 20.0 + (f64::from(i) - 55.0).max(0.0) * 3.0)
-            .collect();
+        let past: Vec<f64> = (0..60).map(|i| 20.0 + (f64::from(i) - 55.0).max(0.0) * 3.0).collect();
         let outlook = outlook(&past, 24);
         assert!(outlook.path[23] > 70.0, "{outlook:?}");
     }

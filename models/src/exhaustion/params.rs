@@ -21,11 +21,7 @@ pub(super) const HOUR_NS: i64 = 3_600_000_000_000;
 
 impl Default for ExhaustionParams {
     fn default() -> Self {
-        Self {
-            limit: 100.0,
-            horizon_ns: 24 * HOUR_NS,
-            decide_every_ns: HOUR_NS,
-        }
+        Self { limit: 100.0, horizon_ns: 24 * HOUR_NS, decide_every_ns: HOUR_NS }
     }
 }
 
@@ -44,18 +40,11 @@ impl ExhaustionParams {
     /// [`ParamError`] for the first value outside its range.
     pub fn check(&self) -> Result<CheckedExhaustionParams, ParamError> {
         let hour = HOUR_NS as f64;
-        let span = |name, value: i64, low: f64, high: f64| {
-            within(name, value as f64, low, high).map(|_| value)
-        };
+        let span = |name, value: i64, low: f64, high: f64| within(name, value as f64, low, high).map(|_| value);
         Ok(CheckedExhaustionParams {
             limit: within("limit", self.limit, -1e300, 1e300)?,
             horizon_ns: span("horizon_ns", self.horizon_ns, hour, 90.0 * 24.0 * hour)?,
-            decide_every_ns: span(
-                "decide_every_ns",
-                self.decide_every_ns,
-                hour / 60.0,
-                24.0 * hour,
-            )?,
+            decide_every_ns: span("decide_every_ns", self.decide_every_ns, hour / 60.0, 24.0 * hour)?,
         })
     }
 }

@@ -32,10 +32,7 @@ impl Path {
         match self {
             Self::Flat => 3,
             Self::Line { window } => window,
-            Self::Season {
-                period,
-                bend: false,
-            } => 2 * period,
+            Self::Season { period, bend: false } => 2 * period,
             Self::Season { period, bend: true } => 3 * period,
             Self::Curve { window } => window,
         }
@@ -57,11 +54,7 @@ impl Path {
             }
             Self::Season { period, bend } => {
                 let added = mean_step(past, now, period);
-                let before = if bend {
-                    mean_step(past, now - period, period)
-                } else {
-                    added
-                };
+                let before = if bend { mean_step(past, now - period, period) } else { added };
                 // Half of the change goes on: growth rarely bends twice alike.
                 let change = 0.8 * (added - before);
                 for index in 0..out.len() {
@@ -78,9 +71,7 @@ impl Path {
                 let slope_now = slope + bend * (half as f64 - 1.0) / 2.0;
                 // The line cuts the corner of the curve by this much at its end.
                 let level = level + bend * (half as f64 - 1.0) * (half as f64 - 2.0) / 12.0;
-                fill(out, |hours| {
-                    level + slope_now * hours + 0.5 * bend * hours * hours
-                });
+                fill(out, |hours| level + slope_now * hours + 0.5 * bend * hours * hours);
             }
         }
     }
@@ -110,11 +101,7 @@ pub(super) fn line(values: &[f64]) -> (f64, f64) {
         covariance += t * (value - mean);
         variance += t * t;
     }
-    let slope = if variance > 0.0 {
-        covariance / variance
-    } else {
-        0.0
-    };
+    let slope = if variance > 0.0 { covariance / variance } else { 0.0 };
     (mean + slope * middle, slope)
 }
 
@@ -131,10 +118,7 @@ mod tests {
     #[test]
     fn lines_and_curves_go_on_exactly() {
         let past: Vec<f64> = (0..12).map(|i| 2.0 * f64::from(i)).collect();
-        assert_eq!(
-            goes(Path::Line { window: 6 }, &past),
-            [24.0, 26.0, 28.0, 30.0]
-        );
+        assert_eq!(goes(Path::Line { window: 6 }, &past), [24.0, 26.0, 28.0, 30.0]);
         let past: Vec<f64> = (0..12).map(|i| f64::from(i * i)).collect();
         let curve = goes(Path::Curve { window: 12 }, &past);
         for (value, exact) in curve.iter().zip([144.0, 169.0, 196.0, 225.0]) {
@@ -144,18 +128,7 @@ mod tests {
 
     #[test]
     fn a_sawtooth_with_a_leak_goes_on_tooth_by_tooth() {
-        let past: Vec<f64> = (0..30)
-            .map(|i| f64::from(i % 5) * 4.0 + f64::from(i / 5))
-            .collect();
-        assert_eq!(
-            goes(
-                Path::Season {
-                    period: 5,
-                    bend: false
-                },
-                &past
-            ),
-            [6.0, 10.0, 14.0, 18.0]
-        );
+        let past: Vec<f64> = (0..30).map(|i| f64::from(i % 5) * 4.0 + f64::from(i / 5)).collect();
+        assert_eq!(goes(Path::Season { period: 5, bend: false }, &past), [6.0, 10.0, 14.0, 18.0]);
     }
 }

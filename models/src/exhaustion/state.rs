@@ -54,20 +54,11 @@ impl Exhaustion {
     /// Takes one sample; `Some` at a decision point when the screen flags the
     /// series. Samples that are not finite are skipped; samples older than the
     /// running hour count into it.
-    pub fn update(
-        &mut self,
-        params: &CheckedExhaustionParams,
-        at_ns: i64,
-        value: f64,
-    ) -> Option<Forecast> {
+    pub fn update(&mut self, params: &CheckedExhaustionParams, at_ns: i64, value: f64) -> Option<Forecast> {
         if !value.is_finite() {
             return None;
         }
-        let decided = if at_ns >= self.hour_ends_ns {
-            self.turn_hour(params, at_ns)
-        } else {
-            None
-        };
+        let decided = if at_ns >= self.hour_ends_ns { self.turn_hour(params, at_ns) } else { None };
         self.sample(key(value as f32));
         decided
     }
@@ -81,11 +72,7 @@ impl Exhaustion {
     /// Median of the last closed hour; NaN before the first.
     #[must_use]
     pub fn level(&self) -> f64 {
-        if self.hours.is_empty() {
-            f64::NAN
-        } else {
-            self.hour(0)
-        }
+        if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
     }
 
     fn sample(&mut self, value: i32) {
@@ -108,16 +95,12 @@ impl Exhaustion {
     fn turn_hour(&mut self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
         let first = self.hour_ends_ns == i64::MIN;
         self.close_hour();
-        self.hour_ends_ns = at_ns
-            .div_euclid(HOUR_NS)
-            .saturating_add(1)
-            .saturating_mul(HOUR_NS);
+        self.hour_ends_ns = at_ns.div_euclid(HOUR_NS).saturating_add(1).saturating_mul(HOUR_NS);
         if first || at_ns < self.decide_at_ns {
             return None;
         }
         // A little early is on time: samples do not fall on the full hour.
-        self.decide_at_ns =
-            at_ns.saturating_add(params.decide_every_ns - params.decide_every_ns / 10);
+        self.decide_at_ns = at_ns.saturating_add(params.decide_every_ns - params.decide_every_ns / 10);
         self.decide(params, at_ns)
     }
 
@@ -151,22 +134,16 @@ impl Exhaustion {
         let horizon = params.horizon_ns as f64 / HOUR_NS as f64;
         let now = self.hour(0);
         let room = params.limit - now;
-        SCREEN_WINDOWS
-            .iter()
-            .filter(|window| self.hours.len() > **window)
-            .any(|window| {
-                let pace = (now - self.hour(*window)) / *window as f64;
-                SCREEN_MARGIN * pace.max(0.0) * horizon >= room
-            })
-            || self.high_tide(params)
+        SCREEN_WINDOWS.iter().filter(|window| self.hours.len() > **window).any(|window| {
+            let pace = (now - self.hour(*window)) / *window as f64;
+            SCREEN_MARGIN * pace.max(0.0) * horizon >= room
+        }) || self.high_tide(params)
     }
 
     /// A swing that came within a tenth of the limit in the last day.
     fn high_tide(&self, params: &CheckedExhaustionParams) -> bool {
         let day = || (0..self.hours.len().min(24)).map(|back| self.hour(back));
-        let (low, high) = day().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-            (low.min(v), high.max(v))
-        });
+        let (low, high) = day().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         params.limit - high < 0.5 * (high - low)
     }
 
@@ -182,17 +159,12 @@ impl Exhaustion {
         if self.hours.len() < HOURS_MIN || !self.screen(params) {
             return None;
         }
-        let past: Vec<f64> = (0..self.hours.len())
-            .rev()
-            .map(|back| self.hour(back))
-            .collect();
+        let past: Vec<f64> = (0..self.hours.len()).rev().map(|back| self.hour(back)).collect();
         let horizon = params.horizon_ns as f64 / HOUR_NS as f64;
         let outlook = outlook(&past, (3.0 * horizon).ceil() as usize);
         let crossing = |spreads: f64| {
             let lift = spreads * outlook.spread;
-            crossing(&outlook.path, self.hour(0), params.limit, |hours| {
-                lift * hours.sqrt()
-            })
+            crossing(&outlook.path, self.hour(0), params.limit, |hours| lift * hours.sqrt())
         };
         let ns = |hours: f64| (hours * HOUR_NS as f64).min(FAR_NS as f64) as i64;
         let p50_ns = ns(crossing(0.0));
@@ -229,22 +201,14 @@ fn crossing(path: &[f64], now: f64, limit: f64, lift: impl Fn(f64) -> f64) -> f6
     for (index, value) in path.iter().enumerate() {
         let after = value + lift(index as f64 + 1.0);
         if after >= limit {
-            let share = if after > before {
-                ((limit - before) / (after - before)).clamp(0.0, 1.0)
-            } else {
-                1.0
-            };
+            let share = if after > before { ((limit - before) / (after - before)).clamp(0.0, 1.0) } else { 1.0 };
             return index as f64 + share;
         }
         before = after;
     }
     let hours = path.len() as f64;
     let pace = (before - now) / hours;
-    if pace > 0.0 {
-        hours + (limit - before) / pace
-    } else {
-        f64::INFINITY
-    }
+    if pace > 0.0 { hours + (limit - before) / pace } else { f64::INFINITY }
 }
 
 #[cfg(test)]
@@ -259,9 +223,7 @@ mod tests {
         let mut last = None;
         for minute in 0..(60 * 49) {
             let at = minute * 60_000_000_000;
-            last = climb
-                .update(&params, at, 40.0 + minute as f64 / 60.0)
-                .or(last);
+            last = climb.update(&params, at, 40.0 + minute as f64 / 60.0).or(last);
             assert!(flat.update(&params, at, 50.0).is_none());
         }
         let last = last.expect("the climb is flagged");

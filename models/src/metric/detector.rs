@@ -121,11 +121,8 @@ impl Detector {
         self.last_value = value;
         self.seen = self.seen.saturating_add(1);
         let learning = self.seen < params.learning_points;
-        let (bits, reason) = if learning {
-            (0.0, Reason::Learning)
-        } else {
-            self.tell(spike.max(stuck), shift, &look, stuck >= spike)
-        };
+        let (bits, reason) =
+            if learning { (0.0, Reason::Learning) } else { self.tell(spike.max(stuck), shift, &look, stuck >= spike) };
         let above = bits >= alarm_bits;
         Verdict {
             score: score_from_bits(bits),
@@ -133,20 +130,14 @@ impl Detector {
             expected,
             lower: expected - half,
             upper: expected + half,
-            reason: if above || learning {
-                reason
-            } else {
-                Reason::None
-            },
+            reason: if above || learning { reason } else { Reason::None },
         }
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
         let place = Place::of(at_ns);
-        let (profile, trust) = self
-            .season
-            .as_ref()
-            .map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+        let (profile, trust) =
+            self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
         let seasonal = profile * trust;
         Look {
             place,
@@ -173,23 +164,10 @@ impl Detector {
         let without = look.slow + look.seasonal;
         let with = self.slow.clipped(without - look.profile, look.floor);
         let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
-        self.season
-            .get_or_insert_with(Box::default)
-            .learn(look.place, with, without, young);
-        self.fast.learn(
-            look.fast,
-            sizes[0],
-            look.floor,
-            rates(params.local_rate, DEVIATION_RATE),
-        );
-        self.jump
-            .learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
-        self.slow.learn(
-            look.slow,
-            sizes[2],
-            look.floor,
-            rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE),
-        );
+        self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
+        self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
+        self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
+        self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));
     }
 
     /// A repeated value is news when its run is longer than any before: bits
@@ -241,11 +219,7 @@ impl Detector {
         if at_ns > self.last_at_ns {
             let step = at_ns.saturating_sub(self.last_at_ns) as f64 / 1e9;
             let known = f64::from(self.step_secs);
-            let step = if self.seen == 1 {
-                step
-            } else {
-                step.min(4.0 * known)
-            };
+            let step = if self.seen == 1 { step } else { step.min(4.0 * known) };
             let rate = 0.02_f64.max(1.0 / f64::from(self.seen));
             self.step_secs = (known + rate * (step - known)) as f32;
             self.last_at_ns = at_ns;
@@ -267,14 +241,7 @@ impl Detector {
 
     fn quiet(&self, reason: Reason) -> Verdict {
         let expected = self.fast.level;
-        Verdict {
-            score: 0.0,
-            anomaly: false,
-            expected,
-            lower: expected,
-            upper: expected,
-            reason,
-        }
+        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason }
     }
 }
 
@@ -303,9 +270,7 @@ mod tests {
     const MINUTE: i64 = 60_000_000_000;
 
     fn params() -> CheckedParams {
-        DetectorParams::default()
-            .check()
-            .expect("defaults are in range")
+        DetectorParams::default().check().expect("defaults are in range")
     }
 
     /// A restless course without anomalies: deterministic, not periodic.
@@ -316,13 +281,8 @@ mod tests {
     fn alarms(values: impl Iterator<Item = f64>) -> Vec<(usize, Reason)> {
         let params = params();
         let mut detector = Detector::new(&params);
-        let verdicts = values
-            .enumerate()
-            .map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
-        verdicts
-            .filter(|(_, verdict)| verdict.anomaly)
-            .map(|(i, verdict)| (i, verdict.reason))
-            .collect()
+        let verdicts = values.enumerate().map(|(i, value)| (i, detector.update(&params, i as i64 * MINUTE, value)));
+        verdicts.filter(|(_, verdict)| verdict.anomaly).map(|(i, verdict)| (i, verdict.reason)).collect()
     }
 
     #[test]
@@ -333,13 +293,7 @@ mod tests {
 
     #[test]
     fn a_spike_is_reported_once_with_its_direction() {
-        let up = alarms((0..3000).map(|i| {
-            if (2500..2504).contains(&i) {
-                400.0
-            } else {
-                usual(i)
-            }
-        }));
+        let up = alarms((0..3000).map(|i| if (2500..2504).contains(&i) { 400.0 } else { usual(i) }));
         assert_eq!(up, [(2500, Reason::Spike)]);
         let down = alarms((0..3000).map(|i| if i == 2500 { 1.0 } else { usual(i) }));
         assert_eq!(down, [(2500, Reason::Drop)]);
@@ -353,33 +307,20 @@ mod tests {
     #[test]
     fn a_flat_line_that_was_never_flat_is_stuck() {
         let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
-        assert!(
-            found
-                .iter()
-                .any(|(i, reason)| *reason == Reason::Stuck && *i < 4500),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
     }
 
     #[test]
     fn nonsense_neither_panics_nor_alarms() {
         let params = params();
         let mut detector = Detector::new(&params);
-        for (at, value) in [
-            (0, f64::NAN),
-            (i64::MAX, f64::INFINITY),
-            (i64::MIN, 1.0),
-            (i64::MAX, f64::MAX),
-            (0, -f64::MAX),
-        ] {
+        for (at, value) in
+            [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)]
+        {
             assert!(!detector.update(&params, at, value).anomaly);
         }
         for i in 0..500 {
-            let verdict = detector.update(
-                &params,
-                i * MINUTE,
-                if i % 3 == 0 { f64::MAX } else { -f64::MAX },
-            );
+            let verdict = detector.update(&params, i * MINUTE, if i % 3 == 0 { f64::MAX } else { -f64::MAX });
             assert!(verdict.score.is_finite() && verdict.expected.is_finite());
         }
     }

@@ -40,11 +40,7 @@ impl Discord {
     /// Takes one point (a missing value counts as the one before) and returns
     /// the surprise of the shape that ends here, in bits; 0 while learning.
     pub fn update(&mut self, value: f64) -> f64 {
-        let value = if value.is_finite() {
-            value
-        } else {
-            self.raw.last().copied().unwrap_or(0.0)
-        };
+        let value = if value.is_finite() { value } else { self.raw.last().copied().unwrap_or(0.0) };
         let last_checkpoint = CHECKPOINTS[CHECKPOINTS.len() - 1];
         if self.raw.len() < last_checkpoint {
             self.raw.push(value);
@@ -54,9 +50,7 @@ impl Discord {
         } else if let Some(last) = self.raw.last_mut() {
             *last = value;
         }
-        self.profile
-            .as_mut()
-            .map_or(0.0, |profile| profile.update(value))
+        self.profile.as_mut().map_or(0.0, |profile| profile.update(value))
     }
 
     /// By what factor a reported surprise fades per point: to a third within
@@ -69,10 +63,7 @@ impl Discord {
     fn begin(&mut self) -> f64 {
         let found = find_season(&self.raw, 8).map_or(WINDOW_DEFAULT, |season| season.period);
         if self.profile.is_some() && found.abs_diff(self.period) * 4 < self.period {
-            return self
-                .profile
-                .as_mut()
-                .map_or(0.0, |profile| profile.update(self.raw[self.raw.len() - 1]));
+            return self.profile.as_mut().map_or(0.0, |profile| profile.update(self.raw[self.raw.len() - 1]));
         }
         self.period = found;
         let mut profile = Profile::new(found, &self.raw);
@@ -114,8 +105,7 @@ impl Profile {
     fn new(period: usize, seen: &[f64]) -> Self {
         let stride = period.div_ceil(WINDOW).max(1);
         let centre = seen.iter().sum::<f64>() / seen.len().max(1) as f64;
-        let variance =
-            seen.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / seen.len().max(1) as f64;
+        let variance = seen.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / seen.len().max(1) as f64;
         Self {
             stride,
             window: (period / stride).max(8),
@@ -150,17 +140,8 @@ impl Profile {
         let newest = self.points.values.len() - 1;
         let lags = newest.min(LAGS_MAX);
         let from = newest - lags;
-        let leaving = if newest >= window {
-            self.points.values[newest - window]
-        } else {
-            0.0
-        };
-        roll(
-            &mut self.dots[LAGS_MAX - lags..],
-            &self.points.values[from..newest],
-            point,
-            1.0,
-        );
+        let leaving = if newest >= window { self.points.values[newest - window] } else { 0.0 };
+        roll(&mut self.dots[LAGS_MAX - lags..], &self.points.values[from..newest], point, 1.0);
         if newest >= window {
             let old_from = from.max(window);
             let skip = old_from - from;
@@ -173,12 +154,8 @@ impl Profile {
         let start = from.max(window);
         let end = newest + 1 - window;
         let dots = &self.dots[LAGS_MAX - lags + (start - from)..];
-        let nearest = nearest(
-            dots,
-            &self.points.means[start..end],
-            &self.points.variances[start..end],
-            self.view(newest),
-        );
+        let nearest =
+            nearest(dots, &self.points.means[start..end], &self.points.variances[start..end], self.view(newest));
         let bits = self.judge((1.0 - nearest).max(0.0).sqrt());
         self.points.trim();
         bits
@@ -230,12 +207,7 @@ impl History {
         }
         let size = self.window_squares.len() as f64;
         let mean = self.window_sum / size;
-        let variance = self
-            .window_squares
-            .iter()
-            .map(|v| (v - mean).powi(2))
-            .sum::<f64>()
-            / size;
+        let variance = self.window_squares.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / size;
         self.means.push(mean);
         self.variances.push(variance);
     }
@@ -286,11 +258,7 @@ mod tests {
         let mut usual: f64 = 0.0;
         let mut odd: f64 = 0.0;
         for i in 0..6000 {
-            let value = if (5000..5040).contains(&i) {
-                0.2
-            } else {
-                beat(i)
-            };
+            let value = if (5000..5040).contains(&i) { 0.2 } else { beat(i) };
             let bits = discord.update(value);
             match i {
                 3000..5000 => usual = usual.max(bits),

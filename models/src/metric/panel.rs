@@ -22,11 +22,7 @@ impl Panel {
     /// A panel that has seen nothing.
     #[must_use]
     pub fn new(params: &CheckedParams) -> Self {
-        Self {
-            detector: Detector::new(params),
-            discord: Discord::default(),
-            shape_record: 0.0,
-        }
+        Self { detector: Detector::new(params), discord: Discord::default(), shape_record: 0.0 }
     }
 
     /// Judges one point and learns from it: [`Detector::update`] and
@@ -57,22 +53,13 @@ mod tests {
         let mut reasons = Vec::new();
         for i in 0..6000_i64 {
             let wave = (i as f64 * std::f64::consts::TAU / 80.0).sin() * 10.0;
-            let value = if (5000..5060).contains(&i) {
-                wave.abs()
-            } else {
-                wave
-            };
+            let value = if (5000..5060).contains(&i) { wave.abs() } else { wave };
             let verdict = panel.update(&params, i * 1_000_000_000, value);
             if verdict.anomaly && i > 4000 {
                 reasons.push((i, verdict.reason));
             }
         }
-        assert!(
-            reasons
-                .iter()
-                .any(|(i, reason)| *reason == Reason::Shape && (5000..5200).contains(i)),
-            "{reasons:?}"
-        );
+        assert!(reasons.iter().any(|(i, reason)| *reason == Reason::Shape && (5000..5200).contains(i)), "{reasons:?}");
         assert!(reasons.iter().all(|(i, _)| *i >= 5000), "{reasons:?}");
     }
 }

@@ -23,12 +23,7 @@ pub struct DetectorParams {
 
 impl Default for DetectorParams {
     fn default() -> Self {
-        Self {
-            alerts_per_week: 1.0,
-            refractory_secs: 3600.0,
-            learning_points: 60.0,
-            memory_points: 12.0,
-        }
+        Self { alerts_per_week: 1.0, refractory_secs: 3600.0, learning_points: 60.0, memory_points: 12.0 }
     }
 }
 
@@ -49,10 +44,8 @@ impl DetectorParams {
     pub fn check(&self) -> Result<CheckedParams, ParamError> {
         Ok(CheckedParams {
             alerts_per_week: within("alerts_per_week", self.alerts_per_week, 0.01, 10_000.0)?,
-            refractory_ns: (within("refractory_secs", self.refractory_secs, 0.0, 604_800.0)? * 1e9)
-                as i64,
-            learning_points: within("learning_points", self.learning_points, 5.0, 100_000.0)?
-                as u32,
+            refractory_ns: (within("refractory_secs", self.refractory_secs, 0.0, 604_800.0)? * 1e9) as i64,
+            learning_points: within("learning_points", self.learning_points, 5.0, 100_000.0)? as u32,
             local_rate: 1.0 / within("memory_points", self.memory_points, 2.0, 10_000.0)?,
         })
     }

@@ -49,11 +49,7 @@ impl Between {
         let position = second as f64 * (count as f64 / DAY_SECS as f64);
         let slot = (position as usize).min(count - 1);
         let next = if slot + 1 == count { 0 } else { slot + 1 };
-        Self {
-            first: offset + slot,
-            second: offset + next,
-            weight: position - slot as f64,
-        }
+        Self { first: offset + slot, second: offset + next, weight: position - slot as f64 }
     }
 }
 
@@ -61,26 +57,16 @@ impl Place {
     /// The place of a moment, `at_ns` since the epoch.
     pub(super) fn of(at_ns: i64) -> Self {
         let secs = at_ns.div_euclid(1_000_000_000);
-        let (day, second) = (
-            secs.div_euclid(DAY_SECS).rem_euclid(7),
-            secs.rem_euclid(DAY_SECS),
-        );
-        let weekend =
-            (day == SATURDAY || day == SUNDAY).then(|| Between::of(second, 2 * FACE, FACE));
-        Self {
-            day: Between::of(second, 0, 2 * FACE),
-            weekend,
-        }
+        let (day, second) = (secs.div_euclid(DAY_SECS).rem_euclid(7), secs.rem_euclid(DAY_SECS));
+        let weekend = (day == SATURDAY || day == SUNDAY).then(|| Between::of(second, 2 * FACE, FACE));
+        Self { day: Between::of(second, 0, 2 * FACE), weekend }
     }
 }
 
 impl Season {
     fn at(&self, between: Between) -> f64 {
         let slots = self.slots.as_flattened();
-        let (a, b) = (
-            f64::from(slots[between.first]),
-            f64::from(slots[between.second]),
-        );
+        let (a, b) = (f64::from(slots[between.first]), f64::from(slots[between.second]));
         a + between.weight * (b - a)
     }
 
@@ -108,10 +94,7 @@ impl Season {
         self.error_without += (rate * (without * without - f64::from(self.error_without))) as f32;
         let between = place.weekend.unwrap_or(place.day);
         let (slots, seen) = (self.slots.as_flattened_mut(), self.seen.as_flattened_mut());
-        for (slot, weight) in [
-            (between.first, 1.0 - between.weight),
-            (between.second, between.weight),
-        ] {
+        for (slot, weight) in [(between.first, 1.0 - between.weight), (between.second, between.weight)] {
             let rate = SLOT_RATE.max(0.5 / (1.0 + f64::from(seen[slot])));
             slots[slot] += (rate * weight * with) as f32;
             seen[slot] = seen[slot].saturating_add(u8::from(weight > 0.5));

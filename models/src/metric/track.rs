@@ -19,11 +19,7 @@ pub(super) struct Track {
 
 impl Track {
     pub(super) const fn new(level: f64) -> Self {
-        Self {
-            level,
-            deviation: 0.0,
-            tail: Tail::new(2.5, 0.8),
-        }
+        Self { level, deviation: 0.0, tail: Tail::new(2.5, 0.8) }
     }
 
     /// One standard deviation in the unit of the series, at least `floor`.
@@ -39,11 +35,7 @@ impl Track {
 
     /// Moves level, deviation and tail. `size` is the residual in sigmas.
     pub(super) fn learn(&mut self, residual: f64, size: f64, floor: f64, rates: Rates) {
-        let taught = if rates.unclipped {
-            residual
-        } else {
-            self.clipped(residual, floor)
-        };
+        let taught = if rates.unclipped { residual } else { self.clipped(residual, floor) };
         self.level += rates.level * taught;
         self.deviation += (rates.deviation * (taught.abs() - f64::from(self.deviation))) as f32;
         self.tail.learn(size, rates.tail);

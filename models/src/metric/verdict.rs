@@ -13,11 +13,7 @@ pub fn score_from_bits(bits: f64) -> f64 {
 /// The inverse of [`score_from_bits`]; scores of 1 and more give infinity.
 #[must_use]
 pub fn bits_from_score(score: f64) -> f64 {
-    if score < 1.0 {
-        10.0 * score.max(0.0) / (1.0 - score.max(0.0))
-    } else {
-        f64::INFINITY
-    }
+    if score < 1.0 { 10.0 * score.max(0.0) / (1.0 - score.max(0.0)) } else { f64::INFINITY }
 }
 
 /// Why a point is unusual.
@@ -47,27 +43,17 @@ impl Reason {
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self, verdict: &Verdict, value: f64) -> String {
-        let (expected, lower, upper) = (
-            short(verdict.expected),
-            short(verdict.lower),
-            short(verdict.upper),
-        );
+        let (expected, lower, upper) = (short(verdict.expected), short(verdict.lower), short(verdict.upper));
         let value = short(value);
         match self {
             Self::None => format!("{value} is within the expected {lower} to {upper}"),
             Self::Learning => "too little history to judge yet".to_owned(),
-            Self::Spike => format!(
-                "{value} is far above the expected {expected} (usual range {lower} to {upper})"
-            ),
-            Self::Drop => format!(
-                "{value} is far below the expected {expected} (usual range {lower} to {upper})"
-            ),
+            Self::Spike => format!("{value} is far above the expected {expected} (usual range {lower} to {upper})"),
+            Self::Drop => format!("{value} is far below the expected {expected} (usual range {lower} to {upper})"),
             Self::LevelShift => {
                 format!("the level moved to {value} and stays there; {expected} was expected")
             }
-            Self::Variance => format!(
-                "the series became more restless than usual; {value} now, {expected} expected"
-            ),
+            Self::Variance => format!("the series became more restless than usual; {value} now, {expected} expected"),
             Self::Shape => {
                 format!("the course of the last period up to {value} is like none seen before")
             }
@@ -125,14 +111,8 @@ mod tests {
 
     #[test]
     fn a_spike_reads_as_a_sentence() {
-        let verdict = Verdict {
-            score: 0.9,
-            anomaly: true,
-            expected: 12.0,
-            lower: 10.0,
-            upper: 14.0,
-            reason: Reason::Spike,
-        };
+        let verdict =
+            Verdict { score: 0.9, anomaly: true, expected: 12.0, lower: 10.0, upper: 14.0, reason: Reason::Spike };
         assert_eq!(
             verdict.reason.sentence(&verdict, 950.0),
             "950.0 is far above the expected 12.00 (usual range 10.00 to 14.00)"

@@ -64,12 +64,7 @@ impl MultiDetector {
     /// each series in the surprise (summing to 1, or all 0) to `contributions`
     /// and returns the score in `[0, 1)`. Values that are not finite count as
     /// expected; a row shorter than `dims` lacks its last values.
-    pub fn update(
-        &mut self,
-        params: &CheckedMultiParams,
-        values: &[f64],
-        contributions: &mut [f64],
-    ) -> f64 {
+    pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
         contributions.fill(0.0);
         if self.series.is_empty() {
             return 0.0;
@@ -83,8 +78,7 @@ impl MultiDetector {
         }
         self.rows = self.rows.saturating_add(1);
         let first = self.rows == params.learning_rows;
-        self.precision
-            .learn(&self.standard, rate, params.ridge, first);
+        self.precision.learn(&self.standard, rate, params.ridge, first);
         if self.rows <= params.learning_rows {
             return 0.0;
         }
@@ -123,14 +117,8 @@ impl Series {
         }
         let residual = value - self.mean;
         self.widest = self.widest.max(residual.abs());
-        let sigma = (DEVIATION_TO_SIGMA * self.deviation)
-            .max(SIGMA_FLOOR_SHARE * self.widest)
-            .max(1e-6);
-        let edge = if rows < ROWS_UNCLIPPED {
-            f64::MAX
-        } else {
-            TEACH_MAX * sigma
-        };
+        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(SIGMA_FLOOR_SHARE * self.widest).max(1e-6);
+        let edge = if rows < ROWS_UNCLIPPED { f64::MAX } else { TEACH_MAX * sigma };
         let taught = residual.clamp(-edge, edge);
         self.mean += rate * taught;
         self.deviation += rate * (taught.abs() - self.deviation);
@@ -186,9 +174,6 @@ mod tests {
             };
             assert!(detector.update(&params, &row, &mut shares).is_finite());
         }
-        assert_eq!(
-            MultiDetector::new(&params, 0).update(&params, &[], &mut []),
-            0.0
-        );
+        assert_eq!(MultiDetector::new(&params, 0).update(&params, &[], &mut []), 0.0);
     }
 }

@@ -21,12 +21,7 @@ pub struct MultiParams {
 
 impl Default for MultiParams {
     fn default() -> Self {
-        Self {
-            memory_rows: 20_000.0,
-            learning_rows: 60.0,
-            smooth_rows: 10.0,
-            ridge: 0.3,
-        }
+        Self { memory_rows: 20_000.0, learning_rows: 60.0, smooth_rows: 10.0, ridge: 0.3 }
     }
 }
 

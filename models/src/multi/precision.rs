@@ -20,12 +20,7 @@ impl Precision {
     pub(super) fn new(dims: usize) -> Self {
         let mut inverse = vec![0.0; dims * dims];
         (0..dims).for_each(|i| inverse[i * dims + i] = 1.0);
-        Self {
-            dims,
-            covariance: vec![0.0; dims * dims],
-            inverse,
-            age: 0,
-        }
+        Self { dims, covariance: vec![0.0; dims * dims], inverse, age: 0 }
     }
 
     /// Learns one standardised row; `renew` forces a new inverse.
@@ -60,9 +55,7 @@ fn invert(matrix: &mut [f64], inverse: &mut [f64], dims: usize) {
     for column in 0..dims {
         let pivot = matrix[column * dims + column];
         for side in [&mut *matrix, &mut *inverse] {
-            side[column * dims..(column + 1) * dims]
-                .iter_mut()
-                .for_each(|x| *x /= pivot);
+            side[column * dims..(column + 1) * dims].iter_mut().for_each(|x| *x /= pivot);
         }
         for row in (0..dims).filter(|row| *row != column) {
             let factor = matrix[row * dims + column];

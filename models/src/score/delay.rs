@@ -30,11 +30,7 @@ impl Counts {
     #[must_use]
     pub fn f1(&self) -> f64 {
         let hit = 2.0 * self.hit as f64;
-        if self.hit == 0 {
-            0.0
-        } else {
-            hit / (hit + self.false_alarm as f64 + self.missed as f64)
-        }
+        if self.hit == 0 { 0.0 } else { hit / (hit + self.false_alarm as f64 + self.missed as f64) }
     }
 
     /// Share of alarms that are right; NaN without alarms.
@@ -75,20 +71,10 @@ pub fn delay_counts(series: &[Labelled<'_>], threshold: f64, delay: usize) -> Co
     let mut counts = Counts::default();
     for one in series {
         for (first, end) in segments(one.labels) {
-            let in_time = one.scores[first..end.min(first + delay + 1)]
-                .iter()
-                .any(|s| *s >= threshold);
-            *(if in_time {
-                &mut counts.hit
-            } else {
-                &mut counts.missed
-            }) += end - first;
+            let in_time = one.scores[first..end.min(first + delay + 1)].iter().any(|s| *s >= threshold);
+            *(if in_time { &mut counts.hit } else { &mut counts.missed }) += end - first;
         }
-        let outside = one
-            .scores
-            .iter()
-            .zip(one.labels)
-            .filter(|(score, label)| !**label && **score >= threshold);
+        let outside = one.scores.iter().zip(one.labels).filter(|(score, label)| !**label && **score >= threshold);
         counts.false_alarm += outside.count();
     }
     counts
@@ -102,25 +88,15 @@ pub fn best_delay_threshold(series: &[Labelled<'_>], delay: usize) -> (f64, f64)
     let mut anomalous = 0;
     for one in series {
         for (first, end) in segments(one.labels) {
-            let top = one.scores[first..end.min(first + delay + 1)]
-                .iter()
-                .copied()
-                .fold(f64::NEG_INFINITY, f64::max);
+            let top = one.scores[first..end.min(first + delay + 1)].iter().copied().fold(f64::NEG_INFINITY, f64::max);
             flips.push((top, end - first, 0));
             anomalous += end - first;
         }
-        let outside = one
-            .scores
-            .iter()
-            .zip(one.labels)
-            .filter(|(_, label)| !**label);
+        let outside = one.scores.iter().zip(one.labels).filter(|(_, label)| !**label);
         flips.extend(outside.map(|(score, _)| (*score, 0, 1)));
     }
     flips.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let mut counts = Counts {
-        missed: anomalous,
-        ..Counts::default()
-    };
+    let mut counts = Counts { missed: anomalous, ..Counts::default() };
     let mut best = (f64::INFINITY, 0.0);
     for (index, (score, won, lost)) in flips.iter().enumerate() {
         counts.hit += won;
@@ -142,18 +118,11 @@ pub fn event_counts(series: &[Labelled<'_>], threshold: f64) -> Counts {
     for one in series {
         for (first, end) in segments(one.labels) {
             let found = one.scores[first..end].iter().any(|s| *s >= threshold);
-            *(if found {
-                &mut counts.hit
-            } else {
-                &mut counts.missed
-            }) += 1;
+            *(if found { &mut counts.hit } else { &mut counts.missed }) += 1;
         }
         let alarms: Vec<bool> = one.scores.iter().map(|s| *s >= threshold).collect();
         let runs = segments(&alarms);
-        counts.false_alarm += runs
-            .iter()
-            .filter(|(first, end)| !one.labels[*first..*end].contains(&true))
-            .count();
+        counts.false_alarm += runs.iter().filter(|(first, end)| !one.labels[*first..*end].contains(&true)).count();
     }
     counts
 }
@@ -165,11 +134,7 @@ const THRESHOLDS_MAX: usize = 400;
 /// up to 400 of the scores that occur, denser among the high ones.
 #[must_use]
 pub fn best_event_threshold(series: &[Labelled<'_>]) -> (f64, f64) {
-    let mut scores: Vec<f64> = series
-        .iter()
-        .flat_map(|one| one.scores.iter().copied())
-        .filter(|s| *s > 0.0)
-        .collect();
+    let mut scores: Vec<f64> = series.iter().flat_map(|one| one.scores.iter().copied()).filter(|s| *s > 0.0).collect();
     scores.sort_unstable_by(|a, b| b.total_cmp(a));
     let mut best = (f64::INFINITY, 0.0);
     for threshold in ranks(scores.len()).map(|rank| scores[rank]) {
@@ -197,33 +162,14 @@ fn ranks(count: usize) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    const LABELS: [bool; 10] = [
-        false, false, true, true, true, false, false, true, false, false,
-    ];
+    const LABELS: [bool; 10] = [false, false, true, true, true, false, false, true, false, false];
 
     #[test]
     fn a_segment_found_late_is_missed_whole() {
         let scores = [0.0, 0.9, 0.0, 0.0, 0.8, 0.0, 0.0, 0.7, 0.0, 0.0];
-        let one = [Labelled {
-            scores: &scores,
-            labels: &LABELS,
-        }];
-        assert_eq!(
-            delay_counts(&one, 0.5, 1),
-            Counts {
-                hit: 1,
-                false_alarm: 1,
-                missed: 3
-            }
-        );
-        assert_eq!(
-            delay_counts(&one, 0.5, 2),
-            Counts {
-                hit: 4,
-                false_alarm: 1,
-                missed: 0
-            }
-        );
+        let one = [Labelled { scores: &scores, labels: &LABELS }];
+        assert_eq!(delay_counts(&one, 0.5, 1), Counts { hit: 1, false_alarm: 1, missed: 3 });
+        assert_eq!(delay_counts(&one, 0.5, 2), Counts { hit: 4, false_alarm: 1, missed: 0 });
         let best = best_delay_threshold(&one, 2);
         assert_eq!(best.0, 0.7);
         assert!((best.1 - 8.0 / 9.0).abs() < 1e-12);
@@ -232,19 +178,9 @@ mod tests {
     #[test]
     fn an_alarm_run_that_touches_a_segment_is_no_false_event() {
         let scores = [0.0, 0.9, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9];
-        let one = [Labelled {
-            scores: &scores,
-            labels: &LABELS,
-        }];
+        let one = [Labelled { scores: &scores, labels: &LABELS }];
         let counts = event_counts(&one, 0.5);
-        assert_eq!(
-            counts,
-            Counts {
-                hit: 1,
-                false_alarm: 1,
-                missed: 1
-            }
-        );
+        assert_eq!(counts, Counts { hit: 1, false_alarm: 1, missed: 1 });
         assert!((counts.f1() - 0.5).abs() < 1e-12);
         assert!((counts.precision() - 0.5).abs() < 1e-12 && (counts.recall() - 0.5).abs() < 1e-12);
     }
@@ -258,10 +194,7 @@ mod tests {
     #[test]
     fn the_best_event_threshold_is_a_score_that_occurs() {
         let scores = [0.1, 0.1, 0.9, 0.1, 0.1, 0.2, 0.1, 0.8, 0.1, 0.1];
-        let one = [Labelled {
-            scores: &scores,
-            labels: &LABELS,
-        }];
+        let one = [Labelled { scores: &scores, labels: &LABELS }];
         assert_eq!(best_event_threshold(&one), (0.8, 1.0));
     }
 }

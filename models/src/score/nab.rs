@@ -18,11 +18,7 @@ pub struct Profile {
 }
 
 /// The profile `standard`.
-pub const STANDARD: Profile = Profile {
-    true_positive: 1.0,
-    false_negative: 1.0,
-    false_positive: 0.11,
-};
+pub const STANDARD: Profile = Profile { true_positive: 1.0, false_negative: 1.0, false_positive: 0.11 };
 
 /// Share of a stream that is probation.
 const PROBATION_SHARE: f64 = 0.15;
@@ -47,11 +43,7 @@ pub fn probation(length: usize) -> usize {
 /// The value of an alarm at relative position `y`: -1 is a window's first
 /// point, 0 its last, positive is after it. Between +1 and -1.
 fn scaled_sigmoid(y: f64) -> f64 {
-    if y > 3.0 {
-        -1.0
-    } else {
-        2.0 / (1.0 + (5.0 * y).exp()) - 1.0
-    }
+    if y > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * y).exp()) - 1.0 }
 }
 
 /// Reward of the alarm at the start of a window, by which rewards are scaled.
@@ -62,11 +54,7 @@ fn reward_max() -> f64 {
 /// Windows that count: those not swallowed by probation.
 fn counted<'a>(stream: &Stream<'a>) -> impl Iterator<Item = (usize, usize)> + use<'a> {
     let start = probation(stream.scores.len());
-    stream
-        .windows
-        .iter()
-        .copied()
-        .filter(move |window| window.1 >= start)
+    stream.windows.iter().copied().filter(move |window| window.1 >= start)
 }
 
 /// What one point contributes when it raises an alarm.
@@ -90,11 +78,7 @@ fn worth(index: usize, windows: &[(usize, usize)], profile: &Profile) -> Worth {
         return Worth::Cost(-profile.false_positive);
     };
     let width = (last - first) as f64;
-    let y = if width > 0.0 {
-        (index - last) as f64 / width
-    } else {
-        f64::INFINITY
-    };
+    let y = if width > 0.0 { (index - last) as f64 / width } else { f64::INFINITY };
     Worth::Cost(profile.false_positive * scaled_sigmoid(y))
 }
 
@@ -117,12 +101,7 @@ pub fn best_threshold(streams: &[Stream<'_>], profile: &Profile) -> (f64, f64) {
     let mut thresholds: Vec<f64> = Vec::new();
     for stream in streams {
         let start = probation(stream.scores.len());
-        thresholds.extend(
-            stream.scores[start..]
-                .iter()
-                .copied()
-                .filter(|s| s.is_finite()),
-        );
+        thresholds.extend(stream.scores[start..].iter().copied().filter(|s| s.is_finite()));
     }
     thresholds.sort_unstable_by(|a, b| b.total_cmp(a));
     thresholds.dedup();
@@ -155,11 +134,7 @@ fn sweep(streams: &[Stream<'_>], profile: &Profile, thresholds: &[f64]) -> Vec<f
         total -= profile.false_negative * counted(stream).count() as f64;
         best.push(vec![None; windows.len()]);
         for index in probation(stream.scores.len())..stream.scores.len() {
-            points.push((
-                stream.scores[index],
-                number,
-                worth(index, windows, profile),
-            ));
+            points.push((stream.scores[index], number, worth(index, windows, profile)));
         }
     }
     points.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -202,10 +177,7 @@ mod tests {
     fn an_alarm_at_a_windows_first_point_is_perfect_and_silence_is_null() {
         let windows = [(400, 499)];
         let scores = alarms(1000, &[400]);
-        let stream = [Stream {
-            scores: &scores,
-            windows: &windows,
-        }];
+        let stream = [Stream { scores: &scores, windows: &windows }];
         assert!((corpus_score(&stream, 0.5, &STANDARD) - 100.0).abs() < 1e-9);
         assert!((corpus_score(&stream, 2.0, &STANDARD)).abs() < 1e-9);
         assert_eq!(best_threshold(&stream, &STANDARD).0, 1.0);
@@ -216,14 +188,7 @@ mod tests {
         let windows = [(400, 500)];
         let raw = |at: &[usize]| {
             let scores = alarms(1000, at);
-            raw_score(
-                &Stream {
-                    scores: &scores,
-                    windows: &windows,
-                },
-                0.5,
-                &STANDARD,
-            )
+            raw_score(&Stream { scores: &scores, windows: &windows }, 0.5, &STANDARD)
         };
         // Missed window -1, false alarm before any window -0.11.
         assert!((raw(&[200]) + 1.11).abs() < 1e-12);
@@ -239,14 +204,7 @@ mod tests {
         let windows = [(400, 499)];
         let raw = |at: &[usize]| {
             let scores = alarms(1000, at);
-            raw_score(
-                &Stream {
-                    scores: &scores,
-                    windows: &windows,
-                },
-                0.5,
-                &STANDARD,
-            )
+            raw_score(&Stream { scores: &scores, windows: &windows }, 0.5, &STANDARD)
         };
         assert!((raw(&[410, 450, 499]) - raw(&[410])).abs() < 1e-12);
         assert!(raw(&[450]) < raw(&[410]));

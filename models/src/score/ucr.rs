@@ -17,8 +17,7 @@ pub fn found(scores: &[f64], train_len: usize, anomaly: (usize, usize)) -> bool 
         }
     }
     let slack = (anomaly.1 - anomaly.0 + 1).max(SLACK_MIN);
-    best.1
-        .is_some_and(|at| at + slack >= anomaly.0 && at <= anomaly.1 + slack)
+    best.1.is_some_and(|at| at + slack >= anomaly.0 && at <= anomaly.1 + slack)
 }
 
 #[cfg(test)]

@@ -22,9 +22,7 @@ pub fn vus_pr(scores: &[f64], labels: &[bool], buffer_max: usize) -> f64 {
         return f64::NAN;
     }
     let ranks = Ranks::new(scores);
-    let total: f64 = (0..=buffer_max)
-        .map(|buffer| ranks.average_precision(&labelled, buffer))
-        .sum();
+    let total: f64 = (0..=buffer_max).map(|buffer| ranks.average_precision(&labelled, buffer)).sum();
     total / (buffer_max + 1) as f64
 }
 
@@ -39,13 +37,8 @@ impl Ranks {
         let mut sorted = scores.to_vec();
         sorted.sort_unstable_by(|a, b| b.total_cmp(a));
         let step = (scores.len() - 1) as f64 / (THRESHOLDS - 1) as f64;
-        let thresholds: Vec<f64> = (0..THRESHOLDS)
-            .map(|i| sorted[(i as f64 * step) as usize])
-            .collect();
-        let first: Vec<usize> = scores
-            .iter()
-            .map(|score| thresholds.partition_point(|t| t > score))
-            .collect();
+        let thresholds: Vec<f64> = (0..THRESHOLDS).map(|i| sorted[(i as f64 * step) as usize]).collect();
+        let first: Vec<usize> = scores.iter().map(|score| thresholds.partition_point(|t| t > score)).collect();
         let mut alarms = vec![0.0; THRESHOLDS];
         for at in first.iter().filter(|at| **at < THRESHOLDS) {
             alarms[*at] += 1.0;
@@ -61,9 +54,7 @@ impl Ranks {
         let mut positives = 0.0;
         for (start, end) in labelled {
             positives += (end - start) as f64;
-            self.first[*start..*end]
-                .iter()
-                .for_each(|at| inside[*at] += 1.0);
+            self.first[*start..*end].iter().for_each(|at| inside[*at] += 1.0);
         }
         for (index, weight) in edge_weights(labelled, buffer, self.first.len()) {
             edges[self.first[index]] += weight;
@@ -71,16 +62,10 @@ impl Ranks {
         let mut touched = vec![0.0; THRESHOLDS + 1];
         let merged = merged(labelled, buffer, self.first.len());
         for (start, end) in &merged {
-            let at = self.first[*start..*end]
-                .iter()
-                .min()
-                .copied()
-                .unwrap_or(THRESHOLDS);
+            let at = self.first[*start..*end].iter().min().copied().unwrap_or(THRESHOLDS);
             touched[at] += 1.0 / merged.len() as f64;
         }
-        [&mut inside, &mut edges, &mut touched]
-            .into_iter()
-            .for_each(|bins| accumulate(bins));
+        [&mut inside, &mut edges, &mut touched].into_iter().for_each(|bins| accumulate(bins));
         let (mut area, mut recall_before) = (0.0, 0.0);
         for k in 0..THRESHOLDS {
             let hits = inside[k] + edges[k];
@@ -115,11 +100,7 @@ fn edge_weights(labelled: &[(usize, usize)], buffer: usize, length: usize) -> Ve
             *weights.entry(index).or_default() += fade(start - index);
         }
     }
-    let is_labelled = |index: usize| {
-        labelled
-            .iter()
-            .any(|(start, end)| (*start..*end).contains(&index))
-    };
+    let is_labelled = |index: usize| labelled.iter().any(|(start, end)| (*start..*end).contains(&index));
     weights
         .into_iter()
         .filter(|(index, _)| !is_labelled(*index))
@@ -150,13 +131,11 @@ mod tests {
 
     /// 400 points, two segments; a score that peaks 3 points late.
     fn case() -> (Vec<f64>, Vec<bool>) {
-        let labels: Vec<bool> = (0..400)
-            .map(|i| (100..110).contains(&i) || (300..305).contains(&i))
-            .collect();
+        let labels: Vec<bool> = (0..400).map(|i| (100..110).contains(&i) || (300..305).contains(&i)).collect();
         let scores = (0..400_i32)
             .map(|i| {
-                let near = (-f64::from((i - 106).pow(2)) / 50.0).exp()
-                    + 0.5 * (-f64::from((i - 305).pow(2)) / 20.0).exp();
+                let near =
+                    (-f64::from((i - 106).pow(2)) / 50.0).exp() + 0.5 * (-f64::from((i - 305).pow(2)) / 20.0).exp();
                 near + 0.1 * f64::from((i * 7919) % 97) / 97.0
             })
             .collect();
@@ -179,10 +158,7 @@ mod tests {
         let (scores, labels) = case();
         for (buffer, expected) in [(0, REFERENCE_0), (10, REFERENCE_10), (40, REFERENCE_40)] {
             let got = vus_pr(&scores, &labels, buffer);
-            assert!(
-                (got - expected).abs() < 1e-9,
-                "{buffer}: {got}, reference {expected}"
-            );
+            assert!((got - expected).abs() < 1e-9, "{buffer}: {got}, reference {expected}");
         }
     }
 

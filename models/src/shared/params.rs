@@ -21,11 +21,7 @@ pub fn within(name: &'static str, value: f64, low: f64, high: f64) -> Result<f64
     if value.is_finite() && value >= low && value <= high {
         Ok(value)
     } else {
-        Err(ParamError {
-            name,
-            value,
-            rule: format!("use a number from {low} to {high}"),
-        })
+        Err(ParamError { name, value, rule: format!("use a number from {low} to {high}") })
     }
 }
 
@@ -37,11 +33,7 @@ pub fn at_least(name: &'static str, value: f64, low: f64) -> Result<f64, ParamEr
     if value.is_finite() && value >= low {
         Ok(value)
     } else {
-        Err(ParamError {
-            name,
-            value,
-            rule: format!("use a number of at least {low}"),
-        })
+        Err(ParamError { name, value, rule: format!("use a number of at least {low}") })
     }
 }
 
@@ -52,10 +44,7 @@ mod tests {
     #[test]
     fn a_value_outside_its_range_names_the_parameter_and_the_range() {
         let error = within("alerts_per_week", -1.0, 0.0, 5.0).expect_err("negative");
-        assert_eq!(
-            error.to_string(),
-            "parameter `alerts_per_week` is `-1`: use a number from 0 to 5"
-        );
+        assert_eq!(error.to_string(), "parameter `alerts_per_week` is `-1`: use a number from 0 to 5");
         assert!(within("x", f64::NAN, 0.0, 5.0).is_err());
         assert!(at_least("x", f64::INFINITY, 0.0).is_err());
         assert_eq!(within("x", 5.0, 0.0, 5.0), Ok(5.0));

@@ -68,8 +68,7 @@ impl Tail {
             self.excess = (excess + weight * (over - excess)) as f32;
             self.quantile = (quantile + 2.0 * rate / EXCEED_SHARE.sqrt() * scale) as f32;
         } else {
-            let down =
-                2.0 * rate / EXCEED_SHARE.sqrt() * scale * EXCEED_SHARE / (1.0 - EXCEED_SHARE);
+            let down = 2.0 * rate / EXCEED_SHARE.sqrt() * scale * EXCEED_SHARE / (1.0 - EXCEED_SHARE);
             self.quantile = (quantile - down).max(0.1) as f32;
         }
     }
