@@ -280,7 +280,7 @@ mod tests {
             written
                 .lines()
                 .filter(|line| line.starts_with("flat"))
-                  .count(),
+                .count(),
             59
         );
     }
