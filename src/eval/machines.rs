@@ -36,7 +36,7 @@ pub fn smd_task(bench: &Bench) -> Result<Outcome> {
 fn machines_task(key: &str, machines: Vec<Machine>, peers: &[(&str, f64)]) -> Result<Outcome> {
     let mut outcome = Outcome {
         protocol: format!(
-            "{key}: mean VUS-PR (buffers to {BUFFER_MAX} rows) and best event F1, {} machines",
+            "mean VUS-PR (buffers to {BUFFER_MAX} rows) and best event F1, {} machines",
             machines.len()
         ),
         columns: vec!["VUS-PR".into(), "event F1".into()],

@@ -126,3 +126,71 @@ fn chosen(names: &[String]) -> Result<Vec<Task>> {
     };
     names.iter().map(find).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A data folder with one stream of 2,000 five-minute points and one spike.
+    fn tiny_nab(folder: &Path) {
+        let streams = folder.join("nab/data/made");
+        std::fs::create_dir_all(&streams).expect("temporary folder");
+        std::fs::create_dir_all(folder.join("nab/labels")).expect("temporary folder");
+        let mut text = String::from("timestamp,value\n");
+        for i in 0..2000 {
+            let value = if i == 1500 {
+                900
+            } else {
+                100 + (i * 7919) % 11
+            };
+            text.push_str(&format!("{},{value}\n", 1_400_000_000 + i * 300));
+        }
+        std::fs::write(streams.join("one.csv"), text).expect("writes");
+        // 1_400_440_000 to 1_400_460_000: the spike is at 1_400_450_000.
+        let windows = r#"{"made/one.csv": [["2014-05-18 19:06:40", "2014-05-19 00:40:00"]]}"#;
+        std::fs::write(folder.join("nab/labels/combined_windows.json"), windows).expect("writes");
+    }
+
+    #[test]
+    fn a_task_leaves_its_run_its_points_and_its_drawings() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        tiny_nab(folder.path());
+        let out = folder.path().join("out");
+        let args = EvalArgs {
+            tasks: vec!["nab".into()],
+            data: Some(folder.path().to_path_buf()),
+            out: Some(out.clone()),
+            json: true,
+        };
+        run(&args).expect("evaluates");
+        let run = std::fs::read_to_string(out.join("nab/run.json")).expect("run.json");
+        let run: serde_json::Value = serde_json::from_str(&run).expect("json");
+        let score = run["data"]["metrics"][0]["value"]
+            .as_f64()
+            .expect("a score");
+        assert!(score > 50.0, "{run:#}");
+        for file in ["points.parquet", "precision_recall.svg", "made_one.csv.svg"] {
+            assert!(out.join("nab").join(file).is_file(), "{file}");
+        }
+    }
+
+    #[test]
+    fn unknown_tasks_and_absent_data_say_what_to_do() {
+        let args = |task: &str| EvalArgs {
+            tasks: vec![task.into()],
+            data: Some("/nowhere".into()),
+            out: None,
+            json: false,
+        };
+        let error = format!("{:#}", run(&args("nap")).expect_err("no such task"));
+        assert!(
+            error.contains("unknown task `nap`") && error.contains("nab"),
+            "{error}"
+        );
+        let error = format!("{:#}", run(&args("nab")).expect_err("no data"));
+        assert!(
+            error.contains("--data") && error.contains("/nowhere/nab"),
+            "{error}"
+        );
+    }
+}
