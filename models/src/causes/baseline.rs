@@ -12,7 +12,7 @@ pub enum Baseline {
     RelativeChange,
     /// By PageRank over the calls, restarted in proportion to n-sigma.
     PageRank,
-    /// In an order drawn from the entity's number.
+    /// In an order drawn from the case's values.
     Random,
 }
 
@@ -46,12 +46,21 @@ pub fn rank(method: Baseline, case: &Case) -> Vec<u32> {
         Baseline::RelativeChange => strongest(case, relative_change),
         Baseline::PageRank => page_rank(case, &strongest(case, n_sigma)),
         Baseline::Random => {
-            (0..case.entities).map(|entity| xxhash_rust::xxh3::xxh3_64(&entity.to_le_bytes()) as f64).collect()
+            let seed = seed_of(case);
+            let draw = |entity: u32| xxhash_rust::xxh3::xxh3_64(&(seed ^ u64::from(entity)).to_le_bytes()) as f64;
+            (0..case.entities).map(draw).collect()
         }
     };
     let mut order: Vec<u32> = (0..case.entities).collect();
     order.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b)));
     order
+}
+
+/// A number that differs from case to case and is the same in every run.
+fn seed_of(case: &Case) -> u64 {
+    let values = case.indicators.iter().flat_map(|indicator| &indicator.during);
+    let bytes: Vec<u8> = values.take(64).flat_map(|value| value.to_le_bytes()).collect();
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 fn strongest(case: &Case, measure: fn(&[f64], &[f64]) -> f64) -> Vec<f64> {

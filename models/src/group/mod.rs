@@ -15,6 +15,8 @@ mod evidence;
 mod explain;
 mod grouper;
 mod learned;
+mod saved;
+mod search;
 mod tables;
 mod text;
 

@@ -76,3 +76,60 @@ pub fn read(folder: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
         folder.display()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("bellwether-case-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("temporary folder");
+        path
+    }
+
+    #[test]
+    fn a_sock_shop_folder_names_the_metric_that_jumped() {
+        let path = folder("sockshop");
+        let row = |second: i64, cart: f64| format!("{second},{cart},{},100,200\n", 2.0 + (second % 3) as f64 * 0.1);
+        let file = |cart: f64| {
+            let rows: String = (0..30).map(|second| row(second, cart + (second % 4) as f64 * 0.05)).collect();
+            format!("time,carts_cpu,user_cpu,carts_mem,user_mem\n{rows}")
+        };
+        fs::write(path.join("normal.csv"), file(1.0)).expect("temporary file");
+        fs::write(path.join("anomalous.csv"), file(60.0)).expect("temporary file");
+        let places = read(&path, None).expect("a case").rank(&CaseParams::default());
+        fs::remove_dir_all(&path).expect("temporary folder");
+        assert_eq!(places[0].entity, "carts-cpu");
+        assert!(places[0].confidence > 0.5 && places[1].confidence < 0.2);
+    }
+
+    #[test]
+    fn a_nezha_day_without_answers_names_the_service_whose_processor_jumped() {
+        let day = folder("nezha");
+        fs::create_dir_all(day.join("metric")).expect("temporary folder");
+        let list = r#"{"03":[{"inject_time":"2022-08-22 03:53:54","inject_pod":"","inject_type":""}]}"#;
+        fs::write(day.join("2022-08-22-fault_list.json"), list).expect("temporary file");
+        let fault = 1_661_140_434;
+        for (pod, during) in [("frontend-579b9bff58-t2dbm", 40.0), ("adservice-5f6585d649-fnmft", 5.0)] {
+            let value = |at: i64| if (0..300).contains(&(at - fault)) { during } else { 5.0 + (at % 7) as f64 * 0.1 };
+            let rows: String = (-40..20)
+                .map(|minute| fault + minute * 60 + 6)
+                .map(|at| format!("t,{at},{pod},{}\n", value(at)))
+                .collect();
+            let text = format!("Time,TimeStamp,PodName,CpuUsageRate(%)\n{rows}");
+            fs::write(day.join("metric").join(format!("{pod}_metric.csv")), text).expect("temporary file");
+        }
+        let places = read(&day, None).expect("a case").rank(&CaseParams::default());
+        fs::remove_dir_all(&day).expect("temporary folder");
+        assert_eq!(places[0].entity, "frontend");
+    }
+
+    #[test]
+    fn an_unknown_layout_says_which_are_known() {
+        let path = folder("unknown");
+        let error = read(&path, None).expect_err("nothing in it").to_string();
+        fs::remove_dir_all(&path).expect("temporary folder");
+        assert!(error.contains("PetShop") && error.contains("Nezha"), "{error}");
+    }
+}

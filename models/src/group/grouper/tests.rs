@@ -194,3 +194,23 @@ proptest! {
         prop_assert!(grouper.groups().iter().all(|group| group.alerts > 0));
     }
 }
+
+#[test]
+fn a_restored_grouper_goes_on_as_the_original() {
+    let line = Line(40);
+    let mut original = Grouper::new(GroupParams { members_max: 24, ..GroupParams::default() });
+    for id in 0..60_u64 {
+        original.assign(&alert(id, id as i64 * 3, (id * 7 % 40) as u32, &words("disk full")), &line);
+        if id % 5 == 4 {
+            original.remove(id - 2);
+        }
+    }
+    let mut restored = Grouper::from(SavedGrouper::from(original.clone()));
+    for id in 60..120_u64 {
+        let text = words("latency high");
+        let next = alert(id, id as i64 * 3, (id * 11 % 40) as u32, &text);
+        assert_eq!(original.assign(&next, &line), restored.assign(&next, &line), "alert {id}");
+    }
+    assert_eq!(original.groups(), restored.groups());
+    assert_eq!(original.counters(), restored.counters());
+}

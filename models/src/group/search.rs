@@ -1,0 +1,101 @@
+//! Finding the partners of a new alert: nearest in the topology first, then the
+//! latest of its type, then the latest of all, within a fixed number of
+//! comparisons.
+
+use super::evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
+use super::grouper::Pair;
+use super::learned::CoOccurrence;
+use super::tables::{List, Member, Members, NIL};
+
+/// Alerts of the same type compared whatever their place in the topology.
+const SAME_KIND_MAX: usize = 4;
+
+/// Alerts compared per entity: its latest.
+const PER_ENTITY_MAX: usize = 4;
+
+/// One search for the partners of a new alert.
+pub(super) struct Search<'a> {
+    pub(super) params: &'a GroupParams,
+    pub(super) members: &'a Members,
+    pub(super) learned: &'a CoOccurrence,
+    pub(super) seen: &'a mut [u32],
+    pub(super) stamp: u32,
+    pub(super) alert: &'a Member,
+    pub(super) pairs: &'a mut Vec<Pair>,
+}
+
+impl Search<'_> {
+    pub(super) fn full(&self) -> bool {
+        self.pairs.len() >= self.params.pairs_max
+    }
+
+    /// Compares with the latest alerts of one entity.
+    pub(super) fn entity(&mut self, entity: u32, proximity: Proximity) {
+        let mut at = self.members.head_of_entity(entity);
+        for _ in 0..PER_ENTITY_MAX {
+            if at == NIL {
+                return;
+            }
+            self.compare(at, proximity);
+            at = self.members.get(at).older(List::Entity);
+        }
+    }
+
+    /// Compares with the latest of the same type, then with the latest of all,
+    /// up to a quarter more than the limit so that a dense topology does not
+    /// hide the rest.
+    pub(super) fn others(&mut self, proximity_of: impl Fn(u32) -> Proximity) {
+        let room = self.params.pairs_max / 4 + self.params.pairs_max;
+        let mut at = self.members.head_of_kind(self.alert.kind);
+        for _ in 0..SAME_KIND_MAX {
+            if at == NIL {
+                break;
+            }
+            self.compare(at, proximity_of(self.members.get(at).entity));
+            at = self.members.get(at).older(List::Kind);
+        }
+        let mut at = self.members.latest();
+        for _ in 0..self.params.pairs_max {
+            if at == NIL || self.pairs.len() >= room {
+                break;
+            }
+            self.compare(at, proximity_of(self.members.get(at).entity));
+            at = self.members.get(at).older(List::All);
+        }
+    }
+
+    fn compare(&mut self, slot: u32, proximity: Proximity) {
+        if self.seen[slot as usize] == self.stamp {
+            return;
+        }
+        self.seen[slot as usize] = self.stamp;
+        let other = self.members.get(slot);
+        if other.id == self.alert.id {
+            return;
+        }
+        let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity);
+        let score = self.params.combine(&evidence);
+        self.pairs.push(Pair { slot, group: other.group, score, evidence });
+    }
+}
+
+/// The four kinds of evidence for one pair.
+fn pair_evidence(
+    params: &GroupParams,
+    learned: &CoOccurrence,
+    alert: &Member,
+    other: &Member,
+    proximity: Proximity,
+) -> Evidence {
+    let far = match proximity {
+        Proximity::Near(far) => far,
+        Proximity::Beyond | Proximity::Unknown => 0.0,
+    };
+    let nearest = other.nearest_ns(alert.onset_ns);
+    Evidence {
+        time: time_evidence(params, alert.onset_ns, nearest, far),
+        topology: topology_evidence(params, proximity),
+        text: alert.text.cosine(&other.text),
+        learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },
+    }
+}
