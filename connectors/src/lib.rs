@@ -8,6 +8,7 @@
 pub mod checkpoints;
 pub mod decode;
 pub mod files;
+mod in_time;
 pub mod journal;
 pub mod nats;
 pub mod ndjson_sink;

@@ -29,6 +29,7 @@ use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::in_time::in_time_order;
 use crate::journal::{Group, Journal, JournalError, Mark, Position};
 use crate::reject::{RejectLog, Rejection};
 
@@ -184,7 +185,7 @@ fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
         bytes
     };
     Arc::new(Group {
-        entries: inputs.iter().map(encode_one).collect(),
+        entries: in_time_order(inputs).iter().map(encode_one).collect(),
         mark,
     })
 }
