@@ -112,10 +112,7 @@ impl Checkpoints {
         for old in paths.drain(..surplus) {
             fs::remove_file(&old).map_err(|e| io_error("remove", &old, &e))?;
         }
-        Ok(paths
-            .first()
-            .and_then(|p| position_of(p))
-            .unwrap_or(position))
+        Ok(paths.first().and_then(|p| position_of(p)).unwrap_or(position))
     }
 
     /// The newest checkpoint that reads and that `restore` accepts, with what `restore` made
@@ -191,37 +188,25 @@ fn checksum(position: Position, state: &[u8]) -> u32 {
     crc.finalize()
 }
 
-fn parse(
-    path: &Path,
-    mut bytes: Vec<u8>,
-) -> Result<Result<Checkpoint, &'static str>, CheckpointsError> {
+fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Result<Checkpoint, &'static str>, CheckpointsError> {
     if bytes.len() < HEADER_BYTES || &bytes[..8] != MAGIC {
         return Ok(Err("it is cut short, or no checkpoint"));
     }
     let state = bytes.split_off(HEADER_BYTES);
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    let position = Position(u64::from_le_bytes(
-        bytes[16..24].try_into().expect("eight bytes"),
-    ));
+    let position = Position(u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes")));
     let fits = checksum(position, &state) == number(12) && position_of(path) == Some(position);
     if !fits {
         return Ok(Err("its checksum does not match"));
     }
     if number(8) > FORMAT_VERSION {
-        return Err(CheckpointsError::Newer {
-            path: path.to_owned(),
-            have: number(8),
-        });
+        return Err(CheckpointsError::Newer { path: path.to_owned(), have: number(8) });
     }
     Ok(Ok(Checkpoint { position, state }))
 }
 
 fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> CheckpointsError {
-    CheckpointsError::Io {
-        operation,
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    CheckpointsError::Io { operation, path: path.to_owned(), reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -235,9 +220,7 @@ mod tests {
         let checkpoints = Checkpoints::open(dir.path()).expect("opens");
         for position in 1..=6 {
             let state = vec![position as u8; 100];
-            checkpoints
-                .write(Position(position), &state)
-                .expect("written");
+            checkpoints.write(Position(position), &state).expect("written");
         }
         (dir, checkpoints)
     }
@@ -247,18 +230,13 @@ mod tests {
             assert_eq!(c.state, vec![c.position.0 as u8; 100]);
             Ok(())
         });
-        restored
-            .expect("the disk works")
-            .map(|(position, ())| position.0)
+        restored.expect("the disk works").map(|(position, ())| position.0)
     }
 
     #[test]
     fn the_newest_is_restored_and_four_are_kept() {
         let (dir, checkpoints) = filled();
-        assert_eq!(
-            checkpoints.write(Position(7), &[7; 100]).expect("written"),
-            Position(4)
-        );
+        assert_eq!(checkpoints.write(Position(7), &[7; 100]).expect("written"), Position(4));
         assert_eq!(newest(&checkpoints), Some(7));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), KEPT);
     }
@@ -277,21 +255,14 @@ mod tests {
             }
             fs::write(&path, bytes).expect("written");
             assert_eq!(newest(&checkpoints), Some(5), "damage {damage}");
-            assert!(
-                !path.exists()
-                    && dir
-                        .path()
-                        .join(format!("{:020}.checkpoint.bad", 6))
-                        .exists()
-            );
+            assert!(!path.exists() && dir.path().join(format!("{:020}.checkpoint.bad", 6)).exists());
         }
     }
 
     #[test]
     fn a_state_the_engine_refuses_is_moved_aside_too_until_none_is_left() {
         let (_dir, checkpoints) = filled();
-        let refused =
-            checkpoints.restore::<()>(|c| Err(format!("state {} has another digest", c.position)));
+        let refused = checkpoints.restore::<()>(|c| Err(format!("state {} has another digest", c.position)));
         assert_eq!(refused.expect("the disk works"), None);
         assert_eq!(newest(&checkpoints), None);
     }
@@ -303,10 +274,7 @@ mod tests {
         let mut bytes = fs::read(&path).expect("bytes");
         bytes[8] = 2;
         fs::write(&path, &bytes).expect("written");
-        assert!(matches!(
-            checkpoints.restore(|_| Ok(())),
-            Err(CheckpointsError::Newer { have: 2, .. })
-        ));
+        assert!(matches!(checkpoints.restore(|_| Ok(())), Err(CheckpointsError::Newer { have: 2, .. })));
         assert_eq!(fs::read(&path).expect("bytes"), bytes);
     }
 
@@ -315,10 +283,7 @@ mod tests {
         let (dir, _) = filled();
         let young = dir.path().join(format!("{:020}.young", 7));
         fs::write(&young, b"half").expect("written");
-        assert_eq!(
-            newest(&Checkpoints::open(dir.path()).expect("opens")),
-            Some(6)
-        );
+        assert_eq!(newest(&Checkpoints::open(dir.path()).expect("opens")), Some(6));
         assert!(!young.exists());
     }
 }

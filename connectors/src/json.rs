@@ -18,11 +18,6 @@ impl TextMap<'_> {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
-
-    /// The value of `name`, when present.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs().find(|(key, _)| *key == name).map(|(_, value)| value)
-    }
 }
 
 /// A borrowed piece of text, which serde's own `Cow` never borrows inside a collection.
@@ -188,45 +183,139 @@ pub(crate) fn first_text<'a>(document: &'a Value, paths: &[&str]) -> Option<Cow<
     paths.iter().find_map(|path| text_at(document, path))
 }
 
-/// Most scalars kept of one document as attributes; the signal's own limit on labels.
-const LEAVES_MAX: usize = bellwether_engine::signal::LABELS_MAX;
+/// Most scalars kept of one document: enough for any log record; the rest is read over.
+const LEAVES_MAX: usize = 128;
 
-/// The scalars of a document as `a.b.c` paths with their texts, sorted, at most 40. Depth is
-/// bounded by the parser, which refuses documents nested deeper than 128.
-pub(crate) fn leaves(document: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    collect(document, &mut String::new(), &mut found);
-    found.sort();
-    found
+/// The scalars of a document as `a.b.c` paths with their texts, in order, without building the
+/// document. Lists count as `a.0`, `a.1`. The parser refuses nesting deeper than 128.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Leaves<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Leaves<'_> {
+    /// The pairs, borrowed.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
+    /// The non-empty value at the first of `paths` that has one.
+    pub(crate) fn first(&self, paths: &[&str]) -> Option<&str> {
+        paths.iter().find_map(|path| {
+            let found = self.pairs().find(|(key, value)| key == path && !value.is_empty());
+            found.map(|(_, value)| value)
+        })
+    }
 }
 
-fn collect(value: &Value, path: &mut String, found: &mut Vec<(String, String)>) {
-    if found.len() >= LEAVES_MAX {
-        return;
+impl<'de: 'a, 'a> Deserialize<'de> for Leaves<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Vec::with_capacity(16);
+        let path = Cow::Borrowed("");
+        deserializer.deserialize_any(LeafVisitor { path, found: &mut found })?;
+        Ok(Leaves(found))
     }
-    let mut visit = |name: &str, value: &Value| {
-        let length = path.len();
-        if length > 0 {
-            path.push('.');
+}
+
+struct LeafVisitor<'de, 'f> {
+    path: Cow<'de, str>,
+    found: &'f mut Vec<(Cow<'de, str>, Cow<'de, str>)>,
+}
+
+impl<'de> LeafVisitor<'de, '_> {
+    fn leaf(self, text: Cow<'de, str>) {
+        if self.found.len() < LEAVES_MAX && !self.path.is_empty() {
+            self.found.push((self.path, text));
         }
-        path.push_str(name);
-        collect(value, path, found);
-        path.truncate(length);
-    };
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| visit(name, value)),
-        Value::Array(list) => {
-            for (index, value) in list.iter().enumerate() {
-                visit(&index.to_string(), value);
+    }
+
+    fn below(&mut self, name: Cow<'de, str>) -> LeafVisitor<'de, '_> {
+        let path = match self.path.is_empty() {
+            true => name,
+            false => Cow::Owned(format!("{}.{name}", self.path)),
+        };
+        LeafVisitor { path, found: self.found }
+    }
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for LeafVisitor<'de, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LeafVisitor<'de, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.leaf(Cow::Borrowed(text));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.leaf(Cow::Owned(text.to_owned()));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.leaf(Cow::Borrowed(if value { "true" } else { "false" }));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.leaf(Cow::Owned(value.to_string()));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.leaf(Cow::Owned(value.to_string()));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.leaf(Cow::Owned(value.to_string()));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        let mut index = 0usize;
+        loop {
+            if self.found.len() >= LEAVES_MAX {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(());
+            }
+            if list.next_element_seed(self.below(Cow::Owned(index.to_string())))?.is_none() {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            if self.found.len() >= LEAVES_MAX {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                map.next_value_seed(self.below(name.0))?;
             }
         }
-        other => {
-            if let Some(text) = scalar(other)
-                && !path.is_empty()
-            {
-                found.push((path.clone(), text.into_owned()));
-            }
-        }
+        Ok(())
+    }
+}
+
+/// A time written as text: RFC 3339, or a number since the epoch.
+pub(crate) fn time_of_text(text: &str) -> Option<EventTime> {
+    match go_time(text) {
+        Ok(time) => time,
+        Err(_) => text.trim().parse().ok().and_then(epoch_time),
     }
 }
 
@@ -234,10 +323,7 @@ fn collect(value: &Value, path: &mut String, found: &mut Vec<(String, String)>) 
 /// nanoseconds since the epoch, told apart by size.
 pub(crate) fn any_time(value: &Value) -> Option<EventTime> {
     match value {
-        Value::String(text) => match go_time(text) {
-            Ok(time) => time,
-            Err(_) => text.trim().parse().ok().and_then(epoch_time),
-        },
+        Value::String(text) => time_of_text(text),
         Value::Number(number) => number.as_f64().and_then(epoch_time),
         _ => None,
     }
@@ -270,6 +356,19 @@ mod tests {
     }
 
     #[test]
+    fn the_leaves_of_a_document_are_found_without_building_it() {
+        let text = r#"{"a":{"b":[1,{"c":"x"}],"d.e":null},"f":true,"g":"\u00e4"}"#;
+        let leaves: Leaves<'_> = serde_json::from_str(text).expect("json");
+        let pairs: Vec<(&str, &str)> = leaves.pairs().collect();
+        assert_eq!(pairs, vec![("a.b.0", "1"), ("a.b.1.c", "x"), ("f", "true"), ("g", "ä")]);
+        assert_eq!(leaves.first(&["x", "f"]), Some("true"));
+        let deep = "[".repeat(5_000);
+        assert!(serde_json::from_str::<Leaves<'_>>(&deep).is_err());
+        let wide = format!("[{}]", vec!["1"; 10_000].join(","));
+        assert_eq!(serde_json::from_str::<Leaves<'_>>(&wide).expect("json").0.len(), LEAVES_MAX);
+    }
+
+    #[test]
     fn gos_zero_time_is_no_time() {
         assert_eq!(go_time("0001-01-01T00:00:00Z"), Ok(None));
         assert_eq!(go_time("0001-01-01T00:00:00.000Z"), Ok(None));
@@ -280,8 +379,7 @@ mod tests {
 
     #[test]
     fn a_path_goes_through_objects_lists_and_dotted_keys() {
-        let document: Value =
-            serde_json::from_str(r#"{"a":{"b.c":{"d":1}},"x.y":2,"l":[{"k":"v"}]}"#).expect("json");
+        let document: Value = serde_json::from_str(r#"{"a":{"b.c":{"d":1}},"x.y":2,"l":[{"k":"v"}]}"#).expect("json");
         assert_eq!(text_at(&document, "a.b.c"), None, "`a.b.c` is no scalar");
         assert_eq!(text_at(&document, "x.y").as_deref(), Some("2"));
         assert_eq!(text_at(&document, "l.0.k").as_deref(), Some("v"));

@@ -5,28 +5,36 @@
 //! is the one list of connectors: a new one is its file, its variant here, and its line in
 //! the README.
 
-pub mod checkpoints;
-pub mod decode;
-pub mod files;
-mod in_time;
-pub mod journal;
-pub mod nats;
-pub mod ndjson_sink;
-pub mod reject;
-pub mod sink;
-pub mod source;
-pub mod stdin;
-pub mod terminal;
 pub mod alertmanager;
 pub mod auth;
+pub mod bulk;
+pub mod changes;
+pub mod checkpoints;
+pub mod collectd;
+pub mod decode;
 pub mod entity_resolution;
+pub mod files;
 pub mod http;
+mod in_time;
+pub mod influx;
+pub mod journal;
 mod json;
 pub mod limits;
+pub mod loki;
+pub mod nats;
+pub mod ndjson_sink;
 pub mod otlp;
+pub mod packets;
 pub mod protobuf;
+pub mod reject;
 pub mod remote_write;
 pub mod series_table;
+pub mod sink;
+pub mod source;
+pub mod statsd;
+pub mod stdin;
+pub mod syslog;
+pub mod terminal;
 pub mod tls;
 pub mod wire;
 
@@ -119,19 +127,16 @@ mod tests {
 
     #[test]
     fn a_source_reads_as_the_readme_writes_it_and_a_misspelt_key_is_refused() {
-        let files = r#"{"files":{"tenant":"acme","paths":["a.csv"],"rows":{"signal":"metric","columns":{"time":"ts"}}}}"#;
+        let files =
+            r#"{"files":{"tenant":"acme","paths":["a.csv"],"rows":{"signal":"metric","columns":{"time":"ts"}}}}"#;
         let source: SourceConfig = serde_json::from_str(files).expect("reads");
         assert_eq!(source.name(), "files");
         source.build().expect("builds");
         for wrong in ["tenent", "pathes", "row"] {
-            let right = ["tenant", "paths", "rows"][["tenent", "pathes", "row"]
-                .iter()
-                .position(|w| *w == wrong)
-                .expect("listed")];
+            let right = ["tenant", "paths", "rows"]
+                [["tenent", "pathes", "row"].iter().position(|w| *w == wrong).expect("listed")];
             let text = files.replace(&format!("\"{right}\""), &format!("\"{wrong}\""));
-            let error = serde_json::from_str::<SourceConfig>(&text)
-                .expect_err("refused")
-                .to_string();
+            let error = serde_json::from_str::<SourceConfig>(&text).expect_err("refused").to_string();
             assert!(error.contains(wrong) && error.contains(right), "{error}");
         }
     }
@@ -161,8 +166,7 @@ mod tests {
             let properties = schema.get("properties").and_then(|p| p.as_object());
             for (name, property) in properties.into_iter().flatten() {
                 // The variant of an enum is described beside its only property.
-                let described =
-                    property.get("description").is_some() || schema.get("description").is_some();
+                let described = property.get("description").is_some() || schema.get("description").is_some();
                 assert!(described, "{path}.{name} has no help text");
             }
             let children = schema.as_object().into_iter().flatten();

@@ -59,27 +59,14 @@ impl NdjsonSink {
     /// # Errors
     /// [`SinkError`] when it cannot be opened, or holds something else.
     pub fn open(config: NdjsonSinkConfig) -> Result<NdjsonSink, SinkError> {
-        let fail = |e: std::io::Error| {
-            SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()))
-        };
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&config.path)
-            .map_err(fail)?;
+        let fail = |e: std::io::Error| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()));
+        let file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&config.path).map_err(fail)?;
         let (known, bytes) = read_known(&config, &file)?;
         if file.metadata().map_err(fail)?.len() > bytes {
             tracing::warn!(file = %config.path.display(), "a line cut short by a crash is removed");
         }
-        Ok(NdjsonSink {
-            config,
-            file,
-            bytes,
-            known,
-            unsure: true,
-        })
+        Ok(NdjsonSink { config, file, bytes, known, unsure: true })
     }
 
     fn write(&mut self, events: &[Outgoing]) -> std::io::Result<Delivered> {
@@ -97,21 +84,13 @@ impl NdjsonSink {
                 continue;
             };
             let revision = outgoing.event.record.revision;
-            let latest = news
-                .get(incident)
-                .or(self.known.get(incident))
-                .copied()
-                .unwrap_or(0);
+            let latest = news.get(incident).or(self.known.get(incident)).copied().unwrap_or(0);
             if revision <= latest {
                 continue;
             }
             news.insert(incident.to_owned(), revision);
             sent += 1;
-            let line = LineOut {
-                subject: outgoing.event.subject(),
-                record: &outgoing.event.record,
-                key,
-            };
+            let line = LineOut { subject: outgoing.event.subject(), record: &outgoing.event.record, key };
             serde_json::to_writer(&mut text, &line)?;
             text.push(b'\n');
         }
@@ -129,10 +108,7 @@ impl NdjsonSink {
 }
 
 /// The latest revision of each incident in the file, and where its last whole line ends.
-fn read_known(
-    config: &NdjsonSinkConfig,
-    file: &File,
-) -> Result<(HashMap<String, u64>, u64), SinkError> {
+fn read_known(config: &NdjsonSinkConfig, file: &File) -> Result<(HashMap<String, u64>, u64), SinkError> {
     let mut known = HashMap::new();
     let mut bytes = 0;
     let mut reader = BufReader::new(file);
@@ -140,15 +116,14 @@ fn read_known(
     let mut number = 0u64;
     loop {
         line.clear();
-        let read = reader.read_until(b'\n', &mut line).map_err(|e| {
-            SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()))
-        })?;
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|e| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display())))?;
         number += 1;
         if read == 0 || line.last() != Some(&b'\n') {
             return Ok((known, bytes));
         }
-        let (incident, revision) =
-            identity(&line).ok_or_else(|| not_ours(config, &config.path, number))?;
+        let (incident, revision) = identity(&line).ok_or_else(|| not_ours(config, &config.path, number))?;
         let latest = known.entry(incident).or_insert(0);
         *latest = revision.max(*latest);
         bytes += read as u64;
@@ -162,10 +137,7 @@ fn identity(line: &[u8]) -> Option<(String, u64)> {
 }
 
 fn not_ours(config: &NdjsonSinkConfig, path: &Path, line: u64) -> SinkError {
-    let reason = format!(
-        "`{}` line {line} is no incident event: name another file",
-        path.display()
-    );
+    let reason = format!("`{}` line {line} is no incident event: name another file", path.display());
     SinkError::config(&config.name, reason)
 }
 
@@ -174,17 +146,10 @@ impl Sink for NdjsonSink {
         &self.config.name
     }
 
-    fn deliver<'a>(
-        &'a mut self,
-        events: &'a [Outgoing],
-    ) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
-            self.write(events).map_err(|e| {
-                SinkError::io(
-                    &self.config.name,
-                    format!("`{}`: {e}", self.config.path.display()),
-                )
-            })
+            self.write(events)
+                .map_err(|e| SinkError::io(&self.config.name, format!("`{}`: {e}", self.config.path.display())))
         })
     }
 }
@@ -197,34 +162,17 @@ mod tests {
     use crate::sink::tests::event;
 
     fn open(path: &Path) -> NdjsonSink {
-        NdjsonSink::open(NdjsonSinkConfig {
-            name: default_name(),
-            path: path.to_owned(),
-        })
-        .expect("opens")
+        NdjsonSink::open(NdjsonSinkConfig { name: default_name(), path: path.to_owned() }).expect("opens")
     }
 
     #[test]
     fn a_replay_appends_only_what_is_missing_also_after_a_torn_line() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("incidents.ndjson");
-        let events = [
-            event("acme", 1, 1),
-            event("beta", 1, 1),
-            event("acme", 1, 2),
-        ];
-        assert_eq!(
-            block_on(open(&path).deliver(&events))
-                .expect("delivered")
-                .sent,
-            3
-        );
+        let events = [event("acme", 1, 1), event("beta", 1, 1), event("acme", 1, 2)];
+        assert_eq!(block_on(open(&path).deliver(&events)).expect("delivered").sent, 3);
         let whole = std::fs::read(&path).expect("bytes");
-        let last_line = whole[..whole.len() - 1]
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .expect("lines")
-            + 1;
+        let last_line = whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines") + 1;
         for cut in last_line..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("written");
             let delivered = block_on(open(&path).deliver(&events)).expect("delivered");
@@ -238,10 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notes.txt");
         std::fs::write(&path, "my notes\n").expect("written");
-        let config = NdjsonSinkConfig {
-            name: default_name(),
-            path: path.clone(),
-        };
+        let config = NdjsonSinkConfig { name: default_name(), path: path.clone() };
         assert!(NdjsonSink::open(config).is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "my notes\n");
     }

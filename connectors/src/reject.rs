@@ -70,19 +70,11 @@ pub struct BadRow {
 impl BadRow {
     /// A bad row; `column` may be empty.
     pub fn new(reason: Reason, column: &str, detail: impl Into<String>) -> BadRow {
-        BadRow {
-            reason,
-            column: column.to_owned(),
-            detail: detail.into(),
-        }
+        BadRow { reason, column: column.to_owned(), detail: detail.into() }
     }
 
     fn place(&self) -> String {
-        if self.column.is_empty() {
-            String::new()
-        } else {
-            format!("column `{}`: ", self.column)
-        }
+        if self.column.is_empty() { String::new() } else { format!("column `{}`: ", self.column) }
     }
 
     /// Puts the row in its place.
@@ -153,10 +145,7 @@ impl RejectLog {
     /// When the file cannot be opened for appending.
     pub fn to_file(path: &Path) -> std::io::Result<RejectLog> {
         let file = File::options().create(true).append(true).open(path)?;
-        let state = State {
-            file: Some(BufWriter::new(file)),
-            ..State::default()
-        };
+        let state = State { file: Some(BufWriter::new(file)), ..State::default() };
         Ok(RejectLog(Arc::new(Mutex::new(state))))
     }
 

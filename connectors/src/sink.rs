@@ -39,10 +39,7 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
     /// is safe.
-    fn deliver<'a>(
-        &'a mut self,
-        events: &'a [Outgoing],
-    ) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
 }
 
 /// What a delivery did.
@@ -93,26 +90,17 @@ impl SinkError {
 
     /// A [`SinkError::Config`].
     pub fn config(sink: &str, reason: impl Into<String>) -> SinkError {
-        SinkError::Config {
-            sink: sink.to_owned(),
-            reason: reason.into(),
-        }
+        SinkError::Config { sink: sink.to_owned(), reason: reason.into() }
     }
 
     /// A [`SinkError::Io`].
     pub fn io(sink: &str, reason: impl Into<String>) -> SinkError {
-        SinkError::Io {
-            sink: sink.to_owned(),
-            reason: reason.into(),
-        }
+        SinkError::Io { sink: sink.to_owned(), reason: reason.into() }
     }
 
     /// A [`SinkError::Unavailable`].
     pub fn unavailable(sink: &str, reason: impl Into<String>) -> SinkError {
-        SinkError::Unavailable {
-            sink: sink.to_owned(),
-            reason: reason.into(),
-        }
+        SinkError::Unavailable { sink: sink.to_owned(), reason: reason.into() }
     }
 }
 
@@ -148,11 +136,7 @@ pub(crate) mod tests {
             position: Position(revision),
             event: Arc::new(IncidentEvent {
                 tenant: tenant.into(),
-                verb: if revision == 1 {
-                    Verb::Opened
-                } else {
-                    Verb::Updated
-                },
+                verb: if revision == 1 { Verb::Opened } else { Verb::Updated },
                 record,
             }),
         }

@@ -36,6 +36,9 @@ use crate::reject::{RejectLog, Rejection};
 /// How long [`Intake::accept_now`] waits for the journal before it says "busy": longer than a
 /// slow sync, shorter than any sender's time limit.
 const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
+/// A larger batch becomes several entries of one group: far below the journal's limit, so that
+/// reading an entry back takes little memory.
+const ENTRY_BYTES_MAX: usize = 16 << 20;
 /// First and longest pause of [`Intake::accept`] while the journal is full.
 const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
@@ -48,11 +51,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// [`SourceError`]; a fatal one ends the process, any other ends this source.
-    fn run(
-        self: Box<Self>,
-        intake: Intake,
-        stop: Stop,
-    ) -> BoxFuture<'static, Result<(), SourceError>>;
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>>;
 }
 
 /// The door to the journal. Cheap to clone, one for all sources.
@@ -102,11 +101,7 @@ impl IntakeCounts {
 impl Intake {
     /// A door to `journal`, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
-        Intake {
-            journal,
-            rejects,
-            counts: Arc::default(),
-        }
+        Intake { journal, rejects, counts: Arc::default() }
     }
 
     /// Accepts `inputs` together with the source's new cursor, waiting as long as the journal
@@ -114,11 +109,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
-    pub async fn accept(
-        &self,
-        inputs: &[Input],
-        mark: Option<Mark>,
-    ) -> Result<Position, AcceptError> {
+    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
         let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
@@ -147,11 +138,7 @@ impl Intake {
         }
     }
 
-    fn accepted(
-        &self,
-        inputs: &[Input],
-        result: Result<Position, JournalError>,
-    ) -> Result<Position, AcceptError> {
+    fn accepted(&self, inputs: &[Input], result: Result<Position, JournalError>) -> Result<Position, AcceptError> {
         let position = result?;
         self.counts.add(inputs);
         Ok(position)
@@ -179,15 +166,26 @@ impl Intake {
 }
 
 fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
-    let encode_one = |input: &Input| {
-        let mut bytes = Vec::new();
-        input.encode(&mut bytes);
-        bytes
-    };
-    Arc::new(Group {
-        entries: in_time_order(inputs).iter().map(encode_one).collect(),
-        mark,
-    })
+    let mut entries = Vec::with_capacity(inputs.len());
+    for input in &in_time_order(inputs) {
+        encode_one(input, &mut entries);
+    }
+    Arc::new(Group { entries, mark })
+}
+
+/// Encodes `input`, halving a batch that is too large for one entry.
+fn encode_one(input: &Input, entries: &mut Vec<Vec<u8>>) {
+    let mut bytes = Vec::new();
+    input.encode(&mut bytes);
+    match input {
+        Input::Batch(batch) if bytes.len() > ENTRY_BYTES_MAX && batch.len() > 1 => {
+            drop(bytes);
+            let half = batch.len() / 2;
+            encode_one(&Input::Batch(batch.slice(0, half)), entries);
+            encode_one(&Input::Batch(batch.slice(half, batch.len() - half)), entries);
+        }
+        _ => entries.push(bytes),
+    }
 }
 
 /// Why signals were not accepted.
@@ -251,18 +249,12 @@ pub enum SourceError {
 impl SourceError {
     /// A [`SourceError::Config`].
     pub fn config(source: &str, reason: impl Into<String>) -> SourceError {
-        SourceError::Config {
-            source_name: source.to_owned(),
-            reason: reason.into(),
-        }
+        SourceError::Config { source_name: source.to_owned(), reason: reason.into() }
     }
 
     /// A [`SourceError::Input`].
     pub fn input(source: &str, reason: impl Into<String>) -> SourceError {
-        SourceError::Input {
-            source_name: source.to_owned(),
-            reason: reason.into(),
-        }
+        SourceError::Input { source_name: source.to_owned(), reason: reason.into() }
     }
 
     /// True when the process must end.
@@ -282,9 +274,7 @@ impl SourceError {
 /// The time of arrival, for input that carries no time of its own. What is written to the
 /// journal is the time of the event from then on: a replay reads the same.
 pub fn arrival_time() -> EventTime {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
@@ -324,5 +314,43 @@ impl Stop {
     /// Sleeps; returns true when stopped meanwhile.
     pub async fn sleep(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.stopped()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_engine::signal::{LogBuilder, LogRow};
+
+    use super::*;
+    use crate::journal::{JournalConfig, LocalJournal};
+
+    #[tokio::test]
+    async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path())).expect("opens");
+        let journal = Arc::new(journal);
+        let body = "x".repeat(60_000);
+        let mut logs = LogBuilder::new();
+        for n in 0..700 {
+            logs.push(&LogRow {
+                time: EventTime::from_secs(1_772_359_200 + n),
+                entity: "host:a",
+                severity: 0,
+                body: &body,
+                attributes: &[],
+                trace_id: None,
+            });
+        }
+        let batch = Input::Batch(logs.finish("acme").expect("a tenant"));
+        let intake = Intake::new(journal.clone(), RejectLog::counting());
+        let last = intake.accept(&[batch], None).await.expect("accepted");
+        assert_eq!((last, intake.counts().rows(SignalKind::Log)), (Position(4), 700));
+        let mut reader = journal.read(Position::START).expect("a reader");
+        let mut rows = 0;
+        while let Some(entry) = reader.next_entry().expect("an entry") {
+            assert!(entry.bytes.len() <= ENTRY_BYTES_MAX);
+            rows += Input::decode(&entry.bytes).expect("decodes").rows();
+        }
+        assert_eq!(rows, 700);
     }
 }

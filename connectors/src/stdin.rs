@@ -61,12 +61,9 @@ impl StdinSource {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         check_tenant(&config.tenant).map_err(|e| wrong(e.to_string()))?;
         if config.format == Format::Lines && config.lines.entity.is_empty() {
-            return Err(wrong(
-                "`lines.entity` is missing: who writes the log, `type:name`".to_owned(),
-            ));
+            return Err(wrong("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
         }
-        let decoder =
-            LineDecoder::new(config.format, &config.rows, &config.lines).map_err(wrong)?;
+        let decoder = LineDecoder::new(config.format, &config.rows, &config.lines).map_err(wrong)?;
         Ok(StdinSource { config, decoder })
     }
 }
@@ -76,11 +73,7 @@ impl Source for StdinSource {
         &self.config.name
     }
 
-    fn run(
-        self: Box<Self>,
-        intake: Intake,
-        stop: Stop,
-    ) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(self.read_from(tokio::io::stdin(), intake, stop))
     }
 }
@@ -130,8 +123,7 @@ impl StdinSource {
     fn take(&mut self, piece: Piece<'_>, line: u64, intake: &Intake) -> Result<(), BadRow> {
         let (bytes, result) = match piece {
             Piece::TooLong(head, bytes) => {
-                let detail =
-                    format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
+                let detail = format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
                 (head, Err(BadRow::new(Reason::TooLong, "", detail)))
             }
             Piece::Line(bytes) if line == 1 && self.decoder.has_header() => {
@@ -162,16 +154,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path())).expect("opens");
         let intake = Intake::new(Arc::new(journal), RejectLog::counting());
-        let source: StdinConfig =
-            serde_json::from_str(r#"{"tenant":"acme","format":"csv","rows":{"signal":"log"}}"#)
-                .expect("a configuration");
+        let source: StdinConfig = serde_json::from_str(r#"{"tenant":"acme","format":"csv","rows":{"signal":"log"}}"#)
+            .expect("a configuration");
         let source = Box::new(StdinSource::new(source).expect("a source"));
         let text = b"time,entity,body\n1772359200,host:a,\"two\nlines\"\n5,host:a,x\n1772359200,host:a,last";
         let (_stopper, stop) = stop_pair();
-        source
-            .read_from(&text[..], intake.clone(), stop)
-            .await
-            .expect("reads");
+        source.read_from(&text[..], intake.clone(), stop).await.expect("reads");
         assert_eq!(intake.counts().rows(SignalKind::Log), 2);
         let rejection = intake.rejects().first().expect("a rejection");
         assert_eq!((rejection.row, rejection.column.as_str()), (3, "time"));

@@ -27,11 +27,7 @@ pub struct TerminalSinkConfig {
 
 impl Default for TerminalSinkConfig {
     fn default() -> TerminalSinkConfig {
-        TerminalSinkConfig {
-            name: "terminal".to_owned(),
-            colour: None,
-            updates: false,
-        }
+        TerminalSinkConfig { name: "terminal".to_owned(), colour: None, updates: false }
     }
 }
 
@@ -48,11 +44,7 @@ impl TerminalSink<std::io::Stdout> {
         let out = std::io::stdout();
         let wanted = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let colour = config.colour.unwrap_or(wanted);
-        TerminalSink {
-            config,
-            colour,
-            out,
-        }
+        TerminalSink { config, colour, out }
     }
 }
 
@@ -60,11 +52,7 @@ impl<W: Write> TerminalSink<W> {
     /// On `out`, without colours unless the configuration asks for them.
     pub fn on(config: TerminalSinkConfig, out: W) -> TerminalSink<W> {
         let colour = config.colour.unwrap_or(false);
-        TerminalSink {
-            config,
-            colour,
-            out,
-        }
+        TerminalSink { config, colour, out }
     }
 }
 
@@ -72,11 +60,7 @@ impl<W: Write> TerminalSink<W> {
 pub fn line(event: &IncidentEvent, colour: bool) -> String {
     let record = &event.record;
     let paint = |code: &str, text: &str| {
-        if colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     };
     let code = match record.severity {
         Severity::Critical => "1;31",
@@ -84,10 +68,7 @@ pub fn line(event: &IncidentEvent, colour: bool) -> String {
         Severity::Minor | Severity::Warning => "33",
         Severity::Info => "36",
     };
-    let owner = record
-        .owner
-        .as_ref()
-        .map_or(String::new(), |o| format!("  → {}", plain(&o.team)));
+    let owner = record.owner.as_ref().map_or(String::new(), |o| format!("  → {}", plain(&o.team)));
     format!(
         "{}  {}  {:<12} {}  {}  [{}] {} alerts, rev {}{owner}",
         record.updated_at,
@@ -104,12 +85,9 @@ pub fn line(event: &IncidentEvent, colour: bool) -> String {
 /// Text without control and direction characters: telemetry must not steer a terminal.
 pub fn plain(text: &str) -> String {
     let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars()
-        .map(|c| if steers(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl<W: Write + Send> Sink for TerminalSink<W> {
@@ -117,10 +95,7 @@ impl<W: Write + Send> Sink for TerminalSink<W> {
         &self.config.name
     }
 
-    fn deliver<'a>(
-        &'a mut self,
-        events: &'a [Outgoing],
-    ) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
             let mut sent = 0;
             let mut write = || -> std::io::Result<()> {
@@ -157,16 +132,10 @@ mod tests {
         outgoing.event = event.into();
         let mut text = Vec::new();
         let mut sink = TerminalSink::on(TerminalSinkConfig::default(), &mut text);
-        assert_eq!(
-            block_on(sink.deliver(&[outgoing])).expect("written").sent,
-            1
-        );
+        assert_eq!(block_on(sink.deliver(&[outgoing])).expect("written").sent, 1);
         let text = String::from_utf8(text).expect("text");
         assert_eq!(text.lines().count(), 1);
         assert!(!text.contains(['\x1b', '\r', '\u{202e}']), "{text:?}");
-        assert!(
-            text.contains("P2") && text.contains("opened") && text.contains("[acme]"),
-            "{text}"
-        );
+        assert!(text.contains("P2") && text.contains("opened") && text.contains("[acme]"), "{text}");
     }
 }

@@ -15,6 +15,8 @@ use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 
+use crate::limits::{Compression, Limits};
+
 /// Seconds a refused sender is asked to wait before it tries again.
 pub const RETRY_AFTER_SECS: u64 = 1;
 
@@ -40,10 +42,7 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// A header's value in lower case without parameters' spaces, or `""`.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map_or("", str::trim)
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map_or("", str::trim)
     }
 
     /// The media type: the part of `Content-Type` before `;`, in lower case.
@@ -115,10 +114,7 @@ pub struct Route {
 impl Route {
     /// A route for authenticated senders.
     pub fn new(path: impl Into<String>) -> Route {
-        Route {
-            path: path.into(),
-            access: Access::Credential,
-        }
+        Route { path: path.into(), access: Access::Credential }
     }
 }
 
@@ -136,10 +132,7 @@ pub struct Reply {
 impl Reply {
     /// A reply without a body.
     pub fn empty(status: u16) -> Reply {
-        Reply {
-            status,
-            ..Reply::default()
-        }
+        Reply { status, ..Reply::default() }
     }
 
     /// A plain text reply.
@@ -174,10 +167,7 @@ impl Reply {
 
     /// The value of header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -232,27 +222,37 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing for the journal, only an answer.
     pub fn answer(reply: Reply) -> Outcome {
-        Outcome {
-            reply,
-            ..Outcome::default()
-        }
+        Outcome { reply, ..Outcome::default() }
     }
 
     /// A request refused as a whole.
     pub fn refused(reply: Reply, reason: &'static str) -> Outcome {
         let mut refused = Refusals::default();
         refused.add(reason, 1);
-        Outcome {
-            reply,
-            refused,
-            ..Outcome::default()
-        }
+        Outcome { reply, refused, ..Outcome::default() }
     }
 
     /// Adds `batch` to what the journal gets, unless it is empty.
     pub fn push(&mut self, batch: Batch) {
         if !batch.is_empty() {
             self.inputs.push(Input::Batch(batch));
+        }
+    }
+}
+
+/// The request's body, unpacked as its `Content-Encoding` says; the refusal otherwise.
+pub(crate) fn unpacked(limits: &Limits, request: &Request<'_>) -> Result<Vec<u8>, Outcome> {
+    let encoding = request.header("content-encoding");
+    let Some(compression) = Compression::from_header(encoding) else {
+        let text = format!("content encoding `{encoding}` is not supported\n");
+        return Err(Outcome::refused(Reply::text(415, text), "encoding"));
+    };
+    let mut body = Vec::new();
+    match limits.unpack(request.body, compression, &mut body) {
+        Ok(()) => Ok(body),
+        Err(error) => {
+            let reply = Reply::text(error.status(), format!("{error}\n"));
+            Err(Outcome::refused(reply, error.reason()))
         }
     }
 }
@@ -270,7 +270,8 @@ pub trait HttpWire: Send + Sync + 'static {
 
     /// True when a byte-identical body of one tenant can only be a re-send, because its events
     /// carry their own times: the server then answers it without a second journal entry.
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, request: &Request<'_>) -> bool {
+        let _ = request;
         false
     }
 

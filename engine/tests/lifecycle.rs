@@ -18,14 +18,7 @@ use Severity::{Critical, Major};
 
 fn edge(secs: i64, from: &str, to: &str, confidence: f64) -> Input {
     let mut builder = EdgeBuilder::new();
-    builder.push(&EdgeRow {
-        time: at(secs),
-        from,
-        to,
-        relation: Relation::Calls,
-        source: "cmdb",
-        confidence,
-    });
+    builder.push(&EdgeRow { time: at(secs), from, to, relation: Relation::Calls, source: "cmdb", confidence });
     Input::Batch(builder.finish("acme").expect("the tenant is plain"))
 }
 
@@ -116,11 +109,7 @@ fn announced_work_is_quiet_until_it_ends() {
         ..Catalogue::default()
     };
     let inputs = [
-        Input::Catalogue {
-            tenant: "acme".into(),
-            at: at(0),
-            catalogue: Arc::new(catalogue),
-        },
+        Input::Catalogue { tenant: "acme".into(), at: at(0), catalogue: Arc::new(catalogue) },
         Input::Batch(alerts(&[
             (10, "Down", "host:db", Critical, Firing),
             (20, "Down", "host:web", Critical, Firing),
@@ -173,10 +162,7 @@ fn a_silence_holds_back_what_it_matches_and_nothing_else() {
             why: "known".into(),
         },
     };
-    let lines = [
-        (10, "Down", "host:db-1", Critical, Firing),
-        (11, "Down", "host:web-1", Critical, Firing),
-    ];
+    let lines = [(10, "Down", "host:db-1", Critical, Firing), (11, "Down", "host:web-1", Critical, Firing)];
     let events = run(&mut engine(EngineConfig::default(), 1), &[silence, Input::Batch(alerts(&lines))]);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1)]);
     assert_eq!(events[0].record.primary_entity.as_ref().map(|e| e.id.as_str()), Some("host:web-1"));

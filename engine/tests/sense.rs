@@ -21,17 +21,11 @@ fn metric(name: &str, entity: &str, series_type: SeriesType, samples: &[(i64, f6
     for (secs, value) in samples {
         metric.push(at(*secs), id, *value);
     }
-    vec![
-        Input::Batch(series.finish("acme").expect("plain")),
-        Input::Batch(metric.finish("acme").expect("plain")),
-    ]
+    vec![Input::Batch(series.finish("acme").expect("plain")), Input::Batch(metric.finish("acme").expect("plain"))]
 }
 
 fn alert_names(events: &[IncidentEvent]) -> Vec<&str> {
-    let mut names: Vec<&str> = events
-        .iter()
-        .flat_map(|e| e.record.alerts.iter().map(|a| a.name.as_str()))
-        .collect();
+    let mut names: Vec<&str> = events.iter().flat_map(|e| e.record.alerts.iter().map(|a| a.name.as_str())).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -179,9 +173,8 @@ fn values_that_are_not_finite_and_series_not_described_are_counted() {
 #[test]
 fn a_jump_of_a_calm_series_is_an_anomaly_of_its_entity() {
     let config = config(serde_json::json!({"ledger": {"open_weight": 0.01}}));
-    let mut samples: Vec<(i64, f64)> = (0..2_000_i64)
-        .map(|i| (i * 60, 50.0 + ((i * 7_919) % 13) as f64 / 13.0))
-        .collect();
+    let mut samples: Vec<(i64, f64)> =
+        (0..2_000_i64).map(|i| (i * 60, 50.0 + ((i * 7_919) % 13) as f64 / 13.0)).collect();
     for sample in &mut samples[1_900..1_920] {
         sample.1 = 90.0;
     }

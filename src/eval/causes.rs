@@ -135,17 +135,14 @@ pub fn sockshop(bench: &Bench) -> Result<Outcome> {
         }
         late.add(&cases::sockshop::case(&files), &truth);
     }
-    let peers = [("BARO", [f64::NAN, f64::NAN, f64::NAN, 0.816]), ("n-sigma (elsewhere)", [f64::NAN, f64::NAN, f64::NAN, 0.92])];
+    let peers = [
+        ("BARO", [f64::NAN, f64::NAN, f64::NAN, 0.816]),
+        ("n-sigma (elsewhere)", [f64::NAN, f64::NAN, f64::NAN, 0.92]),
+    ];
     Ok(outcome("RCD Sock Shop: service-metric pairs ranked", &now, &late, &peers, Vec::new()))
 }
 
-fn outcome(
-    protocol: &str,
-    now: &Results,
-    late: &Results,
-    peers: &[(&str, [f64; 4])],
-    inputs: Vec<PathBuf>,
-) -> Outcome {
+fn outcome(protocol: &str, now: &Results, late: &Results, peers: &[(&str, [f64; 4])], inputs: Vec<PathBuf>) -> Outcome {
     let figures = |ranks: &[Option<usize>]| [as_at(ranks, 1), as_at(ranks, 3), as_at(ranks, 5), avg_at_5(ranks)];
     let row = |ranks: &[Option<usize>], answers: &[(f64, bool)]| {
         let mut cells = figures(ranks).to_vec();

@@ -5,10 +5,13 @@
 //! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
 //! Parquet with the columns `y_true` and `y_score`, and SVG plots.
 
-pub mod logs;
 pub mod causes;
+pub mod exhaustion;
 pub mod groups;
+pub mod logs;
+pub mod machines;
 pub mod metric;
+pub mod plot;
 pub mod report;
 pub mod templates;
 
@@ -56,7 +59,10 @@ impl Bench {
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if !folder.is_dir() {
-            bail!("no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}", folder.display());
+            bail!(
+                "no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}",
+                folder.display()
+            );
         }
         Ok(folder)
     }
@@ -67,6 +73,14 @@ pub type Task = (&'static str, &'static str, fn(&Bench) -> Result<Outcome>);
 
 /// Every task, in the order of the documentation.
 pub const TASKS: &[Task] = &[
+    ("nab", "Numenta Anomaly Benchmark", metric::nab_task),
+    ("kpi", "AIOps Challenge 2018", metric::kpi_task),
+    ("wsd", "Web Service Dataset", metric::wsd_task),
+    ("ucr", "UCR anomaly archive", metric::ucr_task),
+    ("ms", "Microsoft cloud monitoring", metric::ms_task),
+    ("asd", "Application Server Dataset", machines::asd_task),
+    ("smd", "Server Machine Dataset", machines::smd_task),
+    ("exhaustion", "when resources run out", exhaustion::exhaustion_task),
     ("templates", "log templates against the labels of LogHub", templates::run),
     ("logs", "anomalous sessions of log events", logs::run),
     ("petshop", "causes: components of PetShop", causes::petshop),

@@ -74,7 +74,9 @@ pub fn deliver(task: &str, bench: &Bench, outcome: &Outcome, as_json: bool) -> R
     }
     let text = if as_json { format!("{run:#}\n") } else { table(task, outcome) };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to the terminal"),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to the terminal")
+        }
         _ => Ok(()),
     }
 }

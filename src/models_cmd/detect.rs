@@ -52,7 +52,8 @@ const STEP_NS: i64 = 60_000_000_000;
 pub fn run(args: &DetectArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
     let (texts, at_ns) = times(&table, &args.time_column)?;
-    let out = if args.multi { detect_multi(args, &table, texts, &at_ns)? } else { detect_one(args, &table, texts, &at_ns)? };
+    let out =
+        if args.multi { detect_multi(args, &table, texts, &at_ns)? } else { detect_one(args, &table, texts, &at_ns)? };
     args.output.write(&out)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -65,7 +66,10 @@ fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     };
     let mut at_ns = table.times(column)?;
     // Plain counters 0, 1, 2 … are row numbers, not seconds of 1970.
-    if at_ns.len() > 1 && at_ns.iter().enumerate().all(|(i, at)| *at == (i as i64 + at_ns[0] / 1_000_000_000) * 1_000_000_000) && at_ns[0].unsigned_abs() <= 1_000_000_000 {
+    if at_ns.len() > 1
+        && at_ns.iter().enumerate().all(|(i, at)| *at == (i as i64 + at_ns[0] / 1_000_000_000) * 1_000_000_000)
+        && at_ns[0].unsigned_abs() <= 1_000_000_000
+    {
         at_ns.iter_mut().for_each(|at| *at *= 60);
     }
     Ok((table.text(column), at_ns))
@@ -86,9 +90,10 @@ fn detect_one(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &
     let params = DetectorParams { alerts_per_week: args.alerts_per_week, ..DetectorParams::default() };
     let verdicts = verdicts(&params, at_ns, &values)?;
     let float = |pick: fn(&Verdict) -> f64| Column::Float(verdicts.iter().map(pick).collect());
-    let reasons = verdicts.iter().zip(&values).map(|(verdict, value)| {
-        if verdict.anomaly { verdict.reason.sentence(verdict, *value) } else { String::new() }
-    });
+    let reasons = verdicts
+        .iter()
+        .zip(&values)
+        .map(|(verdict, value)| if verdict.anomaly { verdict.reason.sentence(verdict, *value) } else { String::new() });
     let reasons = Column::Text(reasons.collect());
     Ok(Table::default()
         .with("timestamp", Column::Text(texts))
@@ -186,7 +191,12 @@ mod tests {
         let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
         let mut text = String::from("timestamp,value\n");
         for i in 0..500 {
-            text.push_str(&format!("2026-11-20 {:02}:{:02}:00,{}\n", i / 60, i % 60, if i == 450 { 900 } else { 10 + i % 3 }));
+            text.push_str(&format!(
+                "2026-11-20 {:02}:{:02}:00,{}\n",
+                i / 60,
+                i % 60,
+                if i == 450 { 900 } else { 10 + i % 3 }
+            ));
         }
         std::fs::write(&input, text).expect("writes");
         run(&args(input, output.clone(), false)).expect("detects");

@@ -67,7 +67,8 @@ const HOUR_NS: f64 = 3.6e12;
 /// parameters out of range, or output that cannot be written.
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
-    let params = ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..ExhaustionParams::default() };
+    let params =
+        ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..ExhaustionParams::default() };
     let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
     let names = table.position(&args.series_column).map(|column| table.text(column));
     let values = table.numbers(value_column(args, &table)?)?;
@@ -78,7 +79,8 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
             Some(points) => points,
             None => named.entry(name.to_owned()).or_default(),
         };
-        let at_ns = times.as_ref().map_or_else(|| (points.len() as f64 * args.step_secs * 1e9) as i64, |times| times[row]);
+        let at_ns =
+            times.as_ref().map_or_else(|| (points.len() as f64 * args.step_secs * 1e9) as i64, |times| times[row]);
         points.push((row, at_ns, *value));
     }
     let mut out = Rows::default();
@@ -175,7 +177,9 @@ fn times(args: &ForecastArgs, table: &TextTable) -> Result<Option<Vec<i64>>> {
     if let Some(column) = table.position(&args.time_column) {
         return table.times(column).map(Some);
     }
-    let Some(column) = table.position("step") else { return Ok(None) };
+    let Some(column) = table.position("step") else {
+        return Ok(None);
+    };
     let steps = table.numbers(column)?;
     Ok(Some(steps.iter().map(|step| (step * args.step_secs * 1e9) as i64).collect()))
 }
@@ -211,8 +215,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
         let mut text = String::from("series,step,used_pct\n");
-        for step in 0..480 {
-            text.push_str(&format!("climb,{step},{}\nflat,{step},40\n", 50.0 + f64::from(step) / 12.0));
+        for step in 0..720 {
+            text.push_str(&format!("climb,{step},{}\nflat,{step},40\n", 40.0 + f64::from(step) / 14.4));
         }
         std::fs::write(&input, text).expect("writes");
         let args = ForecastArgs {
@@ -231,6 +235,6 @@ mod tests {
         let last = |name: &str| written.lines().rfind(|line| line.starts_with(name)).expect("rows").to_owned();
         assert!(last("climb").ends_with(",true"), "{}", last("climb"));
         assert!(last("flat").ends_with(",,,,false"), "{}", last("flat"));
-        assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 39);
+        assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 59);
     }
 }

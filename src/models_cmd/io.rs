@@ -364,7 +364,15 @@ mod tests {
     #[test]
     fn times_of_every_habit_meet() {
         let expected = Some(1_397_088_000_000_000_000);
-        for text in ["1397088000", "1397088000000", "1397088000.0", "2014-04-10 00:00:00", "2014-04-10T00:00:00Z", "2014-04-10T02:00:00+02:00", "2014-04-10"] {
+        for text in [
+            "1397088000",
+            "1397088000000",
+            "1397088000.0",
+            "2014-04-10 00:00:00",
+            "2014-04-10T00:00:00Z",
+            "2014-04-10T02:00:00+02:00",
+            "2014-04-10",
+        ] {
             assert_eq!(parse_time(text), expected, "{text}");
         }
         assert_eq!(parse_time("yesterday"), None);
@@ -379,7 +387,9 @@ mod tests {
         let error = table.require("level").expect_err("no such column").to_string();
         assert!(error.contains("`timestamp`, `value`"), "{error}");
         assert!(TextTable::from_reader("a.csv", "".as_bytes()).is_err());
-        assert!(TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes()).expect_err("ragged").to_string().contains("row 2"));
+        assert!(
+            TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes()).expect_err("ragged").to_string().contains("row 2")
+        );
     }
 
     #[test]

@@ -40,8 +40,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entity_resolution::EntityResolver;
-use crate::limits::{Compression, Limits};
-use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route};
+use crate::limits::Limits;
+use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
 use decode::{Context, Posted};
 use silences::{PostedSilence, Silences};
 use table::Table;
@@ -99,13 +99,7 @@ struct Webhook<'a> {
 impl Alertmanager {
     /// A wire with empty listings.
     pub fn new(config: AlertmanagerConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Alertmanager {
-        Alertmanager {
-            config,
-            limits,
-            resolver,
-            tenants: Mutex::default(),
-            started: OnceLock::new(),
-        }
+        Alertmanager { config, limits, resolver, tenants: Mutex::default(), started: OnceLock::new() }
     }
 
     fn with_tenant<T>(&self, tenant: &str, run: impl FnOnce(&mut TenantState) -> T) -> T {
@@ -116,31 +110,14 @@ impl Alertmanager {
         run(tenants.entry(tenant.to_owned()).or_default())
     }
 
-    /// The body as text of JSON, unpacked.
-    fn body(&self, request: &Request<'_>) -> Result<Vec<u8>, Outcome> {
-        let encoding = request.header("content-encoding");
-        let Some(compression) = Compression::from_header(encoding) else {
-            let reply = Reply::json(415, &format!("content encoding `{encoding}` is not supported"));
-            return Err(Outcome::refused(reply, "encoding"));
-        };
-        let mut body = Vec::new();
-        match self.limits.unpack(request.body, compression, &mut body) {
-            Ok(()) => Ok(body),
-            Err(error) => {
-                let reply = Reply::json(error.status(), &error.to_string());
-                Err(Outcome::refused(reply, error.reason()))
-            }
-        }
-    }
-
     fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let posted: Vec<Posted<'_>> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         Ok(self.store(request, "prometheus", &posted, Refusals::default()))
     }
 
     fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let webhook: Webhook<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
         let outcome = self.store(request, source, &webhook.alerts, Refusals::default());
@@ -173,12 +150,7 @@ impl Alertmanager {
         } else {
             Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
         };
-        let mut outcome = Outcome {
-            accepted: builder.len() as u64,
-            reply,
-            refused,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { accepted: builder.len() as u64, reply, refused, ..Outcome::default() };
         if let Ok(batch) = builder.finish(request.tenant) {
             outcome.push(batch);
         }
@@ -186,7 +158,7 @@ impl Alertmanager {
     }
 
     fn post_silence(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let body = self.body(request)?;
+        let body = unpacked(&self.limits, request)?;
         let posted: PostedSilence = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         let set = self.with_tenant(request.tenant, |state| state.silences.set(posted, request.received));
         match set {
@@ -203,9 +175,9 @@ impl Alertmanager {
     fn one_silence(&self, request: &Request<'_>) -> Outcome {
         let id = request.path.rsplit('/').next().unwrap_or_default();
         if request.method != Method::DELETE {
-            return Outcome::answer(self.with_tenant(request.tenant, |state| {
-                api::silence(state, id, request.received)
-            }));
+            return Outcome::answer(
+                self.with_tenant(request.tenant, |state| api::silence(state, id, request.received)),
+            );
         }
         let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
         match expired {
@@ -235,11 +207,7 @@ impl Alertmanager {
 }
 
 fn action_input(request: &Request<'_>, action: bellwether_engine::input::Action) -> Input {
-    Input::Action {
-        tenant: request.tenant.into(),
-        at: request.received,
-        action,
-    }
+    Input::Action { tenant: request.tenant.into(), at: request.received, action }
 }
 
 fn malformed(error: &serde_json::Error) -> Outcome {

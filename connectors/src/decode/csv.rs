@@ -44,27 +44,15 @@ pub(super) enum Role {
 /// [`BadRow`] when a configured column is not there, or a column of a table that is not of
 /// logs means nothing.
 pub(super) fn roles(names: &[String], config: &RowsConfig) -> Result<Vec<Role>, BadRow> {
-    let wanted = config
-        .columns
-        .values()
-        .chain(&config.labels)
-        .chain(&config.values);
+    let wanted = config.columns.values().chain(&config.labels).chain(&config.values);
     for column in wanted {
         if !names.contains(column) {
             let known = names.join(", ");
-            return Err(BadRow::new(
-                Reason::Missing,
-                column,
-                format!("is not in the header: {known}"),
-            ));
+            return Err(BadRow::new(Reason::Missing, column, format!("is not in the header: {known}")));
         }
     }
-    let mapped =
-        !(config.columns.is_empty() && config.labels.is_empty() && config.values.is_empty());
-    names
-        .iter()
-        .map(|name| role(name, mapped, config))
-        .collect()
+    let mapped = !(config.columns.is_empty() && config.labels.is_empty() && config.values.is_empty());
+    names.iter().map(|name| role(name, mapped, config)).collect()
 }
 
 fn role(name: &str, mapped: bool, config: &RowsConfig) -> Result<Role, BadRow> {
@@ -83,10 +71,7 @@ fn role(name: &str, mapped: bool, config: &RowsConfig) -> Result<Role, BadRow> {
     if let Some(field) = field {
         return Ok(Role::Field(field));
     }
-    if let Some(label) = name
-        .strip_prefix("labels.")
-        .or(name.strip_prefix("attributes."))
-    {
+    if let Some(label) = name.strip_prefix("labels.").or(name.strip_prefix("attributes.")) {
         return Ok(Role::Label(label.to_owned()));
     }
     if let Some(annotation) = name.strip_prefix("annotations.") {
@@ -102,19 +87,12 @@ fn role(name: &str, mapped: bool, config: &RowsConfig) -> Result<Role, BadRow> {
     Err(BadRow::new(
         Reason::Unknown,
         name,
-        format!(
-            "is not known, known: {known}; map it in `rows.columns`, `rows.labels` or `rows.values`"
-        ),
+        format!("is not known, known: {known}; map it in `rows.columns`, `rows.labels` or `rows.values`"),
     ))
 }
 
 /// Puts one cell where its role says; wide values are gathered in `wide`.
-pub(super) fn place<'a>(
-    row: &mut Row<'a>,
-    wide: &mut Vec<(&'a str, Scalar<'a>)>,
-    role: &'a Role,
-    value: Scalar<'a>,
-) {
+pub(super) fn place<'a>(row: &mut Row<'a>, wide: &mut Vec<(&'a str, Scalar<'a>)>, role: &'a Role, value: Scalar<'a>) {
     match role {
         Role::Ignored => {}
         _ if value.is_null() => {}
@@ -176,11 +154,7 @@ impl CsvDecoder {
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
         }
-        CsvDecoder {
-            config,
-            roles: Vec::new(),
-            signals: Signals::new(),
-        }
+        CsvDecoder { config, roles: Vec::new(), signals: Signals::new() }
     }
 
     /// Reads the header line.
@@ -189,11 +163,7 @@ impl CsvDecoder {
     /// [`BadRow`] naming the column that is missing or not known.
     pub fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        let names: Vec<String> = self
-            .split(line)?
-            .into_iter()
-            .map(|name| name.trim().to_owned())
-            .collect();
+        let names: Vec<String> = self.split(line)?.into_iter().map(|name| name.trim().to_owned()).collect();
         self.roles = roles(&names, &self.config)?;
         Ok(())
     }
@@ -208,41 +178,23 @@ impl CsvDecoder {
         }
         let cells = self.split(line)?;
         if cells.len() != self.roles.len() {
-            let detail = format!(
-                "has {} columns, the header has {}",
-                cells.len(),
-                self.roles.len()
-            );
+            let detail = format!("has {} columns, the header has {}", cells.len(), self.roles.len());
             return Err(BadRow::new(Reason::Syntax, "", detail));
         }
         let mut row = Row::default();
         let mut wide = Vec::new();
         for (role, cell) in self.roles.iter().zip(cells) {
-            let value = if cell.is_empty() {
-                Scalar::Null
-            } else {
-                Scalar::Text(cell)
-            };
+            let value = if cell.is_empty() { Scalar::Null } else { Scalar::Text(cell) };
             place(&mut row, &mut wide, role, value);
         }
         push_wide(&mut self.signals, &self.config, &mut row, wide)
     }
 
     fn split<'a>(&self, line: &'a [u8]) -> Result<Vec<Cow<'a, str>>, BadRow> {
-        let line = std::str::from_utf8(line).map_err(|e| {
-            BadRow::new(
-                Reason::Syntax,
-                "",
-                format!("is not UTF-8 at byte {}", e.valid_up_to()),
-            )
-        })?;
-        split_record(line, self.config.delimiter).ok_or_else(|| {
-            BadRow::new(
-                Reason::Syntax,
-                "",
-                "its quotes are not closed, or followed by text",
-            )
-        })
+        let line = std::str::from_utf8(line)
+            .map_err(|e| BadRow::new(Reason::Syntax, "", format!("is not UTF-8 at byte {}", e.valid_up_to())))?;
+        split_record(line, self.config.delimiter)
+            .ok_or_else(|| BadRow::new(Reason::Syntax, "", "its quotes are not closed, or followed by text"))
     }
 }
 
@@ -301,17 +253,10 @@ mod tests {
     #[test]
     fn columns_named_as_in_the_schema_need_no_mapping() {
         let mut decoder = CsvDecoder::new(config(r#"{"signal":"metric"}"#));
-        decoder
-            .header(b"time,name,entity,value,labels.core")
-            .expect("header");
-        decoder
-            .line(b"2026-03-01T10:00:00Z,cpu,host:a,0.5,1")
-            .expect("row");
+        decoder.header(b"time,name,entity,value,labels.core").expect("header");
+        decoder.line(b"2026-03-01T10:00:00Z,cpu,host:a,0.5,1").expect("row");
         let batches = decoder.signals.take("acme");
-        assert_eq!(
-            SeriesColumns::of(&batches[0]).row(0).labels.get("core"),
-            Some("1")
-        );
+        assert_eq!(SeriesColumns::of(&batches[0]).row(0).labels.get("core"), Some("1"));
         assert_eq!(MetricColumns::of(&batches[1]).value, [0.5]);
     }
 
@@ -320,41 +265,22 @@ mod tests {
         let mut decoder = CsvDecoder::new(config(
             r#"{"columns":{"time":"ts","entity":"host"},"values":["cpu","mem"],"labels":["dc"],"entity_type":"host"}"#,
         ));
-        decoder
-            .header(b"ts,host,cpu,mem,dc,comment")
-            .expect("header");
-        decoder
-            .line(b"1772359200,a,1,2,eu,\"x, \"\"y\"\"\"")
-            .expect("row");
-        decoder
-            .line(b"1772359260,a,,4,eu,")
-            .expect("a hole is no sample");
-        let bad = decoder
-            .line(b"1772359320,a,inf,6,eu,")
-            .expect_err("not finite");
-        assert_eq!(
-            (bad.reason, bad.column.as_str()),
-            (Reason::NotFinite, "cpu")
-        );
+        decoder.header(b"ts,host,cpu,mem,dc,comment").expect("header");
+        decoder.line(b"1772359200,a,1,2,eu,\"x, \"\"y\"\"\"").expect("row");
+        decoder.line(b"1772359260,a,,4,eu,").expect("a hole is no sample");
+        let bad = decoder.line(b"1772359320,a,inf,6,eu,").expect_err("not finite");
+        assert_eq!((bad.reason, bad.column.as_str()), (Reason::NotFinite, "cpu"));
         let batches = decoder.signals.take("acme");
         let series = SeriesColumns::of(&batches[0]);
-        assert_eq!(
-            (series.row(0).name, series.row(0).entity),
-            ("cpu", "host:a")
-        );
+        assert_eq!((series.row(0).name, series.row(0).entity), ("cpu", "host:a"));
         assert_eq!(MetricColumns::of(&batches[1]).value, [1.0, 2.0, 4.0, 6.0]);
     }
 
     #[test]
     fn a_header_that_cannot_work_says_which_column() {
         let mut decoder = CsvDecoder::new(config(r#"{"signal":"metric"}"#));
-        let bad = decoder
-            .header(b"time,cpu_util")
-            .expect_err("unknown column");
-        assert_eq!(
-            (bad.reason, bad.column.as_str()),
-            (Reason::Unknown, "cpu_util")
-        );
+        let bad = decoder.header(b"time,cpu_util").expect_err("unknown column");
+        assert_eq!((bad.reason, bad.column.as_str()), (Reason::Unknown, "cpu_util"));
         let mut decoder = CsvDecoder::new(config(r#"{"columns":{"time":"ts"}}"#));
         let bad = decoder.header(b"time,value").expect_err("missing column");
         assert_eq!((bad.reason, bad.column.as_str()), (Reason::Missing, "ts"));
@@ -365,10 +291,7 @@ mod tests {
         let mut decoder = CsvDecoder::new(config(r#"{"signal":"metric"}"#));
         decoder.header(b"time,name,entity,value").expect("header");
         for line in [&b"1,2,3"[..], b"\"1,2,3,4", b"\"1\"x,2,3,4", b"\xff,2,3,4"] {
-            assert_eq!(
-                decoder.line(line).expect_err("refused").reason,
-                Reason::Syntax
-            );
+            assert_eq!(decoder.line(line).expect_err("refused").reason, Reason::Syntax);
         }
     }
 

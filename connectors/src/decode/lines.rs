@@ -40,10 +40,7 @@ pub struct LinesDecoder {
 impl LinesDecoder {
     /// A decoder.
     pub fn new(config: LinesConfig) -> LinesDecoder {
-        LinesDecoder {
-            config,
-            signals: Signals::new(),
-        }
+        LinesDecoder { config, signals: Signals::new() }
     }
 
     /// Decodes one line; an empty one is nothing. Bytes that are not UTF-8 become `U+FFFD`.
@@ -110,10 +107,7 @@ fn common_time(text: &str) -> Option<(i128, usize)> {
     }
     let bracket = usize::from(text.starts_with('['));
     let mut spaces = text.match_indices([' ', '\t', ']']).map(|(at, _)| at);
-    let ends = [
-        spaces.next().unwrap_or(text.len()),
-        spaces.next().unwrap_or(text.len()),
-    ];
+    let ends = [spaces.next().unwrap_or(text.len()), spaces.next().unwrap_or(text.len())];
     for end in ends {
         let candidate = text[bracket..end].trim_end_matches([']', ':', ',']);
         let candidate = candidate.replacen(',', ".", 1);
@@ -151,11 +145,7 @@ mod tests {
         decoder.line(line.as_bytes(), EventTime(7)).expect(line);
         let batch = decoder.signals.take("acme").remove(0);
         let columns = LogColumns::of(&batch);
-        (
-            EventTime(columns.time[0]),
-            columns.severity[0],
-            columns.body(0).to_owned(),
-        )
+        (EventTime(columns.time[0]), columns.severity[0], columns.body(0).to_owned())
     }
 
     #[test]
@@ -168,38 +158,23 @@ mod tests {
             "[2026-03-01T10:00:00.123Z] ERROR disk full",
             "[2026-03-01 10:00:00.123] ERROR disk full",
         ] {
-            assert_eq!(
-                decode(LinesConfig::default(), line),
-                (at, 17, "ERROR disk full".to_owned()),
-                "{line}"
-            );
+            assert_eq!(decode(LinesConfig::default(), line), (at, 17, "ERROR disk full".to_owned()), "{line}");
         }
     }
 
     #[test]
     fn a_configured_time_is_read() {
-        let config = LinesConfig {
-            time_format: Some("%Y-%m-%d-%H.%M.%S.%f".to_owned()),
-            ..LinesConfig::default()
-        };
+        let config = LinesConfig { time_format: Some("%Y-%m-%d-%H.%M.%S.%f".to_owned()), ..LinesConfig::default() };
         let (time, _, body) = decode(config, "2005-06-03-15.42.50.675872 R02 RAS KERNEL INFO x");
-        assert_eq!(
-            time,
-            EventTime::parse_rfc3339("2005-06-03T15:42:50.675872Z").expect("a time")
-        );
+        assert_eq!(time, EventTime::parse_rfc3339("2005-06-03T15:42:50.675872Z").expect("a time"));
         assert!(body.starts_with("R02"), "{body}");
     }
 
     #[test]
     fn a_line_without_a_time_gets_its_arrival_or_is_refused() {
         assert_eq!(decode(LinesConfig::default(), "10 apples").0, EventTime(7));
-        let config = LinesConfig {
-            time_required: true,
-            ..LinesConfig::default()
-        };
-        let bad = LinesDecoder::new(config)
-            .line(b"10 apples", EventTime(7))
-            .expect_err("refused");
+        let config = LinesConfig { time_required: true, ..LinesConfig::default() };
+        let bad = LinesDecoder::new(config).line(b"10 apples", EventTime(7)).expect_err("refused");
         assert_eq!(bad.reason, Reason::Time);
     }
 

@@ -68,16 +68,10 @@ impl LineDecoder {
     ///
     /// # Errors
     /// When the configuration contradicts itself; the text says how.
-    pub fn new(
-        format: Format,
-        rows: &RowsConfig,
-        lines: &LinesConfig,
-    ) -> Result<LineDecoder, String> {
+    pub fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, String> {
         rows.check()?;
         match format {
-            Format::Ndjson => Ok(LineDecoder::Ndjson(ndjson::NdjsonDecoder::new(
-                rows.clone(),
-            ))),
+            Format::Ndjson => Ok(LineDecoder::Ndjson(ndjson::NdjsonDecoder::new(rows.clone()))),
             Format::Csv => Ok(LineDecoder::Csv(csv::CsvDecoder::new(rows.clone()))),
             Format::Lines => Ok(LineDecoder::Lines(lines::LinesDecoder::new(lines.clone()))),
             Format::Parquet => Err("Parquet is not read line by line".to_owned()),

@@ -33,10 +33,7 @@ pub struct NdjsonDecoder {
 impl NdjsonDecoder {
     /// A decoder; `config` has been checked.
     pub fn new(config: RowsConfig) -> NdjsonDecoder {
-        NdjsonDecoder {
-            config,
-            signals: Signals::new(),
-        }
+        NdjsonDecoder { config, signals: Signals::new() }
     }
 
     /// Decodes one line; an empty one is nothing.
@@ -49,11 +46,7 @@ impl NdjsonDecoder {
             return Ok(());
         }
         let row: Row<'_> = serde_json::from_slice(line).map_err(|error| {
-            let reason = if error.is_data() {
-                Reason::Type
-            } else {
-                Reason::Syntax
-            };
+            let reason = if error.is_data() { Reason::Type } else { Reason::Syntax };
             BadRow::new(reason, "", error.to_string())
         })?;
         self.signals.push(&row, &self.config)
@@ -79,16 +72,12 @@ impl<'de> Deserialize<'de> for Row<'de> {
                     };
                     match (key.as_ref(), Field::of_name(&key)) {
                         (_, Some(field)) => row.set(field, map.next_value()?),
-                        ("labels" | "attributes", _) => {
-                            row.labels = map.next_value::<Map<'de>>()?.0
-                        }
+                        ("labels" | "attributes", _) => row.labels = map.next_value::<Map<'de>>()?.0,
                         ("annotations", _) => row.annotations = map.next_value::<Map<'de>>()?.0,
                         _ => row.unknown.push((key, map.next_value()?)),
                     }
                 }
-                Err(A::Error::custom(format!(
-                    "an object has more than {KEYS_MAX} keys"
-                )))
+                Err(A::Error::custom(format!("an object has more than {KEYS_MAX} keys")))
             }
         }
 
@@ -199,9 +188,7 @@ impl<'de> Deserialize<'de> for Map<'de> {
                 let mut pairs = Pairs::new();
                 while let Some((Key(name), value)) = map.next_entry::<Key<'de>, Scalar<'de>>()? {
                     if pairs.len() == KEYS_MAX {
-                        return Err(A::Error::custom(format!(
-                            "an object has more than {KEYS_MAX} keys"
-                        )));
+                        return Err(A::Error::custom(format!("an object has more than {KEYS_MAX} keys")));
                     }
                     match value {
                         Scalar::Null => {}
@@ -211,10 +198,7 @@ impl<'de> Deserialize<'de> for Map<'de> {
                             )));
                         }
                         Scalar::Text(text) => pairs.push((name, text)),
-                        other => pairs.push((
-                            name,
-                            Cow::Owned(other.text().unwrap_or_default().into_owned()),
-                        )),
+                        other => pairs.push((name, Cow::Owned(other.text().unwrap_or_default().into_owned()))),
                     }
                 }
                 Ok(Map(pairs))
@@ -227,9 +211,7 @@ impl<'de> Deserialize<'de> for Map<'de> {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_engine::signal::{
-        AlertColumns, EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SignalKind,
-    };
+    use bellwether_engine::signal::{AlertColumns, EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SignalKind};
     use proptest::prelude::*;
 
     use super::*;
@@ -245,9 +227,7 @@ mod tests {
     #[test]
     fn the_rows_of_the_header_read() {
         let mut decoder = decoder();
-        let header = include_str!("ndjson.rs")
-            .lines()
-            .take_while(|l| l.starts_with("//!"));
+        let header = include_str!("ndjson.rs").lines().take_while(|l| l.starts_with("//!"));
         let rows: Vec<&str> = header.filter_map(|l| l.strip_prefix("//! {")).collect();
         assert_eq!(rows.len(), 5);
         for row in rows {
@@ -256,18 +236,12 @@ mod tests {
         let batches = decoder.signals.take("acme");
         let kinds: Vec<SignalKind> = batches.iter().map(|b| b.kind()).collect();
         use SignalKind as K;
-        assert_eq!(
-            kinds,
-            [K::Series, K::Edge, K::Change, K::Metric, K::Log, K::Alert]
-        );
+        assert_eq!(kinds, [K::Series, K::Edge, K::Change, K::Metric, K::Log, K::Alert]);
         let series = SeriesColumns::of(&batches[0]).row(0);
         assert_eq!((series.name, series.labels.get("core")), ("cpu", Some("1")));
         assert_eq!(MetricColumns::of(&batches[3]).series, [series.series]);
         let log = LogColumns::of(&batches[4]);
-        assert_eq!(
-            (log.severity[0], log.attributes(0).get("order")),
-            (17, Some("17"))
-        );
+        assert_eq!((log.severity[0], log.attributes(0).get("order")), (17, Some("17")));
         assert_eq!(AlertColumns::of(&batches[5]).source(0), "nagios");
         assert_eq!(EdgeColumns::of(&batches[1]).len(), 1);
     }
@@ -275,19 +249,10 @@ mod tests {
     #[test]
     fn a_series_is_described_once() {
         let mut decoder = decoder();
-        let line =
-            br#"{"signal":"metric","time":1772359200,"name":"cpu","entity":"host:a","value":1}"#;
+        let line = br#"{"signal":"metric","time":1772359200,"name":"cpu","entity":"host:a","value":1}"#;
         decoder.line(line).expect("reads");
         decoder.line(line).expect("reads");
-        assert_eq!(
-            decoder
-                .signals
-                .take("acme")
-                .iter()
-                .map(|b| b.len())
-                .collect::<Vec<_>>(),
-            [1, 2]
-        );
+        assert_eq!(decoder.signals.take("acme").iter().map(|b| b.len()).collect::<Vec<_>>(), [1, 2]);
         decoder.line(line).expect("reads");
         assert_eq!(decoder.signals.take("acme").len(), 1);
         decoder.signals.forget_series();
@@ -300,42 +265,17 @@ mod tests {
         let metric = r#""signal":"metric","time":1772359200,"name":"cpu","entity":"host:a""#;
         let cases = [
             (format!("{{{metric}}}"), Reason::Missing, "value"),
-            (
-                format!("{{{metric},\"value\":\"NaN\"}}"),
-                Reason::NotFinite,
-                "value",
-            ),
-            (
-                format!("{{{metric},\"value\":\"many\"}}"),
-                Reason::Type,
-                "value",
-            ),
-            (
-                format!("{{{metric},\"value\":1,\"vaule\":2}}"),
-                Reason::Unknown,
-                "vaule",
-            ),
-            (
-                format!("{{{metric},\"value\":1,\"body\":\"x\"}}"),
-                Reason::Unknown,
-                "body",
-            ),
-            (
-                format!("{{{metric},\"value\":{{}}}}"),
-                Reason::Type,
-                "value",
-            ),
+            (format!("{{{metric},\"value\":\"NaN\"}}"), Reason::NotFinite, "value"),
+            (format!("{{{metric},\"value\":\"many\"}}"), Reason::Type, "value"),
+            (format!("{{{metric},\"value\":1,\"vaule\":2}}"), Reason::Unknown, "vaule"),
+            (format!("{{{metric},\"value\":1,\"body\":\"x\"}}"), Reason::Unknown, "body"),
+            (format!("{{{metric},\"value\":{{}}}}"), Reason::Type, "value"),
             (r#"{"time":1}"#.to_owned(), Reason::Missing, "signal"),
             (r#"{"signal":"metrics"}"#.to_owned(), Reason::Word, "signal"),
             (r#"{"signal":"series"}"#.to_owned(), Reason::Missing, "time"),
+            (r#"{"signal":"log","time":5,"entity":"a","body":"b"}"#.to_owned(), Reason::Time, "time"),
             (
-                r#"{"signal":"log","time":5,"entity":"a","body":"b"}"#.to_owned(),
-                Reason::Time,
-                "time",
-            ),
-            (
-                r#"{"signal":"edge","time":1772359200,"from":"a","to":"b","relation":"likes"}"#
-                    .to_owned(),
+                r#"{"signal":"edge","time":1772359200,"from":"a","to":"b","relation":"likes"}"#.to_owned(),
                 Reason::Word,
                 "relation",
             ),
@@ -345,11 +285,7 @@ mod tests {
         ];
         for (line, reason, column) in cases {
             let bad = refused(&line);
-            assert_eq!(
-                (bad.reason, bad.column.as_str()),
-                (reason, column),
-                "{line}: {bad}"
-            );
+            assert_eq!((bad.reason, bad.column.as_str()), (reason, column), "{line}: {bad}");
         }
     }
 

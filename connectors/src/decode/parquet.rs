@@ -8,13 +8,11 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchReader,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchReader};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float64Type, Int64Type, SchemaRef, TimeUnit as ArrowUnit,
-    TimestampNanosecondType, UInt64Type,
+    ArrowPrimitiveType, DataType, Float64Type, Int64Type, SchemaRef, TimeUnit as ArrowUnit, TimestampNanosecondType,
+    UInt64Type,
 };
 use bellwether_engine::signal::{Batch, SignalKind};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -63,13 +61,8 @@ impl ParquetDecoder {
     ///
     /// # Errors
     /// [`BadRow`] (of no row) when it is no Parquet file or its columns mean nothing.
-    pub fn new(
-        input: impl ChunkReader + 'static,
-        rows: &RowsConfig,
-        tenant: &str,
-    ) -> Result<ParquetDecoder, BadRow> {
-        rows.check()
-            .map_err(|e| BadRow::new(Reason::Syntax, "", e))?;
+    pub fn new(input: impl ChunkReader + 'static, rows: &RowsConfig, tenant: &str) -> Result<ParquetDecoder, BadRow> {
+        rows.check().map_err(|e| BadRow::new(Reason::Syntax, "", e))?;
         let mut config = rows.clone();
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
@@ -80,14 +73,7 @@ impl ParquetDecoder {
                 .map_err(|e| e.to_string())
         })?;
         let shape = shape_of(&reader.schema(), &config)?;
-        Ok(ParquetDecoder {
-            reader,
-            shape,
-            config,
-            tenant: tenant.to_owned(),
-            signals: Signals::new(),
-            rows: 0,
-        })
+        Ok(ParquetDecoder { reader, shape, config, tenant: tenant.to_owned(), signals: Signals::new(), rows: 0 })
     }
 
     /// The next rows; `None` at the end of the file.
@@ -100,10 +86,7 @@ impl ParquetDecoder {
         let Some(records) = next else { return Ok(None) };
         let first_row = self.rows + 1;
         self.rows += records.num_rows() as u64;
-        let mut chunk = ParquetChunk {
-            rows: self.rows,
-            ..ParquetChunk::default()
-        };
+        let mut chunk = ParquetChunk { rows: self.rows, ..ParquetChunk::default() };
         match &self.shape {
             Shape::Signal(kind) => {
                 let batch = signal_batch(*kind, &records, &self.tenant)?;
@@ -130,13 +113,8 @@ impl ParquetDecoder {
 }
 
 fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, BadRow> {
-    let damaged = |reason: &str| {
-        BadRow::new(
-            Reason::Syntax,
-            "",
-            format!("the Parquet file is damaged or cut short: {reason}"),
-        )
-    };
+    let damaged =
+        |reason: &str| BadRow::new(Reason::Syntax, "", format!("the Parquet file is damaged or cut short: {reason}"));
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(reason)) => Err(damaged(&reason)),
@@ -156,9 +134,7 @@ fn shape_of(schema: &SchemaRef, config: &RowsConfig) -> Result<Shape, BadRow> {
                 .all(|(want, have)| want.data_type().equals_datatype(have.data_type()))
     });
     match kind {
-        Some(kind) if config.columns.is_empty() && config.values.is_empty() => {
-            Ok(Shape::Signal(kind))
-        }
+        Some(kind) if config.columns.is_empty() && config.values.is_empty() => Ok(Shape::Signal(kind)),
         _ => roles(&names, config).map(Shape::Rows),
     }
 }
@@ -166,19 +142,12 @@ fn shape_of(schema: &SchemaRef, config: &RowsConfig) -> Result<Shape, BadRow> {
 /// The records under the kind's own schema; nulls where there may be none are an error.
 fn signal_batch(kind: SignalKind, records: &RecordBatch, tenant: &str) -> Result<Batch, BadRow> {
     let schema = kind.schema();
-    let columns: Result<Vec<ArrayRef>, _> = schema
-        .fields()
-        .iter()
-        .zip(records.columns())
-        .map(|(field, column)| cast(column, field.data_type()))
-        .collect();
+    let columns: Result<Vec<ArrayRef>, _> =
+        schema.fields().iter().zip(records.columns()).map(|(field, column)| cast(column, field.data_type())).collect();
     columns
         .and_then(|columns| RecordBatch::try_new(schema, columns))
         .map_err(|e| BadRow::new(Reason::Type, "", e.to_string()))
-        .and_then(|records| {
-            Batch::new(tenant, kind, records)
-                .map_err(|e| BadRow::new(Reason::Type, "", e.to_string()))
-        })
+        .and_then(|records| Batch::new(tenant, kind, records).map_err(|e| BadRow::new(Reason::Type, "", e.to_string())))
 }
 
 /// Rows of a signal batch whose time is out of range or whose value is not finite.
@@ -186,10 +155,7 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
     if batch.kind() == SignalKind::Series {
         return Vec::new();
     }
-    let times = batch
-        .records()
-        .column(0)
-        .as_primitive::<TimestampNanosecondType>();
+    let times = batch.records().column(0).as_primitive::<TimestampNanosecondType>();
     let range = TIME_SECS_MIN * 1_000_000_000..TIME_SECS_MAX * 1_000_000_000;
     let mut bad = Vec::new();
     for (index, time) in times.values().iter().enumerate() {
@@ -198,26 +164,14 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
                 "`{}` is outside 2000 to 2100: check the clock and the unit",
                 bellwether_engine::time::EventTime(*time)
             );
-            bad.push((
-                first_row + index as u64,
-                BadRow::new(Reason::Time, "time", detail),
-            ));
+            bad.push((first_row + index as u64, BadRow::new(Reason::Time, "time", detail)));
         }
     }
     if batch.kind() == SignalKind::Metric {
         let values = batch.records().column(2).as_primitive::<Float64Type>();
-        for (index, value) in values
-            .values()
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| !v.is_finite())
-        {
-            let detail =
-                format!("`{value}` is not finite: leave the row out when there is no value");
-            bad.push((
-                first_row + index as u64,
-                BadRow::new(Reason::NotFinite, "value", detail),
-            ));
+        for (index, value) in values.values().iter().enumerate().filter(|(_, v)| !v.is_finite()) {
+            let detail = format!("`{value}` is not finite: leave the row out when there is no value");
+            bad.push((first_row + index as u64, BadRow::new(Reason::NotFinite, "value", detail)));
         }
         bad.sort_by_key(|(row, _)| *row);
         bad.dedup_by_key(|(row, _)| *row);
@@ -229,10 +183,7 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
 fn without(batch: Batch, bad: &[(u64, BadRow)], first_row: u64) -> Vec<Batch> {
     let mut runs = Vec::new();
     let mut start = 0;
-    let ends = bad
-        .iter()
-        .map(|(row, _)| (row - first_row) as usize)
-        .chain([batch.len()]);
+    let ends = bad.iter().map(|(row, _)| (row - first_row) as usize).chain([batch.len()]);
     for end in ends {
         if end > start {
             runs.push(batch.slice(start, end - start));
@@ -259,10 +210,7 @@ impl Column {
         let nested = || Column::Nested(array.clone());
         let as_type = |to: DataType| cast(array, &to).ok();
         match array.data_type() {
-            DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Utf8View
-            | DataType::Dictionary(_, _) => {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(_, _) => {
                 as_type(DataType::Utf8).map_or_else(nested, Column::Text)
             }
             DataType::Int8
@@ -271,14 +219,9 @@ impl Column {
             | DataType::Int64
             | DataType::UInt8
             | DataType::UInt16
-            | DataType::UInt32 => {
-                as_type(DataType::Int64).map_or_else(nested, |a| Column::Int(typed(&a)))
-            }
+            | DataType::UInt32 => as_type(DataType::Int64).map_or_else(nested, |a| Column::Int(typed(&a))),
             DataType::UInt64 => Column::UInt(typed(array)),
-            DataType::Float16
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Decimal128(_, _) => {
+            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
                 as_type(DataType::Float64).map_or_else(nested, |a| Column::Float(typed(&a)))
             }
             DataType::Boolean => Column::Bool(array.as_boolean().clone()),
@@ -325,13 +268,9 @@ fn typed<T: ArrowPrimitiveType>(array: &ArrayRef) -> PrimitiveArray<T> {
 ///
 /// # Errors
 /// A text when a batch is of another kind or the writer refuses it.
-pub fn write_parquet(
-    kind: SignalKind,
-    batches: &[Batch],
-    out: impl std::io::Write + Send,
-) -> Result<(), String> {
-    let mut writer = parquet::arrow::ArrowWriter::try_new(out, Arc::clone(&kind.schema()), None)
-        .map_err(|e| e.to_string())?;
+pub fn write_parquet(kind: SignalKind, batches: &[Batch], out: impl std::io::Write + Send) -> Result<(), String> {
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(out, Arc::clone(&kind.schema()), None).map_err(|e| e.to_string())?;
     for batch in batches {
         writer.write(batch.records()).map_err(|e| e.to_string())?;
     }
@@ -379,22 +318,10 @@ mod tests {
 
     #[test]
     fn rows_that_are_not_finite_are_named_and_the_rest_goes_on() {
-        let chunks = read(
-            metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]),
-            &RowsConfig::default(),
-        )
-        .expect("reads");
-        let kept: Vec<f64> = chunks[0]
-            .batches
-            .iter()
-            .flat_map(|b| MetricColumns::of(b).value.to_vec())
-            .collect();
+        let chunks = read(metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]), &RowsConfig::default()).expect("reads");
+        let kept: Vec<f64> = chunks[0].batches.iter().flat_map(|b| MetricColumns::of(b).value.to_vec()).collect();
         assert_eq!(kept, [1.0, 3.0]);
-        let bad: Vec<(u64, Reason)> = chunks[0]
-            .bad
-            .iter()
-            .map(|(row, b)| (*row, b.reason))
-            .collect();
+        let bad: Vec<(u64, Reason)> = chunks[0].bad.iter().map(|(row, b)| (*row, b.reason)).collect();
         assert_eq!(bad, [(2, Reason::NotFinite), (4, Reason::NotFinite)]);
     }
 
@@ -411,25 +338,20 @@ mod tests {
             Arc::new(Float64Array::from(vec![Some(1.5), None, Some(2.0)])),
         ];
         let mut bytes = Vec::new();
-        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), None)
-            .expect("a writer");
-        writer
-            .write(&RecordBatch::try_new(schema, columns).expect("a batch"))
-            .expect("written");
+        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), None).expect("a writer");
+        writer.write(&RecordBatch::try_new(schema, columns).expect("a batch")).expect("written");
         writer.close().expect("closed");
 
         let config: RowsConfig = serde_json::from_str(
             r#"{"columns":{"time":"ts","entity":"pod"},"values":["latency"],"entity_type":"k8s.pod"}"#,
-        ).expect("a configuration");
+        )
+        .expect("a configuration");
         let chunks = read(bytes, &config).expect("reads");
         let series = SeriesColumns::of(&chunks[0].batches[0]).row(0);
         assert_eq!((series.name, series.entity), ("latency", "k8s.pod:a"));
         assert_eq!(MetricColumns::of(&chunks[0].batches[1]).value, [1.5]);
         assert_eq!(chunks[0].bad.len(), 1, "row 3 is in 1970");
-        assert_eq!(
-            (chunks[0].bad[0].0, chunks[0].bad[0].1.column.as_str()),
-            (3, "time")
-        );
+        assert_eq!((chunks[0].bad[0].0, chunks[0].bad[0].1.column.as_str()), (3, "time"));
     }
 
     #[test]

@@ -119,14 +119,10 @@ impl Field {
                         | F::EndsAt
                         | F::Url
                 ),
-                SignalKind::Change => matches!(
-                    self,
-                    F::Id | F::Type | F::Entity | F::Artifact | F::Who | F::Url | F::Text
-                ),
-                SignalKind::Edge => matches!(
-                    self,
-                    F::From | F::To | F::Relation | F::Source | F::Confidence
-                ),
+                SignalKind::Change => {
+                    matches!(self, F::Id | F::Type | F::Entity | F::Artifact | F::Who | F::Url | F::Text)
+                }
+                SignalKind::Edge => matches!(self, F::From | F::To | F::Relation | F::Source | F::Confidence),
                 SignalKind::Series => false,
             }
     }
@@ -160,10 +156,7 @@ impl<'a> Row<'a> {
 
     /// The first column with a value that rows of `kind` do not have.
     pub fn stranger(&self, kind: SignalKind) -> Option<Field> {
-        Field::ALL
-            .iter()
-            .copied()
-            .find(|f| !self.get(*f).is_null() && !f.belongs_to(kind))
+        Field::ALL.iter().copied().find(|f| !self.get(*f).is_null() && !f.belongs_to(kind))
     }
 }
 
@@ -219,22 +212,14 @@ impl RowsConfig {
     pub fn check(&self) -> Result<(), String> {
         for name in self.columns.keys().chain(self.constants.keys()) {
             if Field::of_name(name).is_none() {
-                return Err(format!(
-                    "unknown field `{name}` in `rows`, known: {}",
-                    known_fields(self.signal)
-                ));
+                return Err(format!("unknown field `{name}` in `rows`, known: {}", known_fields(self.signal)));
             }
         }
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '"' | '\n' | '\r') {
-            return Err(format!(
-                "`delimiter` `{}` must be one ASCII character other than a quote",
-                self.delimiter
-            ));
+            return Err(format!("`delimiter` `{}` must be one ASCII character other than a quote", self.delimiter));
         }
         if self.signal == Some(SignalKind::Series) {
-            return Err(
-                "`signal: series` is no row: a metric row describes its series itself".to_owned(),
-            );
+            return Err("`signal: series` is no row: a metric row describes its series itself".to_owned());
         }
         if !self.values.is_empty() && self.signal.is_some_and(|s| s != SignalKind::Metric) {
             return Err("`values` is for `signal: metric`".to_owned());
@@ -245,11 +230,8 @@ impl RowsConfig {
 
 /// The fields rows of `kind` have, for messages.
 pub fn known_fields(kind: Option<SignalKind>) -> String {
-    let names: Vec<&str> = Field::ALL
-        .iter()
-        .filter(|f| kind.is_none_or(|kind| f.belongs_to(kind)))
-        .map(|f| f.name())
-        .collect();
+    let names: Vec<&str> =
+        Field::ALL.iter().filter(|f| kind.is_none_or(|kind| f.belongs_to(kind))).map(|f| f.name()).collect();
     let maps = match kind {
         Some(SignalKind::Metric) => ", labels",
         Some(SignalKind::Log) => ", attributes",

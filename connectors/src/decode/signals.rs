@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
-    AlertBuilder, AlertRow, AlertStatus, Batch, ChangeBuilder, ChangeRow, EdgeBuilder, EdgeRow,
-    LogBuilder, LogRow, MetricBuilder, Relation, SeriesBuilder, SeriesType, Severity, SignalKind,
-    alert_fingerprint, log_severity, series_id,
+    AlertBuilder, AlertRow, AlertStatus, Batch, ChangeBuilder, ChangeRow, EdgeBuilder, EdgeRow, LogBuilder, LogRow,
+    MetricBuilder, Relation, SeriesBuilder, SeriesType, Severity, SignalKind, alert_fingerprint, log_severity,
+    series_id,
 };
 use bellwether_engine::time::EventTime;
 
@@ -123,11 +123,9 @@ impl Signals {
             SignalKind::Alert => self.push_alert(&cells, time),
             SignalKind::Change => self.push_change(&cells, time),
             SignalKind::Edge => self.push_edge(&cells, time),
-            SignalKind::Series => Err(BadRow::new(
-                Reason::Word,
-                "signal",
-                "`series` is no row: a metric row describes its series itself",
-            )),
+            SignalKind::Series => {
+                Err(BadRow::new(Reason::Word, "signal", "`series` is no row: a metric row describes its series itself"))
+            }
         }
     }
 
@@ -155,17 +153,9 @@ impl Signals {
             other => other.text().map_or(0, |level| log_severity(&level)),
         };
         let trace_id = cells.optional(Field::TraceId)?;
-        let unknown: Vec<(&str, Cow<'_, str>)> = cells
-            .row
-            .unknown
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_ref(), value.text()?)))
-            .collect();
-        let labels = cells
-            .row
-            .labels
-            .iter()
-            .map(|(k, v)| (k.as_ref(), v.as_ref()));
+        let unknown: Vec<(&str, Cow<'_, str>)> =
+            cells.row.unknown.iter().filter_map(|(name, value)| Some((name.as_ref(), value.text()?))).collect();
+        let labels = cells.row.labels.iter().map(|(k, v)| (k.as_ref(), v.as_ref()));
         let unknown = unknown.iter().map(|(k, v)| (*k, v.as_ref()));
         let attributes = bellwether_engine::signal::sorted_labels(unknown.chain(labels));
         self.log(&LogRow {
@@ -182,32 +172,22 @@ impl Signals {
     fn push_alert(&mut self, cells: &Cells<'_, '_>, time: EventTime) -> Result<(), BadRow> {
         let name = cells.needed(Field::Name)?;
         let entity = cells.entity(Field::Entity)?;
-        let source = cells
-            .optional(Field::Source)?
-            .unwrap_or(Cow::Borrowed("rows"));
+        let source = cells.optional(Field::Source)?.unwrap_or(Cow::Borrowed("rows"));
         let severity = match cells.optional(Field::Severity)? {
             None => Severity::default(),
             Some(text) => Severity::read(&text).ok_or_else(|| {
-                word(
-                    Field::Severity,
-                    &text,
-                    "info, warning, minor, major, critical, or a monitoring tool's word",
-                )
+                word(Field::Severity, &text, "info, warning, minor, major, critical, or a monitoring tool's word")
             })?,
         };
         let status = match cells.optional(Field::Status)? {
             None => AlertStatus::Firing,
-            Some(text) => text
-                .parse()
-                .map_err(|_| word(Field::Status, &text, "firing, resolved"))?,
+            Some(text) => text.parse().map_err(|_| word(Field::Status, &text, "firing, resolved"))?,
         };
         let labels = sorted(&cells.row.labels);
         let annotations = sorted(&cells.row.annotations);
         let starts_at = cells.optional_time(Field::StartsAt)?.unwrap_or(time);
         let ends_at = cells.optional_time(Field::EndsAt)?;
-        let fingerprint = cells
-            .fingerprint()?
-            .unwrap_or_else(|| alert_fingerprint(&source, &name, &entity, &labels));
+        let fingerprint = cells.fingerprint()?.unwrap_or_else(|| alert_fingerprint(&source, &name, &entity, &labels));
         let url = cells.optional(Field::Url)?;
         self.alert.push(&AlertRow {
             time,
@@ -253,35 +233,18 @@ impl Signals {
         let from = cells.entity(Field::From)?;
         let to = cells.entity(Field::To)?;
         let relation = cells.needed(Field::Relation)?;
-        let relation: Relation = relation.parse().map_err(|_| {
-            word(
-                Field::Relation,
-                &relation,
-                "calls, runs_on, connects_to, part_of, owned_by",
-            )
-        })?;
-        let source = cells
-            .optional(Field::Source)?
-            .unwrap_or(Cow::Borrowed("rows"));
+        let relation: Relation = relation
+            .parse()
+            .map_err(|_| word(Field::Relation, &relation, "calls, runs_on, connects_to, part_of, owned_by"))?;
+        let source = cells.optional(Field::Source)?.unwrap_or(Cow::Borrowed("rows"));
         let confidence = match cells.get(Field::Confidence) {
             Scalar::Null => 0.9,
             _ => cells.number(Field::Confidence)?,
         };
         if !(0.0..=1.0).contains(&confidence) {
-            return Err(BadRow::new(
-                Reason::Type,
-                "confidence",
-                format!("`{confidence}` must be from 0 to 1"),
-            ));
+            return Err(BadRow::new(Reason::Type, "confidence", format!("`{confidence}` must be from 0 to 1")));
         }
-        self.edge.push(&EdgeRow {
-            time,
-            from: &from,
-            to: &to,
-            relation,
-            source: &source,
-            confidence,
-        });
+        self.edge.push(&EdgeRow { time, from: &from, to: &to, relation, source: &source, confidence });
         Ok(())
     }
 }
@@ -300,9 +263,7 @@ impl<'r, 'a> Cells<'r, 'a> {
     fn kind(&self) -> Result<SignalKind, BadRow> {
         let named = self.optional(Field::Signal)?;
         match (named, self.config.signal) {
-            (Some(text), _) => text
-                .parse()
-                .map_err(|_| word(Field::Signal, &text, "metric, log, alert, change, edge")),
+            (Some(text), _) => text.parse().map_err(|_| word(Field::Signal, &text, "metric, log, alert, change, edge")),
             (None, Some(kind)) => Ok(kind),
             (None, None) => Err(BadRow::new(
                 Reason::Missing,
@@ -315,24 +276,15 @@ impl<'r, 'a> Cells<'r, 'a> {
     /// Unknown columns of a log are attributes, of everything else a mistake.
     fn no_strangers(&self, kind: SignalKind) -> Result<(), BadRow> {
         let unknown = match kind {
-            SignalKind::Log => self
-                .row
-                .unknown
-                .iter()
-                .find(|(_, v)| matches!(v, Scalar::Nested)),
+            SignalKind::Log => self.row.unknown.iter().find(|(_, v)| matches!(v, Scalar::Nested)),
             _ => self.row.unknown.first(),
         };
-        let name = unknown
-            .map(|(name, _)| name.as_ref())
-            .or_else(|| self.row.stranger(kind).map(Field::name));
+        let name = unknown.map(|(name, _)| name.as_ref()).or_else(|| self.row.stranger(kind).map(Field::name));
         let Some(name) = name else { return Ok(()) };
         Err(BadRow::new(
             Reason::Unknown,
             name,
-            format!(
-                "is no column of a {kind} row, known: {}",
-                known_fields(Some(kind))
-            ),
+            format!("is no column of a {kind} row, known: {}", known_fields(Some(kind))),
         ))
     }
 
@@ -340,29 +292,17 @@ impl<'r, 'a> Cells<'r, 'a> {
     fn optional(&self, field: Field) -> Result<Option<Cow<'r, str>>, BadRow> {
         let value = self.get(field);
         if matches!(value, Scalar::Nested) {
-            return Err(BadRow::new(
-                Reason::Type,
-                field.name(),
-                "is an object or a list, should be text",
-            ));
+            return Err(BadRow::new(Reason::Type, field.name(), "is an object or a list, should be text"));
         }
         let text = value.text().filter(|text| !text.is_empty());
-        let constant = || {
-            self.config
-                .constants
-                .get(field.name())
-                .map(|c| Cow::Borrowed(c.as_str()))
-        };
+        let constant = || self.config.constants.get(field.name()).map(|c| Cow::Borrowed(c.as_str()));
         Ok(text.or_else(constant))
     }
 
     fn needed(&self, field: Field) -> Result<Cow<'r, str>, BadRow> {
         let text = self.optional(field)?.ok_or_else(|| missing(field))?;
         if field != Field::Body && text.len() > NAME_BYTES_MAX {
-            let detail = format!(
-                "has {} bytes, at most {NAME_BYTES_MAX} are allowed",
-                text.len()
-            );
+            let detail = format!("has {} bytes, at most {NAME_BYTES_MAX} are allowed", text.len());
             return Err(BadRow::new(Reason::TooLong, field.name(), detail));
         }
         Ok(text)
@@ -380,11 +320,7 @@ impl<'r, 'a> Cells<'r, 'a> {
         let text = |text: &str| {
             text.trim().parse::<f64>().map_err(|_| {
                 let shown: String = text.chars().take(64).collect();
-                BadRow::new(
-                    Reason::Type,
-                    field.name(),
-                    format!("`{shown}` is no number"),
-                )
+                BadRow::new(Reason::Type, field.name(), format!("`{shown}` is no number"))
             })
         };
         let number = match self.get(field) {
@@ -394,11 +330,7 @@ impl<'r, 'a> Cells<'r, 'a> {
             Scalar::Text(value) if !value.trim().is_empty() => text(value)?,
             Scalar::Bool(_) | Scalar::Nested => {
                 let shown = self.get(field).show();
-                return Err(BadRow::new(
-                    Reason::Type,
-                    field.name(),
-                    format!("`{shown}` is no number"),
-                ));
+                return Err(BadRow::new(Reason::Type, field.name(), format!("`{shown}` is no number")));
             }
             Scalar::Null | Scalar::Text(_) => match self.config.constants.get(field.name()) {
                 Some(constant) => text(constant)?,
@@ -406,8 +338,7 @@ impl<'r, 'a> Cells<'r, 'a> {
             },
         };
         if !number.is_finite() {
-            let detail =
-                format!("`{number}` is not finite: leave the row out when there is no value");
+            let detail = format!("`{number}` is not finite: leave the row out when there is no value");
             return Err(BadRow::new(Reason::NotFinite, field.name(), detail));
         }
         Ok(number)
@@ -437,10 +368,7 @@ impl<'r, 'a> Cells<'r, 'a> {
                     BadRow::new(
                         Reason::Type,
                         "fingerprint",
-                        format!(
-                            "`{}` is neither a number nor 16 hexadecimal digits",
-                            other.show()
-                        ),
+                        format!("`{}` is neither a number nor 16 hexadecimal digits", other.show()),
                     )
                 })
             }
@@ -454,11 +382,7 @@ fn missing(field: Field) -> BadRow {
 
 fn word(field: Field, text: &str, known: &str) -> BadRow {
     let shown: String = text.chars().take(32).collect();
-    BadRow::new(
-        Reason::Word,
-        field.name(),
-        format!("`{shown}` is not known, known: {known}"),
-    )
+    BadRow::new(Reason::Word, field.name(), format!("`{shown}` is not known, known: {known}"))
 }
 
 fn sorted<'p>(pairs: &'p Pairs<'_>) -> Vec<(&'p str, &'p str)> {

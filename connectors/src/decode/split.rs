@@ -31,10 +31,7 @@ pub struct Splitter {
 impl Splitter {
     /// A splitter; with `quoted` a line break inside double quotes is part of the line.
     pub fn new(quoted: bool) -> Splitter {
-        Splitter {
-            quoted,
-            ..Splitter::default()
-        }
+        Splitter { quoted, ..Splitter::default() }
     }
 
     /// Takes the next bytes and calls `line` for each line that ends in them, with the number
@@ -93,9 +90,7 @@ impl Splitter {
 
     fn emit(&mut self, mut line: impl FnMut(Piece<'_>)) {
         match self.skipped {
-            0 => line(Piece::Line(
-                self.held.strip_suffix(b"\r").unwrap_or(&self.held),
-            )),
+            0 => line(Piece::Line(self.held.strip_suffix(b"\r").unwrap_or(&self.held))),
             bytes => line(Piece::TooLong(&self.held, bytes)),
         }
         self.held.clear();
@@ -146,10 +141,7 @@ mod tests {
 
     #[test]
     fn a_quoted_line_break_is_part_of_the_line() {
-        assert_eq!(
-            lines(true, &[b"a,\"x\ny\"\nb\r\n"]),
-            [b"a,\"x\ny\"".to_vec(), b"b".to_vec()]
-        );
+        assert_eq!(lines(true, &[b"a,\"x\ny\"\nb\r\n"]), [b"a,\"x\ny\"".to_vec(), b"b".to_vec()]);
         assert_eq!(lines(false, &[b"a\"\n\"b"]).len(), 2);
     }
 

@@ -55,17 +55,9 @@ pub fn read_time(column: &str, value: &Scalar<'_>, unit: TimeUnit) -> Result<Eve
         Scalar::Text(text) => from_text(text.trim(), unit),
         Scalar::Null | Scalar::Bool(_) | Scalar::Nested => None,
     };
-    let at = at.ok_or_else(|| {
-        bad(format!(
-            "`{}` is no time: RFC 3339, or a number since 1970",
-            value.show()
-        ))
-    })?;
+    let at = at.ok_or_else(|| bad(format!("`{}` is no time: RFC 3339, or a number since 1970", value.show())))?;
     if !in_range(at) {
-        return Err(bad(format!(
-            "`{}` is outside 2000 to 2100: check the clock and the unit",
-            value.show()
-        )));
+        return Err(bad(format!("`{}` is outside 2000 to 2100: check the clock and the unit", value.show())));
     }
     Ok(EventTime(at as i64))
 }
@@ -94,11 +86,7 @@ fn from_float(number: f64, unit: TimeUnit) -> Option<i128> {
     }
     let whole = number.trunc() as i128;
     let nanos = from_number(whole, unit)?;
-    let per_unit = if whole == 0 {
-        1.0
-    } else {
-        nanos as f64 / whole as f64
-    };
+    let per_unit = if whole == 0 { 1.0 } else { nanos as f64 / whole as f64 };
     Some(nanos + (number.fract() * per_unit).round() as i128)
 }
 
@@ -148,11 +136,7 @@ mod tests {
             Scalar::UInt(1_767_225_600_500_000_000),
         ];
         for value in same {
-            assert_eq!(
-                read_time("time", &value, TimeUnit::Auto),
-                Ok(EventTime(AT)),
-                "{value:?}"
-            );
+            assert_eq!(read_time("time", &value, TimeUnit::Auto), Ok(EventTime(AT)), "{value:?}");
         }
         let secs = read_time("time", &Scalar::Int(1_767_225_600), TimeUnit::Ms);
         assert!(secs.is_err(), "seconds read as milliseconds are in 1970");
@@ -171,8 +155,7 @@ mod tests {
             let bad = read_time("time", &value, TimeUnit::Auto).expect_err("refused");
             assert_eq!((bad.reason, bad.column.as_str()), (Reason::Time, "time"));
         }
-        let text =
-            read_time("time", &text("1970-01-01T00:00:00Z"), TimeUnit::Auto).expect_err("refused");
+        let text = read_time("time", &text("1970-01-01T00:00:00Z"), TimeUnit::Auto).expect_err("refused");
         assert!(text.detail.contains("1970-01-01T00:00:00Z"), "{text}");
     }
 }

@@ -114,10 +114,7 @@ impl FilesConfig {
             files.extend(found);
         }
         if files.len() > FILES_MAX {
-            return Err(format!(
-                "{} files match, at most {FILES_MAX} are read",
-                files.len()
-            ));
+            return Err(format!("{} files match, at most {FILES_MAX} are read", files.len()));
         }
         Ok(files.into_iter().collect())
     }
@@ -138,43 +135,25 @@ impl FilesConfig {
 
 /// The files a path with at most one pattern in its last part stands for.
 fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !name.contains('*') {
-        return Ok(if path.is_file() {
-            vec![path.to_owned()]
-        } else {
-            Vec::new()
-        });
+        return Ok(if path.is_file() { vec![path.to_owned()] } else { Vec::new() });
     }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     if folder.to_string_lossy().contains('*') {
-        return Err(format!(
-            "`{}`: `*` is only allowed in the last part",
-            path.display()
-        ));
+        return Err(format!("`{}`: `*` is only allowed in the last part", path.display()));
     }
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
     let fits = |p: &PathBuf| {
-        let found = p
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let found = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
         p.is_file() && wildcard(&name, &found)
     };
-    Ok(entries
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(fits)
-        .collect())
+    Ok(entries.filter_map(|e| Some(e.ok()?.path())).filter(fits).collect())
 }
 
 /// True when `text` is `pattern` with any text for each `*`.
@@ -208,9 +187,7 @@ impl FilesSource {
     /// # Errors
     /// [`SourceError::Config`] naming the key.
     pub fn new(config: FilesConfig) -> Result<FilesSource, SourceError> {
-        config
-            .check()
-            .map_err(|e| SourceError::config(&config.name, e))?;
+        config.check().map_err(|e| SourceError::config(&config.name, e))?;
         Ok(FilesSource { config })
     }
 }
@@ -220,11 +197,7 @@ impl Source for FilesSource {
         &self.config.name
     }
 
-    fn run(
-        self: Box<Self>,
-        intake: Intake,
-        stop: Stop,
-    ) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             if self.config.follow {
                 follow(self.config, intake, stop).await
@@ -236,9 +209,7 @@ impl Source for FilesSource {
 }
 
 async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(), SourceError> {
-    let files = config
-        .files()
-        .map_err(|e| SourceError::config(&config.name, e))?;
+    let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
     for path in files {
         let mut tail = Tail::open(&config, &path, &intake)?;
         while !stop.is_stopped() && tail.step(&config, &intake).await? {}
@@ -249,9 +220,7 @@ async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(),
 async fn follow(config: FilesConfig, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
     let mut tails: Vec<Tail> = Vec::new();
     loop {
-        let files = config
-            .files()
-            .map_err(|e| SourceError::config(&config.name, e))?;
+        let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
         for path in files {
             if !tails.iter().any(|t| t.path == path) {
                 tails.push(Tail::open(&config, &path, &intake)?);
@@ -301,11 +270,7 @@ impl Tail {
             }
             Err(error) => return Err(SourceError::input(&config.name, error.to_string())),
         };
-        Ok(Tail {
-            path: path.to_owned(),
-            cursor_name,
-            reader,
-        })
+        Ok(Tail { path: path.to_owned(), cursor_name, reader })
     }
 
     /// Reads and accepts the next chunk; false when there is none for now.
@@ -330,9 +295,8 @@ impl Tail {
             let chunk = read(&mut reader);
             (reader, chunk)
         });
-        let (reader, chunk) = joined.await.map_err(|e| {
-            SourceError::input(&config.name, format!("`{}`: {e}", self.path.display()))
-        })?;
+        let (reader, chunk) =
+            joined.await.map_err(|e| SourceError::input(&config.name, format!("`{}`: {e}", self.path.display())))?;
         match chunk {
             Ok(Some(chunk)) => {
                 self.reader = Some(reader);
@@ -352,23 +316,13 @@ impl Tail {
         }
     }
 
-    async fn accept(
-        &mut self,
-        config: &FilesConfig,
-        intake: &Intake,
-        chunk: Chunk,
-    ) -> Result<(), SourceError> {
+    async fn accept(&mut self, config: &FilesConfig, intake: &Intake, chunk: Chunk) -> Result<(), SourceError> {
         for rejection in &chunk.rejections {
             intake.reject(rejection);
         }
         let inputs: Vec<Input> = chunk.batches.into_iter().map(Input::Batch).collect();
-        let mark = Mark {
-            source: self.cursor_name.clone(),
-            cursor: chunk.cursor,
-        };
+        let mark = Mark { source: self.cursor_name.clone(), cursor: chunk.cursor };
         let accepted = intake.accept(&inputs, Some(mark)).await;
-        accepted
-            .map(|_| ())
-            .map_err(|e| SourceError::accept(&config.name, e))
+        accepted.map(|_| ()).map_err(|e| SourceError::accept(&config.name, e))
     }
 }

@@ -19,6 +19,8 @@ use crate::source::arrival_time;
 
 /// Rows that make a chunk: large enough to amortise a batch, small enough to be prompt.
 const CHUNK_ROWS: usize = 8_192;
+/// Bytes that make a chunk, however few rows they are.
+const CHUNK_BYTES: u64 = 8 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 << 10;
 
@@ -119,11 +121,7 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn open(
-        config: &FilesConfig,
-        path: &Path,
-        cursor: Option<&[u8]>,
-    ) -> Result<FileReader, FileError> {
+    pub fn open(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> Result<FileReader, FileError> {
         let format = config.format_of(path).map_err(FileError::Config)?;
         let file = File::open(path).map_err(|e| io_error(path, &e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, &e))?;
@@ -137,10 +135,7 @@ impl FileReader {
             source: config.name.clone(),
             tenant: config.tenant.clone(),
             path: path.to_owned(),
-            cursor: Cursor {
-                inode: metadata.ino(),
-                ..Cursor::default()
-            },
+            cursor: Cursor { inode: metadata.ino(), ..Cursor::default() },
             follow: config.follow,
             body: match format {
                 Format::Parquet => parquet_body(config, path, file, &metadata)?,
@@ -188,16 +183,8 @@ impl FileReader {
             Err(bad) => return Err(FileError::Bad(Box::new(self.whole(bad)))),
         };
         self.cursor.offset = chunk.rows;
-        let rejections = chunk
-            .bad
-            .into_iter()
-            .map(|(row, bad)| self.place(bad, row, &[]))
-            .collect();
-        Ok(Some(Chunk {
-            batches: chunk.batches,
-            rejections,
-            cursor: self.cursor_bytes(),
-        }))
+        let rejections = chunk.bad.into_iter().map(|(row, bad)| self.place(bad, row, &[])).collect();
+        Ok(Some(Chunk { batches: chunk.batches, rejections, cursor: self.cursor_bytes() }))
     }
 
     fn next_lines(&mut self, growing: bool) -> Result<Option<Chunk>, FileError> {
@@ -208,8 +195,9 @@ impl FileReader {
             let Body::Lines(lines) = &mut self.body else {
                 return Ok(None);
             };
-            let full =
-                lines.decoder.signals().len() >= CHUNK_ROWS || rejections.len() >= CHUNK_ROWS;
+            let full = lines.decoder.signals().len() >= CHUNK_ROWS
+                || rejections.len() >= CHUNK_ROWS
+                || self.cursor.offset.saturating_sub(before.offset) >= CHUNK_BYTES;
             if full {
                 break;
             }
@@ -253,19 +241,11 @@ impl FileReader {
         if batches.is_empty() && rejections.is_empty() && before == self.cursor {
             return Ok(None);
         }
-        Ok(Some(Chunk {
-            batches,
-            rejections,
-            cursor: self.cursor_bytes(),
-        }))
+        Ok(Some(Chunk { batches, rejections, cursor: self.cursor_bytes() }))
     }
 
     /// Splits what was read, until the chunk is full.
-    fn split(
-        &mut self,
-        arrival: EventTime,
-        rejections: &mut Vec<Rejection>,
-    ) -> Result<(), FileError> {
+    fn split(&mut self, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
         let Body::Lines(lines) = &mut self.body else {
             return Ok(());
         };
@@ -276,9 +256,7 @@ impl FileReader {
         // Small steps, so that a chunk does not grow beyond its size by a whole buffer.
         let step = nth_line_end(bytes, room).unwrap_or(bytes.len());
         let base = lines.split_to;
-        lines.splitter.push(&bytes[..step], |piece, used| {
-            pieces.push(own(piece, base + used as u64))
-        });
+        lines.splitter.push(&bytes[..step], |piece, used| pieces.push(own(piece, base + used as u64)));
         lines.split_to += step as u64;
         lines.unread = range.start + step..range.end;
         for piece in pieces {
@@ -288,12 +266,7 @@ impl FileReader {
         Ok(())
     }
 
-    fn take(
-        &mut self,
-        piece: Owned,
-        arrival: EventTime,
-        rejections: &mut Vec<Rejection>,
-    ) -> Result<(), FileError> {
+    fn take(&mut self, piece: Owned, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
         self.cursor.line += 1;
         let line = self.cursor.line;
         let Body::Lines(lines) = &mut self.body else {
@@ -301,11 +274,7 @@ impl FileReader {
         };
         if let Some(bytes) = piece.too_long {
             let detail = format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");
-            rejections.push(self.place(
-                BadRow::new(Reason::TooLong, "", detail),
-                line,
-                &piece.line,
-            ));
+            rejections.push(self.place(BadRow::new(Reason::TooLong, "", detail), line, &piece.line));
             return Ok(());
         }
         if lines.decoder.has_header() && !lines.header_read {
@@ -327,9 +296,7 @@ impl FileReader {
             return Ok(());
         }
         match &mut self.body {
-            Body::Parquet(_) => {
-                while self.cursor.offset < from.offset && self.next_parquet()?.is_some() {}
-            }
+            Body::Parquet(_) => while self.cursor.offset < from.offset && self.next_parquet()?.is_some() {},
             Body::Lines(lines) if lines.decoder.has_header() => {
                 // The header is needed; only a file's beginning has it.
                 let mut rejections = Vec::new();
@@ -364,8 +331,7 @@ impl FileReader {
                 // A packed stream can only be read; what the header took is read already.
                 let file = File::open(&path).map_err(|e| io_error(&path, &e))?;
                 let mut fresh = MultiGzDecoder::new(BufReader::new(file));
-                let skipped =
-                    std::io::copy(&mut (&mut fresh).take(from.offset), &mut std::io::sink());
+                let skipped = std::io::copy(&mut (&mut fresh).take(from.offset), &mut std::io::sink());
                 lines.input = Input::Gz(Box::new(fresh));
                 skipped.map(|_| ())
             }
@@ -421,39 +387,21 @@ struct Owned {
 
 fn own(piece: Piece<'_>, end: u64) -> Owned {
     match piece {
-        Piece::Line(line) => Owned {
-            line: line.to_vec(),
-            too_long: None,
-            end,
-        },
-        Piece::TooLong(head, bytes) => Owned {
-            line: head.to_vec(),
-            too_long: Some(bytes),
-            end,
-        },
+        Piece::Line(line) => Owned { line: line.to_vec(), too_long: None, end },
+        Piece::TooLong(head, bytes) => Owned { line: head.to_vec(), too_long: Some(bytes), end },
     }
 }
 
 /// The index after the `n`th line break.
 fn nth_line_end(bytes: &[u8], n: usize) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes)
-        .nth(n.max(1) - 1)
-        .map(|at| at + 1)
+    memchr::memchr_iter(b'\n', bytes).nth(n.max(1) - 1).map(|at| at + 1)
 }
 
-fn lines_body(
-    config: &FilesConfig,
-    format: Format,
-    file: File,
-    packed: bool,
-) -> Result<Body, FileError> {
+fn lines_body(config: &FilesConfig, format: Format, file: File, packed: bool) -> Result<Body, FileError> {
     if format == Format::Lines && config.lines.entity.is_empty() {
-        return Err(FileError::Config(
-            "`lines.entity` is missing: who writes the log, `type:name`".to_owned(),
-        ));
+        return Err(FileError::Config("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
     }
-    let decoder =
-        LineDecoder::new(format, &config.rows, &config.lines).map_err(FileError::Config)?;
+    let decoder = LineDecoder::new(format, &config.rows, &config.lines).map_err(FileError::Config)?;
     let input = match packed {
         true => Input::Gz(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
         false => Input::Plain(file),
@@ -470,22 +418,13 @@ fn lines_body(
     })))
 }
 
-fn parquet_body(
-    config: &FilesConfig,
-    path: &Path,
-    file: File,
-    metadata: &Metadata,
-) -> Result<Body, FileError> {
+fn parquet_body(config: &FilesConfig, path: &Path, file: File, metadata: &Metadata) -> Result<Body, FileError> {
     let bad = |bad: BadRow| {
         let file = path.display().to_string();
         FileError::Bad(Box::new(bad.at(&config.name, &file, 0, &[])))
     };
     if metadata.len() == 0 {
-        return Err(bad(BadRow::new(
-            Reason::Syntax,
-            "",
-            "the file is empty: a Parquet file has at least a footer",
-        )));
+        return Err(bad(BadRow::new(Reason::Syntax, "", "the file is empty: a Parquet file has at least a footer")));
     }
     let decoder = ParquetDecoder::new(file, &config.rows, &config.tenant).map_err(bad)?;
     Ok(Body::Parquet(Box::new(decoder)))
@@ -502,12 +441,7 @@ fn resume(cursor: Option<&[u8]>, metadata: &Metadata, unpacked: bool) -> Cursor 
 
 fn io_error(path: &Path, error: &std::io::Error) -> FileError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => FileError::Gone {
-            path: path.to_owned(),
-        },
-        _ => FileError::Io {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
+        std::io::ErrorKind::NotFound => FileError::Gone { path: path.to_owned() },
+        _ => FileError::Io { path: path.to_owned(), reason: error.to_string() },
     }
 }

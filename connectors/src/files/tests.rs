@@ -21,9 +21,7 @@ fn folder() -> TempDir {
 }
 
 fn row(n: usize) -> String {
-    format!(
-        "{{\"signal\":\"log\",\"time\":1772359200,\"entity\":\"host:a\",\"body\":\"line {n}\"}}\n"
-    )
+    format!("{{\"signal\":\"log\",\"time\":1772359200,\"entity\":\"host:a\",\"body\":\"line {n}\"}}\n")
 }
 
 fn rows(range: std::ops::Range<usize>) -> String {
@@ -41,20 +39,11 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Everything a reader gives: rows, rejections, and the cursor after each chunk.
-fn read(
-    config: &FilesConfig,
-    path: &Path,
-    cursor: Option<&[u8]>,
-) -> (usize, Vec<crate::Rejection>, Vec<Vec<u8>>) {
+fn read(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> (usize, Vec<crate::Rejection>, Vec<Vec<u8>>) {
     let mut reader = FileReader::open(config, path, cursor).expect("opens");
     let (mut count, mut rejections, mut cursors) = (0, Vec::new(), Vec::new());
     while let Some(chunk) = reader.next_chunk().expect("reads") {
-        count += chunk
-            .batches
-            .iter()
-            .filter(|b| b.kind() != SignalKind::Series)
-            .map(Batch::len)
-            .sum::<usize>();
+        count += chunk.batches.iter().filter(|b| b.kind() != SignalKind::Series).map(Batch::len).sum::<usize>();
         rejections.extend(chunk.rejections);
         cursors.push(chunk.cursor);
     }
@@ -66,9 +55,7 @@ use bellwether_engine::signal::Batch;
 #[test]
 fn a_reader_goes_on_where_any_chunk_ended() {
     let dir = folder();
-    let csv: String = (0..20_000)
-        .map(|n| format!("1772359200,host:a,cpu,{n}\n"))
-        .collect();
+    let csv: String = (0..20_000).map(|n| format!("1772359200,host:a,cpu,{n}\n")).collect();
     let csv = format!("time,entity,name,value\n{csv}");
     let cases: [(&str, Vec<u8>); 4] = [
         ("a.ndjson", rows(0..20_000).into_bytes()),
@@ -86,16 +73,9 @@ fn a_reader_goes_on_where_any_chunk_ended() {
         assert!(cursors.len() >= 3, "{name}: {} chunks", cursors.len());
         for (index, cursor) in cursors.iter().enumerate() {
             let left = read(&config, &path, Some(cursor)).0;
-            assert!(
-                left <= 20_000 - (index + 1).min(2) * 8_192,
-                "{name}: {left}"
-            );
+            assert!(left <= 20_000 - (index + 1).min(2) * 8_192, "{name}: {left}");
         }
-        assert_eq!(
-            read(&config, &path, cursors.last().map(Vec::as_slice)).0,
-            0,
-            "{name}"
-        );
+        assert_eq!(read(&config, &path, cursors.last().map(Vec::as_slice)).0, 0, "{name}");
         let first = read(&config, &path, Some(&cursors[0])).0;
         let second = read(&config, &path, Some(&cursors[1])).0;
         assert_eq!(first - second, 8_192, "{name}");
@@ -116,24 +96,10 @@ fn bad_rows_are_named_with_file_row_and_column_and_the_rest_is_read() {
     fs::write(&path, text).expect("written");
     let (count, rejections, _) = read(&config(&path), &path, None);
     assert_eq!(count, 3);
-    let found: Vec<(u64, Reason, &str)> = rejections
-        .iter()
-        .map(|r| (r.row, r.reason, r.column.as_str()))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            (2, Reason::Syntax, ""),
-            (4, Reason::NotFinite, "value"),
-            (5, Reason::TooLong, "")
-        ]
-    );
+    let found: Vec<(u64, Reason, &str)> = rejections.iter().map(|r| (r.row, r.reason, r.column.as_str())).collect();
+    assert_eq!(found, [(2, Reason::Syntax, ""), (4, Reason::NotFinite, "value"), (5, Reason::TooLong, "")]);
     assert!(rejections[2].excerpt.len() <= 1_024);
-    assert!(
-        rejections[1]
-            .to_string()
-            .starts_with(&format!("{}:4: column `value`: ", path.display()))
-    );
+    assert!(rejections[1].to_string().starts_with(&format!("{}:4: column `value`: ", path.display())));
 }
 
 #[test]
@@ -146,13 +112,8 @@ fn empty_and_damaged_files_are_clear_errors() {
     let path = dir.path().join("a.parquet");
     for bytes in [&b""[..], b"PAR1", b"PAR1 and then nothing of use PAR1"] {
         fs::write(&path, bytes).expect("written");
-        let error = FileReader::open(&config(&path), &path, None)
-            .map(|_| ())
-            .expect_err("no Parquet");
-        assert!(
-            matches!(&error, FileError::Bad(r) if r.file.ends_with("a.parquet")),
-            "{error}"
-        );
+        let error = FileReader::open(&config(&path), &path, None).map(|_| ()).expect_err("no Parquet");
+        assert!(matches!(&error, FileError::Bad(r) if r.file.ends_with("a.parquet")), "{error}");
     }
 
     let path = dir.path().join("cut.ndjson.gz");
@@ -160,12 +121,7 @@ fn empty_and_damaged_files_are_clear_errors() {
     fs::write(&path, &whole[..whole.len() / 2]).expect("written");
     let (count, rejections, _) = read(&config(&path), &path, None);
     assert!(count > 0 && count < 5_000, "{count}");
-    assert!(
-        rejections
-            .iter()
-            .any(|r| r.detail.contains("cannot be read beyond")),
-        "{rejections:?}"
-    );
+    assert!(rejections.iter().any(|r| r.detail.contains("cannot be read beyond")), "{rejections:?}");
 
     let path = dir.path().join("a.csv");
     fs::write(&path, "time,whatever\n1,2\n").expect("written");
@@ -173,17 +129,12 @@ fn empty_and_damaged_files_are_clear_errors() {
     config.rows.signal = Some(SignalKind::Metric);
     let mut reader = FileReader::open(&config, &path, None).expect("opens");
     let error = reader.next_chunk().map(|_| ()).expect_err("no such column");
-    assert!(
-        matches!(&error, FileError::Bad(r) if r.column == "whatever" && r.row == 1),
-        "{error}"
-    );
+    assert!(matches!(&error, FileError::Bad(r) if r.column == "whatever" && r.row == 1), "{error}");
 }
 
 #[test]
 fn a_name_that_does_not_say_its_format_is_refused_with_the_formats() {
-    let error = config(Path::new("data.bin"))
-        .format_of(Path::new("data.bin"))
-        .expect_err("unknown");
+    let error = config(Path::new("data.bin")).format_of(Path::new("data.bin")).expect_err("unknown");
     assert!(error.contains("ndjson, csv, lines or parquet"), "{error}");
 }
 
@@ -204,11 +155,7 @@ fn start(config: FilesConfig, journal: &Arc<LocalJournal>) -> Running {
     let (stopper, stop) = stop_pair();
     let source = Box::new(FilesSource::new(config).expect("a source"));
     let task = tokio::spawn(source.run(intake.clone(), stop));
-    Running {
-        intake,
-        stopper,
-        task,
-    }
+    Running { intake, stopper, task }
 }
 
 impl Running {
@@ -218,9 +165,7 @@ impl Running {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), enough)
-            .await
-            .expect("the rows arrive");
+        tokio::time::timeout(Duration::from_secs(20), enough).await.expect("the rows arrive");
         // None more than that.
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(self.intake.counts().rows(SignalKind::Log), rows);
@@ -228,10 +173,7 @@ impl Running {
 
     async fn stop(self) {
         self.stopper.stop();
-        self.task
-            .await
-            .expect("the source ran")
-            .expect("the source ended well");
+        self.task.await.expect("the source ran").expect("the source ended well");
     }
 }
 
@@ -239,8 +181,7 @@ impl Running {
 async fn a_followed_file_is_read_once_over_growth_rotation_truncation_and_restart() {
     let dir = folder();
     let path = dir.path().join("a.ndjson");
-    let (journal, _) =
-        LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("opens");
+    let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("opens");
     let journal = Arc::new(journal);
     let mut config = config(&path);
     config.follow = true;
@@ -256,8 +197,7 @@ async fn a_followed_file_is_read_once_over_growth_rotation_truncation_and_restar
     file.write_all(&line.as_bytes()[20..]).expect("written");
     running.until(11).await;
     // Rotated, with a last line that has no end.
-    file.write_all(row(11).trim_end().as_bytes())
-        .expect("written");
+    file.write_all(row(11).trim_end().as_bytes()).expect("written");
     fs::rename(&path, dir.path().join("a.1")).expect("renamed");
     fs::write(&path, rows(12..15)).expect("written");
     running.until(15).await;
@@ -280,18 +220,13 @@ async fn files_to_their_end_are_read_once_over_restarts() {
     for name in ["a.ndjson", "b.ndjson"] {
         fs::write(dir.path().join(name), rows(0..10)).expect("written");
     }
-    let (journal, _) =
-        LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("opens");
+    let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("opens");
     let journal = Arc::new(journal);
     let config = config(&dir.path().join("*.ndjson"));
     for want in [20, 0] {
         let running = start(config.clone(), &journal);
         let intake = running.intake.clone();
-        running
-            .task
-            .await
-            .expect("the source ran")
-            .expect("the source ended well");
+        running.task.await.expect("the source ran").expect("the source ended well");
         assert_eq!(intake.counts().rows(SignalKind::Log), want);
     }
 }

@@ -35,7 +35,7 @@ impl HttpWire for Ticker {
         }
     }
 
-    fn resend_is_duplicate(&self) -> bool {
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
 
@@ -68,12 +68,7 @@ fn rig(limits: Limits) -> Rig {
         limits,
         vec![("ticker".to_owned(), ticker.clone())],
     );
-    Rig {
-        shelf,
-        intake,
-        ticker,
-        wires: wires.expect("one wire has no conflict"),
-    }
+    Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
 impl Rig {

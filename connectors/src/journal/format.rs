@@ -121,11 +121,7 @@ impl SegmentHeader {
             return Err(Bad::Damaged("the header's checksum does not match"));
         }
         let marks = decode_marks(&bytes).ok_or(Bad::Damaged("the header's cursors do not read"))?;
-        let header = SegmentHeader {
-            salt: u32_at(&fixed, 12),
-            first: u64_at(&fixed, 16),
-            marks,
-        };
+        let header = SegmentHeader { salt: u32_at(&fixed, 12), first: u64_at(&fixed, 16), marks };
         Ok((header, (SEGMENT_FIXED_BYTES + marks_len) as u64))
     }
 }
@@ -157,11 +153,7 @@ pub(super) fn encode_record(
     out.extend_from_slice(&durable.to_le_bytes());
     out.extend_from_slice(&mark);
     out.extend_from_slice(payload);
-    let crc = checksum(
-        salt,
-        &out[start..start + RECORD_HEADER_BYTES],
-        &out[start + RECORD_HEADER_BYTES..],
-    );
+    let crc = checksum(salt, &out[start..start + RECORD_HEADER_BYTES], &out[start + RECORD_HEADER_BYTES..]);
     out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -201,8 +193,7 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
 
 /// The first whole record at or after the beginning of `bytes`.
 pub(super) fn next_whole_record(bytes: &[u8], salt: u32) -> Option<Record> {
-    memchr::memmem::find_iter(bytes, &RECORD_MAGIC)
-        .find_map(|at| read_record(&mut &bytes[at..], salt).ok().flatten())
+    memchr::memmem::find_iter(bytes, &RECORD_MAGIC).find_map(|at| read_record(&mut &bytes[at..], salt).ok().flatten())
 }
 
 fn checksum(salt: u32, header: &[u8], body: &[u8]) -> u32 {
@@ -224,10 +215,7 @@ fn encode_mark(name: &str, cursor: &[u8]) -> Vec<u8> {
 fn decode_mark(bytes: &[u8]) -> Option<Mark> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     let (name, cursor) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
-    Some(Mark {
-        source: std::str::from_utf8(name).ok()?.to_owned(),
-        cursor: cursor.to_vec(),
-    })
+    Some(Mark { source: std::str::from_utf8(name).ok()?.to_owned(), cursor: cursor.to_vec() })
 }
 
 fn decode_marks(mut bytes: &[u8]) -> Option<Marks> {
@@ -245,15 +233,8 @@ fn decode_marks(mut bytes: &[u8]) -> Option<Marks> {
 /// Reads `len` bytes without trusting `len` with memory before the bytes are there.
 fn read_body(from: &mut impl Read, len: usize) -> Result<Vec<u8>, Bad> {
     let mut body = Vec::with_capacity(len.min(1 << 20));
-    let read = from
-        .take(len as u64)
-        .read_to_end(&mut body)
-        .map_err(Bad::Io)?;
-    if read < len {
-        Err(Bad::Short)
-    } else {
-        Ok(body)
-    }
+    let read = from.take(len as u64).read_to_end(&mut body).map_err(Bad::Io)?;
+    if read < len { Err(Bad::Short) } else { Ok(body) }
 }
 
 fn fill(from: &mut impl Read, out: &mut [u8]) -> Result<(), Bad> {
@@ -278,10 +259,7 @@ mod tests {
     use super::*;
 
     fn mark() -> Mark {
-        Mark {
-            source: "files".to_owned(),
-            cursor: vec![1, 2, 3],
-        }
+        Mark { source: "files".to_owned(), cursor: vec![1, 2, 3] }
     }
 
     #[test]
@@ -291,10 +269,7 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                read_record(&mut damaged.as_slice(), 7).is_err(),
-                "bit {bit}"
-            );
+            assert!(read_record(&mut damaged.as_slice(), 7).is_err(), "bit {bit}");
         }
     }
 
@@ -308,17 +283,11 @@ mod tests {
 
     #[test]
     fn a_newer_segment_is_refused_by_its_version() {
-        let header = SegmentHeader {
-            salt: 1,
-            first: 1,
-            marks: Marks::new(),
-        };
+        let header = SegmentHeader { salt: 1, first: 1, marks: Marks::new() };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
-        assert!(
-            matches!(SegmentHeader::read(&mut bytes.as_slice()), Err(Bad::Version(v)) if v == FORMAT_VERSION + 1)
-        );
+        assert!(matches!(SegmentHeader::read(&mut bytes.as_slice()), Err(Bad::Version(v)) if v == FORMAT_VERSION + 1));
     }
 
     proptest! {

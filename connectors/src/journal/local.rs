@@ -17,8 +17,9 @@ use super::segments::scan;
 use super::writer::{Disk, RealDisk, Request, Writer};
 use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
 
-/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB.
-const QUEUE_GROUPS_MAX: usize = 256;
+/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB, and one
+/// commit takes several.
+const QUEUE_GROUPS_MAX: usize = 64;
 /// The file that one process at a time locks.
 const LOCK_FILE: &str = "lock";
 
@@ -104,7 +105,7 @@ pub struct LocalJournal {
     marks: Arc<Mutex<Marks>>,
     released: watch::Sender<Position>,
     writer: Option<JoinHandle<()>>,
-    _lock: File,
+    lock: File,
 }
 
 impl LocalJournal {
@@ -132,46 +133,22 @@ impl LocalJournal {
             );
         }
         let report = OpenReport {
-            first: Position(
-                found
-                    .segments
-                    .first()
-                    .map_or(found.last().0 + 1, |s| s.first),
-            ),
+            first: Position(found.segments.first().map_or(found.last().0 + 1, |s| s.first)),
             last: found.last(),
             torn: found.torn.clone(),
         };
 
-        let marks = found
-            .tail
-            .as_ref()
-            .map(|t| t.marks.clone())
-            .unwrap_or_default();
+        let marks = found.tail.as_ref().map(|t| t.marks.clone()).unwrap_or_default();
         let marks = Arc::new(Mutex::new(marks));
         let (durable_sender, durable) = watch::channel(report.last);
         let (released, released_receiver) = watch::channel(Position::START);
-        let writer = Writer::open(
-            config.clone(),
-            disk,
-            found,
-            marks.clone(),
-            durable_sender,
-            released_receiver,
-        )?;
+        let writer = Writer::open(config.clone(), disk, found, marks.clone(), durable_sender, released_receiver)?;
         let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(requests))
             .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
-        let journal = LocalJournal {
-            dir,
-            queue: Some(queue),
-            durable,
-            marks,
-            released,
-            writer: Some(writer),
-            _lock: lock,
-        };
+        let journal = LocalJournal { dir, queue: Some(queue), durable, marks, released, writer: Some(writer), lock };
         Ok((journal, report))
     }
 }
@@ -186,9 +163,7 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .map_err(|e| JournalError::io("open", &path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked {
-            path: dir.to_owned(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path: dir.to_owned() }),
         Err(fs::TryLockError::Error(e)) => Err(JournalError::io("lock", &path, &e)),
     }
 }
@@ -207,10 +182,7 @@ impl Journal for LocalJournal {
                 path: self.dir.to_path_buf(),
                 reason: "the writer has ended".to_owned(),
             };
-            queue
-                .send(Request { group, reply })
-                .await
-                .map_err(|_| ended())?;
+            queue.send(Request { group, reply }).await.map_err(|_| ended())?;
             answer.await.map_err(|_| ended())?
         })
     }
@@ -240,19 +212,12 @@ impl Journal for LocalJournal {
 
 fn check_size(group: &Group) -> Result<(), JournalError> {
     let over = |bytes: usize, limit: usize| {
-        if bytes > limit {
-            Err(JournalError::TooLarge { bytes, limit })
-        } else {
-            Ok(())
-        }
+        if bytes > limit { Err(JournalError::TooLarge { bytes, limit }) } else { Ok(()) }
     };
     for entry in &group.entries {
         over(entry.len(), RECORD_BYTES_MAX)?;
     }
-    let mark = group
-        .mark
-        .as_ref()
-        .map_or(0, |m| m.source.len() + m.cursor.len());
+    let mark = group.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
     over(mark, MARK_BYTES_MAX)
 }
 
@@ -263,5 +228,7 @@ impl Drop for LocalJournal {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        // Closing the file is not enough: a process forked in this moment has it open too.
+        let _ = self.lock.unlock();
     }
 }

@@ -34,9 +34,7 @@ pub use reader::SegmentReader;
 
 /// How far into the journal: the sequence of an entry, counted from 1. [`Position::START`]
 /// is before the first.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Position(pub u64);
 
 impl Position {
@@ -124,9 +122,7 @@ pub trait Entries: Send {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
     /// The disk failed. Nothing more is accepted.
-    #[error(
-        "journal cannot {operation} `{path}`: {reason}; the process must end, what was acknowledged is on disk"
-    )]
+    #[error("journal cannot {operation} `{path}`: {reason}; the process must end, what was acknowledged is on disk")]
     Fatal {
         /// What was tried.
         operation: &'static str,
@@ -212,10 +208,7 @@ pub enum JournalError {
 impl JournalError {
     /// True when the process should end.
     pub fn is_fatal(&self) -> bool {
-        matches!(
-            self,
-            JournalError::Fatal { .. } | JournalError::Damaged { .. }
-        )
+        matches!(self, JournalError::Fatal { .. } | JournalError::Damaged { .. })
     }
 
     /// True when the same append may succeed later.
@@ -224,10 +217,6 @@ impl JournalError {
     }
 
     fn io(operation: &'static str, path: &std::path::Path, error: &std::io::Error) -> JournalError {
-        JournalError::Io {
-            operation,
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }
+        JournalError::Io { operation, path: path.to_owned(), reason: error.to_string() }
     }
 }

@@ -53,38 +53,22 @@ impl SegmentReader {
     ///
     /// # Errors
     /// Those of [`super::LocalJournal::open`].
-    pub fn open_folder(
-        dir: &Path,
-        after: Position,
-    ) -> Result<(SegmentReader, Option<TornTail>), JournalError> {
+    pub fn open_folder(dir: &Path, after: Position) -> Result<(SegmentReader, Option<TornTail>), JournalError> {
         let found = scan(dir)?;
         let last = found.last();
         let reader = SegmentReader::new(dir.into(), after, last, End::Fixed(last))?;
         Ok((reader, found.torn))
     }
 
-    fn new(
-        dir: Arc<Path>,
-        after: Position,
-        last: Position,
-        end: End,
-    ) -> Result<SegmentReader, JournalError> {
+    fn new(dir: Arc<Path>, after: Position, last: Position, end: End) -> Result<SegmentReader, JournalError> {
         if after > last {
             return Err(JournalError::Beyond { asked: after, last });
         }
         let first = list(&dir)?.first().map_or(last.0 + 1, |s| s.first);
         if after.0 + 1 < first {
-            return Err(JournalError::Gone {
-                asked: after,
-                first: Position(first),
-            });
+            return Err(JournalError::Gone { asked: after, first: Position(first) });
         }
-        Ok(SegmentReader {
-            dir,
-            end,
-            at: after.0,
-            open: None,
-        })
+        Ok(SegmentReader { dir, end, at: after.0, open: None })
     }
 
     fn end(&self) -> u64 {
@@ -106,14 +90,8 @@ impl SegmentReader {
         let segment = holder.ok_or_else(gone)?;
         let io = |e: std::io::Error| JournalError::io("read", &segment.path, &e);
         let mut file = BufReader::with_capacity(READ_BYTES, File::open(&segment.path).map_err(io)?);
-        let (header, _) =
-            SegmentHeader::read(&mut file).map_err(|bad| fault(&segment.path, 0, &bad))?;
-        Ok(Open {
-            path: segment.path.clone(),
-            file,
-            salt: header.salt,
-            next: header.first,
-        })
+        let (header, _) = SegmentHeader::read(&mut file).map_err(|bad| fault(&segment.path, 0, &bad))?;
+        Ok(Open { path: segment.path.clone(), file, salt: header.salt, next: header.first })
     }
 }
 
@@ -124,9 +102,7 @@ impl Open {
         if let Ok(Some(record)) = read_record(&mut self.file, self.salt) {
             return Ok(Some(record));
         }
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .map_err(|e| JournalError::io("read", &self.path, &e))?;
+        self.file.seek(SeekFrom::Start(offset)).map_err(|e| JournalError::io("read", &self.path, &e))?;
         read_record(&mut self.file, self.salt).map_err(|bad| fault(&self.path, offset, &bad))
     }
 }
@@ -165,10 +141,7 @@ impl Entries for SegmentReader {
                     // It carried only a source's cursor.
                     continue;
                 }
-                return Ok(Some(Entry {
-                    position: Position(record.sequence),
-                    bytes: record.payload,
-                }));
+                return Ok(Some(Entry { position: Position(record.sequence), bytes: record.payload }));
             }
         }
         Ok(None)
@@ -182,24 +155,13 @@ impl SegmentReader {
 }
 
 fn missing(open: &Open, offset: u64) -> JournalError {
-    JournalError::Damaged {
-        segment: open.path.clone(),
-        offset,
-        reason: format!("entry {} is missing", open.next),
-    }
+    JournalError::Damaged { segment: open.path.clone(), offset, reason: format!("entry {} is missing", open.next) }
 }
 
 fn fault(path: &Path, offset: u64, bad: &Bad) -> JournalError {
     match bad {
         Bad::Io(e) => JournalError::io("read", path, e),
-        Bad::Version(have) => JournalError::Version {
-            segment: path.to_owned(),
-            have: *have,
-        },
-        bad => JournalError::Damaged {
-            segment: path.to_owned(),
-            offset,
-            reason: describe(bad).to_owned(),
-        },
+        Bad::Version(have) => JournalError::Version { segment: path.to_owned(), have: *have },
+        bad => JournalError::Damaged { segment: path.to_owned(), offset, reason: describe(bad).to_owned() },
     }
 }

@@ -59,15 +59,10 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
     for entry in entries {
         let entry = entry.map_err(|e| JournalError::io("list", dir, &e))?;
         let name = entry.file_name();
-        let first = name
-            .to_str()
-            .and_then(|n| n.strip_suffix(SEGMENT_SUFFIX))
-            .and_then(|n| n.parse().ok());
+        let first = name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
         let Some(first) = first else { continue };
         let path = entry.path();
-        let metadata = entry
-            .metadata()
-            .map_err(|e| JournalError::io("read", &path, &e))?;
+        let metadata = entry.metadata().map_err(|e| JournalError::io("read", &path, &e))?;
         segments.push(Segment {
             first,
             bytes: metadata.len(),
@@ -88,12 +83,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, JournalError> {
         let bytes = read_whole(&newest.path)?;
         match scan_tail(newest, &bytes)? {
             (Some(tail), tear) => {
-                return Ok(Scan {
-                    segments,
-                    tail: Some(tail),
-                    torn: tear.or(torn),
-                    headerless,
-                });
+                return Ok(Scan { segments, tail: Some(tail), torn: tear.or(torn), headerless });
             }
             // A crash while the segment was being made: its header never became durable, so
             // no record in it was ever acknowledged.
@@ -103,12 +93,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, JournalError> {
             }
         }
     }
-    Ok(Scan {
-        segments,
-        tail: None,
-        torn,
-        headerless,
-    })
+    Ok(Scan { segments, tail: None, torn, headerless })
 }
 
 fn read_whole(path: &Path) -> Result<Vec<u8>, JournalError> {
@@ -120,10 +105,7 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, JournalError> {
 }
 
 /// The newest segment's state; no tail when even its header is torn.
-fn scan_tail(
-    segment: &Segment,
-    bytes: &[u8],
-) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
+fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
     let damaged = |offset: u64, reason: &str| JournalError::Damaged {
         segment: segment.path.clone(),
         offset,
@@ -138,10 +120,7 @@ fn scan_tail(
     let (header, header_len) = match SegmentHeader::read(&mut &bytes[..]) {
         Ok(header) => header,
         Err(Bad::Version(have)) => {
-            return Err(JournalError::Version {
-                segment: segment.path.clone(),
-                have,
-            });
+            return Err(JournalError::Version { segment: segment.path.clone(), have });
         }
         // A length that damage made longer than the file also looks short: but then there are
         // records, and records are only written after their header is durable.
@@ -159,12 +138,7 @@ fn scan_tail(
     }
 
     let mut rest = &bytes[header_len as usize..];
-    let mut tail = Tail {
-        salt: header.salt,
-        last: header.first - 1,
-        bytes: header_len,
-        marks: header.marks,
-    };
+    let mut tail = Tail { salt: header.salt, last: header.first - 1, bytes: header_len, marks: header.marks };
     let mut pending = Vec::new();
     loop {
         let offset = (bytes.len() - rest.len()) as u64;

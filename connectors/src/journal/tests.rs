@@ -22,19 +22,13 @@ fn config(dir: &Path) -> JournalConfig {
 }
 
 fn group(entries: &[&[u8]]) -> Arc<Group> {
-    Arc::new(Group {
-        entries: entries.iter().map(|e| e.to_vec()).collect(),
-        mark: None,
-    })
+    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), mark: None })
 }
 
 fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<Group> {
     Arc::new(Group {
         entries: entries.iter().map(|e| e.to_vec()).collect(),
-        mark: Some(Mark {
-            source: "files".to_owned(),
-            cursor: cursor.to_vec(),
-        }),
+        mark: Some(Mark { source: "files".to_owned(), cursor: cursor.to_vec() }),
     })
 }
 
@@ -70,29 +64,17 @@ fn what_is_acknowledged_is_there_after_a_restart() {
     let dir = folder();
     let (journal, report) = open(dir.path());
     assert_eq!((report.first, report.last), (Position(1), Position(0)));
-    assert_eq!(
-        append(&journal, group(&[b"a", b"b"])).expect("appended"),
-        Position(2)
-    );
-    assert_eq!(
-        append(&journal, marked(&[b"c"], b"10")).expect("appended"),
-        Position(3)
-    );
+    assert_eq!(append(&journal, group(&[b"a", b"b"])).expect("appended"), Position(2));
+    assert_eq!(append(&journal, marked(&[b"c"], b"10")).expect("appended"), Position(3));
     drop(journal);
 
     let (journal, report) = open(dir.path());
-    assert_eq!(
-        (report.first, report.last, report.torn),
-        (Position(1), Position(3), None)
-    );
+    assert_eq!((report.first, report.last, report.torn), (Position(1), Position(3), None));
     assert_eq!(journal.cursor("files").as_deref(), Some(&b"10"[..]));
     assert_eq!(journal.cursor("other"), None);
     let want = [(2, b"b".to_vec()), (3, b"c".to_vec())];
     assert_eq!(read_all(&journal, Position(1)), want);
-    assert_eq!(
-        append(&journal, group(&[b"d"])).expect("appended"),
-        Position(4)
-    );
+    assert_eq!(append(&journal, group(&[b"d"])).expect("appended"), Position(4));
 }
 
 #[test]
@@ -102,10 +84,7 @@ fn a_reader_goes_on_when_more_becomes_durable() {
     let mut reader = journal.read(Position::START).expect("a reader");
     assert_eq!(reader.next_entry().expect("reads"), None);
     append(&journal, group(&[b"a"])).expect("appended");
-    assert_eq!(
-        reader.next_entry().expect("reads").expect("one").bytes,
-        b"a"
-    );
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     assert_eq!(reader.next_entry().expect("reads"), None);
 }
 
@@ -117,20 +96,14 @@ fn a_mark_alone_is_durable_and_is_no_entry() {
     append(&journal, group(&[b"a"])).expect("appended");
     assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec())]);
     drop(journal);
-    assert_eq!(
-        open(dir.path()).0.cursor("files").as_deref(),
-        Some(&b"5"[..])
-    );
+    assert_eq!(open(dir.path()).0.cursor("files").as_deref(), Some(&b"5"[..]));
 }
 
 #[test]
 fn a_second_process_is_refused() {
     let dir = folder();
     let (_journal, _) = open(dir.path());
-    assert!(matches!(
-        LocalJournal::open(&config(dir.path())),
-        Err(JournalError::Locked { .. })
-    ));
+    assert!(matches!(LocalJournal::open(&config(dir.path())), Err(JournalError::Locked { .. })));
 }
 
 #[test]
@@ -150,19 +123,10 @@ fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
         fs::write(&path, &whole[..len as usize]).expect("written");
         let (journal, report) = open(dir.path());
         assert_eq!(report.last, Position(1), "cut at {len}");
-        assert_eq!(
-            report.torn.map(|t| (t.offset, t.bytes)),
-            (len > kept).then_some((kept, len - kept))
-        );
+        assert_eq!(report.torn.map(|t| (t.offset, t.bytes)), (len > kept).then_some((kept, len - kept)));
         assert_eq!(journal.cursor("files"), None);
-        assert_eq!(
-            read_all(&journal, Position::START),
-            [(1, b"first".to_vec())]
-        );
-        assert_eq!(
-            append(&journal, group(&[b"again"])).expect("appended"),
-            Position(2)
-        );
+        assert_eq!(read_all(&journal, Position::START), [(1, b"first".to_vec())]);
+        assert_eq!(append(&journal, group(&[b"again"])).expect("appended"), Position(2));
         drop(journal);
         let (journal, _) = open(dir.path());
         assert_eq!(read_all(&journal, Position(1)), [(2, b"again".to_vec())]);
@@ -202,24 +166,16 @@ fn any_flipped_bit_before_the_last_commit_is_reported_with_its_place() {
         let mut damaged = whole.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
         fs::write(&path, &damaged).expect("written");
-        let error = LocalJournal::open(&config(dir.path()))
-            .map(|_| ())
-            .expect_err("damage is noticed");
+        let error = LocalJournal::open(&config(dir.path())).map(|_| ()).expect_err("damage is noticed");
         match error {
-            JournalError::Damaged {
-                segment, offset, ..
-            } => {
+            JournalError::Damaged { segment, offset, .. } => {
                 assert_eq!(segment, path);
                 assert!(offset == 0 || offset == 32, "bit {bit}: {offset}");
             }
             JournalError::Version { .. } => assert!((8 * 8..12 * 8).contains(&bit), "bit {bit}"),
             other => panic!("bit {bit}: {other}"),
         }
-        assert_eq!(
-            fs::read(&path).expect("bytes"),
-            damaged,
-            "a damaged file is not touched"
-        );
+        assert_eq!(fs::read(&path).expect("bytes"), damaged, "a damaged file is not touched");
     }
 }
 
@@ -237,10 +193,7 @@ fn damage_in_an_older_segment_stops_the_reader_there() {
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&second, bytes).expect("written");
     let mut reader = journal.read(Position::START).expect("a reader");
-    assert_eq!(
-        reader.next_entry().expect("reads").expect("one").bytes,
-        b"a"
-    );
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     for _ in 0..2 {
         let error = reader.next_entry().expect_err("damage is noticed");
         let place = matches!(&error, JournalError::Damaged { segment, offset: 32, .. } if *segment == second);
@@ -264,24 +217,14 @@ fn retention_drops_what_is_released_and_nothing_else() {
     assert_eq!(read_all(&journal, Position::START).len(), 5);
     journal.release(Position(3));
     append(&journal, marked(&[b"entry"], b"x")).expect("appended");
-    assert!(matches!(
-        journal.read(Position(2)),
-        Err(JournalError::Gone {
-            first: Position(4),
-            ..
-        })
-    ));
+    assert!(matches!(journal.read(Position(2)), Err(JournalError::Gone { first: Position(4), .. })));
     assert_eq!(read_all(&journal, Position(3)).len(), 3);
     journal.release(Position(6));
     append(&journal, group(&[b"entry"])).expect("appended");
     drop(journal);
     let (journal, report) = LocalJournal::open(&config).expect("opens");
     assert_eq!((report.first, report.last), (Position(7), Position(7)));
-    assert_eq!(
-        journal.cursor("files").as_deref(),
-        Some(&b"x"[..]),
-        "cursors outlive their segment"
-    );
+    assert_eq!(journal.cursor("files").as_deref(), Some(&b"x"[..]), "cursors outlive their segment");
 }
 
 #[test]
@@ -295,10 +238,7 @@ fn age_drops_released_segments_below_the_size() {
     append(&journal, group(&[b"b"])).expect("appended");
     journal.release(Position(1));
     append(&journal, group(&[b"c"])).expect("appended");
-    assert!(matches!(
-        journal.read(Position::START),
-        Err(JournalError::Gone { .. })
-    ));
+    assert!(matches!(journal.read(Position::START), Err(JournalError::Gone { .. })));
 }
 
 #[test]
@@ -315,46 +255,25 @@ fn over_the_capacity_is_a_refusal_that_passes() {
     let error = append(&journal, group(&[&entry])).expect_err("full");
     assert!(error.is_retryable() && !error.is_fatal(), "{error}");
     journal.release(Position(2));
-    assert_eq!(
-        append(&journal, group(&[&entry])).expect("room again"),
-        Position(3)
-    );
+    assert_eq!(append(&journal, group(&[&entry])).expect("room again"), Position(3));
 }
 
 #[test]
 fn entries_and_marks_over_their_limits_are_refused_alone() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    let large = Arc::new(Group {
-        entries: vec![vec![0; RECORD_BYTES_MAX + 1]],
-        mark: None,
-    });
-    assert!(matches!(
-        append(&journal, large),
-        Err(JournalError::TooLarge { .. })
-    ));
+    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], mark: None });
+    assert!(matches!(append(&journal, large), Err(JournalError::TooLarge { .. })));
     let mark = marked(&[b"a"], &vec![0; MARK_BYTES_MAX]);
-    assert!(matches!(
-        append(&journal, mark),
-        Err(JournalError::TooLarge { .. })
-    ));
-    assert_eq!(
-        append(&journal, group(&[b"a"])).expect("appended"),
-        Position(1)
-    );
+    assert!(matches!(append(&journal, mark), Err(JournalError::TooLarge { .. })));
+    assert_eq!(append(&journal, group(&[b"a"])).expect("appended"), Position(1));
 }
 
 #[test]
 fn a_position_the_journal_never_reached_is_refused() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    assert!(matches!(
-        journal.read(Position(1)),
-        Err(JournalError::Beyond {
-            last: Position(0),
-            ..
-        })
-    ));
+    assert!(matches!(journal.read(Position(1)), Err(JournalError::Beyond { last: Position(0), .. })));
 }
 
 #[test]
@@ -367,18 +286,11 @@ fn a_folder_can_be_read_without_being_changed() {
     let path = only_segment(dir.path());
     let bytes = fs::read(&path).expect("bytes");
     fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
-    let (mut reader, torn) =
-        SegmentReader::open_folder(dir.path(), Position::START).expect("opens");
+    let (mut reader, torn) = SegmentReader::open_folder(dir.path(), Position::START).expect("opens");
     assert_eq!(torn.expect("a torn tail").bytes, 32);
-    assert_eq!(
-        reader.next_entry().expect("reads").expect("one").bytes,
-        b"a"
-    );
+    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     assert_eq!(reader.next_entry().expect("reads"), None);
-    assert_eq!(
-        fs::metadata(&path).expect("metadata").len(),
-        bytes.len() as u64 - 1
-    );
+    assert_eq!(fs::metadata(&path).expect("metadata").len(), bytes.len() as u64 - 1);
 }
 
 /// What the next write or sync does.
@@ -441,24 +353,15 @@ fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
     let dir = folder();
     let fault = Fault::default();
     fault.set(WRITE_FULL);
-    let (journal, _) =
-        LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone())))
-            .expect("opens");
-    let refused = |journal: &LocalJournal| {
-        append(journal, group(&[b"lost"]))
-            .expect_err("full")
-            .is_retryable()
-    };
+    let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    let refused = |journal: &LocalJournal| append(journal, group(&[b"lost"])).expect_err("full").is_retryable();
     assert!(refused(&journal), "before the first segment");
     fault.set(0);
     append(&journal, group(&[b"a"])).expect("appended");
     fault.set(WRITE_FULL);
     assert!(refused(&journal) && refused(&journal));
     fault.set(0);
-    assert_eq!(
-        append(&journal, group(&[b"b"])).expect("appended"),
-        Position(2)
-    );
+    assert_eq!(append(&journal, group(&[b"b"])).expect("appended"), Position(2));
     assert_eq!(read_all(&journal, Position::START).len(), 2);
     drop(journal);
     let (journal, report) = open(dir.path());
@@ -472,21 +375,12 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
         let dir = folder();
         let fault = Fault::default();
         let (journal, _) =
-            LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone())))
-                .expect("opens");
+            LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
         append(&journal, group(&[b"a"])).expect("appended");
         fault.set(kind);
-        assert!(
-            append(&journal, group(&[b"b"]))
-                .expect_err("broken")
-                .is_fatal()
-        );
+        assert!(append(&journal, group(&[b"b"])).expect_err("broken").is_fatal());
         fault.set(0);
-        assert!(
-            append(&journal, group(&[b"c"]))
-                .expect_err("still broken")
-                .is_fatal()
-        );
+        assert!(append(&journal, group(&[b"c"])).expect_err("still broken").is_fatal());
         assert_eq!(*journal.durable().borrow(), Position(1));
         drop(journal);
         let (journal, _) = open(dir.path());
@@ -497,27 +391,15 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
 /// What a model test does next.
 #[derive(Clone, Debug)]
 enum Step {
-    Append {
-        sizes: Vec<usize>,
-        cursor: Option<u8>,
-    },
+    Append { sizes: Vec<usize>, cursor: Option<u8> },
     Reopen,
-    Tear {
-        bytes: usize,
-    },
-    Release {
-        back: u64,
-    },
-    Read {
-        back: u64,
-    },
+    Tear { bytes: usize },
+    Release { back: u64 },
+    Read { back: u64 },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let append = (
-        proptest::collection::vec(1usize..200, 1..4),
-        proptest::option::of(any::<u8>()),
-    )
+    let append = (proptest::collection::vec(1usize..200, 1..4), proptest::option::of(any::<u8>()))
         .prop_map(|(sizes, cursor)| Step::Append { sizes, cursor });
     let step = prop_oneof![
         6 => append,

@@ -115,10 +115,7 @@ impl Writer {
         if let (Some(tail), Some(mut segment)) = (found.tail, writer.closed.pop()) {
             let path = segment.path.clone();
             let io = |operation| move |e: io::Error| fatal(operation, &path, &e);
-            let mut file = writer
-                .disk
-                .open(&segment.path)
-                .map_err(io.clone()("open"))?;
+            let mut file = writer.disk.open(&segment.path).map_err(io.clone()("open"))?;
             if segment.bytes > tail.bytes {
                 file.cut(tail.bytes).map_err(io.clone()("cut"))?;
             }
@@ -127,17 +124,10 @@ impl Writer {
             // so they must be durable.
             file.sync().map_err(io("sync"))?;
             segment.bytes = tail.bytes;
-            writer.current = Some(Current {
-                file,
-                segment,
-                salt: tail.salt,
-            });
+            writer.current = Some(Current { file, segment, salt: tail.salt });
         }
         let dir = writer.config.dir.clone();
-        writer
-            .disk
-            .sync_dir(&dir)
-            .map_err(|e| fatal("sync", &dir, &e))?;
+        writer.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
         Ok(writer)
     }
 
@@ -204,10 +194,7 @@ impl Writer {
         }
         let written = current.file.append(&self.buffer);
         let result = match written {
-            Ok(()) => current
-                .file
-                .sync()
-                .map_err(|e| fatal("sync", &current.segment.path, &e)),
+            Ok(()) => current.file.sync().map_err(|e| fatal("sync", &current.segment.path, &e)),
             Err(e) => Err(undo(&mut current, &e)),
         };
         if result.is_ok() {
@@ -245,12 +232,9 @@ impl Writer {
         let mut dropped = false;
         while let Some(oldest) = self.closed.first() {
             let next_first = self.closed.get(1).map(|s| s.first);
-            let next_first = next_first
-                .or(self.current.as_ref().map(|c| c.segment.first))
-                .unwrap_or(self.last + 1);
+            let next_first = next_first.or(self.current.as_ref().map(|c| c.segment.first)).unwrap_or(self.last + 1);
             let age = now.duration_since(oldest.modified).unwrap_or_default();
-            let over = self.used_bytes() > self.config.retain_bytes
-                || age.as_nanos() > u128::from(age_max);
+            let over = self.used_bytes() > self.config.retain_bytes || age.as_nanos() > u128::from(age_max);
             if next_first > released + 1 || !over {
                 break;
             }
@@ -260,9 +244,7 @@ impl Writer {
         }
         if dropped {
             let dir = self.config.dir.clone();
-            self.disk
-                .sync_dir(&dir)
-                .map_err(|e| fatal("sync", &dir, &e))?;
+            self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
         }
         Ok(())
     }
@@ -277,17 +259,10 @@ impl Writer {
         let first = self.last + 1;
         let path = segment_path(&self.config.dir, first);
         let salt = fresh_salt(first);
-        let marks = self
-            .marks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut header = Vec::new();
         SegmentHeader { salt, first, marks }.encode(&mut header);
-        let mut file = self
-            .disk
-            .open(&path)
-            .map_err(|e| full_or_fatal("create", &path, &e))?;
+        let mut file = self.disk.open(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
         if let Err(e) = file.append(&header) {
             // Leave no half header behind: the next attempt would append to it.
             file.cut(0).map_err(|e| fatal("cut", &path, &e))?;
@@ -295,20 +270,9 @@ impl Writer {
         }
         file.sync().map_err(|e| fatal("sync", &path, &e))?;
         let dir = self.config.dir.clone();
-        self.disk
-            .sync_dir(&dir)
-            .map_err(|e| fatal("sync", &dir, &e))?;
-        let segment = Segment {
-            path,
-            first,
-            bytes: header.len() as u64,
-            modified: SystemTime::now(),
-        };
-        Ok(Current {
-            file,
-            segment,
-            salt,
-        })
+        self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        let segment = Segment { path, first, bytes: header.len() as u64, modified: SystemTime::now() };
+        Ok(Current { file, segment, salt })
     }
 }
 
@@ -326,11 +290,7 @@ fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &
 }
 
 fn group_bytes(group: &Group) -> usize {
-    group
-        .entries
-        .iter()
-        .map(|e| e.len() + super::format::RECORD_HEADER_BYTES)
-        .sum::<usize>()
+    group.entries.iter().map(|e| e.len() + super::format::RECORD_HEADER_BYTES).sum::<usize>()
 }
 
 /// A failed write of bytes nobody was promised: with the disk merely full it can be undone.
@@ -345,21 +305,14 @@ fn undo(current: &mut Current, error: &io::Error) -> JournalError {
 fn full_or_fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full {
-            reason: format!(
-                "no space to {operation} `{}`: free some, nothing acknowledged is lost",
-                path.display()
-            ),
+            reason: format!("no space to {operation} `{}`: free some, nothing acknowledged is lost", path.display()),
         },
         _ => fatal(operation, path, error),
     }
 }
 
 fn fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
-    JournalError::Fatal {
-        operation,
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    JournalError::Fatal { operation, path: path.to_owned(), reason: error.to_string() }
 }
 
 /// A number nobody outside can know; it need not be secret from those who read the file.

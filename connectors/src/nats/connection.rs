@@ -47,12 +47,7 @@ fn default_servers() -> Vec<String> {
 
 impl Default for NatsConnection {
     fn default() -> NatsConnection {
-        NatsConnection {
-            servers: default_servers(),
-            credentials_file: None,
-            token_file: None,
-            ca_file: None,
-        }
+        NatsConnection { servers: default_servers(), credentials_file: None, token_file: None, ca_file: None }
     }
 }
 
@@ -60,9 +55,7 @@ impl Default for NatsConnection {
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// No server answered.
-    #[error(
-        "no NATS server answers at {servers}: {reason}; start one with `nats-server -js`, or correct `servers`"
-    )]
+    #[error("no NATS server answers at {servers}: {reason}; start one with `nats-server -js`, or correct `servers`")]
     Connect {
         /// Where we looked.
         servers: String,
@@ -88,9 +81,7 @@ pub enum NatsError {
         level: usize,
     },
     /// JetStream is off.
-    #[error(
-        "NATS server {version} has no JetStream for this account: {reason}; start it with `-js`"
-    )]
+    #[error("NATS server {version} has no JetStream for this account: {reason}; start it with `-js`")]
     NoJetStream {
         /// The server's version.
         version: String,
@@ -126,10 +117,7 @@ pub enum NatsError {
 impl NatsError {
     /// A [`NatsError::Request`].
     pub(super) fn request(operation: &'static str, error: impl std::fmt::Display) -> NatsError {
-        NatsError::Request {
-            operation,
-            reason: error.to_string(),
-        }
+        NatsError::Request { operation, reason: error.to_string() }
     }
 
     /// True when trying again may work.
@@ -147,10 +135,7 @@ impl NatsConnection {
     pub async fn connect(&self) -> Result<Context, NatsError> {
         let options = self.options().await?;
         let connect = options.connect(self.servers.as_slice());
-        let refused = |reason: String| NatsError::Connect {
-            servers: self.servers.join(", "),
-            reason,
-        };
+        let refused = |reason: String| NatsError::Connect { servers: self.servers.join(", "), reason };
         let client = tokio::time::timeout(CONNECT_MAX, connect)
             .await
             .map_err(|_| refused(format!("nothing within {} s", CONNECT_MAX.as_secs())))?
@@ -165,12 +150,11 @@ impl NatsConnection {
     }
 
     async fn options(&self) -> Result<ConnectOptions, NatsError> {
-        let mut options = ConnectOptions::new()
-            .name("bellwether")
-            .connection_timeout(CONNECT_MAX)
-            .event_callback(|event| async move {
+        let mut options = ConnectOptions::new().name("bellwether").connection_timeout(CONNECT_MAX).event_callback(
+            |event| async move {
                 tracing::info!(%event, "NATS connection");
-            });
+            },
+        );
         if let Some(path) = &self.credentials_file {
             let secret = |e: std::io::Error| secret_error(path, &e);
             options = options.credentials_file(path).await.map_err(secret)?;
@@ -188,10 +172,7 @@ impl NatsConnection {
 }
 
 fn secret_error(path: &std::path::Path, error: &std::io::Error) -> NatsError {
-    NatsError::Secret {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    NatsError::Secret { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// The part of the account's answer that is needed. Old servers leave out what the client's
@@ -218,17 +199,10 @@ struct ApiProblem {
 
 async fn check_server(client: &Client) -> Result<(), NatsError> {
     let version = client.server_info().version;
-    let missing = |reason: String| NatsError::NoJetStream {
-        version: version.clone(),
-        reason,
-    };
+    let missing = |reason: String| NatsError::NoJetStream { version: version.clone(), reason };
     let request = Request::new().timeout(Some(CONNECT_MAX));
-    let answer = client
-        .send_request(ACCOUNT_INFO_SUBJECT, request)
-        .await
-        .map_err(|e| missing(e.to_string()))?;
-    let account: AccountInfo =
-        serde_json::from_slice(&answer.payload).map_err(|e| missing(e.to_string()))?;
+    let answer = client.send_request(ACCOUNT_INFO_SUBJECT, request).await.map_err(|e| missing(e.to_string()))?;
+    let account: AccountInfo = serde_json::from_slice(&answer.payload).map_err(|e| missing(e.to_string()))?;
     if let Some(problem) = account.error {
         return Err(missing(problem.description));
     }

@@ -46,12 +46,8 @@ impl Seen {
     /// The set in `cursor`, if it is of the stream created then; empty otherwise.
     pub(super) fn restore(cursor: Option<&[u8]>, stream_created: &str) -> Seen {
         let seen: Option<Seen> = cursor.and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let fresh = || Seen {
-            stream_created: stream_created.to_owned(),
-            ..Seen::default()
-        };
-        seen.filter(|s| s.stream_created == stream_created)
-            .unwrap_or_else(fresh)
+        let fresh = || Seen { stream_created: stream_created.to_owned(), ..Seen::default() };
+        seen.filter(|s| s.stream_created == stream_created).unwrap_or_else(fresh)
     }
 
     /// The cursor.
@@ -78,16 +74,9 @@ impl Seen {
         self.run = match (unbroken, delivery.first) {
             (Some(run), first) => Some(Run {
                 consumer: delivery.consumer,
-                frontier: if first {
-                    run.frontier.max(delivery.stream)
-                } else {
-                    run.frontier
-                },
+                frontier: if first { run.frontier.max(delivery.stream) } else { run.frontier },
             }),
-            (None, true) => Some(Run {
-                consumer: delivery.consumer,
-                frontier: delivery.stream,
-            }),
+            (None, true) => Some(Run { consumer: delivery.consumer, frontier: delivery.stream }),
             (None, false) => None,
         };
         fresh
@@ -99,18 +88,10 @@ impl Seen {
     }
 
     fn insert(&mut self, low: u64, high: u64) {
-        let start = self
-            .ranges
-            .partition_point(|(_, h)| h.saturating_add(1) < low);
-        let end = self
-            .ranges
-            .partition_point(|(l, _)| *l <= high.saturating_add(1));
-        let low = self.ranges[start..end]
-            .first()
-            .map_or(low, |r| r.0.min(low));
-        let high = self.ranges[start..end]
-            .last()
-            .map_or(high, |r| r.1.max(high));
+        let start = self.ranges.partition_point(|(_, h)| h.saturating_add(1) < low);
+        let end = self.ranges.partition_point(|(l, _)| *l <= high.saturating_add(1));
+        let low = self.ranges[start..end].first().map_or(low, |r| r.0.min(low));
+        let high = self.ranges[start..end].last().map_or(high, |r| r.1.max(high));
         self.ranges.splice(start..end, [(low, high)]);
         if self.ranges.len() > RANGES_MAX {
             let second = self.ranges.remove(1);
@@ -128,11 +109,7 @@ mod tests {
     use super::*;
 
     fn delivery(stream: u64, consumer: u64, first: bool) -> Delivery {
-        Delivery {
-            stream,
-            consumer,
-            first,
-        }
+        Delivery { stream, consumer, first }
     }
 
     #[test]

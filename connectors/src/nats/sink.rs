@@ -37,9 +37,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::kv::Store;
-use async_nats::jetstream::stream::{
-    Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType, Stream,
-};
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, kv};
 use bellwether_engine::incident::IncidentEvent;
 use bellwether_engine::time::Span;
@@ -113,6 +111,8 @@ pub struct NatsSink {
     settled: u64,
     /// An answer did not come: the stream has to be read before anything is sent.
     unsure: bool,
+    /// Attempts that failed.
+    retries: u64,
 }
 
 /// What of a record is read back.
@@ -130,24 +130,19 @@ impl NatsSink {
         let context = config.connection.connect().await?;
         let stream = ensure_stream(&context, &config).await?;
         let bucket = ensure_bucket(&context, &config).await?;
-        let mut sink = NatsSink {
-            config,
-            context,
-            stream,
-            bucket,
-            known: HashMap::new(),
-            settled: 0,
-            unsure: true,
-        };
+        let mut sink =
+            NatsSink { config, context, stream, bucket, known: HashMap::new(), settled: 0, unsure: true, retries: 0 };
         sink.reconcile().await?;
         Ok(sink)
     }
 
+    /// Attempts that failed and were made again.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
     fn outbox_key(&self) -> String {
-        format!(
-            "outbox/{}",
-            bellwether_engine::incident::sanitise_token(&self.config.name)
-        )
+        format!("outbox/{}", bellwether_engine::incident::sanitise_token(&self.config.name))
     }
 
     /// Reads the stream after the settled sequence and brings the bucket up to date.
@@ -155,16 +150,9 @@ impl NatsSink {
         self.known.clear();
         let stored = get(&self.bucket, &self.outbox_key()).await?;
         let stored = stored.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
-        let state = self
-            .stream
-            .get_info()
-            .await
-            .map_err(|e| NatsError::request("read the stream's state", e))?
-            .state;
+        let state = self.stream.get_info().await.map_err(|e| NatsError::request("read the stream's state", e))?.state;
         // A mark beyond the end is of a stream that was made anew.
-        self.settled = stored
-            .filter(|mark| *mark <= state.last_sequence)
-            .unwrap_or(0);
+        self.settled = stored.filter(|mark| *mark <= state.last_sequence).unwrap_or(0);
         if state.messages > 0 && self.settled < state.last_sequence {
             self.settle_tail(state.last_sequence).await?;
         }
@@ -173,14 +161,11 @@ impl NatsSink {
     }
 
     async fn settle_tail(&mut self, last: u64) -> Result<(), NatsError> {
-        let failed =
-            |e: &dyn std::fmt::Display| NatsError::request("read the end of the stream", e);
+        let failed = |e: &dyn std::fmt::Display| NatsError::request("read the end of the stream", e);
         let consumer = self
             .stream
             .create_consumer(OrderedConfig {
-                deliver_policy: DeliverPolicy::ByStartSequence {
-                    start_sequence: self.settled + 1,
-                },
+                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.settled + 1 },
                 filter_subject: INCIDENT_SUBJECTS.to_owned(),
                 ..OrderedConfig::default()
             })
@@ -211,10 +196,8 @@ impl NatsSink {
                 break;
             }
         }
-        let tail: Vec<(String, u64, Bytes)> = latest
-            .into_iter()
-            .map(|(key, (revision, payload))| (key, revision, payload))
-            .collect();
+        let tail: Vec<(String, u64, Bytes)> =
+            latest.into_iter().map(|(key, (revision, payload))| (key, revision, payload)).collect();
         tracing::info!(
             incidents = tail.len(),
             after = self.settled,
@@ -233,12 +216,7 @@ impl NatsSink {
 
     async fn settle(&mut self, sequence: u64) -> Result<(), NatsError> {
         if sequence > self.settled {
-            put(
-                &self.bucket,
-                &self.outbox_key(),
-                sequence.to_string().into(),
-            )
-            .await?;
+            put(&self.bucket, &self.outbox_key(), sequence.to_string().into()).await?;
             self.settled = sequence;
         }
         Ok(())
@@ -255,10 +233,7 @@ impl NatsSink {
         if self.known.len() > KNOWN_MAX {
             self.known.clear();
         }
-        let mut unknown: Vec<&String> = keys
-            .iter()
-            .filter(|k| !self.known.contains_key(*k))
-            .collect();
+        let mut unknown: Vec<&String> = keys.iter().filter(|k| !self.known.contains_key(*k)).collect();
         unknown.sort();
         unknown.dedup();
         let this = &*self;
@@ -267,10 +242,8 @@ impl NatsSink {
             async move { Ok::<_, NatsError>((this.stored_revision(&key).await?, key)) }
         };
         let asked: Vec<_> = unknown.into_iter().map(ask).collect();
-        let answers: Vec<(u64, String)> =
-            stream::iter(asked).buffered(WINDOW).try_collect().await?;
-        self.known
-            .extend(answers.into_iter().map(|(revision, key)| (key, revision)));
+        let answers: Vec<(u64, String)> = stream::iter(asked).buffered(WINDOW).try_collect().await?;
+        self.known.extend(answers.into_iter().map(|(revision, key)| (key, revision)));
         Ok(())
     }
 
@@ -289,8 +262,7 @@ impl NatsSink {
             let (wave, rest) = self.next_wave(events, &keys, &waiting);
             let acks = self.publish(events, &wave).await?;
             for (index, (sequence, duplicate)) in wave.into_iter().zip(acks) {
-                self.known
-                    .insert(keys[index].clone(), events[index].event.record.revision);
+                self.known.insert(keys[index].clone(), events[index].event.record.revision);
                 sent += u64::from(!duplicate);
                 last = last.max(sequence);
             }
@@ -304,12 +276,7 @@ impl NatsSink {
 
     /// The events to send now, at most one an incident and [`WINDOW`] in all, and those for
     /// later. Events the receiver has are in neither.
-    fn next_wave(
-        &self,
-        events: &[Outgoing],
-        keys: &[String],
-        waiting: &[usize],
-    ) -> (Vec<usize>, Vec<usize>) {
+    fn next_wave(&self, events: &[Outgoing], keys: &[String], waiting: &[usize]) -> (Vec<usize>, Vec<usize>) {
         let mut busy: HashMap<&str, ()> = HashMap::new();
         let (mut wave, mut rest) = (Vec::new(), Vec::new());
         for &index in waiting {
@@ -321,12 +288,7 @@ impl NatsSink {
                 rest.push(index);
             } else if revision > known {
                 if revision != known + 1 {
-                    tracing::warn!(
-                        incident = key,
-                        revision,
-                        known,
-                        "revisions between are not on the stream"
-                    );
+                    tracing::warn!(incident = key, revision, known, "revisions between are not on the stream");
                 }
                 busy.insert(key, ());
                 wave.push(index);
@@ -336,11 +298,7 @@ impl NatsSink {
     }
 
     /// Publishes a wave; sequences in the stream, and whether the server had them already.
-    async fn publish(
-        &self,
-        events: &[Outgoing],
-        wave: &[usize],
-    ) -> Result<Vec<(u64, bool)>, NatsError> {
+    async fn publish(&self, events: &[Outgoing], wave: &[usize]) -> Result<Vec<(u64, bool)>, NatsError> {
         let failed = |e: &dyn std::fmt::Display| NatsError::request("publish an incident", e);
         let mut acks = Vec::with_capacity(wave.len());
         for &index in wave {
@@ -372,11 +330,7 @@ impl NatsSink {
                 let whole = serde_json::to_vec(&event.record).expect("a record is JSON");
                 // Room for the headers that a bucket adds.
                 let fits = whole.len() + 1_024 < bytes_max;
-                put(
-                    &self.bucket,
-                    key,
-                    if fits { whole } else { event.payload() }.into(),
-                )
+                put(&self.bucket, key, if fits { whole } else { event.payload() }.into())
             })
             .collect();
         stream::iter(puts).buffered(WINDOW).try_collect().await
@@ -388,10 +342,7 @@ impl Sink for NatsSink {
         &self.config.name
     }
 
-    fn deliver<'a>(
-        &'a mut self,
-        events: &'a [Outgoing],
-    ) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
             let upto = events.last().map(|o| o.position).unwrap_or_default();
             let give_up = Duration::from_nanos(self.config.give_up_after.0.max(0) as u64);
@@ -401,11 +352,7 @@ impl Sink for NatsSink {
                 let error = match self.attempt(events).await {
                     Ok(sent) => {
                         let skipped = events.len() as u64 - sent;
-                        return Ok(Delivered {
-                            upto,
-                            sent,
-                            skipped,
-                        });
+                        return Ok(Delivered { upto, sent, skipped });
                     }
                     Err(error) => error,
                 };
@@ -417,6 +364,7 @@ impl Sink for NatsSink {
                     return Err(SinkError::unavailable(&self.config.name, reason));
                 }
                 tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "incidents are not delivered, trying again");
+                self.retries += 1;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE[1]);
             }
@@ -425,26 +373,17 @@ impl Sink for NatsSink {
 }
 
 async fn get(bucket: &Store, key: &str) -> Result<Option<Bytes>, NatsError> {
-    bucket
-        .get(key)
-        .await
-        .map_err(|e| NatsError::request("read the bucket", e))
+    bucket.get(key).await.map_err(|e| NatsError::request("read the bucket", e))
 }
 
 async fn put(bucket: &Store, key: &str, value: Bytes) -> Result<(), NatsError> {
     let stored = bucket.put(key, value).await;
-    stored
-        .map(|_| ())
-        .map_err(|e| NatsError::request("write the bucket", e))
+    stored.map(|_| ()).map_err(|e| NatsError::request("write the bucket", e))
 }
 
 /// Bucket key and revision of a message on the stream.
 fn identity(message: &async_nats::Message) -> Option<(String, u64)> {
-    let id = message
-        .headers
-        .as_ref()?
-        .get(async_nats::header::NATS_MESSAGE_ID)?
-        .as_str();
+    let id = message.headers.as_ref()?.get(async_nats::header::NATS_MESSAGE_ID)?.as_str();
     let (rest, revision) = id.rsplit_once('/')?;
     let (tenant, incident) = rest.rsplit_once('/')?;
     let tenant = bellwether_engine::incident::sanitise_token(tenant);
@@ -502,10 +441,8 @@ async fn ensure_stream(context: &Context, config: &NatsSinkConfig) -> Result<Str
         allow_direct: true,
         ..StreamConfig::default()
     };
-    let stream = context
-        .get_or_create_stream(wanted)
-        .await
-        .map_err(|e| NatsError::request("create the incident stream", e))?;
+    let stream =
+        context.get_or_create_stream(wanted).await.map_err(|e| NatsError::request("create the incident stream", e))?;
     check_stream(&stream.cached_info().config)?;
     Ok(stream)
 }
@@ -522,12 +459,7 @@ fn check_stream(config: &StreamConfig) -> Result<(), NatsError> {
     };
     if !config.subjects.iter().any(|s| s == INCIDENT_SUBJECTS) {
         let have = config.subjects.join(", ");
-        return Err(wrong(
-            "subjects",
-            have,
-            INCIDENT_SUBJECTS,
-            "add the subject with `nats stream edit`",
-        ));
+        return Err(wrong("subjects", have, INCIDENT_SUBJECTS, "add the subject with `nats stream edit`"));
     }
     if config.retention != RetentionPolicy::Limits {
         let have = format!("{:?}", config.retention).to_lowercase();
@@ -547,21 +479,11 @@ fn check_stream(config: &StreamConfig) -> Result<(), NatsError> {
         ));
     }
     if config.no_ack {
-        return Err(wrong(
-            "no_ack",
-            "true".to_owned(),
-            "false",
-            "nothing would be acknowledged: edit the stream",
-        ));
+        return Err(wrong("no_ack", "true".to_owned(), "false", "nothing would be acknowledged: edit the stream"));
     }
     if config.duplicate_window < DUPLICATE_WINDOW_MIN {
         let have = format!("{:?}", config.duplicate_window);
-        return Err(wrong(
-            "duplicate_window",
-            have,
-            "at least 10s",
-            "edit the stream",
-        ));
+        return Err(wrong("duplicate_window", have, "at least 10s", "edit the stream"));
     }
     Ok(())
 }

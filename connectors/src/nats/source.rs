@@ -98,18 +98,14 @@ impl NatsSource {
             (Some(tenant), None) => check_tenant(tenant).map_err(|e| wrong(e.to_string()))?,
             (None, Some(token)) if token > 0 => {}
             _ => {
-                return Err(wrong(
-                    "set either `tenant` or `tenant_token` (from 1)".to_owned(),
-                ));
+                return Err(wrong("set either `tenant` or `tenant_token` (from 1)".to_owned()));
             }
         }
         if config.batch == 0 {
             return Err(wrong("`batch` must be at least 1".to_owned()));
         }
         if config.name.is_empty() || config.name.contains(['.', '*', '>', ' ', '/', '\\']) {
-            return Err(wrong(
-                "`name` becomes a consumer's name: letters, digits, `_` and `-`".to_owned(),
-            ));
+            return Err(wrong("`name` becomes a consumer's name: letters, digits, `_` and `-`".to_owned()));
         }
         Ok(NatsSource { config })
     }
@@ -120,28 +116,19 @@ impl Source for NatsSource {
         &self.config.name
     }
 
-    fn run(
-        self: Box<Self>,
-        intake: Intake,
-        stop: Stop,
-    ) -> BoxFuture<'static, Result<(), SourceError>> {
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(run(self.config, intake, stop))
     }
 }
 
 async fn run(config: NatsSourceConfig, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
     let name = config.name.clone();
-    let (mut consumer, created) = open(&config)
-        .await
-        .map_err(|e| SourceError::config(&name, e.to_string()))?;
+    let (mut consumer, created) = open(&config).await.map_err(|e| SourceError::config(&name, e.to_string()))?;
     let mut seen = Seen::restore(intake.cursor(&name).as_deref(), &created);
     if let Ok(info) = consumer.info().await {
         seen.floor(info.ack_floor.stream_sequence);
     }
-    let mut decoder = Decoder {
-        config,
-        tenants: BTreeMap::new(),
-    };
+    let mut decoder = Decoder { config, tenants: BTreeMap::new() };
     while !stop.is_stopped() {
         let messages = match fetch(&consumer, decoder.config.batch).await {
             Ok(messages) => messages,
@@ -154,18 +141,10 @@ async fn run(config: NatsSourceConfig, intake: Intake, mut stop: Stop) -> Result
         if messages.is_empty() {
             continue;
         }
-        let fresh = messages
-            .iter()
-            .filter(|m| delivery(m).is_none_or(|d| seen.take(d)));
+        let fresh = messages.iter().filter(|m| delivery(m).is_none_or(|d| seen.take(d)));
         let inputs = decoder.decode(fresh, &intake);
-        let mark = Mark {
-            source: name.clone(),
-            cursor: seen.cursor(),
-        };
-        intake
-            .accept(&inputs, Some(mark))
-            .await
-            .map_err(|e| SourceError::accept(&name, e))?;
+        let mark = Mark { source: name.clone(), cursor: seen.cursor() };
+        intake.accept(&inputs, Some(mark)).await.map_err(|e| SourceError::accept(&name, e))?;
         for message in &messages {
             // A lost acknowledgement brings the message again, and `seen` knows it.
             if let Err(error) = message.ack_with(AckKind::Ack).await {
@@ -232,10 +211,7 @@ async fn restart(
     created.map_err(|e| NatsError::request("restart the source's consumer", e))
 }
 
-fn check_consumer(
-    have: &async_nats::jetstream::consumer::Config,
-    config: &NatsSourceConfig,
-) -> Result<(), NatsError> {
+fn check_consumer(have: &async_nats::jetstream::consumer::Config, config: &NatsSourceConfig) -> Result<(), NatsError> {
     let wrong = |setting, have: String, want: String| NatsError::Setting {
         what: "consumer",
         name: config.name.clone(),
@@ -245,34 +221,21 @@ fn check_consumer(
         remedy: "edit or delete the consumer, or give the source another name",
     };
     if have.ack_policy != AckPolicy::Explicit {
-        return Err(wrong(
-            "ack policy",
-            format!("{:?}", have.ack_policy),
-            "explicit".to_owned(),
-        ));
+        return Err(wrong("ack policy", format!("{:?}", have.ack_policy), "explicit".to_owned()));
     }
     let mut filters = have.filter_subjects.clone();
     if !have.filter_subject.is_empty() {
         filters.push(have.filter_subject.clone());
     }
     if filters != config.subjects {
-        return Err(wrong(
-            "filter",
-            filters.join(", "),
-            config.subjects.join(", "),
-        ));
+        return Err(wrong("filter", filters.join(", "), config.subjects.join(", ")));
     }
     Ok(())
 }
 
 async fn fetch(consumer: &Consumer<ConsumerConfig>, batch: usize) -> Result<Vec<Message>, String> {
-    let mut incoming = consumer
-        .batch()
-        .max_messages(batch)
-        .expires(FETCH_WAIT)
-        .messages()
-        .await
-        .map_err(|e| e.to_string())?;
+    let mut incoming =
+        consumer.batch().max_messages(batch).expires(FETCH_WAIT).messages().await.map_err(|e| e.to_string())?;
     let mut messages = Vec::new();
     while let Some(message) = incoming.next().await {
         match message {
@@ -287,11 +250,7 @@ async fn fetch(consumer: &Consumer<ConsumerConfig>, batch: usize) -> Result<Vec<
 
 fn delivery(message: &Message) -> Option<Delivery> {
     let info = message.info().ok()?;
-    Some(Delivery {
-        stream: info.stream_sequence,
-        consumer: info.consumer_sequence,
-        first: info.delivered == 1,
-    })
+    Some(Delivery { stream: info.stream_sequence, consumer: info.consumer_sequence, first: info.delivered == 1 })
 }
 
 struct Decoder {
@@ -300,11 +259,7 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn decode<'m>(
-        &mut self,
-        messages: impl Iterator<Item = &'m Message>,
-        intake: &Intake,
-    ) -> Vec<Input> {
+    fn decode<'m>(&mut self, messages: impl Iterator<Item = &'m Message>, intake: &Intake) -> Vec<Input> {
         if self.tenants.len() > TENANTS_MAX {
             self.tenants.clear();
         }
@@ -320,31 +275,22 @@ impl Decoder {
                     continue;
                 }
             };
-            let decoder = self
-                .tenants
-                .entry(tenant.to_owned())
-                .or_insert_with(|| NdjsonDecoder::new(self.config.rows.clone()));
+            let decoder =
+                self.tenants.entry(tenant.to_owned()).or_insert_with(|| NdjsonDecoder::new(self.config.rows.clone()));
             for line in message.payload.split(|b| *b == b'\n') {
                 if let Err(bad) = decoder.line(line) {
                     reject(bad, line);
                 }
             }
         }
-        self.tenants
-            .iter_mut()
-            .flat_map(|(tenant, decoder)| decoder.signals.take_inputs(tenant))
-            .collect()
+        self.tenants.iter_mut().flat_map(|(tenant, decoder)| decoder.signals.take_inputs(tenant)).collect()
     }
 }
 
 fn tenant_of<'a>(config: &'a NatsSourceConfig, subject: &'a str) -> Result<&'a str, BadRow> {
     let tenant = match (&config.tenant, config.tenant_token) {
         (Some(tenant), _) => return Ok(tenant),
-        (None, token) => token
-            .and_then(|t| subject.split('.').nth(t - 1))
-            .unwrap_or_default(),
+        (None, token) => token.and_then(|t| subject.split('.').nth(t - 1)).unwrap_or_default(),
     };
-    check_tenant(tenant)
-        .map(|()| tenant)
-        .map_err(|e| BadRow::new(Reason::Word, "tenant", e.to_string()))
+    check_tenant(tenant).map(|()| tenant).map_err(|e| BadRow::new(Reason::Word, "tenant", e.to_string()))
 }

@@ -41,17 +41,9 @@ impl NatsServer {
     /// A text that says why it did not start.
     pub fn start_binary(binary: &Path) -> Result<NatsServer, String> {
         let port = free_port()?;
-        let store =
-            std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&store)
-            .map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;
-        let mut server = NatsServer {
-            binary: binary.to_owned(),
-            store,
-            owned: true,
-            port,
-            child: None,
-        };
+        let store = std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&store).map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;
+        let mut server = NatsServer { binary: binary.to_owned(), store, owned: true, port, child: None };
         server.restart()?;
         Ok(server)
     }
@@ -63,14 +55,7 @@ impl NatsServer {
     pub fn restart(&mut self) -> Result<(), String> {
         self.kill();
         let child = Command::new(&self.binary)
-            .args([
-                "-js",
-                "-a",
-                "127.0.0.1",
-                "-p",
-                &self.port.to_string(),
-                "-sd",
-            ])
+            .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
             .arg(&self.store)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -85,11 +70,7 @@ impl NatsServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(format!(
-            "`{}` did not answer within {} s",
-            self.binary.display(),
-            START_MAX.as_secs()
-        ))
+        Err(format!("`{}` did not answer within {} s", self.binary.display(), START_MAX.as_secs()))
     }
 
     /// Ends it as `kill -9` does.
@@ -107,10 +88,7 @@ impl NatsServer {
 
     /// A connection to it.
     pub fn connection(&self) -> NatsConnection {
-        NatsConnection {
-            servers: vec![self.url()],
-            ..NatsConnection::default()
-        }
+        NatsConnection { servers: vec![self.url()], ..NatsConnection::default() }
     }
 }
 
@@ -132,10 +110,7 @@ pub fn binary() -> Result<PathBuf, String> {
         return Ok(path.into());
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = here
-        .parent()
-        .unwrap_or(here)
-        .join(".tools/py/bin/nats-server");
+    let path = here.parent().unwrap_or(here).join(".tools/py/bin/nats-server");
     if path.exists() {
         return Ok(path);
     }

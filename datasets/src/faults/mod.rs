@@ -178,6 +178,8 @@ pub struct FaultSpec {
     pub symptoms: &'static [Symptom],
     /// Seconds from the first trace to full strength.
     pub ramp_secs: i64,
+    /// Whether others feel it only at full strength: a disk hurts nobody until it is full.
+    pub latent: bool,
     /// How others feel it.
     pub manner: Manner,
     /// How strongly the nearest others feel it, 0–1.

@@ -21,6 +21,9 @@ pub(crate) const FELT_MIN: f64 = 0.15;
 /// Above this strength an unreachable item no longer answers a ping.
 const DARK_MIN: f64 = 0.7;
 
+/// A link fills and drops packets this much after the requests began to rise.
+const LINK_FILLS_SECS: f64 = 90.0;
+
 /// How far load goes on from the item struck: its callees and theirs.
 const LOAD_HOPS_MAX: usize = 2;
 
@@ -283,7 +286,8 @@ fn load(estate: &Estate, graph: &Graph, strike: &Strike<'_>, touches: &mut Vec<T
                 if part < FELT_MIN {
                     continue;
                 }
-                let delay = delay_ns + Span::from_secs(5 + (20.0 * unit(mix(bits, 5))) as i64).0;
+                let fills = if link.relation == Relation::ConnectsTo { LINK_FILLS_SECS } else { 0.0 };
+                let delay = delay_ns + Span::from_secs((5.0 + fills + 20.0 * unit(mix(bits, 5))) as i64).0;
                 touches.push(Touch {
                     entity: link.entity,
                     strength: part,

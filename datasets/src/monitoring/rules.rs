@@ -73,7 +73,7 @@ pub const RULES: &[Rule] = &[
     rule(Prometheus, ANSWERING, M::Latency, Above, Times(3.0), 60, Major, "HighRequestLatency"),
     rule(Prometheus, ANSWERING, M::Errors, Above, At(0.05), 60, Critical, "HighErrorRate"),
     rule(Prometheus, ANSWERING, M::Pool, Above, At(0.85), 60, Warning, "ConnectionPoolNearlyExhausted"),
-    rule(Prometheus, ANSWERING, M::Traffic, Above, Times(4.0), 60, Warning, "RequestRateFarAboveNormal"),
+    rule(Prometheus, ANSWERING, M::Traffic, Above, Times(3.0), 30, Warning, "RequestRateFarAboveNormal"),
     rule(Prometheus, ANSWERING, M::CertDays, Below, At(7.0), 30, Major, "CertificateExpiresSoon"),
     rule(Prometheus, &[Kind::Pod], M::Cpu, Above, At(0.9), 90, Warning, "PodCPUThrottled"),
     rule(Prometheus, &[Kind::Pod], M::Memory, Above, At(0.9), 60, Warning, "PodMemoryNearLimit"),

@@ -62,9 +62,6 @@ impl LoadError {
     }
 
     pub(super) fn meta(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self::Meta {
-            path: path.to_path_buf(),
-            problem: problem.to_string(),
-        }
+        Self::Meta { path: path.to_path_buf(), problem: problem.to_string() }
     }
 }

@@ -42,16 +42,8 @@ pub fn load(folder: &Path) -> Result<(Vec<Resource>, [PathBuf; 2]), LoadError> {
         let broken = || LoadError::meta(&truth_path, format!("`{name}` lacks kind or cross_step"));
         let kind = entry["kind"].as_str().ok_or_else(broken)?.to_owned();
         let full_at_step = usize::try_from(entry["cross_step"].as_i64().ok_or_else(broken)?).ok();
-        Ok(Resource {
-            name,
-            kind,
-            used_pct,
-            full_at_step,
-        })
+        Ok(Resource { name, kind, used_pct, full_at_step })
     };
-    let resources = series
-        .into_iter()
-        .map(resource)
-        .collect::<Result<_, LoadError>>()?;
+    let resources = series.into_iter().map(resource).collect::<Result<_, LoadError>>()?;
     Ok((resources, [path, truth_path]))
 }

@@ -25,18 +25,11 @@ impl Grid {
         } else {
             Box::new(file)
         };
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(plain);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(plain);
         let mut rows = Vec::new();
         for (index, record) in reader.records().enumerate() {
             let row = index + 1;
-            rows.push(record.map_err(|source| LoadError::Row {
-                path: path.clone(),
-                row,
-                source,
-            })?);
+            rows.push(record.map_err(|source| LoadError::Row { path: path.clone(), row, source })?);
         }
         if rows.is_empty() {
             return Err(LoadError::meta(&path, "the file is empty"));
@@ -46,13 +39,8 @@ impl Grid {
 
     /// Position of a column in the first row, ignoring case.
     pub(super) fn position(&self, column: &str) -> Result<usize, LoadError> {
-        let found = self.rows[0]
-            .iter()
-            .position(|head| head.trim().eq_ignore_ascii_case(column));
-        found.ok_or_else(|| LoadError::Column {
-            path: self.path.clone(),
-            column: column.to_owned(),
-        })
+        let found = self.rows[0].iter().position(|head| head.trim().eq_ignore_ascii_case(column));
+        found.ok_or_else(|| LoadError::Column { path: self.path.clone(), column: column.to_owned() })
     }
 
     /// One cell, empty where the row is short.
@@ -93,11 +81,7 @@ pub(super) fn either(path: &Path) -> PathBuf {
         name.push(".gz");
         PathBuf::from(name)
     };
-    if other.exists() {
-        other
-    } else {
-        path.to_path_buf()
-    }
+    if other.exists() { other } else { path.to_path_buf() }
 }
 
 /// Files of a folder whose name without `.gz` ends with `ending`, by name;
@@ -120,10 +104,7 @@ pub(super) fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, LoadErr
 
 /// The file name without `.gz`.
 pub(super) fn plain_name(path: &Path) -> String {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name.trim_end_matches(".gz").to_owned()
 }
 
@@ -153,9 +134,8 @@ impl Series {
                 continue;
             }
             out.names.push(name.to_owned());
-            let values: Result<Vec<f64>, LoadError> = (1..grid.rows.len())
-                .map(|row| grid.number(row, column))
-                .collect();
+            let values: Result<Vec<f64>, LoadError> =
+                (1..grid.rows.len()).map(|row| grid.number(row, column)).collect();
             out.values.push(values?);
         }
         Ok(out)
@@ -170,20 +150,14 @@ mod tests {
     fn a_broken_cell_names_file_row_and_column() {
         let path = std::env::temp_dir().join(format!("bellwether-grid-{}.csv", std::process::id()));
         std::fs::write(&path, "time,a_cpu\n1,2.5\n2,oops\n").expect("temporary file");
-        let error = Series::read(&path, "time", &[])
-            .expect_err("oops is no number")
-            .to_string();
+        let error = Series::read(&path, "time", &[]).expect_err("oops is no number").to_string();
         std::fs::remove_file(&path).expect("temporary file");
-        assert!(
-            error.ends_with("row 3 column `a_cpu`: `oops` is not a number"),
-            "{error}"
-        );
+        assert!(error.ends_with("row 3 column `a_cpu`: `oops` is not a number"), "{error}");
     }
 
     #[test]
     fn a_file_is_found_with_and_without_gz() {
-        let path =
-            std::env::temp_dir().join(format!("bellwether-either-{}.csv.gz", std::process::id()));
+        let path = std::env::temp_dir().join(format!("bellwether-either-{}.csv.gz", std::process::id()));
         std::fs::write(&path, "x").expect("temporary file");
         assert_eq!(either(&path.with_extension("")), path);
         std::fs::remove_file(&path).expect("temporary file");

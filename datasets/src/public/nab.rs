@@ -34,13 +34,7 @@ pub fn load(folder: &Path) -> Result<Vec<NabStream>, LoadError> {
             let at_secs = table.column("timestamp", "a time", rows::seconds)?;
             let values = table.column("value", "a number", rows::number)?;
             let windows = windows(&label_path, &name, &labels[&name], &at_secs)?;
-            out.push(NabStream {
-                name,
-                at_secs,
-                values,
-                windows,
-                path,
-            });
+            out.push(NabStream { name, at_secs, values, windows, path });
         }
     }
     Ok(out)
@@ -54,25 +48,12 @@ fn windows(
     listed: &serde_json::Value,
     at_secs: &[i64],
 ) -> Result<Vec<(usize, usize)>, LoadError> {
-    let broken = || {
-        LoadError::meta(
-            label_path,
-            format!("windows of `{name}` are missing or broken"),
-        )
-    };
+    let broken = || LoadError::meta(label_path, format!("windows of `{name}` are missing or broken"));
     let mut out = Vec::new();
     for window in listed.as_array().ok_or_else(broken)? {
-        let edge = |i: usize| {
-            window[i]
-                .as_str()
-                .and_then(rows::seconds)
-                .ok_or_else(broken)
-        };
+        let edge = |i: usize| window[i].as_str().and_then(rows::seconds).ok_or_else(broken);
         let (start, end) = (edge(0)?, edge(1)?);
-        let first = at_secs
-            .iter()
-            .position(|t| *t >= start)
-            .ok_or_else(broken)?;
+        let first = at_secs.iter().position(|t| *t >= start).ok_or_else(broken)?;
         let last = at_secs.iter().rposition(|t| *t <= end).ok_or_else(broken)?;
         out.push((first, last));
     }

@@ -88,17 +88,10 @@ pub fn service_of(pod: &str) -> &str {
         return pod;
     };
     let hash = |text: &str, len: std::ops::RangeInclusive<usize>| {
-        len.contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        len.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     let replica_set = hash(middle, 8..=10) && middle.bytes().any(|byte| byte.is_ascii_digit());
-    if replica_set && hash(last, 5..=5) {
-        service
-    } else {
-        pod
-    }
+    if replica_set && hash(last, 5..=5) { service } else { pod }
 }
 
 /// Whether a folder is a day of this layout.
@@ -131,15 +124,9 @@ pub fn truth(day: &Path) -> Result<Vec<Truth>, LoadError> {
     let path = fault_list(day)?;
     let mut out = Vec::new();
     for fault in entries(&path)? {
-        let pod = fault["inject_pod"]
-            .as_str()
-            .ok_or_else(|| LoadError::meta(&path, "an entry names no pod"))?;
+        let pod = fault["inject_pod"].as_str().ok_or_else(|| LoadError::meta(&path, "an entry names no pod"))?;
         let kind = fault["inject_type"].as_str().unwrap_or("").to_owned();
-        out.push(Truth {
-            at_secs: time_of(&path, &fault)?,
-            pod: pod.to_owned(),
-            kind,
-        });
+        out.push(Truth { at_secs: time_of(&path, &fault)?, pod: pod.to_owned(), kind });
     }
     out.sort_by_key(|fault| fault.at_secs);
     Ok(out)
@@ -208,18 +195,11 @@ pub fn minute_of(path: &Path) -> Option<i64> {
 pub fn logs(path: &Path) -> Result<Vec<LogLine>, LoadError> {
     let grid = Grid::read(path)?;
     let column = |name| grid.position(name);
-    let (at, pod, trace) = (
-        column("TimeUnixNano")?,
-        column("PodName")?,
-        column("TraceID")?,
-    );
+    let (at, pod, trace) = (column("TimeUnixNano")?, column("PodName")?, column("TraceID")?);
     let (span, body) = (column("SpanID")?, column("Log")?);
     let mut out = Vec::with_capacity(grid.rows.len());
     for row in 1..grid.rows.len() {
-        let at_ns = grid
-            .text(row, at)
-            .parse()
-            .map_err(|_| grid.bad(row, at, "nanoseconds since 1970"))?;
+        let at_ns = grid.text(row, at).parse().map_err(|_| grid.bad(row, at, "nanoseconds since 1970"))?;
         let wrapped: Vec<&str> = grid.rows[row].iter().skip(body).collect();
         out.push(LogLine {
             at_ns,
@@ -239,33 +219,15 @@ pub fn logs(path: &Path) -> Result<Vec<LogLine>, LoadError> {
 pub fn spans(path: &Path) -> Result<Vec<Span>, LoadError> {
     let grid = Grid::read(path)?;
     let column = |name| grid.position(name);
-    let texts = [
-        column("TraceID")?,
-        column("SpanID")?,
-        column("ParentID")?,
-        column("PodName")?,
-        column("OperationName")?,
-    ];
+    let texts =
+        [column("TraceID")?, column("SpanID")?, column("ParentID")?, column("PodName")?, column("OperationName")?];
     let (start, end) = (column("StartTimeUnixNano")?, column("EndTimeUnixNano")?);
     let mut out = Vec::with_capacity(grid.rows.len());
     for row in 1..grid.rows.len() {
-        let [trace, span, parent, pod, operation] =
-            texts.map(|column| grid.text(row, column).to_owned());
-        let time = |column| {
-            grid.text(row, column)
-                .parse()
-                .map_err(|_| grid.bad(row, column, "nanoseconds since 1970"))
-        };
+        let [trace, span, parent, pod, operation] = texts.map(|column| grid.text(row, column).to_owned());
+        let time = |column| grid.text(row, column).parse().map_err(|_| grid.bad(row, column, "nanoseconds since 1970"));
         let (start_ns, end_ns) = (time(start)?, time(end)?);
-        out.push(Span {
-            trace,
-            span,
-            parent,
-            pod,
-            operation,
-            start_ns,
-            end_ns,
-        });
+        out.push(Span { trace, span, parent, pod, operation, start_ns, end_ns });
     }
     Ok(out)
 }
@@ -273,10 +235,7 @@ pub fn spans(path: &Path) -> Result<Vec<Span>, LoadError> {
 /// The text inside `{"log": …}`, or the text itself.
 fn unwrapped(text: &str) -> String {
     let parsed: Result<serde_json::Value, _> = serde_json::from_str(text);
-    parsed
-        .ok()
-        .and_then(|value| value["log"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| text.to_owned())
+    parsed.ok().and_then(|value| value["log"].as_str().map(str::to_owned)).unwrap_or_else(|| text.to_owned())
 }
 
 fn fault_list(day: &Path) -> Result<PathBuf, LoadError> {
@@ -301,33 +260,19 @@ fn entries(path: &Path) -> Result<Vec<serde_json::Value>, LoadError> {
 }
 
 fn time_of(path: &Path, fault: &serde_json::Value) -> Result<i64, LoadError> {
-    let text = fault["inject_time"]
-        .as_str()
-        .and_then(|text| text.parse::<jiff::civil::DateTime>().ok());
+    let text = fault["inject_time"].as_str().and_then(|text| text.parse::<jiff::civil::DateTime>().ok());
     if let Some(zoned) = text.and_then(|civil| civil.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
         return Ok(zoned.timestamp().as_second());
     }
     let stamp = &fault["inject_timestamp"];
-    let seconds = stamp
-        .as_i64()
-        .or_else(|| stamp.as_str().and_then(|text| text.parse().ok()));
-    seconds.ok_or_else(|| {
-        LoadError::meta(
-            path,
-            "an entry has neither inject_time nor inject_timestamp",
-        )
-    })
+    let seconds = stamp.as_i64().or_else(|| stamp.as_str().and_then(|text| text.parse().ok()));
+    seconds.ok_or_else(|| LoadError::meta(path, "an entry has neither inject_time nor inject_timestamp"))
 }
 
 fn dependencies(path: &Path) -> Result<Vec<(String, String)>, LoadError> {
     let grid = Grid::read(path)?;
     let (source, target) = (grid.position("Source")?, grid.position("Target")?);
-    let pair = |row| {
-        (
-            grid.text(row, source).to_owned(),
-            grid.text(row, target).to_owned(),
-        )
-    };
+    let pair = |row| (grid.text(row, source).to_owned(), grid.text(row, target).to_owned());
     Ok((1..grid.rows.len()).map(pair).collect())
 }
 
@@ -338,10 +283,7 @@ mod tests {
     #[test]
     fn a_pod_gives_its_service_and_other_names_stay() {
         assert_eq!(service_of("frontend-579b9bff58-t2dbm"), "frontend");
-        assert_eq!(
-            service_of("ts-preserve-service-b5ccf8557-j4txs"),
-            "ts-preserve-service"
-        );
+        assert_eq!(service_of("ts-preserve-service-b5ccf8557-j4txs"), "ts-preserve-service");
         assert_eq!(service_of("ts-order-service"), "ts-order-service");
         assert_eq!(service_of("redis"), "redis");
     }
@@ -352,10 +294,7 @@ mod tests {
         std::fs::create_dir_all(&day).expect("temporary folder");
         let list = r#"{"03":[{"inject_time":"2022-08-22 03:53:54","inject_timestamp":"1"}],"04":[{"inject_timestamp":"1661140927"}]}"#;
         std::fs::write(day.join("2022-08-22-fault_list.json"), list).expect("temporary file");
-        assert_eq!(
-            fault_times(&day).expect("two times"),
-            [1_661_140_434, 1_661_140_927]
-        );
+        assert_eq!(fault_times(&day).expect("two times"), [1_661_140_434, 1_661_140_927]);
         assert!(truth(&day).is_err(), "no pod is named");
         std::fs::remove_dir_all(&day).expect("temporary folder");
     }

@@ -71,19 +71,12 @@ pub fn is_case(folder: &Path) -> bool {
 /// # Errors
 /// When a file is absent or broken; the message names file, row and column.
 pub fn load(folder: &Path) -> Result<Issue, LoadError> {
-    let scenario = scenario_of(folder).ok_or_else(|| {
-        LoadError::meta(folder, "no graph.csv in this folder or the three above it")
-    })?;
+    let scenario = scenario_of(folder)
+        .ok_or_else(|| LoadError::meta(folder, "no graph.csv in this folder or the three above it"))?;
     let (nodes, calls) = graph(&scenario.join("graph.csv"))?;
     let normal = metrics(&scenario.join("noissue/metrics.csv"))?;
     let issue = metrics(&folder.join("metrics.csv"))?;
-    Ok(Issue {
-        nodes,
-        calls,
-        normal,
-        issue,
-        alarm: alarm(folder)?,
-    })
+    Ok(Issue { nodes, calls, normal, issue, alarm: alarm(folder)? })
 }
 
 /// The component at fault.
@@ -92,9 +85,7 @@ pub fn load(folder: &Path) -> Result<Issue, LoadError> {
 /// When `target.json` is absent, broken or names none.
 pub fn truth(folder: &Path) -> Result<String, LoadError> {
     let path = folder.join("target.json");
-    let node = json(&path)?["root_cause"]["node"]
-        .as_str()
-        .map(str::to_owned);
+    let node = json(&path)?["root_cause"]["node"].as_str().map(str::to_owned);
     node.ok_or_else(|| LoadError::meta(&path, "no root cause in it"))
 }
 
@@ -137,11 +128,7 @@ fn alarm(folder: &Path) -> Result<Option<Alarm>, LoadError> {
     let target = &json(&path)?["target"];
     let text = |field: &str| target[field].as_str().map(str::to_owned);
     Ok(match (text("node"), text("metric")) {
-        (Some(node), Some(metric)) => Some(Alarm {
-            node,
-            metric,
-            at_secs: target["timestamp"].as_f64(),
-        }),
+        (Some(node), Some(metric)) => Some(Alarm { node, metric, at_secs: target["timestamp"].as_f64() }),
         _ => None,
     })
 }
@@ -169,10 +156,7 @@ fn metrics(path: &Path) -> Result<Metrics, LoadError> {
     let first = (0..grid.rows.len()).find(|row| grid.text(*row, 0).parse::<f64>().is_ok());
     let first = first.unwrap_or(grid.rows.len());
     if first < 3 {
-        return Err(LoadError::meta(
-            &grid.path,
-            "three header rows expected: component, metric, statistic",
-        ));
+        return Err(LoadError::meta(&grid.path, "three header rows expected: component, metric, statistic"));
     }
     let rows = first..grid.rows.len();
     let mut out = Metrics::default();
@@ -180,8 +164,7 @@ fn metrics(path: &Path) -> Result<Metrics, LoadError> {
         out.at_secs.push(grid.number(row, 0)?);
     }
     for column in 1..grid.rows[0].len() {
-        let values: Result<Vec<f64>, LoadError> =
-            rows.clone().map(|row| grid.number(row, column)).collect();
+        let values: Result<Vec<f64>, LoadError> = rows.clone().map(|row| grid.number(row, column)).collect();
         out.columns.push(Metric {
             node: grid.text(0, column).to_owned(),
             metric: grid.text(1, column).to_owned(),

@@ -21,24 +21,14 @@ impl Rows {
         } else {
             Box::new(file)
         };
-        let row_error = |row| {
-            move |source| LoadError::Row {
-                path: path.to_path_buf(),
-                row,
-                source,
-            }
-        };
+        let row_error = |row| move |source| LoadError::Row { path: path.to_path_buf(), row, source };
         let mut reader = csv::Reader::from_reader(plain);
         let header = reader.headers().map_err(row_error(1))?.clone();
         let mut records = Vec::new();
         for (index, record) in reader.into_records().enumerate() {
             records.push(record.map_err(row_error(index + 2))?);
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            header,
-            records,
-        })
+        Ok(Self { path: path.to_path_buf(), header, records })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,14 +40,8 @@ impl Rows {
     }
 
     pub(super) fn position(&self, column: &str) -> Result<usize, LoadError> {
-        let found = self
-            .header
-            .iter()
-            .position(|h| h.eq_ignore_ascii_case(column));
-        found.ok_or_else(|| LoadError::Column {
-            path: self.path.clone(),
-            column: column.to_owned(),
-        })
+        let found = self.header.iter().position(|h| h.eq_ignore_ascii_case(column));
+        found.ok_or_else(|| LoadError::Column { path: self.path.clone(), column: column.to_owned() })
     }
 
     /// Parses one column; `wanted` names what a cell should be.
@@ -84,11 +68,7 @@ impl Rows {
 
 /// A number; an empty cell is missing.
 pub(super) fn number(cell: &str) -> Option<f64> {
-    if cell.is_empty() {
-        Some(f64::NAN)
-    } else {
-        cell.parse().ok()
-    }
+    if cell.is_empty() { Some(f64::NAN) } else { cell.parse().ok() }
 }
 
 /// A 0/1 label; floats occur.
@@ -105,13 +85,7 @@ pub(super) fn seconds(cell: &str) -> Option<i64> {
         return Some(instant.as_second());
     }
     let civil = cell.parse::<jiff::civil::DateTime>().ok()?;
-    Some(
-        civil
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()?
-            .timestamp()
-            .as_second(),
-    )
+    Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// Files of a folder with an ending, by name.
@@ -129,13 +103,8 @@ pub(super) fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, LoadErr
 
 /// The file name without folder and ending.
 pub(super) fn stem(path: &Path) -> String {
-    let name = path
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    name.trim_end_matches(".gz")
-        .trim_end_matches(".csv")
-        .to_owned()
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    name.trim_end_matches(".gz").trim_end_matches(".csv").to_owned()
 }
 
 /// A JSON side file.
@@ -153,8 +122,7 @@ pub(super) fn labelled_folder(folder: &Path) -> Result<Vec<LabelledSeries>, Load
     for path in files(folder, ".csv.gz")? {
         let name = stem(&path);
         let train_len = meta[&name]["train_len"].as_u64();
-        let train_len = train_len
-            .ok_or_else(|| LoadError::meta(&meta_path, format!("`{name}` has no train_len")))?;
+        let train_len = train_len.ok_or_else(|| LoadError::meta(&meta_path, format!("`{name}` has no train_len")))?;
         out.push(labelled_file(&path, train_len as usize)?);
     }
     Ok(out)
@@ -176,26 +144,14 @@ pub(super) fn labelled_file(path: &Path, train_len: usize) -> Result<LabelledSer
 /// All value columns of a machine's file, row-major, and the labels if any.
 pub(super) fn matrix(path: &Path) -> Result<(usize, Vec<f64>, Vec<bool>), LoadError> {
     let rows = Rows::read(path)?;
-    let names: Vec<String> = rows
-        .header()
-        .filter(|h| *h != "label")
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<String> = rows.header().filter(|h| *h != "label").map(str::to_owned).collect();
     let mut values = vec![0.0; names.len() * rows.len()];
     for (column, name) in names.iter().enumerate() {
-        for (row, value) in rows
-            .column(name, "a number", number)?
-            .into_iter()
-            .enumerate()
-        {
+        for (row, value) in rows.column(name, "a number", number)?.into_iter().enumerate() {
             values[row * names.len() + column] = value;
         }
     }
-    let labels = if rows.header().any(|h| h == "label") {
-        rows.column("label", "0 or 1", label)?
-    } else {
-        Vec::new()
-    };
+    let labels = if rows.header().any(|h| h == "label") { rows.column("label", "0 or 1", label)? } else { Vec::new() };
     Ok((names.len(), values, labels))
 }
 
@@ -208,19 +164,9 @@ pub(super) fn machines(folder: &Path) -> Result<Vec<super::Machine>, LoadError> 
         let (dims, train, _) = matrix(&train_path)?;
         let (test_dims, test, labels) = matrix(&test_path)?;
         if dims != test_dims {
-            return Err(LoadError::meta(
-                &test_path,
-                format!("{test_dims} series, but {dims} in training"),
-            ));
+            return Err(LoadError::meta(&test_path, format!("{test_dims} series, but {dims} in training")));
         }
-        out.push(super::Machine {
-            name,
-            dims,
-            train,
-            test,
-            labels,
-            paths: [train_path, test_path],
-        });
+        out.push(super::Machine { name, dims, train, test, labels, paths: [train_path, test_path] });
     }
     Ok(out)
 }
@@ -232,16 +178,10 @@ mod tests {
     #[test]
     fn a_broken_cell_names_file_row_and_column() {
         let path = std::env::temp_dir().join(format!("bellwether-rows-{}.csv", std::process::id()));
-        std::fs::write(&path, "timestamp,value,label\n1,2.5,0\n2,oops,1\n")
-            .expect("temporary file");
-        let error = labelled_file(&path, 1)
-            .expect_err("oops is no number")
-            .to_string();
+        std::fs::write(&path, "timestamp,value,label\n1,2.5,0\n2,oops,1\n").expect("temporary file");
+        let error = labelled_file(&path, 1).expect_err("oops is no number").to_string();
         std::fs::remove_file(&path).expect("temporary file");
-        assert!(
-            error.ends_with("row 3 column `value`: `oops` is not a number"),
-            "{error}"
-        );
+        assert!(error.ends_with("row 3 column `value`: `oops` is not a number"), "{error}");
     }
 
     #[test]

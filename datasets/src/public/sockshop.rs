@@ -18,8 +18,7 @@ pub struct Case {
 /// Whether a folder is a case of this layout.
 #[must_use]
 pub fn is_case(folder: &Path) -> bool {
-    either(&folder.join("normal.csv.gz")).is_file()
-        && either(&folder.join("anomalous.csv.gz")).is_file()
+    either(&folder.join("normal.csv.gz")).is_file() && either(&folder.join("anomalous.csv.gz")).is_file()
 }
 
 /// Loads one case.
@@ -46,11 +45,7 @@ pub fn truth(folder: &Path) -> Option<String> {
 pub fn cases(data: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut found = Vec::new();
     for fault in folders(data)? {
-        found.extend(
-            folders(&fault)?
-                .into_iter()
-                .filter(|folder| is_case(folder)),
-        );
+        found.extend(folders(&fault)?.into_iter().filter(|folder| is_case(folder)));
     }
     found.sort();
     Ok(found)

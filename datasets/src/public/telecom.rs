@@ -3,9 +3,9 @@
 //! seconds from the start), `topology.npy` (links of devices), `rca_prior.csv`
 //! (sets of alarm types with their root).
 
+use super::LoadError;
 use super::grid::Grid;
 use super::npy::Matrix;
-use super::LoadError;
 use std::path::Path;
 
 /// One alarm.

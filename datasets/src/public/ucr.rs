@@ -32,20 +32,12 @@ pub fn load(folder: &Path) -> Result<Vec<UcrSeries>, LoadError> {
         let entry = &meta[&name];
         let index = |value: &serde_json::Value| {
             let index = value.as_u64().map(|x| x as usize);
-            index.ok_or_else(|| {
-                LoadError::meta(&meta_path, format!("`{name}` lacks train_len or anomaly"))
-            })
+            index.ok_or_else(|| LoadError::meta(&meta_path, format!("`{name}` lacks train_len or anomaly")))
         };
         let train_len = index(&entry["train_len"])?;
         let anomaly = (index(&entry["anomaly"][0])?, index(&entry["anomaly"][1])?);
         let values = rows::Rows::read(&path)?.column("value", "a number", rows::number)?;
-        out.push(UcrSeries {
-            name,
-            values,
-            train_len,
-            anomaly,
-            path,
-        });
+        out.push(UcrSeries { name, values, train_len, anomaly, path });
     }
     Ok(out)
 }

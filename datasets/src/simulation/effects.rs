@@ -11,6 +11,9 @@ use crate::truth::{AffectedTruth, FaultTruth};
 /// Readings come back to normal within this after a repair.
 const RECOVERY: Span = Span::from_secs(60);
 
+/// Others do not feel a fault more gradually than this: a queue fills, and answers are late.
+const FELT_RAMP_SECS_MAX: i64 = 150;
+
 /// One symptom of one item over time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effect {
@@ -125,13 +128,16 @@ fn strike(plan: &Plan, graph: &Graph, index: usize, effects: &mut [Vec<Effect>])
     let mut affected = Vec::new();
     let mut customers = Vec::new();
     for touch in &touches {
-        let from = fault.at.plus(touch.delay);
+        let own = touch.entity == fault.entity;
+        let ramp_secs = if own { spec.ramp_secs } else { spec.ramp_secs.min(FELT_RAMP_SECS_MAX) };
+        let latent_secs = if spec.latent && !own { spec.ramp_secs } else { 0 };
+        let from = fault.at.plus(touch.delay).plus(Span::from_secs(latent_secs));
         let entity = &plan.estate.entities[touch.entity];
         effects[touch.entity].extend(touch.symptoms.iter().map(|symptom| Effect {
             symptom: *symptom,
             from,
             until: ends_at.plus(touch.delay),
-            ramp: Span::from_secs(spec.ramp_secs),
+            ramp: Span::from_secs(ramp_secs),
             flaps: None,
             fault: Some(index),
             via: touch.via,
@@ -139,7 +145,7 @@ fn strike(plan: &Plan, graph: &Graph, index: usize, effects: &mut [Vec<Effect>])
         if touch.ill {
             customers.extend(entity.customers.iter().cloned());
         }
-        if touch.ill && touch.entity != fault.entity {
+        if touch.ill && !own {
             affected.push(AffectedTruth { entity: entity.id.clone(), since: from, strength: touch.strength });
         }
     }

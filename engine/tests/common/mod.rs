@@ -73,4 +73,3 @@ pub fn run(engine: &mut Engine, inputs: &[Input]) -> Vec<IncidentEvent> {
 pub fn verbs(events: &[IncidentEvent]) -> Vec<(Verb, u64)> {
     events.iter().map(|e| (e.verb, e.record.revision)).collect()
 }
-

@@ -45,9 +45,9 @@ pub fn rank(method: Baseline, case: &Case) -> Vec<u32> {
         Baseline::NSigma => strongest(case, n_sigma),
         Baseline::RelativeChange => strongest(case, relative_change),
         Baseline::PageRank => page_rank(case, &strongest(case, n_sigma)),
-        Baseline::Random => (0..case.entities)
-            .map(|entity| xxhash_rust::xxh3::xxh3_64(&entity.to_le_bytes()) as f64)
-            .collect(),
+        Baseline::Random => {
+            (0..case.entities).map(|entity| xxhash_rust::xxh3::xxh3_64(&entity.to_le_bytes()) as f64).collect()
+        }
     };
     let mut order: Vec<u32> = (0..case.entities).collect();
     order.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b)));

@@ -208,12 +208,7 @@ pub fn rank_case(params: &CaseParams, case: &Case) -> Vec<RankedEntity> {
             let seen = if opaque[entity] { params.opaque } else { 1.0 };
             let surprise = reach[entity] * seen * total(case.alarm.as_ref(), &because);
             let score = surprise + params.centrality * place[entity];
-            RankedEntity {
-                entity: entity as u32,
-                score,
-                confidence: 0.0,
-                because,
-            }
+            RankedEntity { entity: entity as u32, score, confidence: 0.0, because }
         })
         .collect();
     set_confidences(params, &mut out);
@@ -248,11 +243,7 @@ fn pattern_surprise(params: &CaseParams, pattern: &Pattern) -> f64 {
     let both = (k0 + k1) / (n0 + n1);
     let fit = |k: f64, n: f64, share: f64| {
         let part = |count: f64, chance: f64| {
-            if count > 0.0 {
-                count * chance.max(1e-12).ln()
-            } else {
-                0.0
-            }
+            if count > 0.0 { count * chance.max(1e-12).ln() } else { 0.0 }
         };
         part(k, share) + part(n - k, 1.0 - share)
     };
@@ -349,14 +340,7 @@ fn opaque(case: &Case) -> Vec<bool> {
 }
 
 fn total(alarm: Option<&Alarm>, r: &CaseReasons) -> f64 {
-    let mut parts = [
-        r.resources,
-        r.own_time,
-        r.latency,
-        r.errors,
-        r.traffic,
-        r.behaviour,
-    ];
+    let mut parts = [r.resources, r.own_time, r.latency, r.errors, r.traffic, r.behaviour];
     if let Some(alarm) = alarm {
         // An alarm names the kind of trouble: other kinds count half.
         let named = match alarm.kind {
@@ -391,12 +375,7 @@ fn reach_of_alarm(case: &Case) -> Vec<f64> {
                 Some(slot) if *slot == 0.0 => *slot = weight,
                 _ => continue,
             }
-            next.extend(
-                case.edges
-                    .iter()
-                    .filter(|edge| edge.from == entity)
-                    .map(|edge| edge.to),
-            );
+            next.extend(case.edges.iter().filter(|edge| edge.from == entity).map(|edge| edge.to));
         }
         weight *= 0.95;
         wave = next;
@@ -419,13 +398,9 @@ fn centrality(case: &Case) -> Vec<f64> {
 }
 
 fn set_confidences(params: &CaseParams, ranking: &mut [RankedEntity]) {
-    let top = ranking
-        .iter()
-        .map(|place| place.score)
-        .fold(params.unknown_score, f64::max);
+    let top = ranking.iter().map(|place| place.score).fold(params.unknown_score, f64::max);
     let mass = |score: f64| ((score - top) / params.temperature.max(1e-6)).exp();
-    let total: f64 =
-        mass(params.unknown_score) + ranking.iter().map(|place| mass(place.score)).sum::<f64>();
+    let total: f64 = mass(params.unknown_score) + ranking.iter().map(|place| mass(place.score)).sum::<f64>();
     for place in ranking {
         place.confidence = mass(place.score) / total;
     }

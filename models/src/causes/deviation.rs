@@ -81,19 +81,11 @@ fn scale(values: &[f64], centre: f64) -> f64 {
     let mad = MAD_TO_SIGMA * quantile(&away, 0.5);
     let deciles = (quantile(values, 0.9) - quantile(values, 0.1)) / DECILES_APART;
     let spread = mad.max(deciles).max(SCALE_SHARE_MIN * centre.abs());
-    if spread > 0.0 {
-        spread
-    } else {
-        SCALE_SHARE_MIN
-    }
+    if spread > 0.0 { spread } else { SCALE_SHARE_MIN }
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut out: Vec<f64> = values
-        .iter()
-        .copied()
-        .filter(|value| value.is_finite())
-        .collect();
+    let mut out: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     out.sort_by(f64::total_cmp);
     out
 }
@@ -141,9 +133,7 @@ mod tests {
     #[test]
     fn what_was_off_already_is_not_news_and_what_returns_is_no_harm() {
         let before: Vec<f64> = (0..100).map(|i| f64::from(i % 5)).collect();
-        let sigmas = |recent: &[f64], during: &[f64]| {
-            deviation(&before, recent, during).expect("enough values").sigmas
-        };
+        let sigmas = |recent: &[f64], during: &[f64]| deviation(&before, recent, during).expect("enough values").sigmas;
         assert!(sigmas(&[2.0; 5], &[50.0; 3]) > 10.0);
         assert!(sigmas(&[50.0; 5], &[50.0; 3]).abs() < 1.0);
         assert!(sigmas(&[50.0; 5], &[2.0; 3]).abs() < 1.0);

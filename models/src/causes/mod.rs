@@ -17,6 +17,5 @@ mod rank;
 pub mod visits;
 
 pub use rank::{
-    CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause,
-    Relation, rank,
+    CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause, Relation, rank,
 };

@@ -148,22 +148,14 @@ pub fn reach(
     out.clear();
     scratch.best.resize(flow.len(), 0.0);
     scratch.heap.clear();
-    scratch.heap.push(Front {
-        weight: 1.0,
-        node: start,
-        hops: 0,
-    });
+    scratch.heap.push(Front { weight: 1.0, node: start, hops: 0 });
     scratch.best[start as usize] = 1.0;
     scratch.touched.push(start);
     while let Some(front) = scratch.heap.pop() {
         if front.weight < scratch.best[front.node as usize] {
             continue;
         }
-        out.push(Reached {
-            node: front.node,
-            weight: front.weight,
-            hops: front.hops,
-        });
+        out.push(Reached { node: front.node, weight: front.weight, hops: front.hops });
         if front.hops == hops_max {
             continue;
         }
@@ -172,11 +164,7 @@ pub fn reach(
             if weight >= weight_min && weight > scratch.best[node as usize] {
                 scratch.best[node as usize] = weight;
                 scratch.touched.push(node);
-                scratch.heap.push(Front {
-                    weight,
-                    node,
-                    hops: front.hops + 1,
-                });
+                scratch.heap.push(Front { weight, node, hops: front.hops + 1 });
             }
         }
     }
@@ -208,10 +196,7 @@ impl PartialOrd for Front {
 
 impl Ord for Front {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.weight
-            .total_cmp(&other.weight)
-            .then(other.node.cmp(&self.node))
-            .then(other.hops.cmp(&self.hops))
+        self.weight.total_cmp(&other.weight).then(other.node.cmp(&self.node)).then(other.hops.cmp(&self.hops))
     }
 }
 
@@ -220,12 +205,7 @@ mod tests {
     use super::*;
 
     fn edge(from: u32, to: u32, relation: Relation) -> CauseEdge {
-        CauseEdge {
-            from,
-            to,
-            relation,
-            confidence: 1.0,
-        }
+        CauseEdge { from, to, relation, confidence: 1.0 }
     }
 
     #[test]
@@ -244,28 +224,15 @@ mod tests {
 
     #[test]
     fn ownership_carries_no_trouble_and_bad_edges_are_ignored() {
-        let edges = [
-            edge(0, 1, Relation::OwnedBy),
-            edge(0, 9, Relation::Calls),
-            edge(1, 1, Relation::Calls),
-        ];
+        let edges = [edge(0, 1, Relation::OwnedBy), edge(0, 9, Relation::Calls), edge(1, 1, Relation::Calls)];
         let flow = Flow::new(2, &edges, &Propagation::default());
         assert!(flow.out(0).is_empty() && flow.out(1).is_empty());
     }
 
     #[test]
     fn the_best_of_two_paths_counts() {
-        let weak = CauseEdge {
-            from: 0,
-            to: 2,
-            relation: Relation::Calls,
-            confidence: 0.1,
-        };
-        let edges = [
-            weak,
-            edge(0, 1, Relation::Calls),
-            edge(1, 2, Relation::Calls),
-        ];
+        let weak = CauseEdge { from: 0, to: 2, relation: Relation::Calls, confidence: 0.1 };
+        let edges = [weak, edge(0, 1, Relation::Calls), edge(1, 2, Relation::Calls)];
         let flow = Flow::new(3, &edges, &Propagation::default());
         let mut out = Vec::new();
         reach(&flow, 2, 4, 0.01, &mut ReachScratch::default(), &mut out);

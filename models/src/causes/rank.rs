@@ -49,13 +49,7 @@ pub struct CauseNode {
 
 impl CauseNode {
     /// An entity without any symptom.
-    pub const SILENT: Self = Self {
-        onset_ns: i64::MAX,
-        strength: 0.0,
-        alerting: false,
-        logs: 0.0,
-        history: 0.0,
-    };
+    pub const SILENT: Self = Self { onset_ns: i64::MAX, strength: 0.0, alerting: false, logs: 0.0, history: 0.0 };
 }
 
 /// One dependency: failure of `to` explains symptoms at `from`.
@@ -159,7 +153,7 @@ impl Default for CauseParams {
             change_scale_ns: 1_800_000_000_000,
             weights: [3.0, 1.5, 1.0, 2.0, 2.0, 1.0, 0.7],
             temperature: 0.6,
-            unknown_score: 3.0,
+            unknown_score: 4.0,
             candidates_max: 512,
         }
     }
@@ -195,14 +189,7 @@ pub fn rank(
     let candidates = scene.candidates(params, nodes, &change_of, &mut scratch, &mut reached);
     let mut explains = Vec::with_capacity(candidates.len());
     for &candidate in &candidates {
-        reach(
-            &scene.flow,
-            candidate,
-            params.hops_max,
-            REACH_MIN,
-            &mut scratch,
-            &mut reached,
-        );
+        reach(&scene.flow, candidate, params.hops_max, REACH_MIN, &mut scratch, &mut reached);
         explains.push(scene.explained_by(params, nodes, candidate, &reached, &mut parents));
     }
     for (position, &candidate) in candidates.iter().enumerate() {
@@ -211,39 +198,21 @@ pub fn rank(
         let because = CauseReasons {
             explains: explains[position],
             onset: scene.onset_reason(params, node),
-            strength: if node.alerting {
-                node.strength.clamp(0.0, 1.0)
-            } else {
-                0.0
-            },
+            strength: if node.alerting { node.strength.clamp(0.0, 1.0) } else { 0.0 },
             unexplained: 1.0 - parents[candidate as usize].min(1.0),
             change: near,
             logs: node.logs.clamp(0.0, 1.0),
             history: node.history.clamp(0.0, 1.0),
         };
         let score = weighted(&params.weights, &because);
-        out.push(RankedCause {
-            subject: CauseSubject::Node(candidate),
-            score,
-            confidence: 0.0,
-            because,
-        });
+        out.push(RankedCause { subject: CauseSubject::Node(candidate), score, confidence: 0.0, because });
         if let Some(change) = change {
             let subject = CauseSubject::Change(change);
-            out.push(RankedCause {
-                subject,
-                score: score + near - CHANGE_NAMED_MIN,
-                confidence: 0.0,
-                because,
-            });
+            out.push(RankedCause { subject, score: score + near - CHANGE_NAMED_MIN, confidence: 0.0, because });
         }
     }
     set_confidences(params, &change_of, changes, out);
-    out.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then(order_of(a.subject).cmp(&order_of(b.subject)))
-    });
+    out.sort_by(|a, b| b.score.total_cmp(&a.score).then(order_of(a.subject).cmp(&order_of(b.subject))));
 }
 
 /// Changes before nodes, then by index: the order of equal scores.
@@ -255,20 +224,8 @@ fn order_of(subject: CauseSubject) -> (u8, usize) {
 }
 
 fn weighted(weights: &[f64; 7], r: &CauseReasons) -> f64 {
-    let reasons = [
-        r.explains,
-        r.onset,
-        r.strength,
-        r.unexplained,
-        r.change,
-        r.logs,
-        r.history,
-    ];
-    weights
-        .iter()
-        .zip(reasons)
-        .map(|(weight, reason)| weight * reason)
-        .sum()
+    let reasons = [r.explains, r.onset, r.strength, r.unexplained, r.change, r.logs, r.history];
+    weights.iter().zip(reasons).map(|(weight, reason)| weight * reason).sum()
 }
 
 /// What holds for the whole incident.
@@ -284,11 +241,7 @@ impl Scene {
         let alerting = || nodes.iter().filter(|node| node.alerting);
         let earliest_ns = alerting().map(|node| node.onset_ns).min()?;
         let strength_sum = alerting().map(symptom_weight).sum();
-        Some(Self {
-            flow: Flow::new(nodes.len(), edges, &params.propagation),
-            earliest_ns,
-            strength_sum,
-        })
+        Some(Self { flow: Flow::new(nodes.len(), edges, &params.propagation), earliest_ns, strength_sum })
     }
 
     /// Alerting entities and the silent ones that reach at least two of them or
@@ -305,11 +258,7 @@ impl Scene {
         let mut scored: Vec<(f64, u32)> = Vec::new();
         for index in 0..nodes.len() as u32 {
             let node = &nodes[index as usize];
-            let mut near = if node.alerting {
-                1.0 + node.strength
-            } else {
-                0.0
-            };
+            let mut near = if node.alerting { 1.0 + node.strength } else { 0.0 };
             let mut hit = usize::from(node.alerting) * 2;
             reach(&self.flow, index, 2, REACH_MIN, scratch, reached);
             for other in reached.iter().skip(1) {
@@ -362,10 +311,7 @@ impl Scene {
             return 0.0;
         }
         let late = node.onset_ns.saturating_sub(self.earliest_ns);
-        decay(
-            late.saturating_sub(params.onset_slack_ns),
-            params.onset_scale_ns,
-        )
+        decay(late.saturating_sub(params.onset_slack_ns), params.onset_scale_ns)
     }
 }
 
@@ -381,10 +327,7 @@ fn order_factor(params: &CauseParams, own: &CauseNode, symptom: &CauseNode) -> f
     if own.onset_ns == i64::MAX {
         return 0.5;
     }
-    let late = own
-        .onset_ns
-        .saturating_sub(symptom.onset_ns)
-        .saturating_sub(params.onset_slack_ns);
+    let late = own.onset_ns.saturating_sub(symptom.onset_ns).saturating_sub(params.onset_slack_ns);
     0.25 + 0.75 * decay(late, params.onset_scale_ns)
 }
 
@@ -409,9 +352,7 @@ fn nearest_changes(
         let Some(node) = nodes.get(change.node as usize) else {
             continue;
         };
-        let onset = node
-            .onset_ns
-            .min(scene.earliest_ns.saturating_add(params.onset_scale_ns));
+        let onset = node.onset_ns.min(scene.earliest_ns.saturating_add(params.onset_scale_ns));
         let before = onset.saturating_sub(change.at_ns);
         if before < -params.onset_slack_ns {
             continue;
@@ -434,19 +375,12 @@ fn set_confidences(
     ranking: &mut [RankedCause],
 ) {
     let is_node = |cause: &RankedCause| matches!(cause.subject, CauseSubject::Node(_));
-    let top = ranking
-        .iter()
-        .filter(|cause| is_node(cause))
-        .map(|cause| cause.score)
-        .fold(params.unknown_score, f64::max);
+    let top =
+        ranking.iter().filter(|cause| is_node(cause)).map(|cause| cause.score).fold(params.unknown_score, f64::max);
     let temperature = params.temperature.max(1e-6);
     let mass = |score: f64| ((score - top) / temperature).exp();
     let total: f64 = mass(params.unknown_score)
-        + ranking
-            .iter()
-            .filter(|cause| is_node(cause))
-            .map(|cause| mass(cause.score))
-            .sum::<f64>();
+        + ranking.iter().filter(|cause| is_node(cause)).map(|cause| mass(cause.score)).sum::<f64>();
     let node_score: Vec<(u32, f64)> = ranking
         .iter()
         .filter_map(|cause| match cause.subject {
@@ -457,16 +391,10 @@ fn set_confidences(
     for (node, score) in node_score {
         let whole = mass(score) / total;
         let (near, named) = change_of[node as usize];
-        let share = if named.is_some() {
-            near.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        let share = if named.is_some() { near.clamp(0.0, 1.0) } else { 0.0 };
         for cause in ranking.iter_mut() {
             match cause.subject {
-                CauseSubject::Node(index) if index == node => {
-                    cause.confidence = whole * (1.0 - share)
-                }
+                CauseSubject::Node(index) if index == node => cause.confidence = whole * (1.0 - share),
                 CauseSubject::Change(index) if changes[index].node == node => {
                     cause.confidence = whole * share;
                 }

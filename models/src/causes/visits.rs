@@ -80,19 +80,12 @@ pub enum PatternKey {
 /// in order of entity, entry and start. Lines without a span are left out.
 #[must_use]
 pub fn visits(spans: &[SpanView], lines: &[LineView]) -> Vec<Visit> {
-    let index: Map<(u64, u64), usize> = spans
-        .iter()
-        .enumerate()
-        .map(|(at, span)| ((span.trace, span.span), at))
-        .collect();
-    let entry_of: Vec<usize> = (0..spans.len())
-        .map(|at| entry(spans, &index, at))
-        .collect();
+    let index: Map<(u64, u64), usize> =
+        spans.iter().enumerate().map(|(at, span)| ((span.trace, span.span), at)).collect();
+    let entry_of: Vec<usize> = (0..spans.len()).map(|at| entry(spans, &index, at)).collect();
     let mut found: Map<usize, Visit> = Map::default();
     for (at, span) in spans.iter().enumerate() {
-        let visit = found
-            .entry(entry_of[at])
-            .or_insert_with(|| begin(&spans[entry_of[at]]));
+        let visit = found.entry(entry_of[at]).or_insert_with(|| begin(&spans[entry_of[at]]));
         if at != entry_of[at] {
             visit.patterns.push(PatternKey::Operation(span.operation));
         }
@@ -122,9 +115,7 @@ pub fn visits(spans: &[SpanView], lines: &[LineView]) -> Vec<Visit> {
         let Some(at) = index.get(&(line.trace, line.span)) else {
             continue;
         };
-        let visit = found
-            .get_mut(&entry_of[*at])
-            .filter(|visit| visit.entity == line.entity);
+        let visit = found.get_mut(&entry_of[*at]).filter(|visit| visit.entity == line.entity);
         if let Some(visit) = visit {
             visit.patterns.push(PatternKey::Template(line.template));
         }
@@ -283,9 +274,7 @@ pub fn times(usual: &Usual, during: &[Visit]) -> Vec<Indicator> {
     keyed.sort_by_key(|(key, _)| *key);
     keyed
         .into_iter()
-        .map(|((entity, _, kind), [before, during])| {
-            Indicator { entity, kind, before, recent: Vec::new(), during }
-        })
+        .map(|((entity, _, kind), [before, during])| Indicator { entity, kind, before, recent: Vec::new(), during })
         .collect()
 }
 
@@ -294,44 +283,20 @@ mod tests {
     use super::*;
 
     fn span(span: u64, parent: u64, entity: u32, operation: u32, start: i64, end: i64) -> SpanView {
-        SpanView {
-            trace: 1,
-            span,
-            parent,
-            entity,
-            operation,
-            start_ns: start,
-            end_ns: end,
-        }
+        SpanView { trace: 1, span, parent, entity, operation, start_ns: start, end_ns: end }
     }
 
     #[test]
     fn a_visit_ends_where_another_entity_begins_and_own_time_leaves_callees_out() {
-        let spans = [
-            span(1, 0, 0, 10, 0, 100),
-            span(2, 1, 0, 11, 10, 90),
-            span(3, 2, 1, 20, 20, 60),
-        ];
-        let lines = [LineView {
-            trace: 1,
-            span: 3,
-            entity: 1,
-            template: 7,
-        }];
+        let spans = [span(1, 0, 0, 10, 0, 100), span(2, 1, 0, 11, 10, 90), span(3, 2, 1, 20, 20, 60)];
+        let lines = [LineView { trace: 1, span: 3, entity: 1, template: 7 }];
         let found = visits(&spans, &lines);
         assert_eq!(found.len(), 2);
-        assert_eq!(
-            (found[0].entity, found[0].entry, found[0].self_ns),
-            (0, 10, 60)
-        );
-        assert_eq!(
-            found[0].patterns,
-            [PatternKey::Operation(11), PatternKey::Callee(1)]
-        );
-        assert_eq!(
-            (found[1].self_ns, found[1].patterns.as_slice()),
-            (40, [PatternKey::Template(7)].as_slice())
-        );
+        // The client's span (80) is all the call's: 20 are its own, 80 - 40 the network's.
+        assert_eq!((found[0].entity, found[0].entry, found[0].self_ns), (0, 10, 20));
+        assert_eq!((found[0].network_ns, found[1].network_ns), (None, Some(40)));
+        assert_eq!(found[0].patterns, [PatternKey::Operation(11), PatternKey::Callee(1)]);
+        assert_eq!((found[1].self_ns, found[1].patterns.as_slice()), (40, [PatternKey::Template(7)].as_slice()));
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub(super) fn outlook(past: &[f64], hours: usize) -> Outlook {
     let mut scratch = vec![0.0; hours.max(DAY)];
     let (mut weights, mut errors) = (0.0, 0.0);
     for candidate in candidates(past) {
-        let Some(error) = backtest(candidate, past, &mut scratch) else { continue };
+        let Some(error) = backtest(candidate, past, &mut scratch) else {
+            continue;
+        };
         let weight = (error + noise).powi(-SHARPNESS);
         candidate.go_on(past, &mut scratch[..hours]);
         path.iter_mut().zip(&scratch).for_each(|(sum, value)| *sum += weight * value);
@@ -55,7 +57,11 @@ fn candidates(past: &[f64]) -> impl Iterator<Item = Path> {
     let seasons = [Some(DAY), tooth].into_iter().flatten();
     let seasons = seasons.flat_map(|period| [false, true].map(|bend| Path::Season { period, bend }));
     let length = past.len();
-    std::iter::once(Path::Flat).chain(lines).chain(curves).chain(seasons).filter(move |path| path.needs() + STARTS[0].0 <= length)
+    std::iter::once(Path::Flat)
+        .chain(lines)
+        .chain(curves)
+        .chain(seasons)
+        .filter(move |path| path.needs() + STARTS[0].0 <= length)
 }
 
 /// Mean error per root hour over the starts; `None` without history for any.
@@ -114,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_daily_swing_without_growth_goes_nowhere() {
-        let past: Vec<f64> = (0..100).map(|i| 60.0 + 20.0 * (f64::from(i) * std::f64::consts::TAU / 24.0).sin()).collect();
+        let past: Vec<f64> =
+            (0..100).map(|i| 60.0 + 20.0 * (f64::from(i) * std::f64::consts::TAU / 24.0).sin()).collect();
         let outlook = outlook(&past, 24);
         assert!(outlook.path.iter().all(|value| *value < 85.0), "{outlook:?}");
     }

@@ -28,7 +28,8 @@ pub struct Exhaustion {
     decide_at_ns: i64,
     stride: u32,
     phase: u32,
-    samples: Vec<f32>,
+    /// Samples of the running hour as ordered integers: see [`key`].
+    samples: Vec<i32>,
     hours: Vec<f32>,
     head: usize,
     hours_seen: u32,
@@ -58,7 +59,7 @@ impl Exhaustion {
             return None;
         }
         let decided = if at_ns >= self.hour_ends_ns { self.turn_hour(params, at_ns) } else { None };
-        self.sample(value as f32);
+        self.sample(key(value as f32));
         decided
     }
 
@@ -74,7 +75,7 @@ impl Exhaustion {
         if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
     }
 
-    fn sample(&mut self, value: f32) {
+    fn sample(&mut self, value: i32) {
         self.phase += 1;
         if self.phase < self.stride {
             return;
@@ -109,9 +110,9 @@ impl Exhaustion {
         if self.samples.is_empty() {
             return;
         }
-        self.samples.sort_unstable_by(f32::total_cmp);
+        self.samples.sort_unstable();
         self.hours_seen = self.hours_seen.saturating_add(1);
-        let median = self.samples[self.samples.len() / 2];
+        let median = value_of(self.samples[self.samples.len() / 2]);
         self.samples.clear();
         if self.hours.len() < HOURS_MAX {
             self.hours.push(median);
@@ -178,6 +179,17 @@ impl Exhaustion {
     }
 }
 
+/// A float as an integer of the same order: integers sort without branches.
+fn key(value: f32) -> i32 {
+    let bits = value.to_bits() as i32;
+    bits ^ (((bits >> 31) as u32) >> 1) as i32
+}
+
+/// The inverse of [`key`].
+fn value_of(key: i32) -> f32 {
+    f32::from_bits((key ^ (((key >> 31) as u32) >> 1) as i32) as u32)
+}
+
 /// Hours until `path` lifted by `lift(hours)` first reaches `limit`, between
 /// its points interpolated; beyond the path its mean pace goes on; infinite
 /// when it leads nowhere.
@@ -219,6 +231,13 @@ mod tests {
         assert!(last.full_within_horizon);
         assert!((hours - 12.5).abs() < 0.7, "{hours}");
         assert!(last.p10_ns <= last.p50_ns && last.p50_ns <= last.p90_ns);
+    }
+
+    #[test]
+    fn keys_order_as_their_floats_and_come_back() {
+        let values = [-1e30_f32, -2.5, -0.0, 0.0, 1e-9, 3.5, 1e30];
+        assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(values.iter().all(|value| value_of(key(*value)).to_bits() == value.to_bits()));
     }
 
     #[test]

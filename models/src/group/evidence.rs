@@ -91,7 +91,7 @@ impl Default for GroupParams {
             hops_max: 3,
             links_mean: 2,
             quiet_ns: 1_800_000_000_000,
-            pairs_max: 48,
+            pairs_max: 32,
             neighbours_max: 256,
             members_max: 131_072,
             neighbourhoods_max: 16_384,
@@ -155,12 +155,7 @@ mod tests {
     #[test]
     fn contributions_and_bias_add_up_to_the_logit_of_the_score() {
         let params = GroupParams::default();
-        let evidence = Evidence {
-            time: 0.9,
-            topology: 0.4,
-            text: 0.2,
-            learned: 0.0,
-        };
+        let evidence = Evidence { time: 0.9, topology: 0.4, text: 0.2, learned: 0.0 };
         let sum: f64 = params.bias + params.contributions(&evidence).iter().sum::<f64>();
         let score = params.combine(&evidence);
         assert!((sum - (score / (1.0 - score)).ln()).abs() < 1e-9);
@@ -171,14 +166,8 @@ mod tests {
         let params = GroupParams::default();
         let scale = params.time_scale_ns;
         assert!((time_evidence(&params, 0, scale, 0.0) - 0.5).abs() < 1e-12);
-        assert_eq!(
-            time_evidence(&params, 5, 900, 1.0),
-            time_evidence(&params, 900, 5, 1.0)
-        );
-        assert!(
-            time_evidence(&params, 0, scale, 2.0) > 0.5,
-            "distance allows for propagation"
-        );
+        assert_eq!(time_evidence(&params, 5, 900, 1.0), time_evidence(&params, 900, 5, 1.0));
+        assert!(time_evidence(&params, 0, scale, 2.0) > 0.5, "distance allows for propagation");
         assert!(time_evidence(&params, i64::MIN, i64::MAX, 0.0) < 1e-9);
     }
 

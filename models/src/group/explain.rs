@@ -69,41 +69,22 @@ impl Grouper {
     pub fn why(&mut self, alert: u64, distance: &impl Distance) -> Option<Why> {
         let own = self.group_of(alert)?;
         let (score, links) = self.links_into(alert, own, distance)?;
-        Some(Why {
-            group: own,
-            score,
-            threshold: self.params().threshold,
-            links,
-        })
+        Some(Why { group: own, score, threshold: self.params().threshold, links })
     }
 
     /// Why an active alert is not in `group`; `None` when either is unknown or
     /// the alert is in it.
-    pub fn why_not(
-        &mut self,
-        alert: u64,
-        group: GroupId,
-        distance: &impl Distance,
-    ) -> Option<WhyNot> {
+    pub fn why_not(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Option<WhyNot> {
         let own = self.group_of(alert)?;
         if own == group || self.group(group).is_none() {
             return None;
         }
         let (score, links) = self.links_into(alert, group, distance)?;
         let (own_score, _) = self.links_into(alert, own, distance)?;
-        let best = links
-            .first()
-            .map_or(Evidence::default(), |link| link.evidence);
+        let best = links.first().map_or(Evidence::default(), |link| link.evidence);
         let needed = needed(self.params(), &best);
         let threshold = self.params().threshold;
-        Some(WhyNot {
-            group,
-            score,
-            threshold,
-            links,
-            needed,
-            own_score,
-        })
+        Some(WhyNot { group, score, threshold, links, needed, own_score })
     }
 
     /// The parts of a group that no longer link with one another (after
@@ -123,8 +104,7 @@ impl Grouper {
         for (index, slot) in slots.iter().enumerate() {
             let member = self.members.get(*slot).clone();
             self.compare(&member, distance, &mut pairs);
-            let linked =
-                |pair: &&Pair| pair.group == group_slot && pair.score >= self.params.threshold;
+            let linked = |pair: &&Pair| pair.group == group_slot && pair.score >= self.params.threshold;
             for pair in pairs.iter().filter(linked) {
                 union(&mut parent, index, position[pair.slot as usize]);
             }
@@ -151,22 +131,14 @@ impl Grouper {
         };
         let mut created = Vec::new();
         for part in parts.iter().skip(1) {
-            let slots: Vec<u32> = part
-                .iter()
-                .filter_map(|id| self.members.slot_of(*id))
-                .collect();
+            let slots: Vec<u32> = part.iter().filter_map(|id| self.members.slot_of(*id)).collect();
             created.push(self.move_out(from, &slots));
         }
         created
     }
 
     /// Score and best links of an active alert into a group.
-    fn links_into(
-        &mut self,
-        alert: u64,
-        group: GroupId,
-        distance: &impl Distance,
-    ) -> Option<(f64, Vec<Link>)> {
+    fn links_into(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Option<(f64, Vec<Link>)> {
         let group_slot = self.group_slot(group)?;
         let member = self.members.get(self.members.slot_of(alert)?).clone();
         let mut pairs: Vec<Pair> = Vec::new();
@@ -197,10 +169,7 @@ fn needed(params: &GroupParams, evidence: &Evidence) -> [Needed; 4] {
         let weight = params.weights[kind];
         let value = values[kind] + missing / weight;
         let needed = (weight > 0.0 && value <= 1.0).then_some(value.max(values[kind]));
-        Needed {
-            now: values[kind],
-            needed,
-        }
+        Needed { now: values[kind], needed }
     })
 }
 

@@ -220,12 +220,7 @@ impl Grouper {
         let Some(slot) = self.group_of.get(&id) else {
             return Vec::new();
         };
-        let mut ids: Vec<u64> = self
-            .group_at(*slot)
-            .members
-            .iter()
-            .map(|slot| self.members.get(*slot).id)
-            .collect();
+        let mut ids: Vec<u64> = self.group_at(*slot).members.iter().map(|slot| self.members.get(*slot).id).collect();
         ids.sort_unstable();
         ids
     }
@@ -240,11 +235,7 @@ impl Grouper {
         out: &mut Vec<(u64, Assignment)>,
     ) {
         alerts.sort_by_key(|alert| (alert.time_ns, alert.id));
-        out.extend(
-            alerts
-                .iter()
-                .map(|alert| (alert.id, self.assign(alert, distance))),
-        );
+        out.extend(alerts.iter().map(|alert| (alert.id, self.assign(alert, distance))));
     }
 
     /// Puts one alert into a group. Alerts come in order of time, equal times
@@ -276,9 +267,7 @@ impl Grouper {
         self.next_sweep_ns = now_ns.saturating_add(step);
         let oldest = now_ns.saturating_sub(self.params.quiet_ns);
         for slot in 0..self.groups.len() as u32 {
-            let quiet = self.groups[slot as usize]
-                .as_ref()
-                .is_some_and(|group| group.last_ns < oldest);
+            let quiet = self.groups[slot as usize].as_ref().is_some_and(|group| group.last_ns < oldest);
             if quiet {
                 self.close(slot);
             }
@@ -299,9 +288,7 @@ impl Grouper {
     }
 
     pub(super) fn group_at(&self, slot: u32) -> &Group {
-        self.groups[slot as usize]
-            .as_ref()
-            .expect("members name occupied groups")
+        self.groups[slot as usize].as_ref().expect("members name occupied groups")
     }
 
     pub(super) fn group_slot(&self, id: GroupId) -> Option<u32> {
@@ -309,9 +296,7 @@ impl Grouper {
     }
 
     fn group_at_mut(&mut self, slot: u32) -> &mut Group {
-        self.groups[slot as usize]
-            .as_mut()
-            .expect("members name occupied groups")
+        self.groups[slot as usize].as_mut().expect("members name occupied groups")
     }
 
     fn refresh(&mut self, slot: u32, time_ns: i64) -> Assignment {
@@ -336,27 +321,14 @@ impl Grouper {
 
     /// Compares a new alert with at most `pairs_max` active ones: nearest in
     /// the topology first, then the latest of its type, then the latest of all.
-    pub(super) fn compare(
-        &mut self,
-        alert: &Member,
-        distance: &impl Distance,
-        pairs: &mut Vec<Pair>,
-    ) {
+    pub(super) fn compare(&mut self, alert: &Member, distance: &impl Distance, pairs: &mut Vec<Pair>) {
         pairs.clear();
         self.stamp = self.stamp.wrapping_add(1);
-        self.seen
-            .resize(self.members.slot_count(), self.stamp.wrapping_sub(1));
+        self.seen.resize(self.members.slot_count(), self.stamp.wrapping_sub(1));
         let known = alert.entity != NO_ENTITY && distance.knows(alert.entity);
-        let limits = (
-            self.params.hops_max,
-            self.params.neighbours_max,
-            self.params.neighbourhoods_max,
-        );
-        let around: &[(u32, f32)] = if known {
-            self.neighbourhoods.around(alert.entity, limits, distance)
-        } else {
-            &[]
-        };
+        let limits = (self.params.hops_max, self.params.neighbours_max, self.params.neighbourhoods_max);
+        let around: &[(u32, f32)] =
+            if known { self.neighbourhoods.around(alert.entity, limits, distance) } else { &[] };
         let mut search = Search {
             params: &self.params,
             members: &self.members,
@@ -380,9 +352,7 @@ impl Grouper {
                 return Proximity::Unknown;
             }
             let near = around.iter().find(|(other, _)| *other == entity);
-            near.map_or(Proximity::Beyond, |(_, far)| {
-                Proximity::Near(f64::from(*far))
-            })
+            near.map_or(Proximity::Beyond, |(_, far)| Proximity::Near(f64::from(*far)))
         });
         self.counters.pairs += pairs.len() as u64;
     }
@@ -390,16 +360,9 @@ impl Grouper {
     /// Scores per group, best first; equal scores by the group's id.
     fn group_scores(&self, pairs: &mut [Pair]) -> Vec<GroupScore> {
         let id_of = |pair: &Pair| self.members.get(pair.slot).id;
-        pairs.sort_by(|a, b| {
-            a.group
-                .cmp(&b.group)
-                .then(b.score.total_cmp(&a.score))
-                .then(id_of(a).cmp(&id_of(b)))
-        });
-        let mut scores: Vec<GroupScore> = pairs
-            .chunk_by(|a, b| a.group == b.group)
-            .map(|links| self.group_score(links, false))
-            .collect();
+        pairs.sort_by(|a, b| a.group.cmp(&b.group).then(b.score.total_cmp(&a.score)).then(id_of(a).cmp(&id_of(b))));
+        let mut scores: Vec<GroupScore> =
+            pairs.chunk_by(|a, b| a.group == b.group).map(|links| self.group_score(links, false)).collect();
         scores.sort_by(|a, b| {
             let ids = || self.group_at(a.group).id.cmp(&self.group_at(b.group).id);
             b.score.total_cmp(&a.score).then_with(ids)
@@ -415,18 +378,11 @@ impl Grouper {
         let size = self.group_at(best.group).members.len() - usize::from(inside);
         let wanted = self.params.links_mean.clamp(1, size.max(1));
         let sum: f64 = links.iter().take(wanted).map(|pair| pair.score).sum();
-        GroupScore {
-            group: best.group,
-            score: sum / wanted as f64,
-            best,
-        }
+        GroupScore { group: best.group, score: sum / wanted as f64, best }
     }
 
     fn place(&mut self, member: Member, scores: &[GroupScore]) -> Assignment {
-        let joined = scores
-            .first()
-            .filter(|score| score.score >= self.params.threshold)
-            .copied();
+        let joined = scores.first().filter(|score| score.score >= self.params.threshold).copied();
         let firm = |score: &&GroupScore| score.score >= self.params.merge_threshold;
         let merging: Vec<GroupScore> = match joined {
             Some(_) => scores[1..].iter().filter(firm).copied().collect(),
@@ -466,12 +422,7 @@ impl Grouper {
     fn open(&mut self, first: &Member) -> u32 {
         self.counters.opened += 1;
         let id = self.new_id(first.id, first.onset_ns);
-        let group = Group {
-            id,
-            first_ns: first.onset_ns,
-            last_ns: first.last_ns,
-            members: Vec::new(),
-        };
+        let group = Group { id, first_ns: first.onset_ns, last_ns: first.last_ns, members: Vec::new() };
         self.add_group(group)
     }
 
@@ -514,20 +465,14 @@ impl Grouper {
             if self.group_at(from).members.len() > self.group_at(into).members.len() {
                 std::mem::swap(&mut into, &mut from);
             }
-            let absorbed = self.groups[from as usize]
-                .take()
-                .expect("scores name occupied groups");
+            let absorbed = self.groups[from as usize].take().expect("scores name occupied groups");
             self.free_groups.push(from);
             for slot in &absorbed.members {
                 self.members.get_mut(*slot).group = into;
             }
             let survivor = self.group_at_mut(into);
             let older = (absorbed.first_ns, absorbed.id) < (survivor.first_ns, survivor.id);
-            let (keep_id, drop_id) = if older {
-                (absorbed.id, survivor.id)
-            } else {
-                (survivor.id, absorbed.id)
-            };
+            let (keep_id, drop_id) = if older { (absorbed.id, survivor.id) } else { (survivor.id, absorbed.id) };
             survivor.id = keep_id;
             survivor.first_ns = survivor.first_ns.min(absorbed.first_ns);
             survivor.last_ns = survivor.last_ns.max(absorbed.last_ns);
@@ -560,9 +505,7 @@ impl Grouper {
         let group = self.group_at_mut(member.group);
         let id = group.id;
         let position = group.members.iter().position(|other| *other == slot);
-        group
-            .members
-            .swap_remove(position.expect("a member is listed in its group"));
+        group.members.swap_remove(position.expect("a member is listed in its group"));
         if group.members.is_empty() {
             self.groups[member.group as usize] = None;
             self.group_of.remove(&id);
@@ -576,11 +519,8 @@ impl Grouper {
         if self.members.len() < self.params.members_max.max(1) {
             return;
         }
-        let mut order: Vec<(i64, u64, u32)> = self
-            .members
-            .in_order()
-            .map(|(slot, member)| (member.last_ns, member.id, slot))
-            .collect();
+        let mut order: Vec<(i64, u64, u32)> =
+            self.members.in_order().map(|(slot, member)| (member.last_ns, member.id, slot)).collect();
         let count = (order.len() / EVICT_SHARE).max(1);
         order.select_nth_unstable(count - 1);
         order.truncate(count);
@@ -600,17 +540,8 @@ impl Grouper {
             .min_by_key(|member| (member.onset_ns, member.id))
             .expect("a part has alerts");
         let (id, first_ns) = (self.new_id(first.id, first.onset_ns), first.onset_ns);
-        let last_ns = slots
-            .iter()
-            .map(|slot| self.members.get(*slot).last_ns)
-            .max()
-            .unwrap_or(first_ns);
-        let to = self.add_group(Group {
-            id,
-            first_ns,
-            last_ns,
-            members: slots.to_vec(),
-        });
+        let last_ns = slots.iter().map(|slot| self.members.get(*slot).last_ns).max().unwrap_or(first_ns);
+        let to = self.add_group(Group { id, first_ns, last_ns, members: slots.to_vec() });
         for slot in slots {
             self.members.get_mut(*slot).group = to;
         }
@@ -621,12 +552,7 @@ impl Grouper {
 }
 
 fn summary(group: &Group) -> GroupSummary {
-    GroupSummary {
-        id: group.id,
-        alerts: group.members.len(),
-        first_ns: group.first_ns,
-        last_ns: group.last_ns,
-    }
+    GroupSummary { id: group.id, alerts: group.members.len(), first_ns: group.first_ns, last_ns: group.last_ns }
 }
 
 /// One search for the partners of a new alert.
@@ -691,12 +617,7 @@ impl Search<'_> {
         }
         let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity);
         let score = self.params.combine(&evidence);
-        self.pairs.push(Pair {
-            slot,
-            group: other.group,
-            score,
-            evidence,
-        });
+        self.pairs.push(Pair { slot, group: other.group, score, evidence });
     }
 }
 
@@ -717,11 +638,7 @@ pub(super) fn pair_evidence(
         time: time_evidence(params, alert.onset_ns, nearest, far),
         topology: topology_evidence(params, proximity),
         text: alert.text.cosine(&other.text),
-        learned: if learned.is_empty() {
-            0.0
-        } else {
-            learned.score(alert.kind, other.kind)
-        },
+        learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },
     }
 }
 
@@ -740,17 +657,10 @@ struct SavedGrouper {
 
 impl From<Grouper> for SavedGrouper {
     fn from(grouper: Grouper) -> Self {
-        let members = grouper
-            .members
-            .in_order()
-            .map(|(_, member)| (member.clone(), grouper.group_at(member.group).id))
-            .collect();
-        let mut groups: Vec<(GroupId, i64, i64)> = grouper
-            .groups
-            .iter()
-            .flatten()
-            .map(|group| (group.id, group.first_ns, group.last_ns))
-            .collect();
+        let members =
+            grouper.members.in_order().map(|(_, member)| (member.clone(), grouper.group_at(member.group).id)).collect();
+        let mut groups: Vec<(GroupId, i64, i64)> =
+            grouper.groups.iter().flatten().map(|group| (group.id, group.first_ns, group.last_ns)).collect();
         groups.sort_unstable();
         Self {
             params: grouper.params,
@@ -772,12 +682,7 @@ impl From<SavedGrouper> for Grouper {
         grouper.next_sweep_ns = saved.next_sweep_ns;
         grouper.closed = saved.closed;
         for (id, first_ns, last_ns) in saved.groups {
-            grouper.add_group(Group {
-                id,
-                first_ns,
-                last_ns,
-                members: Vec::new(),
-            });
+            grouper.add_group(Group { id, first_ns, last_ns, members: Vec::new() });
         }
         for (member, id) in saved.members {
             // A checkpoint that names a group it does not hold is damaged; the alert is left out.

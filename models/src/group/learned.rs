@@ -23,12 +23,7 @@ pub struct CoOccurrenceParams {
 
 impl Default for CoOccurrenceParams {
     fn default() -> Self {
-        Self {
-            support_min: 3.0,
-            keep: 0.98,
-            prior_apart: 1.0,
-            pairs_max: 65_536,
-        }
+        Self { support_min: 3.0, keep: 0.98, prior_apart: 1.0, pairs_max: 65_536 }
     }
 }
 
@@ -52,11 +47,7 @@ impl CoOccurrence {
     /// An empty table.
     #[must_use]
     pub fn new(params: CoOccurrenceParams) -> Self {
-        Self {
-            params,
-            pairs: HashMap::default(),
-            forgotten: 0,
-        }
+        Self { params, pairs: HashMap::default(), forgotten: 0 }
     }
 
     /// One labelled case: alerts of these types, near in time, did or did not
@@ -96,11 +87,7 @@ impl CoOccurrence {
     }
 
     fn forget_least_supported(&mut self) {
-        let mut order: Vec<(f64, (u32, u32))> = self
-            .pairs
-            .iter()
-            .map(|(key, counts)| (counts.support, *key))
-            .collect();
+        let mut order: Vec<(f64, (u32, u32))> = self.pairs.iter().map(|(key, counts)| (counts.support, *key)).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         order.truncate(order.len() / 2);
         self.forgotten += order.len() as u64;
@@ -126,22 +113,14 @@ impl From<CoOccurrence> for SavedPairs {
     fn from(table: CoOccurrence) -> Self {
         let mut pairs: Vec<_> = table.pairs.into_iter().collect();
         pairs.sort_by_key(|(key, _)| *key);
-        Self {
-            params: table.params,
-            pairs,
-            forgotten: table.forgotten,
-        }
+        Self { params: table.params, pairs, forgotten: table.forgotten }
     }
 }
 
 impl From<SavedPairs> for CoOccurrence {
     fn from(saved: SavedPairs) -> Self {
         let pairs = saved.pairs.into_iter().collect();
-        Self {
-            params: saved.params,
-            pairs,
-            forgotten: saved.forgotten,
-        }
+        Self { params: saved.params, pairs, forgotten: saved.forgotten }
     }
 }
 
@@ -162,10 +141,7 @@ mod tests {
 
     #[test]
     fn later_observations_outweigh_earlier_ones() {
-        let mut table = CoOccurrence::new(CoOccurrenceParams {
-            keep: 0.8,
-            ..Default::default()
-        });
+        let mut table = CoOccurrence::new(CoOccurrenceParams { keep: 0.8, ..Default::default() });
         for _ in 0..20 {
             table.observe(1, 2, true);
         }
@@ -178,10 +154,7 @@ mod tests {
 
     #[test]
     fn a_full_table_forgets_the_least_supported_pairs() {
-        let mut table = CoOccurrence::new(CoOccurrenceParams {
-            pairs_max: 8,
-            ..Default::default()
-        });
+        let mut table = CoOccurrence::new(CoOccurrenceParams { pairs_max: 8, ..Default::default() });
         for _ in 0..9 {
             table.observe(100, 101, true);
         }

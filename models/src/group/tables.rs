@@ -91,10 +91,7 @@ pub(super) struct Ends {
 
 impl Default for Ends {
     fn default() -> Self {
-        Self {
-            newer: NIL,
-            older: NIL,
-        }
+        Self { newer: NIL, older: NIL }
     }
 }
 
@@ -110,26 +107,12 @@ impl Member {
     /// A member of no list yet.
     pub(super) fn new(id: u64, time_ns: i64, kind: u32, entity: u32, text: WeightedTokens) -> Self {
         let links = [Ends::default(); 3];
-        Self {
-            id,
-            onset_ns: time_ns,
-            last_ns: time_ns,
-            count: 1,
-            kind,
-            entity,
-            group: NIL,
-            text,
-            links,
-        }
+        Self { id, onset_ns: time_ns, last_ns: time_ns, count: 1, kind, entity, group: NIL, text, links }
     }
 
     /// The time of this alert nearest to `time_ns`: onset or last repeat.
     pub(super) fn nearest_ns(&self, time_ns: i64) -> i64 {
-        if time_ns.abs_diff(self.onset_ns) < time_ns.abs_diff(self.last_ns) {
-            self.onset_ns
-        } else {
-            self.last_ns
-        }
+        if time_ns.abs_diff(self.onset_ns) < time_ns.abs_diff(self.last_ns) { self.onset_ns } else { self.last_ns }
     }
 
     pub(super) fn older(&self, list: List) -> u32 {
@@ -152,11 +135,7 @@ pub(super) struct Members {
 
 impl Members {
     pub(super) fn new() -> Self {
-        Self {
-            latest: NIL,
-            oldest: NIL,
-            ..Self::default()
-        }
+        Self { latest: NIL, oldest: NIL, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -168,15 +147,11 @@ impl Members {
     }
 
     pub(super) fn get(&self, slot: u32) -> &Member {
-        self.slots[slot as usize]
-            .as_ref()
-            .expect("lists and groups name occupied slots")
+        self.slots[slot as usize].as_ref().expect("lists and groups name occupied slots")
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut Member {
-        self.slots[slot as usize]
-            .as_mut()
-            .expect("lists and groups name occupied slots")
+        self.slots[slot as usize].as_mut().expect("lists and groups name occupied slots")
     }
 
     pub(super) fn slot_count(&self) -> usize {
@@ -239,10 +214,7 @@ impl Members {
     }
 
     fn push_front(&mut self, list: List, slot: u32, head: u32) {
-        self.get_mut(slot).links[list as usize] = Ends {
-            newer: NIL,
-            older: head,
-        };
+        self.get_mut(slot).links[list as usize] = Ends { newer: NIL, older: head };
         if head != NIL {
             self.get_mut(head).links[list as usize].newer = slot;
         }
@@ -259,9 +231,7 @@ impl Members {
                 self.get_mut(older).links[list as usize].newer = newer;
             }
         }
-        let member = self.slots[slot as usize]
-            .take()
-            .expect("the caller holds an occupied slot");
+        let member = self.slots[slot as usize].take().expect("the caller holds an occupied slot");
         self.free.push(slot);
         self.len -= 1;
         self.by_id.remove(&member.id);
@@ -347,10 +317,7 @@ mod tests {
         members.remove(slots[2]);
         members.remove(slots[0]);
         assert_eq!(entity_ids(&members, 3), [3, 1]);
-        assert_eq!(
-            members.in_order().map(|(_, m)| m.id).collect::<Vec<_>>(),
-            [1, 3]
-        );
+        assert_eq!(members.in_order().map(|(_, m)| m.id).collect::<Vec<_>>(), [1, 3]);
         members.insert(member(9, 3));
         assert_eq!(entity_ids(&members, 3), [9, 3, 1]);
         assert_eq!(members.len(), 3);

@@ -95,17 +95,8 @@ impl TextModel {
             let seen = f64::from(self.frequency.get(token).copied().unwrap_or(0)) + 1.0;
             (documents / seen).ln().max(0.0) + 1.0
         };
-        let length = tokens
-            .iter()
-            .map(|token| idf(token).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        WeightedTokens(
-            tokens
-                .iter()
-                .map(|token| (*token, (idf(token) / length) as f32))
-                .collect(),
-        )
+        let length = tokens.iter().map(|token| idf(token).powi(2)).sum::<f64>().sqrt();
+        WeightedTokens(tokens.iter().map(|token| (*token, (idf(token) / length) as f32)).collect())
     }
 
     /// Words dropped because the table was full.
@@ -140,22 +131,14 @@ impl From<TextModel> for SavedText {
     fn from(model: TextModel) -> Self {
         let mut frequency: Vec<(u32, u32)> = model.frequency.into_iter().collect();
         frequency.sort_unstable();
-        Self {
-            documents: model.documents,
-            frequency,
-            forgotten: model.forgotten,
-        }
+        Self { documents: model.documents, frequency, forgotten: model.forgotten }
     }
 }
 
 impl From<SavedText> for TextModel {
     fn from(saved: SavedText) -> Self {
         let frequency = saved.frequency.into_iter().collect();
-        Self {
-            documents: saved.documents,
-            frequency,
-            forgotten: saved.forgotten,
-        }
+        Self { documents: saved.documents, frequency, forgotten: saved.forgotten }
     }
 }
 
@@ -197,9 +180,6 @@ mod tests {
             model.observe(&[token, u32::MAX]);
         }
         assert!(model.frequency.len() <= VOCABULARY_MAX && model.forgotten() > 0);
-        assert!(
-            model.frequency.contains_key(&u32::MAX),
-            "the frequent word stays"
-        );
+        assert!(model.frequency.contains_key(&u32::MAX), "the frequent word stays");
     }
 }

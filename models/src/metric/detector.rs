@@ -29,12 +29,15 @@ const TAIL_RATE: f64 = 0.001;
 /// spike, five for a shift.
 const SPIKE_FADE: f64 = 60.0;
 const SHIFT_FADE: f64 = 300.0;
+/// A spike is worth a little less than a shift of the same rarity: it is over
+/// before anyone looks.
+const SPIKE_WEIGHT: f64 = 0.9;
 /// More surprise than this is not told apart.
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
 /// Points at which a longer run of one value is news when none was before.
-const STUCK_RUN_MIN: u32 = 30;
+const STUCK_RUN_MIN: u32 = 40;
 
 /// Per-series state: 136 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,7 +110,7 @@ impl Detector {
             look.jump.abs() / self.jump.sigma(look.floor),
             look.slow.abs() / self.slow.sigma(look.floor),
         ];
-        let spike = both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
         let alarm_bits = self.alarm_bits(params);
@@ -118,11 +121,8 @@ impl Detector {
         self.last_value = value;
         self.seen = self.seen.saturating_add(1);
         let learning = self.seen < params.learning_points;
-        let (bits, reason) = if learning {
-            (0.0, Reason::Learning)
-        } else {
-            self.tell(spike.max(stuck), shift, &look, stuck >= spike)
-        };
+        let (bits, reason) =
+            if learning { (0.0, Reason::Learning) } else { self.tell(spike.max(stuck), shift, &look, stuck >= spike) };
         let above = bits >= alarm_bits;
         Verdict {
             score: score_from_bits(bits),
@@ -136,7 +136,8 @@ impl Detector {
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
         let place = Place::of(at_ns);
-        let (profile, trust) = self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+        let (profile, trust) =
+            self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
         let seasonal = profile * trust;
         Look {
             place,
@@ -162,7 +163,7 @@ impl Detector {
         // The season learns from the slow level as it was before this point.
         let without = look.slow + look.seasonal;
         let with = self.slow.clipped(without - look.profile, look.floor);
-        let without = without.clamp(-3.0 * VALUE_MAX, 3.0 * VALUE_MAX);
+        let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
         self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
         self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
         self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
@@ -183,7 +184,7 @@ impl Detector {
         if self.run <= 2 * usual || self.seen < 4 * self.run {
             return 0.0;
         }
-        (6.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
+        (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
     /// What is news after what was told, and why.
@@ -313,7 +314,9 @@ mod tests {
     fn nonsense_neither_panics_nor_alarms() {
         let params = params();
         let mut detector = Detector::new(&params);
-        for (at, value) in [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)] {
+        for (at, value) in
+            [(0, f64::NAN), (i64::MAX, f64::INFINITY), (i64::MIN, 1.0), (i64::MAX, f64::MAX), (0, -f64::MAX)]
+        {
             assert!(!detector.update(&params, at, value).anomaly);
         }
         for i in 0..500 {

@@ -21,6 +21,10 @@ const LAGS_MAX: usize = 16_384;
 const CHECKPOINTS: [usize; 2] = [1_000, 4_000];
 /// Window, in points, of a series without a season.
 const WINDOW_DEFAULT: usize = 100;
+/// The usual distance counts as this many sigmas: below the tail's quantile.
+const USUAL_SIZE: f64 = 1.5;
+/// Distances are shares of 1; a usual one below this is rounding.
+const USUAL_MIN: f64 = 0.02;
 /// Share of the overall variance below which a window counts as flat.
 const FLAT_SHARE: f64 = 0.02;
 
@@ -83,7 +87,6 @@ struct Profile {
     dots: Vec<f64>,
     count: usize,
     mean: f64,
-    deviation: f64,
     tail: Tail,
     bits: f64,
 }
@@ -114,7 +117,6 @@ impl Profile {
             dots: vec![0.0; LAGS_MAX],
             count: 0,
             mean: 0.0,
-            deviation: 0.0,
             tail: Tail::new(2.5, 0.8),
             bits: 0.0,
         }
@@ -152,7 +154,8 @@ impl Profile {
         let start = from.max(window);
         let end = newest + 1 - window;
         let dots = &self.dots[LAGS_MAX - lags + (start - from)..];
-        let nearest = nearest(dots, &self.points.means[start..end], &self.points.variances[start..end], self.view(newest));
+        let nearest =
+            nearest(dots, &self.points.means[start..end], &self.points.variances[start..end], self.view(newest));
         let bits = self.judge((1.0 - nearest).max(0.0).sqrt());
         self.points.trim();
         bits
@@ -167,16 +170,17 @@ impl Profile {
         }
     }
 
-    /// Distance to the nearest earlier shape into bits, by its own history.
+    /// Distance to the nearest earlier shape into bits: as a multiple of the
+    /// usual distance, so a series that never repeats exactly is judged by how
+    /// well it repeats.
     fn judge(&mut self, distance: f64) -> f64 {
         self.count += 1;
         let young = 1.0 / self.count as f64;
         let rate = young.max(0.0005);
-        let size = (distance - self.mean).max(0.0) / self.deviation.max(0.01);
+        let size = USUAL_SIZE * distance / self.mean.max(USUAL_MIN);
         let ready = self.count > 2 * self.window;
         let bits = if ready { self.tail.bits(size) } else { 0.0 };
-        self.mean += rate * (distance - self.mean).clamp(-4.0, 4.0);
-        self.deviation += rate * ((distance - self.mean).abs() - self.deviation);
+        self.mean += rate * (distance - self.mean);
         if ready {
             self.tail.learn(size, 0.001_f64.max(0.5 * young).min(0.01));
         }

@@ -50,9 +50,13 @@ impl Reason {
             Self::Learning => "too little history to judge yet".to_owned(),
             Self::Spike => format!("{value} is far above the expected {expected} (usual range {lower} to {upper})"),
             Self::Drop => format!("{value} is far below the expected {expected} (usual range {lower} to {upper})"),
-            Self::LevelShift => format!("the level moved to {value} and stays there; {expected} was expected"),
+            Self::LevelShift => {
+                format!("the level moved to {value} and stays there; {expected} was expected")
+            }
             Self::Variance => format!("the series became more restless than usual; {value} now, {expected} expected"),
-            Self::Shape => format!("the course of the last period up to {value} is like none seen before"),
+            Self::Shape => {
+                format!("the course of the last period up to {value} is like none seen before")
+            }
             Self::Stuck => format!("stuck at {value} for longer than this series ever was"),
             Self::Missing => "samples are missing".to_owned(),
         }
@@ -80,14 +84,14 @@ pub struct Verdict {
 /// Four significant digits, without exponents for everyday sizes.
 fn short(x: f64) -> String {
     let size = x.abs();
-    if size >= 1000.0 && size < 1e15 {
+    if (1000.0..1e15).contains(&size) {
         format!("{x:.0}")
-    } else if size >= 1.0 && size < 1000.0 {
+    } else if (1.0..1000.0).contains(&size) {
         let digits = if size >= 100.0 { 1 } else { 2 };
         format!("{x:.digits$}")
     } else if size == 0.0 {
         "0".to_owned()
-    } else if size >= 1e-4 && size < 1.0 {
+    } else if (1e-4..1.0).contains(&size) {
         format!("{x:.4}")
     } else {
         format!("{x:.3e}")

@@ -86,17 +86,21 @@ impl MultiDetector {
     }
 
     fn judge(&mut self, rate: f64, contributions: &mut [f64]) -> f64 {
-        let mut total = 0.0;
+        let (mut total, mut shares) = (0.0_f64, 0.0_f64);
         for index in 0..self.dims() {
             let leftover = self.precision.residual(index, &self.smooth).abs();
             let size = self.series[index].leftover_size(leftover, rate);
-            total += size * size;
+            total += size.min(COUNT_MAX).powi(2);
+            // A series that stayed where it is was left by another: its own
+            // deviation weighs its share. Uncapped, for two beyond it differ.
+            let share = size * self.smooth[index].abs();
+            shares += share;
             if let Some(out) = contributions.get_mut(index) {
-                *out = size * size;
+                *out = share;
             }
         }
-        if total > 0.0 {
-            contributions.iter_mut().for_each(|share| *share /= total);
+        if shares > 0.0 {
+            contributions.iter_mut().for_each(|share| *share /= shares);
         }
         score_from_bits(BITS_PER_UNIT * (total / self.dims() as f64).sqrt())
     }
@@ -125,7 +129,7 @@ impl Series {
     fn leftover_size(&mut self, leftover: f64, rate: f64) -> f64 {
         let usual = (DEVIATION_TO_SIGMA * self.leftover).max(LEFTOVER_FLOOR);
         self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
-        (leftover / usual).min(COUNT_MAX)
+        leftover / usual
     }
 }
 

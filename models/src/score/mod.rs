@@ -5,7 +5,7 @@ pub mod causes;
 pub mod delay;
 pub mod groups;
 pub mod nab;
-pub mod ucr;
 pub mod sessions;
 pub mod templates;
+pub mod ucr;
 pub mod vus;

@@ -134,7 +134,7 @@ fn sweep(streams: &[Stream<'_>], profile: &Profile, thresholds: &[f64]) -> Vec<f
         total -= profile.false_negative * counted(stream).count() as f64;
         best.push(vec![None; windows.len()]);
         for index in probation(stream.scores.len())..stream.scores.len() {
-            points.push((stream.scores[index], number, worth(index, &windows, profile)));
+            points.push((stream.scores[index], number, worth(index, windows, profile)));
         }
     }
     points.sort_by(|a, b| b.0.total_cmp(&a.0));

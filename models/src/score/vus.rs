@@ -101,7 +101,11 @@ fn edge_weights(labelled: &[(usize, usize)], buffer: usize, length: usize) -> Ve
         }
     }
     let is_labelled = |index: usize| labelled.iter().any(|(start, end)| (*start..*end).contains(&index));
-    weights.into_iter().filter(|(index, _)| !is_labelled(*index)).map(|(index, weight)| (index, weight.min(1.0))).collect()
+    weights
+        .into_iter()
+        .filter(|(index, _)| !is_labelled(*index))
+        .map(|(index, weight)| (index, weight.min(1.0)))
+        .collect()
 }
 
 /// Segments widened by half a buffer, those that meet made one.
@@ -130,7 +134,8 @@ mod tests {
         let labels: Vec<bool> = (0..400).map(|i| (100..110).contains(&i) || (300..305).contains(&i)).collect();
         let scores = (0..400_i32)
             .map(|i| {
-                let near = (-f64::from((i - 106).pow(2)) / 50.0).exp() + 0.5 * (-f64::from((i - 305).pow(2)) / 20.0).exp();
+                let near =
+                    (-f64::from((i - 106).pow(2)) / 50.0).exp() + 0.5 * (-f64::from((i - 305).pow(2)) / 20.0).exp();
                 near + 0.1 * f64::from((i * 7919) % 97) / 97.0
             })
             .collect();

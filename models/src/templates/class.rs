@@ -226,9 +226,9 @@ fn has_dotted_name(text: &[u8]) -> bool {
     })
 }
 
-/// Hex digits joined by dashes, with a digit among them: a UUID, or part of one.
+/// Four groups or more of hex digits joined by dashes, with a digit among them: a UUID.
 fn is_hex_dashed(text: &[u8]) -> bool {
-    text.len() >= 12
+    text.iter().filter(|&&byte| byte == b'-').count() >= 3
         && text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
         && text.iter().any(u8::is_ascii_digit)
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::class::Kind;
 use super::lexer::{Bounds, Lexer};
+use super::runs;
 use super::shape::ShapeCache;
 use super::store::{Rules, Store, StoreState};
 
@@ -19,7 +20,7 @@ pub struct MinerParams {
     pub values_min: usize,
     /// The same, where the word before announces a name (`user`, `host`).
     pub named_values_min: usize,
-    /// Shapes of lines remembered for speed; about 200 bytes each.
+    /// Shapes of lines remembered for speed, in each of two caches; about 200 bytes each.
     pub shapes_max: usize,
     /// Bytes of a line that are looked at; the rest is one parameter.
     pub line_bytes_max: usize,
@@ -116,6 +117,8 @@ pub struct Miner {
     store: Store,
     lexer: Lexer,
     shapes: ShapeCache,
+    runs: ShapeCache,
+    coarse: Vec<u8>,
     shown: Vec<(u32, u32)>,
 }
 
@@ -132,29 +135,49 @@ impl Miner {
     }
 
     fn with_store(params: CheckedMinerParams, store: Store) -> Self {
-        let shapes = ShapeCache::new(params.0.shapes_max);
-        Self { params, store, lexer: Lexer::default(), shapes, shown: Vec::new() }
+        let shapes = ShapeCache::new(params.0.shapes_max, true);
+        let runs = ShapeCache::new(params.0.shapes_max, false);
+        Self { params, store, lexer: Lexer::default(), shapes, runs, coarse: Vec::new(), shown: Vec::new() }
     }
 
     /// Finds the template of a line, or makes it. Allocates only where something is new.
     pub fn learn(&mut self, line: &str) -> Match {
         let text = line.as_bytes();
-        let cached = self.shapes.read(text);
-        if cached && let Some((slot, generation)) = self.shapes.get(text) {
-            let root = self.store.resolve(slot);
-            if self.store.slots[slot as usize].generation == generation {
-                self.store.count(root);
-                return Match { template: root, is_new: false };
-            }
+        let cached = text.len() <= self.params.0.line_bytes_max && self.shapes.read(text);
+        if cached && let Some(root) = self.live(self.shapes.get(text)) {
+            return self.counted(root, false);
         }
-        let bounds = Bounds { line_bytes_max: self.params.0.line_bytes_max, elements_max: self.params.0.elements_max };
+        self.coarse.clear();
+        let coarse = cached && runs::collapse(text, &mut self.coarse) && self.runs.read(&self.coarse);
+        if coarse && let Some(root) = self.live(self.runs.get(&self.coarse)) {
+            return self.counted(root, false);
+        }
+        let bounds = self.bounds();
         self.lexer.read(line, bounds);
         let (root, is_new) = self.store.learn(line, &self.lexer);
+        let generation = self.store.slots[root as usize].generation;
         if cached {
             self.store.shown(root, &self.lexer, &mut self.shown);
-            let generation = self.store.slots[root as usize].generation;
             self.shapes.put(text, root, generation, &self.shown);
         }
+        if coarse {
+            self.runs.put(&self.coarse, root, generation, &[]);
+        }
+        self.counted(root, is_new)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { line_bytes_max: self.params.0.line_bytes_max, elements_max: self.params.0.elements_max }
+    }
+
+    /// Root of a cached slot that still holds what was cached.
+    fn live(&self, cached: Option<(u32, u32)>) -> Option<u32> {
+        let (slot, generation) = cached?;
+        (self.store.slots[slot as usize].generation == generation).then(|| self.store.resolve(slot))
+    }
+
+    fn counted(&mut self, root: u32, is_new: bool) -> Match {
+        self.store.count(root);
         Match { template: root, is_new }
     }
 
@@ -215,8 +238,7 @@ impl Miner {
             return;
         }
         let mut lexer = Lexer::default();
-        let bounds = Bounds { line_bytes_max: self.params.0.line_bytes_max, elements_max: self.params.0.elements_max };
-        lexer.read(line, bounds);
+        lexer.read(line, self.bounds());
         let mut heads = 0;
         for element in &lexer.elements {
             heads += usize::from(!element.listed);

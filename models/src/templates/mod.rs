@@ -4,15 +4,16 @@
 //! masks and no settings for a system. A line goes through three steps, each cheaper
 //! than the next one:
 //!
-//! 1. **Shape cache** ([`shape`]): the line with every digit counted as `0`. A line whose
-//!    shape was seen is compared byte for byte with the one that was stored, so a
-//!    collision costs a second look and never a wrong answer.
-//! 2. **Typed key** ([`lexer`], [`class`], [`join`]): numbers, addresses, paths, dates and
+//! 1. **Shape caches** (`shape`, `runs`): the line with every digit counted as `0`, and
+//!    where that is new, the line with numbers of any length counted as one. A line whose
+//!    shape was seen is compared byte for byte with the one that was stored, so a collision
+//!    costs a second look and never a wrong answer.
+//! 2. **Typed key** (`lexer`, `class`, `join`): numbers, addresses, paths, dates and
 //!    other identifiers count as parameters at once; the words, the punctuation and the
 //!    order of both are the key of a group.
-//! 3. **Merging** ([`store`]): groups that differ in one word in the same place become one
-//!    when that place has shown enough values (five; two after a noun such as `user`).
-//!    The older group survives, and keeps its id.
+//! 3. **Merging** (`store`, `template`): groups that differ in one word in the same place
+//!    become one when that place has shown enough values (five; two after a noun such as
+//!    `user`). The older group survives, and keeps its id.
 //!
 //! The idea of a key of constant words is that of Drain (He et al., ICWS 2017, "Drain: An
 //! online log parsing approach with fixed depth tree"); counting the values of a column
@@ -22,8 +23,10 @@ mod class;
 mod join;
 mod lexer;
 mod miner;
+mod runs;
 mod shape;
 mod store;
+mod template;
 
 pub use class::Kind;
 pub use miner::{CheckedMinerParams, Match, Miner, MinerParams, MinerParamsError, Param};

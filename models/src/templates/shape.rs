@@ -22,6 +22,8 @@ pub(super) struct ShapeCache {
     entries_max: usize,
     filled: usize,
     mask: usize,
+    /// Whether digits count as `0`, or as they stand.
+    masked: bool,
     words: [u64; WORDS_MAX],
     used: usize,
     hash: u64,
@@ -41,11 +43,11 @@ struct Entry {
 
 impl ShapeCache {
     /// An empty cache. `entries_max` is rounded up to a power of two.
-    pub(super) fn new(entries_max: usize) -> Self {
+    pub(super) fn new(entries_max: usize, masked: bool) -> Self {
         let entries_max = entries_max.next_power_of_two().max(2);
         let size = entries_max.min(ENTRIES_MIN);
         let entries = vec![Entry::default(); size];
-        Self { entries, entries_max, filled: 0, mask: size - 1, words: [0; WORDS_MAX], used: 0, hash: 0 }
+        Self { entries, entries_max, filled: 0, mask: size - 1, masked, words: [0; WORDS_MAX], used: 0, hash: 0 }
     }
 
     /// Four times the room; entries whose new set is full are forgotten.
@@ -67,11 +69,12 @@ impl ShapeCache {
         if line.is_empty() || line.len() > CACHED_BYTES_MAX {
             return false;
         }
+        let masked = self.masked;
         let mut hash = line.len() as u64;
         let mut used = 0;
         let mut chunks = line.chunks_exact(8);
         for (chunk, word) in (&mut chunks).zip(self.words.iter_mut()) {
-            *word = digits_masked(u64::from_le_bytes(chunk.try_into().expect("chunks of eight")));
+            *word = shape_word(masked, u64::from_le_bytes(chunk.try_into().expect("chunks of eight")));
             hash = mix(hash, *word);
             used += 1;
         }
@@ -79,7 +82,7 @@ impl ShapeCache {
         if !rest.is_empty() {
             let mut last = [0_u8; 8];
             last[..rest.len()].copy_from_slice(rest);
-            self.words[used] = digits_masked(u64::from_le_bytes(last));
+            self.words[used] = shape_word(masked, u64::from_le_bytes(last));
             hash = mix(hash, self.words[used]);
             used += 1;
         }
@@ -126,6 +129,10 @@ impl ShapeCache {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
 
+fn shape_word(masked: bool, word: u64) -> u64 {
+    if masked { digits_masked(word) } else { word }
+}
+
 /// Replaces each ASCII digit of eight bytes with `0`.
 fn digits_masked(word: u64) -> u64 {
     let value = word ^ (0x30 * ONES);
@@ -150,7 +157,7 @@ mod tests {
 
     #[test]
     fn shown_digits_must_agree() {
-        let mut cache = ShapeCache::new(4);
+        let mut cache = ShapeCache::new(4, true);
         assert!(cache.read(b"login on tty2 at 17"));
         cache.put(b"login on tty2 at 17", 3, 1, &[(9, 13)]);
         assert!(cache.read(b"login on tty2 at 99"));

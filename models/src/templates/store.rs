@@ -1,4 +1,4 @@
-//! The templates themselves: slots, their keys, merging and eviction.
+//! All templates of a miner: slots, look-up by key, merging and eviction.
 //!
 //! Invariants: a slot in `index` is live; the parent of a slot is an older one; the key of
 //! a live root is the sum over its pieces, so that opening one place is O(1). `index`,
@@ -9,7 +9,8 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::class::Kind;
-use super::lexer::{Element, Lexer, mix};
+use super::lexer::{Lexer, mix};
+use super::template::{Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -22,53 +23,8 @@ pub(super) struct Rules {
     pub named_values_min: usize,
 }
 
-/// One piece of a template: what stands before it, and its text or the fact that it is open.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Piece {
-    gap: String,
-    text: String,
-    hash: u64,
-    open: u64,
-    kind: Kind,
-    /// A parameter, whatever the kind says.
-    wild: bool,
-    /// The rest of a list of parameters as the template shows it, or `None` if lines differ.
-    list: Option<String>,
-}
-
-impl Piece {
-    fn is_param(&self) -> bool {
-        self.wild || self.kind.is_strong()
-    }
-}
-
-/// One slot.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Template {
-    pub id: u64,
-    pub text: String,
-    pieces: Vec<Piece>,
-    tail: String,
-    tail_hash: u64,
-    /// Order of creation: survivors of a merge are the oldest.
-    born: u64,
-    /// Further keys that lead here, beside its own.
-    keys: Vec<u64>,
-    /// Merged into this slot, or `NONE`.
-    parent: u32,
-    /// How many slots name this one as their parent.
-    children: u32,
-    pub generation: u32,
-    pub lines: u64,
-    live: bool,
-    /// Seen since the eviction hand last passed.
-    seen: bool,
-}
-
 /// Most further keys a template remembers; beyond it, lines take the longer way.
 const KEYS_MAX: usize = 64;
-/// Places of a line that may be opened by merging: sentences are shorter.
-const PLACES_MAX: usize = 24;
 
 /// All templates of one miner.
 #[derive(Debug, Clone)]
@@ -143,21 +99,17 @@ impl Store {
             let root = self.resolve(slot);
             if self.fits(root, lexer, tail) {
                 self.refine(root, line, lexer);
-                self.count(root);
                 return (root, false);
             }
         }
         if let Some(root) = self.find_open(lexer, tail) {
             self.remember_key(root, key);
             self.refine(root, line, lexer);
-            self.count(root);
             return (root, false);
         }
         let slot = self.create(line, lexer, tail, key);
         self.enter(slot);
-        let root = self.merge_from(slot);
-        self.count(root);
-        (root, true)
+        (self.merge_from(slot), true)
     }
 
     /// Whether each element fits its piece.
@@ -231,16 +183,11 @@ impl Store {
             at = end;
         }
         template.render();
-        template.id = self.unused_id(&template.text, key);
+        // The first text and key: the same id wherever the template is found by such a line.
+        template.id = mix(xxhash_rust::xxh3::xxh3_64(template.text.as_bytes()), key);
         self.slots[slot as usize] = template;
         self.roots += 1;
         slot
-    }
-
-    /// The id is the hash of the first text, so that it is the same wherever the template
-    /// is found first; the birth number tells apart the rare two with one text.
-    fn unused_id(&self, text: &str, key: u64) -> u64 {
-        mix(xxhash_rust::xxh3::xxh3_64(text.as_bytes()), key)
     }
 
     /// Enters a root into the look-up tables.
@@ -345,11 +292,9 @@ impl Store {
         })
     }
 
-    /// Values of a place, in halves: a word counts one, text with digits in it two and a
-    /// half, for an identifier is seldom part of the sentence.
+    /// Values of a place, in halves.
     fn evidence(&self, group: &[u32], at: usize) -> usize {
-        let pieces = group.iter().map(|&slot| &self.slots[slot as usize].pieces[at]);
-        pieces.map(|piece| if piece.kind == Kind::Word { 2 } else { 5 }).sum()
+        group.iter().map(|&slot| self.slots[slot as usize].pieces[at].evidence()).sum()
     }
 
     /// A slot to write to: a new one, or the one the hand finds unused the longest.
@@ -432,103 +377,6 @@ impl Store {
     }
 }
 
-impl Template {
-    pub(super) fn is_live(&self) -> bool {
-        self.live
-    }
-
-    fn key(&self) -> u64 {
-        key_of(self.pieces.iter().map(|piece| piece.hash), self.tail_hash)
-    }
-
-    fn bucket(&self) -> Option<u64> {
-        bucket_of(self.pieces.iter().map(|piece| piece.hash))
-    }
-
-    /// Places that merging may open, each with the key that leaves it out. The first piece
-    /// says what the line is about, and two further words must remain.
-    fn places(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let key = self.key();
-        let words = self.pieces.iter().filter(|piece| !piece.is_param()).count();
-        self.pieces.iter().enumerate().take(PLACES_MAX).skip(1).filter_map(move |(at, piece)| {
-            let remaining = words - usize::from(!piece.is_param());
-            (!piece.wild && remaining >= WORDS_LEFT_MIN).then(|| {
-                let without = key.wrapping_sub(mix(piece.hash, at as u64)).wrapping_add(mix(piece.open, at as u64));
-                (at, mix(without, at as u64))
-            })
-        })
-    }
-
-    /// Whether the word before a place announces a name.
-    fn is_named(&self, at: usize) -> bool {
-        let before = &self.pieces[at - 1];
-        self.pieces[at].gap == " " && before.kind == Kind::Word && !before.wild && is_name_noun(&before.text)
-    }
-
-    fn render(&mut self) {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        for piece in &self.pieces {
-            text.push_str(&piece.gap);
-            if piece.is_param() {
-                text.push_str(PARAM);
-                text.push_str(piece.list.as_deref().unwrap_or_default());
-            } else {
-                text.push_str(&piece.text);
-            }
-        }
-        text.push_str(&self.tail);
-        text.truncate(text.trim_end().len());
-        self.text = text;
-    }
-}
-
-impl Piece {
-    fn open_place(&mut self) {
-        self.wild = true;
-        self.hash = self.open;
-    }
-}
-
-/// Constant words that must remain beside an opened place.
-const WORDS_LEFT_MIN: usize = 2;
-/// How a template shows a parameter.
-const PARAM: &str = "<*>";
-
-/// Nouns after which operators' logs put a name.
-fn is_name_noun(word: &str) -> bool {
-    NAME_NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))
-}
-
-const NAME_NOUNS: [&str; 8] = ["user", "username", "account", "host", "hostname", "node", "client", "device"];
-
-fn heads(elements: &[Element]) -> impl Iterator<Item = &Element> {
-    elements.iter().filter(|element| !element.listed)
-}
-
-fn list_end(elements: &[Element], at: usize) -> usize {
-    let mut end = at + 1;
-    while elements.get(end).is_some_and(|element| element.listed) {
-        end += 1;
-    }
-    end
-}
-
-fn key_of(hashes: impl Iterator<Item = u64>, tail: u64) -> u64 {
-    let mut key = tail;
-    let mut count = 0;
-    for (at, hash) in hashes.enumerate() {
-        key = key.wrapping_add(mix(hash, at as u64));
-        count = at as u64 + 1;
-    }
-    key.wrapping_add(mix(count, tail))
-}
-
-fn bucket_of(mut hashes: impl Iterator<Item = u64>) -> Option<u64> {
-    let first = hashes.next()?;
-    Some(mix(first, hashes.count() as u64))
-}
-
 fn remove_from(table: &mut HashMap<u64, Vec<u32>, foldhash::fast::FixedState>, key: u64, slot: u32) {
     if let Some(slots) = table.get_mut(&key) {
         slots.retain(|&other| other != slot);
@@ -536,53 +384,4 @@ fn remove_from(table: &mut HashMap<u64, Vec<u32>, foldhash::fast::FixedState>, k
             table.remove(&key);
         }
     }
-}
-
-fn piece(line: &str, elements: &[Element]) -> Piece {
-    let head = &elements[0];
-    let mut list = String::new();
-    for element in &elements[1..] {
-        list.push_str(&blanks_folded(&line[element.gap as usize..element.start as usize]));
-        list.push_str(PARAM);
-    }
-    let body = &line[head.start as usize..head.end as usize];
-    Piece {
-        gap: blanks_folded(&line[head.gap as usize..head.start as usize]),
-        text: if head.kind.is_strong() { String::new() } else { body.to_owned() },
-        hash: head.hash,
-        open: head.open,
-        kind: head.kind,
-        wild: false,
-        list: Some(list),
-    }
-}
-
-/// Whether the elements render to this text, without rendering them.
-fn list_is(shown: &str, line: &str, elements: &[Element]) -> bool {
-    let mut rest = shown;
-    for element in elements {
-        let gap = &line[element.gap as usize..element.start as usize];
-        let comma = gap.starts_with(',');
-        let blank = gap.len() > usize::from(comma);
-        rest = match (comma, blank) {
-            (true, true) => rest.strip_prefix(", "),
-            (true, false) => rest.strip_prefix(","),
-            _ => rest.strip_prefix(" "),
-        }
-        .and_then(|rest| rest.strip_prefix(PARAM))
-        .unwrap_or("!");
-    }
-    rest.is_empty()
-}
-
-/// Text with each run of white space as one blank.
-fn blanks_folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for letter in text.chars() {
-        let white = letter.is_ascii_whitespace();
-        if !(white && folded.ends_with(' ')) {
-            folded.push(if white { ' ' } else { letter });
-        }
-    }
-    folded
 }

@@ -5,7 +5,7 @@ use super::NamedCase;
 use anyhow::{Context, Result, bail};
 use bellwether_datasets::public::nezha::{self, LogLine, Metrics, Span, service_of};
 use bellwether_models::causes::case::{Indicator, IndicatorKind};
-use bellwether_models::causes::visits::{LineView, SpanView, Visit, Usual, patterns, times, visits};
+use bellwether_models::causes::visits::{LineView, SpanView, Usual, Visit, patterns, times, visits};
 use bellwether_models::causes::{CauseEdge, Relation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -150,10 +150,9 @@ impl Day {
             let seen = &destination.values[far];
             let gap = |(near, far): (&f64, &f64)| (near - far).max(0.0) + LINK_SECS_MIN;
             let gaps: Vec<f64> = source.values[column].iter().zip(seen).map(gap).collect();
-            for (kind, clock, values) in [
-                (IndicatorKind::Latency, &destination.at_secs, seen),
-                (IndicatorKind::Network, &source.at_secs, &gaps),
-            ] {
+            for (kind, clock, values) in
+                [(IndicatorKind::Latency, &destination.at_secs, seen), (IndicatorKind::Network, &source.at_secs, &gaps)]
+            {
                 out.case.indicators.push(window(entity as u32, kind, clock, values, at_secs));
             }
         }

@@ -5,21 +5,11 @@ use super::*;
 const SECOND: i64 = 1_000_000_000;
 
 fn alerting(onset_s: i64, strength: f64) -> CauseNode {
-    CauseNode {
-        onset_ns: onset_s * SECOND,
-        strength,
-        alerting: true,
-        ..CauseNode::SILENT
-    }
+    CauseNode { onset_ns: onset_s * SECOND, strength, alerting: true, ..CauseNode::SILENT }
 }
 
 fn calls(from: u32, to: u32) -> CauseEdge {
-    CauseEdge {
-        from,
-        to,
-        relation: Relation::Calls,
-        confidence: 1.0,
-    }
+    CauseEdge { from, to, relation: Relation::Calls, confidence: 1.0 }
 }
 
 fn ranked(nodes: &[CauseNode], edges: &[CauseEdge], changes: &[CauseChange]) -> Vec<RankedCause> {
@@ -51,18 +41,8 @@ fn the_earlier_of_two_unconnected_entities_comes_first() {
 
 #[test]
 fn a_silent_common_host_is_a_candidate_but_a_silent_leaf_is_not() {
-    let host = |from| CauseEdge {
-        from,
-        to: 2,
-        relation: Relation::RunsOn,
-        confidence: 1.0,
-    };
-    let nodes = [
-        alerting(100, 0.8),
-        alerting(101, 0.8),
-        CauseNode::SILENT,
-        CauseNode::SILENT,
-    ];
+    let host = |from| CauseEdge { from, to: 2, relation: Relation::RunsOn, confidence: 1.0 };
+    let nodes = [alerting(100, 0.8), alerting(101, 0.8), CauseNode::SILENT, CauseNode::SILENT];
     let out = ranked(&nodes, &[host(0), host(1)], &[]);
     let subjects: Vec<_> = out.iter().map(|cause| cause.subject).collect();
     assert!(subjects.contains(&CauseSubject::Node(2)));
@@ -72,32 +52,17 @@ fn a_silent_common_host_is_a_candidate_but_a_silent_leaf_is_not() {
 #[test]
 fn a_deploy_just_before_the_onset_is_named_before_its_entity() {
     let nodes = [alerting(1000, 0.8), alerting(1000, 0.8)];
-    let deploy = CauseChange {
-        node: 1,
-        at_ns: 940 * SECOND,
-        weight: 0.8,
-    };
-    let late = CauseChange {
-        node: 0,
-        at_ns: 1200 * SECOND,
-        weight: 1.0,
-    };
+    let deploy = CauseChange { node: 1, at_ns: 940 * SECOND, weight: 0.8 };
+    let late = CauseChange { node: 0, at_ns: 1200 * SECOND, weight: 1.0 };
     let out = ranked(&nodes, &[], &[late, deploy]);
     assert_eq!(out[0].subject, CauseSubject::Change(1));
     assert_eq!(out[1].subject, CauseSubject::Node(1));
-    assert!(
-        !out.iter()
-            .any(|cause| cause.subject == CauseSubject::Change(0))
-    );
+    assert!(!out.iter().any(|cause| cause.subject == CauseSubject::Change(0)));
 }
 
 #[test]
 fn confidences_leave_room_for_unknown_and_more_when_evidence_is_thin() {
-    let strong = ranked(
-        &[alerting(100, 1.0), alerting(160, 1.0)],
-        &[calls(1, 0)],
-        &[],
-    );
+    let strong = ranked(&[alerting(100, 1.0), alerting(160, 1.0)], &[calls(1, 0)], &[]);
     let thin: Vec<CauseNode> = (0..12).map(|_| alerting(100, 0.1)).collect();
     let weak = ranked(&thin, &[], &[]);
     let sum = |out: &[RankedCause]| out.iter().map(|cause| cause.confidence).sum::<f64>();
@@ -109,14 +74,7 @@ fn confidences_leave_room_for_unknown_and_more_when_evidence_is_thin() {
 #[test]
 fn the_order_of_edges_changes_nothing() {
     let nodes: Vec<CauseNode> = (0..6).map(|i| alerting(100 + i, 0.5)).collect();
-    let mut edges = vec![
-        calls(0, 1),
-        calls(1, 2),
-        calls(3, 2),
-        calls(4, 3),
-        calls(5, 3),
-        calls(5, 1),
-    ];
+    let mut edges = vec![calls(0, 1), calls(1, 2), calls(3, 2), calls(4, 3), calls(5, 3), calls(5, 1)];
     let first = ranked(&nodes, &edges, &[]);
     edges.reverse();
     assert_eq!(first, ranked(&nodes, &edges, &[]));
@@ -124,22 +82,8 @@ fn the_order_of_edges_changes_nothing() {
 
 #[test]
 fn extreme_values_from_outside_do_not_panic() {
-    let odd = CauseNode {
-        onset_ns: i64::MIN,
-        strength: f64::NAN,
-        alerting: true,
-        ..CauseNode::SILENT
-    };
-    let edge = CauseEdge {
-        from: 0,
-        to: 1,
-        relation: Relation::Calls,
-        confidence: f64::NAN,
-    };
-    let change = CauseChange {
-        node: 7,
-        at_ns: i64::MIN,
-        weight: f64::INFINITY,
-    };
+    let odd = CauseNode { onset_ns: i64::MIN, strength: f64::NAN, alerting: true, ..CauseNode::SILENT };
+    let edge = CauseEdge { from: 0, to: 1, relation: Relation::Calls, confidence: f64::NAN };
+    let change = CauseChange { node: 7, at_ns: i64::MIN, weight: f64::INFINITY };
     let _ = ranked(&[odd, alerting(i64::MAX / SECOND, 2.0)], &[edge], &[change]);
 }

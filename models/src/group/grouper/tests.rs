@@ -28,13 +28,7 @@ fn words(text: &str) -> Vec<u32> {
 }
 
 fn alert(id: u64, second: i64, entity: u32, tokens: &[u32]) -> AlertView<'_> {
-    AlertView {
-        id,
-        time_ns: second * SECOND,
-        kind: id as u32,
-        entity,
-        tokens,
-    }
+    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity, tokens }
 }
 
 #[test]
@@ -63,10 +57,7 @@ fn a_repeat_refreshes_its_alert_and_stays() {
 
 #[test]
 fn an_alert_between_two_groups_merges_them_under_the_older_id() {
-    let mut grouper = Grouper::new(GroupParams {
-        hops_max: 2,
-        ..GroupParams::default()
-    });
+    let mut grouper = Grouper::new(GroupParams { hops_max: 2, ..GroupParams::default() });
     let line = Line(100);
     let left = grouper.assign(&alert(1, 100, 10, &[]), &line).group;
     let right = grouper.assign(&alert(2, 101, 14, &[]), &line).group;
@@ -75,10 +66,7 @@ fn an_alert_between_two_groups_merges_them_under_the_older_id() {
     let joined = [left, right].contains(&bridge.group);
     assert!(joined, "the bridge joins one of them");
     if !bridge.merged.is_empty() {
-        assert_eq!(
-            (bridge.group, bridge.merged.as_slice()),
-            (left, [right].as_slice())
-        );
+        assert_eq!((bridge.group, bridge.merged.as_slice()), (left, [right].as_slice()));
         assert_eq!(grouper.alerts_of(left), [1, 2, 3]);
     }
     assert_eq!(grouper.groups().len() + bridge.merged.len(), 2);
@@ -106,10 +94,7 @@ fn removing_the_last_alert_ends_the_group() {
 
 #[test]
 fn a_full_table_evicts_the_longest_unheard_and_counts_them() {
-    let params = GroupParams {
-        members_max: 32,
-        ..GroupParams::default()
-    };
+    let params = GroupParams { members_max: 32, ..GroupParams::default() };
     let mut grouper = Grouper::new(params);
     for id in 0..100 {
         grouper.assign(&alert(id, id as i64, id as u32 * 50, &[]), &NoTopology);
@@ -126,9 +111,7 @@ fn why_and_why_not_give_numbers_that_would_have_changed_the_decision() {
     let text = words("checkout latency high");
     let here = grouper.assign(&alert(1, 100, 10, &text), &line).group;
     grouper.assign(&alert(2, 105, 11, &text), &line);
-    let other = grouper
-        .assign(&alert(3, 106, 60, &words("disk full")), &line)
-        .group;
+    let other = grouper.assign(&alert(3, 106, 60, &words("disk full")), &line).group;
     let why = grouper.why(2, &line).expect("active");
     assert_eq!((why.group, why.links[0].alert), (here, 1));
     assert!(why.score >= why.threshold);
@@ -138,38 +121,25 @@ fn why_and_why_not_give_numbers_that_would_have_changed_the_decision() {
     let topology = why_not.needed[1];
     assert_eq!(topology.now, best.evidence.topology);
     let value = topology.needed.expect("the same entity would have done");
-    let changed = Evidence {
-        topology: value,
-        ..best.evidence
-    };
+    let changed = Evidence { topology: value, ..best.evidence };
     assert!((grouper.params().combine(&changed) - why_not.threshold).abs() < 1e-9);
     assert!(grouper.why_not(2, here, &line).is_none());
 }
 
 #[test]
 fn a_group_that_lost_its_middle_falls_into_parts() {
-    let mut grouper = Grouper::new(GroupParams {
-        links_mean: 1,
-        hops_max: 1,
-        ..GroupParams::default()
-    });
+    let mut grouper = Grouper::new(GroupParams { links_mean: 1, hops_max: 1, ..GroupParams::default() });
     let line = Line(100);
     let group = grouper.assign(&alert(1, 100, 10, &[]), &line).group;
     for (id, entity) in [(2, 11), (3, 12)] {
-        assert_eq!(
-            grouper.assign(&alert(id, 101, entity, &[]), &line).group,
-            group
-        );
+        assert_eq!(grouper.assign(&alert(id, 101, entity, &[]), &line).group, group);
     }
     assert_eq!(grouper.components(group, &line), [vec![1, 2, 3]]);
     grouper.remove(2);
     assert_eq!(grouper.components(group, &line), [vec![1], vec![3]]);
     let created = grouper.split(group, &line);
     assert_eq!(created.len(), 1);
-    assert_eq!(
-        (grouper.alerts_of(group), grouper.alerts_of(created[0])),
-        (vec![1], vec![3])
-    );
+    assert_eq!((grouper.alerts_of(group), grouper.alerts_of(created[0])), (vec![1], vec![3]));
 }
 
 /// Alerts over a small estate: (seconds, entity, word).
@@ -178,33 +148,20 @@ fn alerts() -> impl Strategy<Value = Vec<(i64, u32, u8)>> {
 }
 
 fn run(input: &[(i64, u32, u8)], order: &[usize]) -> Vec<(u64, GroupId)> {
-    let vocabulary: Vec<Vec<u32>> = (0..6)
-        .map(|word| words(&format!("word{word}x disk")))
-        .collect();
+    let vocabulary: Vec<Vec<u32>> = (0..6).map(|word| words(&format!("word{word}x disk"))).collect();
     let mut views: Vec<AlertView<'_>> = order
         .iter()
         .map(|&index| {
             let (second, entity, word) = input[index];
             let kind = u32::from(word);
             let tokens = &vocabulary[word as usize];
-            AlertView {
-                id: index as u64,
-                time_ns: second * SECOND,
-                kind,
-                entity,
-                tokens,
-            }
+            AlertView { id: index as u64, time_ns: second * SECOND, kind, entity, tokens }
         })
         .collect();
-    let mut grouper = Grouper::new(GroupParams {
-        members_max: 24,
-        ..GroupParams::default()
-    });
+    let mut grouper = Grouper::new(GroupParams { members_max: 24, ..GroupParams::default() });
     let mut out = Vec::new();
     grouper.assign_batch(&mut views, &Line(40), &mut out);
-    out.into_iter()
-        .map(|(id, assignment)| (id, assignment.group))
-        .collect()
+    out.into_iter().map(|(id, assignment)| (id, assignment.group)).collect()
 }
 
 proptest! {
