@@ -1,9 +1,13 @@
 //! The incident record is what was agreed: the Rust types generate the committed schema.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use bellwether_engine::incident::{canonical_schema, record_schema};
+use bellwether_datasets::simulation::Simulation;
+use bellwether_datasets::story::STORIES;
+use bellwether_engine::incident::{RECORD_BYTES_MAX, canonical_schema, record_schema};
+use bellwether_engine::{Engine, EngineConfig};
 use serde_json::Value;
 
 fn read(path: &Path) -> Value {
@@ -34,4 +38,24 @@ fn the_schema_refuses_what_is_not_a_record() {
     let validator = jsonschema::validator_for(&read(&root().join("docs/incident.schema.json"))).expect("a schema");
     assert!(!validator.is_valid(&serde_json::json!({})));
     assert!(!validator.is_valid(&serde_json::json!({"schema_version": "2"})));
+}
+
+#[test]
+fn every_event_of_every_story_is_a_record_below_64_kib() {
+    let validator = jsonschema::validator_for(&read(&root().join("docs/incident.schema.json"))).expect("a schema");
+    for story in &STORIES {
+        let threads = NonZeroUsize::new(2).expect("two");
+        let mut engine = Engine::new(EngineConfig::default(), threads).expect("the defaults build");
+        let mut events = Vec::new();
+        Simulation::new((story.plan)(42)).for_each(|input| engine.apply(&input, &mut events));
+        engine.finish(&mut events);
+        assert!(!events.is_empty(), "{} tells nothing", story.name);
+        for event in &events {
+            let payload = event.payload();
+            assert!(payload.len() < RECORD_BYTES_MAX, "{} has {} bytes", event.key(), payload.len());
+            let record: Value = serde_json::from_slice(&payload).expect("JSON");
+            let wrong: Vec<String> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?}", event.key());
+        }
+    }
 }

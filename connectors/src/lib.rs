@@ -15,6 +15,7 @@ pub mod decode;
 pub mod entity_resolution;
 pub mod files;
 pub mod http;
+mod in_time;
 pub mod influx;
 pub mod journal;
 mod json;

@@ -29,6 +29,7 @@ use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::in_time::in_time_order;
 use crate::journal::{Group, Journal, JournalError, Mark, Position};
 use crate::reject::{RejectLog, Rejection};
 
@@ -166,7 +167,7 @@ impl Intake {
 
 fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
     let mut entries = Vec::with_capacity(inputs.len());
-    for input in inputs {
+    for input in &in_time_order(inputs) {
         encode_one(input, &mut entries);
     }
     Arc::new(Group { entries, mark })

@@ -1,3 +1,5 @@
+//! The ranker, by its facts.
+
 use super::*;
 
 const SECOND: i64 = 1_000_000_000;

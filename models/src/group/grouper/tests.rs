@@ -1,3 +1,5 @@
+//! The grouper, by its facts.
+
 use super::*;
 use crate::group::{NoTopology, tokenize};
 use proptest::prelude::*;
