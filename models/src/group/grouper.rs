@@ -743,7 +743,11 @@ impl From<Grouper> for SavedGrouper {
         let members = grouper
             .members
             .in_order()
-            .map(|(_, member)| (member.clone(), grouper.group_at(member.group).id))
+            .map(|(_, member)| {
+                // The slot of a group is no part of the state: a restored grouper numbers anew.
+                let id = grouper.group_at(member.group).id;
+                (Member { group: 0, ..member.clone() }, id)
+            })
             .collect();
         let mut groups: Vec<(GroupId, i64, i64)> = grouper
             .groups
