@@ -26,24 +26,16 @@ const MINUTE_NS: i64 = 60_000_000_000;
 fn value(series: usize, minute: usize) -> f64 {
     let wave = (minute as f64 * std::f64::consts::TAU / 1440.0).sin() * 20.0;
     let noise = ((minute * 7919 + series * 104_729) % 1009) as f64 * 0.01;
-    let outlier = if (minute * 31 + series) % 5003 == 0 {
-        90.0
-    } else {
-        0.0
-    };
+    let outlier = if (minute * 31 + series) % 5003 == 0 { 90.0 } else { 0.0 };
     100.0 + wave + noise + outlier
 }
 
 fn columns() -> Vec<Vec<f64>> {
-    (0..ROUNDS)
-        .map(|minute| (0..SERIES).map(|series| value(series, minute)).collect())
-        .collect()
+    (0..ROUNDS).map(|minute| (0..SERIES).map(|series| value(series, minute)).collect()).collect()
 }
 
 fn detector(criterion: &mut Criterion) {
-    let params = DetectorParams::default()
-        .check()
-        .expect("defaults are in range");
+    let params = DetectorParams::default().check().expect("defaults are in range");
     let columns = columns();
     let mut group = criterion.benchmark_group("metric");
     group.throughput(Throughput::Elements((SERIES * ROUNDS) as u64));
@@ -78,8 +70,7 @@ fn detector(criterion: &mut Criterion) {
             for column in &columns {
                 for ((window, next), value) in windows.iter_mut().zip(column) {
                     let mean = window.iter().sum::<f64>() / 60.0;
-                    let variance =
-                        window.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 60.0;
+                    let variance = window.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 60.0;
                     sum += (value - mean) / variance.sqrt().max(1e-9);
                     window[*next] = *value;
                     *next = (*next + 1) % 60;
@@ -92,9 +83,7 @@ fn detector(criterion: &mut Criterion) {
 }
 
 fn exhaustion(criterion: &mut Criterion) {
-    let params = ExhaustionParams::default()
-        .check()
-        .expect("defaults are in range");
+    let params = ExhaustionParams::default().check().expect("defaults are in range");
     let mut group = criterion.benchmark_group("exhaustion");
     group.throughput(Throughput::Elements(288 * 100));
     let mut resources = vec![Exhaustion::default(); 100];
@@ -117,22 +106,14 @@ fn exhaustion(criterion: &mut Criterion) {
 }
 
 fn multi(criterion: &mut Criterion) {
-    let params = MultiParams::default()
-        .check()
-        .expect("defaults are in range");
-    let rows: Vec<Vec<f64>> = (0..1000)
-        .map(|minute| (0..20).map(|series| value(series, minute)).collect())
-        .collect();
+    let params = MultiParams::default().check().expect("defaults are in range");
+    let rows: Vec<Vec<f64>> = (0..1000).map(|minute| (0..20).map(|series| value(series, minute)).collect()).collect();
     let mut group = criterion.benchmark_group("multi");
     group.throughput(Throughput::Elements(1000));
     let mut detector = MultiDetector::new(&params, 20);
     let mut shares = vec![0.0; 20];
     group.bench_function("row of 20 series", |bencher| {
-        bencher.iter(|| {
-            rows.iter()
-                .map(|row| detector.update(&params, row, &mut shares))
-                .sum::<f64>()
-        });
+        bencher.iter(|| rows.iter().map(|row| detector.update(&params, row, &mut shares)).sum::<f64>());
     });
     group.finish();
 }

@@ -35,10 +35,7 @@ pub fn smd_task(bench: &Bench) -> Result<Outcome> {
 
 fn machines_task(key: &str, machines: Vec<Machine>, peers: &[(&str, f64)]) -> Result<Outcome> {
     let mut outcome = Outcome {
-        protocol: format!(
-            "mean VUS-PR (buffers to {BUFFER_MAX} rows) and best event F1, {} machines",
-            machines.len()
-        ),
+        protocol: format!("mean VUS-PR (buffers to {BUFFER_MAX} rows) and best event F1, {} machines", machines.len()),
         columns: vec!["VUS-PR".into(), "event F1".into()],
         inputs: machines.iter().flat_map(|m| m.paths.clone()).collect(),
         params: serde_json::json!({ "multi": serde_json::to_value(MultiParams::default())? }),

@@ -30,8 +30,7 @@ const METHODS: &[Method] = &[
 const DELAY_POINTS: usize = 7;
 
 fn ours(at_ns: &[i64], values: &[f64]) -> Vec<f64> {
-    let verdicts = verdicts(&DetectorParams::default(), at_ns, values)
-        .expect("default parameters are in range");
+    let verdicts = verdicts(&DetectorParams::default(), at_ns, values).expect("default parameters are in range");
     verdicts.iter().map(|verdict| verdict.score).collect()
 }
 
@@ -39,11 +38,7 @@ fn ewma_z(_: &[i64], values: &[f64]) -> Vec<f64> {
     let (mut mean, mut variance, rate) = (values.first().copied().unwrap_or(0.0), 0.0_f64, 0.1);
     let judge = |value: &f64| {
         let residual = value - mean;
-        let size = if variance > 0.0 {
-            residual.abs() / variance.sqrt()
-        } else {
-            0.0
-        };
+        let size = if variance > 0.0 { residual.abs() / variance.sqrt() } else { 0.0 };
         mean += rate * residual;
         variance = (1.0 - rate) * (variance + rate * residual * residual);
         size
@@ -53,10 +48,7 @@ fn ewma_z(_: &[i64], values: &[f64]) -> Vec<f64> {
 
 fn difference(_: &[i64], values: &[f64]) -> Vec<f64> {
     let steps = values.windows(2).map(|pair| (pair[1] - pair[0]).abs());
-    std::iter::once(0.0)
-        .chain(steps)
-        .take(values.len())
-        .collect()
+    std::iter::once(0.0).chain(steps).take(values.len()).collect()
 }
 
 /// Xorshift with a fixed seed per length: the same floor in every run.
@@ -77,10 +69,7 @@ fn params() -> Result<serde_json::Value> {
 }
 
 fn nanoseconds(at_secs: &[i64]) -> Vec<i64> {
-    at_secs
-        .iter()
-        .map(|secs| secs.saturating_mul(1_000_000_000))
-        .collect()
+    at_secs.iter().map(|secs| secs.saturating_mul(1_000_000_000)).collect()
 }
 
 /// What is written and drawn for one series: ours only.
@@ -99,21 +88,14 @@ fn leave(bench: &Bench, shown: &[Shown<'_>], scores: &[Vec<f64>]) -> Result<()> 
     let Some(out) = &bench.out else { return Ok(()) };
     let mut table = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (one, scores) in shown.iter().zip(scores) {
-        table
-            .0
-            .extend(std::iter::repeat_n(one.name.to_owned(), one.values.len()));
+        table.0.extend(std::iter::repeat_n(one.name.to_owned(), one.values.len()));
         table.1.extend_from_slice(one.at_ns);
         table.2.extend_from_slice(one.values);
         table.3.extend_from_slice(one.truth);
         table.4.extend_from_slice(scores);
         let verdicts = verdicts(&DetectorParams::default(), one.at_ns, one.values)?;
         let from = one.values.len().saturating_sub(DRAWN_MAX);
-        let svg = plot::series(
-            one.name,
-            &one.values[from..],
-            &verdicts[from..],
-            &one.truth[from..],
-        );
+        let svg = plot::series(one.name, &one.values[from..], &verdicts[from..], &one.truth[from..]);
         std::fs::write(out.join(format!("{}.svg", one.name.replace('/', "_"))), svg)?;
     }
     let curve = plot::precision_recall("bellwether", &table.4, &table.3);
@@ -139,44 +121,28 @@ pub fn nab_task(bench: &Bench) -> Result<Outcome> {
         columns: vec!["score".into(), "threshold".into()],
         inputs: streams.iter().map(|s| s.path.clone()).collect(),
         params: params()?,
-        notes: vec!["the told-once rule in the score acts as a refractory period; on NAB that alone is worth about 11 points".into()],
+        notes: vec![
+            "the told-once rule in the score acts as a refractory period; on NAB that alone is worth about 11 points"
+                .into(),
+        ],
         ..Outcome::default()
     };
     for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = streams
-            .par_iter()
-            .zip(&times)
-            .map(|(s, at)| method(at, &s.values))
-            .collect();
-        let scored: Vec<_> = streams
-            .iter()
-            .zip(&scores)
-            .map(|(s, scores)| nab_rules::Stream {
-                scores,
-                windows: &s.windows,
-            })
-            .collect();
+        let scores: Vec<Vec<f64>> = streams.par_iter().zip(&times).map(|(s, at)| method(at, &s.values)).collect();
+        let scored: Vec<_> =
+            streams.iter().zip(&scores).map(|(s, scores)| nab_rules::Stream { scores, windows: &s.windows }).collect();
         let (threshold, score) = nab_rules::best_threshold(&scored, &nab_rules::STANDARD);
         outcome = outcome.row(*who, name, &[score, threshold]);
         if *who == Who::Ours {
             outcome.metrics.insert("nab_standard".into(), score);
             let truth: Vec<Vec<bool>> = streams
                 .iter()
-                .map(|s| {
-                    (0..s.values.len())
-                        .map(|i| s.windows.iter().any(|w| (w.0..=w.1).contains(&i)))
-                        .collect()
-                })
+                .map(|s| (0..s.values.len()).map(|i| s.windows.iter().any(|w| (w.0..=w.1).contains(&i))).collect())
                 .collect();
             let shown: Vec<Shown<'_>> = streams
                 .iter()
                 .enumerate()
-                .map(|(i, s)| Shown {
-                    name: &s.name,
-                    at_ns: &times[i],
-                    values: &s.values,
-                    truth: &truth[i],
-                })
+                .map(|(i, s)| Shown { name: &s.name, at_ns: &times[i], values: &s.values, truth: &truth[i] })
                 .collect();
             leave(bench, &shown, &scores)?;
         }
@@ -199,18 +165,8 @@ pub fn nab_task(bench: &Bench) -> Result<Outcome> {
 /// # Errors
 /// As [`nab_task`].
 pub fn kpi_task(bench: &Bench) -> Result<Outcome> {
-    let peers = [
-        ("EWMA z, tuned", 0.757, 0.482),
-        ("seasonal residual", 0.749, 0.343),
-        ("rolling z", 0.444, 0.335),
-    ];
-    labelled_task(
-        bench,
-        "KPI",
-        "kpi",
-        kpi::load(&bench.folder("kpi_aiops2018")?)?,
-        &peers,
-    )
+    let peers = [("EWMA z, tuned", 0.757, 0.482), ("seasonal residual", 0.749, 0.343), ("rolling z", 0.444, 0.335)];
+    labelled_task(bench, "KPI", "kpi", kpi::load(&bench.folder("kpi_aiops2018")?)?, &peers)
 }
 
 /// `wsd`: Web Service Dataset.
@@ -218,17 +174,8 @@ pub fn kpi_task(bench: &Bench) -> Result<Outcome> {
 /// # Errors
 /// As [`nab_task`].
 pub fn wsd_task(bench: &Bench) -> Result<Outcome> {
-    let peers = [
-        ("EWMA z, tuned", 0.602, 0.675),
-        ("seasonal residual", 0.509, 0.712),
-    ];
-    labelled_task(
-        bench,
-        "WSD",
-        "wsd",
-        wsd::load(&bench.folder("wsd")?)?,
-        &peers,
-    )
+    let peers = [("EWMA z, tuned", 0.602, 0.675), ("seasonal residual", 0.509, 0.712)];
+    labelled_task(bench, "WSD", "wsd", wsd::load(&bench.folder("wsd")?)?, &peers)
 }
 
 /// `ms`: Microsoft cloud monitoring. There are no train rows: the first half
@@ -238,9 +185,7 @@ pub fn wsd_task(bench: &Bench) -> Result<Outcome> {
 /// As [`nab_task`].
 pub fn ms_task(bench: &Bench) -> Result<Outcome> {
     let mut series = ms::load(&bench.folder("ms_cloud_monitoring")?)?;
-    series
-        .iter_mut()
-        .for_each(|one| one.train_len = one.values.len() / 2);
+    series.iter_mut().for_each(|one| one.train_len = one.values.len() / 2);
     labelled_task(bench, "MS, threshold from first halves", "ms", series, &[])
 }
 
@@ -252,13 +197,7 @@ fn labelled_task(
     peers: &[(&str, f64, f64)],
 ) -> Result<Outcome> {
     let times: Vec<Vec<i64>> = series.iter().map(|s| nanoseconds(&s.at_secs)).collect();
-    let columns = [
-        "delay F1",
-        "delay F1 ev",
-        "event F1",
-        "best delay",
-        "best event",
-    ];
+    let columns = ["delay F1", "delay F1 ev", "event F1", "best delay", "best event"];
     let mut outcome = Outcome {
         protocol: format!(
             "{title}: {} series pooled, one threshold for all, the best on train rows for the column's own measure; \
@@ -266,47 +205,28 @@ fn labelled_task(
             series.len()
         ),
         columns: columns.map(str::to_owned).to_vec(),
-        inputs: series
-            .iter()
-            .map(|s| s.path.clone())
-            .collect::<Vec<PathBuf>>(),
+        inputs: series.iter().map(|s| s.path.clone()).collect::<Vec<PathBuf>>(),
         params: params()?,
         ..Outcome::default()
     };
     for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = series
-            .par_iter()
-            .zip(&times)
-            .map(|(s, at)| method(at, &s.values))
-            .collect();
+        let scores: Vec<Vec<f64>> = series.par_iter().zip(&times).map(|(s, at)| method(at, &s.values)).collect();
         let row = labelled_row(name, *who, &series, &scores);
         if *who == Who::Ours {
             for (column, cell) in outcome.columns.iter().zip(&row.cells) {
-                outcome.metrics.insert(
-                    format!("{key}_{}", column.replace(' ', "_").to_lowercase()),
-                    *cell,
-                );
+                outcome.metrics.insert(format!("{key}_{}", column.replace(' ', "_").to_lowercase()), *cell);
             }
             let shown: Vec<Shown<'_>> = series
                 .iter()
                 .zip(&times)
-                .map(|(s, at_ns)| Shown {
-                    name: &s.name,
-                    at_ns,
-                    values: &s.values,
-                    truth: &s.labels,
-                })
+                .map(|(s, at_ns)| Shown { name: &s.name, at_ns, values: &s.values, truth: &s.labels })
                 .collect();
             leave(bench, &shown, &scores)?;
         }
         outcome.rows.push(row);
     }
     for (name, delay, event) in peers {
-        outcome = outcome.row(
-            Who::Peer,
-            name,
-            &[*delay, f64::NAN, *event, f64::NAN, f64::NAN],
-        );
+        outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN]);
     }
     Ok(outcome)
 }
@@ -323,30 +243,15 @@ fn labelled_row(name: &str, who: Who, series: &[LabelledSeries], scores: &[Vec<f
         delay::best_delay_threshold(&test, DELAY_POINTS).1,
         delay::best_event_threshold(&test).1,
     ];
-    Row {
-        name: name.to_owned(),
-        who,
-        cells,
-    }
+    Row { name: name.to_owned(), who, cells }
 }
 
 /// Scores and labels of the train rows or the test rows.
-fn cut<'a>(
-    series: &'a [LabelledSeries],
-    scores: &'a [Vec<f64>],
-    train: bool,
-) -> Vec<delay::Labelled<'a>> {
+fn cut<'a>(series: &'a [LabelledSeries], scores: &'a [Vec<f64>], train: bool) -> Vec<delay::Labelled<'a>> {
     let mut out = Vec::with_capacity(series.len());
     for (one, scores) in series.iter().zip(scores) {
-        let rows = if train {
-            0..one.train_len
-        } else {
-            one.train_len..scores.len()
-        };
-        out.push(delay::Labelled {
-            scores: &scores[rows.clone()],
-            labels: &one.labels[rows],
-        });
+        let rows = if train { 0..one.train_len } else { one.train_len..scores.len() };
+        out.push(delay::Labelled { scores: &scores[rows.clone()], labels: &one.labels[rows] });
     }
     out
 }
@@ -357,11 +262,7 @@ fn cut<'a>(
 /// As [`nab_task`].
 pub fn ucr_task(bench: &Bench) -> Result<Outcome> {
     let series = ucr::load(&bench.folder("ucr_anomaly")?)?;
-    let steps = |s: &ucr::UcrSeries| -> Vec<i64> {
-        (0..s.values.len() as i64)
-            .map(|i| i * 60_000_000_000)
-            .collect()
-    };
+    let steps = |s: &ucr::UcrSeries| -> Vec<i64> { (0..s.values.len() as i64).map(|i| i * 60_000_000_000).collect() };
     let mut outcome = Outcome {
         protocol: format!(
             "UCR archive, {} series: highest score after training lies on the anomaly ± max(length, 100)",
@@ -373,26 +274,16 @@ pub fn ucr_task(bench: &Bench) -> Result<Outcome> {
         ..Outcome::default()
     };
     for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = series
-            .par_iter()
-            .map(|s| method(&steps(s), &s.values))
-            .collect();
-        let found = series
-            .iter()
-            .zip(&scores)
-            .filter(|(s, scores)| ucr_rules::found(scores, s.train_len, s.anomaly))
-            .count();
+        let scores: Vec<Vec<f64>> = series.par_iter().map(|s| method(&steps(s), &s.values)).collect();
+        let found =
+            series.iter().zip(&scores).filter(|(s, scores)| ucr_rules::found(scores, s.train_len, s.anomaly)).count();
         let share = found as f64 / series.len().max(1) as f64;
         outcome = outcome.row(*who, name, &[share]);
         if *who == Who::Ours {
             outcome.metrics.insert("ucr_accuracy".into(), share);
         }
     }
-    for (name, share) in [
-        ("moving standard deviation", 0.300),
-        ("rolling z", 0.205),
-        ("chance", 0.036),
-    ] {
+    for (name, share) in [("moving standard deviation", 0.300), ("rolling z", 0.205), ("chance", 0.036)] {
         outcome = outcome.row(Who::Peer, name, &[share]);
     }
     Ok(outcome)

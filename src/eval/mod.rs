@@ -138,11 +138,7 @@ mod tests {
         std::fs::create_dir_all(folder.join("nab/labels")).expect("temporary folder");
         let mut text = String::from("timestamp,value\n");
         for i in 0..2000 {
-            let value = if i == 1500 {
-                900
-            } else {
-                100 + (i * 7919) % 11
-            };
+            let value = if i == 1500 { 900 } else { 100 + (i * 7919) % 11 };
             text.push_str(&format!("{},{value}\n", 1_400_000_000 + i * 300));
         }
         std::fs::write(streams.join("one.csv"), text).expect("writes");
@@ -165,9 +161,7 @@ mod tests {
         run(&args).expect("evaluates");
         let run = std::fs::read_to_string(out.join("nab/run.json")).expect("run.json");
         let run: serde_json::Value = serde_json::from_str(&run).expect("json");
-        let score = run["data"]["metrics"][0]["value"]
-            .as_f64()
-            .expect("a score");
+        let score = run["data"]["metrics"][0]["value"].as_f64().expect("a score");
         assert!(score > 50.0, "{run:#}");
         for file in ["points.parquet", "precision_recall.svg", "made_one.csv.svg"] {
             assert!(out.join("nab").join(file).is_file(), "{file}");
@@ -176,21 +170,11 @@ mod tests {
 
     #[test]
     fn unknown_tasks_and_absent_data_say_what_to_do() {
-        let args = |task: &str| EvalArgs {
-            tasks: vec![task.into()],
-            data: Some("/nowhere".into()),
-            out: None,
-            json: false,
-        };
+        let args =
+            |task: &str| EvalArgs { tasks: vec![task.into()], data: Some("/nowhere".into()), out: None, json: false };
         let error = format!("{:#}", run(&args("nap")).expect_err("no such task"));
-        assert!(
-            error.contains("unknown task `nap`") && error.contains("nab"),
-            "{error}"
-        );
+        assert!(error.contains("unknown task `nap`") && error.contains("nab"), "{error}");
         let error = format!("{:#}", run(&args("nab")).expect_err("no data"));
-        assert!(
-            error.contains("--data") && error.contains("/nowhere/nab"),
-            "{error}"
-        );
+        assert!(error.contains("--data") && error.contains("/nowhere/nab"), "{error}");
     }
 }

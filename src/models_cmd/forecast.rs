@@ -67,15 +67,10 @@ const HOUR_NS: f64 = 3.6e12;
 /// parameters out of range, or output that cannot be written.
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
-    let params = ExhaustionParams {
-        limit: args.limit,
-        horizon_ns: duration_ns(&args.horizon)?,
-        ..ExhaustionParams::default()
-    };
+    let params =
+        ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..ExhaustionParams::default() };
     let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
-    let names = table
-        .position(&args.series_column)
-        .map(|column| table.text(column));
+    let names = table.position(&args.series_column).map(|column| table.text(column));
     let values = table.numbers(value_column(args, &table)?)?;
     let times = times(args, &table)?;
     for (row, value) in values.iter().enumerate() {
@@ -84,10 +79,8 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
             Some(points) => points,
             None => named.entry(name.to_owned()).or_default(),
         };
-        let at_ns = times.as_ref().map_or_else(
-            || (points.len() as f64 * args.step_secs * 1e9) as i64,
-            |times| times[row],
-        );
+        let at_ns =
+            times.as_ref().map_or_else(|| (points.len() as f64 * args.step_secs * 1e9) as i64, |times| times[row]);
         points.push((row, at_ns, *value));
     }
     let mut out = Rows::default();
@@ -106,11 +99,7 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When the parameters are out of range.
-pub fn decisions(
-    params: &ExhaustionParams,
-    at_ns: &[i64],
-    values: &[f64],
-) -> Result<Vec<Decision>> {
+pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Decision>> {
     let params = params.check()?;
     let mut state = Exhaustion::default();
     let mut out = Vec::new();
@@ -146,8 +135,7 @@ impl Rows {
     fn push(&mut self, name: &str, decision: &Decision) {
         self.series.push(name.to_owned());
         let stamp = jiff::Timestamp::from_nanosecond(i128::from(decision.at_ns));
-        self.at
-            .push(stamp.map_or_else(|_| decision.at_ns.to_string(), |stamp| stamp.to_string()));
+        self.at.push(stamp.map_or_else(|_| decision.at_ns.to_string(), |stamp| stamp.to_string()));
         self.row.push(decision.row as i64);
         self.level.push(decision.level);
         for (index, column) in self.quantiles.iter_mut().enumerate() {
@@ -175,16 +163,8 @@ fn value_column(args: &ForecastArgs, table: &TextTable) -> Result<usize> {
     if let Some(column) = table.position(&args.value_column) {
         return Ok(column);
     }
-    let known = [
-        args.time_column.as_str(),
-        args.series_column.as_str(),
-        "step",
-    ];
-    let is_other = |i: &usize| {
-        !known
-            .iter()
-            .any(|name| table.header[*i].eq_ignore_ascii_case(name))
-    };
+    let known = [args.time_column.as_str(), args.series_column.as_str(), "step"];
+    let is_other = |i: &usize| !known.iter().any(|name| table.header[*i].eq_ignore_ascii_case(name));
     let others: Vec<usize> = (0..table.header.len()).filter(is_other).collect();
     match others.as_slice() {
         [only] => Ok(*only),
@@ -201,12 +181,7 @@ fn times(args: &ForecastArgs, table: &TextTable) -> Result<Option<Vec<i64>>> {
         return Ok(None);
     };
     let steps = table.numbers(column)?;
-    Ok(Some(
-        steps
-            .iter()
-            .map(|step| (step * args.step_secs * 1e9) as i64)
-            .collect(),
-    ))
+    Ok(Some(steps.iter().map(|step| (step * args.step_secs * 1e9) as i64).collect()))
 }
 
 /// `90m`, `24h`, `7d` as nanoseconds.
@@ -232,9 +207,7 @@ mod tests {
     fn durations_are_read_and_nonsense_is_refused() {
         assert_eq!(duration_ns("24h").expect("hours"), 86_400_000_000_000);
         assert_eq!(duration_ns("1.5d").expect("days"), 129_600_000_000_000);
-        assert!(
-            duration_ns("soon").is_err() && duration_ns("5y").is_err() && duration_ns("").is_err()
-        );
+        assert!(duration_ns("soon").is_err() && duration_ns("5y").is_err() && duration_ns("").is_err());
     }
 
     #[test]
@@ -243,10 +216,7 @@ mod tests {
         let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
         let mut text = String::from("series,step,used_pct\n");
         for step in 0..720 {
-            text.push_str(&format!(
-                "climb,{step},{}\nflat,{step},40\n",
-                40.0 + f64::from(step) / 14.4
-            ));
+            text.push_str(&format!("climb,{step},{}\nflat,{step},40\n", 40.0 + f64::from(step) / 14.4));
         }
         std::fs::write(&input, text).expect("writes");
         let args = ForecastArgs {
@@ -257,31 +227,14 @@ mod tests {
             value_column: "value".into(),
             series_column: "series".into(),
             step_secs: 300.0,
-            output: OutputArgs {
-                out: Some(output.clone()),
-                format: None,
-            },
+            output: OutputArgs { out: Some(output.clone()), format: None },
         };
         run(&args).expect("forecasts");
         let written = std::fs::read_to_string(output).expect("reads");
-        assert!(
-            written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon\n")
-        );
-        let last = |name: &str| {
-            written
-                .lines()
-                .rfind(|line| line.starts_with(name))
-                .expect("rows")
-                .to_owned()
-        };
+        assert!(written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon\n"));
+        let last = |name: &str| written.lines().rfind(|line| line.starts_with(name)).expect("rows").to_owned();
         assert!(last("climb").ends_with(",true"), "{}", last("climb"));
         assert!(last("flat").ends_with(",,,,false"), "{}", last("flat"));
-        assert_eq!(
-            written
-                .lines()
-                .filter(|line| line.starts_with("flat"))
-                .count(),
-            59
-        );
+        assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 59);
     }
 }

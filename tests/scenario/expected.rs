@@ -116,7 +116,8 @@ fn check_incident(what: &str, expected: &ExpectedIncident, played: &Played, even
     let wanted = &expected.owner;
     assert_eq!(named, (&*wanted.team, &*wanted.assignment_group, &*wanted.escalation), "{what}: owner");
     assert_eq!(record.priority, expected.priority, "{what}: priority");
-    assert_eq!(record.class, expected.class, "{what}: class");
+    let alerts: Vec<&str> = record.alerts.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(record.class, expected.class, "{what}: class of {}, by {alerts:?}", record.title);
     for (name, value) in &expected.labels {
         let have = record.labels.get(name);
         assert!(have.is_some(), "{what}: label {name} is missing from {:?}", record.labels);

@@ -21,8 +21,8 @@ pub(super) const SLOW_DISK: FaultSpec = FaultSpec {
 pub(super) const FULL_DISK: FaultSpec = FaultSpec {
     name: "full_disk",
     targets: &[Kind::Host],
-    symptoms: &[plus(Metric::Disk, 0.7)],
-    ramp_secs: 900,
+    symptoms: &[becomes(Metric::Disk, 1.0)],
+    ramp_secs: 180,
     latent: true,
     manner: Manner::Fail,
     weight: 0.8,

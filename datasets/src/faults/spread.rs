@@ -303,13 +303,14 @@ fn load(estate: &Estate, graph: &Graph, strike: &Strike<'_>, touches: &mut Vec<T
     }
 }
 
-/// What is seen of an item that must carry more than it was made for.
+/// What is seen of an item that must carry more than usual: caches and limits in front of it
+/// keep part of the crowd away.
 fn loaded(kind: Kind, m: f64) -> Vec<Symptom> {
-    let more = times(Metric::Traffic, 1.0 + 4.0 * m);
+    let more = times(Metric::Traffic, 1.0 + 1.5 * m);
     match kind {
         Kind::Pod => vec![plus(Metric::Cpu, 0.85 * m)],
-        Kind::Service => vec![more, times(Metric::Latency, 1.0 + 4.0 * m), plus(Metric::Pool, 0.6 * m)],
-        Kind::Database => vec![more, times(Metric::Latency, 1.0 + 4.0 * m), plus(Metric::Pool, 0.7 * m)],
+        Kind::Service => vec![more, times(Metric::Latency, 1.0 + 1.5 * m), plus(Metric::Pool, 0.35 * m)],
+        Kind::Database => vec![more, times(Metric::Latency, 1.0 + 1.5 * m), plus(Metric::Pool, 0.35 * m)],
         Kind::Queue => vec![more, times(Metric::Backlog, 1.0 + 20.0 * m)],
         Kind::Switch | Kind::Router | Kind::Firewall => {
             vec![plus(Metric::LinkUse, 0.9 * m), plus(Metric::Loss, 0.06 * m)]
@@ -397,7 +398,7 @@ mod tests {
         let (estate, [web, api, db, ..]) = estate();
         let touches = touched(&estate, FaultKind::TrafficSpike, api);
         let of = |entity| touches.iter().find(|t| t.entity == entity).expect("felt");
-        assert!(of(db).symptoms.iter().any(|s| s.metric == Metric::Traffic && s.times > 2.0));
+        assert!(of(db).symptoms.iter().any(|s| s.metric == Metric::Traffic && s.times > 1.5));
         assert!(of(web).symptoms.iter().all(|s| s.metric != Metric::Traffic));
     }
 

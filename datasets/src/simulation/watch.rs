@@ -15,7 +15,8 @@ use crate::truth::{AlertTruth, Truth};
 /// have recovery thresholds so as not to chatter.
 const RECOVERY_MARGIN: f64 = 0.1;
 
-/// One rule on one item.
+/// One rule on one item. A tool looks at everything in one round: two items that go down
+/// together are seen within seconds of each other, whatever the round's length.
 pub(super) struct Watch {
     pub(super) sensor: usize,
     entity: usize,
@@ -50,7 +51,7 @@ pub(super) fn watches(estate: &Estate, sensors: &[Vec<Sensor>]) -> Vec<Vec<Watch
                     entity,
                     rule,
                     limit,
-                    phase_secs: STEP_SECS * (entity as i64 % 7),
+                    phase_secs: STEP_SECS * (rule.tool as i64 % 3),
                     since: None,
                     firing: None,
                 })

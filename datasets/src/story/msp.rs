@@ -64,7 +64,7 @@ fn plan(seed: u64) -> Plan {
         change,
     };
     plan.faults = vec![
-        fault(FaultKind::FullDisk, of(BANK).db_host, plan.minute(FAULT_MIN - 8, 0), 36, None),
+        fault(FaultKind::FullDisk, of(BANK).db_host, plan.minute(FAULT_MIN - 2, 0), 30, None),
         fault(FaultKind::BadDeploy, of(AIRLINE).portal, plan.minute(FAULT_MIN + 2, 0), 24, Some(release)),
         fault(FaultKind::SwitchDown, of(PHARMACY).switch, plan.minute(FAULT_MIN + 3, 0), 22, None),
     ];

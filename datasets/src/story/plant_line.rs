@@ -53,7 +53,7 @@ fn plan(seed: u64) -> Plan {
 
     let mut dead = core;
     for (shop, cells) in SHOPS {
-        let switch = kit.item(Kind::Switch, &format!("{shop}-sw-1"), "network", High, "production");
+        let switch = kit.item(Kind::Switch, &format!("{shop}-sw-1"), "plant-it", High, "production");
         kit.cabled(switch, &[core]);
         let line = kit.item(Kind::Line, &format!("{shop}-line"), "plant-it", Critical, "production");
         kit.customers(line, &["vehicle-production"], "https://runbooks.granite-works.example/line-stop");

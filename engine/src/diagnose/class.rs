@@ -97,6 +97,10 @@ const WORDS: [(Class, &[&str]); 8] = [
     (Class::Performance, &["latency", "slow", "error", "timeout", "response", "anomaly"]),
 ];
 
+/// Slow and failing answers are what every kind of trouble ends in: such words count for less
+/// than one that names a reason.
+const SYMPTOM_SHARE: f64 = 0.4;
+
 /// The class of an incident: a named change decides; otherwise the words of its alerts, those
 /// of the primary entity and of the first alerts counting most.
 pub(crate) fn classify<'a>(
@@ -129,6 +133,11 @@ pub(crate) fn classify<'a>(
     }
     if is_network(split_entity(primary).0) {
         votes[1] += 2.0;
+    }
+    for (vote, (class, _)) in votes.iter_mut().zip(&WORDS) {
+        if *class == Class::Performance {
+            *vote *= SYMPTOM_SHARE;
+        }
     }
     let best =
         votes.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).filter(|(_, vote)| **vote > 0.0);

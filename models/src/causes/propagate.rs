@@ -23,8 +23,10 @@ pub struct Propagation {
     pub runs_on: f64,
     /// From a process to its host: a noisy neighbour.
     pub runs_on_reverse: f64,
-    /// Between connected devices, either way.
+    /// From what is connected *to* (the switch) to what connects (the host).
     pub connects_to: f64,
+    /// The other way: cables are sometimes written down from the wrong end.
+    pub connects_to_reverse: f64,
     /// From a part to the whole.
     pub part_of: f64,
     /// From the whole to a part.
@@ -38,7 +40,8 @@ impl Default for Propagation {
             calls_reverse: 0.15,
             runs_on: 0.95,
             runs_on_reverse: 0.25,
-            connects_to: 0.7,
+            connects_to: 0.9,
+            connects_to_reverse: 0.3,
             part_of: 0.85,
             part_of_reverse: 0.4,
         }
@@ -51,7 +54,7 @@ impl Propagation {
         match relation {
             Relation::Calls => (self.calls, self.calls_reverse),
             Relation::RunsOn => (self.runs_on, self.runs_on_reverse),
-            Relation::ConnectsTo => (self.connects_to, self.connects_to),
+            Relation::ConnectsTo => (self.connects_to, self.connects_to_reverse),
             Relation::PartOf => (self.part_of_reverse, self.part_of),
             Relation::OwnedBy => (0.0, 0.0),
         }

@@ -548,7 +548,182 @@ impl Grouper {
 }
 
 fn summary(group: &Group) -> GroupSummary {
+<<<<<<< HEAD
     GroupSummary { id: group.id, alerts: group.members.len(), first_ns: group.first_ns, last_ns: group.last_ns }
+=======
+    GroupSummary {
+        id: group.id,
+        alerts: group.members.len(),
+        first_ns: group.first_ns,
+        last_ns: group.last_ns,
+    }
+}
+
+/// One search for the partners of a new alert.
+struct Search<'a> {
+    params: &'a GroupParams,
+    members: &'a Members,
+    learned: &'a CoOccurrence,
+    seen: &'a mut [u32],
+    stamp: u32,
+    alert: &'a Member,
+    pairs: &'a mut Vec<Pair>,
+}
+
+impl Search<'_> {
+    fn full(&self) -> bool {
+        self.pairs.len() >= self.params.pairs_max
+    }
+
+    /// Compares with the latest alerts of one entity.
+    fn entity(&mut self, entity: u32, proximity: Proximity) {
+        let mut at = self.members.head_of_entity(entity);
+        for _ in 0..PER_ENTITY_MAX {
+            if at == NIL {
+                return;
+            }
+            self.compare(at, proximity);
+            at = self.members.get(at).older(List::Entity);
+        }
+    }
+
+    /// Compares with the latest of the same type, then with the latest of all,
+    /// up to a quarter more than the limit so that a dense topology does not
+    /// hide the rest.
+    fn others(&mut self, proximity_of: impl Fn(u32) -> Proximity) {
+        let room = self.params.pairs_max / 4 + self.params.pairs_max;
+        let mut at = self.members.head_of_kind(self.alert.kind);
+        for _ in 0..SAME_KIND_MAX {
+            if at == NIL {
+                break;
+            }
+            self.compare(at, proximity_of(self.members.get(at).entity));
+            at = self.members.get(at).older(List::Kind);
+        }
+        let mut at = self.members.latest();
+        for _ in 0..self.params.pairs_max {
+            if at == NIL || self.pairs.len() >= room {
+                break;
+            }
+            self.compare(at, proximity_of(self.members.get(at).entity));
+            at = self.members.get(at).older(List::All);
+        }
+    }
+
+    fn compare(&mut self, slot: u32, proximity: Proximity) {
+        if self.seen[slot as usize] == self.stamp {
+            return;
+        }
+        self.seen[slot as usize] = self.stamp;
+        let other = self.members.get(slot);
+        if other.id == self.alert.id {
+            return;
+        }
+        let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity);
+        let score = self.params.combine(&evidence);
+        self.pairs.push(Pair {
+            slot,
+            group: other.group,
+            score,
+            evidence,
+        });
+    }
+}
+
+/// The four kinds of evidence for one pair.
+pub(super) fn pair_evidence(
+    params: &GroupParams,
+    learned: &CoOccurrence,
+    alert: &Member,
+    other: &Member,
+    proximity: Proximity,
+) -> Evidence {
+    let far = match proximity {
+        Proximity::Near(far) => far,
+        Proximity::Beyond | Proximity::Unknown => 0.0,
+    };
+    let nearest = other.nearest_ns(alert.onset_ns);
+    Evidence {
+        time: time_evidence(params, alert.onset_ns, nearest, far),
+        topology: topology_evidence(params, proximity),
+        text: alert.text.cosine(&other.text),
+        learned: if learned.is_empty() {
+            0.0
+        } else {
+            learned.score(alert.kind, other.kind)
+        },
+    }
+}
+
+/// The stable form of a [`Grouper`]: alerts in order of insertion.
+#[derive(Serialize, Deserialize)]
+struct SavedGrouper {
+    params: GroupParams,
+    members: Vec<(Member, GroupId)>,
+    groups: Vec<(GroupId, i64, i64)>,
+    text: TextModel,
+    learned: CoOccurrence,
+    counters: Counters,
+    next_sweep_ns: i64,
+    closed: Vec<GroupId>,
+}
+
+impl From<Grouper> for SavedGrouper {
+    fn from(grouper: Grouper) -> Self {
+        let members = grouper
+            .members
+            .in_order()
+            .map(|(_, member)| {
+                // The slot of a group is no part of the state: a restored grouper numbers anew.
+                let id = grouper.group_at(member.group).id;
+                (Member { group: 0, ..member.clone() }, id)
+            })
+            .collect();
+        let mut groups: Vec<(GroupId, i64, i64)> = grouper
+            .groups
+            .iter()
+            .flatten()
+            .map(|group| (group.id, group.first_ns, group.last_ns))
+            .collect();
+        groups.sort_unstable();
+        Self {
+            params: grouper.params,
+            members,
+            groups,
+            text: grouper.text,
+            learned: grouper.learned,
+            counters: grouper.counters,
+            next_sweep_ns: grouper.next_sweep_ns,
+            closed: grouper.closed,
+        }
+    }
+}
+
+impl From<SavedGrouper> for Grouper {
+    fn from(saved: SavedGrouper) -> Self {
+        let mut grouper = Self::with_models(saved.params, saved.text, saved.learned);
+        grouper.counters = saved.counters;
+        grouper.next_sweep_ns = saved.next_sweep_ns;
+        grouper.closed = saved.closed;
+        for (id, first_ns, last_ns) in saved.groups {
+            grouper.add_group(Group {
+                id,
+                first_ns,
+                last_ns,
+                members: Vec::new(),
+            });
+        }
+        for (member, id) in saved.members {
+            // A checkpoint that names a group it does not hold is damaged; the alert is left out.
+            let Some(group) = grouper.group_slot(id) else {
+                continue;
+            };
+            let slot = grouper.members.insert(Member { group, ..member });
+            grouper.group_at_mut(group).members.push(slot);
+        }
+        grouper
+    }
+>>>>>>> datasets
 }
 
 #[cfg(test)]
