@@ -237,11 +237,7 @@ mod tests {
     fn keys_order_as_their_floats_and_come_back() {
         let values = [-1e30_f32, -2.5, -0.0, 0.0, 1e-9, 3.5, 1e30];
         assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
-        assert!(
-            values
-                .iter()
-                .all(|value| value_of(key(*value)).to_bits() == value.to_bits())
-        );
+        assert!(values.iter().all(|value| value_of(key(*value)).to_bits() == value.to_bits()));
     }
 
     #[test]

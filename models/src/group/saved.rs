@@ -25,8 +25,12 @@ pub(super) struct SavedGrouper {
 
 impl From<Grouper> for SavedGrouper {
     fn from(grouper: Grouper) -> Self {
-        let members =
-            grouper.members.in_order().map(|(_, member)| (member.clone(), grouper.group_at(member.group).id)).collect();
+        let save = |member: &Member| {
+            // The slot of a group is no part of the state: a restored grouper numbers anew.
+            let id = grouper.group_at(member.group).id;
+            (Member { group: 0, ..member.clone() }, id)
+        };
+        let members = grouper.members.in_order().map(|(_, member)| save(member)).collect();
         let mut groups: Vec<(GroupId, i64, i64)> =
             grouper.groups.iter().flatten().map(|group| (group.id, group.first_ns, group.last_ns)).collect();
         groups.sort_unstable();

@@ -110,8 +110,7 @@ impl Detector {
             look.jump.abs() / self.jump.sigma(look.floor),
             look.slow.abs() / self.slow.sigma(look.floor),
         ];
-        let spike =
-            SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
+        let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
         let alarm_bits = self.alarm_bits(params);
