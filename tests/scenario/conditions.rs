@@ -12,14 +12,14 @@ use super::rows::{mix, rebatched, shuffled};
 
 /// One way to run a scenario.
 #[derive(Clone, Copy, Debug)]
-pub struct Condition {
-    pub threads: usize,
+pub(crate) struct Condition {
+    pub(crate) threads: usize,
     /// Rows of a batch; `None` for the batches as they were played.
-    pub rows_max: Option<usize>,
+    pub(crate) rows_max: Option<usize>,
     /// Whether the engine is saved and restored at a seeded point, with other threads.
-    pub restart: bool,
+    pub(crate) restart: bool,
     /// Whether rows are shuffled within the lateness.
-    pub shuffle: bool,
+    pub(crate) shuffle: bool,
 }
 
 const fn condition(threads: usize, rows_max: usize, restart: bool, shuffle: bool) -> Condition {
@@ -28,11 +28,11 @@ const fn condition(threads: usize, rows_max: usize, restart: bool, shuffle: bool
 
 impl Condition {
     /// One thread, batches and order as played, no restart.
-    pub const AS_PLAYED: Condition = Condition { threads: 1, rows_max: None, restart: false, shuffle: false };
+    pub(crate) const AS_PLAYED: Condition = Condition { threads: 1, rows_max: None, restart: false, shuffle: false };
 }
 
 /// Every pair of threads and batch size; restart and shuffle in all four combinations.
-pub const CONDITIONS: [Condition; 9] = [
+pub(crate) const CONDITIONS: [Condition; 9] = [
     condition(1, 1, true, false),
     condition(2, 1, false, true),
     condition(7, 1, true, true),
@@ -45,30 +45,30 @@ pub const CONDITIONS: [Condition; 9] = [
 ];
 
 /// The events of a run, by tenant, in order.
-pub struct Events(BTreeMap<String, Vec<IncidentEvent>>);
+pub(crate) struct Events(BTreeMap<String, Vec<IncidentEvent>>);
 
 impl Events {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Who has events.
-    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     /// The events of one tenant.
-    pub fn of(&self, tenant: &str) -> &[IncidentEvent] {
+    pub(crate) fn of(&self, tenant: &str) -> &[IncidentEvent] {
         self.0.get(tenant).map_or(&[], Vec::as_slice)
     }
 
     /// One tenant's events alone.
-    pub fn only(&self, tenant: &str) -> Events {
+    pub(crate) fn only(&self, tenant: &str) -> Events {
         Events(BTreeMap::from([(tenant.to_owned(), self.of(tenant).to_vec())]))
     }
 
     /// Fails with the first difference.
-    pub fn assert_same(&self, other: &Events, what: &str) {
+    pub(crate) fn assert_same(&self, other: &Events, what: &str) {
         let tenants = |events: &Events| events.0.keys().cloned().collect::<Vec<_>>();
         assert_eq!(tenants(self), tenants(other), "{what}: other tenants have incidents");
         for (tenant, mine) in &self.0 {
@@ -97,7 +97,7 @@ fn difference(one: &str, two: &str) -> String {
 }
 
 /// Runs a scenario's inputs under one condition.
-pub fn run(scenario: &Scenario, played: &Played, condition: &Condition) -> Events {
+pub(crate) fn run(scenario: &Scenario, played: &Played, condition: &Condition) -> Events {
     let seed = mix(scenario.seed, 0x5eed);
     let mut inputs: Vec<Input> = if condition.shuffle { shuffled(&played.inputs, seed) } else { played.inputs.clone() };
     if let Some(rows_max) = condition.rows_max {

@@ -11,7 +11,7 @@ use super::folder::{Played, Scenario};
 /// What must come of a scenario.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expected {
+pub(crate) struct Expected {
     incidents: Vec<ExpectedIncident>,
     #[serde(default)]
     noisy: Option<Noisy>,
@@ -78,7 +78,7 @@ struct Noisy {
 }
 
 /// Checks the events of a run against the expectation and the simulator's truth.
-pub fn check(scenario: &Scenario, seed: u64, played: &Played, events: &Events) {
+pub(crate) fn check(scenario: &Scenario, seed: u64, played: &Played, events: &Events) {
     let what = format!("{}, seed {seed}", scenario.name);
     let expected: BTreeSet<&str> = scenario.expected.incidents.iter().map(|i| i.tenant.as_str()).collect();
     let got: BTreeSet<&str> = events.tenants().collect();

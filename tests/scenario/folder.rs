@@ -14,11 +14,11 @@ use serde::de::DeserializeOwned;
 use super::expected::Expected;
 
 /// A scenario, loaded.
-pub struct Scenario {
-    pub name: String,
-    pub seed: u64,
-    pub config: EngineConfig,
-    pub expected: Expected,
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) config: EngineConfig,
+    pub(crate) expected: Expected,
     more_seeds: Vec<u64>,
     plan: fn(u64) -> bellwether_datasets::simulation::Plan,
 }
@@ -36,28 +36,28 @@ struct ScenarioFile {
 }
 
 /// A story played once.
-pub struct Played {
-    pub inputs: Vec<Input>,
-    pub truth: Truth,
+pub(crate) struct Played {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) truth: Truth,
 }
 
 impl Scenario {
     /// The inputs and the truth of one seed.
-    pub fn play(&self, seed: u64) -> Played {
+    pub(crate) fn play(&self, seed: u64) -> Played {
         let mut simulation = Simulation::new((self.plan)(seed));
         let inputs = simulation.by_ref().collect();
         Played { inputs, truth: simulation.into_truth() }
     }
 
     /// The scenario's seed and the further ones.
-    pub fn seeds(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn seeds(&self) -> impl Iterator<Item = u64> + '_ {
         std::iter::once(self.seed).chain(self.more_seeds.iter().copied())
     }
 }
 
 impl Played {
     /// What the engine would read if `tenant` were alone.
-    pub fn only(&self, tenant: &str) -> Played {
+    pub(crate) fn only(&self, tenant: &str) -> Played {
         let concerns = |input: &&Input| match input {
             Input::Tick(_) => true,
             Input::Batch(batch) => batch.tenant() == tenant,
@@ -67,7 +67,7 @@ impl Played {
     }
 
     /// Alert notifications read, by tenant.
-    pub fn notifications(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn notifications(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for input in &self.inputs {
             if let Input::Batch(batch) = input
@@ -81,7 +81,7 @@ impl Played {
 }
 
 /// Loads the scenario in the folder called `name`.
-pub fn load(name: &str) -> Scenario {
+pub(crate) fn load(name: &str) -> Scenario {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(name);
     let file: ScenarioFile = read(&folder.join("scenario.yaml"));
     Scenario {

@@ -1,6 +1,6 @@
 //! What the scenario tests are made of.
 
-pub mod conditions;
-pub mod expected;
-pub mod folder;
-pub mod rows;
+pub(crate) mod conditions;
+pub(crate) mod expected;
+pub(crate) mod folder;
+pub(crate) mod rows;

@@ -16,7 +16,7 @@ const BATCH_SPAN_MAX: Span = Span::from_secs(20);
 const SHUFFLE_MAX: Span = Span::from_secs(60);
 
 /// The event times of a batch's rows; none for series, which have no time.
-pub fn times(batch: &Batch) -> Option<Vec<i64>> {
+pub(crate) fn times(batch: &Batch) -> Option<Vec<i64>> {
     Some(match batch.kind() {
         SignalKind::Series => return None,
         SignalKind::Edge => EdgeColumns::of(batch).time.to_vec(),
@@ -41,7 +41,7 @@ fn rows(inputs: &[Input]) -> Vec<Input> {
 
 /// The same rows in the order of their event time moved by a seeded amount of up to
 /// [`SHUFFLE_MAX`]: within the lateness, so that nothing may change.
-pub fn shuffled(inputs: &[Input], seed: u64) -> Vec<Input> {
+pub(crate) fn shuffled(inputs: &[Input], seed: u64) -> Vec<Input> {
     let mut keyed: Vec<(i64, Input)> = Vec::new();
     for (number, row) in rows(inputs).into_iter().enumerate() {
         let key = match &row {
@@ -60,7 +60,7 @@ pub fn shuffled(inputs: &[Input], seed: u64) -> Vec<Input> {
 }
 
 /// The same rows in batches of at most `rows_max`.
-pub fn rebatched(inputs: &[Input], rows_max: usize) -> Vec<Input> {
+pub(crate) fn rebatched(inputs: &[Input], rows_max: usize) -> Vec<Input> {
     let rows = rows(inputs);
     if rows_max == 1 {
         return rows;
@@ -106,7 +106,7 @@ fn together(pile: &[Batch]) -> Input {
 }
 
 /// Two numbers into one (the finaliser of SplitMix64).
-pub fn mix(a: u64, b: u64) -> u64 {
+pub(crate) fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_add(b.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

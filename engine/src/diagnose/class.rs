@@ -73,6 +73,9 @@ const WORDS: [(Class, &[&str]); 8] = [
             "traffic",
             "requestrate",
             "request rate",
+            "request.rate",
+            "cpu.utilization",
+            "link.utilization",
             "rps",
             "saturat",
             "capacity",
@@ -94,7 +97,7 @@ const WORDS: [(Class, &[&str]); 8] = [
     (Class::Memory, &["memory", "heap", "oom", "swap", "gc pause"]),
     (Class::Identity, &["certificate", "tls", "dns", "name resolution", "ntp", "clock"]),
     (Class::Availability, &["down", "offline", "crash", "restart", "heartbeat", "probe failed", "lost"]),
-    (Class::Performance, &["latency", "slow", "error", "timeout", "response", "anomaly"]),
+    (Class::Performance, &["latency", "slow", "error", "timeout", "response", "duration"]),
 ];
 
 /// Slow and failing answers are what every kind of trouble ends in: such words count for less
