@@ -159,7 +159,11 @@ fn messages_v2(per_message: usize) -> Vec<Vec<u8>> {
                 .map(|index| {
                     let series = series(*index);
                     TimeSeries2 {
-                        labels_refs: series.labels.into_iter().flat_map(|l| [number(l.name), number(l.value)]).collect(),
+                        labels_refs: series
+                            .labels
+                            .into_iter()
+                            .flat_map(|l| [number(l.name), number(l.value)])
+                            .collect(),
                         samples: series.samples,
                     }
                 })
@@ -185,10 +189,7 @@ fn wire() -> RemoteWrite {
 }
 
 fn serve_all(wire: &RemoteWrite, headers: &HeaderMap, messages: &[Vec<u8>]) -> u64 {
-    messages
-        .iter()
-        .map(|body| wire.serve(&request("/api/v1/write", headers, body)).accepted)
-        .sum()
+    messages.iter().map(|body| wire.serve(&request("/api/v1/write", headers, body)).accepted).sum()
 }
 
 /// What a decoder with generated types does: unpack, decode, hash each series' labels.
@@ -288,7 +289,10 @@ fn alerts(c: &mut Criterion<CpuTime>) {
         b.iter(|| {
             let read = |body: &String| {
                 let alerts: Vec<TypedAlert> = serde_json::from_str(body).expect("written above");
-                alerts.iter().map(|a| a.labels.len() + a.annotations.len() + a.starts_at.len() + a.ends_at.len()).sum::<usize>()
+                alerts
+                    .iter()
+                    .map(|a| a.labels.len() + a.annotations.len() + a.starts_at.len() + a.ends_at.len())
+                    .sum::<usize>()
             };
             black_box(&bodies).iter().map(read).sum::<usize>()
         });

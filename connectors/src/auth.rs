@@ -80,7 +80,9 @@ pub enum AuthError {
     #[error(transparent)]
     Tenant(#[from] bellwether_engine::signal::SignalError),
     /// Neither token nor password, or both.
-    #[error("credential {index} of tenant `{tenant}` needs exactly one of bearer_sha256, bearer_file, or user with password_sha256 or password_file")]
+    #[error(
+        "credential {index} of tenant `{tenant}` needs exactly one of bearer_sha256, bearer_file, or user with password_sha256 or password_file"
+    )]
     Shape {
         /// Position in the list, from 0.
         index: usize,
@@ -140,12 +142,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError`] for the first entry that cannot be used.
     pub fn new(config: &AuthConfig) -> Result<Auth, AuthError> {
-        let mut auth = Auth {
-            tenants: Vec::new(),
-            known: Vec::new(),
-            ranges: Vec::new(),
-            anonymous: None,
-        };
+        let mut auth = Auth { tenants: Vec::new(), known: Vec::new(), ranges: Vec::new(), anonymous: None };
         for (index, credential) in config.credentials.iter().enumerate() {
             let tenant = auth.tenant(&credential.tenant)?;
             let digest = digest_of(credential, index)?;
@@ -225,15 +222,9 @@ impl Auth {
     /// The tenant of a datagram from `address`.
     pub fn tenant_of_address(&self, address: IpAddr) -> Option<&str> {
         let (bits, v4) = address_bits(address.to_canonical());
-        let range = self
-            .ranges
-            .iter()
-            .find(|range| range.v4 == v4 && bits & range.mask == range.base);
+        let range = self.ranges.iter().find(|range| range.v4 == v4 && bits & range.mask == range.base);
         let local = || self.anonymous.filter(|_| address.is_loopback());
-        range
-            .map(|range| range.tenant)
-            .or_else(local)
-            .map(|at| self.tenants[at].as_str())
+        range.map(|range| range.tenant).or_else(local).map(|at| self.tenants[at].as_str())
     }
 
     /// Every tenant named in the configuration.
@@ -272,29 +263,20 @@ fn digest_of(credential: &Credential, index: usize) -> Result<Digest, AuthError>
         &credential.password_file,
     ) {
         (Some(hex), None, None, None, None) => Ok(kept_bearer(&read_digest(hex)?)),
-        (None, Some(path), None, None, None) => {
-            Ok(kept_bearer(&sha256(&[read_secret(path)?.as_bytes()])))
-        }
-        (None, None, Some(user), Some(hex), None) => {
-            Ok(kept_basic(user.as_bytes(), &read_digest(hex)?))
-        }
+        (None, Some(path), None, None, None) => Ok(kept_bearer(&sha256(&[read_secret(path)?.as_bytes()]))),
+        (None, None, Some(user), Some(hex), None) => Ok(kept_basic(user.as_bytes(), &read_digest(hex)?)),
         (None, None, Some(user), None, Some(path)) => {
             let password = sha256(&[read_secret(path)?.as_bytes()]);
             Ok(kept_basic(user.as_bytes(), &password))
         }
-        _ => Err(AuthError::Shape {
-            index,
-            tenant: credential.tenant.clone(),
-        }),
+        _ => Err(AuthError::Shape { index, tenant: credential.tenant.clone() }),
     }
 }
 
 /// The content of a secret file without its last line end.
 pub(crate) fn read_secret(path: &std::path::Path) -> Result<String, AuthError> {
-    let text = std::fs::read_to_string(path).map_err(|error| AuthError::File {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| AuthError::File { path: path.display().to_string(), reason: error.to_string() })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -303,10 +285,7 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 fn read_digest(hex: &str) -> Result<Digest, AuthError> {
@@ -340,12 +319,7 @@ fn range(text: &str, tenant: usize) -> Result<Range, AuthError> {
     }
     let host_bits = width - length;
     let mask = if host_bits >= 128 { 0 } else { u128::MAX << host_bits };
-    Ok(Range {
-        base: bits & mask,
-        mask,
-        v4,
-        tenant,
-    })
+    Ok(Range { base: bits & mask, mask, v4, tenant })
 }
 
 #[cfg(test)]
@@ -431,10 +405,7 @@ mod tests {
 
     #[test]
     fn a_door_open_to_everybody_is_only_opened_on_loopback() {
-        let anonymous = AuthConfig {
-            anonymous_tenant: Some("default".to_owned()),
-            ..AuthConfig::default()
-        };
+        let anonymous = AuthConfig { anonymous_tenant: Some("default".to_owned()), ..AuthConfig::default() };
         let auth = Auth::new(&anonymous).expect("config is good");
         assert_eq!(auth.tenant_of(&HeaderMap::new()), Some("default"));
         assert!(auth.check_listener("127.0.0.1:9090".parse().expect("address")).is_ok());
@@ -459,11 +430,8 @@ mod tests {
             let error = Auth::new(&config).expect_err("incomplete").to_string();
             assert!(error.contains("exactly one of"), "{error}");
         }
-        let short = Credential {
-            tenant: "a".to_owned(),
-            bearer_sha256: Some("abc".to_owned()),
-            ..Credential::default()
-        };
+        let short =
+            Credential { tenant: "a".to_owned(), bearer_sha256: Some("abc".to_owned()), ..Credential::default() };
         let config = AuthConfig { credentials: vec![short], ..AuthConfig::default() };
         assert!(Auth::new(&config).expect_err("short").to_string().contains("64 hexadecimal"));
     }

@@ -41,9 +41,7 @@ pub struct CollectdConfig {
 
 impl Default for CollectdConfig {
     fn default() -> CollectdConfig {
-        CollectdConfig {
-            path: "/collectd".to_owned(),
-        }
+        CollectdConfig { path: "/collectd".to_owned() }
     }
 }
 
@@ -75,11 +73,7 @@ struct ValueList {
 impl Collectd {
     /// A wire that describes new series through `series`.
     pub fn new(config: CollectdConfig, limits: Limits, series: Arc<SeriesTable>) -> Collectd {
-        Collectd {
-            config,
-            limits,
-            series,
-        }
+        Collectd { config, limits, series }
     }
 
     fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -120,12 +114,7 @@ impl Collectd {
             true => Reply::empty(200),
             false => Reply::text(400, format!("refused: {}; the rest was stored\n", refused.describe())),
         };
-        Ok(Outcome {
-            inputs,
-            reply,
-            accepted,
-            refused,
-        })
+        Ok(Outcome { inputs, reply, accepted, refused })
     }
 }
 

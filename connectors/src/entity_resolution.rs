@@ -71,26 +71,27 @@ pub struct HostNames {
 
 impl Default for HostNames {
     fn default() -> HostNames {
-        HostNames {
-            cut_domain: true,
-            aliases: BTreeMap::new(),
-        }
+        HostNames { cut_domain: true, aliases: BTreeMap::new() }
     }
 }
 
 impl Default for EntityConfig {
     fn default() -> EntityConfig {
-        EntityConfig {
-            rules: default_rules(),
-            hosts: HostNames::default(),
-        }
+        EntityConfig { rules: default_rules(), hosts: HostNames::default() }
     }
 }
 
 /// Exporters whose `instance` is the machine they watch.
 const HOST_JOBS: [&str; 9] = [
-    "node", "node-exporter", "node_exporter", "windows", "windows-exporter", "windows_exporter",
-    "snmp", "blackbox", "ping",
+    "node",
+    "node-exporter",
+    "node_exporter",
+    "windows",
+    "windows-exporter",
+    "windows_exporter",
+    "snmp",
+    "blackbox",
+    "ping",
 ];
 
 /// Exporters that speak about other objects than themselves.
@@ -119,19 +120,13 @@ fn default_rules() -> Vec<EntityRule> {
         of_jobs(rule("host", &["node", "instance"]), &CLUSTER_JOBS),
         of_jobs(machine.clone(), &HOST_JOBS),
         of_metrics(machine, &["node_", "windows_"]),
-        rule(
-            "service",
-            &["service.name", "service", "app.kubernetes.io/name", "app", "application"],
-        ),
+        rule("service", &["service.name", "service", "app.kubernetes.io/name", "app", "application"]),
         rule("k8s.deployment", &["k8s.deployment.name", "deployment"]),
         rule("k8s.statefulset", &["k8s.statefulset.name", "statefulset"]),
         rule("k8s.pod", &["k8s.pod.name", "pod", "pod_name"]),
         rule("switch", &["switch"]),
         rule("router", &["router"]),
-        rule(
-            "host",
-            &["host.name", "hostname", "host", "k8s.node.name", "nodename", "node", "server"],
-        ),
+        rule("host", &["host.name", "hostname", "host", "k8s.node.name", "nodename", "node", "server"]),
         rule("service", &["job"]),
         rule("host", &["instance"]),
     ]
@@ -192,11 +187,8 @@ impl EntityResolver {
             });
         }
         let mut hosts = config.hosts;
-        hosts.aliases = hosts
-            .aliases
-            .into_iter()
-            .map(|(name, to)| (name.to_ascii_lowercase(), to.to_ascii_lowercase()))
-            .collect();
+        hosts.aliases =
+            hosts.aliases.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to.to_ascii_lowercase())).collect();
         Ok(EntityResolver { rules, hosts })
     }
 
@@ -252,9 +244,7 @@ impl EntityResolver {
     /// the pair of a `runs_on` edge.
     pub fn placement(&self, labels: LabelPairs<'_>) -> Option<(String, String)> {
         let service = value_of(labels, "service.name").map(|name| self.service(name))?;
-        let host = ["host.name", "k8s.node.name"]
-            .iter()
-            .find_map(|name| value_of(labels, name))?;
+        let host = ["host.name", "k8s.node.name"].iter().find_map(|name| value_of(labels, name))?;
         let host = self.host(host);
         (service != UNKNOWN_ENTITY && host != UNKNOWN_ENTITY).then_some((service, host))
     }
@@ -288,18 +278,16 @@ impl Rule {
         let named = self.metric_prefixes.is_empty()
             || self.metric_prefixes.iter().any(|prefix| metric.starts_with(prefix.as_str()));
         named
-            && self.when.iter().all(|(name, values)| {
-                value_of(labels, name).is_some_and(|have| values.iter().any(|want| want == have))
-            })
+            && self
+                .when
+                .iter()
+                .all(|(name, values)| value_of(labels, name).is_some_and(|have| values.iter().any(|want| want == have)))
     }
 }
 
 /// The non-empty value of label `name`, where `.` and `_` are one character.
 fn value_of<'a>(labels: LabelPairs<'a>, name: &str) -> Option<&'a str> {
-    labels
-        .iter()
-        .find(|(key, value)| !value.is_empty() && same_name(key, name))
-        .map(|(_, value)| *value)
+    labels.iter().find(|(key, value)| !value.is_empty() && same_name(key, name)).map(|(_, value)| *value)
 }
 
 fn same_name(a: &str, b: &str) -> bool {
@@ -356,8 +344,15 @@ mod tests {
         };
         let resolver = EntityResolver::new(config).expect("config is good");
         for name in [
-            "db-1", "DB-1", "db-1.example.com", "db-1.example.com.", "db-1:9100", "10.0.0.5",
-            "10.0.0.5:9100", "database.example.com:80", " db-1 ",
+            "db-1",
+            "DB-1",
+            "db-1.example.com",
+            "db-1.example.com.",
+            "db-1:9100",
+            "10.0.0.5",
+            "10.0.0.5:9100",
+            "database.example.com:80",
+            " db-1 ",
         ] {
             assert_eq!(resolver.host(name), "host:db-1", "{name}");
         }

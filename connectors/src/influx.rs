@@ -58,11 +58,7 @@ struct Line<'a> {
 impl Influx {
     /// A wire that describes new series through `series`.
     pub fn new(config: InfluxConfig, limits: Limits, series: Arc<SeriesTable>) -> Influx {
-        Influx {
-            config,
-            limits,
-            series,
-        }
+        Influx { config, limits, series }
     }
 
     fn write(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -77,8 +73,8 @@ impl Influx {
             }
         };
         let body = unpacked(&self.limits, request)?;
-        let text = std::str::from_utf8(&body)
-            .map_err(|_| Outcome::refused(invalid("the body is not UTF-8"), "malformed"))?;
+        let text =
+            std::str::from_utf8(&body).map_err(|_| Outcome::refused(invalid("the body is not UTF-8"), "malformed"))?;
         let mut samples = MetricBuilder::new();
         let mut refused = Refusals::default();
         let latest = self.limits.latest(request.received);
@@ -123,12 +119,7 @@ impl Influx {
             true => Reply::empty(204),
             false => invalid(&format!("partial write: {} dropped", refused.describe())),
         };
-        Ok(Outcome {
-            inputs,
-            reply,
-            accepted,
-            refused,
-        })
+        Ok(Outcome { inputs, reply, accepted, refused })
     }
 }
 
@@ -251,10 +242,7 @@ impl HttpWire for Influx {
 
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["api/v2/write", "write", "ping"]
-            .iter()
-            .map(|path| Route::new(format!("{prefix}/{path}")))
-            .collect()
+        ["api/v2/write", "write", "ping"].iter().map(|path| Route::new(format!("{prefix}/{path}"))).collect()
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

@@ -379,8 +379,7 @@ mod tests {
 
     #[test]
     fn a_path_goes_through_objects_lists_and_dotted_keys() {
-        let document: Value =
-            serde_json::from_str(r#"{"a":{"b.c":{"d":1}},"x.y":2,"l":[{"k":"v"}]}"#).expect("json");
+        let document: Value = serde_json::from_str(r#"{"a":{"b.c":{"d":1}},"x.y":2,"l":[{"k":"v"}]}"#).expect("json");
         assert_eq!(text_at(&document, "a.b.c"), None, "`a.b.c` is no scalar");
         assert_eq!(text_at(&document, "x.y").as_deref(), Some("2"));
         assert_eq!(text_at(&document, "l.0.k").as_deref(), Some("v"));

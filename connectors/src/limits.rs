@@ -106,7 +106,9 @@ impl Compression {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnpackError {
     /// Over a limit: 413, not to be retried.
-    #[error("the body is larger than `{limit}` ({bytes_max} bytes) after decompression; send smaller batches or raise `limits.{limit}`")]
+    #[error(
+        "the body is larger than `{limit}` ({bytes_max} bytes) after decompression; send smaller batches or raise `limits.{limit}`"
+    )]
     TooLarge {
         /// The limit's key.
         limit: &'static str,
@@ -145,15 +147,12 @@ impl Limits {
 
     /// `time`, or the time of receipt when it is absent, zero, or too far in the future.
     pub fn believed(&self, time: Option<EventTime>, received: EventTime) -> EventTime {
-        time.filter(|time| time.0 > 0 && *time <= self.latest(received))
-            .unwrap_or(received)
+        time.filter(|time| time.0 > 0 && *time <= self.latest(received)).unwrap_or(received)
     }
 
     /// The most bytes `packed` bytes may become.
     fn unpacked_max(&self, packed: usize) -> (usize, &'static str) {
-        let by_ratio = packed
-            .saturating_mul(self.decompression_ratio_max)
-            .max(RATIO_FREE_BYTES);
+        let by_ratio = packed.saturating_mul(self.decompression_ratio_max).max(RATIO_FREE_BYTES);
         if by_ratio < self.decompressed_bytes_max {
             (by_ratio, "decompression_ratio_max")
         } else {
@@ -166,12 +165,7 @@ impl Limits {
     /// # Errors
     /// [`UnpackError::TooLarge`] before more than the limit was allocated,
     /// [`UnpackError::Broken`] for bytes of another format.
-    pub fn unpack(
-        &self,
-        body: &[u8],
-        compression: Compression,
-        out: &mut Vec<u8>,
-    ) -> Result<(), UnpackError> {
+    pub fn unpack(&self, body: &[u8], compression: Compression, out: &mut Vec<u8>) -> Result<(), UnpackError> {
         out.clear();
         let (bytes_max, limit) = self.unpacked_max(body.len());
         match compression {
@@ -194,11 +188,8 @@ impl Limits {
                 unpack_stream(reader, "deflate", bytes_max, limit, out)
             }
             Compression::Zstd => {
-                let mut reader =
-                    zstd::stream::read::Decoder::new(body).map_err(|_| UnpackError::Broken("zstd"))?;
-                reader
-                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
-                    .map_err(|_| UnpackError::Broken("zstd"))?;
+                let mut reader = zstd::stream::read::Decoder::new(body).map_err(|_| UnpackError::Broken("zstd"))?;
+                reader.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| UnpackError::Broken("zstd"))?;
                 unpack_stream(reader, "zstd", bytes_max, limit, out)
             }
         }
@@ -206,20 +197,13 @@ impl Limits {
 }
 
 /// A snappy block says its length first, so a bomb is refused before it is allocated.
-fn unpack_snappy(
-    body: &[u8],
-    bytes_max: usize,
-    limit: &'static str,
-    out: &mut Vec<u8>,
-) -> Result<(), UnpackError> {
+fn unpack_snappy(body: &[u8], bytes_max: usize, limit: &'static str, out: &mut Vec<u8>) -> Result<(), UnpackError> {
     let length = snap::raw::decompress_len(body).map_err(|_| UnpackError::Broken("snappy"))?;
     if length > bytes_max {
         return Err(UnpackError::TooLarge { limit, bytes_max });
     }
     out.resize(length, 0);
-    let written = snap::raw::Decoder::new()
-        .decompress(body, out)
-        .map_err(|_| UnpackError::Broken("snappy"))?;
+    let written = snap::raw::Decoder::new().decompress(body, out).map_err(|_| UnpackError::Broken("snappy"))?;
     out.truncate(written);
     Ok(())
 }
@@ -232,9 +216,7 @@ fn unpack_stream(
     out: &mut Vec<u8>,
 ) -> Result<(), UnpackError> {
     let mut bounded = reader.take(bytes_max as u64 + 1);
-    bounded
-        .read_to_end(out)
-        .map_err(|_| UnpackError::Broken(format))?;
+    bounded.read_to_end(out).map_err(|_| UnpackError::Broken(format))?;
     if out.len() > bytes_max {
         out.clear();
         return Err(UnpackError::TooLarge { limit, bytes_max });
@@ -261,8 +243,7 @@ mod tests {
             Compression::None => bytes.to_vec(),
             Compression::Gzip => gzip(bytes),
             Compression::Zlib => {
-                let mut encoder =
-                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
                 encoder.write_all(bytes).expect("memory");
                 encoder.finish().expect("memory")
             }
@@ -271,13 +252,8 @@ mod tests {
         }
     }
 
-    const ALL: [Compression; 5] = [
-        Compression::None,
-        Compression::Gzip,
-        Compression::Zlib,
-        Compression::Snappy,
-        Compression::Zstd,
-    ];
+    const ALL: [Compression; 5] =
+        [Compression::None, Compression::Gzip, Compression::Zlib, Compression::Snappy, Compression::Zstd];
 
     #[test]
     fn a_bomb_of_zeros_is_refused_in_every_format() {

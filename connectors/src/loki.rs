@@ -37,9 +37,7 @@ pub struct LokiConfig {
 
 impl Default for LokiConfig {
     fn default() -> LokiConfig {
-        LokiConfig {
-            paths: vec!["/loki/api/v1/push".to_owned()],
-        }
+        LokiConfig { paths: vec!["/loki/api/v1/push".to_owned()] }
     }
 }
 
@@ -100,11 +98,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonLine<'a> {
 impl Loki {
     /// A wire that names entities by `resolver`.
     pub fn new(config: LokiConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Loki {
-        Loki {
-            config,
-            limits,
-            resolver,
-        }
+        Loki { config, limits, resolver }
     }
 
     fn take(&self, request: &Request<'_>) -> Result<LogBuilder, Outcome> {
@@ -125,9 +119,9 @@ impl Loki {
             }
         } else {
             let mut body = Vec::new();
-            self.limits.unpack(request.body, Compression::Snappy, &mut body).map_err(|error| {
-                Outcome::refused(Reply::text(error.status(), format!("{error}\n")), error.reason())
-            })?;
+            self.limits
+                .unpack(request.body, Compression::Snappy, &mut body)
+                .map_err(|error| Outcome::refused(Reply::text(error.status(), format!("{error}\n")), error.reason()))?;
             self.protobuf(&body, request.received, &mut out).map_err(|error| malformed(&error))?;
         }
         Ok(out)
@@ -177,11 +171,7 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
 
 /// `timestamp` 1, `line` 2, `structuredMetadata` 3.
 fn entry_line(mut entry: &[u8]) -> Result<Line<'_>, Malformed> {
-    let mut line = Line {
-        time: None,
-        text: Cow::Borrowed(""),
-        metadata: Vec::new(),
-    };
+    let mut line = Line { time: None, text: Cow::Borrowed(""), metadata: Vec::new() };
     while !entry.is_empty() {
         match field(&mut entry)? {
             (1, Field::Bytes(mut time)) => {
@@ -261,11 +251,7 @@ impl HttpWire for Loki {
             let text = format!("{} lines are more than `limits.events_max`\n", builder.len());
             return Outcome::refused(Reply::text(413, text), "events_max");
         }
-        let mut outcome = Outcome {
-            reply: Reply::empty(204),
-            accepted: builder.len() as u64,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { reply: Reply::empty(204), accepted: builder.len() as u64, ..Outcome::default() };
         if let Ok(batch) = builder.finish(request.tenant) {
             outcome.push(batch);
         }
@@ -281,8 +267,8 @@ impl HttpWire for Loki {
 mod tests {
     use axum::http::HeaderMap;
     use bellwether_engine::signal::LogColumns;
-    use prost::Message;
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::*;
     use crate::wire::testing::{batches, headers, post};
@@ -380,7 +366,11 @@ mod tests {
     #[test]
     fn broken_pushes_are_400() {
         let wire = loki();
-        for (headers, body) in [(json_headers(), &b"{}"[..]), (HeaderMap::new(), b"xx"), (json_headers(), b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}")] {
+        for (headers, body) in [
+            (json_headers(), &b"{}"[..]),
+            (HeaderMap::new(), b"xx"),
+            (json_headers(), b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}"),
+        ] {
             assert_eq!(wire.serve(&post("/loki/api/v1/push", &headers, body)).reply.status, 400);
         }
     }

@@ -112,13 +112,7 @@ pub struct Datagrams {
 impl Datagrams {
     /// A listener called `name` at `listen`.
     pub fn new(name: impl Into<String>, listen: SocketAddr, wire: Arc<dyn PacketWire>, auth: Arc<Auth>) -> Datagrams {
-        Datagrams {
-            name: name.into(),
-            listen,
-            wire,
-            auth,
-            counters: Arc::default(),
-        }
+        Datagrams { name: name.into(), listen, wire, auth, counters: Arc::default() }
     }
 
     /// What it has received so far.
@@ -128,9 +122,7 @@ impl Datagrams {
 
     async fn listen(self, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
         let wrong = |reason: String| SourceError::config(&self.name, reason);
-        self.auth
-            .check_listener(self.listen)
-            .map_err(|error| wrong(error.to_string()))?;
+        self.auth.check_listener(self.listen).map_err(|error| wrong(error.to_string()))?;
         let socket = UdpSocket::bind(self.listen)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.listen)))?;
@@ -165,12 +157,7 @@ impl Datagrams {
             self.counters.refuse("unauthorized", 1);
             return;
         };
-        let packet = Packet {
-            tenant,
-            from: from.ip(),
-            bytes,
-            received: now(),
-        };
+        let packet = Packet { tenant, from: from.ip(), bytes, received: now() };
         let of_tenant = match gathered.get_mut(tenant) {
             Some(of_tenant) => of_tenant,
             None => gathered.entry(tenant.to_owned()).or_default(),

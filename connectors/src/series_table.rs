@@ -12,8 +12,8 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
-    Batch, EdgeBuilder, EdgeRow, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX,
-    LabelPairs, Relation, SeriesBuilder, SeriesColumns, SeriesType, SignalKind, series_id,
+    Batch, EdgeBuilder, EdgeRow, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX, LabelPairs, Relation,
+    SeriesBuilder, SeriesColumns, SeriesType, SignalKind, series_id,
 };
 use bellwether_engine::time::{EventTime, Span};
 use xxhash_rust::xxh3::xxh3_128;
@@ -156,8 +156,7 @@ impl SeriesTable {
 
     fn forget(&self, batch: &Batch) {
         let columns = SeriesColumns::of(batch);
-        let ids: std::collections::HashSet<u64> =
-            (0..columns.len()).map(|row| columns.row(row).series).collect();
+        let ids: std::collections::HashSet<u64> = (0..columns.len()).map(|row| columns.row(row).series).collect();
         let described = self.tenant(batch.tenant());
         let mut table = described.write().unwrap_or_else(|held| held.into_inner());
         table.current.retain(|_, id| !ids.contains(id));
@@ -182,9 +181,7 @@ impl Session<'_> {
     #[inline]
     pub fn known(&mut self, key: u128) -> Option<u64> {
         let described = self.described;
-        let reading = self
-            .reading
-            .get_or_insert_with(|| described.read().unwrap_or_else(|held| held.into_inner()));
+        let reading = self.reading.get_or_insert_with(|| described.read().unwrap_or_else(|held| held.into_inner()));
         reading.current.get(&key).copied()
     }
 
@@ -267,12 +264,7 @@ impl Session<'_> {
     fn finish(mut self, tenant: &str) -> Vec<Input> {
         self.reading = None;
         let batches = [self.series.finish(tenant), self.edges.finish(tenant)];
-        batches
-            .into_iter()
-            .filter_map(Result::ok)
-            .filter(|batch| !batch.is_empty())
-            .map(Input::Batch)
-            .collect()
+        batches.into_iter().filter_map(Result::ok).filter(|batch| !batch.is_empty()).map(Input::Batch).collect()
     }
 }
 
@@ -285,9 +277,8 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
     if labels.len() > LABELS_MAX {
         return Err("labels_max");
     }
-    let too_long = |(name, value): &(&str, &str)| {
-        name.len() > LABEL_NAME_BYTES_MAX || value.len() > LABEL_VALUE_BYTES_MAX
-    };
+    let too_long =
+        |(name, value): &(&str, &str)| name.len() > LABEL_NAME_BYTES_MAX || value.len() > LABEL_VALUE_BYTES_MAX;
     if name.len() > LABEL_VALUE_BYTES_MAX || labels.iter().any(too_long) {
         return Err("label_bytes_max");
     }
@@ -304,11 +295,7 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
 /// The type of a series that does not say: Prometheus' and OpenMetrics' suffixes of totals.
 pub fn type_by_name(name: &str) -> SeriesType {
     let totals = ["_total", "_count", "_sum", "_bucket"];
-    if totals.iter().any(|suffix| name.ends_with(suffix)) {
-        SeriesType::Counter
-    } else {
-        SeriesType::Gauge
-    }
+    if totals.iter().any(|suffix| name.ends_with(suffix)) { SeriesType::Counter } else { SeriesType::Gauge }
 }
 
 #[cfg(test)]
@@ -395,7 +382,8 @@ mod tests {
         let long = "x".repeat(LABEL_VALUE_BYTES_MAX + 1);
         let names: Vec<String> = (0..=LABELS_MAX).map(|n| format!("l{n}")).collect();
         let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
-        let cases: [(&str, Vec<(&str, &str)>, &str); 5] = [
+        type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+        let cases: [Case<'_>; 5] = [
             ("", vec![("a", "b")], "no_name"),
             ("m", vec![("a", "b"), ("a", "c")], "label_twice"),
             ("m", vec![("", "b")], "label_name_empty"),
@@ -403,9 +391,8 @@ mod tests {
             ("m", many, "labels_max"),
         ];
         for (name, mut labels, why) in cases {
-            let (result, _) = table.session("acme", "test", NOW, |session| {
-                session.describe(1, name, "", SeriesType::Gauge, &mut labels)
-            });
+            let (result, _) = table
+                .session("acme", "test", NOW, |session| session.describe(1, name, "", SeriesType::Gauge, &mut labels));
             assert_eq!(result, Err(why));
         }
     }

@@ -44,10 +44,7 @@ pub struct StatsdConfig {
 
 impl Default for StatsdConfig {
     fn default() -> StatsdConfig {
-        StatsdConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8125)),
-            interval_secs: 10,
-        }
+        StatsdConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8125)), interval_secs: 10 }
     }
 }
 
@@ -98,11 +95,7 @@ struct Line<'a> {
 impl Statsd {
     /// An aggregator that describes new series through `series`.
     pub fn new(config: &StatsdConfig, series: Arc<SeriesTable>) -> Statsd {
-        Statsd {
-            interval: Span::from_secs(i64::from(config.interval_secs.max(1))),
-            series,
-            state: Mutex::default(),
-        }
+        Statsd { interval: Span::from_secs(i64::from(config.interval_secs.max(1))), series, state: Mutex::default() }
     }
 
     fn write(&self, state: &mut State, now: EventTime) -> Vec<(String, Vec<Input>)> {
@@ -251,13 +244,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
             tags = text;
         }
     }
-    let line = Line {
-        name,
-        value,
-        kind,
-        rate,
-        tags,
-    };
+    let line = Line { name, value, kind, rate, tags };
     (!name.is_empty() && !value.is_empty()).then_some(line)
 }
 
@@ -286,12 +273,8 @@ mod tests {
     }
 
     fn send(statsd: &Statsd, text: &[u8], secs: i64) -> Result<(), &'static str> {
-        let packet = Packet {
-            tenant: "acme",
-            from: [10, 0, 0, 9].into(),
-            bytes: text,
-            received: EventTime::from_secs(secs),
-        };
+        let packet =
+            Packet { tenant: "acme", from: [10, 0, 0, 9].into(), bytes: text, received: EventTime::from_secs(secs) };
         statsd.read(packet, &mut Gathered::default()).map(|_| ())
     }
 
@@ -323,10 +306,19 @@ mod tests {
         let (statsd, mut names) = (statsd(), BTreeMap::new());
         assert!(statsd.due(EventTime::from_secs(100)).is_empty());
         send(&statsd, b"hits:2|c|@0.5\nhits:1|c\nload:3|g\nload:-1|g\n", 101).expect("well formed");
-        send(&statsd, b"t:10|ms\nt:30|ms\nu:ann|s\nu:bob|s\nu:ann|s\ntagged:1|c|#host:db-1.x,fast", 102).expect("well formed");
+        send(&statsd, b"t:10|ms\nt:30|ms\nu:ann|s\nu:bob|s\nu:ann|s\ntagged:1|c|#host:db-1.x,fast", 102)
+            .expect("well formed");
         assert!(written(&statsd, &mut names, 105).is_empty(), "the interval is not over");
         let first = written(&statsd, &mut names, 110);
-        let want = [("hits", 5.0), ("load", 2.0), ("t.count", 2.0), ("t.max", 30.0), ("t.sum", 40.0), ("tagged", 1.0), ("u", 2.0)];
+        let want = [
+            ("hits", 5.0),
+            ("load", 2.0),
+            ("t.count", 2.0),
+            ("t.max", 30.0),
+            ("t.sum", 40.0),
+            ("tagged", 1.0),
+            ("u", 2.0),
+        ];
         assert_eq!(first, want.map(|(name, value)| (name.to_owned(), value)).into());
         let entity = |name: &str| names.values().find(|(known, _)| known == name).map(|(_, entity)| entity.clone());
         assert_eq!(entity("tagged").as_deref(), Some("host:db-1"));

@@ -52,11 +52,10 @@ pub enum TlsError {
 /// [`TlsError`] when a file is missing or does not hold what it should.
 pub fn acceptor(config: &TlsConfig, protocols: &[&[u8]]) -> Result<tokio_rustls::TlsAcceptor, TlsError> {
     let certificates = certificates(&config.certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key_file)
-        .map_err(|error| file_error(&config.key_file, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&config.key_file).map_err(|error| file_error(&config.key_file, &error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()?;
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let builder = match &config.client_ca_file {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -76,9 +75,8 @@ pub fn acceptor(config: &TlsConfig, protocols: &[&[u8]]) -> Result<tokio_rustls:
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| file_error(path, &error))?
-        .collect();
+    let read: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|error| file_error(path, &error))?.collect();
     let found = read.map_err(|error| file_error(path, &error))?;
     if found.is_empty() {
         return Err(file_error(path, &"it holds no certificate"));
@@ -87,8 +85,5 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn file_error(path: &Path, reason: &dyn std::fmt::Display) -> TlsError {
-    TlsError::File {
-        path: path.display().to_string(),
-        reason: reason.to_string(),
-    }
+    TlsError::File { path: path.display().to_string(), reason: reason.to_string() }
 }

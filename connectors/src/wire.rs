@@ -42,10 +42,7 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// A header's value in lower case without parameters' spaces, or `""`.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map_or("", str::trim)
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map_or("", str::trim)
     }
 
     /// The media type: the part of `Content-Type` before `;`, in lower case.
@@ -117,10 +114,7 @@ pub struct Route {
 impl Route {
     /// A route for authenticated senders.
     pub fn new(path: impl Into<String>) -> Route {
-        Route {
-            path: path.into(),
-            access: Access::Credential,
-        }
+        Route { path: path.into(), access: Access::Credential }
     }
 }
 
@@ -138,10 +132,7 @@ pub struct Reply {
 impl Reply {
     /// A reply without a body.
     pub fn empty(status: u16) -> Reply {
-        Reply {
-            status,
-            ..Reply::default()
-        }
+        Reply { status, ..Reply::default() }
     }
 
     /// A plain text reply.
@@ -176,10 +167,7 @@ impl Reply {
 
     /// The value of header `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -234,21 +222,14 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing for the journal, only an answer.
     pub fn answer(reply: Reply) -> Outcome {
-        Outcome {
-            reply,
-            ..Outcome::default()
-        }
+        Outcome { reply, ..Outcome::default() }
     }
 
     /// A request refused as a whole.
     pub fn refused(reply: Reply, reason: &'static str) -> Outcome {
         let mut refused = Refusals::default();
         refused.add(reason, 1);
-        Outcome {
-            reply,
-            refused,
-            ..Outcome::default()
-        }
+        Outcome { reply, refused, ..Outcome::default() }
     }
 
     /// Adds `batch` to what the journal gets, unless it is empty.

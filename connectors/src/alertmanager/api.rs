@@ -6,10 +6,10 @@ use bellwether_engine::time::EventTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::TenantState;
 use super::matcher::{Matcher, Test};
 use super::silences::{Silence, State};
 use super::table::Listed;
-use super::TenantState;
 use crate::wire::{Reply, Request};
 
 /// The one receiver we are.
@@ -82,9 +82,7 @@ pub(super) fn groups(state: &TenantState, request: &Request<'_>) -> Reply {
     }
     let groups: Vec<Value> = groups
         .into_iter()
-        .map(|(name, alerts)| {
-            json!({"labels": {"alertname": name}, "receiver": {"name": RECEIVER}, "alerts": alerts})
-        })
+        .map(|(name, alerts)| json!({"labels": {"alertname": name}, "receiver": {"name": RECEIVER}, "alerts": alerts}))
         .collect();
     Reply::json(200, &groups)
 }

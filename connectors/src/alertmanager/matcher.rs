@@ -48,21 +48,17 @@ impl Matcher {
             });
         };
         let (name, rest) = text.split_at(at);
-        let (is_equal, is_regex, value) = [("=~", true, true), ("!~", false, true), ("!=", false, false), ("=", true, false)]
-            .into_iter()
-            .find_map(|(sign, equal, regex)| rest.strip_prefix(sign).map(|value| (equal, regex, value)))?;
+        let (is_equal, is_regex, value) =
+            [("=~", true, true), ("!~", false, true), ("!=", false, false), ("=", true, false)]
+                .into_iter()
+                .find_map(|(sign, equal, regex)| rest.strip_prefix(sign).map(|value| (equal, regex, value)))?;
         let value = value.trim();
         let value = match value.strip_prefix('"') {
             Some(quoted) => quoted.strip_suffix('"')?.replace("\\\"", "\"").replace("\\\\", "\\"),
             None => value.to_owned(),
         };
         let name = name.trim().to_owned();
-        (!name.is_empty()).then_some(Matcher {
-            name,
-            value,
-            is_regex,
-            is_equal,
-        })
+        (!name.is_empty()).then_some(Matcher { name, value, is_regex, is_equal })
     }
 
     /// Compiles the matcher.
@@ -80,12 +76,7 @@ impl Matcher {
         } else {
             None
         };
-        Ok(Test {
-            name: self.name.clone(),
-            value: self.value.clone(),
-            pattern,
-            equal: self.is_equal,
-        })
+        Ok(Test { name: self.name.clone(), value: self.value.clone(), pattern, equal: self.is_equal })
     }
 
     /// The same condition as an SQL expression over the columns of alerts.

@@ -99,13 +99,7 @@ struct Webhook<'a> {
 impl Alertmanager {
     /// A wire with empty listings.
     pub fn new(config: AlertmanagerConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Alertmanager {
-        Alertmanager {
-            config,
-            limits,
-            resolver,
-            tenants: Mutex::default(),
-            started: OnceLock::new(),
-        }
+        Alertmanager { config, limits, resolver, tenants: Mutex::default(), started: OnceLock::new() }
     }
 
     fn with_tenant<T>(&self, tenant: &str, run: impl FnOnce(&mut TenantState) -> T) -> T {
@@ -156,12 +150,7 @@ impl Alertmanager {
         } else {
             Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
         };
-        let mut outcome = Outcome {
-            accepted: builder.len() as u64,
-            reply,
-            refused,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { accepted: builder.len() as u64, reply, refused, ..Outcome::default() };
         if let Ok(batch) = builder.finish(request.tenant) {
             outcome.push(batch);
         }
@@ -186,9 +175,9 @@ impl Alertmanager {
     fn one_silence(&self, request: &Request<'_>) -> Outcome {
         let id = request.path.rsplit('/').next().unwrap_or_default();
         if request.method != Method::DELETE {
-            return Outcome::answer(self.with_tenant(request.tenant, |state| {
-                api::silence(state, id, request.received)
-            }));
+            return Outcome::answer(
+                self.with_tenant(request.tenant, |state| api::silence(state, id, request.received)),
+            );
         }
         let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
         match expired {
@@ -218,11 +207,7 @@ impl Alertmanager {
 }
 
 fn action_input(request: &Request<'_>, action: bellwether_engine::input::Action) -> Input {
-    Input::Action {
-        tenant: request.tenant.into(),
-        at: request.received,
-        action,
-    }
+    Input::Action { tenant: request.tenant.into(), at: request.received, action }
 }
 
 fn malformed(error: &serde_json::Error) -> Outcome {

@@ -70,8 +70,7 @@ impl Silence {
     }
 
     fn mutes(&self, alert: &Listed, now: EventTime) -> bool {
-        self.state(now) == State::Active
-            && self.tests.iter().all(|test| test.holds(|name| alert.label(name)))
+        self.state(now) == State::Active && self.tests.iter().all(|test| test.holds(|name| alert.label(name)))
     }
 
     /// What the engine is told.
@@ -156,9 +155,7 @@ impl Silences {
 
     /// The ids of silences that mute `alert` now.
     pub(super) fn muting<'a>(&'a self, alert: &'a Listed, now: EventTime) -> impl Iterator<Item = &'a str> {
-        self.iter()
-            .filter(move |(_, silence)| silence.mutes(alert, now))
-            .map(|(id, _)| id)
+        self.iter().filter(move |(_, silence)| silence.mutes(alert, now)).map(|(id, _)| id)
     }
 }
 

@@ -10,11 +10,7 @@ use super::*;
 use crate::wire::testing::{batches, post};
 
 fn wire() -> Alertmanager {
-    Alertmanager::new(
-        AlertmanagerConfig::default(),
-        Limits::default(),
-        Arc::new(EntityResolver::default()),
-    )
+    Alertmanager::new(AlertmanagerConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
 }
 
 /// Second 1,000,000 is 1970-01-12T13:46:40Z.
@@ -62,7 +58,8 @@ fn an_end_in_the_past_is_a_recovery_and_gos_zero_time_is_none() {
     let wire = wire();
     let resolved = send(&wire, "/api/v2/alerts", &format!("[{}]", alert("Disk", STARTED)));
     assert_eq!(AlertColumns::of(batches(&resolved)[0]).status(0), Some(AlertStatus::Resolved));
-    let amtool = r#"[{"labels":{"alertname":"x"},"startsAt":"0001-01-01T00:00:00.000Z","endsAt":"0001-01-01T00:00:00.000Z"}]"#;
+    let amtool =
+        r#"[{"labels":{"alertname":"x"},"startsAt":"0001-01-01T00:00:00.000Z","endsAt":"0001-01-01T00:00:00.000Z"}]"#;
     let outcome = send(&wire, "/api/v2/alerts", amtool);
     let columns = AlertColumns::of(batches(&outcome)[0]);
     assert_eq!(columns.status(0), Some(AlertStatus::Firing));
@@ -88,9 +85,11 @@ fn the_good_alert_of_a_bad_request_is_stored_and_400_is_answered() {
 fn the_webhook_and_the_api_give_one_alert_one_fingerprint() {
     let wire = wire();
     let over_api = send(&wire, "/api/v2/alerts", &format!("[{}]", alert("Disk", ENDS)));
-    let resolved = alert("Disk", "1970-01-12T13:46:00Z").replace(r#""annotations":{"summary":"disk"}"#, r#""annotations":{}"#);
+    let resolved =
+        alert("Disk", "1970-01-12T13:46:00Z").replace(r#""annotations":{"summary":"disk"}"#, r#""annotations":{}"#);
     let resolved = format!("{},\"status\":\"resolved\"}}", resolved.trim_end().trim_end_matches('}'));
-    let body = format!(r#"{{"version":"4","groupKey":"k","truncatedAlerts":3,"status":"resolved","alerts":[{resolved}]}}"#);
+    let body =
+        format!(r#"{{"version":"4","groupKey":"k","truncatedAlerts":3,"status":"resolved","alerts":[{resolved}]}}"#);
     let over_webhook = send(&wire, "/webhook/alertmanager", &body);
     assert_eq!(over_webhook.reply.status, 200, "{:?}", over_webhook.reply);
     let (first, second) = (batches(&over_api)[0], batches(&over_webhook)[0]);

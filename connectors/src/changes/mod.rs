@@ -88,12 +88,7 @@ impl Changes {
                 key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes()),
             });
         }
-        Ok(Changes {
-            hooks,
-            auth,
-            limits,
-            resolver,
-        })
+        Ok(Changes { hooks, auth, limits, resolver })
     }
 
     /// The tenant of a webhook that signs its body or carries its own token.
@@ -121,11 +116,7 @@ impl Changes {
         let body = unpacked(&self.limits, request)?;
         let malformed = |text: String| Outcome::refused(Reply::json(400, &json!({"message": text})), "malformed");
         let document: Value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
-        let from = read::Source {
-            resolver: &self.resolver,
-            document: &document,
-            body: &body,
-        };
+        let from = read::Source { resolver: &self.resolver, document: &document, body: &body };
         let delivery = request.header("x-github-delivery");
         let read = match request.path.trim_end_matches('/') {
             "/changes/cdevents" => from.cdevent(),
@@ -173,10 +164,7 @@ impl HttpWire for Changes {
     }
 
     fn routes(&self) -> Vec<Route> {
-        let own = |path: &str| Route {
-            path: path.to_owned(),
-            access: Access::Own,
-        };
+        let own = |path: &str| Route { path: path.to_owned(), access: Access::Own };
         vec![
             Route::new("/changes/cdevents"),
             Route::new("/changes/plain"),

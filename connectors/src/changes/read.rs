@@ -121,7 +121,10 @@ impl Source<'_> {
             artifact: format!("pkg:github/{repository}@{sha}"),
             who: self.text(&["deployment_status.creator.login", "sender.login"]),
             url: self.text(&["deployment_status.log_url", "deployment_status.target_url"]),
-            text: format!("{state} in {environment}: {}", self.text(&["deployment_status.description", "deployment.ref"])),
+            text: format!(
+                "{state} in {environment}: {}",
+                self.text(&["deployment_status.description", "deployment.ref"])
+            ),
         }))
     }
 

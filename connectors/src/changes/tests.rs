@@ -60,11 +60,13 @@ fn githubs_own_example_of_a_signature_verifies() {
 #[test]
 fn a_signed_deployment_status_is_a_change_of_the_hooks_tenant() {
     let good = signature("It's a Secret to Everybody", GITHUB);
-    let signed = |signature: &str| headers(&[
-        ("x-github-event", "deployment_status"),
-        ("x-github-delivery", "guid-1"),
-        ("x-hub-signature-256", signature),
-    ]);
+    let signed = |signature: &str| {
+        headers(&[
+            ("x-github-event", "deployment_status"),
+            ("x-github-delivery", "guid-1"),
+            ("x-hub-signature-256", signature),
+        ])
+    };
     let outcome = send("/changes/github/shop", &signed(&good), GITHUB);
     assert_eq!(outcome.reply.status, 202);
     assert_eq!(batches(&outcome)[0].tenant(), "acme");
@@ -129,7 +131,8 @@ fn pagerduty_and_plain_changes_are_known_again_when_sent_again() {
     assert_eq!((change.entity, change.artifact, change.url), ("service:checkout", Some("1.4"), Some("https://ci/1")));
     assert_eq!(change.id, row(&send("/v2/change/enqueue", &HeaderMap::new(), body)).id);
 
-    let plain = send("/changes/plain", &HeaderMap::new(), r#"{"entity":"switch:plant-7","type":"firmware","who":"eve"}"#);
+    let plain =
+        send("/changes/plain", &HeaderMap::new(), r#"{"entity":"switch:plant-7","type":"firmware","who":"eve"}"#);
     assert_eq!((row(&plain).entity, row(&plain).change_type), ("switch:plant-7", "firmware"));
     assert_eq!(send("/changes/plain", &HeaderMap::new(), "{}").reply.status, 400);
 }

@@ -55,9 +55,7 @@ pub async fn serve(
             match tls {
                 None => converse(wires, intake, stream, stop).await,
                 Some(acceptor) => {
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(header_time, acceptor.accept(stream)).await
-                    {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(header_time, acceptor.accept(stream)).await {
                         converse(wires, intake, stream, stop).await;
                     }
                 }
@@ -100,10 +98,7 @@ async fn converse(
         async move { Ok::<_, Infallible>(wires.respond(&intake, request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_time);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_time);
     builder
         .http2()
         .timer(TokioTimer::new())

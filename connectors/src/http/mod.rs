@@ -36,9 +36,9 @@ use retry_window::{RetryWindow, Seen, request_key};
 
 use crate::auth::Auth;
 use crate::limits::Limits;
-use crate::tls::{TlsConfig, acceptor};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
+use crate::tls::{TlsConfig, acceptor};
+use crate::wire::{Access, HttpWire, Reply, Request, WireCounters};
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,10 +52,7 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> HttpConfig {
-        HttpConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9099)),
-            tls: None,
-        }
+        HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9099)), tls: None }
     }
 }
 
@@ -100,7 +97,7 @@ impl HttpWires {
     pub fn new(
         auth: Arc<Auth>,
         limits: Limits,
-            wires: Vec<(String, Arc<dyn HttpWire>)>,
+        wires: Vec<(String, Arc<dyn HttpWire>)>,
     ) -> Result<HttpWires, RouteConflict> {
         let mut mounts: Vec<Mount> = Vec::new();
         for (index, (id, wire)) in wires.iter().enumerate() {
@@ -113,21 +110,10 @@ impl HttpWires {
                         second: id.clone(),
                     });
                 }
-                mounts.push(Mount {
-                    segments,
-                    access: route.access,
-                    wire: index,
-                });
+                mounts.push(Mount { segments, access: route.access, wire: index });
             }
         }
-        let wires = wires
-            .into_iter()
-            .map(|(id, wire)| Mounted {
-                id,
-                wire,
-                counters: Arc::default(),
-            })
-            .collect();
+        let wires = wires.into_iter().map(|(id, wire)| Mounted { id, wire, counters: Arc::default() }).collect();
         Ok(HttpWires {
             places: Semaphore::new(limits.requests_in_flight_max),
             auth,
@@ -223,9 +209,8 @@ impl HttpWires {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let bytes_max = self.limits.body_bytes_max;
-        let too_large = || {
-            Reply::text(413, format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n"))
-        };
+        let too_large =
+            || Reply::text(413, format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n"));
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(too_large());
         }
@@ -257,10 +242,7 @@ impl HttpWires {
             }
         }
         // The sender may hang up while the journal writes: then the key must not stay noted.
-        let mut pending = Pending {
-            window: &self.retries,
-            key: Some(key),
-        };
+        let mut pending = Pending { window: &self.retries, key: Some(key) };
         let reply = self.store(intake, mounted, request).await;
         pending.key = None;
         self.retries.end(key, &reply);
@@ -297,7 +279,9 @@ impl HttpWires {
     fn own_page(&self, path: &str) -> Option<Reply> {
         Some(match path {
             "/-/healthy" | "/livez" => Reply::text(200, "Bellwether is healthy.\n"),
-            "/-/ready" | "/readyz" if !self.refusing.load(Ordering::Relaxed) => Reply::text(200, "Bellwether is ready.\n"),
+            "/-/ready" | "/readyz" if !self.refusing.load(Ordering::Relaxed) => {
+                Reply::text(200, "Bellwether is ready.\n")
+            }
             "/-/ready" | "/readyz" => Reply::overloaded("the journal takes no entries at the moment"),
             "/metrics" => Reply {
                 status: 200,
@@ -313,9 +297,11 @@ impl HttpWires {
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let fits = |mount: &&Mount| {
             mount.segments.len() == parts.len()
-                && mount.segments.iter().zip(&parts).all(|(segment, part)| {
-                    segment.as_ref().is_none_or(|literal| literal == part)
-                })
+                && mount
+                    .segments
+                    .iter()
+                    .zip(&parts)
+                    .all(|(segment, part)| segment.as_ref().is_none_or(|literal| literal == part))
         };
         let variables = |mount: &&Mount| mount.segments.iter().filter(|s| s.is_none()).count();
         self.mounts.iter().filter(fits).min_by_key(variables)
@@ -332,11 +318,7 @@ pub struct HttpSource {
 impl HttpSource {
     /// A listener called `name` for `wires`.
     pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> HttpSource {
-        HttpSource {
-            name: name.into(),
-            config,
-            wires,
-        }
+        HttpSource { name: name.into(), config, wires }
     }
 }
 
@@ -349,10 +331,7 @@ impl Source for HttpSource {
         Box::pin(async move {
             let address = self.config.listen;
             let wrong = |reason: String| SourceError::config(&self.name, reason);
-            self.wires
-                .auth
-                .check_listener(address)
-                .map_err(|error| wrong(error.to_string()))?;
+            self.wires.auth.check_listener(address).map_err(|error| wrong(error.to_string()))?;
             let protocols: [&[u8]; 2] = [b"h2", b"http/1.1"];
             let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, &protocols));
             let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
@@ -380,10 +359,7 @@ impl Drop for Pending<'_> {
 }
 
 fn segments_of(path: &str) -> Vec<Option<String>> {
-    path.trim_end_matches('/')
-        .split('/')
-        .map(|part| (!part.starts_with('{')).then(|| part.to_owned()))
-        .collect()
+    path.trim_end_matches('/').split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect()
 }
 
 /// The wall clock; connectors are the only place that may look at it.

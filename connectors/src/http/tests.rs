@@ -4,7 +4,7 @@ use bellwether_engine::input::Input;
 
 use super::*;
 use crate::auth::{AuthConfig, Credential, sha256};
-use crate::wire::Route;
+use crate::wire::{Outcome, Route};
 use crate::wire::testing::Shelf;
 
 /// Answers 204 and stores one tick per request.
@@ -68,12 +68,7 @@ fn rig(limits: Limits) -> Rig {
         limits,
         vec![("ticker".to_owned(), ticker.clone())],
     );
-    Rig {
-        shelf,
-        intake,
-        ticker,
-        wires: wires.expect("one wire has no conflict"),
-    }
+    Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
 impl Rig {

@@ -19,11 +19,9 @@ pub(super) type Label<'a> = (&'a str, Cow<'a, str>);
 /// The labels of a resource that name or place an entity.
 pub(super) fn of_resource(resource: Option<&Resource>) -> Vec<Label<'_>> {
     let attributes = resource.map_or(&[][..], |resource| &resource.attributes);
-    let kept = attributes.iter().filter(|attribute| {
-        !RESOURCE_PREFIXES_DROPPED
-            .iter()
-            .any(|prefix| attribute.key.starts_with(prefix))
-    });
+    let kept = attributes
+        .iter()
+        .filter(|attribute| !RESOURCE_PREFIXES_DROPPED.iter().any(|prefix| attribute.key.starts_with(prefix)));
     labels(kept)
 }
 

@@ -32,7 +32,7 @@ use crate::auth::Auth;
 use crate::http::now;
 use crate::http::retry_window::{RetryWindow, Seen, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::wire::{Reply, RETRY_AFTER_SECS, WireCounters};
+use crate::wire::{RETRY_AFTER_SECS, Reply, WireCounters};
 
 /// Calls one connection may have open.
 const STREAMS_MAX: u32 = 64;
@@ -48,12 +48,7 @@ pub struct OtlpGrpc {
 impl OtlpGrpc {
     /// A listener called `name` at the decoder's `grpc_listen`.
     pub fn new(name: impl Into<String>, otlp: Arc<Otlp>, auth: Arc<Auth>) -> OtlpGrpc {
-        OtlpGrpc {
-            name: name.into(),
-            otlp,
-            auth,
-            counters: Arc::default(),
-        }
+        OtlpGrpc { name: name.into(), otlp, auth, counters: Arc::default() }
     }
 
     /// What it has received so far.
@@ -73,20 +68,11 @@ impl Source for OtlpGrpc {
                 let reason = "otlp.grpc_listen is not set; set it or leave this source out";
                 return Err(SourceError::config(&self.name, reason));
             };
-            self.auth
-                .check_listener(address)
-                .map_err(|error| SourceError::config(&self.name, error.to_string()))?;
-            let receiver = Receiver {
-                otlp: self.otlp.clone(),
-                intake,
-                counters: self.counters.clone(),
-                retries: Arc::default(),
-            };
+            self.auth.check_listener(address).map_err(|error| SourceError::config(&self.name, error.to_string()))?;
+            let receiver =
+                Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone(), retries: Arc::default() };
             let size = self.otlp.limits.decompressed_bytes_max;
-            let guard = Guard {
-                auth: self.auth.clone(),
-                counters: self.counters.clone(),
-            };
+            let guard = Guard { auth: self.auth.clone(), counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(size);
@@ -235,11 +221,7 @@ struct ProtoDuration {
 
 /// `UNAVAILABLE` with the time after which to come back.
 fn unavailable(text: &str) -> Status {
-    let retry = RetryInfo {
-        retry_delay: Some(ProtoDuration {
-            seconds: RETRY_AFTER_SECS as i64,
-        }),
-    };
+    let retry = RetryInfo { retry_delay: Some(ProtoDuration { seconds: RETRY_AFTER_SECS as i64 }) };
     let details = StatusDetails {
         code: Code::Unavailable as i32,
         message: text.to_owned(),
@@ -259,8 +241,9 @@ impl MetricsService for Receiver {
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let refused = self.receive(request, "metrics", Export::Metrics).await?;
         Ok(Response::new(ExportMetricsServiceResponse {
-            partial_success: refused.map(|(rejected_data_points, error_message)| {
-                ExportMetricsPartialSuccess { rejected_data_points, error_message }
+            partial_success: refused.map(|(rejected_data_points, error_message)| ExportMetricsPartialSuccess {
+                rejected_data_points,
+                error_message,
             }),
         }))
     }
@@ -274,8 +257,9 @@ impl LogsService for Receiver {
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let refused = self.receive(request, "logs", Export::Logs).await?;
         Ok(Response::new(ExportLogsServiceResponse {
-            partial_success: refused.map(|(rejected_log_records, error_message)| {
-                ExportLogsPartialSuccess { rejected_log_records, error_message }
+            partial_success: refused.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
+                rejected_log_records,
+                error_message,
             }),
         }))
     }
@@ -289,9 +273,8 @@ impl TraceService for Receiver {
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let refused = self.receive(request, "traces", Export::Traces).await?;
         Ok(Response::new(ExportTraceServiceResponse {
-            partial_success: refused.map(|(rejected_spans, error_message)| {
-                ExportTracePartialSuccess { rejected_spans, error_message }
-            }),
+            partial_success: refused
+                .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message }),
         }))
     }
 }

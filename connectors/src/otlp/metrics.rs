@@ -206,13 +206,7 @@ fn total(temporality: i32, monotonic: bool) -> SeriesType {
 
 type Part = (&'static str, Option<f64>, SeriesType);
 
-fn histogram_parts(
-    count: u64,
-    sum: Option<f64>,
-    min: Option<f64>,
-    max: Option<f64>,
-    kind: SeriesType,
-) -> [Part; 4] {
+fn histogram_parts(count: u64, sum: Option<f64>, min: Option<f64>, max: Option<f64>, kind: SeriesType) -> [Part; 4] {
     [
         (".count", Some(count as f64), kind),
         (".sum", sum, kind),

@@ -49,10 +49,7 @@ pub struct OtlpConfig {
 
 impl Default for OtlpConfig {
     fn default() -> OtlpConfig {
-        OtlpConfig {
-            path_prefix: String::new(),
-            grpc_listen: Some(SocketAddr::from(([127, 0, 0, 1], 4317))),
-        }
+        OtlpConfig { path_prefix: String::new(), grpc_listen: Some(SocketAddr::from(([127, 0, 0, 1], 4317))) }
     }
 }
 
@@ -156,12 +153,7 @@ const UNAVAILABLE: i32 = 14;
 impl Otlp {
     /// A decoder that describes new series through `series`.
     pub fn new(config: OtlpConfig, limits: Limits, series: Arc<SeriesTable>) -> Otlp {
-        Otlp {
-            config,
-            limits,
-            series,
-            graphs: Mutex::default(),
-        }
+        Otlp { config, limits, series, graphs: Mutex::default() }
     }
 
     /// Turns one decoded request of `tenant` into journal entries.
@@ -180,25 +172,20 @@ impl Otlp {
     }
 
     fn metrics(&self, tenant: &str, request: &ExportMetricsServiceRequest, received: EventTime) -> Exported {
-        let ((mut samples, accepted, refused), mut inputs) =
-            self.series.session(tenant, "otlp", received, |session| {
-                let mut decoder = metrics::Decoder {
-                    session,
-                    limits: &self.limits,
-                    received,
-                    samples: MetricBuilder::new(),
-                    accepted: 0,
-                    refused: Refusals::default(),
-                };
-                decoder.decode(request);
-                (decoder.samples, decoder.accepted, decoder.refused)
-            });
+        let ((mut samples, accepted, refused), mut inputs) = self.series.session(tenant, "otlp", received, |session| {
+            let mut decoder = metrics::Decoder {
+                session,
+                limits: &self.limits,
+                received,
+                samples: MetricBuilder::new(),
+                accepted: 0,
+                refused: Refusals::default(),
+            };
+            decoder.decode(request);
+            (decoder.samples, decoder.accepted, decoder.refused)
+        });
         inputs.extend(non_empty(samples.finish(tenant)));
-        Exported {
-            inputs,
-            accepted,
-            refused,
-        }
+        Exported { inputs, accepted, refused }
     }
 
     fn logs(&self, tenant: &str, request: &ExportLogsServiceRequest, received: EventTime) -> Exported {
@@ -219,11 +206,7 @@ impl Otlp {
         });
         inputs.extend(non_empty(told.edges.finish(tenant)));
         inputs.extend(non_empty(told.samples.finish(tenant)));
-        Exported {
-            inputs,
-            accepted: told.accepted,
-            refused: told.refused,
-        }
+        Exported { inputs, accepted: told.accepted, refused: told.refused }
     }
 
     /// The entries of an export were not stored.
@@ -247,7 +230,8 @@ impl Otlp {
             "application/x-protobuf" => false,
             "application/json" => true,
             other => {
-                let text = format!("content type `{other}` is not supported, known: application/x-protobuf, application/json");
+                let text =
+                    format!("content type `{other}` is not supported, known: application/x-protobuf, application/json");
                 return Err((415, text, "content_type"));
             }
         };
@@ -288,11 +272,7 @@ fn failure(request: &Request<'_>, http: u16, text: String) -> Reply {
 }
 
 fn protobuf(status: u16, body: Vec<u8>) -> Reply {
-    Reply {
-        status,
-        headers: vec![("content-type", "application/x-protobuf".to_owned())],
-        body: Bytes::from(body),
-    }
+    Reply { status, headers: vec![("content-type", "application/x-protobuf".to_owned())], body: Bytes::from(body) }
 }
 
 /// 200, with the refused events when there are any.
@@ -310,10 +290,7 @@ fn success(request: &Request<'_>, refused: &Refusals) -> Reply {
         let partial = serde_json::json!({field: rejected.to_string(), "errorMessage": refused.describe()});
         return Reply::json(200, &serde_json::json!({"partialSuccess": partial}));
     }
-    let partial_success = (!refused.is_empty()).then(|| PartialSuccess {
-        rejected,
-        error_message: refused.describe(),
-    });
+    let partial_success = (!refused.is_empty()).then(|| PartialSuccess { rejected, error_message: refused.describe() });
     protobuf(200, Response { partial_success }.encode_to_vec())
 }
 
@@ -324,10 +301,7 @@ impl HttpWire for Otlp {
 
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["metrics", "logs", "traces"]
-            .iter()
-            .map(|signal| Route::new(format!("{prefix}/v1/{signal}")))
-            .collect()
+        ["metrics", "logs", "traces"].iter().map(|signal| Route::new(format!("{prefix}/v1/{signal}"))).collect()
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {
@@ -352,8 +326,7 @@ impl HttpWire for Otlp {
     }
 
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {
-        failure(request, 503, reason.to_owned())
-            .with("retry-after", crate::wire::RETRY_AFTER_SECS.to_string())
+        failure(request, 503, reason.to_owned()).with("retry-after", crate::wire::RETRY_AFTER_SECS.to_string())
     }
 
     fn undo(&self, inputs: &[Input]) {

@@ -130,10 +130,7 @@ fn attribute(key: &str, value: &str) -> KeyValue {
 fn of_service(service: &str, spans: Vec<Span>) -> Export {
     Export::Traces(ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            resource: Some(Resource {
-                attributes: vec![attribute("service.name", service)],
-                ..Resource::default()
-            }),
+            resource: Some(Resource { attributes: vec![attribute("service.name", service)], ..Resource::default() }),
             scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         }],

@@ -49,9 +49,7 @@ pub struct RemoteWriteConfig {
 
 impl Default for RemoteWriteConfig {
     fn default() -> RemoteWriteConfig {
-        RemoteWriteConfig {
-            paths: vec!["/api/v1/write".to_owned()],
-        }
+        RemoteWriteConfig { paths: vec!["/api/v1/write".to_owned()] }
     }
 }
 
@@ -84,11 +82,7 @@ pub struct Decoded {
 impl RemoteWrite {
     /// A wire that describes new series through `series`.
     pub fn new(config: RemoteWriteConfig, limits: Limits, series: Arc<SeriesTable>) -> RemoteWrite {
-        RemoteWrite {
-            config,
-            limits,
-            series,
-        }
+        RemoteWrite { config, limits, series }
     }
 
     fn take(&self, request: &Request<'_>) -> Result<Outcome, (Reply, &'static str)> {
@@ -105,15 +99,11 @@ impl RemoteWrite {
         self.limits
             .unpack(request.body, compression, &mut message)
             .map_err(|error| (Reply::text(error.status(), format!("{error}\n")), error.reason()))?;
-        let (decoded, mut inputs) = self.series.session(
-            request.tenant,
-            "remote_write",
-            request.received,
-            |session| match version {
+        let (decoded, mut inputs) =
+            self.series.session(request.tenant, "remote_write", request.received, |session| match version {
                 Version::V1 => v1::decode(&message, session, self.too_new(request)),
                 Version::V2 => v2::decode(&message, session, self.too_new(request)),
-            },
-        );
+            });
         let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
@@ -160,9 +150,7 @@ impl RemoteWrite {
         ];
         Outcome {
             inputs: std::mem::take(inputs),
-            reply: written
-                .into_iter()
-                .fold(reply, |reply, (name, count)| reply.with(name, count.to_string())),
+            reply: written.into_iter().fold(reply, |reply, (name, count)| reply.with(name, count.to_string())),
             accepted: decoded.samples_written + decoded.histograms_written,
             refused: decoded.refused,
         }

@@ -2,8 +2,8 @@
 
 use axum::http::HeaderMap;
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
 use crate::entity_resolution::EntityResolver;
@@ -99,9 +99,7 @@ fn wire() -> RemoteWrite {
 }
 
 fn snappy(message: &impl Message) -> Vec<u8> {
-    snap::raw::Encoder::new()
-        .compress_vec(&message.encode_to_vec())
-        .expect("small")
+    snap::raw::Encoder::new().compress_vec(&message.encode_to_vec()).expect("small")
 }
 
 fn v1_headers() -> HeaderMap {
@@ -156,10 +154,9 @@ fn a_series_is_described_once_and_its_stale_marker_keeps_its_bits() {
     let wire = wire();
     let labels = [("__name__", "node_load1"), ("instance", "db-1:9100"), ("job", "node")];
     let stale = f64::from_bits(STALE_NAN_BITS);
-    let request = |at: i64, value: f64| snappy(&WriteRequest {
-        timeseries: vec![series(&labels, &[(value, at)])],
-        ..WriteRequest::default()
-    });
+    let request = |at: i64, value: f64| {
+        snappy(&WriteRequest { timeseries: vec![series(&labels, &[(value, at)])], ..WriteRequest::default() })
+    };
     let first = send(&wire, &v1_headers(), &request(1_000, 0.5));
     assert_eq!(first.reply.status, 204);
     let described = batches(&first)[0];
@@ -179,20 +176,25 @@ fn a_series_is_described_once_and_its_stale_marker_keeps_its_bits() {
 fn both_versions_give_one_series_the_same_id() {
     let wire = wire();
     let labels = [("__name__", "up"), ("job", "shop")];
-    let v1 = send(&wire, &v1_headers(), &snappy(&WriteRequest {
-        timeseries: vec![series(&labels, &[(1.0, 5)])],
-        ..WriteRequest::default()
-    }));
-    let v2 = send(&wire, &v2_headers(), &snappy(&Request2 {
-        symbols: ["", "__name__", "up", "job", "shop", "s"].map(str::to_owned).to_vec(),
-        timeseries: vec![TimeSeries2 {
-            labels_refs: vec![1, 2, 3, 4],
-            samples: vec![Sample { value: 1.0, timestamp: 5 }],
-            metadata: Some(Metadata2 { kind: 1, unit_ref: 5 }),
-            reserved: 77,
-            ..TimeSeries2::default()
-        }],
-    }));
+    let v1 = send(
+        &wire,
+        &v1_headers(),
+        &snappy(&WriteRequest { timeseries: vec![series(&labels, &[(1.0, 5)])], ..WriteRequest::default() }),
+    );
+    let v2 = send(
+        &wire,
+        &v2_headers(),
+        &snappy(&Request2 {
+            symbols: ["", "__name__", "up", "job", "shop", "s"].map(str::to_owned).to_vec(),
+            timeseries: vec![TimeSeries2 {
+                labels_refs: vec![1, 2, 3, 4],
+                samples: vec![Sample { value: 1.0, timestamp: 5 }],
+                metadata: Some(Metadata2 { kind: 1, unit_ref: 5 }),
+                reserved: 77,
+                ..TimeSeries2::default()
+            }],
+        }),
+    );
     assert_eq!(samples(&v1), samples(&v2));
     assert_eq!(written(&v2), [Some("1"), Some("0"), Some("0")]);
     let row = SeriesColumns::of(batches(&v2)[0]).row(0);
@@ -257,10 +259,8 @@ fn another_encoding_or_message_is_415_and_broken_bytes_are_400() {
     let wire = wire();
     let gzip = headers(&[("content-type", "application/x-protobuf"), ("content-encoding", "gzip")]);
     let json = headers(&[("content-type", "application/json"), ("content-encoding", "snappy")]);
-    let odd = headers(&[
-        ("content-type", "application/x-protobuf;proto=other.Message"),
-        ("content-encoding", "snappy"),
-    ]);
+    let odd =
+        headers(&[("content-type", "application/x-protobuf;proto=other.Message"), ("content-encoding", "snappy")]);
     for headers in [gzip, json, odd] {
         let outcome = send(&wire, &headers, b"");
         assert_eq!(outcome.reply.status, 415);

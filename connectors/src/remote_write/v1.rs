@@ -14,11 +14,7 @@ const SAMPLE_TAG: u8 = 0x12;
 ///
 /// # Errors
 /// [`Malformed`] when the bytes are no such message; nothing of it may be stored then.
-pub(super) fn decode(
-    mut message: &[u8],
-    session: &mut Session<'_>,
-    latest: EventTime,
-) -> Result<Decoded, Malformed> {
+pub(super) fn decode(mut message: &[u8], session: &mut Session<'_>, latest: EventTime) -> Result<Decoded, Malformed> {
     let mut out = Decoded::default();
     while !message.is_empty() {
         // Field 1 holds series; field 3, metadata, carries nothing a series id needs.
@@ -31,12 +27,7 @@ pub(super) fn decode(
 
 /// One series as every sender writes it: all labels, then samples; anything else the long way.
 /// A tag of one byte is also how [`labels_of`] finds where the labels end.
-fn one_series(
-    series: &[u8],
-    session: &mut Session<'_>,
-    latest: EventTime,
-    out: &mut Decoded,
-) -> Result<(), Malformed> {
+fn one_series(series: &[u8], session: &mut Session<'_>, latest: EventTime, out: &mut Decoded) -> Result<(), Malformed> {
     let mut rest = series;
     while let [LABEL_TAG, after @ ..] = rest {
         rest = after;
@@ -68,12 +59,7 @@ fn write(id: u64, value: f64, millis: i64, latest: EventTime, out: &mut Decoded)
 }
 
 /// A series not seen before, or fields in an order of their own.
-fn slow(
-    series: &[u8],
-    session: &mut Session<'_>,
-    latest: EventTime,
-    out: &mut Decoded,
-) -> Result<(), Malformed> {
+fn slow(series: &[u8], session: &mut Session<'_>, latest: EventTime, out: &mut Decoded) -> Result<(), Malformed> {
     slow_tail(series, series, session, latest, out)
 }
 

@@ -15,11 +15,7 @@ const KEY_SEED: u64 = 2;
 ///
 /// # Errors
 /// [`Malformed`] when the bytes are no such message; nothing of it may be stored then.
-pub(super) fn decode(
-    message: &[u8],
-    session: &mut Session<'_>,
-    latest: EventTime,
-) -> Result<Decoded, Malformed> {
+pub(super) fn decode(message: &[u8], session: &mut Session<'_>, latest: EventTime) -> Result<Decoded, Malformed> {
     let symbols = Symbols::of(message)?;
     let mut out = Decoded::default();
     let mut rest = message;
@@ -40,10 +36,7 @@ struct Symbols<'a> {
 
 impl<'a> Symbols<'a> {
     fn of(message: &'a [u8]) -> Result<Symbols<'a>, Malformed> {
-        let mut symbols = Symbols {
-            texts: Vec::new(),
-            hashes: Vec::new(),
-        };
+        let mut symbols = Symbols { texts: Vec::new(), hashes: Vec::new() };
         let mut rest = message;
         while !rest.is_empty() {
             if let (4, Field::Bytes(bytes)) = field(&mut rest)? {

@@ -35,7 +35,7 @@ use crate::auth::Auth;
 use crate::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::http::now;
 use crate::limits::Limits;
-use crate::packets::{Gathered, GATHER, Packet, PacketWire};
+use crate::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::tls::{TlsConfig, acceptor};
 use crate::wire::WireCounters;
@@ -137,14 +137,7 @@ impl SyslogStream {
         wire: Arc<Syslog>,
         auth: Arc<Auth>,
     ) -> SyslogStream {
-        SyslogStream {
-            name: name.into(),
-            listen,
-            tls,
-            wire,
-            auth,
-            counters: Arc::default(),
-        }
+        SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() }
     }
 
     /// What it has received so far.
@@ -154,9 +147,7 @@ impl SyslogStream {
 
     async fn listen(self: Arc<Self>, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
         let wrong = |reason: String| SourceError::config(&self.name, reason);
-        self.auth
-            .check_listener(self.listen)
-            .map_err(|error| wrong(error.to_string()))?;
+        self.auth.check_listener(self.listen).map_err(|error| wrong(error.to_string()))?;
         let tls = self.tls.as_ref().map(|tls| acceptor(tls, &[]));
         let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
         let listener = TcpListener::bind(self.listen)
@@ -254,12 +245,7 @@ impl SyslogStream {
     }
 
     fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &str, gathered: &mut Gathered) {
-        let packet = Packet {
-            tenant,
-            from: from.ip(),
-            bytes: frame,
-            received: now(),
-        };
+        let packet = Packet { tenant, from: from.ip(), bytes: frame, received: now() };
         if let Err(reason) = self.wire.read(packet, gathered) {
             self.counters.refuse(reason, 1);
         }
@@ -313,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_message_is_a_log_record_of_its_host() {
-        let (result, mut gathered) = read(b"<131>1 2026-11-20T11:39:02Z DB-1.example.com app 7 - [o@1 a=\"b\"] one#012two");
+        let (result, mut gathered) =
+            read(b"<131>1 2026-11-20T11:39:02Z DB-1.example.com app 7 - [o@1 a=\"b\"] one#012two");
         assert_eq!(result, Ok(()));
         let batch = gathered.logs.finish("acme").expect("tenant is plain");
         let columns = LogColumns::of(&batch);

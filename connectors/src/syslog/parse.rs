@@ -42,10 +42,7 @@ pub fn parse(text: &str, received: EventTime) -> Message<'_> {
         .strip_prefix("1 ")
         .and_then(rfc5424)
         .or_else(|| rfc3164(rest, received))
-        .unwrap_or_else(|| Message {
-            text: rest,
-            ..Message::default()
-        });
+        .unwrap_or_else(|| Message { text: rest, ..Message::default() });
     Message {
         facility: priority >> 3,
         severity: priority & 7,
@@ -154,23 +151,13 @@ fn rfc3164(rest: &str, received: EventTime) -> Option<Message<'_>> {
         named => named,
     };
     let (app, process, text) = tag(rest);
-    Some(Message {
-        time: Some(time),
-        host,
-        app,
-        process,
-        text,
-        ..Message::default()
-    })
+    Some(Message { time: Some(time), host, app, process, text, ..Message::default() })
 }
 
 /// `sshd[123]: text` → program, process and text; a text without a tag stays whole.
 fn tag(rest: &str) -> (&str, &str, &str) {
-    let length = rest
-        .bytes()
-        .take(64)
-        .take_while(|byte| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte))
-        .count();
+    let length =
+        rest.bytes().take(64).take_while(|byte| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte)).count();
     let (name, after) = rest.split_at(length);
     if name.is_empty() {
         return ("", "", rest);
@@ -178,10 +165,8 @@ fn tag(rest: &str) -> (&str, &str, &str) {
     if let Some(text) = after.strip_prefix(':') {
         return (name, "", text.strip_prefix(' ').unwrap_or(text));
     }
-    let process = after
-        .strip_prefix('[')
-        .and_then(|after| after.split_once(']'))
-        .filter(|(process, _)| process.len() <= 32);
+    let process =
+        after.strip_prefix('[').and_then(|after| after.split_once(']')).filter(|(process, _)| process.len() <= 32);
     match process {
         Some((process, text)) => {
             let text = text.strip_prefix(':').unwrap_or(text);
@@ -195,9 +180,7 @@ fn tag(rest: &str) -> (&str, &str, &str) {
 /// year that puts it nearest, and the quarter of an hour by which it is off, which is the
 /// sender's zone as long as it sends within minutes.
 fn legacy_time(stamp: &str, received: EventTime) -> Option<EventTime> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = MONTHS.iter().position(|name| stamp.starts_with(name))? as i8 + 1;
     let number = |range: std::ops::Range<usize>| stamp.get(range)?.trim_start().parse::<i8>().ok();
     let (day, hour, minute, second) = (number(4..6)?, number(7..9)?, number(10..12)?, number(13..15)?);
@@ -208,10 +191,8 @@ fn legacy_time(stamp: &str, received: EventTime) -> Option<EventTime> {
         Some(date_time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
     };
     let now = now.as_second();
-    let nearest = [this_year - 1, this_year, this_year + 1]
-        .into_iter()
-        .filter_map(at)
-        .min_by_key(|secs| (secs - now).abs())?;
+    let nearest =
+        [this_year - 1, this_year, this_year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - now).abs())?;
     let off = now - nearest;
     let zone = (off + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
     let zone = if zone.abs() <= ZONE_MAX { zone } else { 0 };

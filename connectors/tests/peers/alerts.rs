@@ -112,21 +112,29 @@ async fn alertmanager_repeats_a_refused_webhook_and_tells_the_recovery() {
     rig.until("Alertmanager", || std::net::TcpStream::connect(own).ok());
     rig.set_full(true);
     let mut add = command("peers/usr/bin/amtool");
-    add.arg(format!("--alertmanager.url=http://{own}"))
-        .args(["alert", "add", "DiskFull", "service=checkout", "--annotation=summary=full"]);
+    add.arg(format!("--alertmanager.url=http://{own}")).args([
+        "alert",
+        "add",
+        "DiskFull",
+        "service=checkout",
+        "--annotation=summary=full",
+    ]);
     output_of(add);
     rig.until("a refusal", || (rig.refused() >= 1).then_some(()));
     rig.set_full(false);
     rig.until("the repeated webhook", || alerts(&rig).first().cloned());
 
     let mut resolve = command("peers/usr/bin/amtool");
-    resolve
-        .arg(format!("--alertmanager.url=http://{own}"))
-        .args(["alert", "add", "DiskFull", "service=checkout", "--end=2020-01-01T00:00:00Z", "--start=2019-01-01T00:00:00Z"]);
+    resolve.arg(format!("--alertmanager.url=http://{own}")).args([
+        "alert",
+        "add",
+        "DiskFull",
+        "service=checkout",
+        "--end=2020-01-01T00:00:00Z",
+        "--start=2019-01-01T00:00:00Z",
+    ]);
     output_of(resolve);
-    rig.until("the recovery", || {
-        alerts(&rig).into_iter().find(|alert| alert.2 == Some(AlertStatus::Resolved))
-    });
+    rig.until("the recovery", || alerts(&rig).into_iter().find(|alert| alert.2 == Some(AlertStatus::Resolved)));
     let found = alerts(&rig);
     assert!(found.iter().all(|alert| alert.1 == "service:checkout" && alert.3 == found[0].3), "{found:?}");
     let last = rig.batches(SignalKind::Alert).pop().expect("not empty");

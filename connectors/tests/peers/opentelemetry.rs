@@ -8,8 +8,7 @@ async fn all_signals_arrive(protocol: &str) {
     let rig = Rig::start(|_, _, _| Vec::new()).await;
     let address = if protocol == "http" { rig.http } else { rig.grpc };
     let mut sdk = command("py/bin/python");
-    sdk.arg(repository().join("examples/opentelemetry-python/send.py"))
-        .args([protocol, &address.to_string(), TOKEN]);
+    sdk.arg(repository().join("examples/opentelemetry-python/send.py")).args([protocol, &address.to_string(), TOKEN]);
     output_of(sdk);
 
     let mut series = Vec::new();

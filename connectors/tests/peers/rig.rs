@@ -20,8 +20,7 @@ use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::series_table::SeriesTable;
 use bellwether_connectors::wire::HttpWire;
 use bellwether_connectors::{
-    Group, Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source,
-    Stopper, stop_pair,
+    Group, Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source, Stopper, stop_pair,
 };
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{Batch, SignalKind};
@@ -94,22 +93,23 @@ impl Rig {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::write(dir.path().join("token"), TOKEN).expect("temp dir is writable");
         let (inner, _) = LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("new journal");
-        let journal = Arc::new(Moody {
-            inner,
-            full: AtomicBool::new(false),
-            refused: AtomicU64::new(0),
-        });
+        let journal = Arc::new(Moody { inner, full: AtomicBool::new(false), refused: AtomicU64::new(0) });
         let intake = Intake::new(journal.clone(), RejectLog::counting());
         let auth = AuthConfig {
-            credentials: vec![Credential {
-                tenant: "acme".to_owned(),
-                bearer_file: Some(dir.path().join("token")),
-                ..Credential::default()
-            }],
-            networks: vec![Network {
-                network: "127.0.0.1".to_owned(),
-                tenant: "acme".to_owned(),
-            }],
+            credentials: vec![
+                Credential {
+                    tenant: "acme".to_owned(),
+                    bearer_file: Some(dir.path().join("token")),
+                    ..Credential::default()
+                },
+                Credential {
+                    tenant: "acme".to_owned(),
+                    user: Some("agent".to_owned()),
+                    password_file: Some(dir.path().join("token")),
+                    ..Credential::default()
+                },
+            ],
+            networks: vec![Network { network: "127.0.0.1".to_owned(), tenant: "acme".to_owned() }],
             ..AuthConfig::default()
         };
         let auth = Arc::new(Auth::new(&auth).expect("config is good"));
@@ -134,16 +134,7 @@ impl Rig {
         let wires = Arc::new(HttpWires::new(auth.clone(), limits, wires).expect("paths differ"));
         let config = HttpConfig { listen: http, tls: None };
         let (stopper, stop) = stop_pair();
-        let rig = Rig {
-            http,
-            grpc,
-            dir,
-            journal,
-            intake,
-            auth: auth.clone(),
-            _stopper: stopper,
-            stop,
-        };
+        let rig = Rig { http, grpc, dir, journal, intake, auth: auth.clone(), _stopper: stopper, stop };
         rig.run(Box::new(HttpSource::new("http", config, wires)));
         rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth)));
         for address in [http, grpc] {
@@ -286,11 +277,6 @@ pub(crate) fn output_of(mut command: Command) -> String {
     let output = tokio::task::block_in_place(|| command.output());
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?} failed:\n{}\n{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?} failed:\n{}\n{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
