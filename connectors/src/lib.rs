@@ -23,6 +23,7 @@ pub mod source;
 pub mod statsd;
 pub mod syslog;
 pub mod tls;
+pub mod topology_import;
 pub mod wire;
 
 pub use journal::{Group, Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
