@@ -25,6 +25,7 @@ pub mod syslog;
 pub mod tls;
 pub mod topology_import;
 pub mod wire;
+pub mod wires;
 
 pub use journal::{Group, Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
 pub use reject::{BadRow, Reason, RejectLog, Rejection};
