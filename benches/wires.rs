@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `remote_write` | 100,000 known series of a node exporter's shape (8 labels, about 230 bytes), one sample each, in messages of 500 or 10,000 series; elements are samples |
 //! | `remote_write_new` | the same with series never seen before |
+//! | `ndjson` | bulk requests of 500 log documents of 9 fields (about 330 bytes); elements are documents |
 //! | `alerts` | requests of 256 alerts of 6 labels, all known; elements are alerts |
 
 use std::hint::black_box;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method};
 use bellwether_connectors::alertmanager::{Alertmanager, AlertmanagerConfig};
+use bellwether_connectors::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::entity_resolution::EntityResolver;
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
@@ -300,9 +302,90 @@ fn alerts(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+fn document(index: usize) -> String {
+    format!(
+        r#"{{"timestamp":"2023-11-14T22:00:{:02}.{:06}Z","message":"request {} of user {} took {} ms and was answered","log":{{"level":"info","logger":"http"}},"host":{{"name":"web-{:02}.example.com"}},"service":{{"name":"shop"}},"trace":{{"id":"{:032x}"}},"http":{{"status":{},"bytes":{}}}}}"#,
+        index % 60,
+        index,
+        index,
+        index % 977,
+        index % 313,
+        index % 40,
+        index,
+        200 + index % 5,
+        index * 7
+    )
+}
+
+/// The fields a log record needs, as plain serde types.
+#[derive(Deserialize)]
+struct TypedDocument {
+    timestamp: String,
+    message: String,
+    log: TypedLog,
+    host: TypedName,
+    service: TypedName,
+    trace: TypedId,
+    http: TypedHttp,
+}
+
+#[derive(Deserialize)]
+struct TypedLog {
+    level: String,
+    logger: String,
+}
+
+#[derive(Deserialize)]
+struct TypedName {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct TypedId {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct TypedHttp {
+    status: u32,
+    bytes: u64,
+}
+
+fn ndjson(c: &mut Criterion<CpuTime>) {
+    const DOCUMENTS: usize = 500;
+    const REQUESTS: usize = 40;
+    let documents: Vec<String> = (0..DOCUMENTS * REQUESTS).map(document).collect();
+    let bodies: Vec<String> = documents
+        .chunks(DOCUMENTS)
+        .map(|chunk| chunk.iter().map(|document| format!("{{\"index\":{{}}}}\n{document}\n")).collect())
+        .collect();
+    let wire = Bulk::new(BulkConfig::default(), Limits::default(), Arc::new(EntityResolver::default()));
+    let none = HeaderMap::new();
+    let mut group = c.benchmark_group("ndjson");
+    group.throughput(Throughput::Elements(documents.len() as u64)).sample_size(20);
+    group.bench_function("bulk", |b| {
+        b.iter(|| {
+            let all = black_box(&bodies).iter();
+            all.map(|body| wire.serve(&request("/_bulk", &none, body.as_bytes())).accepted).sum::<u64>()
+        });
+    });
+    group.bench_function("baseline_typed_serde_json", |b| {
+        b.iter(|| {
+            let read = |text: &String| {
+                let d: TypedDocument = serde_json::from_str(text).expect("written above");
+                let texts =
+                    [&d.timestamp, &d.message, &d.log.level, &d.log.logger, &d.host.name, &d.service.name, &d.trace.id];
+                texts.iter().map(|text| text.len()).sum::<usize>() + d.http.status as usize + d.http.bytes as usize
+            };
+            black_box(&documents).iter().map(read).sum::<usize>()
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = wires;
     config = Criterion::default().with_measurement(CpuTime).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
-    targets = remote_write, alerts
+    targets = remote_write, ndjson, alerts
 }
 criterion_main!(wires);

@@ -9,13 +9,16 @@
 //! `X-Elastic-Product`, without which official clients refuse us. Overload refuses the whole
 //! request with 503 and never single items, for some senders repeat all when one failed.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 use axum::http::Method;
+use bellwether_engine::input::Input;
 use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, log_severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::entity_resolution::EntityResolver;
 use crate::json::{Leaves, Text, time_of_text};
@@ -38,11 +41,35 @@ pub struct BulkConfig {
     pub path_prefix: String,
 }
 
+/// Documents remembered per generation, of which two are kept: half a minute of re-sends at a
+/// thousand a second and generation, in 3 MB.
+const DOCUMENTS_MAX: usize = 65_536;
+
+/// Documents taken lately. rsyslog's omelasticsearch appends a refused document to its next
+/// request again and again, so that one request holds it many times: whole requests are not
+/// enough to know a re-send by.
+#[derive(Default)]
+struct Seen {
+    current: HashSet<u128>,
+    previous: HashSet<u128>,
+}
+
+impl Seen {
+    /// Notes a document; false when it was noted before.
+    fn note(&mut self, key: u128) -> bool {
+        if self.current.len() >= DOCUMENTS_MAX {
+            self.previous = std::mem::take(&mut self.current);
+        }
+        !self.previous.contains(&key) && self.current.insert(key)
+    }
+}
+
 /// The wire.
 pub struct Bulk {
     config: BulkConfig,
     limits: Limits,
     resolver: Arc<EntityResolver>,
+    seen: Mutex<Seen>,
 }
 
 /// The action line: `{"index":{"_index":"logs","_id":"1"}}`.
@@ -77,7 +104,24 @@ struct Item<'a> {
 impl Bulk {
     /// A wire that names entities by `resolver`.
     pub fn new(config: BulkConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Bulk {
-        Bulk { config, limits, resolver }
+        Bulk { config, limits, resolver, seen: Mutex::default() }
+    }
+
+    /// True for a document that was taken before. Only one that says when it happened, or who
+    /// it is, can be known again.
+    fn is_resent(&self, tenant: &str, item: &Item<'_>, source: &[u8]) -> bool {
+        let id = item.target.id.as_ref().map_or("", |id| id.0.as_ref());
+        if id.is_empty() && memchr::memmem::find(source, b"\"@timestamp\"").is_none() {
+            return false;
+        }
+        let mut hasher = Xxh3::new();
+        let index = item.target.index.as_ref().map_or("", |index| index.0.as_ref());
+        for part in [tenant.as_bytes(), index.as_bytes(), id.as_bytes(), source] {
+            hasher.update(part);
+            hasher.update(&[0xff]);
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(|held| held.into_inner());
+        !seen.note(hasher.digest128())
     }
 
     fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -100,6 +144,11 @@ impl Bulk {
                     let source = lines.next().ok_or_else(|| malformed("the last action has no document"))?;
                     item.error = match verb {
                         "update" => Some("not_supported"),
+                        _ if self.is_resent(request.tenant, &item, source) => {
+                            // It is there, so the sender is told so.
+                            refused.add("sent_before", 1);
+                            None
+                        }
                         _ => self.document(source, request, &mut out).err(),
                     };
                 }
@@ -212,10 +261,11 @@ impl HttpWire for Bulk {
         self.bulk(request).unwrap_or_else(|refused| refused)
     }
 
-    /// Documents that say when they happened, or who they are, do not happen twice.
-    fn resend_is_duplicate(&self, request: &Request<'_>) -> bool {
-        let has = |needle: &[u8]| memchr::memmem::find(request.body, needle).is_some();
-        has(b"\"@timestamp\"") || has(b"\"_id\"")
+    /// Which documents were not stored is not known here: forgetting all of them may double
+    /// one that is sent again, never lose one.
+    fn undo(&self, _: &[Input]) {
+        let mut seen = self.seen.lock().unwrap_or_else(|held| held.into_inner());
+        *seen = Seen::default();
     }
 }
 
@@ -275,6 +325,22 @@ mod tests {
         for bad in ["{", "{\"unknown\":{}}\n{}", "{\"index\":{}}\n"] {
             assert_eq!(send("/_bulk", bad).0.reply.status, 400, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_document_that_comes_again_is_answered_and_stored_once() {
+        let wire = bulk();
+        let one = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
+        let timeless = "{\"index\":{}}\n{\"message\":\"x\"}\n";
+        let send = |body: &str| wire.serve(&post("/_bulk", &HeaderMap::new(), body.as_bytes()));
+        let first = send(&format!("{one}{one}{one}"));
+        assert_eq!((first.accepted, first.refused.describe().as_str()), (1, "2 sent_before"));
+        let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
+        assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
+        assert_eq!(send(one).accepted, 0);
+        assert_eq!(send(&format!("{timeless}{timeless}")).accepted, 2, "these may be two events");
+        wire.undo(&first.inputs);
+        assert_eq!(send(one).accepted, 1);
     }
 
     #[test]

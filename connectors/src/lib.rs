@@ -36,7 +36,9 @@ pub mod stdin;
 pub mod syslog;
 pub mod terminal;
 pub mod tls;
+pub mod topology_import;
 pub mod wire;
+pub mod wires;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -382,7 +382,8 @@ mod tests {
         let long = "x".repeat(LABEL_VALUE_BYTES_MAX + 1);
         let names: Vec<String> = (0..=LABELS_MAX).map(|n| format!("l{n}")).collect();
         let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
-        let cases: [(&str, Vec<(&str, &str)>, &str); 5] = [
+        type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+        let cases: [Case<'_>; 5] = [
             ("", vec![("a", "b")], "no_name"),
             ("m", vec![("a", "b"), ("a", "c")], "label_twice"),
             ("m", vec![("", "b")], "label_name_empty"),

@@ -38,7 +38,7 @@ use crate::auth::Auth;
 use crate::limits::Limits;
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::tls::{TlsConfig, acceptor};
-use crate::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
+use crate::wire::{Access, HttpWire, Reply, Request, WireCounters};
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,8 +4,8 @@ use bellwether_engine::input::Input;
 
 use super::*;
 use crate::auth::{AuthConfig, Credential, sha256};
-use crate::wire::Route;
 use crate::wire::testing::Shelf;
+use crate::wire::{Outcome, Route};
 
 /// Answers 204 and stores one tick per request.
 #[derive(Default)]

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the peer said")]
 
 mod alerts;
+mod logs;
 mod metrics;
 mod opentelemetry;
 mod rig;

@@ -96,11 +96,19 @@ impl Rig {
         let journal = Arc::new(Moody { inner, full: AtomicBool::new(false), refused: AtomicU64::new(0) });
         let intake = Intake::new(journal.clone(), RejectLog::counting());
         let auth = AuthConfig {
-            credentials: vec![Credential {
-                tenant: "acme".to_owned(),
-                bearer_file: Some(dir.path().join("token")),
-                ..Credential::default()
-            }],
+            credentials: vec![
+                Credential {
+                    tenant: "acme".to_owned(),
+                    bearer_file: Some(dir.path().join("token")),
+                    ..Credential::default()
+                },
+                Credential {
+                    tenant: "acme".to_owned(),
+                    user: Some("agent".to_owned()),
+                    password_file: Some(dir.path().join("token")),
+                    ..Credential::default()
+                },
+            ],
             networks: vec![Network { network: "127.0.0.1".to_owned(), tenant: "acme".to_owned() }],
             ..AuthConfig::default()
         };

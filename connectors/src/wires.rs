@@ -1,0 +1,240 @@
+//! The visible list of wires: one configuration, one function that builds their sources.
+//!
+//! ```yaml
+//! auth: { credentials: [{ tenant: acme, bearer_file: token }] }
+//! http: { listen: 127.0.0.1:9099 }
+//! remote_write: {}
+//! alertmanager: {}
+//! otlp: { grpc_listen: 127.0.0.1:4317 }
+//! syslog: { udp_listen: 127.0.0.1:5514, tcp_listen: 127.0.0.1:5514 }
+//! ```
+//!
+//! A wire that is not named is not listened for. Adding one: its file, its field and line
+//! here, its row in `WIRES.md`.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::alertmanager::{Alertmanager, AlertmanagerConfig};
+use crate::auth::{Auth, AuthConfig, AuthError};
+use crate::bulk::{Bulk, BulkConfig};
+use crate::changes::{Changes, ChangesConfig};
+use crate::collectd::{Collectd, CollectdConfig};
+use crate::entity_resolution::{EntityConfig, EntityError, EntityResolver};
+use crate::http::{HttpConfig, HttpSource, HttpWires, RouteConflict};
+use crate::influx::{Influx, InfluxConfig};
+use crate::limits::Limits;
+use crate::loki::{Loki, LokiConfig};
+use crate::otlp::grpc::OtlpGrpc;
+use crate::otlp::{Otlp, OtlpConfig};
+use crate::packets::Datagrams;
+use crate::remote_write::{RemoteWrite, RemoteWriteConfig};
+use crate::series_table::SeriesTable;
+use crate::source::Source;
+use crate::statsd::{Statsd, StatsdConfig};
+use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
+use crate::topology_import::TopologyImport;
+use crate::wire::{HttpWire, WireCounters};
+
+/// Every wire's configuration; an absent one is off.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WiresConfig {
+    /// Who may send, and whose it is.
+    pub auth: AuthConfig,
+    /// How much they may send.
+    pub limits: Limits,
+    /// Which labels make which entity.
+    pub entity_resolution: EntityConfig,
+    /// Where all wires over HTTP listen.
+    pub http: HttpConfig,
+    /// Prometheus remote write.
+    pub remote_write: Option<RemoteWriteConfig>,
+    /// Alertmanager's API and webhook, Grafana's webhook.
+    pub alertmanager: Option<AlertmanagerConfig>,
+    /// OpenTelemetry over HTTP and gRPC.
+    pub otlp: Option<OtlpConfig>,
+    /// Loki push.
+    pub loki: Option<LokiConfig>,
+    /// Elasticsearch `_bulk`.
+    pub bulk: Option<BulkConfig>,
+    /// InfluxDB lines.
+    pub influx: Option<InfluxConfig>,
+    /// collectd's `write_http`.
+    pub collectd: Option<CollectdConfig>,
+    /// Deployment webhooks.
+    pub changes: Option<ChangesConfig>,
+    /// Posted inventories and catalogues.
+    pub topology_import: bool,
+    /// Syslog.
+    pub syslog: Option<SyslogConfig>,
+    /// StatsD.
+    pub statsd: Option<StatsdConfig>,
+}
+
+/// Why the wires cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum WiresError {
+    /// Credentials.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// Entity rules.
+    #[error(transparent)]
+    Entity(#[from] EntityError),
+    /// Two wires on one path.
+    #[error(transparent)]
+    Route(#[from] RouteConflict),
+    /// A TLS listener without a certificate.
+    #[error("syslog.tls_listen is set but syslog.tls is not; name a certificate and its key")]
+    SyslogTls,
+}
+
+/// The built wires: sources to run, and what tells how they fare.
+pub struct Wires {
+    /// To be run with the journal's intake.
+    pub sources: Vec<Box<dyn Source>>,
+    /// The wires over HTTP, for their reports; absent when there is none.
+    pub http: Option<Arc<HttpWires>>,
+    /// Totals of the other listeners, by source name.
+    pub counters: Vec<(&'static str, Arc<WireCounters>)>,
+}
+
+/// Builds every wire that `config` names.
+///
+/// # Errors
+/// [`WiresError`] for the first thing that cannot work.
+pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
+    let auth = Arc::new(Auth::new(&config.auth)?);
+    let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
+    let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
+    let otlp = config.otlp.clone().map(|own| Arc::new(Otlp::new(own, config.limits.clone(), series.clone())));
+    let mut built = Wires { sources: Vec::new(), http: None, counters: Vec::new() };
+
+    let wires = over_http(config, &auth, &resolver, &series, otlp.as_ref())?;
+    if !wires.is_empty() {
+        let wires = Arc::new(HttpWires::new(auth.clone(), config.limits.clone(), wires)?);
+        built.sources.push(Box::new(HttpSource::new("http", config.http.clone(), wires.clone())));
+        built.http = Some(wires);
+    }
+    if let (Some(otlp), Some(own)) = (otlp, &config.otlp)
+        && own.grpc_listen.is_some()
+    {
+        let grpc = OtlpGrpc::new("otlp_grpc", otlp, auth.clone());
+        built.counters.push(("otlp_grpc", grpc.counters()));
+        built.sources.push(Box::new(grpc));
+    }
+    if let Some(own) = &config.statsd {
+        let statsd = Datagrams::new("statsd", own.listen, Arc::new(Statsd::new(own, series)), auth.clone());
+        built.counters.push(("statsd", statsd.counters()));
+        built.sources.push(Box::new(statsd));
+    }
+    if let Some(own) = &config.syslog {
+        syslog(own, config, &auth, resolver, &mut built)?;
+    }
+    Ok(built)
+}
+
+type Named = (String, Arc<dyn HttpWire>);
+
+/// The list of wires over HTTP.
+fn over_http(
+    config: &WiresConfig,
+    auth: &Arc<Auth>,
+    resolver: &Arc<EntityResolver>,
+    series: &Arc<SeriesTable>,
+    otlp: Option<&Arc<Otlp>>,
+) -> Result<Vec<Named>, WiresError> {
+    let limits = || config.limits.clone();
+    let mut wires: Vec<Named> = Vec::new();
+    let mut add = |wire: Arc<dyn HttpWire>| wires.push((wire.kind().to_owned(), wire));
+    if let Some(own) = &config.remote_write {
+        add(Arc::new(RemoteWrite::new(own.clone(), limits(), series.clone())));
+    }
+    if let Some(own) = &config.alertmanager {
+        add(Arc::new(Alertmanager::new(own.clone(), limits(), resolver.clone())));
+    }
+    if let Some(otlp) = otlp {
+        add(otlp.clone());
+    }
+    if let Some(own) = &config.loki {
+        add(Arc::new(Loki::new(own.clone(), limits(), resolver.clone())));
+    }
+    if let Some(own) = &config.bulk {
+        add(Arc::new(Bulk::new(own.clone(), limits(), resolver.clone())));
+    }
+    if let Some(own) = &config.influx {
+        add(Arc::new(Influx::new(own.clone(), limits(), series.clone())));
+    }
+    if let Some(own) = &config.collectd {
+        add(Arc::new(Collectd::new(own.clone(), limits(), series.clone())));
+    }
+    if let Some(own) = &config.changes {
+        add(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?));
+    }
+    if config.topology_import {
+        add(Arc::new(TopologyImport::new(limits(), resolver.clone())));
+    }
+    Ok(wires)
+}
+
+fn syslog(
+    own: &SyslogConfig,
+    config: &WiresConfig,
+    auth: &Arc<Auth>,
+    resolver: Arc<EntityResolver>,
+    built: &mut Wires,
+) -> Result<(), WiresError> {
+    let wire = Arc::new(Syslog::new(config.limits.clone(), resolver));
+    if let Some(listen) = own.udp_listen {
+        let udp = Datagrams::new("syslog_udp", listen, wire.clone(), auth.clone());
+        built.counters.push(("syslog_udp", udp.counters()));
+        built.sources.push(Box::new(udp));
+    }
+    let tls = match (own.tls_listen, &own.tls) {
+        (Some(_), None) => return Err(WiresError::SyslogTls),
+        (listen, tls) => listen.map(|listen| ("syslog_tls", listen, tls.clone())),
+    };
+    let tcp = own.tcp_listen.map(|listen| ("syslog_tcp", listen, None));
+    for (name, listen, tls) in tcp.into_iter().chain(tls) {
+        let stream = SyslogStream::new(name, listen, tls, wire.clone(), auth.clone());
+        built.counters.push((name, stream.counters()));
+        built.sources.push(Box::new(stream));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> WiresConfig {
+        serde_saphyr::from_str(yaml).expect("config is good")
+    }
+
+    #[test]
+    fn a_wire_that_is_not_named_does_not_listen() {
+        let none = build(&WiresConfig::default()).expect("nothing to build");
+        assert!(none.sources.is_empty() && none.http.is_none());
+    }
+
+    #[test]
+    fn every_wire_fits_on_one_listener() {
+        let config = read(
+            "{remote_write: {}, alertmanager: {}, otlp: {}, loki: {}, bulk: {}, influx: {}, collectd: {}, changes: {},
+              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'}}",
+        );
+        let built = build(&config).expect("no path is claimed twice");
+        let names: Vec<&str> = built.sources.iter().map(|source| source.name()).collect();
+        assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp"]);
+        assert_eq!(built.http.expect("wires over HTTP").reports().len(), 9);
+    }
+
+    #[test]
+    fn tls_without_a_certificate_is_refused_with_the_remedy() {
+        let config = read("{syslog: {tls_listen: '127.0.0.1:6514'}}");
+        let error = build(&config).err().expect("no certificate").to_string();
+        assert!(error.contains("syslog.tls"), "{error}");
+    }
+}
