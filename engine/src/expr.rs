@@ -3,7 +3,8 @@
 //! Rules, inhibitions, silences and routes are boolean SQL expressions, e.g.
 //! `value > 0.05 AND env = 'prod'` or `name LIKE 'Disk%' AND severity <> 'info'`. Each signal
 //! has its base columns ([`Vocabulary`]); every other identifier is the label of that name,
-//! null where a row has no such label. Names with dots are quoted: `"k8s.namespace.name"`.
+//! null where a row has no such label. Names with dots are quoted: `"k8s.namespace.name"`. A label
+//! that shares its name with a base column is reached as `"label.severity"`.
 //!
 //! Only immutable functions exist here: nothing reads a clock or draws a random number.
 
@@ -27,6 +28,9 @@ use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Longest expression in bytes: conditions are written by people.
 pub const EXPRESSION_BYTES_MAX: usize = 4_096;
+
+/// Reaches a label whose name is also a base column.
+const LABEL_PREFIX: &str = "label.";
 
 /// Deepest nesting of an expression.
 const NESTING_MAX: usize = 50;
@@ -316,6 +320,7 @@ mod tests {
         assert!(matches(r#""service.namespace" IN ('a', 'b')"#, 0.0, Some("b")));
         assert!(matches("upper(env) = 'PROD'", 0.0, Some("prod")));
         assert!(matches("env ~ '^pr'", 0.0, Some("prod")));
+        assert!(matches(r#"regexp_like(coalesce("label.value", ''), '^(?:pro.)$')"#, 0.0, Some("prod")));
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Matcher {
     /// The same condition as an SQL expression over the columns of alerts.
     pub(super) fn sql(&self) -> String {
         let quoted = |text: &str| text.replace('\'', "''");
-        let label = format!("coalesce(labels['{}'], '')", quoted(&self.name));
+        // `label.` reaches the label even where a column has the same name (`severity`).
+        let label = format!("coalesce(\"label.{}\", '')", self.name.replace('"', "\"\""));
         let value = quoted(&self.value);
         match (self.is_regex, self.is_equal) {
             (false, true) => format!("{label} = '{value}'"),
@@ -107,6 +108,8 @@ impl Test {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_engine::expr::{ALERT_COLUMNS, Expression};
+
     use super::*;
 
     fn holds(text: &str, value: Option<&'static str>) -> bool {
@@ -140,8 +143,12 @@ mod tests {
     #[test]
     fn the_sql_form_quotes_what_people_write() {
         let plain = Matcher::read("owner=\"o'brien\"").expect("a matcher");
-        assert_eq!(plain.sql(), "coalesce(labels['owner'], '') = 'o''brien'");
+        assert_eq!(plain.sql(), r#"coalesce("label.owner", '') = 'o''brien'"#);
         let pattern = Matcher::read("env!~\"a|b\"").expect("a matcher");
-        assert_eq!(pattern.sql(), "NOT regexp_like(coalesce(labels['env'], ''), '^(?:a|b)$')");
+        assert_eq!(pattern.sql(), r#"NOT regexp_like(coalesce("label.env", ''), '^(?:a|b)$')"#);
+        for sql in [plain.sql(), pattern.sql()] {
+            let compiled = Expression::compile(&sql, ALERT_COLUMNS);
+            assert!(compiled.is_ok(), "the engine must read {sql}: {compiled:?}");
+        }
     }
 }

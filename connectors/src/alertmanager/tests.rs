@@ -126,7 +126,7 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
         panic!("a silence is an action: {:?}", set.inputs);
     };
     assert_eq!((tenant.as_ref(), who.as_str()), ("acme", "ann"));
-    assert_eq!(matching, "regexp_like(coalesce(labels['alertname'], ''), '^(?:Di.*)$')");
+    assert_eq!(matching, r#"regexp_like(coalesce("label.alertname", ''), '^(?:Di.*)$')"#);
 
     let (_, active) = get(&wire, "/api/v2/alerts", "silenced=false");
     assert_eq!(active.as_array().map(Vec::len), Some(0));
