@@ -1,5 +1,7 @@
 //! The server's promises, without a socket: bodies are handed over as hyper would.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bellwether_engine::input::Input;
 
 use super::*;
