@@ -20,7 +20,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bellwether_engine::input::Input;
@@ -68,6 +68,8 @@ pub struct IntakeCounts {
     rows: [AtomicU64; SignalKind::ALL.len()],
     others: AtomicU64,
     groups: AtomicU64,
+    /// The journal did not take what was handed to it last.
+    refusing: AtomicBool,
 }
 
 impl IntakeCounts {
@@ -115,6 +117,7 @@ impl Intake {
         loop {
             match self.journal.append(group.clone()).await {
                 Err(error) if error.is_retryable() => {
+                    self.note(true);
                     tracing::warn!(%error, "journal is full, source waits");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(FULL_PAUSE[1]);
@@ -134,14 +137,36 @@ impl Intake {
         let append = self.journal.append(encode(inputs, None));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
-            Err(_) => Err(AcceptError::Busy),
+            Err(_) => {
+                self.note(true);
+                Err(AcceptError::Busy)
+            }
         }
     }
 
     fn accepted(&self, inputs: &[Input], result: Result<Position, JournalError>) -> Result<Position, AcceptError> {
-        let position = result?;
-        self.counts.add(inputs);
-        Ok(position)
+        match result.map_err(AcceptError::from) {
+            Ok(position) => {
+                self.note(false);
+                self.counts.add(inputs);
+                Ok(position)
+            }
+            // The sender's mistake: the journal takes what others send.
+            Err(error @ AcceptError::TooLarge { .. }) => Err(error),
+            Err(error) => {
+                self.note(true);
+                Err(error)
+            }
+        }
+    }
+
+    fn note(&self, refusing: bool) {
+        self.counts.refusing.store(refusing, Ordering::Relaxed);
+    }
+
+    /// Whether the journal took what any source handed to it last: what readiness means.
+    pub fn is_accepting(&self) -> bool {
+        !self.counts.refusing.load(Ordering::Relaxed)
     }
 
     /// Counts a row that cannot be read and keeps it aside.

@@ -12,6 +12,8 @@
 //! A wire that is not named is not listened for. Adding one: its file, its field and line
 //! here, its row in `WIRES.md`.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -35,6 +37,7 @@ use crate::series_table::SeriesTable;
 use crate::source::Source;
 use crate::statsd::{Statsd, StatsdConfig};
 use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
+use crate::tls::TlsConfig;
 use crate::topology_import::TopologyImport;
 use crate::wire::{HttpWire, WireCounters};
 
@@ -74,6 +77,50 @@ pub struct WiresConfig {
     pub statsd: Option<StatsdConfig>,
 }
 
+impl WiresConfig {
+    /// Where it listens, by the name of the source: what [`build`] gives, before it is built.
+    pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let over_http = self.topology_import
+            || self.remote_write.is_some()
+            || self.alertmanager.is_some()
+            || self.otlp.is_some()
+            || self.loki.is_some()
+            || self.bulk.is_some()
+            || self.influx.is_some()
+            || self.collectd.is_some()
+            || self.changes.is_some();
+        let syslog = self.syslog.as_ref();
+        let all = [
+            ("http", over_http.then_some(self.http.listen)),
+            ("otlp_grpc", self.otlp.as_ref().and_then(|otlp| otlp.grpc_listen)),
+            ("statsd", self.statsd.as_ref().map(|statsd| statsd.listen)),
+            ("syslog_udp", syslog.and_then(|syslog| syslog.udp_listen)),
+            ("syslog_tcp", syslog.and_then(|syslog| syslog.tcp_listen)),
+            ("syslog_tls", syslog.and_then(|syslog| syslog.tls_listen)),
+        ];
+        all.into_iter().filter_map(|(name, listen)| Some((name, listen?))).collect()
+    }
+
+    /// Makes the relative paths of secrets and certificates begin at `folder`.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> WiresConfig {
+        let tls = |tls: &mut TlsConfig| {
+            let files = [Some(&mut tls.certificate_file), Some(&mut tls.key_file), tls.client_ca_file.as_mut()];
+            files.into_iter().flatten().for_each(|path| *path = folder.join(&*path));
+        };
+        for credential in &mut self.auth.credentials {
+            let files = [&mut credential.bearer_file, &mut credential.password_file];
+            files.into_iter().flatten().for_each(|path| *path = folder.join(&*path));
+        }
+        for hook in self.changes.iter_mut().flat_map(|changes| &mut changes.github) {
+            hook.secret_file = folder.join(&hook.secret_file);
+        }
+        self.http.tls.iter_mut().for_each(tls);
+        self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
+        self
+    }
+}
+
 /// Why the wires cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum WiresError {
@@ -107,6 +154,9 @@ pub struct Wires {
 /// [`WiresError`] for the first thing that cannot work.
 pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     let auth = Arc::new(Auth::new(&config.auth)?);
+    for (_, listen) in config.listeners() {
+        auth.check_listener(listen)?;
+    }
     let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
     let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
     let otlp = config.otlp.clone().map(|own| Arc::new(Otlp::new(own, config.limits.clone(), series.clone())));
@@ -132,6 +182,9 @@ pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     }
     if let Some(own) = &config.syslog {
         syslog(own, config, &auth, resolver, &mut built)?;
+    }
+    if let Some(http) = &built.http {
+        http.show_others(built.counters.clone());
     }
     Ok(built)
 }
@@ -228,7 +281,32 @@ mod tests {
         let built = build(&config).expect("no path is claimed twice");
         let names: Vec<&str> = built.sources.iter().map(|source| source.name()).collect();
         assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp"]);
+        let listeners: Vec<&str> = config.listeners().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, listeners);
         assert_eq!(built.http.expect("wires over HTTP").reports().len(), 9);
+    }
+
+    #[test]
+    fn a_listener_strangers_can_reach_is_refused_before_it_is_opened() {
+        for open in ["{http: {listen: '0.0.0.0:1'}, loki: {}}", "{statsd: {listen: '0.0.0.0:1'}}"] {
+            let error = build(&read(open)).err().expect("no credentials").to_string();
+            assert!(error.contains("needs credentials"), "{error}");
+        }
+        assert!(build(&read("{http: {listen: '0.0.0.0:1'}}")).is_ok(), "nothing listens there");
+    }
+
+    #[test]
+    fn secret_files_are_found_beside_the_configuration() {
+        let config = read(
+            "{auth: {credentials: [{tenant: acme, bearer_file: token}]}, changes: {github: [{hook: a, tenant: acme, secret_file: hook}]},
+              http: {tls: {certificate_file: tls.crt, key_file: /etc/tls.key}}}",
+        );
+        let config = config.relative_to(Path::new("/conf"));
+        let beside = |name: &str| Some(Path::new("/conf").join(name));
+        assert_eq!(config.auth.credentials[0].bearer_file, beside("token"));
+        assert_eq!(config.changes.map(|changes| changes.github[0].secret_file.clone()), beside("hook"));
+        let tls = config.http.tls.expect("TLS");
+        assert_eq!((Some(tls.certificate_file), tls.key_file), (beside("tls.crt"), "/etc/tls.key".into()));
     }
 
     #[test]

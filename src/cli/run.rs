@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
+use bellwether_connectors::wires::{self, Wires};
 use bellwether_connectors::{
     Checkpoint, Checkpoints, Intake, Mark, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair,
 };
@@ -55,18 +56,20 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<Exit> {
     let folder = args.config.parent().unwrap_or(Path::new("")).to_owned();
     let config = config::load::<Config>(&args.config)?.relative_to(&folder);
-    if config.sources.is_empty() {
-        let message = format!("`{}` has no sources: there would be nothing to read", args.config.display());
+    if config.sources.is_empty() && config.wires.listeners().is_empty() {
+        let message =
+            format!("`{}` has neither sources nor wires: there would be nothing to read", args.config.display());
         return Err(UsageError(message).into());
     }
+    let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(serve(args, &config));
+    let exit = runtime.block_on(serve(args, &config, wires));
     // A blocked read of stdin or a file must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
 }
 
-async fn serve(args: &RunArgs, config: &Config) -> Result<Exit> {
+async fn serve(args: &RunArgs, config: &Config, wires: Wires) -> Result<Exit> {
     std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
     if let Some(torn) = &report.torn {
@@ -83,18 +86,19 @@ async fn serve(args: &RunArgs, config: &Config) -> Result<Exit> {
     let kept = Kept::default();
     let mut sinks = open_sinks(config, args.json).await?;
     sinks.push(Box::new(KeepSink::new(&kept)));
+    let gauges = Arc::new(Gauges::default());
+    let sources = open_sources(config, wires, &gauges)?;
     let wiring = Wiring {
         engine,
         position,
         journal,
         rejects: rejects.clone(),
-        sources: config.sources.iter().map(|source| source.clone().build()).collect::<Result<_, _>>()?,
+        sources,
         companions: ticks(config.tick),
         sinks,
         checkpoints: Some((checkpoints, cadence(config))),
         finish: false,
     };
-    let gauges = Arc::new(Gauges::default());
     let (stopper, stop) = stop_pair();
     let listening = tokio::spawn(stop_on_signal(stopper));
     let began = Instant::now();
@@ -179,6 +183,17 @@ async fn tell_catalogues(config: &Config, journal: &Arc<dyn Journal>, rejects: &
         }
     }
     Ok(())
+}
+
+/// What is read and what is listened for; the gauges are shown where the wires show theirs.
+fn open_sources(config: &Config, wires: Wires, gauges: &Arc<Gauges>) -> Result<Vec<Box<dyn Source>>> {
+    if let Some(http) = &wires.http {
+        let gauges = gauges.clone();
+        http.show_more(move || gauges.exposition());
+    }
+    let mut sources = config.sources.iter().map(|source| source.clone().build()).collect::<Result<Vec<_>, _>>()?;
+    sources.extend(wires.sources);
+    Ok(sources)
 }
 
 async fn open_sinks(config: &Config, quiet: bool) -> Result<Vec<Box<dyn Sink>>> {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use bellwether_connectors::{SinkConfig, SourceConfig};
+use bellwether_connectors::{SinkConfig, SourceConfig, wires};
 use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
 use clap::Args;
@@ -36,12 +36,16 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let config = config::load::<Config>(&args.file)?.relative_to(folder);
     let catalogues = load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
+    let wires = describe_wires(&config.wires)?;
     let term = Term::stdout();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} {}", term.paint(Ink::Green, "ok"), args.file.display())?;
     writeln!(out, "  state    {}", config.state.display())?;
     for source in &config.sources {
         writeln!(out, "  source   {}", describe_source(source)?)?;
+    }
+    for wire in &wires {
+        writeln!(out, "  wire     {wire}")?;
     }
     for sink in config.sinks_or_default() {
         writeln!(out, "  sink     {}", describe_sink(&sink))?;
@@ -69,6 +73,17 @@ fn describe_source(source: &SourceConfig) -> Result<String> {
         SourceConfig::Stdin(_) => format!("{name}: standard input"),
         SourceConfig::Nats(nats) => format!("{name}: stream {} at {}", nats.stream, nats.connection.servers.join(", ")),
     })
+}
+
+/// Checks credentials and paths without listening, and says what would listen where.
+fn describe_wires(config: &wires::WiresConfig) -> Result<Vec<String>> {
+    let built = wires::build(config).map_err(|error| UsageError(format!("wires: {error}")))?;
+    let over_http: Vec<String> = built.http.iter().flat_map(|http| http.reports()).map(|report| report.id).collect();
+    let describe = |(name, listen)| match name {
+        "http" => format!("http: {} at {listen}", over_http.join(", ")),
+        name => format!("{name}: at {listen}"),
+    };
+    Ok(config.listeners().into_iter().map(describe).collect())
 }
 
 fn describe_sink(sink: &SinkConfig) -> String {

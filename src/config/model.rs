@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use bellwether_connectors::ndjson_sink::NdjsonSinkConfig;
 use bellwether_connectors::terminal::TerminalSinkConfig;
+use bellwether_connectors::wires::WiresConfig;
 use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The configuration of `bellwether run`. Everything but the sources has a default.
+/// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -31,6 +32,9 @@ pub struct Config {
     pub checkpoint: CheckpointPolicy,
     /// What is read.
     pub sources: Vec<SourceConfig>,
+    /// What is listened for: remote write, Alertmanager's API, OTLP, syslog, … Each is on when it
+    /// is named, `alertmanager: {}`.
+    pub wires: WiresConfig,
     /// Who gets the incidents: the screen and `<state>/incidents.ndjson` when left out.
     pub sinks: Vec<SinkConfig>,
     /// The engine's own settings.
@@ -47,6 +51,7 @@ impl Default for Config {
             journal: None,
             checkpoint: CheckpointPolicy::default(),
             sources: Vec::new(),
+            wires: WiresConfig::default(),
             sinks: Vec::new(),
             engine: EngineConfig::default(),
         }
@@ -68,12 +73,14 @@ impl Config {
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
 
-    /// Makes the relative paths of files and catalogues begin at the configuration's folder.
+    /// Makes the relative paths of catalogues, and of the wires' secrets and certificates, begin
+    /// at the configuration's folder.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Config {
         for tenant in self.tenants.values_mut() {
             tenant.catalogue = tenant.catalogue.take().map(|path| folder.join(path));
         }
+        self.wires = self.wires.relative_to(folder);
         self
     }
 }

@@ -1,5 +1,6 @@
-//! What the wiring has done so far, for progress bars, summaries and tests.
+//! What the wiring has done so far, for progress bars, summaries, `/metrics` and tests.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -79,11 +80,47 @@ impl Gauges {
     pub fn latency_us(&self) -> Option<Histogram<u64>> {
         self.latency_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// The counters in Prometheus' text format 0.0.4.
+    pub fn exposition(&self) -> String {
+        let counters = [
+            ("engine_entries_total", "Journal entries folded.", self.entries()),
+            ("engine_rows_total", "Rows folded, ticks among them.", self.signals()),
+            ("incident_events_total", "Incident events the engine gave.", self.events()),
+            ("checkpoints_total", "Checkpoints written.", self.checkpoints()),
+        ];
+        let mut out = String::new();
+        for (name, help, value) in counters {
+            let _ = writeln!(
+                out,
+                "# HELP bellwether_{name} {help}\n# TYPE bellwether_{name} counter\nbellwether_{name} {value}"
+            );
+        }
+        let name = "bellwether_engine_time_seconds";
+        let seconds = self.time().0 as f64 / 1e9;
+        let _ = writeln!(out, "# HELP {name} Latest event time folded.\n# TYPE {name} gauge\n{name} {seconds:.3}");
+        out
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_folded_is_shown_in_prometheus_format() {
+        let gauges = Gauges::default();
+        gauges.folded(7, 2);
+        gauges.reached(1_500_000_000);
+        let text = gauges.exposition();
+        for line in [
+            "bellwether_engine_rows_total 7",
+            "bellwether_incident_events_total 2",
+            "bellwether_engine_time_seconds 1.500",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
+        }
+    }
 
     #[test]
     fn latencies_come_back_as_they_were() {

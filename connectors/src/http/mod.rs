@@ -16,8 +16,7 @@ mod exposition;
 pub(crate) mod retry_window;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::{Request as HttpRequest, Response, StatusCode};
@@ -85,9 +84,15 @@ pub struct HttpWires {
     mounts: Vec<Mount>,
     places: Semaphore,
     retries: RetryWindow,
-    /// The journal refused the latest entries.
-    refusing: AtomicBool,
+    others: OnceLock<Vec<OtherWire>>,
+    more: OnceLock<MoreMetrics>,
 }
+
+/// A listener that does not speak HTTP, by source name.
+type OtherWire = (&'static str, Arc<WireCounters>);
+
+/// Further families in Prometheus' text format.
+type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
 
 impl HttpWires {
     /// Mounts `wires`, each under its component id.
@@ -121,8 +126,21 @@ impl HttpWires {
             wires,
             mounts,
             retries: RetryWindow::default(),
-            refusing: AtomicBool::new(false),
+            others: OnceLock::new(),
+            more: OnceLock::new(),
         })
+    }
+
+    /// Shows the totals of listeners that do not speak HTTP at `/metrics`, too. Only the first
+    /// call counts.
+    pub fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
+        let _ = self.others.set(others);
+    }
+
+    /// Puts what `more` says, in Prometheus' text format, at the end of `/metrics`. Only the
+    /// first call counts.
+    pub fn show_more(&self, more: impl Fn() -> String + Send + Sync + 'static) {
+        let _ = self.more.set(Box::new(more));
     }
 
     /// What every wire has received so far.
@@ -157,7 +175,7 @@ impl HttpWires {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(reply) = self.own_page(request.uri().path()) {
+        if let Some(reply) = self.own_page(intake, request.uri().path()) {
             return reply;
         }
         let Some(mount) = self.mount_of(request.uri().path()) else {
@@ -259,7 +277,6 @@ impl HttpWires {
             return outcome.reply;
         }
         let stored = intake.accept_now(&outcome.inputs).await;
-        self.refusing.store(stored.is_err(), Ordering::Relaxed);
         match stored {
             Ok(_) => {
                 mounted.counters.accept(outcome.accepted);
@@ -276,20 +293,32 @@ impl HttpWires {
         }
     }
 
-    fn own_page(&self, path: &str) -> Option<Reply> {
+    fn own_page(&self, intake: &Intake, path: &str) -> Option<Reply> {
         Some(match path {
             "/-/healthy" | "/livez" => Reply::text(200, "Bellwether is healthy.\n"),
-            "/-/ready" | "/readyz" if !self.refusing.load(Ordering::Relaxed) => {
-                Reply::text(200, "Bellwether is ready.\n")
-            }
+            "/-/ready" | "/readyz" if intake.is_accepting() => Reply::text(200, "Bellwether is ready.\n"),
             "/-/ready" | "/readyz" => Reply::overloaded("the journal takes no entries at the moment"),
             "/metrics" => Reply {
                 status: 200,
                 headers: vec![("content-type", "text/plain; version=0.0.4; charset=utf-8".to_owned())],
-                body: Bytes::from(exposition(&self.reports())),
+                body: Bytes::from(self.metrics()),
             },
             _ => return None,
         })
+    }
+
+    fn metrics(&self) -> String {
+        let others = self.others.get().into_iter().flatten().map(|(name, counters)| WireReport {
+            id: (*name).to_owned(),
+            kind: name,
+            totals: counters.read(),
+        });
+        let reports: Vec<WireReport> = self.reports().into_iter().chain(others).collect();
+        let mut text = exposition(&reports);
+        if let Some(more) = self.more.get() {
+            text.push_str(&more());
+        }
+        text
     }
 
     /// The first mount whose path fits; a literal part wins over a variable one.

@@ -1,5 +1,7 @@
 //! The server's promises, without a socket: bodies are handed over as hyper would.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bellwether_engine::input::Input;
 
 use super::*;
@@ -160,6 +162,36 @@ async fn a_full_journal_is_503_and_the_same_request_is_welcome_later() {
     assert_eq!(rig.send("/tick", Some("secret"), b"x").await.status, 204);
     assert_eq!(rig.send("/-/ready", None, b"").await.status, 200);
     assert_eq!(rig.stored(), 1);
+}
+
+#[tokio::test]
+async fn readiness_comes_back_with_whatever_the_journal_takes_next() {
+    let rig = rig(Limits::default());
+    rig.shelf.full.store(true, Ordering::Relaxed);
+    rig.send("/tick", Some("secret"), b"x").await;
+    assert_eq!(rig.send("/-/ready", None, b"").await.status, 503);
+    rig.shelf.full.store(false, Ordering::Relaxed);
+    // No sender comes while we are not ready; the clock's ticks do.
+    let other_source = rig.intake.clone();
+    other_source.accept(&[Input::Tick(EventTime(1))], None).await.expect("the journal takes it");
+    assert_eq!(rig.send("/-/ready", None, b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_show_other_listeners_within_their_families_and_what_else_there_is() {
+    let rig = rig(Limits::default());
+    let counters = Arc::new(WireCounters::default());
+    counters.accept(5);
+    rig.wires.show_others(vec![("statsd", counters)]);
+    rig.wires.show_more(|| "engine_rows_total 7\n".to_owned());
+    let page = rig.send("/metrics", None, b"").await.body;
+    let page = std::str::from_utf8(&page).expect("text");
+    let family = "bellwether_component_accepted_events_total";
+    assert_eq!(page.matches(&format!("# TYPE {family} ")).count(), 1, "{page}");
+    let own =
+        page.lines().filter(|line| line.starts_with(family) && line.contains("\"statsd\"") && line.ends_with(" 5"));
+    assert_eq!(own.count(), 1, "{page}");
+    assert!(page.ends_with("\nengine_rows_total 7\n"), "{page}");
 }
 
 #[tokio::test]
