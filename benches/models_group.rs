@@ -7,6 +7,8 @@
 //! alerts a second of event time, which is 100,000 in a minute.
 //! Throughput is alerts; the p99 of one alert's path is printed once before.
 
+#![allow(clippy::print_stderr)] // figures beside criterion's
+
 use bellwether_models::group::{AlertView, Distance, GroupParams, Grouper, tokenize};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hdrhistogram::Histogram;

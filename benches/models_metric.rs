@@ -26,7 +26,7 @@ const MINUTE_NS: i64 = 60_000_000_000;
 fn value(series: usize, minute: usize) -> f64 {
     let wave = (minute as f64 * std::f64::consts::TAU / 1440.0).sin() * 20.0;
     let noise = ((minute * 7919 + series * 104_729) % 1009) as f64 * 0.01;
-    let outlier = if (minute * 31 + series) % 5003 == 0 { 90.0 } else { 0.0 };
+    let outlier = if (minute * 31 + series).is_multiple_of(5003) { 90.0 } else { 0.0 };
     100.0 + wave + noise + outlier
 }
 

@@ -1,5 +1,7 @@
 //! The program with its listeners, as a monitoring tool meets it: a socket, a token, alerts.
 
+#![allow(clippy::disallowed_methods)] // nothing interrupts a test that waits for a process
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -134,7 +134,7 @@ impl Expression {
     pub fn needs(&self) -> impl Iterator<Item = ColumnNeed<'_>> {
         self.schema.fields().iter().zip(&self.base).map(|(field, base)| match base {
             Some(index) => ColumnNeed::Base(*index),
-            None => ColumnNeed::Label(field.name()),
+            None => ColumnNeed::Label(field.name().strip_prefix(LABEL_PREFIX).unwrap_or(field.name())),
         })
     }
 
@@ -321,6 +321,14 @@ mod tests {
         assert!(matches("upper(env) = 'PROD'", 0.0, Some("prod")));
         assert!(matches("env ~ '^pr'", 0.0, Some("prod")));
         assert!(matches(r#"regexp_like(coalesce("label.value", ''), '^(?:pro.)$')"#, 0.0, Some("prod")));
+    }
+
+    #[test]
+    fn a_label_with_the_name_of_a_column_is_reached_by_its_prefix() {
+        let expression = Expression::compile(r#""label.value" = 'x' AND value > 1"#, METRIC_COLUMNS);
+        let expression = expression.expect("it compiles");
+        let needs: Vec<ColumnNeed<'_>> = expression.needs().collect();
+        assert_eq!(needs, [ColumnNeed::Label("value"), ColumnNeed::Base(0)]);
     }
 
     #[test]

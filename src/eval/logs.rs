@@ -18,7 +18,7 @@ use std::fs::File;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Learns from normal sessions, returns a judge: score 0..=1 and whether it calls.
-type Learn = fn(&[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)>;
+type Learn = fn(&[Vec<u32>]) -> Judge;
 
 const METHODS: &[(&str, Who, Learn)] = &[
     ("bellwether", Who::Ours, ours),
@@ -107,7 +107,10 @@ fn cross_validate(sessions: &[Session], learn: Learn) -> Vec<(f64, bool, bool)> 
     sessions.iter().map(judge).collect()
 }
 
-fn ours(normal: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
+/// Score and verdict of one session.
+type Judge = Box<dyn Fn(&Session) -> (f64, bool)>;
+
+fn ours(normal: &[Vec<u32>]) -> Judge {
     let model = SessionModel::fit(normal);
     Box::new(move |session| {
         let score = model.score(&session.events);
@@ -115,7 +118,7 @@ fn ours(normal: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
     })
 }
 
-fn unseen_vector(normal: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
+fn unseen_vector(normal: &[Vec<u32>]) -> Judge {
     let sorted = |events: &[u32]| {
         let mut events = events.to_vec();
         events.sort_unstable();
@@ -125,17 +128,17 @@ fn unseen_vector(normal: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
     Box::new(move |session| call(!seen.contains(&sorted(&session.events))))
 }
 
-fn unknown_event(normal: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
+fn unknown_event(normal: &[Vec<u32>]) -> Judge {
     let seen: BTreeSet<u32> = normal.iter().flatten().copied().collect();
     Box::new(move |session| call(session.events.iter().any(|event| !seen.contains(event))))
 }
 
-fn random(_: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
+fn random(_: &[Vec<u32>]) -> Judge {
     // Another hash than the folds', or the draw would follow them.
-    Box::new(|session| call(xxh3_64(session.name.as_bytes()).rotate_left(32) % 25 == 0))
+    Box::new(|session| call(xxh3_64(session.name.as_bytes()).rotate_left(32).is_multiple_of(25)))
 }
 
-fn null(_: &[Vec<u32>]) -> Box<dyn Fn(&Session) -> (f64, bool)> {
+fn null(_: &[Vec<u32>]) -> Judge {
     Box::new(|_| call(false))
 }
 

@@ -17,7 +17,7 @@ pub(crate) mod retry_window;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use bellwether_engine::time::EventTime;
@@ -393,8 +393,7 @@ fn segments_of(path: &str) -> Vec<Option<String>> {
 
 /// The wall clock; connectors are the only place that may look at it.
 pub(crate) fn now() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    crate::source::arrival_time()
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

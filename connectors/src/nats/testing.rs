@@ -68,6 +68,7 @@ impl NatsServer {
             if speaks_nats(self.port) {
                 return Ok(());
             }
+            #[expect(clippy::disallowed_methods, reason = "a test waits for a server with nothing to interrupt it")]
             std::thread::sleep(Duration::from_millis(20));
         }
         Err(format!("`{}` did not answer within {} s", self.binary.display(), START_MAX.as_secs()))

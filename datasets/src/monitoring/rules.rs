@@ -48,6 +48,7 @@ const ANSWERING: &[Kind] = &[Kind::Service];
 const MACHINES: &[Kind] = &[Kind::Host];
 const NETWORK: &[Kind] = &[Kind::Switch, Kind::Router, Kind::Firewall];
 
+#[allow(clippy::too_many_arguments)] // the columns of the table below
 const fn rule(
     tool: Tool,
     kinds: &'static [Kind],

@@ -133,7 +133,10 @@ fn alarm(folder: &Path) -> Result<Option<Alarm>, LoadError> {
     })
 }
 
-fn graph(path: &Path) -> Result<(Vec<String>, Vec<(usize, usize)>), LoadError> {
+/// Names of the nodes, and calls as pairs of their indices.
+type CallGraph = (Vec<String>, Vec<(usize, usize)>);
+
+fn graph(path: &Path) -> Result<CallGraph, LoadError> {
     let grid = Grid::read(path)?;
     let nodes: Vec<String> = grid.rows[0].iter().skip(1).map(str::to_owned).collect();
     let mut calls = Vec::new();

@@ -136,6 +136,7 @@ impl Mail {
 }
 
 /// A batch being filled.
+#[allow(clippy::large_enum_variant)] // a handful live at a time
 enum Pile {
     Metric(MetricBuilder),
     Log(LogBuilder),

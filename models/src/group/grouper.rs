@@ -385,8 +385,7 @@ impl Grouper {
             None => Vec::new(),
         };
         let passed_over = scores
-            .iter()
-            .nth(usize::from(joined.is_some()) + merging.len())
+            .get(usize::from(joined.is_some()) + merging.len())
             .map(|score| (self.group_at(score.group).id, *score));
         let linked_to = joined.map(|score| self.members.get(score.best.slot).id);
         let time_ns = member.onset_ns;
