@@ -1,7 +1,7 @@
 //! When each journal entry arrived, so that an incident event can say how long it took.
 //!
 //! A journal around a journal: it notes the instant at which a group was handed in. The last
-//! [`ENTRIES_MAX`] entries are remembered; an event of an older one has no latency, which is
+//! `ENTRIES_MAX` entries are remembered; an event of an older one has no latency, which is
 //! what a replay after a restart should have.
 
 use std::collections::VecDeque;

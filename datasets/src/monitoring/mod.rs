@@ -2,7 +2,7 @@
 //!
 //! Five tools see the same world differently: other rules, other names for them, other labels,
 //! another rhythm, another delay, and clocks that do not quite agree. [`TOOLS`] is the list;
-//! [`rules`] has what each of them looks for.
+//! `rules` has what each of them looks for.
 
 mod rules;
 mod words;

@@ -13,7 +13,7 @@
 //!   logs: {enabled: true}
 //! ```
 //!
-//! Telemetry is spread over [`SHARDS`] logical shards by series or log stream. The number is
+//! Telemetry is spread over 64 logical shards by series or log stream. The number is
 //! fixed, so the number of threads changes nothing; a shard's alerts carry event times, and
 //! the engine merges the shards in the order of those times.
 
