@@ -23,7 +23,7 @@ pub struct GroupsArgs {
     /// CSV with a header, or - for stdin
     #[arg(value_name = "ALERTS.csv")]
     pub alerts: PathBuf,
-    /// Edges from,to\[,relation\] as CSV or JSON, or a .npy adjacency matrix
+    /// Edges as CSV or JSON with the columns from, to and perhaps relation, or a .npy adjacency matrix
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
     /// Column with the time
