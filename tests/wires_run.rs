@@ -101,11 +101,16 @@ struct Reply {
     text: String,
 }
 
+#[expect(clippy::disallowed_methods, reason = "another process is waited for, and nothing here shuts down")]
+fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        pause(Duration::from_millis(50));
     }
 }
 
@@ -117,7 +122,7 @@ fn three_posted_alerts_of_one_fault_become_one_incident() {
     let reply = service.alert(TOKEN, "db-1.example.com", &["DiskFull", "WritesFail", "ReplicationLag"]);
     assert_eq!(reply.status, 200, "{}", reply.text);
     wait_until("an incident is told", || !service.records().is_empty());
-    std::thread::sleep(QUIET);
+    pause(QUIET);
     let metrics = service.ask("GET", "/metrics", "", "").expect("an answer").text;
     for shown in [
         "component_accepted_events_total{component_id=\"alertmanager\",component_kind=\"source\",component_type=\"alertmanager\"} 3\n",
