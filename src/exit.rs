@@ -42,6 +42,24 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 
 /// Whether the error is only that the reader of our output has gone (`| head`).
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io_errors = error.chain().filter_map(|e| e.downcast_ref::<std::io::Error>());
-    io_errors.into_iter().any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    let closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|e| {
+        // The CSV writer keeps its I/O error to itself instead of naming it as the source.
+        let csv = e.downcast_ref::<csv::Error>().map(csv::Error::kind);
+        let by_csv = matches!(csv, Some(csv::ErrorKind::Io(inner)) if closed(inner));
+        by_csv || e.downcast_ref::<std::io::Error>().is_some_and(closed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error_however_it_is_wrapped() {
+        let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(&anyhow::Error::new(gone()).context("cannot write")));
+        assert!(is_closed_pipe(&anyhow::Error::new(csv::Error::from(gone()))));
+        assert!(!is_closed_pipe(&anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::NotFound))));
+    }
 }
