@@ -53,6 +53,9 @@ pub struct GroupParams {
     /// Score from which an alert that links two groups merges them; above
     /// `threshold`, so that ids stay stable (hysteresis).
     pub merge_threshold: f64,
+    /// Time evidence below which two alerts are never linked, however near they are: the next
+    /// fault of the same entity is another fault. 0 turns it off.
+    pub time_min: f64,
     /// Onset gap at which the time evidence has fallen to one half.
     pub time_scale_ns: i64,
     /// Added to `time_scale_ns` per unit of topology distance: propagation.
@@ -84,6 +87,7 @@ impl Default for GroupParams {
             bias: -5.5,
             threshold: 0.5,
             merge_threshold: 0.6,
+            time_min: 0.08,
             time_scale_ns: 120_000_000_000,
             time_hop_scale_ns: 30_000_000_000,
             distance_scale: 3.0,
@@ -110,9 +114,13 @@ impl GroupParams {
         sum
     }
 
-    /// The score of a pair, 0..1: logistic of bias plus contributions.
+    /// The score of a pair, 0..1: logistic of bias plus contributions, 0 when the onsets are
+    /// too far apart.
     #[must_use]
     pub fn combine(&self, evidence: &Evidence) -> f64 {
+        if evidence.time < self.time_min {
+            return 0.0;
+        }
         1.0 / (1.0 + (-self.logit(evidence)).exp())
     }
 
@@ -169,6 +177,14 @@ mod tests {
         assert_eq!(time_evidence(&params, 5, 900, 1.0), time_evidence(&params, 900, 5, 1.0));
         assert!(time_evidence(&params, 0, scale, 2.0) > 0.5, "distance allows for propagation");
         assert!(time_evidence(&params, i64::MIN, i64::MAX, 0.0) < 1e-9);
+    }
+
+    #[test]
+    fn onsets_too_far_apart_are_never_linked_however_near_the_entities() {
+        let params = GroupParams::default();
+        let near = |time| Evidence { time, topology: 1.0, text: 1.0, learned: 1.0 };
+        assert!(params.combine(&near(params.time_min)) > params.threshold);
+        assert_eq!(params.combine(&near(params.time_min * 0.99)), 0.0);
     }
 
     #[test]

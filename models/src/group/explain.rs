@@ -168,7 +168,12 @@ fn needed(params: &GroupParams, evidence: &Evidence) -> [Needed; 4] {
     std::array::from_fn(|kind| {
         let weight = params.weights[kind];
         let value = values[kind] + missing / weight;
-        let needed = (weight > 0.0 && value <= 1.0).then_some(value.max(values[kind]));
+        // Onsets too far apart forbid the link whatever the rest says.
+        let (least, possible) = match kind {
+            0 => (params.time_min, true),
+            _ => (0.0, evidence.time >= params.time_min),
+        };
+        let needed = (possible && weight > 0.0 && value <= 1.0).then_some(value.max(values[kind]).max(least));
         Needed { now: values[kind], needed }
     })
 }
