@@ -14,6 +14,8 @@ use crate::rig::{Peer, Rig, command, free_address};
 
 /// The times of each series' samples in milliseconds, by name and entity; panics on a double.
 fn samples(rig: &Rig) -> BTreeMap<(String, String), Vec<i64>> {
+    // The journal grows while it is read: samples first, or one could come after its description was looked for.
+    let metrics = rig.batches(SignalKind::Metric);
     let mut names = HashMap::new();
     for batch in rig.batches(SignalKind::Series) {
         let columns = SeriesColumns::of(&batch);
@@ -23,7 +25,7 @@ fn samples(rig: &Rig) -> BTreeMap<(String, String), Vec<i64>> {
     }
     let mut seen = HashSet::new();
     let mut found: BTreeMap<_, Vec<i64>> = BTreeMap::new();
-    for batch in rig.batches(SignalKind::Metric) {
+    for batch in metrics {
         let columns = MetricColumns::of(&batch);
         for (time, series) in columns.time.iter().zip(columns.series) {
             assert!(seen.insert((*series, *time)), "sample {series} at {time} is there twice");
