@@ -195,3 +195,17 @@ fn times_of_broken_clocks_are_refused_and_move_no_watermark() {
     let stats = engine.stats().total;
     assert_eq!((stats.rejected["time out of range"], stats.late), (2, 0));
 }
+
+#[test]
+fn an_alert_that_fires_again_beside_new_trouble_joins_it_and_reopens_nothing() {
+    let mut inputs = chain();
+    inputs.push(Input::Batch(alerts(&[
+        (10, "Errors", "service:b", Major, Firing),
+        (100, "Errors", "service:b", Major, Resolved),
+        (1_000, "DiskFull", "service:c", Major, Firing),
+        (1_020, "Errors", "service:b", Major, Firing),
+    ])));
+    let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
+    assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Resolved, 2), (Verb::Opened, 1)]);
+    assert_eq!(events[2].record.labels["alerts.firing"], "2");
+}

@@ -28,6 +28,7 @@ impl Tenant {
             self.ledger.unbind(closed);
         }
         self.merge_groups(assignment.group, &assignment.merged, now, compiled, out);
+        self.settle_relapse(fingerprint, assignment.group, assignment.opened);
         let known = self.ledger.of_group(assignment.group).filter(|n| self.takes_more(*n, now, compiled));
         let number = match known {
             Some(number) => number,
@@ -42,21 +43,45 @@ impl Tenant {
         self.enlist(number, fingerprint, now, compiled, out);
     }
 
-    /// Lets an alert that was part of an incident go back to it; false when it cannot.
+    /// Lets an alert of an incident that is not over go back to it. An alert of a resolved one
+    /// is placed anew first: it may be part of the next trouble rather than a relapse.
     fn rejoin(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) -> bool {
         let Some(number) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
             return false;
         };
-        if self.takes_more(number, now, compiled) {
+        let may_return = self.takes_more(number, now, compiled);
+        let resolved = self.ledger.get(number).is_some_and(|i| i.state == State::Resolved);
+        if may_return && !resolved {
             self.enlist(number, fingerprint, now, compiled, out);
             return true;
         }
-        // Its incident is over: it begins anew, and its old place must not pull others there.
+        // Its old place must not pull others to what is over.
         self.correlator.remove(fingerprint);
-        if let Some(alert) = self.alerts.get_mut(fingerprint) {
+        if !may_return && let Some(alert) = self.alerts.get_mut(fingerprint) {
             alert.incident = None;
         }
         false
+    }
+
+    /// An alert of a resolved incident has been placed anew: alone it is a relapse of the old
+    /// incident, beside live alerts it is part of theirs.
+    fn settle_relapse(&mut self, fingerprint: u64, group: GroupId, alone: bool) {
+        let Some(old) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+            return;
+        };
+        if alone {
+            self.ledger.bind(group, old);
+            if let Some(incident) = self.ledger.get_mut(old) {
+                incident.group = group;
+            }
+        } else if self.ledger.of_group(group) != Some(old) {
+            if let Some(incident) = self.ledger.get_mut(old) {
+                incident.members.remove(&fingerprint);
+            }
+            if let Some(alert) = self.alerts.get_mut(fingerprint) {
+                alert.incident = None;
+            }
+        }
     }
 
     /// Whether an incident still takes alerts: a resolved one does while it may reopen.
