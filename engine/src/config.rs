@@ -29,7 +29,7 @@ use crate::time::{EventTime, Span};
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// How late a signal may arrive, in event time, and still be put in order. Incidents wait
-    /// this long; later signals are used and counted as late.
+    /// this long. What comes later is counted: samples are left out, everything else acts as of now.
     pub lateness: Span,
     /// Turns telemetry into alerts.
     pub sense: SenseConfig,

@@ -7,9 +7,8 @@ use arrow::array::{
     UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use xxhash_rust::xxh3::Xxh3;
 
-use super::labels::{LabelBuilder, append_labels, label_builder};
+use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
 use super::metric::time_builder;
 use super::{
     AlertStatus, Batch, LabelPairs, Labels, Severity, SignalError, SignalKind, map_field, text_field, time_field,
@@ -38,19 +37,7 @@ pub(super) fn schema() -> SchemaRef {
 /// The fingerprint of an alert whose sender gives none: a stable 64-bit hash (XXH3) of its
 /// source, name, entity and sorted labels. Annotations and times never identify an alert.
 pub fn alert_fingerprint(source: &str, name: &str, entity: &str, sorted_labels: LabelPairs<'_>) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut feed = |text: &str| {
-        hasher.update(text.as_bytes());
-        hasher.update(&[0xff]);
-    };
-    feed(source);
-    feed(name);
-    feed(entity);
-    for (key, value) in sorted_labels {
-        feed(key);
-        feed(value);
-    }
-    hasher.digest()
+    identity_hash(&[source, name, entity], sorted_labels)
 }
 
 /// One alert as a builder takes it.

@@ -1,6 +1,7 @@
 //! Labels: small sorted maps of text to text, in Arrow and out of it.
 
 use arrow::array::{Array, MapArray, MapBuilder, StringArray, StringBuilder};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX};
 
@@ -62,6 +63,18 @@ pub fn sorted_labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     sorted.dedup_by_key(|(name, _)| *name);
     sorted.reverse();
     sorted
+}
+
+/// A stable 64-bit hash (XXH3) of what identifies a row: `names`, then sorted labels. 0xff, which no
+/// UTF-8 text holds, ends each part.
+pub(super) fn identity_hash(names: &[&str], sorted_labels: LabelPairs<'_>) -> u64 {
+    let mut hasher = Xxh3::new();
+    let labels = sorted_labels.iter().flat_map(|(key, value)| [*key, *value]);
+    for text in names.iter().copied().chain(labels) {
+        hasher.update(text.as_bytes());
+        hasher.update(&[0xff]);
+    }
+    hasher.digest()
 }
 
 pub(super) type LabelBuilder = MapBuilder<StringBuilder, StringBuilder>;

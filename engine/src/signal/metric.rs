@@ -7,9 +7,8 @@ use arrow::array::{
     TimestampNanosecondBuilder, UInt8Array, UInt8Builder, UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use xxhash_rust::xxh3::Xxh3;
 
-use super::labels::{LabelBuilder, append_labels, label_builder};
+use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
 use super::{Batch, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field, time_field, versioned};
 use crate::columns::column;
 use crate::time::EventTime;
@@ -65,18 +64,7 @@ impl SeriesType {
 /// The id of a series: a stable 64-bit hash (XXH3) of its name, entity and sorted labels.
 /// The tenant keeps its own tables, so it is not part of the hash.
 pub fn series_id(name: &str, entity: &str, sorted_labels: LabelPairs<'_>) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut feed = |text: &str| {
-        hasher.update(text.as_bytes());
-        hasher.update(&[0xff]);
-    };
-    feed(name);
-    feed(entity);
-    for (key, value) in sorted_labels {
-        feed(key);
-        feed(value);
-    }
-    hasher.digest()
+    identity_hash(&[name, entity], sorted_labels)
 }
 
 /// Builds metric batches.
