@@ -12,6 +12,7 @@ pub mod logs;
 pub mod machines;
 pub mod metric;
 pub mod plot;
+pub mod proving;
 pub mod report;
 pub mod templates;
 
@@ -37,6 +38,9 @@ pub struct EvalArgs {
     /// Leave run.json, per-point Parquet and plots here
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Play simulated estates instead, for the tasks groups and causes: how many, or 1000..1050
+    #[arg(long, value_name = "SEEDS")]
+    pub simulated: Option<proving::Seeds>,
     /// Print run.json documents instead of tables
     #[arg(long)]
     pub json: bool,
@@ -102,6 +106,12 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
 /// # Errors
 /// For an unknown task, absent data, or output that cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
+    if let Some(seeds) = &args.simulated {
+        for (task, outcome) in proving::run(&args.tasks, seeds)? {
+            report::deliver(&task, &Bench { data: data_dir(None), out: None }, &outcome, args.json)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
         if let Some(out) = &out {
@@ -156,6 +166,7 @@ mod tests {
             tasks: vec!["nab".into()],
             data: Some(folder.path().to_path_buf()),
             out: Some(out.clone()),
+            simulated: None,
             json: true,
         };
         run(&args).expect("evaluates");
@@ -170,8 +181,13 @@ mod tests {
 
     #[test]
     fn unknown_tasks_and_absent_data_say_what_to_do() {
-        let args =
-            |task: &str| EvalArgs { tasks: vec![task.into()], data: Some("/nowhere".into()), out: None, json: false };
+        let args = |task: &str| EvalArgs {
+            tasks: vec![task.into()],
+            data: Some("/nowhere".into()),
+            out: None,
+            simulated: None,
+            json: false,
+        };
         let error = format!("{:#}", run(&args("nap")).expect_err("no such task"));
         assert!(error.contains("unknown task `nap`") && error.contains("nab"), "{error}");
         let error = format!("{:#}", run(&args("nab")).expect_err("no data"));
