@@ -40,6 +40,18 @@ pub struct CorrelateConfig {
     pub quiet: Span,
     /// Longest way through the topology, in steps.
     pub hops_max: u8,
+    /// Distance in the topology, in steps, at which its evidence has lost two thirds.
+    pub distance_scale: f64,
+    /// Time evidence below which alerts are never linked, 0–1.
+    pub time_min: f64,
+    /// Worth of nearness to an alert that merely goes on, beside one that began then, 0–1.
+    pub time_ongoing: f64,
+    /// Topology evidence for an entity that the topology does not know, 0–1.
+    pub topology_unknown: f64,
+    /// Topology evidence where there is no topology at all, 0–1.
+    pub topology_absent: f64,
+    /// The score against a group is the mean over this many best links.
+    pub links_mean: usize,
 }
 
 /// Weight of each kind of evidence.
@@ -74,6 +86,12 @@ impl Default for CorrelateConfig {
             time_scale: Span(params.time_scale_ns),
             quiet: Span(params.quiet_ns),
             hops_max: params.hops_max,
+            distance_scale: params.distance_scale,
+            time_min: params.time_min,
+            time_ongoing: params.time_ongoing,
+            topology_unknown: params.topology_unknown,
+            topology_absent: params.topology_absent,
+            links_mean: params.links_mean,
         }
     }
 }
@@ -89,6 +107,12 @@ impl CorrelateConfig {
             time_scale_ns: self.time_scale.0.max(1),
             quiet_ns: self.quiet.0.max(1),
             hops_max: self.hops_max,
+            distance_scale: self.distance_scale,
+            time_min: self.time_min,
+            time_ongoing: self.time_ongoing,
+            topology_unknown: self.topology_unknown,
+            topology_absent: self.topology_absent,
+            links_mean: self.links_mean,
             ..GroupParams::default()
         }
     }

@@ -61,10 +61,13 @@ pub(crate) struct Compiled {
     pub(crate) config_hash: String,
     pub(crate) sense: CompiledSense,
     pub(crate) inhibit: Vec<CompiledInhibit>,
+    /// Threads for the shards; none when there is one thread: handing work to a single worker and
+    /// waiting for it only costs two wake-ups an entry.
+    pub(crate) workers: Option<rayon::ThreadPool>,
 }
 
 impl Compiled {
-    fn new(config: EngineConfig) -> Result<Compiled, BuildError> {
+    fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Compiled, BuildError> {
         for (name, span) in [
             ("lateness", config.lateness),
             ("ledger.group_wait", config.ledger.group_wait),
@@ -82,14 +85,25 @@ impl Compiled {
         let sense = CompiledSense::new(&config.sense).map_err(BuildError::Config)?;
         let inhibit =
             suppress::compile(&config.suppress).map_err(|e| BuildError::Config(format!("suppress.inhibit: {e}")))?;
-        Ok(Compiled { config_hash: config.hash(), config, sense, inhibit })
+        let workers = match threads.get() {
+            1 => None,
+            threads => Some(workers(threads)?),
+        };
+        Ok(Compiled { config_hash: config.hash(), config, sense, inhibit, workers })
     }
+}
+
+fn workers(threads: usize) -> Result<rayon::ThreadPool, BuildError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("engine-{i}"))
+        .build()
+        .map_err(|e| BuildError::Threads { threads, why: e.to_string() })
 }
 
 /// The engine: state, and the function that folds entries into it.
 pub struct Engine {
     compiled: Arc<Compiled>,
-    pool: rayon::ThreadPool,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
 }
@@ -98,7 +112,7 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
             .field("tenants", &self.tenants.len())
-            .field("threads", &self.pool.current_num_threads())
+            .field("threads", &self.compiled.workers.as_ref().map_or(1, rayon::ThreadPool::current_num_threads))
             .finish_non_exhaustive()
     }
 }
@@ -123,12 +137,8 @@ impl Engine {
     /// # Errors
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.get())
-            .thread_name(|i| format!("engine-{i}"))
-            .build()
-            .map_err(|e| BuildError::Threads { threads: threads.get(), why: e.to_string() })?;
-        Ok(Engine { compiled: Arc::new(Compiled::new(config)?), pool, tenants: BTreeMap::new(), tenants_refused: 0 })
+        let compiled = Arc::new(Compiled::new(config, threads)?);
+        Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -261,22 +271,24 @@ impl Engine {
             tenant.stats.released_early += 1;
             until = tenant.max_seen.plus(Span(1));
         }
-        self.pool.install(|| tenant.release(until, compiled, out));
+        tenant.release(until, compiled, out);
     }
 
     fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) {
         let compiled = &self.compiled;
-        let events: Vec<Vec<IncidentEvent>> = self.pool.install(|| {
-            self.tenants
-                .par_iter_mut()
-                .map(|(_, tenant)| {
-                    let mut events = Vec::new();
-                    let until = until(tenant);
-                    tenant.release(until, compiled, &mut events);
-                    events
-                })
-                .collect()
-        });
+        let release = |tenant: &mut Tenant| {
+            let mut events = Vec::new();
+            let until = until(tenant);
+            tenant.release(until, compiled, &mut events);
+            events
+        };
+        let tenants = &mut self.tenants;
+        let events: Vec<Vec<IncidentEvent>> = match &compiled.workers {
+            Some(workers) if tenants.len() > 1 => {
+                workers.install(|| tenants.par_iter_mut().map(|(_, tenant)| release(tenant)).collect())
+            }
+            _ => tenants.values_mut().map(release).collect(),
+        };
         out.extend(events.into_iter().flatten());
     }
 }

@@ -41,6 +41,9 @@ pub struct EvalArgs {
     /// Play simulated estates instead, for the tasks groups and causes: how many, or 1000..1050
     #[arg(long, value_name = "SEEDS")]
     pub simulated: Option<proving::Seeds>,
+    /// Engine settings of this configuration file for the simulated estates
+    #[arg(long, short, value_name = "FILE", requires = "simulated")]
+    pub config: Option<PathBuf>,
     /// Print run.json documents instead of tables
     #[arg(long)]
     pub json: bool,
@@ -107,7 +110,7 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
 /// For an unknown task, absent data, or output that cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     if let Some(seeds) = &args.simulated {
-        for (task, outcome) in proving::run(&args.tasks, seeds)? {
+        for (task, outcome) in proving::run(&args.tasks, seeds, args.config.as_deref(), args.out.as_deref())? {
             report::deliver(&task, &Bench { data: data_dir(None), out: None }, &outcome, args.json)?;
         }
         return Ok(ExitCode::SUCCESS);
@@ -167,6 +170,7 @@ mod tests {
             data: Some(folder.path().to_path_buf()),
             out: Some(out.clone()),
             simulated: None,
+            config: None,
             json: true,
         };
         run(&args).expect("evaluates");
@@ -186,6 +190,7 @@ mod tests {
             data: Some("/nowhere".into()),
             out: None,
             simulated: None,
+            config: None,
             json: false,
         };
         let error = format!("{:#}", run(&args("nap")).expect_err("no such task"));

@@ -13,16 +13,18 @@
 
 mod blast;
 mod class;
+mod ranking;
+mod sign;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bellwether_models::causes::{
-    self, CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause,
-};
+use bellwether_models::causes::{self, CauseChange, CauseEdge, CauseNode, CauseReasons, CauseSubject, RankedCause};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::dedup::Alerts;
 use crate::entity::{entity_name, is_network, split_entity};
 use crate::signal::{Relation, Severity};
 use crate::symbols::{Sym, Symbols};
@@ -31,6 +33,9 @@ use crate::topology::Topology;
 
 pub(crate) use blast::{Blast, blast_radius};
 pub(crate) use class::{Class, classify};
+pub(crate) use standing::Standing;
+
+pub use ranking::{CauseWeights, RankingConfig};
 
 /// Settings of the `diagnose` stage.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,11 +47,18 @@ pub struct DiagnoseConfig {
     pub hops_max: u8,
     /// Below this confidence, 0–1, the cause is "unknown".
     pub confidence_min: f64,
+    /// How causes are ranked.
+    pub ranking: RankingConfig,
 }
 
 impl Default for DiagnoseConfig {
     fn default() -> Self {
-        DiagnoseConfig { change_window: Span::from_hours(24), hops_max: 4, confidence_min: 0.2 }
+        DiagnoseConfig {
+            change_window: Span::from_hours(24),
+            hops_max: 4,
+            confidence_min: 0.2,
+            ranking: RankingConfig::default(),
+        }
     }
 }
 
@@ -151,8 +163,11 @@ impl Diagnosis {
 pub(crate) struct Scene<'a> {
     pub(crate) config: &'a DiagnoseConfig,
     pub(crate) topology: &'a Topology,
+    pub(crate) names: &'a Symbols,
     pub(crate) entities: &'a Symbols,
     pub(crate) changes: &'a Changes,
+    pub(crate) alerts: &'a Alerts,
+    pub(crate) standing: &'a Standing,
 }
 
 /// Silent entities looked at around the alerting ones.
@@ -160,6 +175,10 @@ const SILENT_MAX: usize = 512;
 
 /// Steps from an alerting entity to a silent one that may be the cause.
 const SILENT_HOPS: u8 = 2;
+
+/// Age of a standing condition at which it has lost two thirds of its worth as a suspect: a disk
+/// that has been nearly full for a day explains nothing that began just now.
+const STANDING_SCALE: Span = Span::from_mins(30);
 
 /// Onsets of alerts are told by tools that sample: a change this much after the first symptom
 /// may still have come before the trouble.
@@ -173,6 +192,7 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         node.alerting = true;
         node.onset_ns = node.onset_ns.min(alert.starts_at.0);
         node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
+        node.condition = node.condition.max(sign::condition(alert, scene.names, scene.entities));
         if alert.observation.as_ref().is_some_and(|o| &*o.detector == "log-watch") {
             node.logs = node.logs.max(0.5 + 0.5 * strength(alert));
         }
@@ -185,7 +205,7 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         symptoms.iter().map(|(entity, node)| (*entity, EventTime(node.onset_ns))).collect();
     alerting.sort_by_key(|(entity, at)| (*at, scene.entities.text(*entity)));
 
-    let nodes = with_silent(&symptoms, &alerting, scene);
+    let nodes = with_silent(&symptoms, &alerting, onset, scene);
     let number: BTreeMap<Sym, u32> = nodes.iter().enumerate().map(|(i, (entity, _))| (*entity, i as u32)).collect();
     let cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
     let edges = edges_among(&nodes, &number, scene.topology);
@@ -204,7 +224,7 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         })
         .collect();
     let mut ranked = Vec::new();
-    causes::rank(&CauseParams::default(), &cause_nodes, &edges, &cause_changes, &mut ranked);
+    causes::rank(&scene.config.ranking.params(), &cause_nodes, &edges, &cause_changes, &mut ranked);
     Diagnosis {
         causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes)).collect(),
         changes: near_changes(&changes, onset, window),
@@ -233,6 +253,7 @@ fn strength(alert: &Alert) -> f64 {
 fn with_silent(
     symptoms: &BTreeMap<Sym, CauseNode>,
     alerting: &[(Sym, EventTime)],
+    onset: EventTime,
     scene: &Scene<'_>,
 ) -> Vec<(Sym, CauseNode)> {
     let mut silent: BTreeSet<Sym> = BTreeSet::new();
@@ -240,15 +261,30 @@ fn with_silent(
         if silent.len() >= SILENT_MAX {
             break;
         }
-        let around = scene.topology.dependencies(*entity, SILENT_HOPS);
+        let around = scene.topology.suspects(*entity, SILENT_HOPS);
         let room = SILENT_MAX - silent.len();
         let new = around.into_iter().map(|reach| reach.entity).filter(|e| !symptoms.contains_key(e));
         silent.extend(new.take(room));
     }
     let mut nodes: Vec<(Sym, CauseNode)> = symptoms.iter().map(|(e, n)| (*e, *n)).collect();
-    nodes.extend(silent.into_iter().map(|e| (e, CauseNode::SILENT)));
+    nodes.extend(silent.into_iter().map(|e| (e, suspect(e, onset, scene))));
     nodes.sort_by_key(|(entity, _)| scene.entities.text(*entity));
     nodes
+}
+
+/// A silent entity, or one with a condition that was told before, outside of this incident.
+fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
+    let mut node = CauseNode::SILENT;
+    for alert in scene.standing.at(entity, onset, scene.alerts) {
+        let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
+        let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
+        node.alerting = true;
+        // It counts as there from the beginning, not as having shown first.
+        node.onset_ns = node.onset_ns.min(alert.starts_at.max(onset).0);
+        node.strength = node.strength.max(strength(alert) * fresh);
+        node.condition = node.condition.max(fresh);
+    }
+    node
 }
 
 fn edges_among(nodes: &[(Sym, CauseNode)], number: &BTreeMap<Sym, u32>, topology: &Topology) -> Vec<CauseEdge> {
@@ -315,6 +351,9 @@ pub(crate) fn explain_cause(cause: &Cause, entities: &Symbols) -> String {
     if reasons.explains > 0.05 {
         let share = (reasons.explains * 100.0).round();
         parts.push(format!("trouble at {name} would explain {share:.0} % of the symptoms"));
+    }
+    if reasons.condition > 0.7 {
+        parts.push("what it reports is a condition of its own".to_owned());
     }
     if reasons.onset > 0.9 {
         parts.push("it showed first".to_owned());

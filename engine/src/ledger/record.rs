@@ -8,7 +8,9 @@ use crate::catalogue::CatalogueItem;
 use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
-use crate::diagnose::{self, Blast, Cause, Changes, Class, Diagnosis, blast_radius, classify, diagnose, explain_cause};
+use crate::diagnose::{
+    self, Blast, Cause, Changes, Class, Diagnosis, Standing, blast_radius, classify, diagnose, explain_cause,
+};
 use crate::enrich::{
     Assessment, Facts, History, Lookup, SlaClock, assess, clip, clock, find_owner, narrate, pick_assignee, signature,
 };
@@ -33,6 +35,7 @@ pub(crate) struct RecordScene<'a> {
     pub(crate) topology: &'a Topology,
     pub(crate) lookup: &'a Lookup,
     pub(crate) changes: &'a Changes,
+    pub(crate) standing: &'a Standing,
     pub(crate) history: &'a History,
     pub(crate) correlator: &'a Correlator,
     /// Open incidents per person.
@@ -142,8 +145,11 @@ fn find<'a>(incident: &Incident, scene: &RecordScene<'a>) -> Findings<'a> {
         &diagnose::Scene {
             config: &scene.config.diagnose,
             topology: scene.topology,
+            names: scene.names,
             entities: scene.entities,
             changes: scene.changes,
+            alerts: scene.alerts,
+            standing: scene.standing,
         },
     );
     let named = diagnosis.named(&scene.config.diagnose).cloned();

@@ -25,7 +25,9 @@ impl Tenant {
             self.ledger.unbind(closed);
         }
         self.merge_groups(assignment.group, &assignment.merged, now, compiled, out);
-        self.settle_relapse(fingerprint, assignment.group, assignment.opened);
+        if self.settle_relapse(fingerprint, assignment.group, assignment.opened, now, compiled, out) {
+            return;
+        }
         let known = self.ledger.of_group(assignment.group).filter(|n| self.takes_more(*n, now, compiled));
         let number = match known {
             Some(number) => number,
@@ -40,15 +42,20 @@ impl Tenant {
         self.enlist(number, fingerprint, now, compiled, out);
     }
 
-    /// Lets an alert of an incident that is not over go back to it. An alert of a resolved one
-    /// is placed anew first: it may be part of the next trouble rather than a relapse.
+    /// Lets an alert of an incident that is not over go back to it. An alert of a resolved one,
+    /// and one that has long been calm, is placed anew first: it may be part of the next trouble
+    /// rather than a relapse.
     fn rejoin(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) -> bool {
         let Some(number) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
             return false;
         };
         let may_return = self.takes_more(number, now, compiled);
         let resolved = self.ledger.get(number).is_some_and(|i| i.state == State::Resolved);
-        if may_return && !resolved {
+        let calm = self.alerts.get(fingerprint).is_some_and(|alert| {
+            let since = alert.resolved_at.unwrap_or(alert.starts_at);
+            alert.starts_at.since(since) > compiled.config.ledger.resolve_after
+        });
+        if may_return && !resolved && !calm {
             self.enlist(number, fingerprint, now, compiled, out);
             return true;
         }
@@ -60,12 +67,27 @@ impl Tenant {
         false
     }
 
-    /// An alert of a resolved incident has been placed anew: alone it is a relapse of the old
-    /// incident, beside live alerts it is part of theirs.
-    fn settle_relapse(&mut self, fingerprint: u64, group: GroupId, alone: bool) {
+    /// An alert of an incident has been placed anew: alone it is a relapse of the old incident,
+    /// beside live alerts it is part of theirs. Answers whether it has found its place.
+    fn settle_relapse(
+        &mut self,
+        fingerprint: u64,
+        group: GroupId,
+        alone: bool,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) -> bool {
         let Some(old) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
-            return;
+            return false;
         };
+        let resolved = self.ledger.get(old).is_some_and(|i| i.state == State::Resolved);
+        if alone && !resolved {
+            // The old incident has its group; a group of one relapse must not attract others.
+            self.correlator.remove(fingerprint);
+            self.enlist(old, fingerprint, now, compiled, out);
+            return true;
+        }
         if alone {
             self.ledger.bind(group, old);
             if let Some(incident) = self.ledger.get_mut(old) {
@@ -79,6 +101,7 @@ impl Tenant {
                 alert.incident = None;
             }
         }
+        false
     }
 
     /// Whether an incident still takes alerts: a resolved one does while it may reopen.
@@ -142,6 +165,7 @@ impl Tenant {
     /// An alert left the tables for lack of room.
     pub(super) fn forget(&mut self, evicted: &Alert, now: EventTime, compiled: &Compiled) {
         self.correlator.remove(evicted.fingerprint);
+        self.standing.forget(evicted);
         let Some(number) = evicted.incident else {
             return;
         };

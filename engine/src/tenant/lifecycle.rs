@@ -217,7 +217,9 @@ impl Tenant {
             match self.alerts.get_mut(fingerprint) {
                 Some(alert) if alert.is_firing() => alert.incident = None,
                 Some(_) => {
-                    self.alerts.forget(fingerprint);
+                    if let Some(gone) = self.alerts.forget(fingerprint) {
+                        self.standing.forget(&gone);
+                    }
                 }
                 None => {}
             }
@@ -293,6 +295,7 @@ impl Tenant {
             topology: &self.topology,
             lookup: &self.lookup,
             changes: &self.changes,
+            standing: &self.standing,
             history: &self.history,
             correlator: &self.correlator,
             load,

@@ -21,7 +21,7 @@ use crate::alert::Alert;
 use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
-use crate::diagnose::Changes;
+use crate::diagnose::{Changes, Standing};
 use crate::engine::Compiled;
 use crate::enrich::{History, Lookup};
 use crate::incident::IncidentEvent;
@@ -67,6 +67,9 @@ pub(crate) struct Tenant {
     pub(crate) topology: Topology,
     lookup: Lookup,
     changes: Changes,
+    /// An index of `alerts`, made anew when a checkpoint is restored.
+    #[serde(skip)]
+    standing: Standing,
     history: History,
     silences: Silences,
     inhibitors: Inhibitors,
@@ -93,6 +96,7 @@ impl Tenant {
             topology: Topology::default(),
             lookup: Lookup::default(),
             changes: Changes::default(),
+            standing: Standing::default(),
             history: History::default(),
             silences: Silences::default(),
             inhibitors: Inhibitors::default(),
@@ -112,6 +116,7 @@ impl Tenant {
     /// Rebuilds what a checkpoint leaves out.
     pub(crate) fn revive(&mut self) {
         self.alerts.reindex();
+        self.standing = Standing::of(&self.alerts, &self.names, &self.entities);
         self.silences.recompile();
     }
 

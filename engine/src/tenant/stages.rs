@@ -45,7 +45,7 @@ impl Tenant {
 
     /// Runs the shards; their alerts come back in the order of the shards.
     fn sense(&mut self, until: EventTime, compiled: &Compiled) -> Vec<(EventTime, Sensed)> {
-        let parallel = self.waiting() >= PARALLEL_MIN;
+        let workers = compiled.workers.as_ref().filter(|_| self.waiting() >= PARALLEL_MIN);
         let streams_max = (compiled.config.limits.log_streams_max / self.logs.len()).max(1);
         let metrics = |shard: &mut crate::sense::MetricShard| {
             let mut out = Vec::new();
@@ -57,15 +57,16 @@ impl Tenant {
             let errors = shard.release(until, streams_max, &compiled.sense, &mut out);
             (out, errors)
         };
-        let (metric_results, log_results): (Vec<_>, Vec<_>) = if parallel {
-            let log_shards = &mut self.logs;
-            let metric_shards = &mut self.metrics;
-            rayon::join(
-                || metric_shards.par_iter_mut().map(metrics).collect(),
-                || log_shards.par_iter_mut().map(logs).collect(),
-            )
-        } else {
-            (self.metrics.iter_mut().map(metrics).collect(), self.logs.iter_mut().map(logs).collect())
+        let (metric_results, log_results): (Vec<_>, Vec<_>) = match workers {
+            Some(workers) => {
+                let log_shards = &mut self.logs;
+                let metric_shards = &mut self.metrics;
+                workers.join(
+                    || metric_shards.par_iter_mut().map(metrics).collect(),
+                    || log_shards.par_iter_mut().map(logs).collect(),
+                )
+            }
+            None => (self.metrics.iter_mut().map(metrics).collect(), self.logs.iter_mut().map(logs).collect()),
         };
         let mut sensed = Vec::new();
         for (mut out, counts) in metric_results {
@@ -165,10 +166,12 @@ impl Tenant {
         match news {
             News::Fired => {
                 self.rename(fingerprint);
+                self.note_standing(fingerprint);
                 self.stats.alerts_fired += 1;
                 self.consider(fingerprint, now, compiled, out);
             }
             News::FiredAgain | News::Worse => {
+                self.note_standing(fingerprint);
                 self.stats.alerts_fired += u64::from(news == News::FiredAgain);
                 self.count_row(fingerprint, now);
                 self.consider(fingerprint, now, compiled, out);
@@ -189,6 +192,13 @@ impl Tenant {
         {
             let at = alert.expires_at;
             self.wake_alert(fingerprint, at);
+        }
+    }
+
+    /// Keeps the index of standing conditions.
+    fn note_standing(&mut self, fingerprint: u64) {
+        if let Some(alert) = self.alerts.get(fingerprint) {
+            self.standing.note(alert, &self.names, &self.entities);
         }
     }
 

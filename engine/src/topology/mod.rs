@@ -47,6 +47,8 @@ pub(crate) struct Topology {
     adjacent: Vec<Vec<Edge>>,
     epoch: u64,
     refused: u64,
+    /// Edges that carry trouble: all but ownership.
+    carrying: usize,
 }
 
 impl Topology {
@@ -90,6 +92,10 @@ impl Topology {
         if before == after {
             return false;
         }
+        if relation != Relation::OwnedBy {
+            self.carrying += usize::from(before == 0.0);
+            self.carrying -= usize::from(after == 0.0);
+        }
         self.set_adjacent(key, after);
         self.epoch += 1;
         true
@@ -100,9 +106,14 @@ impl Topology {
         self.adjacent.get(entity.0 as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether any edge touches `entity`.
+    /// Whether any edge along which trouble travels touches `entity`.
     pub(crate) fn knows(&self, entity: Sym) -> bool {
-        !self.edges(entity).is_empty()
+        self.edges(entity).iter().any(|edge| edge.relation != Relation::OwnedBy)
+    }
+
+    /// Whether there is any such edge.
+    pub(crate) fn carries_trouble(&self) -> bool {
+        self.carrying > 0
     }
 
     /// Changes whenever the graph does.
@@ -171,6 +182,7 @@ mod tests {
         assert!(topology.claim(a, b, Relation::Calls, traces, 0.0, t, &limits()));
         assert!(!topology.knows(a) && !topology.knows(b));
         assert_eq!(topology.len(), 0);
+        assert!(!topology.carries_trouble());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Walks over the topology: weighted neighbourhoods for grouping, and who is hurt by whom.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bellwether_models::group::Distance;
 
@@ -70,28 +70,38 @@ impl Topology {
 
     /// Everything `entity` needs, nearest first.
     pub(crate) fn dependencies(&self, entity: Sym, hops_max: u8) -> Vec<Reach> {
-        self.breadth_first(entity, hops_max, |edge, _| {
+        self.breadth_first(entity, hops_max, |edge| {
             edge.outgoing && edge.relation != Relation::OwnedBy && edge.relation != Relation::PartOf
         })
     }
 
-    fn breadth_first(&self, start: Sym, hops_max: u8, follow: impl Fn(&Edge, bool) -> bool) -> Vec<Reach> {
-        let mut seen = BTreeMap::from([(start, ())]);
+    /// Where trouble at `entity` may come from, nearest first: what it needs, and its parts with
+    /// what they need.
+    pub(crate) fn suspects(&self, entity: Sym, hops_max: u8) -> Vec<Reach> {
+        self.breadth_first(entity, hops_max, |edge| match edge.relation {
+            Relation::Calls | Relation::RunsOn | Relation::ConnectsTo => edge.outgoing,
+            Relation::PartOf => !edge.outgoing,
+            Relation::OwnedBy => false,
+        })
+    }
+
+    fn breadth_first(&self, start: Sym, hops_max: u8, follow: impl Fn(&Edge) -> bool) -> Vec<Reach> {
+        let mut seen = BTreeSet::from([start]);
         let mut found: Vec<Reach> = Vec::new();
-        let mut layer = vec![(start, 1.0, false)];
+        let mut layer = vec![(start, 1.0)];
         for hops in 1..=hops_max {
             let mut next = Vec::new();
-            for (at, confidence, by_cable) in layer {
+            for (at, confidence) in layer {
                 for edge in self.edges(at) {
-                    if found.len() >= VISITED_MAX || !follow(edge, by_cable) {
+                    if found.len() >= VISITED_MAX || !follow(edge) {
                         continue;
                     }
-                    if seen.insert(edge.other, ()).is_some() {
+                    if !seen.insert(edge.other) {
                         continue;
                     }
                     let confidence = confidence * edge.confidence;
                     found.push(Reach { entity: edge.other, hops, confidence, relation: edge.relation, via: at });
-                    next.push((edge.other, confidence, edge.relation == Relation::ConnectsTo));
+                    next.push((edge.other, confidence));
                 }
             }
             if next.is_empty() {
@@ -105,7 +115,7 @@ impl Topology {
 
 /// Whether trouble crosses `edge` from this end to the other. A cable carries it from what is
 /// connected *to* (the switch) to what connects (the host), never from host to host.
-fn hurts(edge: &Edge, _by_cable: bool) -> bool {
+fn hurts(edge: &Edge) -> bool {
     match edge.relation {
         Relation::Calls | Relation::RunsOn | Relation::ConnectsTo => !edge.outgoing,
         Relation::PartOf => edge.outgoing,
@@ -149,6 +159,10 @@ impl Distance for GroupDistance<'_> {
 
     fn knows(&self, entity: u32) -> bool {
         self.0.knows(Sym(entity))
+    }
+
+    fn exists(&self) -> bool {
+        self.0.carries_trouble()
     }
 
     fn epoch(&self) -> u64 {

@@ -1,9 +1,10 @@
 //! Ranked causes of one incident, from alert onsets, the graph and the changes.
 //!
-//! Five numbers are computed for each candidate: how much of the symptoms its
+//! Numbers are computed for each candidate: how much of the symptoms its
 //! trouble would explain along the graph, how early it showed symptoms itself,
 //! how strong they are, how little of it another alerting dependency explains,
-//! and how close a change came before. A weighted sum of them is the score; a
+//! how close a change came before, and whether what it alerts of is its own
+//! condition. A weighted sum of them is the score; a
 //! softmax with a place reserved for "none of these" makes confidences of the
 //! scores. Temperature and that place are fitted on labelled incidents (see
 //! [`crate::score::causes::reliability`] for the check).
@@ -45,11 +46,15 @@ pub struct CauseNode {
     pub logs: f64,
     /// How often this entity was the cause before, 0..1; 0 when unknown.
     pub history: f64,
+    /// How much its alerts speak of its own condition (a full disk) rather than of what reaches
+    /// it from elsewhere (slow answers), 0..1.
+    pub condition: f64,
 }
 
 impl CauseNode {
     /// An entity without any symptom.
-    pub const SILENT: Self = Self { onset_ns: i64::MAX, strength: 0.0, alerting: false, logs: 0.0, history: 0.0 };
+    pub const SILENT: Self =
+        Self { onset_ns: i64::MAX, strength: 0.0, alerting: false, logs: 0.0, history: 0.0, condition: 0.0 };
 }
 
 /// One dependency: failure of `to` explains symptoms at `from`.
@@ -102,6 +107,8 @@ pub struct CauseReasons {
     pub logs: f64,
     /// How often it was the cause before.
     pub history: f64,
+    /// How much its alerts speak of its own condition.
+    pub condition: f64,
 }
 
 /// One place of the ranking.
@@ -134,7 +141,7 @@ pub struct CauseParams {
     /// Age of a change at which its evidence has fallen to 1/e, in nanoseconds.
     pub change_scale_ns: i64,
     /// Weight of each reason in the score, in the order of [`CauseReasons`].
-    pub weights: [f64; 7],
+    pub weights: [f64; 8],
     /// Divides the scores before the softmax: higher is less sure.
     pub temperature: f64,
     /// Score of "none of these" in the softmax.
@@ -151,7 +158,7 @@ impl Default for CauseParams {
             onset_slack_ns: 15_000_000_000,
             onset_scale_ns: 90_000_000_000,
             change_scale_ns: 1_800_000_000_000,
-            weights: [3.0, 1.5, 1.0, 2.0, 2.0, 1.0, 0.7],
+            weights: [3.0, 1.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
             temperature: 0.6,
             unknown_score: 4.0,
             candidates_max: 512,
@@ -203,6 +210,7 @@ pub fn rank(
             change: near,
             logs: node.logs.clamp(0.0, 1.0),
             history: node.history.clamp(0.0, 1.0),
+            condition: if node.alerting { node.condition.clamp(0.0, 1.0) } else { 0.0 },
         };
         let score = weighted(&params.weights, &because);
         out.push(RankedCause { subject: CauseSubject::Node(candidate), score, confidence: 0.0, because });
@@ -223,8 +231,8 @@ fn order_of(subject: CauseSubject) -> (u8, usize) {
     }
 }
 
-fn weighted(weights: &[f64; 7], r: &CauseReasons) -> f64 {
-    let reasons = [r.explains, r.onset, r.strength, r.unexplained, r.change, r.logs, r.history];
+fn weighted(weights: &[f64; 8], r: &CauseReasons) -> f64 {
+    let reasons = [r.explains, r.onset, r.strength, r.unexplained, r.change, r.logs, r.history, r.condition];
     weights.iter().zip(reasons).map(|(weight, reason)| weight * reason).sum()
 }
 

@@ -37,6 +37,8 @@ pub enum Proximity {
     Beyond,
     /// At least one entity is not in the topology: no evidence either way.
     Unknown,
+    /// There is no topology: the other evidence must do.
+    Absent,
 }
 
 /// Weights, scales and limits of grouping. Times are nanoseconds.
@@ -58,12 +60,18 @@ pub struct GroupParams {
     pub time_min: f64,
     /// Onset gap at which the time evidence has fallen to one half.
     pub time_scale_ns: i64,
+    /// Worth of nearness to the last repeat of an alert beside nearness to its onset, 0..1: an
+    /// alert that merely goes on is weaker evidence than one that began at the same time.
+    pub time_ongoing: f64,
     /// Added to `time_scale_ns` per unit of topology distance: propagation.
     pub time_hop_scale_ns: i64,
     /// Topology distance at which its evidence has fallen to 1/e.
     pub distance_scale: f64,
     /// Topology evidence when an entity is not in the topology.
     pub topology_unknown: f64,
+    /// The same when there is no topology at all: higher, because then nearness in time is all
+    /// that most alerts have.
+    pub topology_absent: f64,
     /// Longest topology distance searched, in hops.
     pub hops_max: u8,
     /// Score of an alert against a group: mean over this many best links.
@@ -83,15 +91,17 @@ pub struct GroupParams {
 impl Default for GroupParams {
     fn default() -> Self {
         Self {
-            weights: [4.0, 5.0, 2.5, 2.5],
+            weights: [5.0, 5.0, 2.5, 2.5],
             bias: -5.5,
             threshold: 0.5,
             merge_threshold: 0.6,
-            time_min: 0.08,
-            time_scale_ns: 120_000_000_000,
+            time_min: 0.15,
+            time_scale_ns: 90_000_000_000,
+            time_ongoing: 0.0,
             time_hop_scale_ns: 30_000_000_000,
             distance_scale: 3.0,
             topology_unknown: 0.25,
+            topology_absent: 0.6,
             hops_max: 3,
             links_mean: 2,
             quiet_ns: 1_800_000_000_000,
@@ -153,6 +163,7 @@ pub fn topology_evidence(params: &GroupParams, proximity: Proximity) -> f64 {
         Proximity::Near(distance) => (-distance.max(0.0) / params.distance_scale.max(1e-9)).exp(),
         Proximity::Beyond => 0.0,
         Proximity::Unknown => params.topology_unknown,
+        Proximity::Absent => params.topology_absent,
     }
 }
 

@@ -344,6 +344,9 @@ impl Grouper {
             }
         }
         search.others(|entity| {
+            if !distance.exists() {
+                return Proximity::Absent;
+            }
             if !known || entity == NO_ENTITY || !distance.knows(entity) {
                 return Proximity::Unknown;
             }

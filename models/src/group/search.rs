@@ -89,11 +89,12 @@ fn pair_evidence(
 ) -> Evidence {
     let far = match proximity {
         Proximity::Near(far) => far,
-        Proximity::Beyond | Proximity::Unknown => 0.0,
+        Proximity::Beyond | Proximity::Unknown | Proximity::Absent => 0.0,
     };
-    let nearest = other.nearest_ns(alert.onset_ns);
+    let onset = time_evidence(params, alert.onset_ns, other.onset_ns, far);
+    let repeat = time_evidence(params, alert.onset_ns, other.last_ns, far);
     Evidence {
-        time: time_evidence(params, alert.onset_ns, nearest, far),
+        time: onset.max(params.time_ongoing * repeat),
         topology: topology_evidence(params, proximity),
         text: alert.text.cosine(&other.text),
         learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },

@@ -30,6 +30,11 @@ pub trait Distance {
     /// Whether the topology knows this entity: if not, "no path" means nothing.
     fn knows(&self, entity: u32) -> bool;
 
+    /// Whether there is a topology at all.
+    fn exists(&self) -> bool {
+        true
+    }
+
     /// Changes when the topology does; cached neighbourhoods are then dropped.
     fn epoch(&self) -> u64 {
         0
@@ -41,6 +46,10 @@ pub trait Distance {
 pub struct NoTopology;
 
 impl Distance for NoTopology {
+    fn exists(&self) -> bool {
+        false
+    }
+
     fn within(&self, _entity: u32, _hops_max: u8, _out: &mut Vec<(u32, f32)>) {}
 
     fn knows(&self, _entity: u32) -> bool {
@@ -108,11 +117,6 @@ impl Member {
     pub(super) fn new(id: u64, time_ns: i64, kind: u32, entity: u32, text: WeightedTokens) -> Self {
         let links = [Ends::default(); 3];
         Self { id, onset_ns: time_ns, last_ns: time_ns, count: 1, kind, entity, group: NIL, text, links }
-    }
-
-    /// The time of this alert nearest to `time_ns`: onset or last repeat.
-    pub(super) fn nearest_ns(&self, time_ns: i64) -> i64 {
-        if time_ns.abs_diff(self.onset_ns) < time_ns.abs_diff(self.last_ns) { self.onset_ns } else { self.last_ns }
     }
 
     pub(super) fn older(&self, list: List) -> u32 {

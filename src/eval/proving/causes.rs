@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::incident::ProbableCause;
 use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error, reliability};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Topology;
 use super::play::{Item, Played};
@@ -29,7 +29,7 @@ const METHODS: &[(&str, Method)] = &[
 ];
 
 /// The table of one topology.
-pub(super) fn outcome(played: &[Played], topology: Topology) -> Outcome {
+pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConfig) -> Outcome {
     let (mut first, mut last) = (Ranks::default(), Ranks::default());
     let mut methods: Vec<Vec<Option<usize>>> = vec![Vec::new(); METHODS.len()];
     let mut kinds: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -61,7 +61,7 @@ pub(super) fn outcome(played: &[Played], topology: Topology) -> Outcome {
             last.ranks.len()
         ),
         columns: ["AS@1", "AS@3", "AS@5", "Avg@5", "ECE", "answered"].map(str::to_owned).to_vec(),
-        params: json!({ "diagnose": EngineConfig::default().diagnose, "topology": topology.name() }),
+        params: json!({ "diagnose": config.diagnose, "topology": topology.name() }),
         ..Outcome::default()
     };
     for (name, ranks, suffix) in [("first word", &first, "_first"), ("last word", &last, "")] {
@@ -84,6 +84,40 @@ pub(super) fn outcome(played: &[Played], topology: Topology) -> Outcome {
     let kinds: Vec<String> = kinds.iter().map(|(kind, (hit, all))| format!("{kind} {hit}/{all}")).collect();
     out.notes.push(format!("first in the last word, by kind: {}", kinds.join(", ")));
     out
+}
+
+/// One document a fault: what was done, what alerted, what was told. For whoever asks why a
+/// figure is what it is.
+pub(super) fn cases(played: &[Played]) -> impl Iterator<Item = Value> {
+    played.iter().flat_map(|estate| (0..estate.faults.len()).map(move |number| case(estate, number)))
+}
+
+fn case(estate: &Played, number: usize) -> Value {
+    let fault = &estate.faults[number];
+    let incident = estate.incident_of(number);
+    let told = incident.and_then(|id| estate.incidents.get(id));
+    let list = |causes: &[ProbableCause]| -> Vec<Value> {
+        causes.iter().map(|cause| json!([cause.reference, cause.score, cause.explanation])).collect()
+    };
+    let alert = |item: &Item| {
+        let secs = item.at.since(fault.starts_at).as_secs_f64();
+        json!([secs, item.entity, item.name, item.home == incident.map(str::to_owned)])
+    };
+    json!({
+        "seed": estate.seed,
+        "fault": fault.id,
+        "kind": format!("{:?}", fault.kind),
+        "cause": fault.cause,
+        "change": fault.change,
+        "at": fault.starts_at.to_string(),
+        "incident": incident,
+        "first": told.map(|told| list(&told.first)),
+        "last": told.map(|told| list(&told.last)),
+        "alerts": estate.of(number).map(alert).collect::<Vec<_>>(),
+        "others_in_incident": estate.items.iter().filter(|item| {
+            item.fault != Some(number) && item.home.is_some() && item.home.as_deref() == incident
+        }).map(|item| json!([item.entity, item.name, item.fault])).collect::<Vec<_>>(),
+    })
 }
 
 /// Places of the true cause, and answers with their confidence.

@@ -50,18 +50,18 @@ fn keyed(items: &[Item], key: impl Fn(&Item) -> String, gap: f64) -> Vec<u64> {
 }
 
 /// The table of one topology.
-pub(super) fn outcome(played: &[Played], topology: Topology) -> Outcome {
+pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConfig) -> Outcome {
     let mut ours = Mean::default();
     let mut rules = vec![Mean::default(); RULES.len()];
     let (mut delays, mut moved, mut judged, mut unseen) = (Vec::new(), 0, 0, 0);
     for estate in played {
         let truth: Vec<Option<u64>> = estate.items.iter().map(|item| item.fault.map(|f| f as u64)).collect();
         let tickets = estate.incidents.values().filter(|told| told.merged_into.is_none()).count();
-        ours.add(bcubed_among_noise(&homes(&estate.items), &truth), tickets, estate.firings);
+        ours.add(bcubed_among_noise(&homes(&estate.items), &truth), tickets, estate.notifications);
         for (mean, (_, rule)) in rules.iter_mut().zip(RULES) {
             let groups = rule(&estate.items);
             let tickets = groups.iter().collect::<BTreeSet<_>>().len();
-            mean.add(bcubed_among_noise(&groups, &truth), tickets, estate.firings);
+            mean.add(bcubed_among_noise(&groups, &truth), tickets, estate.notifications);
         }
         moved += estate.moved;
         judged += estate.items.len();
@@ -81,7 +81,7 @@ pub(super) fn outcome(played: &[Played], topology: Topology) -> Outcome {
     let mut out = Outcome {
         protocol,
         columns: ["precision", "recall", "F1", "reduction", "tickets"].map(str::to_owned).to_vec(),
-        params: json!({ "correlate": EngineConfig::default().correlate, "topology": topology.name() }),
+        params: json!({ "correlate": config.correlate, "topology": topology.name() }),
         notes: vec![
             format!("first word {median:.0} s after the first alert in the median; {unseen} faults with alerts untold"),
             format!("{moved} of {judged} alerts went to another incident without a merge"),
@@ -128,10 +128,10 @@ struct Mean {
 }
 
 impl Mean {
-    fn add(&mut self, score: GroupScore, tickets: usize, firings: usize) {
+    fn add(&mut self, score: GroupScore, tickets: usize, notifications: usize) {
         self.precision += score.precision;
         self.recall += score.recall;
-        self.reduction += 1.0 - tickets as f64 / firings.max(1) as f64;
+        self.reduction += 1.0 - tickets as f64 / notifications.max(1) as f64;
         self.tickets += tickets as f64;
         self.estates += 1.0;
     }

@@ -11,13 +11,16 @@ mod play;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use bellwether_datasets::simulation::Noise;
+use bellwether_engine::EngineConfig;
 use rayon::prelude::*;
 
 use super::report::Outcome;
+use crate::config::{self, Config};
 use crate::progress;
 use play::{Played, play};
 
@@ -69,6 +72,13 @@ impl Topology {
         }
     }
 
+    fn slug(self) -> &'static str {
+        match self {
+            Topology::TenthWrong => "topology",
+            Topology::None => "no-topology",
+        }
+    }
+
     fn noise(self) -> Noise {
         let noise = Noise { edges_missing: 0.05, edges_wrong: 0.10, tolerant: 0.1, ..Noise::default() };
         match self {
@@ -78,11 +88,21 @@ impl Topology {
     }
 }
 
-/// Plays every seed and answers a table for each of `tasks` and each topology.
+/// Plays every seed and answers a table for each of `tasks` and each topology; leaves
+/// `cases-<topology>.ndjson`, a line a fault, in `out`.
 ///
 /// # Errors
-/// When a task has no simulated form.
-pub fn run(tasks: &[String], seeds: &Seeds) -> Result<Vec<(String, Outcome)>> {
+/// When a task has no simulated form, or `out` cannot be written.
+pub fn run(
+    tasks: &[String],
+    seeds: &Seeds,
+    config: Option<&Path>,
+    out_dir: Option<&Path>,
+) -> Result<Vec<(String, Outcome)>> {
+    let config = match config {
+        Some(file) => config::load::<Config>(file)?.engine,
+        None => EngineConfig::default(),
+    };
     let known = ["groups", "causes"];
     if let Some(other) = tasks.iter().find(|task| !known.contains(&task.as_str())) {
         bail!("task `{other}` has no simulated form, only: {}", known.join(", "));
@@ -90,18 +110,29 @@ pub fn run(tasks: &[String], seeds: &Seeds) -> Result<Vec<(String, Outcome)>> {
     let wanted = |task: &str| tasks.is_empty() || tasks.iter().any(|t| t == task);
     let mut out = Vec::new();
     for topology in Topology::ALL {
-        let played = play_all(seeds, topology)?;
+        let played = play_all(seeds, topology, &config)?;
+        if let Some(dir) = out_dir {
+            leave_cases(&played, &dir.join(format!("cases-{}.ndjson", topology.slug())))?;
+        }
         if wanted("groups") {
-            out.push(("groups".to_owned(), groups::outcome(&played, topology)));
+            out.push(("groups".to_owned(), groups::outcome(&played, topology, &config)));
         }
         if wanted("causes") {
-            out.push(("causes".to_owned(), causes::outcome(&played, topology)));
+            out.push(("causes".to_owned(), causes::outcome(&played, topology, &config)));
         }
     }
     Ok(out)
 }
 
-fn play_all(seeds: &Seeds, topology: Topology) -> Result<Vec<Played>> {
+fn leave_cases(played: &[Played], path: &Path) -> Result<()> {
+    let cases: Vec<String> = causes::cases(played).map(|case| format!("{case}\n")).collect();
+    path.parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(path, cases.concat()))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn play_all(seeds: &Seeds, topology: Topology, config: &EngineConfig) -> Result<Vec<Played>> {
     let seeds: Vec<u64> = seeds.0.clone().collect();
     let mut bar = progress::late_bar(Some(seeds.len() as u64), "estates played");
     let mut played = Vec::with_capacity(seeds.len());
@@ -110,7 +141,7 @@ fn play_all(seeds: &Seeds, topology: Topology) -> Result<Vec<Played>> {
     for some in seeds.chunks(cores) {
         let some: Result<Vec<Played>> = some
             .par_iter()
-            .map(|seed| play(*seed, SIZES[(*seed % SIZES.len() as u64) as usize], FAULTS, topology.noise()))
+            .map(|seed| play(*seed, SIZES[(*seed % SIZES.len() as u64) as usize], FAULTS, topology.noise(), config))
             .collect();
         let some = some?;
         bar.add(some.len() as u64);
@@ -135,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_engine_beats_the_rules_on_a_few_small_estates() {
-        let out = run(&[], &Seeds(5_000..5_004)).expect("both tasks are simulated");
+        let out = run(&[], &Seeds(5_000..5_004), None, None).expect("both tasks are simulated");
         assert_eq!(out.len(), 4);
         let (task, groups) = &out[0];
         assert_eq!(task, "groups");
@@ -143,6 +174,6 @@ mod tests {
         for rule in 1..groups.rows.len() {
             assert!(f1(groups, 0) > f1(groups, rule), "{} is no better than {}", f1(groups, 0), groups.rows[rule].name);
         }
-        assert!(run(&["nab".to_owned()], &Seeds(0..1)).is_err());
+        assert!(run(&["nab".to_owned()], &Seeds(0..1), None, None).is_err());
     }
 }

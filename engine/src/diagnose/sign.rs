@@ -1,0 +1,180 @@
+//! What an alert speaks of: the state of its own entity, or what others do to it.
+//!
+//! "Disk is full" and "link has errors" are conditions: they begin where they are. "Answers are
+//! slow" and "does not answer" are effects: they travel. Among entities in trouble, one with a
+//! condition is the likelier cause. The distinction is that of causes and symptoms in Google's
+//! *Site Reliability Engineering* (2016), chapter 6; the words are those of common rule sets
+//! (node, kube, blackbox and SNMP exporters, Zabbix and Checkmk templates) and of the
+//! OpenTelemetry metric names.
+
+use crate::alert::Alert;
+use crate::entity::{is_network, split_entity};
+use crate::symbols::Symbols;
+
+/// An alert of which nothing can be said.
+const UNDECIDED: f64 = 0.4;
+
+/// Words of conditions.
+const CONDITIONS: &[&str] = &[
+    "disk",
+    "filesystem",
+    "inode",
+    "volume",
+    "storage",
+    "raid",
+    "smart",
+    "memory",
+    "oom",
+    "swap",
+    "cpu",
+    "steal",
+    "throttl",
+    "load average",
+    "certificate",
+    "expir",
+    "clock",
+    "time sync",
+    "out of sync",
+    "ntp",
+    "interface",
+    "link",
+    "port ",
+    "packet loss",
+    "packetloss",
+    "duplex",
+    "crc",
+    "bgp",
+    "ospf",
+    "spanning",
+    "temperature",
+    "fan",
+    "power",
+    "ups ",
+    "voltage",
+    "hardware",
+    "near limit",
+    "nearlimit",
+    "limit reached",
+    "exhaust",
+    "quota",
+    "license",
+    "traffic",
+    "request rate",
+    "requests.rate",
+    "throughput",
+    "crashloop",
+    "crash",
+    "restart",
+    "killed",
+    "segfault",
+    "panic",
+    "config",
+    "drift",
+    "deadlock",
+    "replication",
+    "dns",
+    "name resolution",
+    "kernel",
+    "zombie",
+    "leak",
+    "hit ratio",
+    "cache hit",
+    "file descriptor",
+    "too many open",
+    "heap",
+    "garbage",
+];
+
+/// Words of effects. Where both stand, "disk latency" say, the condition counts.
+const EFFECTS: &[&str] = &[
+    "latency",
+    "slow",
+    "response time",
+    "duration",
+    "errors",
+    "error rate",
+    "errorrate",
+    "error log",
+    "log rate",
+    "5xx",
+    "fail",
+    "availability",
+    "timeout",
+    "timed out",
+    "apdex",
+    "slo",
+    "objective",
+    "page load",
+    "journey",
+    "probe",
+    "backlog",
+    "queue",
+    "lag",
+    "health",
+    "agent",
+];
+
+/// Words of somebody who does not answer.
+const UNREACHABLE: &[&str] = &[
+    "unreachable",
+    "unavailable",
+    "not available",
+    "does not answer",
+    "no answer",
+    "not responding",
+    "ping",
+    "icmp",
+    "connection lost",
+    "host down",
+    "target down",
+    "is down",
+];
+
+/// 1 for a condition of the alert's own entity, 0 for an effect, between where one cannot know.
+pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f64 {
+    let mut text = names.text(alert.name).to_ascii_lowercase();
+    if let Some(observation) = &alert.observation {
+        text.push(' ');
+        text.push_str(&observation.name.to_ascii_lowercase());
+    }
+    let (kind, _) = split_entity(entities.text(alert.entity));
+    of_words(&text, is_network(kind) || kind == "monitor")
+}
+
+/// The same of lower-case words; a device that `carries` others is itself the matter when it
+/// does not answer.
+fn of_words(text: &str, carries: bool) -> f64 {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(UNREACHABLE) {
+        return if carries { 0.8 } else { 0.0 };
+    }
+    match (has(CONDITIONS), has(EFFECTS)) {
+        (true, _) => 1.0,
+        (false, true) => 0.0,
+        (false, false) => UNDECIDED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_begin_where_they_are_and_effects_travel() {
+        for name in
+            ["nodefilesystemalmostfull", "cpu steal time is too high", "system.memory.utilization", "disk latency"]
+        {
+            assert_eq!(of_words(name, false), 1.0, "{name}");
+        }
+        for name in ["highrequestlatency", "http.server.request.duration", "customer journey fails", "kubeapierrors"] {
+            assert_eq!(of_words(name, false), 0.0, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_answer_is_the_matter_only_when_others_hang_on_it() {
+        assert_eq!(of_words("icmp: unavailable by ping", false), 0.0);
+        assert!(of_words("device unreachable, no snmp answer", true) > 0.5);
+        assert_eq!(of_words("somethingodd", false), UNDECIDED);
+    }
+}

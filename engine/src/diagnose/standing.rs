@@ -1,0 +1,63 @@
+//! Conditions that stood when trouble began: alerts about the state of an entity itself, by entity.
+//!
+//! A full disk is told minutes before the service on it fails, often as an alert that weighs
+//! too little to be an incident of its own. When causes are sought, such a condition near the
+//! trouble is a suspect although it is not part of the incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sign;
+use crate::alert::Alert;
+use crate::dedup::Alerts;
+use crate::symbols::{Sym, Symbols};
+use crate::time::EventTime;
+
+/// How much an alert must speak of a condition to stand.
+const CONDITION_MIN: f64 = 0.7;
+
+/// The condition alerts of one tenant, firing or over; as many as there are alerts, at most.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    by_entity: BTreeMap<Sym, BTreeSet<u64>>,
+}
+
+impl Standing {
+    /// The index of a restored table.
+    pub(crate) fn of(alerts: &Alerts, names: &Symbols, entities: &Symbols) -> Standing {
+        let mut standing = Standing::default();
+        alerts.iter().for_each(|alert| standing.note(alert, names, entities));
+        standing
+    }
+
+    /// An alert has fired.
+    pub(crate) fn note(&mut self, alert: &Alert, names: &Symbols, entities: &Symbols) {
+        if sign::condition(alert, names, entities) >= CONDITION_MIN {
+            self.by_entity.entry(alert.entity).or_default().insert(alert.fingerprint);
+        }
+    }
+
+    /// An alert has left the tables.
+    pub(crate) fn forget(&mut self, alert: &Alert) {
+        if let Some(of) = self.by_entity.get_mut(&alert.entity) {
+            of.remove(&alert.fingerprint);
+            if of.is_empty() {
+                self.by_entity.remove(&alert.entity);
+            }
+        }
+    }
+
+    /// The condition alerts of `entity` that fired at `onset` or since and that nothing holds
+    /// back, in order of fingerprint.
+    pub(crate) fn at<'a>(
+        &'a self,
+        entity: Sym,
+        onset: EventTime,
+        alerts: &'a Alerts,
+    ) -> impl Iterator<Item = &'a Alert> {
+        let of = self.by_entity.get(&entity).into_iter().flatten();
+        of.filter_map(|fingerprint| alerts.get(*fingerprint)).filter(move |alert| {
+            let over = !alert.is_firing() && alert.resolved_at.is_none_or(|at| at < onset);
+            !over && alert.suppression.is_none()
+        })
+    }
+}
