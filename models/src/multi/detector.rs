@@ -16,6 +16,8 @@ const SIGMA_FLOOR_SHARE: f64 = 0.015;
 const LEFTOVER_FLOOR: f64 = 0.02;
 /// Rows that teach whole, before there is a scale to clip by.
 const ROWS_UNCLIPPED: u32 = 10;
+/// Larger values are cut: what lies beyond overflows in the statistics.
+const VALUE_MAX: f64 = 1e18;
 /// One unit of score stands for this many bits: a root mean square of 4 over
 /// all series is as rare as a one-in-1024 point.
 const BITS_PER_UNIT: f64 = 2.5;
@@ -72,6 +74,8 @@ impl MultiDetector {
         let rate = params.rate.max(1.0 / (f64::from(self.rows) + 1.0));
         for index in 0..self.dims() {
             let value = values.get(index).copied().unwrap_or(f64::NAN);
+            // Infinities stay what they are: not finite, expected.
+            let value = if value.is_finite() { value.clamp(-VALUE_MAX, VALUE_MAX) } else { value };
             self.standard[index] = self.series[index].standardise(value, rate, self.rows);
             self.smooth[index] += params.smooth_rate * (self.standard[index] - self.smooth[index]);
             self.standard[index] = self.standard[index].clamp(-TEACH_MAX, TEACH_MAX);
