@@ -246,8 +246,8 @@ impl Compared {
         let heads = [("figure", Lean::Left), ("A", Lean::Right), ("B", Lean::Right), ("B − A", Lean::Right)];
         let mut table = Table::new(&[&heads[..], &[("95 % interval", Lean::Right), ("", Lean::Left)]].concat());
         for line in &self.lines {
-            let interval = line.interval.map_or("–".to_owned(), |(l, h)| format!("{} … {}", number(l), number(h)));
-            let figures = [line.a, line.b, line.b - line.a].map(number);
+            let interval = line.interval.map_or("–".to_owned(), |(l, h)| format!("{l:+.4} … {h:+.4}"));
+            let figures = [number(line.a), number(line.b), format!("{:+.4}", line.b - line.a)];
             table.row([vec![line.figure.clone()], figures.to_vec(), vec![interval, line.says().to_owned()]].concat());
         }
         text.push_str(&table.render(term, 2));

@@ -3,7 +3,7 @@
 
 use super::Bench;
 use super::methods::OURS;
-use super::metric::cells_of;
+use super::metric::{ALARMED_NOTE, alarmed, cells_of};
 use super::plot::{self, Drawn};
 use super::points::file_name;
 use super::report::{Outcome, Who, write};
@@ -56,7 +56,8 @@ fn machines_task(bench: &Bench, key: &str, machines: &[Machine], peers: &[(&str,
     let columns = ["vus_pr", "event_hit", "event_false_alarm", "event_missed"];
     let mut outcome = Outcome {
         protocol: format!("mean VUS-PR (buffers to {BUFFER_MAX} rows) and best event F1, {} machines", machines.len()),
-        columns: vec!["VUS-PR".into(), "event F1".into()],
+        columns: vec!["VUS-PR".into(), "event F1".into(), "alarmed".into()],
+        notes: vec![ALARMED_NOTE.to_owned()],
         inputs: machines.iter().flat_map(|m| m.paths.clone()).collect(),
         params: serde_json::json!({ "multi": serde_json::to_value(&bench.settings.multi)? }),
         units: Units::new("machine", &columns, figures),
@@ -85,7 +86,11 @@ fn machines_task(bench: &Bench, key: &str, machines: &[Machine], peers: &[(&str,
             let [hit, alarm, missed] = cells_of(delay::event_counts(std::slice::from_ref(one), threshold));
             outcome.units.push(&machine.name, name, &[*volume, hit, alarm, missed]);
         }
-        outcome = outcome.row(if *name == OURS { Who::Ours } else { Who::Floor }, name, &[mean, event]);
+        outcome = outcome.row(
+            if *name == OURS { Who::Ours } else { Who::Floor },
+            name,
+            &[mean, event, alarmed(&labelled, threshold)],
+        );
         if *name == OURS {
             outcome.metrics.extend([(vus_pr.clone(), mean), (event_f1.clone(), event)]);
             if let Some(out) = &bench.out {
@@ -94,7 +99,7 @@ fn machines_task(bench: &Bench, key: &str, machines: &[Machine], peers: &[(&str,
         }
     }
     for (name, vus, event) in peers {
-        outcome = outcome.row(Who::Peer, name, &[*vus, *event]);
+        outcome = outcome.row(Who::Peer, name, &[*vus, *event, f64::NAN]);
     }
     if let Some(out) = &bench.out {
         leave(out, key, machines, &methods)?;

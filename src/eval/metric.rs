@@ -165,7 +165,7 @@ fn labelled_task(
         series.iter().map(|s| Points { at_ns: nanoseconds(&s.at_secs), values: &s.values }).collect();
     let verdicts = methods::ours(&bench.settings, &points, &methods::points_bar(&points))?;
     let methods = methods::all(&points, &verdicts);
-    let columns = ["delay F1", "delay F1 ev", "event F1", "best delay", "best event"];
+    let columns = ["delay F1", "delay F1 ev", "event F1", "best delay", "best event", "alarmed"];
     let metric = |column: &str| format!("{key}_{}", column.replace(' ', "_").to_lowercase());
     let figures = vec![Figure::f1(&metric("delay F1"), "delay_"), Figure::f1(&metric("event F1"), "event_")];
     let mut outcome = Outcome {
@@ -177,6 +177,7 @@ fn labelled_task(
         columns: columns.map(str::to_owned).to_vec(),
         inputs: series.iter().map(|s| s.path.clone()).collect(),
         params: params(bench)?,
+        notes: vec![ALARMED_NOTE.to_owned()],
         units: Units::new("series", &LABELLED_COLUMNS, figures),
         ..Outcome::default()
     };
@@ -188,7 +189,7 @@ fn labelled_task(
         outcome.rows.push(row);
     }
     for (name, delay, event) in peers {
-        outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN]);
+        outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN, f64::NAN]);
     }
     if let Some(out) = &bench.out {
         let truth: Vec<Vec<bool>> = series.iter().map(|s| s.labels.clone()).collect();
@@ -214,6 +215,7 @@ fn labelled_row(name: &str, series: &[LabelledSeries], scores: &[Vec<f64>], unit
         delay::event_counts(&test, for_events).f1(),
         delay::best_delay_threshold(&test, DELAY_POINTS).1,
         delay::best_event_threshold(&test).1,
+        alarmed(&test, for_events),
     ];
     Row { name: name.to_owned(), who: who(name), cells }
 }
@@ -223,6 +225,19 @@ fn labelled_row(name: &str, series: &[LabelledSeries], scores: &[Vec<f64>], unit
 pub fn cells_of(counts: delay::Counts) -> [f64; 3] {
     [counts.hit as f64, counts.false_alarm as f64, counts.missed as f64]
 }
+
+/// Share of rows that alarm. Event F1 does not see how long an alarm lasts: one
+/// that never ends touches every segment and is no false event.
+#[must_use]
+pub fn alarmed(rows: &[delay::Labelled<'_>], threshold: f64) -> f64 {
+    let all: usize = rows.iter().map(|one| one.scores.len()).sum();
+    let above = |one: &delay::Labelled<'_>| one.scores.iter().filter(|score| **score >= threshold).count();
+    rows.iter().map(above).sum::<usize>() as f64 / all.max(1) as f64
+}
+
+/// Under tables with event F1.
+pub const ALARMED_NOTE: &str =
+    "alarmed: share of rows that alarm at the event threshold; event F1 does not see an alarm that never ends";
 
 /// Scores and labels of the train rows or the test rows.
 fn cut<'a>(series: &'a [LabelledSeries], scores: &'a [Vec<f64>], train: bool) -> Vec<delay::Labelled<'a>> {

@@ -112,7 +112,6 @@ impl Sweep {
         let mut columns = vec![("#", Lean::Right), ("mean", Lean::Right), ("± spread", Lean::Right)];
         columns.extend([("held out", Lean::Right), ("gain ± error", Lean::Right), ("better in", Lean::Right)]);
         columns.extend(self.knobs.iter().map(|knob| (knob.rsplit('.').next().unwrap_or(knob), Lean::Right)));
-        columns.push(("", Lean::Left));
         let mut table = Table::new(&columns);
         let last = self.standings.iter().position(|s| s.trial == 0).filter(|place| *place >= SHOWN);
         for place in (0..self.standings.len().min(SHOWN)).chain(last) {
@@ -136,17 +135,15 @@ impl Sweep {
         let standing = &self.standings[place];
         let is_default = standing.trial == 0;
         let gain = format!("{:+.4} ± {:.4}", standing.gain, standing.error);
-        let dash = || "–".to_owned();
         let mut cells = vec![
             (place + 1).to_string(),
             number(standing.mean),
             number(standing.spread),
             number(standing.held_out),
-            if is_default { dash() } else { gain },
-            if is_default { dash() } else { format!("{} of {}", standing.splits_better, self.splits) },
+            if is_default { "the defaults".to_owned() } else { gain },
+            if is_default { "–".to_owned() } else { format!("{} of {}", standing.splits_better, self.splits) },
         ];
         cells.extend(self.trials[standing.trial].values.iter().map(Value::to_string));
-        cells.push(if is_default { "the defaults".to_owned() } else { String::new() });
         cells
     }
 

@@ -13,6 +13,25 @@ const ABOVE: f64 = 58.0;
 const BELOW: f64 = 52.0;
 /// Most ticks of an axis.
 const TICKS_MAX: f64 = 8.0;
+/// Steps of a time axis: minutes, hours, days, weeks.
+const TIME_STEPS_SECS: [f64; 16] = [
+    60.0,
+    300.0,
+    900.0,
+    1_800.0,
+    3_600.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    604_800.0,
+    1_209_600.0,
+    2_419_200.0,
+    4_838_400.0,
+    9_676_800.0,
+    31_449_600.0,
+];
 /// Times before 2001 are row numbers in disguise.
 const TIME_NS_MIN: f64 = 978_307_200e9;
 
@@ -57,8 +76,9 @@ impl<'a> Axis<'a> {
     fn ticks(&self) -> Vec<f64> {
         let rough = (self.high - self.low) / TICKS_MAX;
         let power = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
-        let step = step.unwrap_or(10.0 * power);
+        let round = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
+        let of_time = TIME_STEPS_SECS.iter().map(|secs| secs * 1e9).find(|step| *step >= rough);
+        let step = if self.is_time() { of_time.or(round) } else { round }.unwrap_or(10.0 * power);
         let first = (self.low / step).ceil();
         (0..=TICKS_MAX as usize + 1).map(|i| (first + i as f64) * step).filter(|tick| *tick <= self.high).collect()
     }
@@ -245,6 +265,8 @@ mod tests {
         let day = 86_400e9;
         let axis = Axis::new("time", 1_763_596_800e9, 1_763_596_800e9 + 30.0 * day);
         assert_eq!(axis.label(1_763_596_800e9), "2025-11-20");
+        let steps: Vec<f64> = axis.ticks().windows(2).map(|pair| (pair[1] - pair[0]) / day).collect();
+        assert!(steps.len() > 2 && steps.iter().all(|days| (days - 7.0).abs() < 1e-6), "{steps:?}");
         assert_eq!(Axis::new("point", 0.0, 10.0).label(0.30000000000000004), "0.3");
     }
 
