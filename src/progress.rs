@@ -127,7 +127,14 @@ pub fn shared_bar(total: Option<u64>, what: &'static str) -> SharedBar {
         let mut pause = APPEARS_AFTER;
         while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             pause = REPAINT_EVERY;
-            shown.get_or_insert_with(|| bar(total, what)).set_position(pushed.load(Ordering::Relaxed));
+            let done = pushed.load(Ordering::Relaxed);
+            let first = || {
+                let bar = bar(total, what).with_position(done);
+                // What was done unseen must not count as done in an instant.
+                bar.reset_eta();
+                bar
+            };
+            shown.get_or_insert_with(first).set_position(done);
         }
         if let Some(bar) = shown {
             bar.finish_and_clear();
