@@ -3,6 +3,7 @@
 pub mod estate;
 pub mod faults;
 pub mod folder;
+pub mod load;
 pub mod monitoring;
 pub mod public;
 pub mod real;

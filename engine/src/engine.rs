@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::EngineConfig;
-use crate::explain::Explanation;
+use crate::explain::{Explanation, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
 use crate::sense::CompiledSense;
@@ -222,6 +222,11 @@ impl Engine {
     /// A digest of the whole state: equal states, equal digest.
     pub fn digest(&self) -> u64 {
         checkpoint::checkpoint_digest(&self.snapshot()).expect("a fresh snapshot is whole")
+    }
+
+    /// Where each alert of a tenant is now, in order of fingerprint; empty for an unknown tenant.
+    pub fn placed(&self, tenant: &str) -> Vec<Placed> {
+        self.tenants.get(tenant).map(Tenant::placed).unwrap_or_default()
     }
 
     /// Why an incident holds what it holds; `None` when the engine no longer knows it.

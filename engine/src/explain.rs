@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Alert;
 use crate::tenant::Tenant;
+use crate::time::EventTime;
 
 /// Why an incident holds its alerts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,6 +36,17 @@ pub struct MemberReason {
     pub linked_to: Option<String>,
 }
 
+/// Where an alert is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// The alert.
+    pub fingerprint: u64,
+    /// Beginning of its present or last firing.
+    pub starts_at: EventTime,
+    /// Its incident; `None` when it has none, or none that has been told.
+    pub incident: Option<String>,
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} alerts, joined from a score of {:.2}", self.incident, self.members.len(), self.threshold)?;
@@ -57,6 +70,19 @@ impl fmt::Display for Explanation {
 }
 
 impl Tenant {
+    /// Every alert that is remembered, in order of fingerprint.
+    pub(crate) fn placed(&self) -> Vec<Placed> {
+        let told = |number: u64| self.ledger.get(number).filter(|i| i.is_told()).map(|i| i.id.clone());
+        let place = |alert: &Alert| Placed {
+            fingerprint: alert.fingerprint,
+            starts_at: alert.starts_at,
+            incident: alert.incident.and_then(told),
+        };
+        let mut placed: Vec<Placed> = self.alerts.iter().map(place).collect();
+        placed.sort_by_key(|p| p.fingerprint);
+        placed
+    }
+
     pub(crate) fn explain(&mut self, incident: &str) -> Option<Explanation> {
         let number = self.ledger.of_id(incident)?;
         let mut members: Vec<u64> = self.ledger.get(number)?.members.iter().copied().collect();

@@ -32,5 +32,5 @@ mod topology;
 pub use checkpoint::CheckpointError;
 pub use config::{EngineConfig, LimitsConfig};
 pub use engine::{BuildError, Engine, TENANTS_MAX};
-pub use explain::{Explanation, MemberReason};
+pub use explain::{Explanation, MemberReason, Placed};
 pub use stats::{EngineStats, TenantStats};

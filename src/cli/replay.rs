@@ -2,27 +2,29 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
 use bellwether_connectors::ndjson_sink::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
+use bellwether_datasets::real::{self, Judge};
 use bellwether_engine::input::Input;
 use bellwether_engine::{Engine, EngineConfig};
 use clap::Args;
 
 use super::inputs;
 use crate::config::{self, Config};
+use crate::eval::data_dir;
 use crate::exit::{Exit, UsageError};
 use crate::progress;
-use crate::report::{Figures, LineStyle, incident_page, incident_table, tenant_count};
+use crate::report::{Figures, LineStyle, answers_json, answers_table, incident_page, incident_table, tenant_count};
 use crate::term::{Ink, Term};
 use crate::wiring::feeds::EntryFeed;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::memory::MemoryJournal;
-use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
+use crate::wiring::screen::{JudgeSink, KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
 
 /// With at most this many incidents each gets its page; with more, a table.
@@ -33,18 +35,26 @@ const PAGES_MAX: usize = 3;
 #[command(after_help = "\
 INPUT is a folder that `bellwether simulate` or `bellwether run` wrote, or its journal, or files:
 NDJSON, CSV, Parquet or log lines, also gzipped; `-` is NDJSON on stdin. Several files are merged
-by time.
+by time. With --dataset a public case is played instead, and its faults are listed beside the
+incidents that named them.
 
 Examples:
   bellwether replay sim-42
   bellwether replay alerts.ndjson changes.ndjson --out incidents.ndjson
   zcat alerts.ndjson.gz | bellwether replay - --json | jq .incidents
+  bellwether replay --dataset nezha/rca_data/2022-08-22
 
 The exit code is 3 when rows were refused; they are counted by reason on stderr.")]
 pub(super) struct ReplayArgs {
     /// What to read
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT", required_unless_present = "dataset", conflicts_with = "dataset")]
     inputs: Vec<PathBuf>,
+    /// Play a public case instead: petshop/<scenario>/train/<issue> or nezha/rca_data/<day>
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+    /// Folder with the public data sets [default: $BELLWETHER_DATA or ../shared/data]
+    #[arg(long, value_name = "DIR", requires = "dataset")]
+    data: Option<PathBuf>,
     /// Write every incident event here, a line of JSON each
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -98,6 +108,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     let lateness = engine_config.lateness;
     let engine = Engine::new(engine_config, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
     let source = source(args, lateness)?;
+    let judge = judge(args)?;
     let rejects = RejectLog::counting();
     let gauges = Arc::new(Gauges::default());
     let kept = Kept::default();
@@ -109,7 +120,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
         rejects: rejects.clone(),
         sources: vec![source],
         companions: Vec::new(),
-        sinks: sinks(args, &kept, &bar, term).await?,
+        sinks: sinks(args, &kept, judge.as_ref(), &bar, term).await?,
         checkpoints: None,
         finish: true,
     };
@@ -121,7 +132,8 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     bar.finish_and_clear();
     let outcome = ended?;
     let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
-    print(args, &figures, &kept, &term)?;
+    let judge = judge.map(|judge| judge.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    print(args, &figures, &kept, judge.as_ref(), &term)?;
     inputs::report_rejects(&rejects)?;
     if let Some(error) = outcome.failed_sources.into_iter().next() {
         return Err(error.into());
@@ -129,7 +141,23 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
 }
 
+/// The answers of the case that is played.
+fn judge(args: &ReplayArgs) -> Result<Option<Arc<Mutex<Judge>>>> {
+    let Some(name) = &args.dataset else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Mutex::new(Judge::of(&data_dir(args.data.as_deref()), name)?))))
+}
+
 fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<Box<dyn Source>> {
+    if let Some(name) = &args.dataset {
+        let case = real::dataset(&data_dir(args.data.as_deref()), name)?;
+        let feed = EntryFeed::new(name.as_str(), case.into_inputs().map(Ok));
+        return Ok(match args.speed {
+            Some(speed) => Box::new(feed.at_speed(speed)),
+            None => Box::new(feed),
+        });
+    }
     let [only] = &args.inputs[..] else {
         return inputs::merged(&args.inputs, &args.tenant, lateness, args.speed);
     };
@@ -167,8 +195,17 @@ pub(super) fn journal_entries(
     }))
 }
 
-async fn sinks(args: &ReplayArgs, kept: &Kept, bar: &indicatif::ProgressBar, term: Term) -> Result<Vec<Box<dyn Sink>>> {
+async fn sinks(
+    args: &ReplayArgs,
+    kept: &Kept,
+    judge: Option<&Arc<Mutex<Judge>>>,
+    bar: &indicatif::ProgressBar,
+    term: Term,
+) -> Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(KeepSink::new(kept))];
+    if let Some(judge) = judge {
+        sinks.push(Box::new(JudgeSink::new(judge)));
+    }
     if !args.json {
         let style = LineStyle { term, tenant_width: 0 };
         sinks.push(Box::new(ScreenSink::new(style, bar.clone())));
@@ -183,11 +220,15 @@ async fn sinks(args: &ReplayArgs, kept: &Kept, bar: &indicatif::ProgressBar, ter
     Ok(sinks)
 }
 
-fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, term: &Term) -> Result<()> {
+fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, judge: Option<&Judge>, term: &Term) -> Result<()> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", figures.json())?;
+        let mut figures = figures.json();
+        if let Some(judge) = judge {
+            figures["answers"] = answers_json(judge);
+        }
+        writeln!(out, "{figures}")?;
         return Ok(());
     }
     let latest = kept.latest();
@@ -199,6 +240,9 @@ fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, term: &Term) -> Resu
         }
     } else {
         write!(out, "\n{}", incident_table(&latest, term))?;
+    }
+    if let Some(judge) = judge {
+        write!(out, "\n{}", answers_table(judge, term))?;
     }
     writeln!(out, "\n{}", term.paint(Ink::Bold, &figures.line()))?;
     if let Some(path) = &args.out {

@@ -16,6 +16,7 @@ pub mod methods;
 pub mod metric;
 pub mod plot;
 pub mod points;
+pub mod proving;
 pub mod report;
 pub mod settings;
 pub mod sure;
@@ -52,6 +53,9 @@ pub struct EvalArgs {
     /// Show where two runs that --out left differ, with confidence intervals
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["tasks", "data", "out", "params"])]
     pub compare: Vec<PathBuf>,
+    /// Play simulated estates instead, for the tasks groups and causes: how many, or 1000..1050
+    #[arg(long, value_name = "SEEDS")]
+    pub simulated: Option<proving::Seeds>,
     /// Print one JSON document a line instead of tables
     #[arg(long)]
     pub json: bool,
@@ -127,6 +131,12 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     if let [a, b] = args.compare.as_slice() {
         return compare::run(a, b, args.json);
+    }
+    if let Some(seeds) = &args.simulated {
+        for (task, outcome) in proving::run(&args.tasks, seeds)? {
+            report::deliver(&task, &Bench { data: data_dir(None), out: None, settings: Settings::default() }, &outcome, args.json)?;
+        }
+        return Ok(ExitCode::SUCCESS);
     }
     let data = data_dir(args.data.as_deref());
     if !data.is_dir() {
@@ -208,6 +218,7 @@ mod tests {
             out: Some(out.clone()),
             params: None,
             compare: Vec::new(),
+            simulated: None,
             json: true,
         };
         run(&args).expect("evaluates");
@@ -230,6 +241,7 @@ mod tests {
                 out: None,
                 params: None,
                 compare: Vec::new(),
+                simulated: None,
                 json: false,
             };
             format!("{:#}", run(&args).expect_err("nothing to evaluate"))

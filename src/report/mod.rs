@@ -1,9 +1,11 @@
 //! Incidents for a person's eyes: one line as they happen, one page when all is over.
 
+mod answers;
 mod line;
 mod page;
 mod summary;
 
+pub use answers::{answers_json, answers_line, answers_table};
 pub use line::{LineStyle, event_line};
 pub use page::incident_page;
 pub use summary::{Figures, incident_table, micros, tenant_count};

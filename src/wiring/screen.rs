@@ -1,11 +1,12 @@
-//! Sinks of the program itself: a line on the screen for each event, and the latest record of
-//! each incident for the summary at the end.
+//! Sinks of the program itself: a line on the screen for each event, the latest record of each
+//! incident for the summary at the end, and every event before the judge of a public case.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::{Delivered, Outgoing, Sink, SinkError};
+use bellwether_datasets::real::Judge;
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use futures::future::BoxFuture;
 use indicatif::ProgressBar;
@@ -114,6 +115,30 @@ impl Sink for KeepSink {
                     state.forgotten += 1;
                 }
             }
+            Ok(all_of(events))
+        })
+    }
+}
+
+/// Shows every event to the judge of a public case.
+pub struct JudgeSink(Arc<Mutex<Judge>>);
+
+impl JudgeSink {
+    /// Shows them to `judge`.
+    pub fn new(judge: &Arc<Mutex<Judge>>) -> JudgeSink {
+        JudgeSink(judge.clone())
+    }
+}
+
+impl Sink for JudgeSink {
+    fn name(&self) -> &str {
+        "judge"
+    }
+
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+        Box::pin(async move {
+            let mut judge = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            events.iter().for_each(|outgoing| judge.observe(&outgoing.event));
             Ok(all_of(events))
         })
     }

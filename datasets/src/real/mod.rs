@@ -2,13 +2,16 @@
 //!
 //! `bellwether replay --dataset petshop/low_traffic/train/issue_0` and
 //! `--dataset nezha/rca_data/2022-08-22` read them from the data folder. The answers beside the
-//! cases are never read here.
+//! cases are read by [`Judge`] alone.
 
 mod feed;
+mod judge;
 pub mod nezha;
 pub mod petshop;
 
-use std::path::Path;
+pub use judge::{Fault, Judge, WITHIN};
+
+use std::path::{Path, PathBuf};
 
 use bellwether_engine::input::Input;
 
@@ -39,7 +42,7 @@ pub enum RealError {
     /// No loader for it.
     #[error(
         "unknown data set `{0}`, known: petshop/<scenario>/train/<issue>, nezha/rca_data/<day>; \
-         the folder is looked for under the data folder"
+         it is a folder below the data folder, which --data or $BELLWETHER_DATA names"
     )]
     Unknown(String),
 }
@@ -49,11 +52,16 @@ pub enum RealError {
 /// # Errors
 /// [`RealError`] when no loader knows the name, or its files are absent or broken.
 pub fn dataset(data: &Path, name: &str) -> Result<RealCase, RealError> {
+    let folder = known(data, name)?;
+    Ok(if name.starts_with("petshop/") { petshop::case(&folder)? } else { nezha::day(&folder)? })
+}
+
+/// The folder of a case that a loader knows.
+fn known(data: &Path, name: &str) -> Result<PathBuf, RealError> {
     let folder = data.join(name);
     let plain = Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
     match name.split('/').next() {
-        Some("petshop") if plain && folder.is_dir() => Ok(petshop::case(&folder)?),
-        Some("nezha") if plain && folder.is_dir() => Ok(nezha::day(&folder)?),
+        Some("petshop" | "nezha") if plain && folder.is_dir() => Ok(folder),
         _ => Err(RealError::Unknown(name.chars().take(120).collect())),
     }
 }

@@ -5,7 +5,9 @@
 //! Stages see that order only, so batches, arrival order within the lateness and threads
 //! cannot change what they do. Timers fire between events, in the same order.
 
+mod actions;
 mod door;
+mod joining;
 mod lifecycle;
 mod pending;
 mod stages;

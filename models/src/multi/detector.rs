@@ -16,8 +16,6 @@ const SIGMA_FLOOR_SHARE: f64 = 0.015;
 const LEFTOVER_FLOOR: f64 = 0.02;
 /// Rows that teach whole, before there is a scale to clip by.
 const ROWS_UNCLIPPED: u32 = 10;
-/// Larger values are cut: what lies beyond overflows in the statistics.
-const VALUE_MAX: f64 = 1e18;
 /// One unit of score stands for this many bits: a root mean square of 4 over
 /// all series is as rare as a one-in-1024 point.
 const BITS_PER_UNIT: f64 = 2.5;
@@ -67,6 +65,8 @@ impl MultiDetector {
     /// and returns the score in `[0, 1)`. Values that are not finite count as
     /// expected; a row shorter than `dims` lacks its last values.
     pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
+        /// Larger values are cut: what lies beyond overflows in the statistics.
+        const VALUE_MAX: f64 = 1e18;
         contributions.fill(0.0);
         if self.series.is_empty() {
             return 0.0;

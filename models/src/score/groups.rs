@@ -23,25 +23,39 @@ pub struct GroupScore {
 /// When the two differ in length.
 #[must_use]
 pub fn bcubed(groups: &[u64], truth: &[u64]) -> GroupScore {
+    let truth: Vec<Option<u64>> = truth.iter().copied().map(Some).collect();
+    bcubed_among_noise(groups, &truth)
+}
+
+/// BCubed figures over the alerts that have a truth. Noise (no truth) is not
+/// judged itself, but where it is in a group it lowers the group's precision.
+/// The reduction is over all.
+///
+/// # Panics
+/// When the two differ in length.
+#[must_use]
+pub fn bcubed_among_noise(groups: &[u64], truth: &[Option<u64>]) -> GroupScore {
     assert_eq!(groups.len(), truth.len(), "one truth per alert");
-    if groups.is_empty() {
-        return GroupScore::default();
-    }
     let mut both: BTreeMap<(u64, u64), f64> = BTreeMap::new();
     let (mut group_sizes, mut truth_sizes) = (BTreeMap::<u64, f64>::new(), BTreeMap::<u64, f64>::new());
+    let mut judged = 0.0;
     for (&group, &label) in groups.iter().zip(truth) {
-        *both.entry((group, label)).or_default() += 1.0;
         *group_sizes.entry(group).or_default() += 1.0;
+        let Some(label) = label else { continue };
+        *both.entry((group, label)).or_default() += 1.0;
         *truth_sizes.entry(label).or_default() += 1.0;
+        judged += 1.0;
     }
-    let alerts = groups.len() as f64;
+    if judged == 0.0 {
+        return GroupScore::default();
+    }
     let (mut precision, mut recall) = (0.0, 0.0);
     for ((group, label), count) in &both {
-        precision += count * count / group_sizes[group] / alerts;
-        recall += count * count / truth_sizes[label] / alerts;
+        precision += count * count / group_sizes[group] / judged;
+        recall += count * count / truth_sizes[label] / judged;
     }
     let f1 = 2.0 * precision * recall / (precision + recall);
-    GroupScore { precision, recall, f1, reduction: 1.0 - group_sizes.len() as f64 / alerts }
+    GroupScore { precision, recall, f1, reduction: 1.0 - group_sizes.len() as f64 / groups.len() as f64 }
 }
 
 #[cfg(test)]
@@ -73,5 +87,12 @@ mod tests {
         close(score.precision, 1.0);
         close(score.recall, (2.0 / 3.0 + 2.0 / 3.0 + 1.0 / 3.0 + 1.0) / 4.0);
         close(bcubed(&[], &[]).f1, 0.0);
+    }
+
+    #[test]
+    fn noise_in_a_group_costs_precision_and_is_not_judged_itself() {
+        let score = bcubed_among_noise(&[1, 1, 2], &[Some(1), None, None]);
+        close(score.precision, 0.5);
+        close(score.recall, 1.0);
     }
 }

@@ -1,0 +1,287 @@
+//! `correlate`: alerts join and leave incidents; groups that become one or fall apart take their
+//! incidents with them.
+
+use bellwether_models::group::GroupId;
+
+use super::Tenant;
+use crate::alert::Alert;
+use crate::engine::Compiled;
+use crate::incident::{IncidentEvent, Verb};
+use crate::ledger::State;
+use crate::time::{EventTime, Span};
+
+impl Tenant {
+    /// Puts a live alert into its incident, old or new.
+    pub(super) fn join(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
+        if self.rejoin(fingerprint, now, compiled, out) {
+            return;
+        }
+        let Some(alert) = self.alerts.get(fingerprint) else {
+            return;
+        };
+        let assignment = self.correlator.assign(alert, now, &self.topology, &self.names);
+        self.ensure_sweep(now);
+        for closed in self.correlator.take_closed() {
+            self.ledger.unbind(closed);
+        }
+        self.merge_groups(assignment.group, &assignment.merged, now, compiled, out);
+        self.settle_relapse(fingerprint, assignment.group, assignment.opened);
+        let known = self.ledger.of_group(assignment.group).filter(|n| self.takes_more(*n, now, compiled));
+        let number = match known {
+            Some(number) => number,
+            None => {
+                let limit = compiled.config.limits.incidents_max;
+                let Some(number) = self.ledger.start(assignment.group, now, &compiled.config.ledger, limit) else {
+                    return;
+                };
+                number
+            }
+        };
+        self.enlist(number, fingerprint, now, compiled, out);
+    }
+
+    /// Lets an alert of an incident that is not over go back to it. An alert of a resolved one
+    /// is placed anew first: it may be part of the next trouble rather than a relapse.
+    fn rejoin(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) -> bool {
+        let Some(number) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+            return false;
+        };
+        let may_return = self.takes_more(number, now, compiled);
+        let resolved = self.ledger.get(number).is_some_and(|i| i.state == State::Resolved);
+        if may_return && !resolved {
+            self.enlist(number, fingerprint, now, compiled, out);
+            return true;
+        }
+        // Its old place must not pull others to what is over.
+        self.correlator.remove(fingerprint);
+        if !may_return && let Some(alert) = self.alerts.get_mut(fingerprint) {
+            alert.incident = None;
+        }
+        false
+    }
+
+    /// An alert of a resolved incident has been placed anew: alone it is a relapse of the old
+    /// incident, beside live alerts it is part of theirs.
+    fn settle_relapse(&mut self, fingerprint: u64, group: GroupId, alone: bool) {
+        let Some(old) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+            return;
+        };
+        if alone {
+            self.ledger.bind(group, old);
+            if let Some(incident) = self.ledger.get_mut(old) {
+                incident.group = group;
+            }
+        } else if self.ledger.of_group(group) != Some(old) {
+            if let Some(incident) = self.ledger.get_mut(old) {
+                incident.members.remove(&fingerprint);
+            }
+            if let Some(alert) = self.alerts.get_mut(fingerprint) {
+                alert.incident = None;
+            }
+        }
+    }
+
+    /// Whether an incident still takes alerts: a resolved one does while it may reopen.
+    fn takes_more(&self, number: u64, now: EventTime, compiled: &Compiled) -> bool {
+        let window = compiled.config.ledger.reopen_within;
+        self.ledger.get(number).is_some_and(|incident| {
+            incident.state != State::Resolved || incident.resolved_at.is_some_and(|at| now.since(at) <= window)
+        })
+    }
+
+    fn enlist(
+        &mut self,
+        number: u64,
+        fingerprint: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
+        let Some(alert) = self.alerts.get_mut(fingerprint) else {
+            return;
+        };
+        alert.incident = Some(number);
+        let (severity, rows) = (alert.severity, alert.count);
+        let Some(incident) = self.ledger.get_mut(number) else {
+            return;
+        };
+        let worse = severity > incident.severity;
+        incident.admit(fingerprint, severity, rows, now);
+        let config = &compiled.config.ledger;
+        let due = match (incident.state, &incident.told) {
+            (State::Candidate, _) => now.plus(config.group_wait),
+            (State::Resolved, _) => {
+                self.reopen(number, now, compiled, out);
+                return;
+            }
+            (_, Some(told)) if worse => told.at.plus(config.update_every).max(now),
+            (_, Some(told)) => told.at.plus(Span(incident.pause_ns)).max(now),
+            (_, None) => now,
+        };
+        self.wake_incident(number, due);
+    }
+
+    /// Takes an alert that recovered or was suppressed out of what is live at its incident.
+    pub(super) fn leave(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled) {
+        let Some(number) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+            return;
+        };
+        let Some(incident) = self.ledger.get_mut(number) else {
+            return;
+        };
+        incident.calm(fingerprint, now);
+        if let Some(since) = incident.quiet_since {
+            let due = match incident.state {
+                State::Candidate => now,
+                _ => since.plus(compiled.config.ledger.resolve_after),
+            };
+            self.wake_incident(number, due.max(now));
+        }
+    }
+
+    /// An alert left the tables for lack of room.
+    pub(super) fn forget(&mut self, evicted: &Alert, now: EventTime, compiled: &Compiled) {
+        self.correlator.remove(evicted.fingerprint);
+        let Some(number) = evicted.incident else {
+            return;
+        };
+        let Some(incident) = self.ledger.get_mut(number) else {
+            return;
+        };
+        incident.calm(evicted.fingerprint, now);
+        incident.members.remove(&evicted.fingerprint);
+        if incident.quiet_since.is_some() {
+            self.wake_incident(number, now.plus(compiled.config.ledger.resolve_after));
+        }
+    }
+
+    /// Groups have become one: so do their incidents.
+    fn merge_groups(
+        &mut self,
+        group: GroupId,
+        merged: &[GroupId],
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
+        for other in merged {
+            let Some(b) = self.ledger.of_group(*other) else {
+                continue;
+            };
+            self.ledger.unbind(*other);
+            match self.ledger.of_group(group) {
+                None => self.ledger.bind(group, b),
+                Some(a) if a == b => {}
+                Some(a) => {
+                    let winner = self.merge_incidents(a, b, now, compiled, out);
+                    self.ledger.bind(group, winner);
+                    if let Some(incident) = self.ledger.get_mut(winner) {
+                        incident.group = group;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The one already told absorbs the other; of two alike, the older.
+    fn merge_incidents(
+        &mut self,
+        a: u64,
+        b: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) -> u64 {
+        let rank = |tenant: &Tenant, number: u64| {
+            let incident = tenant.ledger.get(number);
+            (!incident.is_some_and(|i| i.is_active()), !incident.is_some_and(|i| i.is_told()), number)
+        };
+        let (winner, loser) = if rank(self, a) <= rank(self, b) { (a, b) } else { (b, a) };
+        let into = self.ledger.get(winner).map(|i| i.id.clone()).unwrap_or_default();
+        let told = self.ledger.get(loser).is_some_and(|i| i.is_told());
+        if told && !into.is_empty() {
+            self.tell_merged(loser, &into, now, compiled, out);
+        }
+        let Some(gone) = self.ledger.remove(loser) else {
+            return winner;
+        };
+        self.timers.remove(&(gone.timer, super::Timer::Incident(loser)));
+        for fingerprint in &gone.members {
+            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
+                alert.incident = Some(winner);
+            }
+        }
+        if let Some(incident) = self.ledger.get_mut(winner) {
+            incident.members.extend(&gone.members);
+            incident.live.extend(&gone.live);
+            incident.alert_count += gone.alert_count;
+            incident.severity = incident.severity.max(gone.severity);
+            incident.detected_at = incident.detected_at.min(gone.detected_at);
+            incident.tickets.extend(gone.tickets);
+            if !incident.live.is_empty() {
+                incident.quiet_since = None;
+            }
+            incident.dirty = true;
+        }
+        self.wake_incident(winner, now);
+        winner
+    }
+
+    /// Parts of a group that the topology no longer holds together become incidents of their own.
+    pub(super) fn split_off(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
+        let epoch = self.topology.epoch();
+        let Some(incident) = self.ledger.get_mut(number) else {
+            return;
+        };
+        if incident.epoch == epoch {
+            return;
+        }
+        incident.epoch = epoch;
+        let (group, parent) = (incident.group, incident.id.clone());
+        let parts = self.correlator.split(group, &self.topology);
+        let mut born = Vec::new();
+        for (part, alerts) in parts {
+            let limit = compiled.config.limits.incidents_max;
+            let Some(child) = self.ledger.start(part, now, &compiled.config.ledger, limit) else {
+                continue;
+            };
+            for fingerprint in alerts {
+                self.move_alert(fingerprint, number, child, now);
+            }
+            if let Some(incident) = self.ledger.get_mut(child) {
+                incident.parent = Some(parent.clone());
+            }
+            born.push(child);
+        }
+        if born.is_empty() {
+            return;
+        }
+        self.tell(number, Verb::Split, now, compiled, out);
+        for child in born {
+            if self.ledger.get(child).is_some_and(|i| !i.live.is_empty()) {
+                self.open(child, now, compiled, out);
+            } else {
+                self.ledger.remove(child);
+            }
+        }
+    }
+
+    fn move_alert(&mut self, fingerprint: u64, from: u64, to: u64, now: EventTime) {
+        let Some(alert) = self.alerts.get_mut(fingerprint) else {
+            return;
+        };
+        alert.incident = Some(to);
+        let (severity, rows, live) = (alert.severity, alert.count, alert.is_live());
+        if let Some(old) = self.ledger.get_mut(from) {
+            old.members.remove(&fingerprint);
+            old.calm(fingerprint, now);
+            old.alert_count = old.alert_count.saturating_sub(rows);
+        }
+        if let Some(new) = self.ledger.get_mut(to) {
+            new.admit(fingerprint, severity, rows, now);
+            if !live {
+                new.calm(fingerprint, now);
+            }
+        }
+    }
+}

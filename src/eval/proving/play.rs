@@ -1,0 +1,185 @@
+//! One estate through the engine: where each alert ended, and what was told of it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use anyhow::{Context as _, Result};
+use bellwether_datasets::simulation::{Noise, Plan, PlanParams, Simulation};
+use bellwether_datasets::truth::{FaultTruth, Truth};
+use bellwether_engine::incident::{IncidentEvent, ProbableCause};
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::SignalKind;
+use bellwether_engine::time::{EventTime, Span};
+use bellwether_engine::{Engine, EngineConfig};
+
+/// A tool's clock may differ from what the engine made of it by this much.
+const CLOCK_SLACK: Span = Span::from_mins(5);
+
+/// One alert of one fault (or of none), however often it fired.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) tenant: String,
+    pub(super) name: String,
+    pub(super) entity: String,
+    /// First firing.
+    pub(super) at: EventTime,
+    /// Index of the fault; `None` for noise.
+    pub(super) fault: Option<usize>,
+    /// The incident it ended in, when it was told in one.
+    pub(super) home: Option<String>,
+}
+
+/// What was told of an incident.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) first_at: Option<EventTime>,
+    pub(super) first: Vec<ProbableCause>,
+    pub(super) last: Vec<ProbableCause>,
+    pub(super) merged_into: Option<String>,
+}
+
+/// An estate that has been played.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) faults: Vec<FaultTruth>,
+    pub(super) items: Vec<Item>,
+    pub(super) incidents: BTreeMap<String, Told>,
+    /// Firings of all alerts.
+    pub(super) firings: usize,
+    /// Alerts that went from one told incident to another without a merge.
+    pub(super) moved: usize,
+    /// True edges, by name.
+    pub(super) edges: Vec<(String, String)>,
+}
+
+impl Played {
+    /// The incident that holds most of a fault's alerts; ties go to the first.
+    pub(super) fn incident_of(&self, fault: usize) -> Option<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for home in self.of(fault).filter_map(|item| item.home.as_deref()) {
+            *counts.entry(home).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(id, count)| (*count, std::cmp::Reverse(*id))).map(|(id, _)| id)
+    }
+
+    /// The alerts of a fault.
+    pub(super) fn of(&self, fault: usize) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(move |item| item.fault == Some(fault))
+    }
+}
+
+type Key = (String, u64);
+
+/// Where alerts were seen: by tenant and fingerprint, firing by firing.
+#[derive(Default)]
+struct Homes {
+    by_alert: BTreeMap<Key, BTreeMap<EventTime, String>>,
+    moves: Vec<(String, String)>,
+}
+
+impl Homes {
+    fn look(&mut self, engine: &Engine, tenants: &[String]) {
+        for tenant in tenants {
+            for placed in engine.placed(tenant) {
+                let Some(incident) = placed.incident else { continue };
+                let firings = self.by_alert.entry((tenant.clone(), placed.fingerprint)).or_default();
+                if let Some(before) = firings.insert(placed.starts_at, incident.clone())
+                    && before != incident
+                {
+                    self.moves.push((before, incident));
+                }
+            }
+        }
+    }
+
+    fn of(&self, key: &Key, at: EventTime) -> Option<&String> {
+        let firings = self.by_alert.get(key)?;
+        let far = |time: &EventTime| time.0.abs_diff(at.0);
+        let (time, incident) = firings.iter().min_by_key(|(time, _)| far(time))?;
+        (far(time) <= CLOCK_SLACK.0.unsigned_abs()).then_some(incident)
+    }
+}
+
+/// Plays the estate of `seed`.
+///
+/// # Errors
+/// When the size is out of range.
+pub(super) fn play(seed: u64, entities: usize, faults: usize, noise: Noise) -> Result<Played> {
+    let params = PlanParams { noise, ..PlanParams::new(seed, entities, faults) };
+    let mut simulation = Simulation::new(Plan::random(&params)?);
+    let plan = simulation.plan();
+    let tenants: Vec<String> = plan.estate.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let name = |index: usize| plan.estate.entities[index].id.clone();
+    let edges = plan.estate.edges.iter().map(|edge| (name(edge.from), name(edge.to))).collect();
+    let mut engine = Engine::new(EngineConfig::default(), NonZeroUsize::MIN)?;
+    let (mut homes, mut incidents, mut events) = (Homes::default(), BTreeMap::new(), Vec::new());
+    for input in simulation.by_ref() {
+        engine.apply(&input, &mut events);
+        events.drain(..).for_each(|event| keep(&mut incidents, event));
+        // Time has moved: alerts may have been placed.
+        if matches!(&input, Input::Tick(_)) || matches!(&input, Input::Batch(b) if b.kind() == SignalKind::Alert) {
+            homes.look(&engine, &tenants);
+        }
+    }
+    engine.finish(&mut events);
+    events.drain(..).for_each(|event| keep(&mut incidents, event));
+    homes.look(&engine, &tenants);
+    let truth = simulation.into_truth();
+    let firings = truth.alerts.len();
+    let items = items(&truth, &homes, &incidents)?;
+    let merged = |from: &String, to: &String| end_of(&incidents, from) == end_of(&incidents, to);
+    let moved = homes.moves.iter().filter(|(from, to)| !merged(from, to)).count();
+    Ok(Played { faults: truth.faults, items, incidents, firings, moved, edges })
+}
+
+fn keep(incidents: &mut BTreeMap<String, Told>, event: IncidentEvent) {
+    let record = event.record;
+    let told = incidents.entry(record.id).or_default();
+    if told.first_at.is_none() {
+        told.first_at = Some(record.updated_at);
+        told.first.clone_from(&record.probable_causes);
+    }
+    told.merged_into = record.merged_into;
+    if !record.probable_causes.is_empty() {
+        told.last = record.probable_causes;
+    }
+}
+
+/// The incident that an incident is part of in the end.
+fn end_of(incidents: &BTreeMap<String, Told>, id: &str) -> String {
+    let mut id = id.to_owned();
+    // Merges cannot go round in a circle; the bound is for a record that says otherwise.
+    for _ in 0..incidents.len() {
+        match incidents.get(&id).and_then(|told| told.merged_into.clone()) {
+            Some(into) => id = into,
+            None => break,
+        }
+    }
+    id
+}
+
+fn items(truth: &Truth, homes: &Homes, incidents: &BTreeMap<String, Told>) -> Result<Vec<Item>> {
+    let mut items: BTreeMap<(Option<usize>, Key), Item> = BTreeMap::new();
+    for alert in &truth.alerts {
+        let fingerprint = u64::from_str_radix(&alert.fingerprint, 16)
+            .with_context(|| format!("fingerprint `{}` of the truth", alert.fingerprint))?;
+        let fault = alert.fault.as_ref().and_then(|id| truth.faults.iter().position(|fault| fault.id == *id));
+        let key = (alert.tenant.clone(), fingerprint);
+        let home = homes.of(&key, alert.starts_at).map(|id| end_of(incidents, id));
+        let item = items.entry((fault, key)).or_insert_with(|| Item {
+            tenant: alert.tenant.clone(),
+            name: alert.name.clone(),
+            entity: alert.entity.clone(),
+            at: alert.starts_at,
+            fault,
+            home: None,
+        });
+        item.at = item.at.min(alert.starts_at);
+        if item.home.is_none() {
+            item.home = home;
+        }
+    }
+    let mut items: Vec<Item> = items.into_values().collect();
+    items.sort_by(|a, b| (a.at, &a.tenant, &a.entity, &a.name).cmp(&(b.at, &b.tenant, &b.entity, &b.name)));
+    Ok(items)
+}
