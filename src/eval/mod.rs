@@ -134,7 +134,12 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     }
     if let Some(seeds) = &args.simulated {
         for (task, outcome) in proving::run(&args.tasks, seeds)? {
-            report::deliver(&task, &Bench { data: data_dir(None), out: None, settings: Settings::default() }, &outcome, args.json)?;
+            report::deliver(
+                &task,
+                &Bench { data: data_dir(None), out: None, settings: Settings::default() },
+                &outcome,
+                args.json,
+            )?;
         }
         return Ok(ExitCode::SUCCESS);
     }
