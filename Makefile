@@ -13,6 +13,7 @@ export CARGO_TARGET_DIR
 # Tools go into the clone's own ignored folder, never into the system.
 TOOLS := $(CURDIR)/.tools
 NATS := $(TOOLS)/py/bin/nats-server
+ML := $(TOOLS)/ml
 DENY := $(TOOLS)/bin/cargo-deny
 BELLWETHER := $(CARGO_TARGET_DIR)/demo/bellwether
 export BELLWETHER_NATS_SERVER := $(NATS)
@@ -38,7 +39,7 @@ sim: build ## Simulate an estate with faults and replay it: make sim SEED=42
 ##@ For contributors
 
 .PHONY: test
-test: nats peers ## Run every test, those against real servers and senders too
+test: nats peers ml ## Run every test, those against real servers and senders too
 	cargo test --workspace --locked
 
 .PHONY: check
@@ -69,6 +70,14 @@ $(NATS):
 .PHONY: peers
 peers: ## The real senders the wire tests talk to, unpacked into .tools
 	@tools/peers.sh
+
+.PHONY: ml
+ml: $(ML)/ready ## Python with polars, for the code of docs/ml.md
+
+$(ML)/ready:
+	python3 -m venv $(ML)
+	$(ML)/bin/pip install --quiet --disable-pip-version-check polars==1.35.2
+	@touch $@
 
 .PHONY: deny
 deny: $(DENY) ## cargo-deny, built without optimisation: about a minute, once

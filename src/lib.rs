@@ -11,4 +11,5 @@ pub mod models_cmd;
 pub mod progress;
 pub mod report;
 pub mod term;
+pub mod tune;
 pub mod wiring;

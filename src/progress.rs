@@ -3,7 +3,10 @@
 //! They appear only when a person is watching (a terminal, no `--quiet`); a log gets nothing.
 
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwether_engine::time::{EventTime, Span};
@@ -15,6 +18,9 @@ static QUIET: OnceLock<bool> = OnceLock::new();
 
 /// Bars appear after this long: what is over sooner needs none.
 const APPEARS_AFTER: Duration = Duration::from_millis(1_500);
+
+/// How often a shared bar looks at what was done.
+const REPAINT_EVERY: Duration = Duration::from_millis(100);
 
 /// Switches all bars off for the life of the process.
 pub fn set_quiet(quiet: bool) {
@@ -105,4 +111,63 @@ pub fn follow_story(bar: &ProgressBar, gauges: &Arc<Gauges>, start: EventTime) -
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     })
+}
+
+/// A bar that several threads push and that shows itself once the work takes long, whether or
+/// not anything was finished by then. It goes away when dropped.
+pub fn shared_bar(total: Option<u64>, what: &'static str) -> SharedBar {
+    let position = Arc::new(AtomicU64::new(0));
+    if !std::io::stderr().is_terminal() || QUIET.get().copied().unwrap_or(false) {
+        return SharedBar { position, painter: None };
+    }
+    let (stop, stopped) = std::sync::mpsc::channel();
+    let pushed = Arc::clone(&position);
+    let paint = move || {
+        let mut shown = None;
+        let mut pause = APPEARS_AFTER;
+        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            pause = REPAINT_EVERY;
+            let done = pushed.load(Ordering::Relaxed);
+            let first = || {
+                let bar = bar(total, what).with_position(done);
+                // What was done unseen must not count as done in an instant.
+                bar.reset_eta();
+                bar
+            };
+            shown.get_or_insert_with(first).set_position(done);
+        }
+        if let Some(bar) = shown {
+            bar.finish_and_clear();
+        }
+    };
+    SharedBar { position, painter: Some((stop, std::thread::spawn(paint))) }
+}
+
+/// A bar that several threads push: see [`shared_bar`].
+#[derive(Debug)]
+pub struct SharedBar {
+    position: Arc<AtomicU64>,
+    painter: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl SharedBar {
+    /// A bar that nobody sees, for work that is part of something larger.
+    pub fn hidden() -> SharedBar {
+        SharedBar { position: Arc::default(), painter: None }
+    }
+
+    /// So much more is done.
+    pub fn add(&self, amount: u64) {
+        self.position.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+impl Drop for SharedBar {
+    fn drop(&mut self) {
+        if let Some((stop, painter)) = self.painter.take() {
+            drop(stop);
+            // A painter that panicked has nothing left to show.
+            let _ = painter.join();
+        }
+    }
 }

@@ -58,6 +58,7 @@ enum Command {
     Models(models::Models),
     /// Measure the models on labelled public data, beside peers and floors
     Eval(crate::eval::EvalArgs),
+    Tune(crate::tune::TuneArgs),
     Simulate(simulate::SimulateArgs),
 }
 
@@ -77,6 +78,7 @@ impl Cli {
             Command::Validate(args) => validate::run(&args).map(ExitCode::from),
             Command::Models(command) => command.run(),
             Command::Eval(args) => crate::eval::run(&args),
+            Command::Tune(args) => crate::tune::run(&args),
             Command::Schema(args) => schema::run(&args).map(ExitCode::from),
             Command::Simulate(args) => simulate::run(&args).map(ExitCode::from),
         }

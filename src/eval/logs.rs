@@ -7,14 +7,16 @@
 //! sequence can reach, for equal sequences carry both labels.
 
 use super::Bench;
-use super::report::{Outcome, Who};
+use super::plot;
+use super::report::{Outcome, Who, write};
+use super::units::{Better, Figure, Units};
 use crate::models_cmd::io::{Column, Table};
-use anyhow::{Context, Result};
+use crate::progress::shared_bar;
+use anyhow::Result;
 use bellwether_datasets::public::log_sequences::{self, Session};
 use bellwether_models::logs::{SessionModel, SessionVerdict};
 use bellwether_models::score::sessions::{Confusion, f1_ceiling};
 use std::collections::BTreeSet;
-use std::fs::File;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Learns from normal sessions, returns a judge: score 0..=1 and whether it calls.
@@ -40,15 +42,29 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
     let (train, test, openstack_paths) = log_sequences::openstack(&bench.data)?;
     let mut outcome = Outcome {
         protocol: "sessions, trained on normal ones only; HDFS: five folds, OpenStack: its own split".into(),
-        columns: ["HDFS F1", "MCC", "precision", "recall", "OpenStack F1", "MCC"].map(str::to_owned).to_vec(),
+        columns: ["HDFS F1", "HDFS MCC", "precision", "recall", "OpenStack F1", "OpenStack MCC"]
+            .map(str::to_owned)
+            .to_vec(),
         inputs: [hdfs_path].into_iter().chain(openstack_paths).collect(),
+        units: Units::new("session", &COLUMNS, figures()),
         ..Outcome::default()
     };
+    let bar = shared_bar(Some(METHODS.len() as u64), "methods");
+    let mut curves = Vec::new();
     for (name, who, learn) in METHODS {
         let judged = cross_validate(&hdfs.sessions, *learn);
         let folds = Confusion::of(judged.iter().map(|&(_, called, is)| (called, is)));
         let judge = learn(&normal(train.sessions.iter()));
-        let other = Confusion::of(test.iter().map(|session| (judge(session).1, session.anomalous == Some(true))));
+        let others: Vec<(f64, bool, bool)> = test
+            .iter()
+            .map(&judge)
+            .zip(&test)
+            .map(|((score, called), session)| (score, called, session.anomalous == Some(true)))
+            .collect();
+        let other = Confusion::of(others.iter().map(|&(_, called, is)| (called, is)));
+        push_units(&mut outcome.units, name, ("hdfs", &hdfs.sessions, &judged), ("openstack", &test, &others));
+        curves.push(((*name).to_owned(), judged.iter().map(|point| point.0).collect()));
+        bar.add(1);
         let cells = [folds.f1(), folds.mcc(), folds.precision(), folds.recall(), other.f1(), other.mcc()];
         outcome = outcome.row(*who, name, &cells);
         if *who == Who::Ours {
@@ -59,7 +75,8 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
             {
                 outcome.metrics.insert(key.to_owned(), value);
             }
-            write_points(bench, &hdfs.sessions, &judged)?;
+            write_points(bench, "hdfs_100k.parquet", &hdfs.sessions, &judged)?;
+            write_points(bench, "openstack.parquet", &test, &others)?;
         }
     }
     let ceiling = |sessions: &[Session]| {
@@ -70,7 +87,41 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
     outcome = outcome.row(Who::Floor, "ceiling of any verdict on sequences", &cells);
     outcome.metrics.insert("hdfs_f1_ceiling".to_owned(), cells[0]);
     outcome.notes.push(shared_note(&hdfs.sessions));
+    if let Some(out) = &bench.out {
+        let truth: Vec<bool> = hdfs.sessions.iter().map(|session| session.anomalous == Some(true)).collect();
+        write(&out.join("precision_recall.svg"), &plot::precision_recall("HDFS sessions", &curves, &truth))?;
+    }
     Ok(outcome)
+}
+
+/// What is counted per session; the cells of the other set are not known.
+const COLUMNS: [&str; 6] =
+    ["hdfs_hit", "hdfs_false_alarm", "hdfs_missed", "openstack_hit", "openstack_false_alarm", "openstack_missed"];
+
+fn figures() -> Vec<Figure> {
+    let share =
+        |name, above, other| Figure::ratio(name, Better::Higher, &[(above, 1.0)], &[(above, 1.0), (other, 1.0)]);
+    vec![
+        Figure::f1("hdfs_f1", "hdfs_"),
+        share("hdfs_precision", "hdfs_hit", "hdfs_false_alarm"),
+        share("hdfs_recall", "hdfs_hit", "hdfs_missed"),
+        Figure::f1("openstack_f1", "openstack_"),
+    ]
+}
+
+/// A set of sessions: its name, the sessions, and score, call and label of each.
+type Judged<'a> = (&'a str, &'a [Session], &'a [(f64, bool, bool)]);
+
+fn push_units(units: &mut Units, method: &str, hdfs: Judged<'_>, openstack: Judged<'_>) {
+    for (at, (set, sessions, judged)) in [hdfs, openstack].into_iter().enumerate() {
+        for (number, (session, (_, called, is))) in sessions.iter().zip(judged).enumerate() {
+            let mut cells = [f64::NAN; 6];
+            let counts = [*called && *is, *called && !is, !called && *is];
+            cells[3 * at..3 * at + 3].copy_from_slice(&counts.map(|yes| f64::from(u8::from(yes))));
+            // OpenStack's ids repeat between its two test files.
+            units.push(&format!("{set}/{number}/{}", session.name), method, &cells);
+        }
+    }
 }
 
 /// How many anomalies no verdict on sequences can tell from normal sessions.
@@ -146,14 +197,12 @@ fn call(called: bool) -> (f64, bool) {
     (f64::from(u8::from(called)), called)
 }
 
-fn write_points(bench: &Bench, sessions: &[Session], judged: &[(f64, bool, bool)]) -> Result<()> {
+fn write_points(bench: &Bench, file: &str, sessions: &[Session], judged: &[(f64, bool, bool)]) -> Result<()> {
     let Some(out) = &bench.out else { return Ok(()) };
-    let path = out.join("hdfs_100k.parquet");
-    let table = Table::default()
+    Table::default()
         .with("session", Column::Text(sessions.iter().map(|session| session.name.clone()).collect()))
         .with("y_true", Column::Flag(judged.iter().map(|point| point.2).collect()))
         .with("y_score", Column::Float(judged.iter().map(|point| point.0).collect()))
-        .with("y_pred", Column::Flag(judged.iter().map(|point| point.1).collect()));
-    let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    table.write_parquet(file).with_context(|| format!("cannot write `{}`", path.display()))
+        .with("y_pred", Column::Flag(judged.iter().map(|point| point.1).collect()))
+        .save(&out.join(file))
 }

@@ -1,112 +1,33 @@
-//! Detection on single series: `nab`, `kpi`, `wsd`, `ucr`, `ms`. Every method
-//! sees the points in order and one at a time; a point's score uses nothing
-//! after it. One configuration for all sets.
+//! Detection on single series: `nab`, `kpi`, `wsd`, `ucr`, `ms`.
 
 use super::Bench;
-use super::plot;
+use super::methods::{self, OURS, Points};
+use super::plot::Drawn;
+use super::points;
 use super::report::{Outcome, Row, Who};
-use crate::models_cmd::detect::verdicts;
-use crate::models_cmd::io::{Column, Table};
+use super::units::{Better, Figure, Units};
 use anyhow::Result;
+use bellwether_datasets::public::nab::NabStream;
+use bellwether_datasets::public::ucr::UcrSeries;
 use bellwether_datasets::public::{LabelledSeries, kpi, ms, nab, ucr, wsd};
-use bellwether_models::metric::DetectorParams;
 use bellwether_models::score::{delay, nab as nab_rules, ucr as ucr_rules};
-use rayon::prelude::*;
-use std::path::PathBuf;
-
-/// A method: its name, whose it is, and scores from times and values.
-type Method = (&'static str, Who, fn(&[i64], &[f64]) -> Vec<f64>);
-
-/// Ours, the floors, and simple rivals.
-const METHODS: &[Method] = &[
-    ("bellwether", Who::Ours, ours),
-    ("EWMA z", Who::Floor, ewma_z),
-    ("absolute difference", Who::Floor, difference),
-    ("random", Who::Floor, random),
-    ("null", Who::Floor, |_, values| vec![0.0; values.len()]),
-];
 
 /// Points an alarm may come late.
-const DELAY_POINTS: usize = 7;
+pub const DELAY_POINTS: usize = 7;
 
-fn ours(at_ns: &[i64], values: &[f64]) -> Vec<f64> {
-    let verdicts = verdicts(&DetectorParams::default(), at_ns, values).expect("default parameters are in range");
-    verdicts.iter().map(|verdict| verdict.score).collect()
+fn who(name: &str) -> Who {
+    if name == OURS { Who::Ours } else { Who::Floor }
 }
 
-fn ewma_z(_: &[i64], values: &[f64]) -> Vec<f64> {
-    let (mut mean, mut variance, rate) = (values.first().copied().unwrap_or(0.0), 0.0_f64, 0.1);
-    let judge = |value: &f64| {
-        let residual = value - mean;
-        let size = if variance > 0.0 { residual.abs() / variance.sqrt() } else { 0.0 };
-        mean += rate * residual;
-        variance = (1.0 - rate) * (variance + rate * residual * residual);
-        size
-    };
-    values.iter().map(judge).collect()
-}
-
-fn difference(_: &[i64], values: &[f64]) -> Vec<f64> {
-    let steps = values.windows(2).map(|pair| (pair[1] - pair[0]).abs());
-    std::iter::once(0.0).chain(steps).take(values.len()).collect()
-}
-
-/// Xorshift with a fixed seed per length: the same floor in every run.
-fn random(_: &[i64], values: &[f64]) -> Vec<f64> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64 ^ values.len() as u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    values.iter().map(|_| next()).collect()
-}
-
-/// The parameters behind "ours", for `run.json`.
-fn params() -> Result<serde_json::Value> {
-    Ok(serde_json::json!({ "detector": serde_json::to_value(DetectorParams::default())? }))
-}
-
-fn nanoseconds(at_secs: &[i64]) -> Vec<i64> {
+/// Seconds as nanoseconds.
+#[must_use]
+pub fn nanoseconds(at_secs: &[i64]) -> Vec<i64> {
     at_secs.iter().map(|secs| secs.saturating_mul(1_000_000_000)).collect()
 }
 
-/// What is written and drawn for one series: ours only.
-struct Shown<'a> {
-    name: &'a str,
-    at_ns: &'a [i64],
-    values: &'a [f64],
-    truth: &'a [bool],
-}
-
-/// Most points a drawing shows: the end of a longer series is drawn.
-const DRAWN_MAX: usize = 20_000;
-
-/// Per-point Parquet (`series,timestamp,value,y_true,y_score`) and a drawing.
-fn leave(bench: &Bench, shown: &[Shown<'_>], scores: &[Vec<f64>]) -> Result<()> {
-    let Some(out) = &bench.out else { return Ok(()) };
-    let mut table = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (one, scores) in shown.iter().zip(scores) {
-        table.0.extend(std::iter::repeat_n(one.name.to_owned(), one.values.len()));
-        table.1.extend_from_slice(one.at_ns);
-        table.2.extend_from_slice(one.values);
-        table.3.extend_from_slice(one.truth);
-        table.4.extend_from_slice(scores);
-        let verdicts = verdicts(&DetectorParams::default(), one.at_ns, one.values)?;
-        let from = one.values.len().saturating_sub(DRAWN_MAX);
-        let svg = plot::series(one.name, &one.values[from..], &verdicts[from..], &one.truth[from..]);
-        std::fs::write(out.join(format!("{}.svg", one.name.replace('/', "_"))), svg)?;
-    }
-    let curve = plot::precision_recall("bellwether", &table.4, &table.3);
-    std::fs::write(out.join("precision_recall.svg"), curve)?;
-    Table::default()
-        .with("series", Column::Text(table.0))
-        .with("timestamp", Column::Int(table.1))
-        .with("value", Column::Float(table.2))
-        .with("y_true", Column::Flag(table.3))
-        .with("y_score", Column::Float(table.4))
-        .write_parquet(std::fs::File::create(out.join("points.parquet"))?)
+/// The parameters behind "ours", for `run.json`.
+fn params(bench: &Bench) -> Result<serde_json::Value> {
+    Ok(serde_json::json!({ "detector": serde_json::to_value(&bench.settings.detector)? }))
 }
 
 /// `nab`: the standard profile, one threshold swept over all streams.
@@ -115,49 +36,81 @@ fn leave(bench: &Bench, shown: &[Shown<'_>], scores: &[Vec<f64>]) -> Result<()> 
 /// When the data is absent or broken, or output cannot be written.
 pub fn nab_task(bench: &Bench) -> Result<Outcome> {
     let streams = nab::load(&bench.folder("nab")?)?;
-    let times: Vec<Vec<i64>> = streams.iter().map(|s| nanoseconds(&s.at_secs)).collect();
+    let series: Vec<Points<'_>> =
+        streams.iter().map(|s| Points { at_ns: nanoseconds(&s.at_secs), values: &s.values }).collect();
+    let verdicts = methods::ours(&bench.settings, &series, &methods::points_bar(&series))?;
+    let methods = methods::all(&series, &verdicts);
+    let (numerator, denominator) = (("points", 50.0), ("windows", 1.0));
+    let figure = Figure::ratio("nab_standard", Better::Higher, &[numerator], &[denominator]);
     let mut outcome = Outcome {
         protocol: format!("NAB, standard profile, one threshold swept over {} streams", streams.len()),
         columns: vec!["score".into(), "threshold".into()],
         inputs: streams.iter().map(|s| s.path.clone()).collect(),
-        params: params()?,
+        params: params(bench)?,
         notes: vec![
             "the told-once rule in the score acts as a refractory period; on NAB that alone is worth about 11 points"
                 .into(),
         ],
+        units: Units::new("series", &["points", "windows"], vec![figure]),
         ..Outcome::default()
     };
-    for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = streams.par_iter().zip(&times).map(|(s, at)| method(at, &s.values)).collect();
-        let scored: Vec<_> =
-            streams.iter().zip(&scores).map(|(s, scores)| nab_rules::Stream { scores, windows: &s.windows }).collect();
-        let (threshold, score) = nab_rules::best_threshold(&scored, &nab_rules::STANDARD);
-        outcome = outcome.row(*who, name, &[score, threshold]);
-        if *who == Who::Ours {
+    for (name, scores) in &methods {
+        let (threshold, score) = nab_rules::best_threshold(&nab_streams(&streams, scores), &nab_rules::STANDARD);
+        outcome = outcome.row(who(name), name, &[score, threshold]);
+        if *name == OURS {
             outcome.metrics.insert("nab_standard".into(), score);
-            let truth: Vec<Vec<bool>> = streams
-                .iter()
-                .map(|s| (0..s.values.len()).map(|i| s.windows.iter().any(|w| (w.0..=w.1).contains(&i))).collect())
-                .collect();
-            let shown: Vec<Shown<'_>> = streams
-                .iter()
-                .enumerate()
-                .map(|(i, s)| Shown { name: &s.name, at_ns: &times[i], values: &s.values, truth: &truth[i] })
-                .collect();
-            leave(bench, &shown, &scores)?;
+        }
+        for (stream, scored) in streams.iter().zip(nab_streams(&streams, scores)) {
+            outcome.units.push(&stream.name, name, &nab_cells(&scored, threshold));
         }
     }
-    let peers = [
-        ("ARTime", 71.7),
-        ("Numenta HTM", 69.0),
-        ("CAD OSE", 65.9),
-        ("random cut forest", 51.5),
-        ("windowed Gaussian", 42.5),
-    ];
-    for (name, score) in peers {
-        outcome = outcome.row(Who::Peer, name, &[score, f64::NAN]);
+    for (name, score) in NAB_PEERS {
+        outcome = outcome.row(Who::Peer, name, &[*score, f64::NAN]);
+    }
+    if let Some(out) = &bench.out {
+        let inside =
+            |s: &NabStream| (0..s.values.len()).map(|i| s.windows.iter().any(|w| (w.0..=w.1).contains(&i))).collect();
+        let truth: Vec<Vec<bool>> = streams.iter().map(inside).collect();
+        let names = streams.iter().map(|s| s.name.as_str());
+        points::leave(out, "nab", &drawn(names, &series, &truth), &verdicts, &methods)?;
     }
     Ok(outcome)
+}
+
+/// Figures of the leaderboard, threshold tuned on the development half and
+/// scored on the other.
+const NAB_PEERS: &[(&str, f64)] = &[
+    ("ARTime", 71.7),
+    ("Numenta HTM", 69.0),
+    ("CAD OSE", 65.9),
+    ("htmjava", 63.7),
+    ("Skyline (earthgecko)", 60.2),
+    ("relative entropy", 53.1),
+    ("KNN-CAD", 51.8),
+    ("random cut forest", 51.5),
+    ("Twitter ADVec", 47.7),
+    ("windowed Gaussian", 42.5),
+];
+
+fn nab_streams<'a>(streams: &'a [NabStream], scores: &'a [Vec<f64>]) -> Vec<nab_rules::Stream<'a>> {
+    streams.iter().zip(scores).map(|(s, scores)| nab_rules::Stream { scores, windows: &s.windows }).collect()
+}
+
+/// What a stream earns above silence, and the windows that count: the corpus
+/// score is `50 · points / windows`.
+fn nab_cells(stream: &nab_rules::Stream<'_>, threshold: f64) -> [f64; 2] {
+    let silence = nab_rules::raw_score(stream, f64::INFINITY, &nab_rules::STANDARD);
+    [nab_rules::raw_score(stream, threshold, &nab_rules::STANDARD) - silence, -silence]
+}
+
+fn drawn<'a>(names: impl Iterator<Item = &'a str>, series: &'a [Points<'a>], truth: &'a [Vec<bool>]) -> Vec<Drawn<'a>> {
+    let one = |(name, (points, truth)): (&'a str, (&'a Points<'a>, &'a Vec<bool>))| Drawn {
+        name,
+        at: &points.at_ns,
+        values: points.values,
+        truth,
+    };
+    names.zip(series.iter().zip(truth)).map(one).collect()
 }
 
 /// `kpi`: AIOps Challenge 2018.
@@ -184,10 +137,22 @@ pub fn wsd_task(bench: &Bench) -> Result<Outcome> {
 /// # Errors
 /// As [`nab_task`].
 pub fn ms_task(bench: &Bench) -> Result<Outcome> {
+    labelled_task(bench, "MS, threshold from first halves", "ms", ms_halves(bench)?, &[])
+}
+
+/// The series of `ms`, first halves as train rows.
+///
+/// # Errors
+/// When the data is absent or broken.
+pub fn ms_halves(bench: &Bench) -> Result<Vec<LabelledSeries>> {
     let mut series = ms::load(&bench.folder("ms_cloud_monitoring")?)?;
     series.iter_mut().for_each(|one| one.train_len = one.values.len() / 2);
-    labelled_task(bench, "MS, threshold from first halves", "ms", series, &[])
+    Ok(series)
 }
+
+/// What is counted per series, at the delay threshold and at the event threshold.
+const LABELLED_COLUMNS: [&str; 6] =
+    ["delay_hit", "delay_false_alarm", "delay_missed", "event_hit", "event_false_alarm", "event_missed"];
 
 fn labelled_task(
     bench: &Bench,
@@ -196,8 +161,13 @@ fn labelled_task(
     series: Vec<LabelledSeries>,
     peers: &[(&str, f64, f64)],
 ) -> Result<Outcome> {
-    let times: Vec<Vec<i64>> = series.iter().map(|s| nanoseconds(&s.at_secs)).collect();
-    let columns = ["delay F1", "delay F1 ev", "event F1", "best delay", "best event"];
+    let points: Vec<Points<'_>> =
+        series.iter().map(|s| Points { at_ns: nanoseconds(&s.at_secs), values: &s.values }).collect();
+    let verdicts = methods::ours(&bench.settings, &points, &methods::points_bar(&points))?;
+    let methods = methods::all(&points, &verdicts);
+    let columns = ["delay F1", "delay F1 ev", "event F1", "best delay", "best event", "alarmed"];
+    let metric = |column: &str| format!("{key}_{}", column.replace(' ', "_").to_lowercase());
+    let figures = vec![Figure::f1(&metric("delay F1"), "delay_"), Figure::f1(&metric("event F1"), "event_")];
     let mut outcome = Outcome {
         protocol: format!(
             "{title}: {} series pooled, one threshold for all, the best on train rows for the column's own measure; \
@@ -205,46 +175,69 @@ fn labelled_task(
             series.len()
         ),
         columns: columns.map(str::to_owned).to_vec(),
-        inputs: series.iter().map(|s| s.path.clone()).collect::<Vec<PathBuf>>(),
-        params: params()?,
+        inputs: series.iter().map(|s| s.path.clone()).collect(),
+        params: params(bench)?,
+        notes: vec![ALARMED_NOTE.to_owned()],
+        units: Units::new("series", &LABELLED_COLUMNS, figures),
         ..Outcome::default()
     };
-    for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = series.par_iter().zip(&times).map(|(s, at)| method(at, &s.values)).collect();
-        let row = labelled_row(name, *who, &series, &scores);
-        if *who == Who::Ours {
-            for (column, cell) in outcome.columns.iter().zip(&row.cells) {
-                outcome.metrics.insert(format!("{key}_{}", column.replace(' ', "_").to_lowercase()), *cell);
-            }
-            let shown: Vec<Shown<'_>> = series
-                .iter()
-                .zip(&times)
-                .map(|(s, at_ns)| Shown { name: &s.name, at_ns, values: &s.values, truth: &s.labels })
-                .collect();
-            leave(bench, &shown, &scores)?;
+    for (name, scores) in &methods {
+        let row = labelled_row(name, &series, scores, &mut outcome.units);
+        if *name == OURS {
+            outcome.metrics.extend(columns.iter().zip(&row.cells).map(|(column, cell)| (metric(column), *cell)));
         }
         outcome.rows.push(row);
     }
     for (name, delay, event) in peers {
-        outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN]);
+        outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN, f64::NAN]);
+    }
+    if let Some(out) = &bench.out {
+        let truth: Vec<Vec<bool>> = series.iter().map(|s| s.labels.clone()).collect();
+        let names = series.iter().map(|s| s.name.as_str());
+        points::leave(out, key, &drawn(names, &points, &truth), &verdicts, &methods)?;
     }
     Ok(outcome)
 }
 
-fn labelled_row(name: &str, who: Who, series: &[LabelledSeries], scores: &[Vec<f64>]) -> Row {
+fn labelled_row(name: &str, series: &[LabelledSeries], scores: &[Vec<f64>], units: &mut Units) -> Row {
     let (train, test) = (cut(series, scores, true), cut(series, scores, false));
     let timely = |threshold| delay::delay_counts(&test, threshold, DELAY_POINTS).f1();
     let for_delay = delay::best_delay_threshold(&train, DELAY_POINTS).0;
     let for_events = delay::best_event_threshold(&train).0;
+    for (one, rows) in series.iter().zip(&test) {
+        let rows = std::slice::from_ref(rows);
+        let counts = [delay::delay_counts(rows, for_delay, DELAY_POINTS), delay::event_counts(rows, for_events)];
+        units.push(&one.name, name, &counts.map(cells_of).concat());
+    }
     let cells = vec![
         timely(for_delay),
         timely(for_events),
         delay::event_counts(&test, for_events).f1(),
         delay::best_delay_threshold(&test, DELAY_POINTS).1,
         delay::best_event_threshold(&test).1,
+        alarmed(&test, for_events),
     ];
-    Row { name: name.to_owned(), who, cells }
+    Row { name: name.to_owned(), who: who(name), cells }
 }
+
+/// Hits, false alarms and misses as cells.
+#[must_use]
+pub fn cells_of(counts: delay::Counts) -> [f64; 3] {
+    [counts.hit as f64, counts.false_alarm as f64, counts.missed as f64]
+}
+
+/// Share of rows that alarm. Event F1 does not see how long an alarm lasts: one
+/// that never ends touches every segment and is no false event.
+#[must_use]
+pub fn alarmed(rows: &[delay::Labelled<'_>], threshold: f64) -> f64 {
+    let all: usize = rows.iter().map(|one| one.scores.len()).sum();
+    let above = |one: &delay::Labelled<'_>| one.scores.iter().filter(|score| **score >= threshold).count();
+    rows.iter().map(above).sum::<usize>() as f64 / all.max(1) as f64
+}
+
+/// Under tables with event F1.
+pub const ALARMED_NOTE: &str =
+    "alarmed: share of rows that alarm at the event threshold; event F1 does not see an alarm that never ends";
 
 /// Scores and labels of the train rows or the test rows.
 fn cut<'a>(series: &'a [LabelledSeries], scores: &'a [Vec<f64>], train: bool) -> Vec<delay::Labelled<'a>> {
@@ -256,13 +249,22 @@ fn cut<'a>(series: &'a [LabelledSeries], scores: &'a [Vec<f64>], train: bool) ->
     out
 }
 
+/// Row numbers as minutes: the archive's steps have no unit.
+#[must_use]
+pub fn ucr_points(series: &[UcrSeries]) -> Vec<Points<'_>> {
+    let at_ns = |s: &UcrSeries| (0..s.values.len() as i64).map(|i| i * 60_000_000_000).collect();
+    series.iter().map(|s| Points { at_ns: at_ns(s), values: &s.values }).collect()
+}
+
 /// `ucr`: share of series whose highest score lies on the anomaly.
 ///
 /// # Errors
 /// As [`nab_task`].
 pub fn ucr_task(bench: &Bench) -> Result<Outcome> {
     let series = ucr::load(&bench.folder("ucr_anomaly")?)?;
-    let steps = |s: &ucr::UcrSeries| -> Vec<i64> { (0..s.values.len() as i64).map(|i| i * 60_000_000_000).collect() };
+    let points = ucr_points(&series);
+    let verdicts = methods::ours(&bench.settings, &points, &methods::points_bar(&points))?;
+    let methods = methods::all(&points, &verdicts);
     let mut outcome = Outcome {
         protocol: format!(
             "UCR archive, {} series: highest score after training lies on the anomaly ± max(length, 100)",
@@ -270,21 +272,31 @@ pub fn ucr_task(bench: &Bench) -> Result<Outcome> {
         ),
         columns: vec!["accuracy".into()],
         inputs: series.iter().map(|s| s.path.clone()).collect(),
-        params: params()?,
+        params: params(bench)?,
+        units: Units::new("series", &["found"], vec![Figure::mean("ucr_accuracy", "found")]),
         ..Outcome::default()
     };
-    for (name, who, method) in METHODS {
-        let scores: Vec<Vec<f64>> = series.par_iter().map(|s| method(&steps(s), &s.values)).collect();
-        let found =
-            series.iter().zip(&scores).filter(|(s, scores)| ucr_rules::found(scores, s.train_len, s.anomaly)).count();
+    for (name, scores) in &methods {
+        let mut found = 0;
+        for (one, scores) in series.iter().zip(scores) {
+            let hit = ucr_rules::found(scores, one.train_len, one.anomaly);
+            found += usize::from(hit);
+            outcome.units.push(&one.name, name, &[f64::from(u8::from(hit))]);
+        }
         let share = found as f64 / series.len().max(1) as f64;
-        outcome = outcome.row(*who, name, &[share]);
-        if *who == Who::Ours {
+        outcome = outcome.row(who(name), name, &[share]);
+        if *name == OURS {
             outcome.metrics.insert("ucr_accuracy".into(), share);
         }
     }
     for (name, share) in [("moving standard deviation", 0.300), ("rolling z", 0.205), ("chance", 0.036)] {
         outcome = outcome.row(Who::Peer, name, &[share]);
+    }
+    if let Some(out) = &bench.out {
+        let inside = |s: &UcrSeries| (0..s.values.len()).map(|i| (s.anomaly.0..=s.anomaly.1).contains(&i)).collect();
+        let truth: Vec<Vec<bool>> = series.iter().map(inside).collect();
+        let names = series.iter().map(|s| s.name.as_str());
+        points::leave(out, "ucr", &drawn(names, &points, &truth), &verdicts, &methods)?;
     }
     Ok(outcome)
 }

@@ -2,22 +2,31 @@
 //! data, ours beside peers and the floors `random` and `null`.
 //!
 //! A task is one function from a [`Bench`] to an [`Outcome`] and one line in
-//! [`TASKS`]. With `--out` each task leaves `<out>/<task>/run.json`, per-point
-//! Parquet with the columns `y_true` and `y_score`, and SVG plots.
+//! [`TASKS`]. With `--out` each task leaves `<out>/<task>/` with `run.json`, the
+//! table, results per unit, per-point Parquet with the columns `y_true` and
+//! `y_score`, and SVG plots. `eval --compare A B` says where two runs differ.
 
 pub mod causes;
+pub mod compare;
 pub mod exhaustion;
 pub mod groups;
 pub mod logs;
 pub mod machines;
+pub mod methods;
 pub mod metric;
 pub mod plot;
+pub mod points;
 pub mod proving;
 pub mod report;
+pub mod settings;
+pub mod sure;
 pub mod templates;
+pub mod units;
 
+use crate::config::keys::nearest;
 use anyhow::{Context, Result, bail};
 use report::Outcome;
+use settings::{Settings, usage};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,16 +44,22 @@ pub struct EvalArgs {
     /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Leave run.json, per-point Parquet and plots here
+    /// Leave run.json, results per unit and per point, and plots here
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Parameters of the models that differ from the defaults, as YAML
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
+    /// Show where two runs that --out left differ, with confidence intervals
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["tasks", "data", "out", "params"])]
+    pub compare: Vec<PathBuf>,
     /// Play simulated estates instead, for the tasks groups and causes: how many, or 1000..1050
     #[arg(long, value_name = "SEEDS")]
     pub simulated: Option<proving::Seeds>,
     /// Engine settings of this configuration file for the simulated estates
     #[arg(long, short, value_name = "FILE", requires = "simulated")]
     pub config: Option<PathBuf>,
-    /// Print run.json documents instead of tables
+    /// Print one JSON document a line instead of tables
     #[arg(long)]
     pub json: bool,
 }
@@ -56,6 +71,8 @@ pub struct Bench {
     pub data: PathBuf,
     /// This task's own output folder, already made.
     pub out: Option<PathBuf>,
+    /// Parameters of the models.
+    pub settings: Settings,
 }
 
 impl Bench {
@@ -66,13 +83,18 @@ impl Bench {
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if !folder.is_dir() {
-            bail!(
-                "no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}",
-                folder.display()
-            );
+            return Err(Absent { folder, name: name.to_owned() }.into());
         }
         Ok(folder)
     }
+}
+
+/// A data set that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}", folder.display())]
+pub struct Absent {
+    folder: PathBuf,
+    name: String,
 }
 
 /// A task: its name, what it measures in a few words, and the function.
@@ -104,37 +126,70 @@ pub fn data_dir(flag: Option<&Path>) -> PathBuf {
     flag.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))
 }
 
-/// Runs the tasks asked for.
+/// Runs the tasks asked for. Without names every task whose data is there
+/// runs, and what is absent is said.
 ///
 /// # Errors
 /// For an unknown task, absent data, or output that cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
+    if let [a, b] = args.compare.as_slice() {
+        return compare::run(a, b, args.json);
+    }
     if let Some(seeds) = &args.simulated {
         for (task, outcome) in proving::run(&args.tasks, seeds, args.config.as_deref(), args.out.as_deref())? {
-            report::deliver(&task, &Bench { data: data_dir(None), out: None }, &outcome, args.json)?;
+            report::deliver(
+                &task,
+                &Bench { data: data_dir(None), out: None, settings: Settings::default() },
+                &outcome,
+                args.json,
+            )?;
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let data = data_dir(args.data.as_deref());
+    if !data.is_dir() {
+        bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
+    }
+    let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let (mut ran, mut absent) = (0, Vec::new());
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
-        if let Some(out) = &out {
-            std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+        let bench = Bench { data: data.clone(), out, settings: settings.clone() };
+        match one(task, &bench, args.json).with_context(|| format!("task `{}`", task.0)) {
+            Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => absent.push(task.0),
+            result => result.map(|()| ran += 1)?,
         }
-        let bench = Bench { data: data_dir(args.data.as_deref()), out };
-        let outcome = (task.2)(&bench).with_context(|| format!("task `{}`", task.0))?;
-        report::deliver(task.0, &bench, &outcome, args.json)?;
+    }
+    if ran == 0 {
+        bail!("no data set in `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
+    }
+    if !absent.is_empty() {
+        tracing::warn!(tasks = absent.join(" "), data = %data.display(), "left out: no data for them");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn one(task: Task, bench: &Bench, as_json: bool) -> Result<()> {
+    if let Some(out) = &bench.out {
+        std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+    }
+    let outcome = (task.2)(bench);
+    if let (Err(_), Some(out)) = (&outcome, &bench.out) {
+        // Nothing was left in it; a folder with earlier results stays.
+        let _ = std::fs::remove_dir(out);
+    }
+    report::deliver(task.0, bench, &outcome?, as_json)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Task>> {
     if names.is_empty() {
         return Ok(TASKS.to_vec());
     }
+    let known: Vec<&str> = TASKS.iter().map(|task| task.0).collect();
     let find = |name: &String| {
-        TASKS.iter().find(|task| task.0 == name).copied().with_context(|| {
-            let known: Vec<_> = TASKS.iter().map(|task| task.0).collect();
-            format!("unknown task `{name}`, known: {}", known.join(", "))
+        TASKS.iter().find(|task| task.0 == name).copied().ok_or_else(|| {
+            let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            usage(format!("unknown task `{name}`: {near}known: {}", known.join(", ")))
         })
     };
     names.iter().map(find).collect()
@@ -169,6 +224,8 @@ mod tests {
             tasks: vec!["nab".into()],
             data: Some(folder.path().to_path_buf()),
             out: Some(out.clone()),
+            params: None,
+            compare: Vec::new(),
             simulated: None,
             config: None,
             json: true,
@@ -185,17 +242,28 @@ mod tests {
 
     #[test]
     fn unknown_tasks_and_absent_data_say_what_to_do() {
-        let args = |task: &str| EvalArgs {
-            tasks: vec![task.into()],
-            data: Some("/nowhere".into()),
-            out: None,
-            simulated: None,
-            config: None,
-            json: false,
+        let empty = tempfile::tempdir().expect("temporary folder");
+        let failed = |tasks: &[&str], data: &Path| {
+            let args = EvalArgs {
+                tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
+                data: Some(data.to_path_buf()),
+                out: None,
+                params: None,
+                compare: Vec::new(),
+                simulated: None,
+                config: None,
+                json: false,
+            };
+            format!("{:#}", run(&args).expect_err("nothing to evaluate"))
         };
-        let error = format!("{:#}", run(&args("nap")).expect_err("no such task"));
-        assert!(error.contains("unknown task `nap`") && error.contains("nab"), "{error}");
-        let error = format!("{:#}", run(&args("nab")).expect_err("no data"));
-        assert!(error.contains("--data") && error.contains("/nowhere/nab"), "{error}");
+        let error = failed(&["nap"], empty.path());
+        assert!(error.contains("unknown task `nap`") && error.contains("did you mean `nab`?"), "{error}");
+        let error = failed(&["nab"], empty.path());
+        assert!(error.contains("--data") && error.contains("/nab"), "{error}");
+        for tasks in [&["nab"][..], &[]] {
+            let error = failed(tasks, Path::new("/nowhere"));
+            assert!(error.contains("`/nowhere`") && error.contains(DATA_VARIABLE), "{error}");
+        }
+        assert!(failed(&[], empty.path()).contains("no data set in"));
     }
 }

@@ -1,10 +1,14 @@
-//! What a task leaves behind: a table for the eye, `run.json` for machines.
+//! What a task leaves behind: a table for the eye, `run.json` for machines,
+//! `table.csv`, and per unit `results.csv` and `results.parquet`.
 //!
 //! `run.json` follows MLflow's run document: `info`, and `data` with `params`,
-//! `metrics` and `tags`; the tags hold code version, configuration hash and
-//! data hash, so that two equal runs can be told from two lucky ones.
+//! `metrics` and `tags`; the tags hold code version and hash, configuration
+//! hash and data hash, so that two equal runs can be told from two lucky ones.
+//! Beside them stand `table` and, where a task has units, `units`.
 
 use super::Bench;
+use super::units::Units;
+use crate::models_cmd::io::{Column, Table};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +25,18 @@ pub enum Who {
     Floor,
     /// Published or measured elsewhere, under the same protocol.
     Peer,
+}
+
+impl Who {
+    /// One word, for files.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Floor => "floor",
+            Self::Peer => "peer",
+        }
+    }
 }
 
 /// One row of a table. A cell that is not known is NaN and prints as `–`.
@@ -51,6 +67,8 @@ pub struct Outcome {
     pub params: Value,
     /// Files read, for the data hash.
     pub inputs: Vec<PathBuf>,
+    /// Results per unit.
+    pub units: Units,
 }
 
 impl Outcome {
@@ -62,23 +80,54 @@ impl Outcome {
     }
 }
 
-/// Prints the table (or the JSON) and writes `run.json` when there is a folder.
+/// Prints the table (or the document on one line) and leaves the run's files
+/// when there is a folder.
 ///
 /// # Errors
 /// When an input cannot be hashed or an output cannot be written.
 pub fn deliver(task: &str, bench: &Bench, outcome: &Outcome, as_json: bool) -> Result<()> {
     let run = run_document(task, outcome)?;
     if let Some(out) = &bench.out {
-        let path = out.join("run.json");
-        std::fs::write(&path, format!("{run:#}\n")).with_context(|| format!("cannot write `{}`", path.display()))?;
+        write(&out.join("run.json"), &format!("{run:#}\n"))?;
+        table_file(outcome).save(&out.join("table.csv"))?;
+        if !outcome.units.rows.is_empty() {
+            let results = outcome.units.table();
+            results.save(&out.join("results.csv"))?;
+            results.save(&out.join("results.parquet"))?;
+        }
     }
-    let text = if as_json { format!("{run:#}\n") } else { table(task, outcome) };
+    print(&if as_json { format!("{run}\n") } else { table(task, outcome) })
+}
+
+/// Writes a file, naming it where that fails.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Writes to stdout; a reader that has gone is no error.
+///
+/// # Errors
+/// When the terminal takes nothing.
+pub fn print(text: &str) -> Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to the terminal")
         }
         _ => Ok(()),
     }
+}
+
+/// The printed table as a file: `method,whose` and its columns.
+fn table_file(outcome: &Outcome) -> Table {
+    let names = outcome.rows.iter().map(|row| row.name.trim().to_owned()).collect();
+    let whose = outcome.rows.iter().map(|row| row.who.word().to_owned()).collect();
+    let table = Table::default().with("method", Column::Text(names)).with("whose", Column::Text(whose));
+    let cells = |at: usize| outcome.rows.iter().map(|row| row.cells.get(at).copied().unwrap_or(f64::NAN)).collect();
+    let columns = outcome.columns.iter().enumerate();
+    columns.fold(table, |table, (at, head)| table.with(head, Column::Float(cells(at))))
 }
 
 /// The table as text.
@@ -107,7 +156,7 @@ pub fn table(task: &str, outcome: &Outcome) -> String {
 }
 
 /// Three decimals for shares, fewer for larger figures.
-fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     match x.abs() {
         _ if !x.is_finite() => "–".to_owned(),
         size if size < 10.0 => format!("{x:.3}"),
@@ -126,6 +175,8 @@ pub fn run_document(task: &str, outcome: &Outcome) -> Result<Value> {
     let data_hash = data_hash(&outcome.inputs)?;
     let params: Vec<Value> = flat_params("", &outcome.params);
     let metrics: Vec<Value> = outcome.metrics.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    let row = |row: &Row| json!({"method": row.name.trim(), "whose": row.who.word(), "cells": row.cells});
+    let rows: Vec<Value> = outcome.rows.iter().map(row).collect();
     Ok(json!({
         "info": {"run_name": task, "status": "FINISHED", "run_id": format!("{task}-{config_hash}-{data_hash}")},
         "data": {
@@ -133,12 +184,25 @@ pub fn run_document(task: &str, outcome: &Outcome) -> Result<Value> {
             "metrics": metrics,
             "tags": [
                 {"key": "code_version", "value": env!("CARGO_PKG_VERSION")},
+                {"key": "code_hash", "value": code_hash()},
                 {"key": "config_hash", "value": config_hash},
                 {"key": "data_hash", "value": data_hash},
                 {"key": "protocol", "value": outcome.protocol},
             ],
         },
+        "table": {"columns": outcome.columns, "rows": rows, "notes": outcome.notes},
+        "units": {"kind": outcome.units.kind, "file": "results.csv", "figures": outcome.units.figures},
     }))
+}
+
+/// Hash of the running program: the version alone does not tell two builds
+/// apart. Empty when the program cannot read itself.
+fn code_hash() -> &'static str {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    HASH.get_or_init(|| {
+        let program = std::env::current_exe().and_then(std::fs::read);
+        program.map_or_else(|_| String::new(), |bytes| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)))
+    })
 }
 
 /// Nested parameters as MLflow's flat key and value strings.

@@ -4,14 +4,17 @@
 //! stand after the last line.
 
 use super::Bench;
-use super::report::{Outcome, Who};
+use super::plot;
+use super::report::{Outcome, Who, write};
+use super::units::{Figure, Units};
 use crate::models_cmd::io::{Column, Table};
 use crate::models_cmd::templates::Mined;
+use crate::progress::{SharedBar, shared_bar};
 use anyhow::{Context, Result};
 use bellwether_datasets::public::loghub::{self, LabelSet, System};
 use bellwether_models::score::templates::{TemplateScores, template_scores};
 use bellwether_models::templates::{Miner, MinerParams};
-use std::fs::File;
+use std::collections::BTreeMap;
 
 /// Runs the task.
 ///
@@ -21,14 +24,19 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome {
         protocol: "2,000 content lines per system, in order, online, no masks; mean over the systems present".into(),
         columns: ["GA", "FGA", "PA", "FTA"].map(str::to_owned).to_vec(),
-        params: serde_json::to_value(MinerParams::default())?,
+        params: serde_json::json!({ "miner": serde_json::to_value(&bench.settings.miner)? }),
         ..Outcome::default()
     };
-    for labels in LabelSet::ALL {
-        bench.folder(labels.folder())?;
-        let systems = loghub::load(&bench.data, labels)?;
+    let sets = sets(bench)?;
+    let bar = shared_bar(Some(sets.iter().map(|(_, systems)| systems.len() as u64).sum()), "systems");
+    let mut measured = Measured::new();
+    for (labels, systems) in &sets {
         outcome.inputs.extend(systems.iter().map(|system| system.path.clone()));
-        outcome = label_set(bench, outcome, labels, &systems)?;
+        outcome = label_set(bench, outcome, *labels, systems, &mut measured, &bar)?;
+    }
+    outcome.units = units(&measured);
+    if let Some(out) = &bench.out {
+        draw(out, &measured)?;
     }
     for (name, cells) in PEERS {
         outcome = outcome.row(Who::Peer, name, cells);
@@ -38,6 +46,53 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
         .push("rows marked (elsewhere): 16 systems, original labels unless said; ours: the systems present".into());
     Ok(outcome)
 }
+
+/// The systems of every label set.
+///
+/// # Errors
+/// When the data is absent or broken.
+pub fn sets(bench: &Bench) -> Result<Vec<(LabelSet, Vec<System>)>> {
+    let load = |labels: LabelSet| {
+        bench.folder(labels.folder())?;
+        Ok((labels, loghub::load(&bench.data, labels)?))
+    };
+    LabelSet::ALL.into_iter().map(load).collect()
+}
+
+/// The measures, as columns and metrics name them.
+pub const MEASURES: [&str; 4] = ["ga", "fga", "pa", "fta"];
+
+/// The four measures by method, system and label set.
+type Measured = BTreeMap<(&'static str, String), BTreeMap<&'static str, [f64; 4]>>;
+
+/// One unit per system, with a column per label set and measure.
+fn units(measured: &Measured) -> Units {
+    let sets = LabelSet::ALL.map(LabelSet::name);
+    let names: Vec<String> = sets.iter().flat_map(|set| MEASURES.map(|m| format!("{set}_{m}"))).collect();
+    let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+    let figures = columns.iter().map(|name| Figure::mean(name, name)).collect();
+    let mut units = Units::new("system", &columns, figures);
+    for ((method, system), by_set) in measured {
+        let cells: Vec<f64> = sets.iter().flat_map(|set| by_set.get(set).copied().unwrap_or([f64::NAN; 4])).collect();
+        units.push(system, method, &cells);
+    }
+    units
+}
+
+/// One drawing per label set: the four measures of each system.
+fn draw(out: &std::path::Path, measured: &Measured) -> Result<()> {
+    for set in LabelSet::ALL.map(LabelSet::name) {
+        let ours = measured.iter().filter(|((method, _), _)| *method == METHODS[0]);
+        let bars: Vec<(String, Vec<f64>)> =
+            ours.filter_map(|((_, system), by_set)| Some((system.clone(), by_set.get(set)?.to_vec()))).collect();
+        let title = format!("templates against the {set} labels");
+        write(&out.join(format!("{set}.svg")), &plot::bars(&title, &["GA", "FGA", "PA", "FTA"], &bars))?;
+    }
+    Ok(())
+}
+
+/// Ours and the floors, in the order of their sums.
+const METHODS: [&str; 3] = ["bellwether", "null: a line is a template", "random groups"];
 
 /// GA, FGA, PA, FTA over all 16 systems, original labels unless named otherwise.
 #[allow(clippy::approx_constant)] // .318 is an accuracy, not 1/π
@@ -50,44 +105,52 @@ const PEERS: &[(&str, &[f64])] = &[
     ("Brain, settings per system, corrected", &[0.965, 0.928, 0.387, 0.435]),
 ];
 
-fn label_set(bench: &Bench, mut outcome: Outcome, labels: LabelSet, systems: &[System]) -> Result<Outcome> {
+fn label_set(
+    bench: &Bench,
+    mut outcome: Outcome,
+    labels: LabelSet,
+    systems: &[System],
+    measured: &mut Measured,
+    bar: &SharedBar,
+) -> Result<Outcome> {
     let mut sums = [[0.0; 4]; 3];
     let mut rows = Vec::new();
     for system in systems {
-        let (ids, texts) = mine(&system.lines)?;
+        let (ids, texts) = mine(&bench.settings.miner, &system.lines)?;
         let ours = cells(system, &ids, &texts.iter().map(String::as_str).collect::<Vec<_>>())?;
         let whole: Vec<&str> = system.lines.iter().map(String::as_str).collect();
         let null = cells(system, &group_ids(&whole), &whole)?;
         let (random, names) = random_groups(system.lines.len(), labelled(system));
         let random = cells(system, &random, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
-        for (sum, cells) in sums.iter_mut().zip([ours, null, random]) {
+        for ((sum, cells), method) in sums.iter_mut().zip([ours, null, random]).zip(METHODS) {
+            measured.entry((method, system.name.clone())).or_default().insert(labels.name(), cells);
             sum.iter_mut().zip(cells).for_each(|(sum, cell)| *sum += cell / systems.len() as f64);
         }
         if bench.out.is_some() {
             write_lines(bench, labels, system, &ids, texts)?;
         }
         rows.push((system.name.as_str(), ours));
+        bar.add(1);
     }
     let set = labels.name();
-    for ((name, who), cells) in
-        [("bellwether", Who::Ours), ("null: a line is a template", Who::Floor), ("random groups", Who::Floor)]
-            .into_iter()
-            .zip(sums)
-    {
+    for ((name, who), cells) in METHODS.into_iter().zip([Who::Ours, Who::Floor, Who::Floor]).zip(sums) {
         outcome = outcome.row(who, &format!("{name}, {set}"), &cells);
     }
     for (name, cells) in rows {
         outcome = outcome.row(Who::Ours, &format!("  {name}, {set}"), &cells);
     }
-    for (name, value) in ["ga", "fga", "pa", "fta"].into_iter().zip(sums[0]) {
+    for (name, value) in MEASURES.into_iter().zip(sums[0]) {
         outcome.metrics.insert(format!("{set}_{name}"), value);
     }
     Ok(outcome)
 }
 
 /// Id and final template of each line.
-fn mine(lines: &[String]) -> Result<(Vec<u64>, Vec<String>)> {
-    let mut mined = Mined::new(Miner::new(MinerParams::default().check()?));
+///
+/// # Errors
+/// When the parameters are out of range.
+pub fn mine(params: &MinerParams, lines: &[String]) -> Result<(Vec<u64>, Vec<String>)> {
+    let mut mined = Mined::new(Miner::new(params.clone().check()?));
     lines.iter().for_each(|line| mined.learn(line));
     Ok(mined.finish())
 }
@@ -115,12 +178,10 @@ fn random_groups(lines: usize, groups: usize) -> (Vec<u64>, Vec<String>) {
 
 fn write_lines(bench: &Bench, labels: LabelSet, system: &System, ids: &[u64], texts: Vec<String>) -> Result<()> {
     let Some(out) = &bench.out else { return Ok(()) };
-    let path = out.join(format!("{}-{}.parquet", system.name, labels.name()));
-    let table = Table::default()
+    Table::default()
         .with("line", Column::Int((1..=ids.len() as i64).collect()))
         .with("template_id", Column::Text(ids.iter().map(|id| format!("{id:016x}")).collect()))
         .with("y_pred", Column::Text(texts))
-        .with("y_true", Column::Text(system.templates.clone()));
-    let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-    table.write_parquet(file).with_context(|| format!("cannot write `{}`", path.display()))
+        .with("y_true", Column::Text(system.templates.clone()))
+        .save(&out.join(format!("{}-{}.parquet", system.name, labels.name())))
 }

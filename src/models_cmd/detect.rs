@@ -7,6 +7,8 @@
 //! came in, `timestamp` as it was written.
 
 use super::io::{Column, OutputArgs, Table, TextTable};
+use crate::eval::settings::Settings;
+use crate::progress::{SharedBar, shared_bar};
 use anyhow::{Result, bail};
 use bellwether_models::metric::{DetectorParams, Panel, Verdict};
 use bellwether_models::multi::{MultiDetector, MultiParams};
@@ -31,9 +33,12 @@ pub struct DetectArgs {
     /// With --multi: columns that are no series (a `label` column never is)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub ignore: Vec<String>,
-    /// Alerts a healthy series may raise in a week
-    #[arg(long, default_value_t = DetectorParams::default().alerts_per_week, value_name = "N")]
-    pub alerts_per_week: f64,
+    /// Alerts a healthy series may raise in a week [default: 1]
+    #[arg(long, value_name = "N")]
+    pub alerts_per_week: Option<f64>,
+    /// Parameters that differ from the defaults, as YAML (sections `detector`, `multi`)
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
     /// Where and how to write
     #[command(flatten)]
     pub output: OutputArgs,
@@ -52,8 +57,9 @@ const STEP_NS: i64 = 60_000_000_000;
 pub fn run(args: &DetectArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
     let (texts, at_ns) = times(&table, &args.time_column)?;
-    let out =
-        if args.multi { detect_multi(args, &table, texts, &at_ns)? } else { detect_one(args, &table, texts, &at_ns)? };
+    let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let detect = if args.multi { detect_multi } else { detect_one };
+    let out = detect(args, &settings, &table, texts, &at_ns)?;
     args.output.write(&out)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,20 +81,32 @@ fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     Ok((table.text(column), at_ns))
 }
 
-/// Scores of one series: shared with `bellwether eval`.
+/// Verdicts on one series: shared with `bellwether eval`. `bar` is pushed by
+/// one a point.
 ///
 /// # Errors
 /// When the parameters are out of range.
-pub fn verdicts(params: &DetectorParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Verdict>> {
+pub fn verdicts(params: &DetectorParams, at_ns: &[i64], values: &[f64], bar: &SharedBar) -> Result<Vec<Verdict>> {
     let params = params.check()?;
     let mut panel = Panel::new(&params);
-    Ok(at_ns.iter().zip(values).map(|(at, value)| panel.update(&params, *at, *value)).collect())
+    let judge = |(at, value): (&i64, &f64)| {
+        bar.add(1);
+        panel.update(&params, *at, *value)
+    };
+    Ok(at_ns.iter().zip(values).map(judge).collect())
 }
 
-fn detect_one(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
+fn detect_one(
+    args: &DetectArgs,
+    settings: &Settings,
+    table: &TextTable,
+    texts: Vec<String>,
+    at_ns: &[i64],
+) -> Result<Table> {
     let values = table.numbers(table.require(&args.value_column)?)?;
-    let params = DetectorParams { alerts_per_week: args.alerts_per_week, ..DetectorParams::default() };
-    let verdicts = verdicts(&params, at_ns, &values)?;
+    let mut params = settings.detector.clone();
+    params.alerts_per_week = args.alerts_per_week.unwrap_or(params.alerts_per_week);
+    let verdicts = verdicts(&params, at_ns, &values, &shared_bar(Some(values.len() as u64), "points"))?;
     let float = |pick: fn(&Verdict) -> f64| Column::Float(verdicts.iter().map(pick).collect());
     let reasons = verdicts
         .iter()
@@ -106,7 +124,13 @@ fn detect_one(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &
         .with("reason", reasons))
 }
 
-fn detect_multi(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns: &[i64]) -> Result<Table> {
+fn detect_multi(
+    args: &DetectArgs,
+    settings: &Settings,
+    table: &TextTable,
+    texts: Vec<String>,
+    at_ns: &[i64],
+) -> Result<Table> {
     let is_series = |name: &str| {
         !name.eq_ignore_ascii_case(&args.time_column)
             && !LABEL_COLUMNS.iter().any(|label| name.eq_ignore_ascii_case(label))
@@ -117,7 +141,7 @@ fn detect_multi(args: &DetectArgs, table: &TextTable, texts: Vec<String>, at_ns:
         bail!("no value columns beside `{}`: nothing to judge together", args.time_column);
     }
     let series = columns.iter().map(|column| table.numbers(*column)).collect::<Result<Vec<_>>>()?;
-    let scored = score_rows(&MultiParams::default(), &series, at_ns.len())?;
+    let scored = score_rows(&settings.multi, &series, at_ns.len(), &shared_bar(Some(at_ns.len() as u64), "rows"))?;
     let mut out = Table::default()
         .with("timestamp", Column::Text(texts))
         .with("score", Column::Float(scored.scores))
@@ -139,11 +163,12 @@ pub struct RowScores {
     pub contributions: Vec<Vec<f64>>,
 }
 
-/// Scores rows of several series, given as columns: shared with `bellwether eval`.
+/// Scores rows of several series, given as columns: shared with `bellwether
+/// eval`. `bar` is pushed by one a row.
 ///
 /// # Errors
 /// When the parameters are out of range.
-pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize) -> Result<RowScores> {
+pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize, bar: &SharedBar) -> Result<RowScores> {
     let params = params.check()?;
     let mut detector = MultiDetector::new(&params, series.len());
     let mut out = RowScores {
@@ -156,6 +181,7 @@ pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize) -> Res
     for row in 0..rows {
         values.iter_mut().zip(series).for_each(|(value, series)| *value = series[row]);
         let score = detector.update(&params, &values, &mut shares);
+        bar.add(1);
         let above = score >= MULTI_ALARM_SCORE;
         out.scores.push(score);
         out.anomalies.push(above && !alarmed);
@@ -180,7 +206,8 @@ mod tests {
             value_column: "value".into(),
             multi,
             ignore: Vec::new(),
-            alerts_per_week: 1.0,
+            alerts_per_week: None,
+            params: None,
             output: OutputArgs { out: Some(out), format: None },
         }
     }

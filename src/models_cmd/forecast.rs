@@ -6,6 +6,8 @@
 //! hours from the decision; they are empty where nothing points at the limit.
 
 use super::io::{Column, OutputArgs, Table, TextTable};
+use crate::eval::settings::Settings;
+use crate::progress::shared_bar;
 use anyhow::{Context, Result};
 use bellwether_models::exhaustion::{Exhaustion, ExhaustionParams};
 use std::collections::BTreeMap;
@@ -36,6 +38,9 @@ pub struct ForecastArgs {
     /// Seconds between rows when the file has steps instead of times
     #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
     pub step_secs: f64,
+    /// Parameters that differ from the defaults, as YAML (section `exhaustion`)
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
     /// Where and how to write
     #[command(flatten)]
     pub output: OutputArgs,
@@ -67,8 +72,8 @@ const HOUR_NS: f64 = 3.6e12;
 /// parameters out of range, or output that cannot be written.
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
-    let params =
-        ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..ExhaustionParams::default() };
+    let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let params = ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..settings.exhaustion };
     let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
     let names = table.position(&args.series_column).map(|column| table.text(column));
     let values = table.numbers(value_column(args, &table)?)?;
@@ -84,12 +89,14 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         points.push((row, at_ns, *value));
     }
     let mut out = Rows::default();
+    let bar = shared_bar(Some(values.len() as u64), "rows");
     for (name, points) in &named {
         let at_ns: Vec<i64> = points.iter().map(|point| point.1).collect();
         let values: Vec<f64> = points.iter().map(|point| point.2).collect();
         for decision in decisions(&params, &at_ns, &values)? {
             out.push(name, &decision);
         }
+        bar.add(points.len() as u64);
     }
     args.output.write(&out.table())?;
     Ok(ExitCode::SUCCESS)
@@ -227,6 +234,7 @@ mod tests {
             value_column: "value".into(),
             series_column: "series".into(),
             step_secs: 300.0,
+            params: None,
             output: OutputArgs { out: Some(output.clone()), format: None },
         };
         run(&args).expect("forecasts");

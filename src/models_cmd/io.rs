@@ -23,6 +23,17 @@ pub enum Format {
     Parquet,
 }
 
+impl Format {
+    /// The format that a file's ending asks for.
+    fn of(path: &Path) -> Self {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("ndjson" | "jsonl" | "json") => Self::Ndjson,
+            Some("parquet") => Self::Parquet,
+            _ => Self::Csv,
+        }
+    }
+}
+
 /// Where the output of a command goes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct OutputArgs {
@@ -36,12 +47,7 @@ pub struct OutputArgs {
 
 impl OutputArgs {
     fn format(&self) -> Format {
-        let ending = self.out.as_ref().and_then(|path| path.extension()).and_then(|e| e.to_str());
-        self.format.unwrap_or(match ending {
-            Some("ndjson" | "jsonl" | "json") => Format::Ndjson,
-            Some("parquet") => Format::Parquet,
-            _ => Format::Csv,
-        })
+        self.format.unwrap_or_else(|| self.out.as_deref().map_or(Format::Csv, Format::of))
     }
 
     /// Writes `table` where and how the user asked.
@@ -57,12 +63,7 @@ impl OutputArgs {
             }
             return closed_pipe_is_fine(table.write_text(format, &mut BufWriter::new(std::io::stdout().lock())));
         };
-        let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        match format {
-            Format::Parquet => table.write_parquet(file),
-            text => table.write_text(text, &mut BufWriter::new(file)),
-        }
-        .with_context(|| format!("cannot write `{}`", path.display()))
+        table.save_as(format, path)
     }
 }
 
@@ -174,6 +175,24 @@ impl Table {
         self.columns.first().map_or(0, |(_, column)| column.len())
     }
 
+    /// Writes the table to a file in the format of its ending.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.save_as(Format::of(path), path)
+    }
+
+    fn save_as(&self, format: Format, path: &Path) -> Result<()> {
+        let failed = || format!("cannot write `{}`", path.display());
+        let file = File::create(path).with_context(failed)?;
+        match format {
+            Format::Parquet => self.write_parquet(file),
+            text => self.write_text(text, &mut BufWriter::new(file)),
+        }
+        .with_context(failed)
+    }
+
     fn write_text(&self, format: Format, out: &mut dyn Write) -> Result<()> {
         if format == Format::Ndjson {
             return self.write_ndjson(out);
@@ -201,11 +220,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes the table as Parquet.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_parquet(&self, file: File) -> Result<()> {
+    fn write_parquet(&self, file: File) -> Result<()> {
         let batch = RecordBatch::try_from_iter(self.columns.iter().map(|(name, column)| (name, column.arrow())))?;
         let properties = parquet::file::properties::WriterProperties::builder()
             .set_compression(parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::try_new(3)?))

@@ -5,11 +5,12 @@
 //! have merged since the line was read.
 
 use super::io::{self, Column, OutputArgs, Table};
+use crate::eval::settings::Settings;
+use crate::progress::shared_bar;
 use anyhow::{Context, Result};
-use bellwether_models::templates::{Miner, MinerParams};
-use indicatif::{ProgressBar, ProgressStyle};
+use bellwether_models::templates::Miner;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ pub struct TemplatesArgs {
     /// Templates held at once; the one unused the longest makes room
     #[arg(long, value_name = "N")]
     pub templates_max: Option<usize>,
+    /// Parameters that differ from the defaults, as YAML (section `miner`)
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
 }
 
 /// Bytes of a line that are kept; the rest of a longer one is skipped.
@@ -35,15 +39,16 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 /// # Errors
 /// When the file cannot be read or the output cannot be written.
 pub fn run(args: &TemplatesArgs) -> Result<ExitCode> {
-    let mut params = MinerParams::default();
+    let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let mut params = settings.miner;
     params.templates_max = args.templates_max.unwrap_or(params.templates_max);
     let mut mined = Mined::new(Miner::new(params.check()?));
-    let progress = progress();
+    let bar = shared_bar(None, "lines");
     for_each_line(&args.file, |line| {
         mined.learn(line);
-        progress.inc(1);
+        bar.add(1);
     })?;
-    progress.finish_and_clear();
+    drop(bar);
     let (ids, texts) = mined.finish();
     let table = Table::default()
         .with("line", Column::Int((1..=ids.len() as i64).collect()))
@@ -99,17 +104,6 @@ impl Mined {
     }
 }
 
-fn progress() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {per_sec}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
 /// Calls `each` with every line, without its end. Bytes that are no UTF-8 become `�`.
 fn for_each_line(path: &Path, mut each: impl FnMut(&str)) -> Result<()> {
     let failed = || format!("cannot read `{}`", path.display());
@@ -142,7 +136,7 @@ mod tests {
         let (file, out) = (folder.path().join("in.log"), folder.path().join("out.csv"));
         std::fs::write(&file, text).expect("temporary file");
         let output = OutputArgs { out: Some(out.clone()), format: None };
-        run(&TemplatesArgs { file, output, templates_max: None }).expect("mines");
+        run(&TemplatesArgs { file, output, templates_max: None, params: None }).expect("mines");
         std::fs::read_to_string(out).expect("written")
     }
 

@@ -65,6 +65,8 @@ impl MultiDetector {
     /// and returns the score in `[0, 1)`. Values that are not finite count as
     /// expected; a row shorter than `dims` lacks its last values.
     pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
+        /// Larger values are cut: what lies beyond overflows in the statistics.
+        const VALUE_MAX: f64 = 1e18;
         contributions.fill(0.0);
         if self.series.is_empty() {
             return 0.0;
@@ -72,6 +74,8 @@ impl MultiDetector {
         let rate = params.rate.max(1.0 / (f64::from(self.rows) + 1.0));
         for index in 0..self.dims() {
             let value = values.get(index).copied().unwrap_or(f64::NAN);
+            // Infinities stay what they are: not finite, expected.
+            let value = if value.is_finite() { value.clamp(-VALUE_MAX, VALUE_MAX) } else { value };
             self.standard[index] = self.series[index].standardise(value, rate, self.rows);
             self.smooth[index] += params.smooth_rate * (self.standard[index] - self.smooth[index]);
             self.standard[index] = self.standard[index].clamp(-TEACH_MAX, TEACH_MAX);
