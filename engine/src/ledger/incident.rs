@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
+use super::LedgerConfig;
 use crate::incident::{Owner, Priority, StatusReason, TicketRef};
 use crate::signal::Severity;
 use crate::time::EventTime;
@@ -105,6 +106,15 @@ impl Incident {
             parent: None,
             epoch: 0,
             labels: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the owner stays who it is: somebody has taken the incident, or it is old enough.
+    pub(crate) fn owner_is_settled(&self, now: EventTime, config: &LedgerConfig) -> bool {
+        match self.state {
+            State::Candidate => false,
+            State::Open => now > self.opened_at.plus(config.owner_settles_after),
+            State::Acknowledged | State::Resolved => true,
         }
     }
 

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::signal::Severity;
 use crate::time::{EventTime, Span};
 
-pub(crate) use incident::{Incident, State};
+pub(crate) use incident::{Incident, State, Told};
 pub(crate) use record::{RecordScene, build_record, closing_signature};
 pub(crate) use worth::worth_telling;
 
@@ -51,6 +51,11 @@ pub struct LedgerConfig {
     pub stale_after: Span,
     /// Weight, 0–1, from which a group of alerts is an incident.
     pub open_weight: f64,
+    /// Two incidents that name the same cause with at least this confidence, 0–1, are one.
+    pub same_cause_min: f64,
+    /// The owner follows the diagnosis for this long after the opening, unless somebody
+    /// acknowledges; then a ticket no longer wanders because a guess moved.
+    pub owner_settles_after: Span,
     /// What one alert of each severity weighs, 0–1; weights of different alerts add up.
     pub weights: SeverityWeights,
 }
@@ -101,6 +106,8 @@ impl Default for LedgerConfig {
             close_after: Span::from_hours(24),
             stale_after: Span::from_hours(24),
             open_weight: 0.5,
+            same_cause_min: 0.4,
+            owner_settles_after: Span::from_mins(5),
             weights: SeverityWeights::default(),
         }
     }

@@ -72,7 +72,7 @@ pub(crate) fn build_record(
     revision: u64,
     scene: &RecordScene<'_>,
 ) -> (IncidentRecord, Told) {
-    let found = find(incident, scene);
+    let found = find(incident, now, scene);
     let similar = scene.history.similar(&signature(signature_parts(&found, scene)), scene.config.enrich.similar_min);
     let item = scene.lookup.items.get(&found.primary);
     let shared = shared_labels(&found.members);
@@ -132,7 +132,7 @@ pub(crate) fn build_record(
     (record, told)
 }
 
-fn find<'a>(incident: &Incident, scene: &RecordScene<'a>) -> Findings<'a> {
+fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Findings<'a> {
     let mut members: Vec<&Alert> =
         incident.members.iter().filter_map(|fingerprint| scene.alerts.get(*fingerprint)).collect();
     members.sort_by_key(|a| {
@@ -169,10 +169,13 @@ fn find<'a>(incident: &Incident, scene: &RecordScene<'a>) -> Findings<'a> {
     let live_severity = members.iter().filter(|a| a.is_live()).map(|a| a.severity).max();
     let severity = live_severity.unwrap_or(incident.severity).max(incident.severity);
     let assessment = assess(&blast, severity);
-    let mut owner = incident.owner.clone().unwrap_or_else(|| {
-        let default_team = &scene.config.enrich.default_team;
-        find_owner(primary_sym, scene.lookup, scene.topology, scene.entities, default_team)
-    });
+    let settled = incident.owner_is_settled(now, &scene.config.ledger);
+    let default_team = &scene.config.enrich.default_team;
+    let fitting = find_owner(primary_sym, scene.lookup, scene.topology, scene.entities, default_team);
+    let mut owner = match &incident.owner {
+        Some(owner) if settled || owner.team == fitting.team => owner.clone(),
+        _ => fitting,
+    };
     if owner.assignee.is_empty() && scene.config.enrich.assign_people {
         let skills = scene.lookup.items.get(&primary).map_or(&[][..], |i| &i.skills[..]);
         let person = pick_assignee(&owner.team, skills, scene.lookup, scene.load);
@@ -532,7 +535,7 @@ fn signature_parts<'a>(found: &'a Findings<'_>, scene: &'a RecordScene<'_>) -> i
 
 /// Signature of a closing incident, for the history.
 pub(crate) fn closing_signature(incident: &Incident, scene: &RecordScene<'_>) -> Vec<u64> {
-    let found = find(incident, scene);
+    let found = find(incident, incident.resolved_at.unwrap_or(incident.opened_at), scene);
     signature(signature_parts(&found, scene))
 }
 

@@ -1,13 +1,15 @@
 //! `correlate`: alerts join and leave incidents; groups that become one or fall apart take their
 //! incidents with them.
 
+use std::collections::BTreeMap;
+
 use bellwether_models::group::GroupId;
 
 use super::Tenant;
 use crate::alert::Alert;
 use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
-use crate::ledger::State;
+use crate::ledger::{Incident, State, Told, build_record};
 use crate::time::{EventTime, Span};
 
 impl Tenant {
@@ -205,6 +207,50 @@ impl Tenant {
                 }
             }
         }
+    }
+
+    /// Makes one of an incident and another that names the same cause; answers whether it did.
+    /// The groups stay apart, as their evidence does; both now lead to the one incident.
+    pub(super) fn unite(
+        &mut self,
+        number: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) -> bool {
+        let Some(other) = self.same_cause(number, now, compiled) else {
+            return false;
+        };
+        let groups = [number, other].map(|n| self.ledger.get(n).map(|incident| incident.group));
+        let winner = self.merge_incidents(other, number, now, compiled, out);
+        for group in groups.into_iter().flatten() {
+            self.ledger.bind(group, winner);
+        }
+        true
+    }
+
+    /// The oldest active incident that names the cause that this one would name now.
+    fn same_cause(&self, number: u64, now: EventTime, compiled: &Compiled) -> Option<u64> {
+        let config = &compiled.config;
+        let sure = |told: &Told| !told.cause.is_empty() && told.confidence >= config.ledger.same_cause_min;
+        let incident = self.ledger.get(number)?;
+        let others = || {
+            self.ledger.iter().filter(|(other, incident)| {
+                **other != number && incident.is_active() && now.since(incident.last_news) <= config.correlate.quiet
+            })
+        };
+        // A diagnosis costs more than a look at what has been told.
+        if incident.live.is_empty() || !others().any(|(_, other)| other.told.as_ref().is_some_and(sure)) {
+            return None;
+        }
+        let load = BTreeMap::new();
+        let (_, would_tell) = build_record(incident, now, incident.revision + 1, &self.record_scene(compiled, &load));
+        if !sure(&would_tell) {
+            return None;
+        }
+        let alike =
+            |other: &Incident| other.told.as_ref().is_some_and(|told| sure(told) && told.cause == would_tell.cause);
+        others().find(|(_, other)| alike(other)).map(|(other, _)| *other)
     }
 
     /// The one already told absorbs the other; of two alike, the older.

@@ -84,6 +84,9 @@ impl Tenant {
             *sign = sign.max(weight);
         }
         let weight: f64 = signs.values().sum();
+        if self.unite(number, now, compiled, out) {
+            return;
+        }
         if weight + 1e-9 >= config.open_weight {
             self.open(number, now, compiled, out);
         } else {
@@ -128,6 +131,9 @@ impl Tenant {
             return;
         }
         self.split_off(number, now, compiled, out);
+        if self.unite(number, now, compiled, out) {
+            return;
+        }
         self.update(number, now, compiled, out);
         self.plan(number, now, compiled);
     }
@@ -156,6 +162,7 @@ impl Tenant {
         incident.revision += 1;
         incident.reason = StatusReason::Updated;
         incident.told = Some(now_told);
+        incident.owner = record.owner.clone();
         self.stats.incident_events += 1;
         let mut record = record;
         record.status_reason = Some(StatusReason::Updated);
@@ -264,10 +271,7 @@ impl Tenant {
         incident.revision += 1;
         incident.dirty = false;
         incident.told = Some(told);
-        // The owner is chosen once: a ticket must not wander because a guess moved.
-        if incident.owner.is_none() {
-            incident.owner = record.owner.clone();
-        }
+        incident.owner = record.owner.clone();
         self.stats.incident_events += 1;
         out.push(IncidentEvent { tenant: self.name.clone(), verb, record });
     }
@@ -284,7 +288,11 @@ impl Tenant {
         load
     }
 
-    fn record_scene<'a>(&'a self, compiled: &'a Compiled, load: &'a BTreeMap<String, u32>) -> RecordScene<'a> {
+    pub(super) fn record_scene<'a>(
+        &'a self,
+        compiled: &'a Compiled,
+        load: &'a BTreeMap<String, u32>,
+    ) -> RecordScene<'a> {
         RecordScene {
             tenant: &self.name,
             config: &compiled.config,
