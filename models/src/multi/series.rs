@@ -11,6 +11,10 @@ pub(super) const COUNT_MAX: f64 = 50.0;
 /// A sigma is at least this share of the widest excursion: a series that never
 /// moved must not turn a rounding into an event.
 const SIGMA_FLOOR_SHARE: f64 = 0.015;
+/// For what a series does on its own the share is larger: one excursion seen
+/// makes smaller ones ordinary, and the yardstick of a hardly moving series
+/// must not be its stillness.
+const EXCURSION_FLOOR_SHARE: f64 = 0.06;
 /// What the others leave of a series is usually at least this, in sigmas.
 const LEFTOVER_FLOOR: f64 = 0.02;
 /// Rows that teach whole, before there is a scale to clip by.
@@ -50,16 +54,16 @@ impl Series {
     /// the weight of one row, `rows` how many came before. A value that is not
     /// finite counts as expected and teaches nothing.
     pub(super) fn take(&mut self, params: &CheckedMultiParams, value: f64, rate: f64, rows: u32) -> f64 {
-        let (size, outside) = if value.is_finite() {
+        let (mut size, mut beyond, mut outside) = (0.0, 0.0, 0.0);
+        if value.is_finite() {
             if rows == 0 {
                 (self.mean, self.low, self.high) = (value, value, value);
             }
-            let size = self.standardise(value, rate, rows);
-            (size, self.outside(value, rows))
-        } else {
-            (0.0, 0.0)
-        };
-        self.beyond += params.beyond_rate * ((size.abs().min(TEACH_MAX) - USUAL_SIGMAS).max(0.0) - self.beyond);
+            size = self.standardise(value, rate, rows);
+            beyond = self.beyond(value);
+            outside = self.outside(value, rows);
+        }
+        self.beyond += params.beyond_rate * (beyond - self.beyond);
         self.outside += params.outside_rate * (outside - self.outside);
         size
     }
@@ -75,10 +79,16 @@ impl Series {
         (residual / sigma).clamp(-COUNT_MAX, COUNT_MAX)
     }
 
+    /// Sigmas beyond the usual, on the wider yardstick.
+    fn beyond(&self, value: f64) -> f64 {
+        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(EXCURSION_FLOOR_SHARE * self.widest).max(1e-6);
+        (((value - self.mean) / sigma).abs().min(TEACH_MAX) - USUAL_SIGMAS).max(0.0)
+    }
+
     /// Widths by which the value lies outside the usual range; moves the range,
     /// whose edges are quantiles tracked by stochastic steps.
     fn outside(&mut self, value: f64, rows: u32) -> f64 {
-        let floor = (WIDTH_SIGMAS * DEVIATION_TO_SIGMA * self.deviation).max(SIGMA_FLOOR_SHARE * self.widest);
+        let floor = (WIDTH_SIGMAS * DEVIATION_TO_SIGMA * self.deviation).max(EXCURSION_FLOOR_SHARE * self.widest);
         let width = (self.high - self.low).max(floor).max(1e-6);
         let over = ((value - self.high).max(self.low - value) / width).clamp(0.0, OUTSIDE_MAX);
         let step = width * EDGE_STEP.max(EDGE_STEP_YOUNG / (f64::from(rows) + 1.0)).min(1.0);
