@@ -14,7 +14,7 @@
 use super::params::CheckedParams;
 use super::season::{Place, Season};
 use super::track::{Rates, Track};
-use super::verdict::{Reason, Verdict, score_from_bits};
+use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
 use serde::{Deserialize, Serialize};
 
 /// Points the slow level remembers.
@@ -69,6 +69,20 @@ struct Look {
     slow: f64,
 }
 
+/// Bits of surprise of one point, nothing held back, and what it would be called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surprise {
+    pub(super) spike: f64,
+    pub(super) shift: f64,
+    pub(super) reason: Reason,
+}
+
+impl Default for Surprise {
+    fn default() -> Self {
+        Self { spike: 0.0, shift: 0.0, reason: Reason::None }
+    }
+}
+
 impl Detector {
     /// A detector that has seen nothing.
     #[must_use]
@@ -95,13 +109,21 @@ impl Detector {
     /// that is not newer than the last is judged but moves no clock. A value
     /// that is not finite is `Missing` and teaches nothing.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
+        let (mut verdict, _) = self.judge(params, at_ns, value);
+        verdict.anomaly = verdict.anomaly && self.report(params, at_ns, bits_from_score(verdict.score));
+        verdict
+    }
+
+    /// [`Detector::update`] without the refractory period, and the surprises
+    /// behind the verdict before anything was held back.
+    pub(super) fn judge(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> (Verdict, Surprise) {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if value.is_nan() {
-            return self.quiet(Reason::Missing);
+            return (self.quiet(Reason::Missing), Surprise::default());
         }
         if self.seen == 0 {
             self.begin(at_ns, value);
-            return self.quiet(Reason::Learning);
+            return (self.quiet(Reason::Learning), Surprise::default());
         }
         self.tick(at_ns);
         let look = self.look(at_ns, value);
@@ -124,14 +146,16 @@ impl Detector {
         let (bits, reason) =
             if learning { (0.0, Reason::Learning) } else { self.tell(spike.max(stuck), shift, &look, stuck >= spike) };
         let above = bits >= alarm_bits;
-        Verdict {
+        let verdict = Verdict {
             score: score_from_bits(bits),
-            anomaly: above && self.report(params, at_ns, bits),
+            anomaly: above,
             expected,
             lower: expected - half,
             upper: expected + half,
             reason: if above || learning { reason } else { Reason::None },
-        }
+        };
+        let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
+        (verdict, surprise)
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
@@ -202,9 +226,14 @@ impl Detector {
     }
 
     /// Surprise an alarm needs under the false-alarm budget.
-    fn alarm_bits(&self, params: &CheckedParams) -> f64 {
+    pub(super) fn alarm_bits(&self, params: &CheckedParams) -> f64 {
         let points_per_week = WEEK_SECS / f64::from(self.step_secs).max(1e-3);
         (points_per_week / params.alerts_per_week).log2().max(8.0)
+    }
+
+    /// Usual seconds between two points.
+    pub(super) fn step_secs(&self) -> f32 {
+        self.step_secs
     }
 
     fn begin(&mut self, at_ns: i64, value: f64) {
@@ -246,7 +275,7 @@ impl Detector {
 }
 
 /// Larger values are cut: squares of what lies beyond leave the range of `f32`.
-const VALUE_MAX: f64 = 1e18;
+pub(super) const VALUE_MAX: f64 = 1e18;
 
 /// Two surprises at once: at least the larger, a little more when both agree
 /// (a fourth-power mean, which two square roots undo).
