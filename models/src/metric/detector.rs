@@ -36,6 +36,16 @@ const SPIKE_WEIGHT: f64 = 0.9;
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
+/// Weight of one point in the usual restlessness: a week and more of minutes.
+const CALM_RATE: f64 = 0.0005;
+/// A series this many times as restless as usual is worth a word; from there
+/// on bits grow with the ratio. The deviation of a hundred points wanders by a
+/// tenth, twice is out of its reach.
+const RESTLESS_RATIO: f64 = 2.0;
+const RESTLESS_BITS_PER_OCTAVE: f64 = 25.0;
+const RESTLESS_BITS_MAX: f64 = 20.0;
+/// Points before restlessness is judged.
+const RESTLESS_POINTS_MIN: u32 = 1_000;
 /// Points at which a longer run of one value is news when none was before.
 const STUCK_RUN_MIN: u32 = 40;
 
@@ -55,6 +65,8 @@ pub struct Detector {
     shift_told: f32,
     reported_at_ns: i64,
     reported_bits: f32,
+    /// Deviation of the fast question as it usually is.
+    calm: f32,
     season: Option<Box<Season>>,
 }
 
@@ -101,6 +113,7 @@ impl Detector {
             shift_told: 0.0,
             reported_at_ns: i64::MIN,
             reported_bits: 0.0,
+            calm: 0.0,
             season: None,
         }
     }
@@ -135,6 +148,12 @@ impl Detector {
         let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
+        let restless = self.restless_bits(look.floor);
+        let told_as = match () {
+            () if stuck > 0.0 && stuck >= spike.max(restless) => Some(Reason::Stuck),
+            () if restless > spike => Some(Reason::Variance),
+            () => None,
+        };
         let alarm_bits = self.alarm_bits(params);
         let expected = self.fast.level + look.seasonal;
         let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
@@ -143,8 +162,11 @@ impl Detector {
         self.last_value = value;
         self.seen = self.seen.saturating_add(1);
         let learning = self.seen < params.learning_points;
-        let (bits, reason) =
-            if learning { (0.0, Reason::Learning) } else { self.tell(spike.max(stuck), shift, &look, stuck >= spike) };
+        let (bits, reason) = if learning {
+            (0.0, Reason::Learning)
+        } else {
+            self.tell(spike.max(stuck).max(restless), shift, &look, told_as)
+        };
         let above = bits >= alarm_bits;
         let verdict = Verdict {
             score: score_from_bits(bits),
@@ -154,7 +176,11 @@ impl Detector {
             upper: expected + half,
             reason: if above || learning { reason } else { Reason::None },
         };
-        let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
+        let surprise = if learning {
+            Surprise::default()
+        } else {
+            Surprise { spike: spike.max(stuck).max(restless), shift, reason }
+        };
         (verdict, surprise)
     }
 
@@ -211,16 +237,33 @@ impl Detector {
         (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
+    /// The hundred points before this one against what is usual; learns what is
+    /// usual. A restlessness that stays becomes the usual one.
+    fn restless_bits(&mut self, floor: f64) -> f64 {
+        let (now, calm) = (self.fast.sigma(floor), f64::from(self.calm));
+        if self.seen < RESTLESS_POINTS_MIN {
+            let rate = CALM_RATE.max(1.0 / f64::from(self.seen + 1));
+            self.calm = (calm + rate * (now - calm)) as f32;
+            return 0.0;
+        }
+        self.calm = (calm + CALM_RATE * (now - calm)) as f32;
+        let limit = RESTLESS_RATIO * calm.max(floor);
+        if now <= limit {
+            return 0.0;
+        }
+        (RESTLESS_BITS_PER_OCTAVE * (now / limit).log2()).min(RESTLESS_BITS_MAX)
+    }
+
     /// What is news after what was told, and why.
-    fn tell(&mut self, spike: f64, shift: f64, look: &Look, stuck: bool) -> (f64, Reason) {
+    fn tell(&mut self, spike: f64, shift: f64, look: &Look, special: Option<Reason>) -> (f64, Reason) {
         let spike_news = news(&mut self.spike_told, spike.min(BITS_MAX), SPIKE_FADE);
         let shift_news = news(&mut self.shift_told, shift.min(BITS_MAX), SHIFT_FADE);
-        let reason = match () {
-            () if stuck && spike_news >= shift_news => Reason::Stuck,
+        let reason = match special.filter(|_| spike_news >= shift_news) {
+            Some(reason) => reason,
             // The neighbourhood moved, the point did not leave it.
-            () if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
-            () if look.fast > 0.0 => Reason::Spike,
-            () => Reason::Drop,
+            None if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
+            None if look.fast > 0.0 => Reason::Spike,
+            None => Reason::Drop,
         };
         (both(spike_news, shift_news), reason)
     }
@@ -337,6 +380,14 @@ mod tests {
     fn a_flat_line_that_was_never_flat_is_stuck() {
         let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
         assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
+    }
+
+    #[test]
+    fn a_series_that_becomes_restless_is_told_so() {
+        let noisy = |i: i64| 100.0 + (usual(i) - 104.0) * if i > 4000 { 6.0 } else { 1.0 };
+        let found = alarms((0..6000).map(noisy));
+        assert!(found.iter().any(|(i, reason)| *reason == Reason::Variance && (4000..4300).contains(i)), "{found:?}");
+        assert!(found.iter().all(|(i, _)| *i > 4000), "{found:?}");
     }
 
     #[test]
