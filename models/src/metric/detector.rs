@@ -36,9 +36,11 @@ const SPIKE_WEIGHT: f64 = 0.9;
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
-/// Weight of one point in the usual restlessness: a week and more of minutes.
-const CALM_RATE: f64 = 0.0005;
-/// A series this many times as restless as usual is worth a word; from there
+/// Weight of one point in the restlessness a series is known for: it rises in
+/// hours and falls in weeks, so a busy noon is known at night.
+const RESTLESS_RISE: f64 = 0.003;
+const RESTLESS_FALL: f64 = 0.00005;
+/// A series this many times as restless as it is known for is worth a word; from there
 /// on bits grow with the ratio. The deviation of a hundred points wanders by a
 /// tenth, twice is out of its reach.
 const RESTLESS_RATIO: f64 = 2.0;
@@ -65,8 +67,8 @@ pub struct Detector {
     shift_told: f32,
     reported_at_ns: i64,
     reported_bits: f32,
-    /// Deviation of the fast question as it usually is.
-    calm: f32,
+    /// Deviation of the fast question the series is known for.
+    restless: f32,
     season: Option<Box<Season>>,
 }
 
@@ -113,7 +115,7 @@ impl Detector {
             shift_told: 0.0,
             reported_at_ns: i64::MIN,
             reported_bits: 0.0,
-            calm: 0.0,
+            restless: 0.0,
             season: None,
         }
     }
@@ -176,11 +178,7 @@ impl Detector {
             upper: expected + half,
             reason: if above || learning { reason } else { Reason::None },
         };
-        let surprise = if learning {
-            Surprise::default()
-        } else {
-            Surprise { spike: spike.max(stuck).max(restless), shift, reason }
-        };
+        let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
         (verdict, surprise)
     }
 
@@ -237,21 +235,20 @@ impl Detector {
         (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
-    /// The hundred points before this one against what is usual; learns what is
-    /// usual. A restlessness that stays becomes the usual one.
+    /// The hundred points before this one against the restlessness the series
+    /// is known for; learns it. A restlessness that stays becomes known.
     fn restless_bits(&mut self, floor: f64) -> f64 {
-        let (now, calm) = (self.fast.sigma(floor), f64::from(self.calm));
-        if self.seen < RESTLESS_POINTS_MIN {
-            let rate = CALM_RATE.max(1.0 / f64::from(self.seen + 1));
-            self.calm = (calm + rate * (now - calm)) as f32;
-            return 0.0;
+        let (now, known) = (self.fast.sigma(floor), f64::from(self.restless));
+        let rate = if now > known { RESTLESS_RISE } else { RESTLESS_FALL };
+        let limit = RESTLESS_RATIO * known.max(floor);
+        let judged = self.seen >= RESTLESS_POINTS_MIN;
+        let rate = if judged { rate } else { rate.max(1.0 / f64::from(self.seen + 1)) };
+        self.restless = (known + rate * (now - known)) as f32;
+        if judged && now > limit {
+            (RESTLESS_BITS_PER_OCTAVE * (now / limit).log2()).min(RESTLESS_BITS_MAX)
+        } else {
+            0.0
         }
-        self.calm = (calm + CALM_RATE * (now - calm)) as f32;
-        let limit = RESTLESS_RATIO * calm.max(floor);
-        if now <= limit {
-            return 0.0;
-        }
-        (RESTLESS_BITS_PER_OCTAVE * (now / limit).log2()).min(RESTLESS_BITS_MAX)
     }
 
     /// What is news after what was told, and why.
