@@ -38,7 +38,7 @@ const BITS_MAX: f64 = 1000.0;
 const WEEK_SECS: f64 = 604_800.0;
 /// Weight of one point in the restlessness a series is known for: it rises in
 /// hours and falls in weeks, so a busy noon is known at night.
-const RESTLESS_RISE: f64 = 0.003;
+const RESTLESS_RISE: f64 = 0.001;
 const RESTLESS_FALL: f64 = 0.00005;
 /// A series this many times as restless as it is known for is worth a word; from there
 /// on bits grow with the ratio. The deviation of a hundred points wanders by a
