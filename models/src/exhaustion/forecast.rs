@@ -18,6 +18,7 @@ pub struct Forecast {
     pub p50_ns: i64,
     /// Late edge of the interval, nanoseconds from the decision.
     pub p90_ns: i64,
-    /// The verdict: full within the horizon.
+    /// The verdict: full within the horizon, with a small margin against false
+    /// alarms. At the very border it may be no while the middle says yes.
     pub full_within_horizon: bool,
 }

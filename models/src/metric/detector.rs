@@ -14,7 +14,7 @@
 use super::params::CheckedParams;
 use super::season::{Place, Season};
 use super::track::{Rates, Track};
-use super::verdict::{Reason, Verdict, score_from_bits};
+use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
 use serde::{Deserialize, Serialize};
 
 /// Points the slow level remembers.
@@ -36,6 +36,18 @@ const SPIKE_WEIGHT: f64 = 0.9;
 const BITS_MAX: f64 = 1000.0;
 /// Seconds in a week, for the false-alarm budget.
 const WEEK_SECS: f64 = 604_800.0;
+/// Weight of one point in the restlessness a series is known for: it rises in
+/// hours and falls in weeks, so a busy noon is known at night.
+const RESTLESS_RISE: f64 = 0.001;
+const RESTLESS_FALL: f64 = 0.00005;
+/// A series this many times as restless as it is known for is worth a word; from there
+/// on bits grow with the ratio. The deviation of a hundred points wanders by a
+/// tenth, twice is out of its reach.
+const RESTLESS_RATIO: f64 = 2.0;
+const RESTLESS_BITS_PER_OCTAVE: f64 = 25.0;
+const RESTLESS_BITS_MAX: f64 = 20.0;
+/// Points before restlessness is judged.
+const RESTLESS_POINTS_MIN: u32 = 1_000;
 /// Points at which a longer run of one value is news when none was before.
 const STUCK_RUN_MIN: u32 = 40;
 
@@ -55,6 +67,8 @@ pub struct Detector {
     shift_told: f32,
     reported_at_ns: i64,
     reported_bits: f32,
+    /// Deviation of the fast question the series is known for.
+    restless: f32,
     season: Option<Box<Season>>,
 }
 
@@ -67,6 +81,20 @@ struct Look {
     fast: f64,
     jump: f64,
     slow: f64,
+}
+
+/// Bits of surprise of one point, nothing held back, and what it would be called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surprise {
+    pub(super) spike: f64,
+    pub(super) shift: f64,
+    pub(super) reason: Reason,
+}
+
+impl Default for Surprise {
+    fn default() -> Self {
+        Self { spike: 0.0, shift: 0.0, reason: Reason::None }
+    }
 }
 
 impl Detector {
@@ -87,6 +115,7 @@ impl Detector {
             shift_told: 0.0,
             reported_at_ns: i64::MIN,
             reported_bits: 0.0,
+            restless: 0.0,
             season: None,
         }
     }
@@ -95,13 +124,21 @@ impl Detector {
     /// that is not newer than the last is judged but moves no clock. A value
     /// that is not finite is `Missing` and teaches nothing.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
+        let (mut verdict, _) = self.judge(params, at_ns, value);
+        verdict.anomaly = verdict.anomaly && self.report(params, at_ns, bits_from_score(verdict.score));
+        verdict
+    }
+
+    /// [`Detector::update`] without the refractory period, and the surprises
+    /// behind the verdict before anything was held back.
+    pub(super) fn judge(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> (Verdict, Surprise) {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if value.is_nan() {
-            return self.quiet(Reason::Missing);
+            return (self.quiet(Reason::Missing), Surprise::default());
         }
         if self.seen == 0 {
             self.begin(at_ns, value);
-            return self.quiet(Reason::Learning);
+            return (self.quiet(Reason::Learning), Surprise::default());
         }
         self.tick(at_ns);
         let look = self.look(at_ns, value);
@@ -113,6 +150,12 @@ impl Detector {
         let spike = SPIKE_WEIGHT * both(self.fast.tail.bits(sizes[0]), self.jump.tail.bits(sizes[1]));
         let shift = self.slow.tail.bits(sizes[2]);
         let stuck = self.stuck_bits(value);
+        let restless = self.restless_bits(look.floor);
+        let told_as = match () {
+            () if stuck > 0.0 && stuck >= spike.max(restless) => Some(Reason::Stuck),
+            () if restless > spike => Some(Reason::Variance),
+            () => None,
+        };
         let alarm_bits = self.alarm_bits(params);
         let expected = self.fast.level + look.seasonal;
         let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
@@ -121,17 +164,22 @@ impl Detector {
         self.last_value = value;
         self.seen = self.seen.saturating_add(1);
         let learning = self.seen < params.learning_points;
-        let (bits, reason) =
-            if learning { (0.0, Reason::Learning) } else { self.tell(spike.max(stuck), shift, &look, stuck >= spike) };
+        let (bits, reason) = if learning {
+            (0.0, Reason::Learning)
+        } else {
+            self.tell(spike.max(stuck).max(restless), shift, &look, told_as)
+        };
         let above = bits >= alarm_bits;
-        Verdict {
+        let verdict = Verdict {
             score: score_from_bits(bits),
-            anomaly: above && self.report(params, at_ns, bits),
+            anomaly: above,
             expected,
             lower: expected - half,
             upper: expected + half,
             reason: if above || learning { reason } else { Reason::None },
-        }
+        };
+        let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
+        (verdict, surprise)
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
@@ -187,24 +235,45 @@ impl Detector {
         (5.0 * (f64::from(self.run) / f64::from(usual)).log2()).min(20.0)
     }
 
+    /// The hundred points before this one against the restlessness the series
+    /// is known for; learns it. A restlessness that stays becomes known.
+    fn restless_bits(&mut self, floor: f64) -> f64 {
+        let (now, known) = (self.fast.sigma(floor), f64::from(self.restless));
+        let rate = if now > known { RESTLESS_RISE } else { RESTLESS_FALL };
+        let limit = RESTLESS_RATIO * known.max(floor);
+        let judged = self.seen >= RESTLESS_POINTS_MIN;
+        let rate = if judged { rate } else { rate.max(1.0 / f64::from(self.seen + 1)) };
+        self.restless = (known + rate * (now - known)) as f32;
+        if judged && now > limit {
+            (RESTLESS_BITS_PER_OCTAVE * (now / limit).log2()).min(RESTLESS_BITS_MAX)
+        } else {
+            0.0
+        }
+    }
+
     /// What is news after what was told, and why.
-    fn tell(&mut self, spike: f64, shift: f64, look: &Look, stuck: bool) -> (f64, Reason) {
+    fn tell(&mut self, spike: f64, shift: f64, look: &Look, special: Option<Reason>) -> (f64, Reason) {
         let spike_news = news(&mut self.spike_told, spike.min(BITS_MAX), SPIKE_FADE);
         let shift_news = news(&mut self.shift_told, shift.min(BITS_MAX), SHIFT_FADE);
-        let reason = match () {
-            () if stuck && spike_news >= shift_news => Reason::Stuck,
+        let reason = match special.filter(|_| spike_news >= shift_news) {
+            Some(reason) => reason,
             // The neighbourhood moved, the point did not leave it.
-            () if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
-            () if look.fast > 0.0 => Reason::Spike,
-            () => Reason::Drop,
+            None if look.fast.abs() < 0.5 * look.slow.abs() => Reason::LevelShift,
+            None if look.fast > 0.0 => Reason::Spike,
+            None => Reason::Drop,
         };
         (both(spike_news, shift_news), reason)
     }
 
     /// Surprise an alarm needs under the false-alarm budget.
-    fn alarm_bits(&self, params: &CheckedParams) -> f64 {
+    pub(super) fn alarm_bits(&self, params: &CheckedParams) -> f64 {
         let points_per_week = WEEK_SECS / f64::from(self.step_secs).max(1e-3);
         (points_per_week / params.alerts_per_week).log2().max(8.0)
+    }
+
+    /// Usual seconds between two points.
+    pub(super) fn step_secs(&self) -> f32 {
+        self.step_secs
     }
 
     fn begin(&mut self, at_ns: i64, value: f64) {
@@ -246,7 +315,7 @@ impl Detector {
 }
 
 /// Larger values are cut: squares of what lies beyond leave the range of `f32`.
-const VALUE_MAX: f64 = 1e18;
+pub(super) const VALUE_MAX: f64 = 1e18;
 
 /// Two surprises at once: at least the larger, a little more when both agree
 /// (a fourth-power mean, which two square roots undo).
@@ -308,6 +377,14 @@ mod tests {
     fn a_flat_line_that_was_never_flat_is_stuck() {
         let found = alarms((0..6000).map(|i| if i > 4000 { 103.0 } else { usual(i) }));
         assert!(found.iter().any(|(i, reason)| *reason == Reason::Stuck && *i < 4500), "{found:?}");
+    }
+
+    #[test]
+    fn a_series_that_becomes_restless_is_told_so() {
+        let noisy = |i: i64| 100.0 + (usual(i) - 104.0) * if i > 4000 { 6.0 } else { 1.0 };
+        let found = alarms((0..6000).map(noisy));
+        assert!(found.iter().any(|(i, reason)| *reason == Reason::Variance && (4000..4300).contains(i)), "{found:?}");
+        assert!(found.iter().all(|(i, _)| *i > 4000), "{found:?}");
     }
 
     #[test]

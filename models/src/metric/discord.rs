@@ -53,12 +53,6 @@ impl Discord {
         self.profile.as_mut().map_or(0.0, |profile| profile.update(value))
     }
 
-    /// By what factor a reported surprise fades per point: to a third within
-    /// two periods, so that one odd shape is told once.
-    pub(super) fn fade(&self) -> f64 {
-        1.0 - 0.5 / self.period.max(WINDOW_DEFAULT) as f64
-    }
-
     /// Chooses the window and replays what was seen.
     fn begin(&mut self) -> f64 {
         let found = find_season(&self.raw, 8).map_or(WINDOW_DEFAULT, |season| season.period);

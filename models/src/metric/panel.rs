@@ -1,43 +1,117 @@
-//! What `models detect` runs on a series: the detector and the shape expert
-//! side by side. The more surprised of the two speaks; expectation and band are
-//! the detector's.
+//! What `models detect` runs on a series: four experts whose surprises add up.
+//!
+//! The detector's spikes and shifts, the shape expert and two memories of
+//! sub-sequences look at different sides of the same course. What surprises
+//! several of them is rarer than what surprises one, and bits are logarithms of
+//! rarities, so they are added; each is bent to a logarithm where its tail is
+//! extrapolation, so that none can shout the others down. A sum is told when it
+//! exceeds what was told before, which fades. Expectation and band are the
+//! detector's.
 
-use super::detector::Detector;
+use super::detector::{Detector, Surprise};
 use super::discord::Discord;
 use super::params::CheckedParams;
-use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
+use super::recall::Recall;
+use super::verdict::{Reason, Verdict, score_from_bits};
+use crate::shared::Tail;
 
-/// The shape expert speaks a period late; below this it does not interrupt.
+/// Points per value of the two memories: their sub-sequences cover 48 and 96
+/// points.
+const PACES: [usize; 2] = [6, 12];
+/// What a bit of each expert counts in the sum.
+const SPIKE_WEIGHT: f64 = 1.5;
+const SHIFT_WEIGHT: f64 = 0.7;
+const SHAPE_WEIGHT: f64 = 1.2;
+const RECALL_WEIGHTS: [f64; 2] = [0.85, 0.5];
+/// Below these an expert has nothing to say and does not join the sum: the
+/// shape expert speaks a period late, the memories once per pace.
 const SHAPE_BITS_MIN: f64 = 8.0;
+const RECALL_BITS_MIN: f64 = 4.0;
+/// Bits above this are extrapolated and count as their logarithm.
+const BITS_STRAIGHT: f64 = 20.0;
+/// A sum below this is no news, whatever was told before, and scores nothing:
+/// among the lowest sums a threshold would only fish in noise.
+const NEWS_BITS_MIN: f64 = 20.0;
+/// Points over which a told sum fades to 1/e at one minute steps. It grows with
+/// the root of the step: who samples each hour does not want to hear of one
+/// trouble every hour.
+const FADE_POINTS: f64 = 60.0;
+const FADE_STEP_SECS: f64 = 60.0;
+/// Weight of one point in the tail of the sums, which decides about alarms.
+const TAIL_RATE: f64 = 0.001;
 
-/// Detector and shape expert of one series.
+/// The experts of one series.
 #[derive(Debug, Clone)]
 pub struct Panel {
     detector: Detector,
     discord: Discord,
-    shape_record: f64,
+    recalls: [Recall; 2],
+    told: f64,
+    seen: u32,
+    tail: Tail,
 }
 
 impl Panel {
     /// A panel that has seen nothing.
     #[must_use]
     pub fn new(params: &CheckedParams) -> Self {
-        Self { detector: Detector::new(params), discord: Discord::default(), shape_record: 0.0 }
+        Self {
+            detector: Detector::new(params),
+            discord: Discord::default(),
+            recalls: PACES.map(Recall::new),
+            told: 0.0,
+            seen: 0,
+            tail: Tail::new(8.0, 4.0),
+        }
     }
 
-    /// Judges one point and learns from it: [`Detector::update`] and
-    /// [`Discord::update`].
+    /// Judges one point and learns from it: [`Detector::update`],
+    /// [`Discord::update`] and [`Recall::update`], added up.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
-        let mut verdict = self.detector.update(params, at_ns, value);
-        let bits = self.discord.update(value);
-        let fresh = bits > self.shape_record;
-        self.shape_record = (self.shape_record * self.discord.fade()).max(bits);
-        if fresh && bits > SHAPE_BITS_MIN && bits > bits_from_score(verdict.score) {
-            verdict.score = score_from_bits(bits);
-            verdict.reason = Reason::Shape;
-            verdict.anomaly |= self.detector.report(params, at_ns, bits);
+        let (mut verdict, surprise) = self.detector.judge(params, at_ns, value);
+        let shape = self.discord.update(value);
+        let recalls = [self.recalls[0].update(value), self.recalls[1].update(value)];
+        if matches!(verdict.reason, Reason::Learning | Reason::Missing) {
+            return verdict;
         }
+        let (bits, reason) = add_up(&surprise, shape, recalls);
+        let steps = f64::from(self.detector.step_secs()).max(1.0) / FADE_STEP_SECS;
+        let news = bits > self.told && bits >= NEWS_BITS_MIN;
+        self.told = (self.told * (1.0 - 1.0 / (FADE_POINTS * steps.sqrt()).max(2.0))).max(bits);
+        verdict.score = score_from_bits(if news { bits } else { 0.0 });
+        let alarm_bits = self.detector.alarm_bits(params);
+        let rarity = self.rarity(bits);
+        let above = news && rarity >= alarm_bits;
+        verdict.reason = if above { reason } else { Reason::None };
+        verdict.anomaly = above && self.detector.report(params, at_ns, rarity);
         verdict
+    }
+
+    /// How rare such a sum is for this series, in bits; learns it.
+    fn rarity(&mut self, bits: f64) -> f64 {
+        self.seen = self.seen.saturating_add(1);
+        let rarity = self.tail.bits(bits);
+        self.tail.learn(bits, TAIL_RATE.max(0.5 / f64::from(self.seen)).min(0.01));
+        rarity
+    }
+}
+
+/// The sum of the experts' surprises, and the reason of the loudest.
+fn add_up(surprise: &Surprise, shape: f64, recalls: [f64; 2]) -> (f64, Reason) {
+    let point = SPIKE_WEIGHT * bent(surprise.spike, 0.0) + SHIFT_WEIGHT * bent(surprise.shift, 0.0);
+    let course = SHAPE_WEIGHT * bent(shape, SHAPE_BITS_MIN)
+        + RECALL_WEIGHTS[0] * bent(recalls[0], RECALL_BITS_MIN)
+        + RECALL_WEIGHTS[1] * bent(recalls[1], RECALL_BITS_MIN);
+    (point + course, if course > point { Reason::Shape } else { surprise.reason })
+}
+
+/// Bits as they count: nothing below `least`, a logarithm where the tail is
+/// extrapolation.
+fn bent(bits: f64, least: f64) -> f64 {
+    match bits {
+        bits if bits.is_nan() || bits <= least => 0.0,
+        bits if bits <= BITS_STRAIGHT => bits,
+        bits => BITS_STRAIGHT * (1.0 + (bits / BITS_STRAIGHT).ln()),
     }
 }
 

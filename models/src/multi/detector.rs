@@ -2,27 +2,20 @@
 
 use super::params::CheckedMultiParams;
 use super::precision::Precision;
+use super::series::{COUNT_MAX, Series, TEACH_MAX};
 use crate::metric::score_from_bits;
 use serde::{Deserialize, Serialize};
 
-/// Deviations beyond this teach no more than this, in sigmas.
-const TEACH_MAX: f64 = 30.0;
-/// Deviations beyond this count no more than this.
-const COUNT_MAX: f64 = 50.0;
-/// A sigma is at least this share of the widest excursion: a series that never
-/// moved must not turn a rounding into an event.
-const SIGMA_FLOOR_SHARE: f64 = 0.015;
-/// What the others leave of a series is usually at least this, in sigmas.
-const LEFTOVER_FLOOR: f64 = 0.02;
-/// Rows that teach whole, before there is a scale to clip by.
-const ROWS_UNCLIPPED: u32 = 10;
-/// One unit of score stands for this many bits: a root mean square of 4 over
-/// all series is as rare as a one-in-1024 point.
-const BITS_PER_UNIT: f64 = 2.5;
-/// Mean absolute deviation to standard deviation, for a Gaussian.
-const DEVIATION_TO_SIGMA: f64 = 1.2533;
+/// Units of score for one series one width outside its usual range.
+const OUTSIDE_WEIGHT: f64 = 10.0;
+/// Units of score for one sigma beyond three, in one series.
+const BEYOND_WEIGHT: f64 = 0.3;
+/// One unit of score stands for this many bits: an alarm at 14 bits is then
+/// raised once in some 2,000 training rows of the public sets, their own
+/// troubles included.
+const BITS_PER_UNIT: f64 = 1.3;
 
-/// State for one entity: `dims * (2 * dims + 6)` numbers.
+/// State for one entity: `dims * (2 * dims + 10)` numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiDetector {
     rows: u32,
@@ -30,15 +23,6 @@ pub struct MultiDetector {
     standard: Vec<f64>,
     smooth: Vec<f64>,
     precision: Precision,
-}
-
-/// Running statistics of one series.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Series {
-    mean: f64,
-    deviation: f64,
-    widest: f64,
-    leftover: f64,
 }
 
 impl MultiDetector {
@@ -76,7 +60,7 @@ impl MultiDetector {
             let value = values.get(index).copied().unwrap_or(f64::NAN);
             // Infinities stay what they are: not finite, expected.
             let value = if value.is_finite() { value.clamp(-VALUE_MAX, VALUE_MAX) } else { value };
-            self.standard[index] = self.series[index].standardise(value, rate, self.rows);
+            self.standard[index] = self.series[index].take(params, value, rate, self.rows);
             self.smooth[index] += params.smooth_rate * (self.standard[index] - self.smooth[index]);
             self.standard[index] = self.standard[index].clamp(-TEACH_MAX, TEACH_MAX);
         }
@@ -89,6 +73,8 @@ impl MultiDetector {
         self.judge(rate, contributions)
     }
 
+    /// Three parts, added: the root mean square of what the others leave, what
+    /// is outside its own range, and what is beyond three sigmas.
     fn judge(&mut self, rate: f64, contributions: &mut [f64]) -> f64 {
         let (mut total, mut shares) = (0.0_f64, 0.0_f64);
         for index in 0..self.dims() {
@@ -103,37 +89,18 @@ impl MultiDetector {
                 *out = share;
             }
         }
-        if shares > 0.0 {
-            contributions.iter_mut().for_each(|share| *share /= shares);
+        let left = (total / self.dims() as f64).sqrt();
+        let own = |series: &Series| OUTSIDE_WEIGHT * series.outside + BEYOND_WEIGHT * series.beyond;
+        let score = left + self.series.iter().map(own).sum::<f64>();
+        for (share, series) in contributions.iter_mut().zip(&self.series) {
+            let related = if shares > 0.0 { left * *share / shares } else { 0.0 };
+            *share = related + own(series);
         }
-        score_from_bits(BITS_PER_UNIT * (total / self.dims() as f64).sqrt())
-    }
-}
-
-impl Series {
-    /// Distance from the mean in sigmas; learns mean and deviation.
-    fn standardise(&mut self, value: f64, rate: f64, rows: u32) -> f64 {
-        if !value.is_finite() {
-            return 0.0;
+        let sum: f64 = contributions.iter().sum();
+        if sum > 0.0 {
+            contributions.iter_mut().for_each(|share| *share /= sum);
         }
-        if rows == 0 {
-            self.mean = value;
-        }
-        let residual = value - self.mean;
-        self.widest = self.widest.max(residual.abs());
-        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(SIGMA_FLOOR_SHARE * self.widest).max(1e-6);
-        let edge = if rows < ROWS_UNCLIPPED { f64::MAX } else { TEACH_MAX * sigma };
-        let taught = residual.clamp(-edge, edge);
-        self.mean += rate * taught;
-        self.deviation += rate * (taught.abs() - self.deviation);
-        (residual / sigma).clamp(-COUNT_MAX, COUNT_MAX)
-    }
-
-    /// What the others leave, in units of what they usually leave.
-    fn leftover_size(&mut self, leftover: f64, rate: f64) -> f64 {
-        let usual = (DEVIATION_TO_SIGMA * self.leftover).max(LEFTOVER_FLOOR);
-        self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
-        leftover / usual
+        score_from_bits(BITS_PER_UNIT * score)
     }
 }
 

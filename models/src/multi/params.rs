@@ -14,6 +14,10 @@ pub struct MultiParams {
     pub learning_rows: f64,
     /// Rows over which deviations are averaged before they are judged. 1 to 1,000.
     pub smooth_rows: f64,
+    /// Rows over which a stay outside the usual range is averaged. 1 to 1,000.
+    pub outside_rows: f64,
+    /// Rows over which sigmas beyond three are averaged. 1 to 1,000.
+    pub beyond_rows: f64,
     /// Share of own variance added before series explain each other: keeps
     /// twins from explaining noise. 0.001 to 10.
     pub ridge: f64,
@@ -21,7 +25,14 @@ pub struct MultiParams {
 
 impl Default for MultiParams {
     fn default() -> Self {
-        Self { memory_rows: 20_000.0, learning_rows: 60.0, smooth_rows: 10.0, ridge: 0.3 }
+        Self {
+            memory_rows: 100_000.0,
+            learning_rows: 60.0,
+            smooth_rows: 10.0,
+            outside_rows: 20.0,
+            beyond_rows: 5.0,
+            ridge: 0.3,
+        }
     }
 }
 
@@ -31,6 +42,8 @@ pub struct CheckedMultiParams {
     pub(super) rate: f64,
     pub(super) learning_rows: u32,
     pub(super) smooth_rate: f64,
+    pub(super) outside_rate: f64,
+    pub(super) beyond_rate: f64,
     pub(super) ridge: f64,
 }
 
@@ -44,6 +57,8 @@ impl MultiParams {
             rate: 1.0 / within("memory_rows", self.memory_rows, 10.0, 1e6)?,
             learning_rows: within("learning_rows", self.learning_rows, 5.0, 100_000.0)? as u32,
             smooth_rate: 1.0 / within("smooth_rows", self.smooth_rows, 1.0, 1_000.0)?,
+            outside_rate: 1.0 / within("outside_rows", self.outside_rows, 1.0, 1_000.0)?,
+            beyond_rate: 1.0 / within("beyond_rows", self.beyond_rows, 1.0, 1_000.0)?,
             ridge: within("ridge", self.ridge, 0.001, 10.0)?,
         })
     }
