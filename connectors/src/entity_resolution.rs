@@ -208,6 +208,15 @@ impl EntityResolver {
             .unwrap_or_else(|| UNKNOWN_ENTITY.to_owned())
     }
 
+    /// Whether label `name` can have a say in [`EntityResolver::resolve`].
+    pub(crate) fn reads(&self, name: &str) -> bool {
+        let looked_at = |rule: &Rule| {
+            rule.labels.iter().any(|label| same_name(label, name))
+                || rule.when.iter().any(|(label, _)| same_name(label, name))
+        };
+        same_name(name, "entity") || self.rules.iter().any(looked_at)
+    }
+
     /// The entity a sender names itself as `type:name`, with the name made canonical.
     pub fn spoken(&self, text: &str) -> Option<String> {
         let (kind, name) = text.trim().split_once(':')?;
@@ -426,6 +435,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_labels_give_a_bounded_entity_of_one_form(
             pairs in proptest::collection::vec((".{0,12}", ".{0,400}"), 0..6),

@@ -12,8 +12,11 @@ pub mod changes;
 pub mod checkpoints;
 pub mod collectd;
 pub mod decode;
+mod documents;
 pub mod entity_resolution;
 pub mod files;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 mod in_time;
 pub mod influx;

@@ -319,6 +319,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_datagram_is_taken_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let (result, gathered) = read(&bytes);
