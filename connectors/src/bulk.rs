@@ -10,9 +10,7 @@
 //! request with 503 and never single items, for some senders repeat all when one failed.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::hash::BuildHasherDefault;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::http::Method;
 use bellwether_engine::input::Input;
@@ -23,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::documents::Documents;
-use crate::entity_resolution::EntityResolver;
+use crate::documents::{Beside, Documents};
+use crate::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::json::Text;
 use crate::limits::Limits;
-use crate::series_table::AsIs;
+use crate::recent::Recent;
 use crate::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
@@ -41,35 +39,14 @@ pub struct BulkConfig {
     pub path_prefix: String,
 }
 
-/// Documents remembered per generation, of which two are kept: half a minute of re-sends at a
-/// thousand a second and generation, in 3 MB.
-const DOCUMENTS_MAX: usize = 65_536;
-
-/// Documents taken lately. rsyslog's omelasticsearch appends a refused document to its next
-/// request again and again, so that one request holds it many times: whole requests are not
-/// enough to know a re-send by.
-#[derive(Default)]
-struct Seen {
-    current: HashSet<u128, BuildHasherDefault<AsIs>>,
-    previous: HashSet<u128, BuildHasherDefault<AsIs>>,
-}
-
-impl Seen {
-    /// Notes a document; false when it was noted before.
-    fn note(&mut self, key: u128) -> bool {
-        if self.current.len() >= DOCUMENTS_MAX {
-            self.previous = std::mem::take(&mut self.current);
-        }
-        !self.previous.contains(&key) && self.current.insert(key)
-    }
-}
-
 /// The wire.
 pub struct Bulk {
     config: BulkConfig,
     limits: Limits,
     resolver: Arc<EntityResolver>,
-    seen: Mutex<Seen>,
+    /// rsyslog's omelasticsearch appends a refused document to its next request again and again,
+    /// so that one request holds it many times: whole requests are not enough to know a re-send by.
+    seen: Recent,
 }
 
 /// The action line: `{"index":{"_index":"logs","_id":"1"}}`.
@@ -133,18 +110,7 @@ impl<'a> Order<'a> {
 impl Bulk {
     /// A wire that names entities by `resolver`.
     pub fn new(config: BulkConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Bulk {
-        Bulk { config, limits, resolver, seen: Mutex::default() }
-    }
-
-    /// Notes a document; false when it was noted before.
-    fn note(&self, key: u128) -> bool {
-        self.seen.lock().unwrap_or_else(|held| held.into_inner()).note(key)
-    }
-
-    /// Which documents were not stored is not known here: forgetting all of them may double
-    /// one that is sent again, never lose one.
-    fn forget(&self) {
-        *self.seen.lock().unwrap_or_else(|held| held.into_inner()) = Seen::default();
+        Bulk { config, limits, resolver, seen: Recent::default() }
     }
 
     fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -152,7 +118,7 @@ impl Bulk {
         let mut out = LogBuilder::new();
         let answered = self.actions(&body, request, &mut out);
         if answered.is_err() && !out.is_empty() {
-            self.forget();
+            self.seen.forget_all();
         }
         let mut outcome = answered?;
         outcome.accepted = out.len() as u64;
@@ -218,10 +184,11 @@ impl Bulk {
         documents.read_json(text)?;
         // Only a document that says when it happened, or who it is, can be known again.
         let can_be_known = !order.id.is_empty() || documents.value("@timestamp").is_some();
-        if can_be_known && !self.note(xxh3_128_with_seed(source, order.seed)) {
+        if can_be_known && !self.seen.note(xxh3_128_with_seed(source, order.seed)) {
             return Ok(Taken::SentBefore);
         }
-        documents.push(None, text.trim(), &self.limits, request.received, out);
+        let (received, limits, whole) = (request.received, &self.limits, Some(text.trim()));
+        documents.push(&Beside { time: None, received, limits, entity: UNKNOWN_ENTITY, whole }, out);
         Ok(Taken::Stored)
     }
 }
@@ -317,7 +284,7 @@ impl HttpWire for Bulk {
     }
 
     fn undo(&self, _: &[Input]) {
-        self.forget();
+        self.seen.forget_all();
     }
 }
 

@@ -76,6 +76,21 @@ enum Piece<'de> {
     Made(usize, usize),
 }
 
+/// What is known of a document beside its fields.
+pub(crate) struct Beside<'a> {
+    /// When it happened, when the wire says so itself.
+    pub(crate) time: Option<EventTime>,
+    /// When it came.
+    pub(crate) received: EventTime,
+    /// Which times are believed.
+    pub(crate) limits: &'a Limits,
+    /// Whose it is when its fields name nobody.
+    pub(crate) entity: &'a str,
+    /// Stands in for a message: a document without one still says what happened. Its fields do
+    /// when the source is no text.
+    pub(crate) whole: Option<&'a str>,
+}
+
 /// The leaves of one document, and what is remembered of those before it.
 pub(crate) struct Documents<'de, 'r> {
     resolver: &'r EntityResolver,
@@ -233,7 +248,7 @@ impl<'de, 'r> Documents<'de, 'r> {
     }
 
     /// The document as `key=value` words, for one without a message.
-    pub(crate) fn words(&self) -> String {
+    fn words(&self) -> String {
         let mut out = String::new();
         for (id, piece) in &self.leaves {
             let gap = if out.is_empty() { "" } else { " " };
@@ -242,16 +257,8 @@ impl<'de, 'r> Documents<'de, 'r> {
         out
     }
 
-    /// Appends the document as one row. `time` goes before the document's own; `whole` stands
-    /// in for a message, since a document without one still says what happened.
-    pub(crate) fn push(
-        &mut self,
-        time: Option<EventTime>,
-        whole: &str,
-        limits: &Limits,
-        received: EventTime,
-        out: &mut LogBuilder,
-    ) {
+    /// Appends the document as one row.
+    pub(crate) fn push(&mut self, beside: &Beside<'_>, out: &mut LogBuilder) {
         // The lowest place of each kind found so far, with its text.
         let (mut at, mut body, mut level, mut trace) = (None, None, None, None);
         let mut ids = [0u32; LABELS_MAX];
@@ -287,13 +294,24 @@ impl<'de, 'r> Documents<'de, 'r> {
             }
         }
         let attributes = &attributes[..sorted.len()];
-        let entity = entity_of(&self.speaks, attributes, self.resolver, &mut self.entities);
-        let time = time.or_else(|| at.and_then(|(_, text)| time_of_text(text)));
+        let words;
+        let body = match body.map(|(_, text)| text).or(beside.whole) {
+            Some(text) => text,
+            None => {
+                words = self.words();
+                &words
+            }
+        };
+        let entity = match entity_of(&self.speaks, attributes, self.resolver, &mut self.entities) {
+            UNKNOWN_ENTITY => beside.entity,
+            entity => entity,
+        };
+        let time = beside.time.or_else(|| at.and_then(|(_, text)| time_of_text(text)));
         out.push(&LogRow {
-            time: limits.believed(time, received),
+            time: beside.limits.believed(time, beside.received),
             entity,
             severity: level.map_or(0, |(_, text)| log_severity(text)),
-            body: body.map_or(whole, |(_, text)| text),
+            body,
             attributes,
             trace_id: trace.map(|(_, text)| text),
         });
@@ -452,6 +470,11 @@ mod tests {
 
     const NOW: EventTime = EventTime::from_secs(1_000_000);
 
+    fn push(documents: &mut Documents<'_, '_>, whole: &str, out: &mut LogBuilder) {
+        let limits = &Limits::default();
+        documents.push(&Beside { time: None, received: NOW, limits, entity: UNKNOWN_ENTITY, whole: Some(whole) }, out);
+    }
+
     /// The leaves of one document.
     fn leaves(text: &str) -> Option<Vec<(String, String)>> {
         let resolver = EntityResolver::default();
@@ -492,7 +515,7 @@ mod tests {
         ];
         for text in texts {
             documents.read_json(text).expect("json");
-            documents.push(None, text, &Limits::default(), NOW, &mut out);
+            push(&mut documents, text, &mut out);
         }
         let batch = out.finish("acme").expect("a tenant");
         let rows = LogColumns::of(&batch);
@@ -518,7 +541,7 @@ mod tests {
         let mut out = LogBuilder::new();
         for text in &texts {
             documents.read_json(text).expect("json");
-            documents.push(None, text, &Limits::default(), NOW, &mut out);
+            push(&mut documents, text, &mut out);
             assert!(documents.paths.len() <= PATHS_MAX + LEAVES_MAX);
         }
         assert_eq!(out.len(), 500);
@@ -570,10 +593,10 @@ mod tests {
                 let mut want = Vec::new();
                 walked("", object, &mut want);
                 prop_assert_eq!(listed(&documents), want);
-                documents.push(None, text, &Limits::default(), NOW, &mut together);
+                push(&mut documents, text, &mut together);
                 let mut own = Documents::new(&resolver);
                 own.read_json(text).expect("read before");
-                own.push(None, text, &Limits::default(), NOW, &mut alone);
+                push(&mut own, text, &mut alone);
             }
             prop_assert_eq!(together.finish("acme").expect("a tenant"), alone.finish("acme").expect("a tenant"));
         }

@@ -25,6 +25,7 @@ use crate::bulk::{Bulk, BulkConfig};
 use crate::changes::{Changes, ChangesConfig};
 use crate::collectd::{Collectd, CollectdConfig};
 use crate::entity_resolution::{EntityConfig, EntityError, EntityResolver};
+use crate::forward::{Forward, ForwardConfig};
 use crate::http::{HttpConfig, HttpSource, HttpWires, RouteConflict};
 use crate::influx::{Influx, InfluxConfig};
 use crate::limits::Limits;
@@ -34,6 +35,7 @@ use crate::otlp::{Otlp, OtlpConfig};
 use crate::packets::Datagrams;
 use crate::remote_write::{RemoteWrite, RemoteWriteConfig};
 use crate::series_table::SeriesTable;
+use crate::snmp::{Snmp, SnmpConfig, SnmpError};
 use crate::source::Source;
 use crate::statsd::{Statsd, StatsdConfig};
 use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
@@ -75,6 +77,10 @@ pub struct WiresConfig {
     pub syslog: Option<SyslogConfig>,
     /// StatsD.
     pub statsd: Option<StatsdConfig>,
+    /// SNMP traps and informs.
+    pub snmp: Option<SnmpConfig>,
+    /// Fluent Forward.
+    pub forward: Option<ForwardConfig>,
 }
 
 impl WiresConfig {
@@ -97,6 +103,8 @@ impl WiresConfig {
             ("syslog_udp", syslog.and_then(|syslog| syslog.udp_listen)),
             ("syslog_tcp", syslog.and_then(|syslog| syslog.tcp_listen)),
             ("syslog_tls", syslog.and_then(|syslog| syslog.tls_listen)),
+            ("snmp", self.snmp.as_ref().map(|snmp| snmp.listen)),
+            ("forward", self.forward.as_ref().map(|forward| forward.listen)),
         ];
         all.into_iter().filter_map(|(name, listen)| Some((name, listen?))).collect()
     }
@@ -117,6 +125,10 @@ impl WiresConfig {
         }
         self.http.tls.iter_mut().for_each(tls);
         self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
+        self.forward.iter_mut().filter_map(|forward| forward.tls.as_mut()).for_each(tls);
+        for key in self.forward.iter_mut().flat_map(|forward| &mut forward.shared_keys) {
+            key.key_file = folder.join(&key.key_file);
+        }
         self
     }
 }
@@ -130,6 +142,9 @@ pub enum WiresError {
     /// Entity rules.
     #[error(transparent)]
     Entity(#[from] EntityError),
+    /// Rules for traps.
+    #[error(transparent)]
+    Snmp(#[from] SnmpError),
     /// Two wires on one path.
     #[error(transparent)]
     Route(#[from] RouteConflict),
@@ -154,8 +169,11 @@ pub struct Wires {
 /// [`WiresError`] for the first thing that cannot work.
 pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     let auth = Arc::new(Auth::new(&config.auth)?);
-    for (_, listen) in config.listeners() {
-        auth.check_listener(listen)?;
+    let asks_for_key = config.forward.as_ref().is_some_and(|forward| !forward.shared_keys.is_empty());
+    for (name, listen) in config.listeners() {
+        if name != "forward" || !asks_for_key {
+            auth.check_listener(listen)?;
+        }
     }
     let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
     let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
@@ -181,7 +199,17 @@ pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
         built.sources.push(Box::new(statsd));
     }
     if let Some(own) = &config.syslog {
-        syslog(own, config, &auth, resolver, &mut built)?;
+        syslog(own, config, &auth, resolver.clone(), &mut built)?;
+    }
+    if let Some(own) = &config.snmp {
+        let snmp = Datagrams::new("snmp", own.listen, Arc::new(Snmp::new(own, resolver.clone())?), auth.clone());
+        built.counters.push(("snmp", snmp.counters()));
+        built.sources.push(Box::new(snmp));
+    }
+    if let Some(own) = &config.forward {
+        let forward = Forward::new("forward", own.clone(), config.limits.clone(), resolver, auth)?;
+        built.counters.push(("forward", forward.counters()));
+        built.sources.push(Box::new(forward));
     }
     if let Some(http) = &built.http {
         http.show_others(built.counters.clone());
@@ -276,11 +304,12 @@ mod tests {
     fn every_wire_fits_on_one_listener() {
         let config = read(
             "{remote_write: {}, alertmanager: {}, otlp: {}, loki: {}, bulk: {}, influx: {}, collectd: {}, changes: {},
-              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'}}",
+              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'},
+              snmp: {}, forward: {}}",
         );
         let built = build(&config).expect("no path is claimed twice");
         let names: Vec<&str> = built.sources.iter().map(|source| source.name()).collect();
-        assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp"]);
+        assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp", "snmp", "forward"]);
         let listeners: Vec<&str> = config.listeners().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, listeners);
         assert_eq!(built.http.expect("wires over HTTP").reports().len(), 9);
@@ -293,6 +322,10 @@ mod tests {
             assert!(error.contains("needs credentials"), "{error}");
         }
         assert!(build(&read("{http: {listen: '0.0.0.0:1'}}")).is_ok(), "nothing listens there");
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("key"), "secret").expect("writes");
+        let keyed = read("{forward: {listen: '0.0.0.0:1', shared_keys: [{tenant: acme, key_file: key}]}}");
+        assert!(build(&keyed.relative_to(dir.path())).is_ok(), "every sender must know the key");
     }
 
     #[test]
