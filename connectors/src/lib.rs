@@ -44,6 +44,7 @@ pub mod syslog;
 pub mod terminal;
 pub mod tls;
 pub mod topology_import;
+pub mod webhook;
 pub mod wire;
 pub mod wires;
 

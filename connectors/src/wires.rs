@@ -41,6 +41,7 @@ use crate::statsd::{Statsd, StatsdConfig};
 use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
 use crate::tls::TlsConfig;
 use crate::topology_import::TopologyImport;
+use crate::webhook::{WebhookConfig, WebhookError, Webhooks};
 use crate::wire::{HttpWire, WireCounters};
 
 /// Every wire's configuration; an absent one is off.
@@ -71,6 +72,8 @@ pub struct WiresConfig {
     pub collectd: Option<CollectdConfig>,
     /// Deployment webhooks.
     pub changes: Option<ChangesConfig>,
+    /// Webhooks read by mapping files.
+    pub webhooks: Vec<WebhookConfig>,
     /// Posted inventories and catalogues.
     pub topology_import: bool,
     /// Syslog.
@@ -94,7 +97,8 @@ impl WiresConfig {
             || self.bulk.is_some()
             || self.influx.is_some()
             || self.collectd.is_some()
-            || self.changes.is_some();
+            || self.changes.is_some()
+            || !self.webhooks.is_empty();
         let syslog = self.syslog.as_ref();
         let all = [
             ("http", over_http.then_some(self.http.listen)),
@@ -123,6 +127,9 @@ impl WiresConfig {
         for hook in self.changes.iter_mut().flat_map(|changes| &mut changes.github) {
             hook.secret_file = folder.join(&hook.secret_file);
         }
+        for webhook in &mut self.webhooks {
+            webhook.mapping = folder.join(&webhook.mapping);
+        }
         self.http.tls.iter_mut().for_each(tls);
         self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
         self.forward.iter_mut().filter_map(|forward| forward.tls.as_mut()).for_each(tls);
@@ -145,6 +152,9 @@ pub enum WiresError {
     /// Rules for traps.
     #[error(transparent)]
     Snmp(#[from] SnmpError),
+    /// Webhooks and their mapping files.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Two wires on one path.
     #[error(transparent)]
     Route(#[from] RouteConflict),
@@ -253,6 +263,9 @@ fn over_http(
     }
     if let Some(own) = &config.changes {
         add(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?));
+    }
+    if !config.webhooks.is_empty() {
+        add(Arc::new(Webhooks::new(&config.webhooks, limits(), resolver.clone())?));
     }
     if config.topology_import {
         add(Arc::new(TopologyImport::new(limits(), resolver.clone())));
