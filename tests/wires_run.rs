@@ -265,8 +265,12 @@ fn a_receiver_killed_again_and_again_loses_and_doubles_nothing_of_a_real_prometh
 #[test]
 fn the_example_is_valid_and_a_mistake_in_it_is_named() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/wires.yaml");
-    let example = std::fs::read_to_string(example).expect("the example reads");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let example = std::fs::read_to_string(examples.join("wires.yaml")).expect("the example reads");
+    std::fs::create_dir(dir.path().join("mappings")).expect("a folder");
+    for file in std::fs::read_dir(examples.join("mappings")).expect("the mappings are there").filter_map(Result::ok) {
+        std::fs::copy(file.path(), dir.path().join("mappings").join(file.file_name())).expect("copies");
+    }
     let config = dir.path().join("wires.yaml");
     let validate = |text: &str| {
         std::fs::write(&config, text).expect("writes");
@@ -284,7 +288,7 @@ fn the_example_is_valid_and_a_mistake_in_it_is_named() {
     let output = validate(&example);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for wire in ["http: remote_write, alertmanager,", "otlp_grpc: at 127.0.0.1:4317", "syslog_tcp: at", "statsd: at"] {
+    for wire in ["http: remote_write, alertmanager,", "otlp_grpc: at 127.0.0.1:4317", "syslog_tcp: at", "statsd: at", "snmp: at", "forward: at"] {
         assert!(said.contains(wire), "{wire} in {said}");
     }
 

@@ -23,6 +23,7 @@ mod in_time;
 pub mod influx;
 pub mod journal;
 mod json;
+pub mod kafka;
 pub mod limits;
 pub mod loki;
 pub mod nats;
@@ -67,6 +68,8 @@ pub enum SourceConfig {
     Stdin(stdin::StdinConfig),
     /// Rows on a NATS JetStream stream.
     Nats(nats::NatsSourceConfig),
+    /// Rows on Kafka topics; only in a build with the feature `kafka`.
+    Kafka(kafka::KafkaSourceConfig),
 }
 
 impl SourceConfig {
@@ -76,6 +79,7 @@ impl SourceConfig {
             SourceConfig::Files(config) => &config.name,
             SourceConfig::Stdin(config) => &config.name,
             SourceConfig::Nats(config) => &config.name,
+            SourceConfig::Kafka(config) => &config.name,
         }
     }
 
@@ -88,6 +92,7 @@ impl SourceConfig {
             SourceConfig::Files(config) => Box::new(files::FilesSource::new(config)?),
             SourceConfig::Stdin(config) => Box::new(stdin::StdinSource::new(config)?),
             SourceConfig::Nats(config) => Box::new(nats::NatsSource::new(config)?),
+            SourceConfig::Kafka(config) => Box::new(kafka::KafkaSource::new(config)?),
         })
     }
 }

@@ -65,7 +65,8 @@ mod tests {
         }
         let last = key(3 * KEYS_MAX - 1);
         assert!(!recent.note(last) && !recent.knows(key(0)), "the first has been forgotten");
-        assert!(recent.lock().current.len() + recent.lock().previous.len() <= 2 * KEYS_MAX);
+        let held = |keys: &Generations| keys.current.len() + keys.previous.len();
+        assert!(held(&recent.lock()) <= 2 * KEYS_MAX);
         assert!(recent.knows(last));
         recent.forget_all();
         assert!(!recent.knows(last) && recent.note(last));

@@ -127,13 +127,15 @@ impl<'de> Deserialize<'de> for Templates {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum OneOrMore {
-            One(Template),
-            More(Vec<Template>),
+            One(String),
+            More(Vec<String>),
         }
-        Ok(match OneOrMore::deserialize(deserializer)? {
-            OneOrMore::One(template) => Templates(vec![template]),
-            OneOrMore::More(templates) => Templates(templates),
-        })
+        let written = match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(written) => vec![written],
+            OneOrMore::More(written) => written,
+        };
+        let templates: Result<Vec<Template>, String> = written.iter().map(|text| Template::parse(text)).collect();
+        templates.map(Templates).map_err(serde::de::Error::custom)
     }
 }
 
@@ -247,8 +249,14 @@ impl Mapping {
     pub fn parse(file: &str, text: &str) -> Result<Mapping, MappingError> {
         let mapping: Mapping = serde_saphyr::from_str(text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-            let whole = error.without_snippet().to_string();
-            let reason = with_nearest(whole.lines().next().unwrap_or_default());
+            let reason = match error.without_snippet() {
+                serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
+                other => {
+                    let whole = other.to_string();
+                    let line = whole.lines().next().unwrap_or_default();
+                    line.split(" at line ").next().unwrap_or(line).trim_end_matches(':').to_owned()
+                }
+            };
             MappingError { file: file.to_owned(), line, column, reason }
         })?;
         let wrong = |reason: &str| MappingError { file: file.to_owned(), line: 1, column: 1, reason: reason.to_owned() };
@@ -262,15 +270,9 @@ impl Mapping {
     }
 }
 
-/// Adds the nearest known key to serde's complaint about an unknown one.
-fn with_nearest(complaint: &str) -> String {
-    let complaint = complaint.split(" at line ").next().unwrap_or(complaint).trim_end_matches(':');
-    let words: Vec<&str> = complaint.split('`').skip(1).step_by(2).collect();
-    let [unknown, known @ ..] = &words[..] else { return complaint.to_owned() };
-    if !complaint.contains("unknown field") {
-        return complaint.to_owned();
-    }
-    let likeness = |name: &&str| strsim::normalized_damerau_levenshtein(unknown, name);
+/// The complaint about a key, with the nearest known one.
+fn unknown_key(unknown: &str, known: &[&str]) -> String {
+    let likeness = |name: &str| strsim::normalized_damerau_levenshtein(unknown, name);
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|name| likeness(name) >= SIMILARITY_MIN) {
         Some(name) => format!("unknown key `{unknown}`, did you mean `{name}`?"),
