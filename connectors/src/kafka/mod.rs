@@ -70,7 +70,6 @@ const OWN_PROPERTIES: [&str; 5] =
     ["bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset"];
 
 /// Kafka as a source.
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "read by the client, which this build has not"))]
 pub struct KafkaSource {
     config: KafkaSourceConfig,
 }
