@@ -38,7 +38,7 @@ const PATHS_MAX: usize = 4_096;
 /// Most entities remembered.
 const ENTITIES_MAX: usize = 4_096;
 
-/// What a path is to a log record. The number is its place among its kind; the lowest wins.
+/// What a path is to a log record. The number is its rank among its kind; the lowest wins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Role {
     Time(usize),
@@ -104,26 +104,32 @@ pub(crate) struct Documents<'de, 'r> {
     path: String,
     order: AttributeOrder,
     entities: HashMap<u128, Box<str>, BuildHasherDefault<AsIs>>,
+    // Room that is used again.
+    plain: Vec<usize>,
+    attributes: Vec<(&'static str, &'static str)>,
     speaks: Vec<u8>,
 }
 
 /// Which attributes there were, and how they are sorted by name.
 #[derive(Default)]
 struct AttributeOrder {
-    paths: Vec<u32>,
+    /// The leaves that are attributes, by place and path.
+    of: Vec<(usize, u32)>,
+    /// Their places by name; of a name that is there twice, the first.
     sorted: Vec<usize>,
 }
 
 impl AttributeOrder {
-    /// The places of `paths` by name; of a name that is there twice, the first.
-    fn of(&mut self, paths: &[u32], known: &[Path]) -> &[usize] {
-        if self.paths != paths {
-            self.paths.clear();
-            self.paths.extend_from_slice(paths);
+    /// The places of `plain` leaves by name.
+    fn of(&mut self, plain: &[usize], leaves: &[(u32, Piece<'_>)], paths: &[Path]) -> &[usize] {
+        let now = || plain.iter().map(|place| (*place, leaves[*place].0));
+        if !now().eq(self.of.iter().copied()) {
+            self.of.clear();
+            self.of.extend(now());
             self.sorted.clear();
-            self.sorted.extend(0..paths.len());
-            self.sorted.sort_by_key(|place| &known[paths[*place] as usize].text);
-            self.sorted.dedup_by_key(|place| paths[*place]);
+            self.sorted.extend_from_slice(plain);
+            self.sorted.sort_by_key(|place| &paths[leaves[*place].0 as usize].text);
+            self.sorted.dedup_by_key(|place| leaves[*place].0);
         }
         &self.sorted
     }
@@ -143,6 +149,8 @@ impl<'de, 'r> Documents<'de, 'r> {
             path: String::new(),
             order: AttributeOrder::default(),
             entities: HashMap::default(),
+            plain: Vec::new(),
+            attributes: Vec::new(),
             speaks: Vec::new(),
         }
     }
@@ -208,6 +216,23 @@ impl<'de, 'r> Documents<'de, 'r> {
         self.leaf(Piece::Made(from, self.made.len()));
     }
 
+    /// A leaf that is a whole number; the general way of writing one costs five times as much.
+    fn number(&mut self, mut value: u64) {
+        let mut digits = [0u8; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        let from = self.made.len();
+        self.made.extend(digits[start..].iter().map(|digit| char::from(*digit)));
+        self.leaf(Piece::Made(from, self.made.len()));
+    }
+
     fn leaf(&mut self, piece: Piece<'de>) {
         if self.is_full() || self.path.is_empty() {
             return;
@@ -259,41 +284,37 @@ impl<'de, 'r> Documents<'de, 'r> {
 
     /// Appends the document as one row.
     pub(crate) fn push(&mut self, beside: &Beside<'_>, out: &mut LogBuilder) {
-        // The lowest place of each kind found so far, with its text.
+        // The lowest rank of each kind found so far, with its text.
         let (mut at, mut body, mut level, mut trace) = (None, None, None, None);
-        let mut ids = [0u32; LABELS_MAX];
-        let mut values = [""; LABELS_MAX];
-        let mut count = 0;
-        for (id, piece) in &self.leaves {
+        self.plain.clear();
+        for (place, (id, piece)) in self.leaves.iter().enumerate() {
             let value = shown(*piece, &self.made);
             if value.is_empty() {
                 continue;
             }
             let taken = match self.paths[*id as usize].role {
-                Role::Time(place) => take_lower(&mut at, place, value, true),
-                Role::Body(place) => take_lower(&mut body, place, value, true),
-                Role::Level(place) => take_lower(&mut level, place, value, false),
-                Role::Trace(place) => take_lower(&mut trace, place, value, false),
+                Role::Time(rank) => take_lower(&mut at, rank, value, true),
+                Role::Body(rank) => take_lower(&mut body, rank, value, true),
+                Role::Level(rank) => take_lower(&mut level, rank, value, false),
+                Role::Trace(rank) => take_lower(&mut trace, rank, value, false),
                 Role::Plain => false,
             };
-            if !taken && count < LABELS_MAX {
-                (ids[count], values[count]) = (*id, value);
-                count += 1;
+            if !taken && self.plain.len() < LABELS_MAX {
+                self.plain.push(place);
             }
         }
-        let mut attributes = [("", ""); LABELS_MAX];
+        let mut attributes = recycled(std::mem::take(&mut self.attributes));
         self.speaks.clear();
-        let sorted = self.order.of(&ids[..count], &self.paths);
-        for (slot, place) in sorted.iter().enumerate() {
-            let path = &self.paths[ids[*place] as usize];
-            attributes[slot] = (&path.text, values[*place]);
+        for place in self.order.of(&self.plain, &self.leaves, &self.paths) {
+            let (id, piece) = self.leaves[*place];
+            let (path, value) = (&self.paths[id as usize], shown(piece, &self.made));
+            attributes.push((&path.text, value));
             if path.names_entity {
-                self.speaks.extend_from_slice(&ids[*place].to_le_bytes());
-                self.speaks.extend_from_slice(values[*place].as_bytes());
+                self.speaks.extend_from_slice(&id.to_le_bytes());
+                self.speaks.extend_from_slice(value.as_bytes());
                 self.speaks.push(0xff);
             }
         }
-        let attributes = &attributes[..sorted.len()];
         let words;
         let body = match body.map(|(_, text)| text).or(beside.whole) {
             Some(text) => text,
@@ -302,7 +323,7 @@ impl<'de, 'r> Documents<'de, 'r> {
                 &words
             }
         };
-        let entity = match entity_of(&self.speaks, attributes, self.resolver, &mut self.entities) {
+        let entity = match entity_of(&self.speaks, &attributes, self.resolver, &mut self.entities) {
             UNKNOWN_ENTITY => beside.entity,
             entity => entity,
         };
@@ -312,17 +333,24 @@ impl<'de, 'r> Documents<'de, 'r> {
             entity,
             severity: level.map_or(0, |(_, text)| log_severity(text)),
             body,
-            attributes,
+            attributes: &attributes,
             trace_id: trace.map(|(_, text)| text),
         });
+        self.attributes = recycled(attributes);
     }
 }
 
-/// Notes `value` when no lower place was found yet; returns `alone`: whether it is no
-/// attribute beside.
-fn take_lower<'v>(best: &mut Option<(usize, &'v str)>, place: usize, value: &'v str, alone: bool) -> bool {
-    if best.is_none_or(|(lowest, _)| place < lowest) {
-        *best = Some((place, value));
+/// The same list, empty, for texts that live elsewhere: collecting in place keeps its memory.
+fn recycled<'b>(mut list: Vec<(&str, &str)>) -> Vec<(&'b str, &'b str)> {
+    list.clear();
+    list.into_iter().map(|_| ("", "")).collect()
+}
+
+/// Notes `value` when no lower rank was found yet; returns `alone`: whether it is no attribute
+/// beside.
+fn take_lower<'v>(best: &mut Option<(usize, &'v str)>, rank: usize, value: &'v str, alone: bool) -> bool {
+    if best.is_none_or(|(lowest, _)| rank < lowest) {
+        *best = Some((rank, value));
     }
     alone
 }
@@ -391,7 +419,7 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.0.made(value);
+        self.0.number(value);
         Ok(())
     }
 

@@ -259,6 +259,9 @@ impl EntityResolver {
     }
 
     fn named(&self, rule: &Rule, value: &str) -> Option<String> {
+        if value.trim().is_empty() {
+            return None;
+        }
         let entity = match rule.prefix.as_str() {
             "service:" => self.service(value),
             _ if rule.is_host => self.host(value),
@@ -399,6 +402,12 @@ mod tests {
         for (labels, want) in cases {
             assert_eq!(resolve(labels), want, "{labels:?}");
         }
+    }
+
+    #[test]
+    fn a_value_of_white_space_names_nobody() {
+        assert_eq!(resolve(&[("pod", "\u{b}"), ("service", " "), ("host", "h1")]), "host:h1");
+        assert_eq!(resolve(&[("pod", " \t")]), UNKNOWN_ENTITY);
     }
 
     #[test]

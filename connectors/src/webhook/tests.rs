@@ -1,5 +1,7 @@
 //! Payloads as the suites' documentation says they send them, through the shipped mapping files.
 
+use std::sync::LazyLock;
+
 use axum::http::HeaderMap;
 use bellwether_engine::signal::AlertColumns;
 use proptest::prelude::*;
@@ -8,15 +10,15 @@ use super::*;
 use crate::wire::testing::{batches, headers, post};
 
 /// The wire with all mapping files of the repository.
-fn wire() -> Webhooks {
+static WIRE: LazyLock<Webhooks> = LazyLock::new(|| {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/mappings");
     let hook = |name: &str| WebhookConfig { name: name.to_owned(), mapping: folder.join(format!("{name}.yaml")) };
     let all = ["zabbix", "checkmk", "nagios", "icinga"].map(hook);
     Webhooks::new(&all, Limits::default(), Arc::default()).expect("the shipped files are good")
-}
+});
 
 fn send(path: &str, media: &str, body: &str) -> Outcome {
-    wire().serve(&post(path, &headers(&[("content-type", media)]), body.as_bytes()))
+    WIRE.serve(&post(path, &headers(&[("content-type", media)]), body.as_bytes()))
 }
 
 /// `(name, entity, severity, status, fingerprint, summary, start in seconds)` of the only alert.
@@ -182,11 +184,10 @@ proptest! {
         };
         let place = at.index(damaged.len());
         damaged[place] = with;
-        let wire = wire();
         let headers = headers(&[("content-type", if is_form { FORM } else { "application/json" })]);
         for body in [bytes, damaged] {
             for path in ["/webhook/icinga", "/webhook/zabbix"] {
-                prop_assert!(wire.serve(&post(path, &headers, &body)).reply.status < 500);
+                prop_assert!(WIRE.serve(&post(path, &headers, &body)).reply.status < 500);
             }
         }
     }
