@@ -344,7 +344,8 @@ impl AlertServer {
         let auth = AuthConfig { anonymous_tenant: Some("acme".to_owned()), ..AuthConfig::default() };
         let auth = Arc::new(Auth::new(&auth).expect("a tenant"));
         let limits = Limits::default();
-        let wire = Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
+        let wire =
+            Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
         let wires: Vec<(String, Arc<dyn HttpWire>)> = vec![("alertmanager".to_owned(), Arc::new(wire))];
         let wires = Arc::new(HttpWires::new(auth, limits, wires).expect("one wire"));
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());

@@ -211,7 +211,9 @@ fn journalled(folder: &Path) -> (Vec<i64>, usize, usize) {
         match batch.kind() {
             SignalKind::Series => {
                 let rows = SeriesColumns::of(&batch);
-                up.extend((0..rows.len()).map(|row| rows.row(row)).filter(|row| row.name == "up").map(|row| row.series));
+                up.extend(
+                    (0..rows.len()).map(|row| rows.row(row)).filter(|row| row.name == "up").map(|row| row.series),
+                );
             }
             SignalKind::Metric => {
                 let rows = MetricColumns::of(&batch);
@@ -258,7 +260,8 @@ fn a_receiver_killed_again_and_again_loses_and_doubles_nothing_of_a_real_prometh
     assert!(doubled <= samples / 10, "{doubled} of {samples} samples are in the journal twice");
     let opened = records.iter().filter_map(|line| line["subject"].as_str()).filter(|s| s.contains(".opened."));
     assert_eq!(opened.count(), 1, "one alert, told again after each restart, is one incident: {records:?}");
-    let keys: Vec<_> = records.iter().map(|line| (line["record"]["id"].clone(), line["record"]["revision"].clone())).collect();
+    let keys: Vec<_> =
+        records.iter().map(|line| (line["record"]["id"].clone(), line["record"]["revision"].clone())).collect();
     assert!(keys.iter().enumerate().all(|(at, key)| !keys[..at].contains(key)), "no revision is told twice: {keys:?}");
 }
 
@@ -288,7 +291,14 @@ fn the_example_is_valid_and_a_mistake_in_it_is_named() {
     let output = validate(&example);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for wire in ["http: remote_write, alertmanager,", "otlp_grpc: at 127.0.0.1:4317", "syslog_tcp: at", "statsd: at", "snmp: at", "forward: at"] {
+    for wire in [
+        "http: remote_write, alertmanager,",
+        "otlp_grpc: at 127.0.0.1:4317",
+        "syslog_tcp: at",
+        "statsd: at",
+        "snmp: at",
+        "forward: at",
+    ] {
         assert!(said.contains(wire), "{wire} in {said}");
     }
 

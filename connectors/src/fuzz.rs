@@ -11,8 +11,8 @@ const CASES: u32 = 256;
 
 /// The configuration of a decoder's property test.
 pub(crate) fn config() -> Config {
-    let asked = std::env::var("BELLWETHER_FUZZ_CASES").ok().map(|text| {
-        text.parse().unwrap_or_else(|_| panic!("BELLWETHER_FUZZ_CASES is `{text}`, a number is expected"))
-    });
+    let asked = std::env::var("BELLWETHER_FUZZ_CASES")
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("BELLWETHER_FUZZ_CASES is `{text}`, a number is expected")));
     Config { cases: asked.unwrap_or(CASES), ..Config::default() }
 }

@@ -152,9 +152,9 @@ fn utc_time(text: &[u8]) -> Option<EventTime> {
         return None;
     }
     let number = |from: usize, to: usize| {
-        head[from..to].iter().try_fold(0i64, |value, digit| {
-            digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
-        })
+        head[from..to]
+            .iter()
+            .try_fold(0i64, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);

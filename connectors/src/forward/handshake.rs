@@ -79,11 +79,7 @@ fn ping(mut message: &[u8]) -> Option<Ping<'_>> {
 }
 
 /// The tenant of whoever sent `message`, and the PONG to answer. Every key is tried.
-pub(super) fn answer<'k>(
-    message: &[u8],
-    nonce: &[u8; NONCE_BYTES],
-    keys: &'k [Key],
-) -> (Option<&'k str>, Vec<u8>) {
+pub(super) fn answer<'k>(message: &[u8], nonce: &[u8; NONCE_BYTES], keys: &'k [Key]) -> (Option<&'k str>, Vec<u8>) {
     let found = ping(message).and_then(|ping| {
         let shown = |key: &&Key| {
             let own = digest([ping.salt, ping.hostname, nonce, key.secret.as_bytes()]);

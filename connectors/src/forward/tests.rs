@@ -8,8 +8,8 @@ use bellwether_engine::time::EventTime;
 use proptest::prelude::*;
 use tokio::io::DuplexStream;
 
-use super::handshake::testing::ping_with;
 use super::handshake::NONCE_BYTES;
+use super::handshake::testing::ping_with;
 use super::*;
 use crate::source::{Stopper, stop_pair};
 use crate::wire::testing::Shelf;
@@ -197,8 +197,10 @@ async fn with_a_shared_key_the_key_names_the_tenant() {
     let dir = tempfile::tempdir().expect("a folder");
     let key_file = dir.path().join("key");
     std::fs::write(&key_file, "secret\n").expect("writes");
-    let config =
-        ForwardConfig { shared_keys: vec![SharedKey { tenant: "umbrella".to_owned(), key_file }], ..Default::default() };
+    let config = ForwardConfig {
+        shared_keys: vec![SharedKey { tenant: "umbrella".to_owned(), key_file }],
+        ..Default::default()
+    };
     let (shelf, intake) = Shelf::with_intake();
     let helo_length = helo(&[0; NONCE_BYTES]).len();
     for (secret, known) in [("guess", false), ("secret", true)] {

@@ -142,7 +142,13 @@ impl Reader {
             _ => return,
         };
         if self.offsets.next(topic, partition).is_some_and(|next| end < next) {
-            tracing::warn!(source = self.config.name, topic, partition, end, "the topic was made anew, read from its start");
+            tracing::warn!(
+                source = self.config.name,
+                topic,
+                partition,
+                end,
+                "the topic was made anew, read from its start"
+            );
             self.offsets.forget(topic, partition);
         }
     }

@@ -32,8 +32,10 @@ impl Broker {
 
     /// Sends rows `from..to` over both partitions, and one that is none.
     async fn send(&self, from: i32, to: i32) {
-        let producer: FutureProducer =
-            ClientConfig::new().set("bootstrap.servers", self.cluster.bootstrap_servers()).create().expect("a producer");
+        let producer: FutureProducer = ClientConfig::new()
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .create()
+            .expect("a producer");
         for n in from..to {
             let row = format!(
                 "{{\"time\":\"2026-03-01T00:00:00Z\",\"name\":\"cpu\",\"entity\":\"host:h{n}\",\"value\":{n}}}\nno row\n"
@@ -85,7 +87,8 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn metrics(inputs: &[Input]) -> usize {
-    let is_metric = |input: &&Input| matches!(input, Input::Batch(b) if b.kind() == bellwether_engine::signal::SignalKind::Metric);
+    let is_metric =
+        |input: &&Input| matches!(input, Input::Batch(b) if b.kind() == bellwether_engine::signal::SignalKind::Metric);
     inputs.iter().filter(is_metric).map(Input::rows).sum()
 }
 

@@ -277,13 +277,7 @@ fn alert(
     });
 }
 
-fn change(
-    rule: &TrapRule,
-    entity: &str,
-    details: &[(&str, &str)],
-    packet: &Packet<'_>,
-    out: &mut Gathered,
-) {
+fn change(rule: &TrapRule, entity: &str, details: &[(&str, &str)], packet: &Packet<'_>, out: &mut Gathered) {
     let text = sentence(rule, details);
     let mut changes = ChangeBuilder::new();
     let id = format!("snmp-{:032x}", xxh3_128(&[packet.bytes, &packet.received.0.to_le_bytes()].concat()));

@@ -91,7 +91,9 @@ fn the_instance_is_found_whichever_object_tells_it() {
     };
     let seven = tagged(INTEGER, &[7]);
     let up = tagged(INTEGER, &[1]);
-    for bytes in [trap(3, "1.3.6.1.2.1.2.2.1.1", seven), trap(4, "1.3.6.1.2.1.2.2.1.8.7", up), trap(3, UPTIME, vec![5, 0])] {
+    for bytes in
+        [trap(3, "1.3.6.1.2.1.2.2.1.1", seven), trap(4, "1.3.6.1.2.1.2.2.1.8.7", up), trap(3, UPTIME, vec![5, 0])]
+    {
         take(&wire, &bytes, &mut out).expect("good");
     }
     let found = batches(&mut out);
@@ -174,7 +176,9 @@ fn what_is_no_v2c_notification_is_refused_by_reason() {
     let version = v1.windows(3).position(|bytes| bytes == [INTEGER, 1, 1]).expect("it has one");
     v1[version + 2] = 0;
     let get = datagram(0xa0, "1.3.6.1.6.3.1.1.5.3", &[]);
-    for (bytes, why) in [(&v1[..], "version"), (&get, "no_notification"), (&[][..], "malformed"), (&[0x30, 0], "malformed")] {
+    for (bytes, why) in
+        [(&v1[..], "version"), (&get, "no_notification"), (&[][..], "malformed"), (&[0x30, 0], "malformed")]
+    {
         assert_eq!(take(&wire, bytes, &mut out), Err(why));
     }
     assert!(out.is_empty());

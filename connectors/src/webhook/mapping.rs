@@ -101,7 +101,8 @@ impl<T: Copy> Choice<T> {
     /// The text, and the word for it.
     pub(super) fn read(&self, payload: &Value) -> (Option<String>, Option<T>) {
         let text = self.of.read(payload);
-        let same = |(value, _): &(&String, &T)| text.as_ref().is_some_and(|text| value.eq_ignore_ascii_case(text.trim()));
+        let same =
+            |(value, _): &(&String, &T)| text.as_ref().is_some_and(|text| value.eq_ignore_ascii_case(text.trim()));
         let word = self.values.iter().find(same).map(|(_, word)| *word);
         (text, word)
     }
@@ -259,7 +260,8 @@ impl Mapping {
             };
             MappingError { file: file.to_owned(), line, column, reason }
         })?;
-        let wrong = |reason: &str| MappingError { file: file.to_owned(), line: 1, column: 1, reason: reason.to_owned() };
+        let wrong =
+            |reason: &str| MappingError { file: file.to_owned(), line: 1, column: 1, reason: reason.to_owned() };
         if mapping.fingerprint.is_empty() {
             return Err(wrong("`fingerprint` is empty: name what tells one alert from another"));
         }

@@ -137,7 +137,10 @@ fn of_a_list_the_good_ones_are_stored_and_the_others_named() {
     );
     let row = AlertColumns::of(batches(&outcome)[0]);
     assert_eq!((row.entity(0), row.severity(0)), ("host:h1", Severity::Critical));
-    assert_eq!((row.entity(1), row.status(1), row.severity(1)), (UNKNOWN_ENTITY, Some(AlertStatus::Resolved), Severity::Warning));
+    assert_eq!(
+        (row.entity(1), row.status(1), row.severity(1)),
+        (UNKNOWN_ENTITY, Some(AlertStatus::Resolved), Severity::Warning)
+    );
     assert_eq!((outcome.accepted, outcome.reply.status), (2, 400));
     assert_eq!(outcome.refused.describe(), "1 no_fingerprint, 1 no_name, 1 no_status");
     for bad in ["", "[]", "{}", "{\"events\":1}", "{"] {

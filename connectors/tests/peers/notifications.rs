@@ -20,7 +20,8 @@ fn alerts(rig: &Rig) -> Vec<(String, String, Option<AlertStatus>, u64)> {
     let mut found = Vec::new();
     for batch in rig.batches(SignalKind::Alert) {
         let rows = AlertColumns::of(&batch);
-        let told = |row| (rows.name(row).to_owned(), rows.entity(row).to_owned(), rows.status(row), rows.fingerprint[row]);
+        let told =
+            |row| (rows.name(row).to_owned(), rows.entity(row).to_owned(), rows.status(row), rows.fingerprint[row]);
         found.extend((0..rows.len()).map(told));
     }
     found
@@ -71,7 +72,10 @@ async fn snmptrap_tells_a_link_down_and_up_and_snmpinform_waits_for_the_journal(
     });
     let status: Vec<_> = found.iter().map(|alert| alert.2).collect();
     assert_eq!(status, [Some(AlertStatus::Firing), Some(AlertStatus::Firing), Some(AlertStatus::Resolved)]);
-    assert!(found.iter().all(|alert| (alert.0.as_str(), alert.1.as_str()) == ("linkDown", "host:127.0.0.1")), "{found:?}");
+    assert!(
+        found.iter().all(|alert| (alert.0.as_str(), alert.1.as_str()) == ("linkDown", "host:127.0.0.1")),
+        "{found:?}"
+    );
     assert!(found[0].3 == found[2].3 && found[0].3 != found[1].3, "one alert for each interface: {found:?}");
 }
 
@@ -93,7 +97,13 @@ async fn the_fluent_logger_for_python_sends_records() {
             let rows = LogColumns::of(&batch);
             for row in 0..rows.len() {
                 let tag = rows.attributes(row).get("fluent.tag").unwrap_or_default().to_owned();
-                found.push((rows.body(row).to_owned(), rows.entity(row).to_owned(), rows.severity[row], tag, rows.time[row]));
+                found.push((
+                    rows.body(row).to_owned(),
+                    rows.entity(row).to_owned(),
+                    rows.severity[row],
+                    tag,
+                    rows.time[row],
+                ));
             }
         }
         (found.len() >= 3).then_some(found)
@@ -121,7 +131,8 @@ async fn the_notification_command_posts_its_environment() {
         notify.arg(repository().join("examples/mappings/notify.py"));
         notify.args(["--prefix", "NAGIOS_", "--url", &format!("http://{}/webhook/nagios", rig.http)]);
         notify.arg("--token-file").arg(rig.dir.path().join("token"));
-        let macros = [("NOTIFICATIONTYPE", kind), ("HOSTNAME", "web-1"), ("SERVICEDESC", "HTTP"), ("SERVICESTATE", state)];
+        let macros =
+            [("NOTIFICATIONTYPE", kind), ("HOSTNAME", "web-1"), ("SERVICEDESC", "HTTP"), ("SERVICESTATE", state)];
         notify.envs(macros.map(|(name, value)| (format!("NAGIOS_{name}"), value)));
         output_of(notify);
     }
