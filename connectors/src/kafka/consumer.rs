@@ -50,7 +50,7 @@ pub(super) async fn run(config: KafkaSourceConfig, intake: Intake, mut stop: Sto
 
 fn open(config: &KafkaSourceConfig) -> Result<StreamConsumer, KafkaError> {
     let mut client = ClientConfig::new();
-    for (property, value) in &config.properties {
+    for (property, value) in &config.librdkafka {
         client.set(property, value);
     }
     client

@@ -52,9 +52,9 @@ pub struct KafkaSourceConfig {
     /// Messages taken at a time: they share one sync of the journal.
     #[serde(default = "default_batch")]
     pub batch: usize,
-    /// Further properties of librdkafka, `fetch.min.bytes` and the like.
+    /// Further properties of the client, `fetch.min.bytes` and the like.
     #[serde(default)]
-    pub properties: BTreeMap<String, String>,
+    pub librdkafka: BTreeMap<String, String>,
 }
 
 fn default_group() -> String {
@@ -90,8 +90,8 @@ impl KafkaSource {
         if config.batch == 0 {
             return Err(wrong("`batch` must be at least 1".to_owned()));
         }
-        if let Some(own) = OWN_PROPERTIES.iter().find(|own| config.properties.contains_key(**own)) {
-            return Err(wrong(format!("`properties.{own}` is set by the source itself; leave it out")));
+        if let Some(own) = OWN_PROPERTIES.iter().find(|own| config.librdkafka.contains_key(**own)) {
+            return Err(wrong(format!("`librdkafka.{own}` is set by the source itself; leave it out")));
         }
         if cfg!(not(feature = "kafka")) {
             return Err(wrong("this build has no Kafka; build it with `--features kafka`".to_owned()));

@@ -61,7 +61,9 @@ impl Broker {
             .create()
             .expect("a consumer");
         let mut partitions = TopicPartitionList::new();
-        (0..2).for_each(|partition| drop(partitions.add_partition(TOPIC, partition)));
+        for partition in 0..2 {
+            partitions.add_partition(TOPIC, partition);
+        }
         let committed = consumer.committed_offsets(partitions, Duration::from_secs(10)).expect("an answer");
         let number = |offset| if let Offset::Offset(next) = offset { next } else { 0 };
         committed.elements().iter().map(|partition| number(partition.offset())).sum()
@@ -140,6 +142,6 @@ fn a_configuration_that_contradicts_itself_is_refused() {
         KafkaSource::new(config).err().map(|error| error.to_string())
     };
     assert_eq!(refused(""), None);
-    assert!(refused(", properties: {group.id: x}").expect("refused").contains("properties.group.id"));
+    assert!(refused(", librdkafka: {group.id: x}").expect("refused").contains("librdkafka.group.id"));
     assert!(refused(", batch: 0").is_some());
 }

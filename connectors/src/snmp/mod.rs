@@ -94,6 +94,9 @@ pub struct Snmp {
     informs: Recent,
 }
 
+/// An object's identifier with its value as text.
+type Object = (String, String);
+
 /// One notification, read.
 struct Notification {
     community: Vec<u8>,
@@ -102,7 +105,7 @@ struct Notification {
     tag_at: usize,
     trap: String,
     /// The other objects with their values.
-    objects: Vec<(String, String)>,
+    objects: Vec<Object>,
 }
 
 impl Snmp {
@@ -209,7 +212,7 @@ fn offset(whole: &[u8], part: &[u8]) -> usize {
 }
 
 /// The trap's identifier, and the other objects that have a value.
-fn bindings(mut list: &[u8]) -> Result<(Option<String>, Vec<(String, String)>), Broken> {
+fn bindings(mut list: &[u8]) -> Result<(Option<String>, Vec<Object>), Broken> {
     let mut trap = None;
     let mut objects = Vec::new();
     while !list.is_empty() && objects.len() < OBJECTS_MAX {
@@ -233,7 +236,7 @@ fn response(inform: &[u8], tag_at: usize) -> Vec<u8> {
 }
 
 /// The instance that tells apart what a trap is about, with its object's name.
-fn instance<'n>(rule: &TrapRule, objects: &'n [(String, String)]) -> Option<(&'n str, &'n str)> {
+fn instance<'n>(rule: &TrapRule, objects: &'n [Object]) -> Option<(&'n str, &'n str)> {
     rule.objects.iter().find_map(|column| {
         objects.iter().find_map(|(object, value)| match below(object, column)? {
             "" => Some((name_of(object), value.as_str())),
