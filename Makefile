@@ -40,12 +40,13 @@ sim: build ## Simulate an estate with faults and replay it: make sim SEED=42
 
 .PHONY: test
 test: nats peers ml ## Run every test, those against real servers and senders too
-	cargo test --workspace --locked
+	@# With Kafka, so that its source is tested, too; librdkafka is compiled once.
+	cargo test --workspace --locked --features kafka
 
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked --features kafka -- -D warnings
 	@# The advisory database is fetched from the network; run `cargo deny check advisories` where there is one.
 	$(DENY) --offline check --hide-inclusion-graph licenses bans sources
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

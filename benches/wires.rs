@@ -8,20 +8,25 @@
 //! | `remote_write` | 100,000 known series of a node exporter's shape (8 labels, about 230 bytes), one sample each, in messages of 500 or 10,000 series; elements are samples |
 //! | `remote_write_new` | the same with series never seen before |
 //! | `ndjson` | bulk requests of 500 log documents of 9 fields (about 330 bytes); elements are documents |
-//! | `alerts` | requests of 256 alerts of 6 labels, all known; elements are alerts |
+//! | `alerts` | requests of 256 alerts of 6 labels, all known; elements are alerts. `over_http_to_the_journal` is the CPU time of the server's threads: sockets, HTTP, decoding, a journal that syncs on disk |
 
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method};
 use bellwether_connectors::alertmanager::{Alertmanager, AlertmanagerConfig};
+use bellwether_connectors::auth::{Auth, AuthConfig};
 use bellwether_connectors::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::entity_resolution::EntityResolver;
+use bellwether_connectors::http::{HttpConfig, HttpSource, HttpWires};
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::series_table::SeriesTable;
 use bellwether_connectors::wire::{HttpWire, Request};
+use bellwether_connectors::{Intake, JournalConfig, LocalJournal, RejectLog, Source as _, Stopper, stop_pair};
 use bellwether_engine::time::EventTime;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -299,7 +304,88 @@ fn alerts(c: &mut Criterion<CpuTime>) {
             black_box(&bodies).iter().map(read).sum::<usize>()
         });
     });
+    group.bench_function("over_http_to_the_journal", |b| {
+        let server = AlertServer::start();
+        b.iter_custom(|rounds| {
+            let mut client = server.connect();
+            let before = others_nanos();
+            for _ in 0..rounds {
+                bodies.iter().for_each(|body| client.post(body));
+            }
+            Duration::from_nanos(others_nanos() - before)
+        });
+    });
     group.finish();
+}
+
+/// CPU time of all other threads of this process: the server's, without its client's.
+fn others_nanos() -> u64 {
+    let own = std::fs::read_link("/proc/thread-self").expect("Linux");
+    let own = own.file_name().expect("the thread's number").to_owned();
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").filter_map(Result::ok);
+    let others = tasks.filter(|task| task.file_name() != own);
+    let of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("schedstat")).ok();
+    others.filter_map(of).filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// The alert wire behind its HTTP listener, over a journal on disk.
+struct AlertServer {
+    address: SocketAddr,
+    _runtime: tokio::runtime::Runtime,
+    _stopper: Stopper,
+    _folder: tempfile::TempDir,
+}
+
+impl AlertServer {
+    fn start() -> AlertServer {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) = LocalJournal::open(&JournalConfig::new(folder.path())).expect("a new journal");
+        let intake = Intake::new(Arc::new(journal), RejectLog::counting());
+        let auth = AuthConfig { anonymous_tenant: Some("acme".to_owned()), ..AuthConfig::default() };
+        let auth = Arc::new(Auth::new(&auth).expect("a tenant"));
+        let limits = Limits::default();
+        let wire =
+            Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
+        let wires: Vec<(String, Arc<dyn HttpWire>)> = vec![("alertmanager".to_owned(), Arc::new(wire))];
+        let wires = Arc::new(HttpWires::new(auth, limits, wires).expect("one wire"));
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("a free port");
+        let source = Box::new(HttpSource::new("http", HttpConfig { listen: address, tls: None }, wires));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (stopper, stop) = stop_pair();
+        runtime.spawn(source.run(intake, stop));
+        AlertServer { address, _runtime: runtime, _stopper: stopper, _folder: folder }
+    }
+
+    fn connect(&self) -> Client {
+        loop {
+            match TcpStream::connect(self.address) {
+                Ok(stream) => return Client(stream),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn post(&mut self, body: &str) {
+        let length = body.len();
+        let head = format!(
+            "POST /api/v2/alerts HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.0.write_all(head.as_bytes()).and_then(|()| self.0.write_all(body.as_bytes())).expect("the server reads");
+        let mut answer = Vec::new();
+        let mut piece = [0; 1024];
+        while !answer.ends_with(b"\r\n\r\n") {
+            let length = self.0.read(&mut piece).expect("the server answers");
+            assert!(length > 0, "the server has hung up");
+            answer.extend_from_slice(&piece[..length]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
 }
 
 fn document(index: usize) -> String {

@@ -9,29 +9,30 @@
 //! `X-Elastic-Product`, without which official clients refuse us. Overload refuses the whole
 //! request with 503 and never single items, for some senders repeat all when one failed.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::http::Method;
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, log_severity};
+use bellwether_engine::signal::LogBuilder;
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::entity_resolution::EntityResolver;
-use crate::json::{Leaves, Text, time_of_text};
+use crate::documents::{Beside, Documents};
+use crate::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
+use crate::json::Text;
 use crate::limits::Limits;
-use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
-
-const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported"];
-const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];
-const LEVEL_FIELDS: [&str; 6] = ["log.level", "level", "severity", "severity_text", "syslogseverity-text", "loglevel"];
-const TRACE_FIELDS: [&str; 2] = ["trace.id", "trace_id"];
+use crate::recent::Recent;
+use crate::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
 const VERSION: &str = "8.0.0";
+
+/// Bytes of a document with its action line, as log shippers send them; a guess for the room.
+const DOCUMENT_BYTES_USUAL: usize = 300;
 
 /// Where bulk requests are received.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,35 +42,14 @@ pub struct BulkConfig {
     pub path_prefix: String,
 }
 
-/// Documents remembered per generation, of which two are kept: half a minute of re-sends at a
-/// thousand a second and generation, in 3 MB.
-const DOCUMENTS_MAX: usize = 65_536;
-
-/// Documents taken lately. rsyslog's omelasticsearch appends a refused document to its next
-/// request again and again, so that one request holds it many times: whole requests are not
-/// enough to know a re-send by.
-#[derive(Default)]
-struct Seen {
-    current: HashSet<u128>,
-    previous: HashSet<u128>,
-}
-
-impl Seen {
-    /// Notes a document; false when it was noted before.
-    fn note(&mut self, key: u128) -> bool {
-        if self.current.len() >= DOCUMENTS_MAX {
-            self.previous = std::mem::take(&mut self.current);
-        }
-        !self.previous.contains(&key) && self.current.insert(key)
-    }
-}
-
 /// The wire.
 pub struct Bulk {
     config: BulkConfig,
     limits: Limits,
     resolver: Arc<EntityResolver>,
-    seen: Mutex<Seen>,
+    /// rsyslog's omelasticsearch appends a refused document to its next request again and again,
+    /// so that one request holds it many times: whole requests are not enough to know a re-send by.
+    seen: Recent,
 }
 
 /// The action line: `{"index":{"_index":"logs","_id":"1"}}`.
@@ -93,115 +73,179 @@ struct Target<'a> {
     id: Option<Text<'a>>,
 }
 
-/// What became of one action.
-struct Item<'a> {
+/// An action line, read. Senders write the same one before each document, so it is kept.
+struct Order<'a> {
+    line: &'a [u8],
     verb: &'static str,
-    target: Target<'a>,
-    /// 201, or what was wrong.
-    error: Option<&'static str>,
+    index: Cow<'a, str>,
+    id: Cow<'a, str>,
+    /// Sets apart equal documents of different tenants, indices and ids.
+    seed: u64,
+    /// The item that answers it when all is well.
+    done: Vec<u8>,
+}
+
+impl<'a> Order<'a> {
+    fn read(line: &'a [u8], request: &Request<'_>, number: usize) -> Result<Order<'a>, Outcome> {
+        let action: Action<'_> =
+            serde_json::from_slice(line).map_err(|error| malformed(&format!("action line {number}: {error}")))?;
+        let verbs =
+            [("index", action.index), ("create", action.create), ("update", action.update), ("delete", action.delete)];
+        let (verb, target) = verbs
+            .into_iter()
+            .find_map(|(verb, target)| target.map(|target| (verb, target)))
+            .ok_or_else(|| malformed("an action is index, create, update or delete"))?;
+        let id = target.id.map_or(Cow::Borrowed(""), |id| id.0);
+        let index = target.index.map_or_else(|| Cow::Owned(default_index(request.path).to_owned()), |index| index.0);
+        let seed = xxh3_64([request.tenant, &index, &id].join("\u{1f}").as_bytes());
+        let item = json!({verb: {"_index": index, "_id": id, "_version": 1, "result": "created", "status": 201}});
+        let done = item.to_string().into_bytes();
+        Ok(Order { line, verb, index, id, seed, done })
+    }
+
+    /// The item that says `reason`.
+    fn refused(&self, reason: &str) -> String {
+        let error = json!({"type": "document_parsing_exception", "reason": reason});
+        json!({self.verb: {"_index": self.index, "_id": self.id, "status": 400, "error": error}}).to_string()
+    }
 }
 
 impl Bulk {
     /// A wire that names entities by `resolver`.
     pub fn new(config: BulkConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Bulk {
-        Bulk { config, limits, resolver, seen: Mutex::default() }
-    }
-
-    /// True for a document that was taken before. Only one that says when it happened, or who
-    /// it is, can be known again.
-    fn is_resent(&self, tenant: &str, item: &Item<'_>, source: &[u8]) -> bool {
-        let id = item.target.id.as_ref().map_or("", |id| id.0.as_ref());
-        if id.is_empty() && memchr::memmem::find(source, b"\"@timestamp\"").is_none() {
-            return false;
-        }
-        let mut hasher = Xxh3::new();
-        let index = item.target.index.as_ref().map_or("", |index| index.0.as_ref());
-        for part in [tenant.as_bytes(), index.as_bytes(), id.as_bytes(), source] {
-            hasher.update(part);
-            hasher.update(&[0xff]);
-        }
-        let mut seen = self.seen.lock().unwrap_or_else(|held| held.into_inner());
-        !seen.note(hasher.digest128())
+        Bulk { config, limits, resolver, seen: Recent::default() }
     }
 
     fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
-        let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        let mut out = LogBuilder::new();
-        let mut refused = Refusals::default();
-        let mut items = Vec::new();
-        while let Some(line) = lines.next() {
-            let action: Action<'_> = serde_json::from_slice(line)
-                .map_err(|error| malformed(&format!("action line {}: {error}", items.len() + 1)))?;
-            let mut item = item_of(action).ok_or_else(|| malformed("an action is index, create, update or delete"))?;
-            if items.len() == self.limits.events_max {
-                let text = "more actions than `limits.events_max`\n";
-                return Err(Outcome::refused(Reply::text(413, text), "events_max"));
-            }
-            match item.verb {
-                "delete" => item.error = Some("not_supported"),
-                verb => {
-                    let source = lines.next().ok_or_else(|| malformed("the last action has no document"))?;
-                    item.error = match verb {
-                        "update" => Some("not_supported"),
-                        _ if self.is_resent(request.tenant, &item, source) => {
-                            // It is there, so the sender is told so.
-                            refused.add("sent_before", 1);
-                            None
-                        }
-                        _ => self.document(source, request, &mut out).err(),
-                    };
-                }
-            }
-            if let Some(reason) = item.error {
-                refused.add(reason, 1);
-            }
-            items.push(item);
+        let rows = (body.len() / DOCUMENT_BYTES_USUAL).min(self.limits.events_max);
+        let mut out = LogBuilder::with_capacity(rows, body.len());
+        let answered = self.actions(&body, request, &mut out);
+        if answered.is_err() && !out.is_empty() {
+            self.seen.forget_all();
         }
-        let mut outcome = Outcome {
-            reply: answer(&items, default_index(request.path)),
-            accepted: out.len() as u64,
-            refused,
-            ..Outcome::default()
-        };
+        let mut outcome = answered?;
+        outcome.accepted = out.len() as u64;
         if let Ok(batch) = out.finish(request.tenant) {
             outcome.push(batch);
         }
         Ok(outcome)
     }
 
-    fn document(&self, source: &[u8], request: &Request<'_>, out: &mut LogBuilder) -> Result<(), &'static str> {
-        let text = std::str::from_utf8(source).map_err(|_| "malformed")?;
-        if !text.trim_start().starts_with('{') {
-            return Err("malformed");
+    fn actions(&self, body: &[u8], request: &Request<'_>, out: &mut LogBuilder) -> Result<Outcome, Outcome> {
+        let mut lines = Lines(body);
+        let mut documents = Documents::new(&self.resolver);
+        let mut outcome = Outcome::default();
+        let mut items = Items::default();
+        let mut last: Option<Order<'_>> = None;
+        while let Some(line) = lines.next() {
+            if items.count == self.limits.events_max {
+                let text = "more actions than `limits.events_max`\n";
+                return Err(Outcome::refused(Reply::text(413, text), "events_max"));
+            }
+            let order = match last.take().filter(|order| order.line == line) {
+                Some(order) => order,
+                None => Order::read(line, request, items.count + 1)?,
+            };
+            let taken = match order.verb {
+                "delete" => Err("not_supported"),
+                verb => {
+                    let source = lines.next().ok_or_else(|| malformed("the last action has no document"))?;
+                    match verb {
+                        "update" => Err("not_supported"),
+                        _ => self.document(source, &order, request, &mut documents, out),
+                    }
+                }
+            };
+            match taken {
+                Ok(Taken::Stored) => items.add(&order.done),
+                Ok(Taken::SentBefore) => {
+                    // It is there, so the sender is told so.
+                    outcome.refused.add("sent_before", 1);
+                    items.add(&order.done);
+                }
+                Err(reason) => {
+                    outcome.refused.add(reason, 1);
+                    items.add(order.refused(reason).as_bytes());
+                    items.errors = true;
+                }
+            }
+            last = Some(order);
         }
-        let document: Leaves<'_> = serde_json::from_str(text).map_err(|_| "malformed")?;
-        let mut attributes: Vec<(&str, &str)> = document
-            .pairs()
-            .filter(|(key, value)| !value.is_empty() && !TIME_FIELDS.contains(key) && !BODY_FIELDS.contains(key))
-            .take(LABELS_MAX)
-            .collect();
-        attributes.sort_by_key(|(key, _)| *key);
-        attributes.dedup_by_key(|(key, _)| *key);
-        out.push(&LogRow {
-            time: self.limits.believed(document.first(&TIME_FIELDS).and_then(time_of_text), request.received),
-            entity: &self.resolver.resolve("", &attributes),
-            severity: document.first(&LEVEL_FIELDS).map_or(0, log_severity),
-            // A document without a message still says what happened.
-            body: document.first(&BODY_FIELDS).unwrap_or(text.trim()),
-            attributes: &attributes,
-            trace_id: document.first(&TRACE_FIELDS),
-        });
-        Ok(())
+        outcome.reply = items.reply();
+        Ok(outcome)
+    }
+
+    fn document<'a>(
+        &self,
+        source: &'a [u8],
+        order: &Order<'_>,
+        request: &Request<'_>,
+        documents: &mut Documents<'a, '_>,
+        out: &mut LogBuilder,
+    ) -> Result<Taken, &'static str> {
+        let text = std::str::from_utf8(source).map_err(|_| "malformed")?;
+        documents.read_json(text)?;
+        // Only a document that says when it happened, or who it is, can be known again.
+        let can_be_known = !order.id.is_empty() || documents.value("@timestamp").is_some();
+        if can_be_known && !self.seen.note(xxh3_128_with_seed(source, order.seed)) {
+            return Ok(Taken::SentBefore);
+        }
+        let (received, limits, whole) = (request.received, &self.limits, Some(text.trim()));
+        documents.push(&Beside { time: None, received, limits, entity: UNKNOWN_ENTITY, whole }, out);
+        Ok(Taken::Stored)
     }
 }
 
-fn item_of(action: Action<'_>) -> Option<Item<'_>> {
-    let (verb, target) =
-        [("index", action.index), ("create", action.create), ("update", action.update), ("delete", action.delete)]
-            .into_iter()
-            .find_map(|(verb, target)| target.map(|target| (verb, target)))?;
-    Some(Item { verb, target, error: None })
+/// What became of a document.
+#[derive(Clone, Copy)]
+enum Taken {
+    Stored,
+    SentBefore,
+}
+
+/// The lines of a body that are not blank.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.0.is_empty() {
+            let end = memchr::memchr(b'\n', self.0).unwrap_or(self.0.len());
+            let (line, rest) = self.0.split_at(end);
+            self.0 = rest.get(1..).unwrap_or_default();
+            if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                return Some(line);
+            }
+        }
+        None
+    }
+}
+
+/// The items of an answer, written as they come.
+#[derive(Default)]
+struct Items {
+    text: Vec<u8>,
+    count: usize,
+    errors: bool,
+}
+
+impl Items {
+    fn add(&mut self, item: &[u8]) {
+        if self.count > 0 {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(item);
+        self.count += 1;
+    }
+
+    fn reply(self) -> Reply {
+        let head = format!("{{\"took\":0,\"errors\":{},\"items\":[", self.errors);
+        let body = [head.as_bytes(), &self.text, b"]}"].concat();
+        let headers = vec![("content-type", "application/json".to_owned())];
+        branded(Reply { status: 200, headers, body: Bytes::from(body) })
+    }
 }
 
 fn malformed(text: &str) -> Outcome {
@@ -217,24 +261,6 @@ fn branded(reply: Reply) -> Reply {
 fn default_index(path: &str) -> &str {
     let index = path.trim_end_matches('/').trim_end_matches("_bulk").trim_end_matches('/');
     index.rsplit('/').next().filter(|index| !index.is_empty()).unwrap_or("logs")
-}
-
-fn answer(items: &[Item<'_>], index: &str) -> Reply {
-    let listed: Vec<serde_json::Value> = items
-        .iter()
-        .map(|item| {
-            let index = item.target.index.as_ref().map_or(index, |index| index.0.as_ref());
-            let id = item.target.id.as_ref().map_or("", |id| id.0.as_ref());
-            let result = match item.error {
-                None => json!({"_index": index, "_id": id, "_version": 1, "result": "created", "status": 201}),
-                Some(reason) => json!({"_index": index, "_id": id, "status": 400,
-                    "error": {"type": "document_parsing_exception", "reason": reason}}),
-            };
-            json!({item.verb: result})
-        })
-        .collect();
-    let errors = items.iter().any(|item| item.error.is_some());
-    branded(Reply::json(200, &json!({"took": 0, "errors": errors, "items": listed})))
 }
 
 impl HttpWire for Bulk {
@@ -261,11 +287,8 @@ impl HttpWire for Bulk {
         self.bulk(request).unwrap_or_else(|refused| refused)
     }
 
-    /// Which documents were not stored is not known here: forgetting all of them may double
-    /// one that is sent again, never lose one.
     fn undo(&self, _: &[Input]) {
-        let mut seen = self.seen.lock().unwrap_or_else(|held| held.into_inner());
-        *seen = Seen::default();
+        self.seen.forget_all();
     }
 }
 
@@ -344,6 +367,15 @@ mod tests {
     }
 
     #[test]
+    fn a_request_refused_half_way_leaves_nothing_noted() {
+        let wire = bulk();
+        let one = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
+        let send = |body: &str| wire.serve(&post("/_bulk", &HeaderMap::new(), body.as_bytes()));
+        assert_eq!(send(&format!("{one}no action\n")).reply.status, 400);
+        assert_eq!(send(one).accepted, 1, "the sender was told that nothing is stored");
+    }
+
+    #[test]
     fn a_client_that_asks_who_we_are_is_told() {
         let wire = bulk();
         let headers = HeaderMap::new();
@@ -354,6 +386,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn damaged_and_arbitrary_bodies_never_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),

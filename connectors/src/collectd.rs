@@ -207,6 +207,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn damaged_bodies_never_panic(at in any::<prop::sample::Index>(), with in any::<u8>()) {
             let mut damaged = BODY.as_bytes().to_vec();

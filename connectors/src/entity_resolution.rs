@@ -208,6 +208,15 @@ impl EntityResolver {
             .unwrap_or_else(|| UNKNOWN_ENTITY.to_owned())
     }
 
+    /// Whether label `name` can have a say in [`EntityResolver::resolve`].
+    pub(crate) fn reads(&self, name: &str) -> bool {
+        let looked_at = |rule: &Rule| {
+            rule.labels.iter().any(|label| same_name(label, name))
+                || rule.when.iter().any(|(label, _)| same_name(label, name))
+        };
+        same_name(name, "entity") || self.rules.iter().any(looked_at)
+    }
+
     /// The entity a sender names itself as `type:name`, with the name made canonical.
     pub fn spoken(&self, text: &str) -> Option<String> {
         let (kind, name) = text.trim().split_once(':')?;
@@ -250,6 +259,9 @@ impl EntityResolver {
     }
 
     fn named(&self, rule: &Rule, value: &str) -> Option<String> {
+        if value.trim().is_empty() {
+            return None;
+        }
         let entity = match rule.prefix.as_str() {
             "service:" => self.service(value),
             _ if rule.is_host => self.host(value),
@@ -393,6 +405,12 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_white_space_names_nobody() {
+        assert_eq!(resolve(&[("pod", "\u{b}"), ("service", " "), ("host", "h1")]), "host:h1");
+        assert_eq!(resolve(&[("pod", " \t")]), UNKNOWN_ENTITY);
+    }
+
+    #[test]
     fn the_metric_name_can_decide() {
         let resolver = EntityResolver::default();
         let labels = [("instance", "db-1:9100"), ("job", "linux")];
@@ -426,6 +444,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_labels_give_a_bounded_entity_of_one_form(
             pairs in proptest::collection::vec((".{0,12}", ".{0,400}"), 0..6),

@@ -305,6 +305,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_text_is_taken_or_refused(text in "[a-z,= \\\\\"0-9.\\n#ié]{0,120}") {
             let outcome = send("", &text);

@@ -136,7 +136,53 @@ pub(crate) fn go_time(text: &str) -> Result<Option<EventTime>, bellwether_engine
     if text.is_empty() || text.starts_with("0001-01-01T") {
         return Ok(None);
     }
-    EventTime::parse_rfc3339(text).map(Some)
+    match utc_time(text.as_bytes()) {
+        Some(time) => Ok(Some(time)),
+        None => EventTime::parse_rfc3339(text).map(Some),
+    }
+}
+
+/// The form nearly all senders write, `2026-03-01T02:03:04.5Z`, read by its places: the general
+/// parser costs as much as the rest of an alert's times and labels. `None` for any other form,
+/// valid or not.
+fn utc_time(text: &[u8]) -> Option<EventTime> {
+    let (head, tail) = text.split_at_checked(19)?;
+    let marks = (head[4], head[7], head[10], head[13], head[16]);
+    if marks != (b'-', b'-', b'T', b':', b':') {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        head[from..to]
+            .iter()
+            .try_fold(0i64, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return None,
+    };
+    // Before 1970 and on a leap second the general parser decides.
+    if year < 1970 || !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut nanos = 0;
+    if tail != b"Z" {
+        let digits = tail.strip_prefix(b".")?.strip_suffix(b"Z")?;
+        if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        nanos = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+        nanos *= 10i64.pow(9 - digits.len() as u32);
+    }
+    // Days since 1970 in the proleptic Gregorian calendar, with years that begin in March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    let secs = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    Some(EventTime(secs.checked_mul(1_000_000_000)?.checked_add(nanos)?))
 }
 
 /// The value at `path`, whose parts are separated by dots: `host.name` in `{"host":{"name":1}}`.
@@ -183,134 +229,6 @@ pub(crate) fn first_text<'a>(document: &'a Value, paths: &[&str]) -> Option<Cow<
     paths.iter().find_map(|path| text_at(document, path))
 }
 
-/// Most scalars kept of one document: enough for any log record; the rest is read over.
-const LEAVES_MAX: usize = 128;
-
-/// The scalars of a document as `a.b.c` paths with their texts, in order, without building the
-/// document. Lists count as `a.0`, `a.1`. The parser refuses nesting deeper than 128.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Leaves<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl Leaves<'_> {
-    /// The pairs, borrowed.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
-    }
-
-    /// The non-empty value at the first of `paths` that has one.
-    pub(crate) fn first(&self, paths: &[&str]) -> Option<&str> {
-        paths.iter().find_map(|path| {
-            let found = self.pairs().find(|(key, value)| key == path && !value.is_empty());
-            found.map(|(_, value)| value)
-        })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Leaves<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut found = Vec::with_capacity(16);
-        let path = Cow::Borrowed("");
-        deserializer.deserialize_any(LeafVisitor { path, found: &mut found })?;
-        Ok(Leaves(found))
-    }
-}
-
-struct LeafVisitor<'de, 'f> {
-    path: Cow<'de, str>,
-    found: &'f mut Vec<(Cow<'de, str>, Cow<'de, str>)>,
-}
-
-impl<'de> LeafVisitor<'de, '_> {
-    fn leaf(self, text: Cow<'de, str>) {
-        if self.found.len() < LEAVES_MAX && !self.path.is_empty() {
-            self.found.push((self.path, text));
-        }
-    }
-
-    fn below(&mut self, name: Cow<'de, str>) -> LeafVisitor<'de, '_> {
-        let path = match self.path.is_empty() {
-            true => name,
-            false => Cow::Owned(format!("{}.{name}", self.path)),
-        };
-        LeafVisitor { path, found: self.found }
-    }
-}
-
-impl<'de> serde::de::DeserializeSeed<'de> for LeafVisitor<'de, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LeafVisitor<'de, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.leaf(Cow::Borrowed(text));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.leaf(Cow::Owned(text.to_owned()));
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.leaf(Cow::Borrowed(if value { "true" } else { "false" }));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.leaf(Cow::Owned(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        let mut index = 0usize;
-        loop {
-            if self.found.len() >= LEAVES_MAX {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(());
-            }
-            if list.next_element_seed(self.below(Cow::Owned(index.to_string())))?.is_none() {
-                return Ok(());
-            }
-            index += 1;
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Text<'de>>()? {
-            if self.found.len() >= LEAVES_MAX {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                map.next_value_seed(self.below(name.0))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A time written as text: RFC 3339, or a number since the epoch.
 pub(crate) fn time_of_text(text: &str) -> Option<EventTime> {
     match go_time(text) {
@@ -343,6 +261,8 @@ pub(crate) fn epoch_time(value: f64) -> Option<EventTime> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -356,25 +276,36 @@ mod tests {
     }
 
     #[test]
-    fn the_leaves_of_a_document_are_found_without_building_it() {
-        let text = r#"{"a":{"b":[1,{"c":"x"}],"d.e":null},"f":true,"g":"\u00e4"}"#;
-        let leaves: Leaves<'_> = serde_json::from_str(text).expect("json");
-        let pairs: Vec<(&str, &str)> = leaves.pairs().collect();
-        assert_eq!(pairs, vec![("a.b.0", "1"), ("a.b.1.c", "x"), ("f", "true"), ("g", "ä")]);
-        assert_eq!(leaves.first(&["x", "f"]), Some("true"));
-        let deep = "[".repeat(5_000);
-        assert!(serde_json::from_str::<Leaves<'_>>(&deep).is_err());
-        let wide = format!("[{}]", vec!["1"; 10_000].join(","));
-        assert_eq!(serde_json::from_str::<Leaves<'_>>(&wide).expect("json").0.len(), LEAVES_MAX);
-    }
-
-    #[test]
     fn gos_zero_time_is_no_time() {
         assert_eq!(go_time("0001-01-01T00:00:00Z"), Ok(None));
         assert_eq!(go_time("0001-01-01T00:00:00.000Z"), Ok(None));
         assert_eq!(go_time(""), Ok(None));
         assert_eq!(go_time("1970-01-01T00:00:02Z"), Ok(Some(EventTime::from_secs(2))));
         assert!(go_time("yesterday").is_err());
+    }
+
+    proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
+        #[test]
+        fn a_time_read_by_its_places_is_the_general_parsers(
+            nanos in 0..i64::MAX,
+            digits in 0usize..=9,
+            at in any::<prop::sample::Index>(),
+            with in any::<char>(),
+        ) {
+            let unit = 10i64.pow(9 - digits as u32);
+            let time = EventTime(nanos / unit * unit);
+            let text = time.to_string();
+            prop_assert_eq!(utc_time(text.as_bytes()), Some(time));
+            let mut damaged: Vec<char> = text.chars().collect();
+            let place = at.index(damaged.len());
+            damaged[place] = with;
+            let damaged: String = damaged.into_iter().collect();
+            if let Some(time) = utc_time(damaged.as_bytes()) {
+                prop_assert_eq!(EventTime::parse_rfc3339(&damaged), Ok(time));
+            }
+        }
     }
 
     #[test]

@@ -12,13 +12,18 @@ pub mod changes;
 pub mod checkpoints;
 pub mod collectd;
 pub mod decode;
+mod documents;
 pub mod entity_resolution;
 pub mod files;
+pub mod forward;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 mod in_time;
 pub mod influx;
 pub mod journal;
 mod json;
+pub mod kafka;
 pub mod limits;
 pub mod loki;
 pub mod nats;
@@ -26,17 +31,21 @@ pub mod ndjson_sink;
 pub mod otlp;
 pub mod packets;
 pub mod protobuf;
+mod recent;
 pub mod reject;
 pub mod remote_write;
 pub mod series_table;
 pub mod sink;
+pub mod snmp;
 pub mod source;
 pub mod statsd;
 pub mod stdin;
+mod streams;
 pub mod syslog;
 pub mod terminal;
 pub mod tls;
 pub mod topology_import;
+pub mod webhook;
 pub mod wire;
 pub mod wires;
 
@@ -59,6 +68,8 @@ pub enum SourceConfig {
     Stdin(stdin::StdinConfig),
     /// Rows on a NATS JetStream stream.
     Nats(nats::NatsSourceConfig),
+    /// Rows on Kafka topics; only in a build with the feature `kafka`.
+    Kafka(kafka::KafkaSourceConfig),
 }
 
 impl SourceConfig {
@@ -68,6 +79,7 @@ impl SourceConfig {
             SourceConfig::Files(config) => &config.name,
             SourceConfig::Stdin(config) => &config.name,
             SourceConfig::Nats(config) => &config.name,
+            SourceConfig::Kafka(config) => &config.name,
         }
     }
 
@@ -80,6 +92,7 @@ impl SourceConfig {
             SourceConfig::Files(config) => Box::new(files::FilesSource::new(config)?),
             SourceConfig::Stdin(config) => Box::new(stdin::StdinSource::new(config)?),
             SourceConfig::Nats(config) => Box::new(nats::NatsSource::new(config)?),
+            SourceConfig::Kafka(config) => Box::new(kafka::KafkaSource::new(config)?),
         })
     }
 }

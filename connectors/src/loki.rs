@@ -376,6 +376,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn damaged_and_arbitrary_bodies_never_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),

@@ -117,6 +117,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn varints_read_as_prost_writes_them(value: u64, tail in proptest::collection::vec(any::<u8>(), 0..4)) {
             let mut bytes = Vec::new();

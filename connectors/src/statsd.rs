@@ -339,6 +339,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_packet_is_taken_or_refused(text in "[a-z:|@#.,0-9+\\n-]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let statsd = statsd();

@@ -5,6 +5,7 @@
 //! entries to the journal and only then sends the reply. So each wire is tested with plain
 //! byte strings, and "acknowledged means durable" is kept in one place.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -241,15 +242,18 @@ impl Outcome {
 }
 
 /// The request's body, unpacked as its `Content-Encoding` says; the refusal otherwise.
-pub(crate) fn unpacked(limits: &Limits, request: &Request<'_>) -> Result<Vec<u8>, Outcome> {
+pub(crate) fn unpacked<'r>(limits: &Limits, request: &Request<'r>) -> Result<Cow<'r, [u8]>, Outcome> {
     let encoding = request.header("content-encoding");
     let Some(compression) = Compression::from_header(encoding) else {
         let text = format!("content encoding `{encoding}` is not supported\n");
         return Err(Outcome::refused(Reply::text(415, text), "encoding"));
     };
+    if compression == Compression::None && request.body.len() <= limits.decompressed_bytes_max {
+        return Ok(Cow::Borrowed(request.body));
+    }
     let mut body = Vec::new();
     match limits.unpack(request.body, compression, &mut body) {
-        Ok(()) => Ok(body),
+        Ok(()) => Ok(Cow::Owned(body)),
         Err(error) => {
             let reply = Reply::text(error.status(), format!("{error}\n"));
             Err(Outcome::refused(reply, error.reason()))

@@ -25,6 +25,7 @@ use crate::bulk::{Bulk, BulkConfig};
 use crate::changes::{Changes, ChangesConfig};
 use crate::collectd::{Collectd, CollectdConfig};
 use crate::entity_resolution::{EntityConfig, EntityError, EntityResolver};
+use crate::forward::{Forward, ForwardConfig};
 use crate::http::{HttpConfig, HttpSource, HttpWires, RouteConflict};
 use crate::influx::{Influx, InfluxConfig};
 use crate::limits::Limits;
@@ -34,11 +35,13 @@ use crate::otlp::{Otlp, OtlpConfig};
 use crate::packets::Datagrams;
 use crate::remote_write::{RemoteWrite, RemoteWriteConfig};
 use crate::series_table::SeriesTable;
+use crate::snmp::{Snmp, SnmpConfig, SnmpError};
 use crate::source::Source;
 use crate::statsd::{Statsd, StatsdConfig};
 use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
 use crate::tls::TlsConfig;
 use crate::topology_import::TopologyImport;
+use crate::webhook::{WebhookConfig, WebhookError, Webhooks};
 use crate::wire::{HttpWire, WireCounters};
 
 /// Every wire's configuration; an absent one is off.
@@ -69,12 +72,18 @@ pub struct WiresConfig {
     pub collectd: Option<CollectdConfig>,
     /// Deployment webhooks.
     pub changes: Option<ChangesConfig>,
+    /// Webhooks read by mapping files.
+    pub webhooks: Vec<WebhookConfig>,
     /// Posted inventories and catalogues.
     pub topology_import: bool,
     /// Syslog.
     pub syslog: Option<SyslogConfig>,
     /// StatsD.
     pub statsd: Option<StatsdConfig>,
+    /// SNMP traps and informs.
+    pub snmp: Option<SnmpConfig>,
+    /// Fluent Forward.
+    pub forward: Option<ForwardConfig>,
 }
 
 impl WiresConfig {
@@ -88,7 +97,8 @@ impl WiresConfig {
             || self.bulk.is_some()
             || self.influx.is_some()
             || self.collectd.is_some()
-            || self.changes.is_some();
+            || self.changes.is_some()
+            || !self.webhooks.is_empty();
         let syslog = self.syslog.as_ref();
         let all = [
             ("http", over_http.then_some(self.http.listen)),
@@ -97,6 +107,8 @@ impl WiresConfig {
             ("syslog_udp", syslog.and_then(|syslog| syslog.udp_listen)),
             ("syslog_tcp", syslog.and_then(|syslog| syslog.tcp_listen)),
             ("syslog_tls", syslog.and_then(|syslog| syslog.tls_listen)),
+            ("snmp", self.snmp.as_ref().map(|snmp| snmp.listen)),
+            ("forward", self.forward.as_ref().map(|forward| forward.listen)),
         ];
         all.into_iter().filter_map(|(name, listen)| Some((name, listen?))).collect()
     }
@@ -115,8 +127,15 @@ impl WiresConfig {
         for hook in self.changes.iter_mut().flat_map(|changes| &mut changes.github) {
             hook.secret_file = folder.join(&hook.secret_file);
         }
+        for webhook in &mut self.webhooks {
+            webhook.mapping = folder.join(&webhook.mapping);
+        }
         self.http.tls.iter_mut().for_each(tls);
         self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
+        self.forward.iter_mut().filter_map(|forward| forward.tls.as_mut()).for_each(tls);
+        for key in self.forward.iter_mut().flat_map(|forward| &mut forward.shared_keys) {
+            key.key_file = folder.join(&key.key_file);
+        }
         self
     }
 }
@@ -130,6 +149,12 @@ pub enum WiresError {
     /// Entity rules.
     #[error(transparent)]
     Entity(#[from] EntityError),
+    /// Rules for traps.
+    #[error(transparent)]
+    Snmp(#[from] SnmpError),
+    /// Webhooks and their mapping files.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Two wires on one path.
     #[error(transparent)]
     Route(#[from] RouteConflict),
@@ -154,8 +179,11 @@ pub struct Wires {
 /// [`WiresError`] for the first thing that cannot work.
 pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     let auth = Arc::new(Auth::new(&config.auth)?);
-    for (_, listen) in config.listeners() {
-        auth.check_listener(listen)?;
+    let asks_for_key = config.forward.as_ref().is_some_and(|forward| !forward.shared_keys.is_empty());
+    for (name, listen) in config.listeners() {
+        if name != "forward" || !asks_for_key {
+            auth.check_listener(listen)?;
+        }
     }
     let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
     let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
@@ -181,7 +209,17 @@ pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
         built.sources.push(Box::new(statsd));
     }
     if let Some(own) = &config.syslog {
-        syslog(own, config, &auth, resolver, &mut built)?;
+        syslog(own, config, &auth, resolver.clone(), &mut built)?;
+    }
+    if let Some(own) = &config.snmp {
+        let snmp = Datagrams::new("snmp", own.listen, Arc::new(Snmp::new(own, resolver.clone())?), auth.clone());
+        built.counters.push(("snmp", snmp.counters()));
+        built.sources.push(Box::new(snmp));
+    }
+    if let Some(own) = &config.forward {
+        let forward = Forward::new("forward", own.clone(), config.limits.clone(), resolver, auth)?;
+        built.counters.push(("forward", forward.counters()));
+        built.sources.push(Box::new(forward));
     }
     if let Some(http) = &built.http {
         http.show_others(built.counters.clone());
@@ -225,6 +263,9 @@ fn over_http(
     }
     if let Some(own) = &config.changes {
         add(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?));
+    }
+    if !config.webhooks.is_empty() {
+        add(Arc::new(Webhooks::new(&config.webhooks, limits(), resolver.clone())?));
     }
     if config.topology_import {
         add(Arc::new(TopologyImport::new(limits(), resolver.clone())));
@@ -276,11 +317,12 @@ mod tests {
     fn every_wire_fits_on_one_listener() {
         let config = read(
             "{remote_write: {}, alertmanager: {}, otlp: {}, loki: {}, bulk: {}, influx: {}, collectd: {}, changes: {},
-              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'}}",
+              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'},
+              snmp: {}, forward: {}}",
         );
         let built = build(&config).expect("no path is claimed twice");
         let names: Vec<&str> = built.sources.iter().map(|source| source.name()).collect();
-        assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp"]);
+        assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp", "snmp", "forward"]);
         let listeners: Vec<&str> = config.listeners().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, listeners);
         assert_eq!(built.http.expect("wires over HTTP").reports().len(), 9);
@@ -293,6 +335,10 @@ mod tests {
             assert!(error.contains("needs credentials"), "{error}");
         }
         assert!(build(&read("{http: {listen: '0.0.0.0:1'}}")).is_ok(), "nothing listens there");
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("key"), "secret").expect("writes");
+        let keyed = read("{forward: {listen: '0.0.0.0:1', shared_keys: [{tenant: acme, key_file: key}]}}");
+        assert!(build(&keyed.relative_to(dir.path())).is_ok(), "every sender must know the key");
     }
 
     #[test]

@@ -72,6 +72,9 @@ fn describe_source(source: &SourceConfig) -> Result<String> {
         SourceConfig::Files(files) => format!("{name}: files {}", files.paths.join(", ")),
         SourceConfig::Stdin(_) => format!("{name}: standard input"),
         SourceConfig::Nats(nats) => format!("{name}: stream {} at {}", nats.stream, nats.connection.servers.join(", ")),
+        SourceConfig::Kafka(kafka) => {
+            format!("{name}: topics {} at {}", kafka.topics.join(", "), kafka.brokers.join(", "))
+        }
     })
 }
 

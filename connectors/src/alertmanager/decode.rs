@@ -94,13 +94,8 @@ fn one(
         },
         context.received,
     );
-    let kept: Vec<(String, String)> = match table.get(fingerprint) {
-        Some(listed) if annotations.is_empty() => {
-            listed.annotations().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
-        }
-        _ => Vec::new(),
-    };
-    let kept: Vec<(&str, &str)> = kept.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let kept = annotations.is_empty().then(|| table.get(fingerprint)).flatten();
+    let kept: Vec<(&str, &str)> = kept.into_iter().flat_map(|listed| listed.annotations()).collect();
     out.push(&AlertRow {
         time: context.received,
         source: context.source,

@@ -112,13 +112,13 @@ impl Alertmanager {
 
     fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
-        let posted: Vec<Posted<'_>> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        let posted: Vec<Posted<'_>> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
         Ok(self.store(request, "prometheus", &posted, Refusals::default()))
     }
 
     fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
-        let webhook: Webhook<'_> = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        let webhook: Webhook<'_> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
         let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
         let outcome = self.store(request, source, &webhook.alerts, Refusals::default());
         // What the sender left out itself is counted, and no reason to refuse the message.
@@ -210,7 +210,12 @@ fn action_input(request: &Request<'_>, action: bellwether_engine::input::Action)
     Input::Action { tenant: request.tenant.into(), at: request.received, action }
 }
 
-fn malformed(error: &serde_json::Error) -> Outcome {
+/// The body as text, checked once instead of string by string.
+fn text(body: &[u8]) -> Result<&str, Outcome> {
+    std::str::from_utf8(body).map_err(|error| malformed(&error))
+}
+
+fn malformed(error: &dyn std::fmt::Display) -> Outcome {
     Outcome::refused(Reply::json(400, &format!("not the JSON expected: {error}")), "malformed")
 }
 

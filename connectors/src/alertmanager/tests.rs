@@ -177,6 +177,8 @@ fn amtool_finds_what_it_asks_for_first() {
 }
 
 proptest! {
+    #![proptest_config(crate::fuzz::config())]
+
     #[test]
     fn arbitrary_and_damaged_bodies_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..300),

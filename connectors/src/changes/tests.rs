@@ -138,6 +138,8 @@ fn pagerduty_and_plain_changes_are_known_again_when_sent_again() {
 }
 
 proptest! {
+    #![proptest_config(crate::fuzz::config())]
+
     #[test]
     fn damaged_documents_never_panic(at in any::<prop::sample::Index>(), with in any::<u8>(), bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
         let wire = changes();

@@ -179,6 +179,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn arbitrary_bytes_never_panic(
             line in proptest::collection::vec(any::<u8>(), 0..200),

@@ -364,6 +364,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn a_damaged_file_never_panics(at in 0usize..2_000, flip in 1u8..) {
             let mut bytes = metric_file(&[1.0, 2.0, 3.0]);

@@ -146,6 +146,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn lines_do_not_depend_on_how_the_bytes_arrive(
             text in "[a\"\n\r,]{0,60}", cut in 0usize..60, quoted: bool,

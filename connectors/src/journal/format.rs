@@ -291,6 +291,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn records_and_headers_come_back(
             salt: u32, sequence: u64, durable: u64, more: bool,

@@ -145,6 +145,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn it_behaves_as_a_set(ranges in proptest::collection::vec((1u64..60, 0u64..6), 0..30)) {
             let mut seen = Seen::default();

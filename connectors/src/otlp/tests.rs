@@ -209,6 +209,8 @@ fn wrong_requests_are_answered_in_their_own_content_type() {
 }
 
 proptest! {
+    #![proptest_config(crate::fuzz::config())]
+
     #[test]
     fn damaged_and_arbitrary_bodies_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..300),

@@ -330,6 +330,8 @@ fn as_v2(request: &WriteRequest) -> Request2 {
 }
 
 proptest! {
+    #![proptest_config(crate::fuzz::config())]
+
     #[test]
     fn both_readers_find_what_prost_finds(all in proptest::collection::vec(any_series(), 0..6)) {
         let request = WriteRequest { timeseries: all, ..WriteRequest::default() };

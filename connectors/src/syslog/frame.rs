@@ -158,6 +158,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn how_the_stream_was_cut_into_reads_changes_nothing(
             texts in proptest::collection::vec("[a-z0-9 <>]{1,20}", 1..8),

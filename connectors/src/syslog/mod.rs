@@ -23,10 +23,7 @@ use bellwether_engine::signal::{LABELS_MAX, LogRow};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::io::AsyncReadExt;
 
 pub use frame::{FRAME_BYTES_MAX, Framer};
 pub use parse::{Message, parse, severity_number};
@@ -37,7 +34,8 @@ use crate::http::now;
 use crate::limits::Limits;
 use crate::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::tls::{TlsConfig, acceptor};
+use crate::streams::{Caller, Conversation, Listener};
+use crate::tls::TlsConfig;
 use crate::wire::WireCounters;
 
 /// Frames gathered from one connection before they are stored.
@@ -145,70 +143,10 @@ impl SyslogStream {
         self.counters.clone()
     }
 
-    async fn listen(self: Arc<Self>, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
-        let wrong = |reason: String| SourceError::config(&self.name, reason);
-        self.auth.check_listener(self.listen).map_err(|error| wrong(error.to_string()))?;
-        let tls = self.tls.as_ref().map(|tls| acceptor(tls, &[]));
-        let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.listen)))?;
-        let places = Arc::new(Semaphore::new(self.wire.limits.connections_max));
-        let mut running: JoinSet<Result<(), SourceError>> = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                () = stop.stopped() => break,
-                Some(ended) = running.join_next(), if !running.is_empty() => {
-                    if let Ok(Err(error)) = ended {
-                        return Err(error);
-                    }
-                    continue;
-                }
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, from)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let Some(tenant) = self.auth.tenant_of_address(from.ip()).map(str::to_owned) else {
-                self.counters.refuse("unauthorized", 1);
-                continue;
-            };
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                self.counters.refuse("connections_max", 1);
-                continue;
-            };
-            let (own, intake, tls, stop) = (self.clone(), intake.clone(), tls.clone(), stop.clone());
-            running.spawn(async move {
-                let _place = place;
-                let Some(tls) = tls else {
-                    return own.converse(stream, from, &tenant, &intake, stop).await;
-                };
-                let patience = Duration::from_secs(own.wire.limits.header_timeout_secs);
-                match tokio::time::timeout(patience, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => own.converse(stream, from, &tenant, &intake, stop).await,
-                    _ => {
-                        own.counters.refuse("tls_handshake", 1);
-                        Ok(())
-                    }
-                }
-            });
-        }
-        while let Some(ended) = running.join_next().await {
-            ended.unwrap_or(Ok(()))?;
-        }
-        Ok(())
-    }
-
     /// Reads one connection to its end, storing what has gathered whenever it falls silent.
-    async fn converse(
-        &self,
-        mut stream: impl AsyncRead + Unpin,
-        from: SocketAddr,
-        tenant: &str,
-        intake: &Intake,
-        mut stop: Stop,
-    ) -> Result<(), SourceError> {
+    async fn converse(&self, caller: Caller, intake: &Intake, mut stop: Stop) -> Result<(), SourceError> {
+        let Caller { mut stream, from, tenant: Some(tenant) } = caller else { return Ok(()) };
+        let tenant = tenant.as_str();
         let idle = Duration::from_secs(self.wire.limits.idle_timeout_secs);
         let mut framer = Framer::default();
         let mut gathered = Gathered::default();
@@ -273,7 +211,29 @@ impl Source for SyslogStream {
     }
 
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
-        Box::pin(Arc::new(*self).listen(intake, stop))
+        let own = Arc::new(*self);
+        Box::pin(async move {
+            let listener = Listener {
+                name: &own.name,
+                address: own.listen,
+                tls: own.tls.as_ref(),
+                auth: &own.auth,
+                limits: &own.wire.limits,
+                counters: &own.counters,
+            };
+            listener.run(own.clone(), intake, stop).await
+        })
+    }
+}
+
+impl Conversation for SyslogStream {
+    fn converse(
+        self: Arc<Self>,
+        caller: Caller,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move { SyslogStream::converse(&self, caller, &intake, stop).await })
     }
 }
 
@@ -319,6 +279,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_datagram_is_taken_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let (result, gathered) = read(&bytes);

@@ -253,6 +253,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
         #[test]
         fn any_text_parses(text in "(<[0-9]{0,4}>)?(1 )?[ -~äé\\[\\]\"=\\\\]{0,120}") {
             let message = parse(&text, RECEIVED);

@@ -111,6 +111,8 @@ fn kubernetes_pods_have_nodes_workloads_and_services() {
 }
 
 proptest! {
+    #![proptest_config(crate::fuzz::config())]
+
     #[test]
     fn any_body_is_taken_or_refused(
         text in "[a-z:,\\[\\]{}\"\\n -]{0,80}",

@@ -7,5 +7,6 @@
 mod alerts;
 mod logs;
 mod metrics;
+mod notifications;
 mod opentelemetry;
 mod rig;

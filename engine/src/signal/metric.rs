@@ -286,6 +286,11 @@ pub(super) fn time_builder() -> TimestampNanosecondBuilder {
     TimestampNanosecondBuilder::new().with_timezone("UTC")
 }
 
+/// The same with room for `rows` times.
+pub(super) fn time_builder_of(rows: usize) -> TimestampNanosecondBuilder {
+    TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC")
+}
+
 /// A builder of doubles.
 pub(super) fn f64_builder() -> Float64Builder {
     Float64Builder::new()

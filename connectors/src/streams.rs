@@ -1,0 +1,139 @@
+//! Listening for byte streams: syslog over TCP and TLS, Fluent Forward.
+//!
+//! Accepts connections within the limits, does the TLS handshake, finds the tenant of the
+//! sender's address, and hands each connection to its [`Conversation`]. One that ends with a
+//! fatal error ends the listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::auth::Auth;
+use crate::limits::Limits;
+use crate::source::{Intake, SourceError, Stop};
+use crate::tls::{TlsConfig, acceptor};
+use crate::wire::WireCounters;
+
+/// A connection, in the clear or not.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// A connection that was let in.
+pub(crate) struct Caller {
+    /// Its bytes.
+    pub(crate) stream: Box<dyn Duplex>,
+    /// Its sender.
+    pub(crate) from: SocketAddr,
+    /// The tenant of the sender's address; `None` only when the conversation finds it.
+    pub(crate) tenant: Option<String>,
+}
+
+/// What is spoken on each connection.
+pub(crate) trait Conversation: Send + Sync + 'static {
+    /// Whether it asks the sender for a secret itself, so that its address need not be known.
+    fn asks_for_secret(&self) -> bool {
+        false
+    }
+
+    /// Speaks until the sender hangs up or `stop` is called.
+    fn converse(
+        self: Arc<Self>,
+        caller: Caller,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>>;
+}
+
+/// A listener on its way.
+pub(crate) struct Listener<'a> {
+    /// The source's name.
+    pub(crate) name: &'a str,
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// With TLS.
+    pub(crate) tls: Option<&'a TlsConfig>,
+    /// Who may.
+    pub(crate) auth: &'a Auth,
+    /// How many, and how slowly.
+    pub(crate) limits: &'a Limits,
+    /// Where refusals are counted.
+    pub(crate) counters: &'a Arc<WireCounters>,
+}
+
+impl Listener<'_> {
+    /// Listens until told to stop, and then waits for the conversations.
+    pub(crate) async fn run(
+        self,
+        conversation: Arc<impl Conversation>,
+        intake: Intake,
+        mut stop: Stop,
+    ) -> Result<(), SourceError> {
+        let wrong = |reason: String| SourceError::config(self.name, reason);
+        if !conversation.asks_for_secret() {
+            self.auth.check_listener(self.address).map_err(|error| wrong(error.to_string()))?;
+        }
+        let tls = self.tls.map(|tls| acceptor(tls, &[])).transpose().map_err(|error| wrong(error.to_string()))?;
+        let listener = TcpListener::bind(self.address)
+            .await
+            .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.address)))?;
+        let places = Arc::new(Semaphore::new(self.limits.connections_max));
+        let patience = Duration::from_secs(self.limits.header_timeout_secs);
+        let mut running: JoinSet<Result<(), SourceError>> = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.stopped() => break,
+                Some(ended) = running.join_next(), if !running.is_empty() => {
+                    if let Ok(Err(error)) = ended {
+                        return Err(error);
+                    }
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, from)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let tenant = self.auth.tenant_of_address(from.ip()).map(str::to_owned);
+            if tenant.is_none() && !conversation.asks_for_secret() {
+                self.counters.refuse("unauthorized", 1);
+                continue;
+            }
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                self.counters.refuse("connections_max", 1);
+                continue;
+            };
+            let (conversation, intake, stop) = (conversation.clone(), intake.clone(), stop.clone());
+            let (tls, counters) = (tls.clone(), self.counters.clone());
+            running.spawn(async move {
+                let _place = place;
+                match secured(stream, tls, patience).await {
+                    Some(stream) => conversation.converse(Caller { stream, from, tenant }, intake, stop).await,
+                    None => {
+                        counters.refuse("tls_handshake", 1);
+                        Ok(())
+                    }
+                }
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            ended.unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The stream, after the TLS handshake when there is to be one.
+async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, patience: Duration) -> Option<Box<dyn Duplex>> {
+    let Some(tls) = tls else { return Some(Box::new(stream)) };
+    let stream = tokio::time::timeout(patience, tls.accept(stream)).await.ok()?.ok()?;
+    Some(Box::new(stream))
+}
