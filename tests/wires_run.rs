@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bellwether_connectors::journal::{Entries as _, Journal as _};
+use bellwether_connectors::journal::Journal as _;
 use bellwether_connectors::{JournalConfig, LocalJournal, Position};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
