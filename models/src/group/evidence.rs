@@ -100,7 +100,7 @@ impl Default for GroupParams {
             time_ongoing: 0.0,
             time_hop_scale_ns: 30_000_000_000,
             distance_scale: 3.0,
-            topology_unknown: 0.25,
+            topology_unknown: 0.08,
             topology_absent: 0.6,
             hops_max: 3,
             links_mean: 2,
