@@ -34,6 +34,7 @@ pub mod source;
 pub mod statsd;
 pub mod stdin;
 pub mod syslog;
+pub mod tap;
 pub mod terminal;
 pub mod tls;
 pub mod topology_import;

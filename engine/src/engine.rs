@@ -28,7 +28,7 @@ use crate::config::EngineConfig;
 use crate::explain::Explanation;
 use crate::incident::IncidentEvent;
 use crate::input::Input;
-use crate::sense::CompiledSense;
+use crate::sense::{CompiledSense, SeriesView, shard_of};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
 use crate::suppress::{self, CompiledInhibit};
@@ -106,6 +106,8 @@ impl std::fmt::Debug for Engine {
 #[derive(Serialize)]
 struct StateOut<'a> {
     config_hash: &'a str,
+    /// The settings as JSON: they hold what postcard cannot read back.
+    config: String,
     tenants_refused: u64,
     tenants: Vec<(&'a Tenant, SavedPending)>,
 }
@@ -113,8 +115,17 @@ struct StateOut<'a> {
 #[derive(Deserialize)]
 struct StateIn {
     config_hash: String,
+    config: String,
     tenants_refused: u64,
     tenants: Vec<(Tenant, SavedPending)>,
+}
+
+/// Checks settings without making an engine of them.
+///
+/// # Errors
+/// [`BuildError`] when they cannot be used.
+pub fn check_settings(config: &EngineConfig) -> Result<(), BuildError> {
+    Compiled::new(config.clone()).map(|_| ())
 }
 
 impl Engine {
@@ -155,6 +166,7 @@ impl Engine {
                     tenant.admit_catalogue(*at, catalogue);
                 }
             }
+            Input::Settings(settings) => self.retune(settings, out),
             Input::Action { tenant: name, at, action } => {
                 if let Some(tenant) = self.tenant(name) {
                     tenant.admit_action(*at, action, lateness);
@@ -162,6 +174,30 @@ impl Engine {
                 self.release_one(name, out);
             }
         }
+    }
+
+    /// Works by other settings from here on; those that cannot be used change nothing: who
+    /// writes them into the journal has checked them, and a replay must not end.
+    fn retune(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) {
+        if *settings == self.compiled.config {
+            return;
+        }
+        let Ok(fresh) = Compiled::new(settings.clone()) else { return };
+        let before = std::mem::replace(&mut self.compiled, Arc::new(fresh));
+        for tenant in self.tenants.values_mut() {
+            tenant.retune(&before, &self.compiled, out);
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &EngineConfig {
+        &self.compiled.config
+    }
+
+    /// What a series is: its metric, its entity and its labels; `None` when it is not known.
+    pub fn series(&self, tenant: &str, series: u64) -> Option<SeriesView<'_>> {
+        let shards = &self.tenants.get(tenant)?.metrics;
+        shards[shard_of(series)].meta(series)
     }
 
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
@@ -194,6 +230,7 @@ impl Engine {
     pub fn snapshot(&self) -> Vec<u8> {
         checkpoint::seal(&StateOut {
             config_hash: &self.compiled.config_hash,
+            config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, SavedPending::of(tenant))).collect(),
         })
@@ -205,11 +242,26 @@ impl Engine {
     /// [`CheckpointError`] when the bytes are damaged, of another version, or were taken with
     /// another configuration.
     pub fn restore(config: EngineConfig, threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
-        let mut engine = Engine::new(config, threads)?;
+        let engine = Engine::new(config, threads)?;
         let state: StateIn = checkpoint::open(bytes)?;
         if state.config_hash != engine.compiled.config_hash {
             return Err(CheckpointError::Config { have: state.config_hash, now: engine.compiled.config_hash.clone() });
         }
+        engine.with_state(state)
+    }
+
+    /// The engine that [`snapshot`](Self::snapshot) was taken of, with the settings it had then.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged or of another version.
+    pub fn resume(threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        let state: StateIn = checkpoint::open(bytes)?;
+        let config = serde_json::from_str(&state.config).map_err(|e| CheckpointError::State(e.to_string()))?;
+        Engine::new(config, threads)?.with_state(state)
+    }
+
+    fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
+        let mut engine = self;
         engine.tenants_refused = state.tenants_refused;
         for (mut tenant, pending) in state.tenants {
             tenant.revive();

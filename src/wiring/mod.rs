@@ -19,6 +19,7 @@ pub mod gauges;
 pub mod memory;
 pub mod merge;
 pub mod outbox;
+pub mod reload;
 pub mod screen;
 
 use std::sync::Arc;
@@ -27,11 +28,11 @@ use std::time::Duration;
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
 use bellwether_engine::Engine;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use arrivals::TimedJournal;
-use fold::{Cadence, Fold, FoldError};
+use fold::{Cadence, Fold, FoldError, Question};
 use gauges::Gauges;
 use outbox::{Outbox, SinkTotals, Sinks};
 
@@ -58,6 +59,13 @@ pub struct Wiring {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
     pub finish: bool,
+    /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
+    pub questions: mpsc::Receiver<Question>,
+}
+
+/// For wirings that nobody asks anything.
+pub fn no_questions() -> mpsc::Receiver<Question> {
+    mpsc::channel(1).1
 }
 
 /// How it ended.
@@ -108,6 +116,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         end: end_seen,
         finish: wiring.finish,
         gauges,
+        questions: wiring.questions,
     };
     let runtime = tokio::runtime::Handle::current();
     let mut folding = tokio::task::spawn_blocking(move || fold.run(&runtime));
@@ -163,7 +172,8 @@ async fn read_all(
     let spawn_all = |sources: Vec<Box<dyn Source>>| {
         let mut tasks = JoinSet::new();
         for source in sources {
-            tasks.spawn(source.run(intake.clone(), source_stop.clone()));
+            let own = intake.of(source.name());
+            tasks.spawn(source.run(own, source_stop.clone()));
         }
         tasks
     };

@@ -10,7 +10,8 @@
 //!
 //! A message belongs to the host it names, else to the address it came from. Over TCP a full
 //! journal stops the reading, so that the sender keeps its queue; over UDP what does not fit
-//! is lost and counted. Tenants come from `auth.networks`.
+//! is lost and counted. Tenants come from `auth.networks`, over TLS from the client certificate
+//! when it stands for one.
 
 mod frame;
 mod parse;
@@ -24,7 +25,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -37,7 +38,7 @@ use crate::http::now;
 use crate::limits::Limits;
 use crate::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::tls::{TlsConfig, acceptor};
+use crate::tls::{LiveTls, TlsConfig, TlsError, shown_certificate};
 use crate::wire::WireCounters;
 
 /// Frames gathered from one connection before they are stored.
@@ -122,7 +123,7 @@ fn unescaped(text: &str) -> String {
 pub struct SyslogStream {
     name: String,
     listen: SocketAddr,
-    tls: Option<TlsConfig>,
+    tls: Option<Arc<LiveTls>>,
     wire: Arc<Syslog>,
     auth: Arc<Auth>,
     counters: Arc<WireCounters>,
@@ -130,14 +131,23 @@ pub struct SyslogStream {
 
 impl SyslogStream {
     /// A listener called `name` at `listen`; with `tls`, RFC 5425.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
     pub fn new(
         name: impl Into<String>,
         listen: SocketAddr,
         tls: Option<TlsConfig>,
         wire: Arc<Syslog>,
         auth: Arc<Auth>,
-    ) -> SyslogStream {
-        SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() }
+    ) -> Result<SyslogStream, TlsError> {
+        let tls = tls.map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
+        Ok(SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
     }
 
     /// What it has received so far.
@@ -148,8 +158,6 @@ impl SyslogStream {
     async fn listen(self: Arc<Self>, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
         let wrong = |reason: String| SourceError::config(&self.name, reason);
         self.auth.check_listener(self.listen).map_err(|error| wrong(error.to_string()))?;
-        let tls = self.tls.as_ref().map(|tls| acceptor(tls, &[]));
-        let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.listen)))?;
@@ -170,34 +178,54 @@ impl SyslogStream {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let Some(tenant) = self.auth.tenant_of_address(from.ip()).map(str::to_owned) else {
+            let by_address = self.auth.tenant_of_address(from.ip());
+            if by_address.is_none() && self.tls.is_none() {
                 self.counters.refuse("unauthorized", 1);
                 continue;
-            };
+            }
             let Ok(place) = places.clone().try_acquire_owned() else {
                 self.counters.refuse("connections_max", 1);
                 continue;
             };
-            let (own, intake, tls, stop) = (self.clone(), intake.clone(), tls.clone(), stop.clone());
+            let (own, intake, stop) = (self.clone(), intake.clone(), stop.clone());
             running.spawn(async move {
                 let _place = place;
-                let Some(tls) = tls else {
-                    return own.converse(stream, from, &tenant, &intake, stop).await;
-                };
-                let patience = Duration::from_secs(own.wire.limits.header_timeout_secs);
-                match tokio::time::timeout(patience, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => own.converse(stream, from, &tenant, &intake, stop).await,
-                    _ => {
-                        own.counters.refuse("tls_handshake", 1);
-                        Ok(())
-                    }
-                }
+                own.greet(stream, from, by_address, &intake, stop).await
             });
         }
         while let Some(ended) = running.join_next().await {
             ended.unwrap_or(Ok(()))?;
         }
         Ok(())
+    }
+
+    /// Finds out whose a connection is, by its certificate or else its address, and reads it.
+    async fn greet(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        by_address: Option<Arc<str>>,
+        intake: &Intake,
+        stop: Stop,
+    ) -> Result<(), SourceError> {
+        let (Some(tls), tenant) = (&self.tls, &by_address) else {
+            let tenant = by_address.as_deref().unwrap_or_default();
+            return self.converse(stream, from, tenant, intake, stop).await;
+        };
+        let patience = Duration::from_secs(self.wire.limits.header_timeout_secs);
+        let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.acceptor().accept(stream)).await else {
+            self.counters.refuse("tls_handshake", 1);
+            return Ok(());
+        };
+        let certificate = shown_certificate(&stream);
+        let by_certificate = certificate.and_then(|certificate| self.auth.tenant_of_certificate(&certificate));
+        match by_certificate.or_else(|| tenant.clone()) {
+            Some(tenant) => self.converse(stream, from, &tenant, intake, stop).await,
+            None => {
+                self.counters.refuse("unauthorized", 1);
+                Ok(())
+            }
+        }
     }
 
     /// Reads one connection to its end, storing what has gathered whenever it falls silent.

@@ -8,6 +8,7 @@
 mod door;
 mod lifecycle;
 mod pending;
+mod retune;
 mod stages;
 
 use std::collections::BTreeSet;
