@@ -76,14 +76,21 @@ impl Service {
         Service::run(folder, http)
     }
 
-    /// Starts with the configuration in `folder`.
+    /// Starts with the configuration in `folder`, and waits until it is ready.
     pub fn run(folder: &Path, http: SocketAddr) -> Service {
+        let service = Service::spawn(folder, http);
+        wait_until("it is ready", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
+        service
+    }
+
+    /// Starts with the configuration in `folder`, and waits until it listens.
+    pub fn spawn(folder: &Path, http: SocketAddr) -> Service {
         let config = folder.join("bellwether.yaml");
         let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let child = program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).spawn();
         let incidents = folder.join("incidents.ndjson");
         let service = Service { child: child.expect("the program starts"), http, incidents, config };
-        wait_until("it is ready", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
+        wait_until("it listens", || TcpStream::connect(http).is_ok());
         service
     }
 
