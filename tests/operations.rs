@@ -13,8 +13,6 @@ use bellwether_connectors::nats::testing::NatsServer;
 use serde_json::Value;
 use service::{OPERATOR, Service, TOKEN, bellwether, free_address, pause, wait_until};
 
-const ALERTS: &str = "  alertmanager: {}\n";
-
 fn check(config: &Path, more: &[&str]) -> Output {
     let file = config.display().to_string();
     let args: Vec<&str> = ["check", "-c", &file].into_iter().chain(more.iter().copied()).collect();
@@ -222,7 +220,9 @@ fn a_replay_of_the_journal_tells_what_the_run_told_across_reloads_and_restarts()
             "  sense: {{rules: [{{name: TooFull, metric: disk_used, when: value > {limit}, severity: critical}}]}}\n"
         )
     };
-    Service::configure(dir.path(), http, &rule(90), "  influx: {}\n");
+    // Each alert is an incident of its own.
+    let engine = format!("  correlate: {{threshold: 0.99, merge_threshold: 0.99}}\n{}", rule(90));
+    Service::configure(dir.path(), http, &engine, "  influx: {}\n");
     let mut service = Service::run(dir.path(), http);
     let sample = |service: &Service, host: &str, value: u32| {
         let body = format!("disk,host={host} used={value}");

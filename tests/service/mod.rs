@@ -11,30 +11,30 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The bearer token of tenant `acme`.
-pub const TOKEN: &str = "a-token-of-no-value";
+pub(crate) const TOKEN: &str = "a-token-of-no-value";
 /// The bearer token of the operator.
-pub const OPERATOR: &str = "an-operator-of-no-value";
+pub(crate) const OPERATOR: &str = "an-operator-of-no-value";
 /// Longest wait for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the program to its end.
-pub fn bellwether(args: &[&str]) -> Output {
+pub(crate) fn bellwether(args: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     program.args(args).env("NO_COLOR", "1").env("COLUMNS", "110").output().expect("the program starts")
 }
 
 /// An address nobody listens on.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     free.expect("a free port")
 }
 
 /// The running program; killed when a test fails half way.
-pub struct Service {
+pub(crate) struct Service {
     child: Child,
-    pub http: SocketAddr,
-    pub incidents: PathBuf,
-    pub config: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) incidents: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 impl Drop for Service {
@@ -45,15 +45,15 @@ impl Drop for Service {
 }
 
 /// An answer.
-pub struct Reply {
-    pub status: u16,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) text: String,
 }
 
 impl Service {
     /// Writes the tokens and the configuration into `folder`: `engine` and `wires` are further
     /// lines of these sections, indented by two spaces.
-    pub fn configure(folder: &Path, http: SocketAddr, engine: &str, wires: &str) -> PathBuf {
+    pub(crate) fn configure(folder: &Path, http: SocketAddr, engine: &str, wires: &str) -> PathBuf {
         let text = format!(
             "state: {}\ntick: 100ms\nsinks:\n  - ndjson: {{path: {}}}\n\
              engine:\n  lateness: 200ms\n  ledger: {{group_wait: 500ms}}\n{engine}\
@@ -70,21 +70,21 @@ impl Service {
     }
 
     /// Starts with Alertmanager's API and the default engine.
-    pub fn start(folder: &Path) -> Service {
+    pub(crate) fn start(folder: &Path) -> Service {
         let http = free_address();
         Service::configure(folder, http, "", "  alertmanager: {}\n");
         Service::run(folder, http)
     }
 
     /// Starts with the configuration in `folder`, and waits until it is ready.
-    pub fn run(folder: &Path, http: SocketAddr) -> Service {
+    pub(crate) fn run(folder: &Path, http: SocketAddr) -> Service {
         let service = Service::spawn(folder, http);
         wait_until("it is ready", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
         service
     }
 
     /// Starts with the configuration in `folder`, and waits until it listens.
-    pub fn spawn(folder: &Path, http: SocketAddr) -> Service {
+    pub(crate) fn spawn(folder: &Path, http: SocketAddr) -> Service {
         let config = folder.join("bellwether.yaml");
         let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let child = program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).spawn();
@@ -95,7 +95,7 @@ impl Service {
     }
 
     /// One request; `None` while nothing listens.
-    pub fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
+    pub(crate) fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
         let mut stream = TcpStream::connect(self.http).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         let head = format!(
@@ -113,7 +113,7 @@ impl Service {
     }
 
     /// Posts firing alerts of one host.
-    pub fn alert(&self, token: &str, host: &str, names: &[&str]) -> Reply {
+    pub(crate) fn alert(&self, token: &str, host: &str, names: &[&str]) -> Reply {
         let alert = |name: &&str| {
             let labels = serde_json::json!({"alertname": name, "instance": format!("{host}:9100"), "job": "node", "severity": "critical"});
             serde_json::json!({"labels": labels, "annotations": {"summary": "the disk is full"}})
@@ -123,41 +123,41 @@ impl Service {
     }
 
     /// `/metrics`.
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         self.ask("GET", "/metrics", "", "").expect("an answer").text
     }
 
     /// The incident records told.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.incidents).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let asked = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(asked.expect("kill runs").success());
     }
 
     /// SIGTERM, and the exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.child.wait().expect("the program ends").code()
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
 
 /// Waits for a while.
-pub fn pause(span: Duration) {
+pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
 /// Waits until something holds.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
