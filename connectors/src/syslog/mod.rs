@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use frame::{FRAME_BYTES_MAX, Framer};
 pub use parse::{Message, parse, severity_number};
@@ -242,8 +243,13 @@ impl SyslogStream {
         let mut gathered = Gathered::default();
         let mut buffer = vec![0; 16 << 10];
         let mut frames = 0;
+        // A sender that never falls silent must not keep its first line waiting.
+        let mut due = None;
         loop {
-            let patience = if gathered.is_empty() { idle } else { GATHER };
+            let patience = match due {
+                Some(due) if !gathered.is_empty() => due.saturating_duration_since(Instant::now()),
+                _ => idle,
+            };
             let read = tokio::select! {
                 () = stop.stopped() => break,
                 read = tokio::time::timeout(patience, stream.read(&mut buffer)) => read,
@@ -256,14 +262,15 @@ impl SyslogStream {
                         self.frame(frame, from, tenant, &mut gathered);
                         frames += 1;
                     }
-                    if frames < FRAMES_MAX {
+                    let since = *due.get_or_insert_with(|| Instant::now() + GATHER);
+                    if frames < FRAMES_MAX && Instant::now() < since {
                         continue;
                     }
                 }
                 Err(_) if !gathered.is_empty() => {}
                 _ => break,
             }
-            frames = 0;
+            (frames, due) = (0, None);
             self.store(tenant, &mut gathered, intake).await?;
         }
         if let Some(frame) = framer.rest() {
