@@ -244,7 +244,7 @@ impl SyslogStream {
         let mut buffer = vec![0; 16 << 10];
         let mut frames = 0;
         // A sender that never falls silent must not keep its first line waiting.
-        let mut due = None;
+        let mut due: Option<Instant> = None;
         loop {
             let patience = match due {
                 Some(due) if !gathered.is_empty() => due.saturating_duration_since(Instant::now()),
