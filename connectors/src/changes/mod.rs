@@ -137,7 +137,7 @@ impl Changes {
             let mut builder = ChangeBuilder::new();
             self.push(&change, request, &mut builder);
             outcome.accepted = 1;
-            let batch = builder.finish(&*tenant).map_err(|error| malformed(error.to_string()))?;
+            let batch = builder.finish(&tenant).map_err(|error| malformed(error.to_string()))?;
             outcome.push(batch);
         }
         Ok(outcome)
