@@ -76,7 +76,9 @@ fn a_change_in_the_journal_acts_alike_on_any_threads_and_across_any_restart() {
     assert!(reference.len() >= 4, "{:?}", verbs(&reference));
     assert_eq!(run(&mut engine(first(), 7), &inputs), reference);
     let threads = NonZeroUsize::new(2).expect("two");
-    for cut in 0..inputs.len() {
+    let changes: Vec<usize> = (0..inputs.len()).filter(|at| matches!(inputs[*at], Input::Settings(_))).collect();
+    let near = |cut: usize| changes.iter().any(|at| cut.abs_diff(*at) <= 2);
+    for cut in (0..inputs.len()).filter(|cut| cut % 20 == 0 || near(*cut)) {
         let mut before = engine(first(), 2);
         let mut events = Vec::new();
         inputs[..cut].iter().for_each(|input| before.apply(input, &mut events));
