@@ -125,7 +125,7 @@ impl Client {
     /// One request and its whole answer.
     ///
     /// # Errors
-    /// [`ClientError::Away`] when nobody answers within [`ANSWER_MAX`].
+    /// [`ClientError::Away`] when nobody answers in time.
     pub async fn ask(&self, method: Method, path: &str) -> Result<(u16, String), ClientError> {
         let asked = async {
             let response = self.send(method, path).await?;
