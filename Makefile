@@ -55,6 +55,12 @@ check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
 bench: ## Run the benches; benches/README.md says what they measure
 	cargo bench --workspace --locked
 
+.PHONY: bench-peers
+bench-peers: peers ## Measure beside VictoriaMetrics, Prometheus and Alertmanager, same bytes, CPU seconds
+	cargo build --profile bench --locked --bin bellwether
+	$(TOOLS)/py/bin/pip install --quiet --disable-pip-version-check cramjam==2.11.0
+	$(TOOLS)/py/bin/python tools/bench_peers.py --bellwether $(CARGO_TARGET_DIR)/release/bellwether $(BENCH)
+
 .PHONY: format
 format: ## Format every source file
 	cargo fmt --all
@@ -95,4 +101,4 @@ clean: ## Remove tools and what demos left; the build cache stays
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -70,7 +70,7 @@ fn the_configuration_in_the_readme_runs_as_pasted() {
     assert!(events.lines().count() >= 2, "{events}");
     let first: Value = serde_json::from_str(events.lines().next().expect("a line")).expect("JSON");
     let id = first["record"]["id"].as_str().expect("an id");
-    let told = stdout(&bellwether(&["explain", id, "--from", &state.display().to_string(), "--config", &config]));
+    let told = stdout(&bellwether(&["explain", id, "--from", &state.display().to_string()]));
     assert!(told.contains("who should act"), "{told}");
     // Started again, it tells nothing twice.
     stdout(&bellwether(&["run", "-c", &config]));

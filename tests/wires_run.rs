@@ -1,139 +1,24 @@
 //! The program with its listeners, as a monitoring tool meets it: a socket, a token, alerts.
 
-#![allow(clippy::disallowed_methods)] // nothing interrupts a test that waits for a process
+mod service;
 
 use std::collections::HashSet;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use bellwether_connectors::journal::Journal as _;
 use bellwether_connectors::{JournalConfig, LocalJournal, Position};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
 use serde_json::Value;
+use service::{Service, TOKEN, bellwether, free_address, pause, wait_until};
 
-const TOKEN: &str = "a-token-of-no-value";
 /// How often the receiver is killed under a sending Prometheus.
 const KILLS: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Four group waits: a second incident would have opened.
 const QUIET: Duration = Duration::from_secs(2);
-
-fn bellwether(args: &[&str]) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-    program.args(args).env("NO_COLOR", "1").output().expect("the program starts")
-}
-
-/// The running program; killed when a test fails half way.
-struct Service {
-    child: Child,
-    http: SocketAddr,
-    incidents: PathBuf,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-impl Service {
-    fn start(folder: &Path) -> Service {
-        Service::start_at(folder, free_address())
-    }
-
-    /// Starts in a folder that may hold what another one left.
-    fn start_at(folder: &Path, http: SocketAddr) -> Service {
-        let incidents = folder.join("incidents.ndjson");
-        let text = format!(
-            "state: {}\ntick: 100ms\nsinks:\n  - ndjson: {{path: {}}}\n\
-             engine: {{lateness: 200ms, ledger: {{group_wait: 500ms}}}}\n\
-             wires:\n  auth: {{credentials: [{{tenant: acme, bearer_file: token}}]}}\n  http: {{listen: '{http}'}}\n  alertmanager: {{}}\n  remote_write: {{}}\n",
-            folder.join("state").display(),
-            incidents.display()
-        );
-        std::fs::write(folder.join("token"), TOKEN).expect("writes");
-        let config = folder.join("bellwether.yaml");
-        std::fs::write(&config, text).expect("writes");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-        let child = program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).spawn();
-        let service = Service { child: child.expect("the program starts"), http, incidents };
-        wait_until("it is ready", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
-        service
-    }
-
-    /// One request; `None` while nothing listens.
-    fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.http).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            self.http,
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body.as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let status = text.split(' ').nth(1)?.parse().ok()?;
-        Some(Reply { status, text })
-    }
-
-    /// Posts firing alerts of one host.
-    fn alert(&self, token: &str, host: &str, names: &[&str]) -> Reply {
-        let alert = |name: &&str| {
-            let labels = serde_json::json!({"alertname": name, "instance": format!("{host}:9100"), "job": "node", "severity": "critical"});
-            serde_json::json!({"labels": labels, "annotations": {"summary": "the disk is full"}})
-        };
-        let body = Value::Array(names.iter().map(alert).collect()).to_string();
-        self.ask("POST", "/api/v2/alerts", token, &body).expect("an answer")
-    }
-
-    /// SIGKILL: no chance to say good-bye.
-    fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    fn records(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.incidents).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    /// SIGTERM, and the exit code.
-    fn stop(&mut self) -> Option<i32> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(asked.success());
-        self.child.wait().expect("the program ends").code()
-    }
-}
-
-fn free_address() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    free.expect("a free port")
-}
-
-struct Reply {
-    status: u16,
-    text: String,
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process is waited for, and nothing here shuts down")]
-fn pause(span: Duration) {
-    std::thread::sleep(span);
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        pause(Duration::from_millis(50));
-    }
-}
 
 #[test]
 fn three_posted_alerts_of_one_fault_become_one_incident() {
@@ -234,14 +119,16 @@ fn journalled(folder: &Path) -> (Vec<i64>, usize, usize) {
 fn a_receiver_killed_again_and_again_loses_and_doubles_nothing_of_a_real_prometheus() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = free_address();
-    let mut service = Service::start_at(dir.path(), http);
+    Service::configure(dir.path(), http, "", "  alertmanager: {}\n  remote_write: {}\n");
+    let mut service = Service::run(dir.path(), http);
     let prometheus = Prometheus::start(dir.path(), http);
     wait_until("an incident is told", || !service.records().is_empty());
     for _ in 0..KILLS {
         pause(Duration::from_millis(1_700));
-        service.kill();
+        // SIGKILL: no chance to say good-bye.
+        drop(service);
         pause(Duration::from_millis(700));
-        service = Service::start_at(dir.path(), http);
+        service = Service::run(dir.path(), http);
     }
     // What Prometheus kept back while nobody listened comes within its back-off.
     pause(Duration::from_secs(4));

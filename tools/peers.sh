@@ -1,6 +1,7 @@
 #!/bin/sh
 # Fetches the real programs the wire tests talk to, into the ignored folder .tools:
 #   .tools/peers   Debian packages, unpacked with dpkg -x (nothing is installed or started)
+#   .tools/newer   the same from Debian's unstable suite: Prometheus 3, which speaks remote write 2
 #   .tools/py      a Python virtual environment with the OpenTelemetry SDK and fluent-logger
 # Safe to run again: what is there is kept. Needs apt, dpkg and python3 with venv.
 set -eu
@@ -57,6 +58,30 @@ fetch libltdl7 "$lib/libltdl.so.7"
 fetch snmp usr/bin/snmptrap
 fetch libsnmp40 "$lib/libnetsnmp.so.40"
 fetch libsnmp-base usr/share/snmp
+fetch rsyslog-gnutls "$lib/rsyslog/lmnsd_gtls.so"
+
+# Programs of Go run on an older Debian. The mirror is the machine's own, only the suite is another.
+newer=.tools/newer
+if [ ! -e "$newer/usr/bin/prometheus" ]; then
+    apt="$PWD/.tools/apt-unstable"
+    mkdir -p "$newer" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/debs"
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(RELEASE)' 'Created-By: Packages' |
+        awk '$2 == "Debian" && $3 !~ /security/ {print $1; exit}')
+    # Not fetched yet: the place is known, the origin is not.
+    # shellcheck disable=SC2016
+    [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1)
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keys] $mirror sid main" >"$apt/sources.list"
+    unstable="-o Dir::Etc::SourceList=$apt/sources.list -o Dir::Etc::SourceParts=/dev/null"
+    unstable="$unstable -o Dir::State::Lists=$apt/lists -o Dir::Cache=$apt/cache"
+    echo "fetching prometheus from the unstable suite"
+    # shellcheck disable=SC2086
+    (cd "$apt/debs" && rm -f prometheus_*.deb && apt-get $unstable -qq update && apt-get $unstable -qq download prometheus) \
+        >"$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
+    dpkg -x "$apt"/debs/prometheus_*.deb "$newer"
+    rm -rf "$apt"
+fi
 
 if [ ! -e .tools/py/wires-ready ]; then
     echo "fetching the Python clients"

@@ -34,7 +34,7 @@ fn time_range(inputs: &[Input]) -> Option<(i64, i64)> {
     let of_input = |input: &Input| match input {
         Input::Batch(batch) => Some((*times(batch)?.iter().min()?, *times(batch)?.iter().max()?)),
         Input::Tick(at) => Some((at.0, at.0)),
-        Input::Catalogue { .. } | Input::Action { .. } => None,
+        Input::Catalogue { .. } | Input::Action { .. } | Input::Settings(_) => None,
     };
     inputs.iter().filter_map(of_input).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
@@ -43,7 +43,7 @@ fn cut(input: &Input) -> Vec<(i64, Input)> {
     let slice_of = |at: i64| at.div_euclid(SLICE);
     match input {
         Input::Tick(at) => vec![(slice_of(at.0), input.clone())],
-        Input::Catalogue { .. } | Input::Action { .. } => vec![(i64::MIN, input.clone())],
+        Input::Catalogue { .. } | Input::Action { .. } | Input::Settings(_) => vec![(i64::MIN, input.clone())],
         Input::Batch(batch) => {
             let Some(times) = times(batch) else { return vec![(i64::MIN, input.clone())] };
             let mut from = 0;

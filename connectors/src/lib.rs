@@ -42,6 +42,7 @@ pub mod statsd;
 pub mod stdin;
 mod streams;
 pub mod syslog;
+pub mod tap;
 pub mod terminal;
 pub mod tls;
 pub mod topology_import;

@@ -157,10 +157,10 @@ impl Datagrams {
             self.counters.refuse("unauthorized", 1);
             return;
         };
-        let packet = Packet { tenant, from: from.ip(), bytes, received: now() };
-        let of_tenant = match gathered.get_mut(tenant) {
+        let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
+        let of_tenant = match gathered.get_mut(&*tenant) {
             Some(of_tenant) => of_tenant,
-            None => gathered.entry(tenant.to_owned()).or_default(),
+            None => gathered.entry(tenant.to_string()).or_default(),
         };
         match self.wire.read(packet, of_tenant) {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),

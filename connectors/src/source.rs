@@ -19,12 +19,14 @@
 //! }
 //! ```
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arrow::array::TimestampNanosecondArray;
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::SignalKind;
+use bellwether_engine::signal::{Batch, SignalKind};
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -32,6 +34,7 @@ use tokio::sync::watch;
 use crate::in_time::in_time_order;
 use crate::journal::{Group, Journal, JournalError, Mark, Position};
 use crate::reject::{RejectLog, Rejection};
+use crate::tap::Taps;
 
 /// How long [`Intake::accept_now`] waits for the journal before it says "busy": longer than a
 /// slow sync, shorter than any sender's time limit.
@@ -54,12 +57,121 @@ pub trait Source: Send {
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>>;
 }
 
-/// The door to the journal. Cheap to clone, one for all sources.
+/// The door to the journal. Cheap to clone; [`Intake::of`] gives each source its own, and what
+/// goes through all of them is counted in one place.
 #[derive(Clone)]
 pub struct Intake {
     journal: Arc<dyn Journal>,
     rejects: RejectLog,
     counts: Arc<IntakeCounts>,
+    source: Arc<SourceFlow>,
+    flows: Arc<Mutex<BTreeMap<String, Arc<SourceFlow>>>>,
+    taps: Taps,
+}
+
+/// What has gone through one source's door.
+#[derive(Debug)]
+pub struct SourceFlow {
+    name: Arc<str>,
+    groups: AtomicU64,
+    rows: AtomicU64,
+    /// Rows handed to the journal that are not durable yet.
+    waiting: AtomicU64,
+    /// How far the newest row of the last group was behind its arrival, in nanoseconds.
+    lag_ns: AtomicI64,
+    /// Arrival of the last group, in nanoseconds since the epoch; 0 before the first.
+    last_ns: AtomicI64,
+}
+
+/// A reading of [`SourceFlow`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowTotals {
+    /// The source.
+    pub name: Arc<str>,
+    /// Groups accepted.
+    pub groups: u64,
+    /// Rows accepted.
+    pub rows: u64,
+    /// Rows handed to the journal that are not durable yet.
+    pub waiting: u64,
+    /// Seconds by which the newest row of the last group was behind its arrival; `None` when
+    /// nothing with a time has come.
+    pub lag_secs: Option<f64>,
+    /// When the last group came; `None` before the first.
+    pub last: Option<EventTime>,
+}
+
+impl SourceFlow {
+    fn new(name: &str) -> SourceFlow {
+        SourceFlow {
+            name: name.into(),
+            groups: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            lag_ns: AtomicI64::new(i64::MIN),
+            last_ns: AtomicI64::new(0),
+        }
+    }
+
+    /// Notes that `inputs` have become durable.
+    fn accepted(&self, inputs: &[Input], rows: u64) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        let now = arrival_time();
+        self.last_ns.store(now.0, Ordering::Relaxed);
+        let newest = inputs.iter().filter_map(newest_time).max();
+        if let Some(newest) = newest {
+            self.lag_ns.store(now.0.saturating_sub(newest), Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> FlowTotals {
+        let last = self.last_ns.load(Ordering::Relaxed);
+        let lag = self.lag_ns.load(Ordering::Relaxed);
+        FlowTotals {
+            name: self.name.clone(),
+            groups: self.groups.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            lag_secs: (lag != i64::MIN).then_some(lag as f64 / 1e9),
+            last: (last != 0).then_some(EventTime(last)),
+        }
+    }
+}
+
+/// The newest event time in an entry, in nanoseconds, when it has one.
+fn newest_time(input: &Input) -> Option<i64> {
+    match input {
+        Input::Batch(batch) => event_times(batch)?.iter().copied().max(),
+        _ => None,
+    }
+}
+
+/// The event times of a batch's rows, in nanoseconds, when its kind has them.
+pub fn event_times(batch: &Batch) -> Option<&[i64]> {
+    let column = batch.records().column_by_name("time")?;
+    let times = column.as_any().downcast_ref::<TimestampNanosecondArray>()?;
+    Some(times.values())
+}
+
+/// Rows on their way to the journal: no longer waiting when dropped, however that comes.
+struct Waiting<'a> {
+    flow: &'a SourceFlow,
+    rows: u64,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(flow: &'a SourceFlow, inputs: &[Input]) -> Waiting<'a> {
+        let rows = inputs.iter().map(|input| input.rows() as u64).sum();
+        flow.waiting.fetch_add(rows, Ordering::Relaxed);
+        Waiting { flow, rows }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.flow.waiting.fetch_sub(self.rows, Ordering::Relaxed);
+    }
 }
 
 /// Rows accepted, by kind, and groups.
@@ -103,7 +215,37 @@ impl IntakeCounts {
 impl Intake {
     /// A door to `journal`, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
-        Intake { journal, rejects, counts: Arc::default() }
+        Intake {
+            journal,
+            rejects,
+            counts: Arc::default(),
+            source: Arc::new(SourceFlow::new("")),
+            flows: Arc::default(),
+            taps: Taps::default(),
+        }
+    }
+
+    /// The same door as source `name` uses it: what goes through is counted, and can be looked
+    /// at, under that name.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Intake {
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = match flows.get(name) {
+            Some(flow) => flow.clone(),
+            None => flows.entry(name.to_owned()).or_insert_with(|| Arc::new(SourceFlow::new(name))).clone(),
+        };
+        Intake { source, ..self.clone() }
+    }
+
+    /// What went through each source's door, by name.
+    pub fn flows(&self) -> Vec<FlowTotals> {
+        let flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.values().map(|flow| flow.read()).collect()
+    }
+
+    /// Who looks at what is accepted.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// Accepts `inputs` together with the source's new cursor, waiting as long as the journal
@@ -112,6 +254,7 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
     pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
+        let _waiting = Waiting::begin(&self.source, inputs);
         let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
@@ -134,6 +277,7 @@ impl Intake {
     /// # Errors
     /// Any [`AcceptError`].
     pub async fn accept_now(&self, inputs: &[Input]) -> Result<Position, AcceptError> {
+        let _waiting = Waiting::begin(&self.source, inputs);
         let append = self.journal.append(encode(inputs, None));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
@@ -149,6 +293,8 @@ impl Intake {
             Ok(position) => {
                 self.note(false);
                 self.counts.add(inputs);
+                self.source.accepted(inputs, inputs.iter().map(|input| input.rows() as u64).sum());
+                self.taps.offer(&self.source.name, inputs);
                 Ok(position)
             }
             // The sender's mistake: the journal takes what others send.

@@ -1,7 +1,7 @@
 //! Listening for byte streams: syslog over TCP and TLS, Fluent Forward.
 //!
 //! Accepts connections within the limits, does the TLS handshake, finds the tenant of the
-//! sender's address, and hands each connection to its [`Conversation`]. One that ends with a
+//! sender's certificate or else of its address, and hands each connection to its [`Conversation`]. One that ends with a
 //! fatal error ends the listener.
 
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::auth::Auth;
 use crate::limits::Limits;
 use crate::source::{Intake, SourceError, Stop};
-use crate::tls::{TlsConfig, acceptor};
+use crate::tls::{LiveTls, shown_certificate};
 use crate::wire::WireCounters;
 
 /// A connection, in the clear or not.
@@ -32,8 +32,9 @@ pub(crate) struct Caller {
     pub(crate) stream: Box<dyn Duplex>,
     /// Its sender.
     pub(crate) from: SocketAddr,
-    /// The tenant of the sender's address; `None` only when the conversation finds it.
-    pub(crate) tenant: Option<String>,
+    /// The tenant of the sender's certificate or address; `None` only when the conversation finds
+    /// it.
+    pub(crate) tenant: Option<Arc<str>>,
 }
 
 /// What is spoken on each connection.
@@ -59,9 +60,9 @@ pub(crate) struct Listener<'a> {
     /// Where.
     pub(crate) address: SocketAddr,
     /// With TLS.
-    pub(crate) tls: Option<&'a TlsConfig>,
+    pub(crate) tls: Option<&'a Arc<LiveTls>>,
     /// Who may.
-    pub(crate) auth: &'a Auth,
+    pub(crate) auth: &'a Arc<Auth>,
     /// How many, and how slowly.
     pub(crate) limits: &'a Limits,
     /// Where refusals are counted.
@@ -80,7 +81,6 @@ impl Listener<'_> {
         if !conversation.asks_for_secret() {
             self.auth.check_listener(self.address).map_err(|error| wrong(error.to_string()))?;
         }
-        let tls = self.tls.map(|tls| acceptor(tls, &[])).transpose().map_err(|error| wrong(error.to_string()))?;
         let listener = TcpListener::bind(self.address)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.address)))?;
@@ -102,8 +102,9 @@ impl Listener<'_> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let tenant = self.auth.tenant_of_address(from.ip()).map(str::to_owned);
-            if tenant.is_none() && !conversation.asks_for_secret() {
+            let by_address = self.auth.tenant_of_address(from.ip());
+            let must_be_known = !conversation.asks_for_secret();
+            if by_address.is_none() && self.tls.is_none() && must_be_known {
                 self.counters.refuse("unauthorized", 1);
                 continue;
             }
@@ -112,16 +113,20 @@ impl Listener<'_> {
                 continue;
             };
             let (conversation, intake, stop) = (conversation.clone(), intake.clone(), stop.clone());
-            let (tls, counters) = (tls.clone(), self.counters.clone());
+            let (tls, auth, counters) = (self.tls.cloned(), self.auth.clone(), self.counters.clone());
             running.spawn(async move {
                 let _place = place;
-                match secured(stream, tls, patience).await {
-                    Some(stream) => conversation.converse(Caller { stream, from, tenant }, intake, stop).await,
-                    None => {
-                        counters.refuse("tls_handshake", 1);
-                        Ok(())
-                    }
+                let Some((stream, certificate)) = secured(stream, tls.as_deref(), patience).await else {
+                    counters.refuse("tls_handshake", 1);
+                    return Ok(());
+                };
+                let by_certificate = certificate.and_then(|certificate| auth.tenant_of_certificate(&certificate));
+                let tenant = by_certificate.or(by_address);
+                if tenant.is_none() && must_be_known {
+                    counters.refuse("unauthorized", 1);
+                    return Ok(());
                 }
+                conversation.converse(Caller { stream, from, tenant }, intake, stop).await
             });
         }
         while let Some(ended) = running.join_next().await {
@@ -131,9 +136,13 @@ impl Listener<'_> {
     }
 }
 
-/// The stream, after the TLS handshake when there is to be one.
-async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, patience: Duration) -> Option<Box<dyn Duplex>> {
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
-    let stream = tokio::time::timeout(patience, tls.accept(stream)).await.ok()?.ok()?;
-    Some(Box::new(stream))
+/// A stream, and the certificate that its sender showed.
+type Secured = (Box<dyn Duplex>, Option<CertificateDer<'static>>);
+
+/// The stream after the TLS handshake, when there is to be one.
+async fn secured(stream: TcpStream, tls: Option<&LiveTls>, patience: Duration) -> Option<Secured> {
+    let Some(tls) = tls else { return Some((Box::new(stream), None)) };
+    let stream = tokio::time::timeout(patience, tls.acceptor().accept(stream)).await.ok()?.ok()?;
+    let certificate = shown_certificate(&stream);
+    Some((Box::new(stream), certificate))
 }

@@ -6,9 +6,12 @@
 //!   key_file: /etc/bellwether/tls.key
 //!   client_ca_file: /etc/bellwether/clients.crt    # then a client certificate is required
 //! ```
+//!
+//! A certificate is renewed without a restart: [`LiveTls::reload`] reads the files again, and
+//! connections made from then on see the new one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -74,7 +77,46 @@ pub fn acceptor(config: &TlsConfig, protocols: &[&[u8]]) -> Result<tokio_rustls:
     Ok(tokio_rustls::TlsAcceptor::from(Arc::new(server)))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// A listener's TLS, whose files can be read again while it listens.
+pub struct LiveTls {
+    config: TlsConfig,
+    protocols: &'static [&'static [u8]],
+    current: RwLock<tokio_rustls::TlsAcceptor>,
+}
+
+impl LiveTls {
+    /// Reads the files; `protocols` are offered by ALPN.
+    ///
+    /// # Errors
+    /// As [`acceptor`].
+    pub fn new(config: TlsConfig, protocols: &'static [&'static [u8]]) -> Result<LiveTls, TlsError> {
+        let current = RwLock::new(acceptor(&config, protocols)?);
+        Ok(LiveTls { config, protocols, current })
+    }
+
+    /// What new connections are to be greeted with.
+    pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files again; on an error what was read before stays.
+    ///
+    /// # Errors
+    /// As [`acceptor`].
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = acceptor(&self.config, self.protocols)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+/// The certificate that the other side of a TLS connection has shown, when it was asked to.
+pub fn shown_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Option<CertificateDer<'static>> {
+    let (_, connection) = stream.get_ref();
+    connection.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
+}
+
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(path).map_err(|error| file_error(path, &error))?.collect();
     let found = read.map_err(|error| file_error(path, &error))?;

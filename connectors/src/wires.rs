@@ -25,7 +25,7 @@ use crate::bulk::{Bulk, BulkConfig};
 use crate::changes::{Changes, ChangesConfig};
 use crate::collectd::{Collectd, CollectdConfig};
 use crate::entity_resolution::{EntityConfig, EntityError, EntityResolver};
-use crate::forward::{Forward, ForwardConfig};
+use crate::forward::{Forward, ForwardConfig, ForwardError};
 use crate::http::{HttpConfig, HttpSource, HttpWires, RouteConflict};
 use crate::influx::{Influx, InfluxConfig};
 use crate::limits::Limits;
@@ -39,7 +39,7 @@ use crate::snmp::{Snmp, SnmpConfig, SnmpError};
 use crate::source::Source;
 use crate::statsd::{Statsd, StatsdConfig};
 use crate::syslog::{Syslog, SyslogConfig, SyslogStream};
-use crate::tls::TlsConfig;
+use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::topology_import::TopologyImport;
 use crate::webhook::{WebhookConfig, WebhookError, Webhooks};
 use crate::wire::{HttpWire, WireCounters};
@@ -54,8 +54,9 @@ pub struct WiresConfig {
     pub limits: Limits,
     /// Which labels make which entity.
     pub entity_resolution: EntityConfig,
-    /// Where all wires over HTTP listen.
-    pub http: HttpConfig,
+    /// Where all wires over HTTP listen, and the pages about the process itself: named, it
+    /// listens even when no wire needs it.
+    pub http: Option<HttpConfig>,
     /// Prometheus remote write.
     pub remote_write: Option<RemoteWriteConfig>,
     /// Alertmanager's API and webhook, Grafana's webhook.
@@ -89,6 +90,22 @@ pub struct WiresConfig {
 impl WiresConfig {
     /// Where it listens, by the name of the source: what [`build`] gives, before it is built.
     pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let syslog = self.syslog.as_ref();
+        let all = [
+            ("http", self.http().map(|http| http.listen)),
+            ("otlp_grpc", self.otlp.as_ref().and_then(|otlp| otlp.grpc_listen)),
+            ("statsd", self.statsd.as_ref().map(|statsd| statsd.listen)),
+            ("syslog_udp", syslog.and_then(|syslog| syslog.udp_listen)),
+            ("syslog_tcp", syslog.and_then(|syslog| syslog.tcp_listen)),
+            ("syslog_tls", syslog.and_then(|syslog| syslog.tls_listen)),
+            ("snmp", self.snmp.as_ref().map(|snmp| snmp.listen)),
+            ("forward", self.forward.as_ref().map(|forward| forward.listen)),
+        ];
+        all.into_iter().filter_map(|(name, listen)| Some((name, listen?))).collect()
+    }
+
+    /// The HTTP listener, when there is to be one.
+    pub fn http(&self) -> Option<HttpConfig> {
         let over_http = self.topology_import
             || self.remote_write.is_some()
             || self.alertmanager.is_some()
@@ -99,18 +116,23 @@ impl WiresConfig {
             || self.collectd.is_some()
             || self.changes.is_some()
             || !self.webhooks.is_empty();
-        let syslog = self.syslog.as_ref();
-        let all = [
-            ("http", over_http.then_some(self.http.listen)),
-            ("otlp_grpc", self.otlp.as_ref().and_then(|otlp| otlp.grpc_listen)),
-            ("statsd", self.statsd.as_ref().map(|statsd| statsd.listen)),
-            ("syslog_udp", syslog.and_then(|syslog| syslog.udp_listen)),
-            ("syslog_tcp", syslog.and_then(|syslog| syslog.tcp_listen)),
-            ("syslog_tls", syslog.and_then(|syslog| syslog.tls_listen)),
-            ("snmp", self.snmp.as_ref().map(|snmp| snmp.listen)),
-            ("forward", self.forward.as_ref().map(|forward| forward.listen)),
-        ];
-        all.into_iter().filter_map(|(name, listen)| Some((name, listen?))).collect()
+        self.http.clone().or_else(|| over_http.then(HttpConfig::default))
+    }
+
+    /// Whether strangers can reach a listener that would not ask who they are.
+    fn check_listeners(&self, auth: &Auth) -> Result<(), AuthError> {
+        let asks_for_key = self.forward.as_ref().is_some_and(|forward| !forward.shared_keys.is_empty());
+        for (name, listen) in self.listeners() {
+            if name != "forward" || !asks_for_key {
+                auth.check_listener(listen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything listens beside HTTP.
+    fn has_other_listeners(&self) -> bool {
+        self.listeners().iter().any(|(name, _)| *name != "http")
     }
 
     /// Makes the relative paths of secrets and certificates begin at `folder`.
@@ -124,13 +146,16 @@ impl WiresConfig {
             let files = [&mut credential.bearer_file, &mut credential.password_file];
             files.into_iter().flatten().for_each(|path| *path = folder.join(&*path));
         }
+        for operator in &mut self.auth.operators {
+            operator.bearer_file.iter_mut().for_each(|path| *path = folder.join(&*path));
+        }
         for hook in self.changes.iter_mut().flat_map(|changes| &mut changes.github) {
             hook.secret_file = folder.join(&hook.secret_file);
         }
         for webhook in &mut self.webhooks {
             webhook.mapping = folder.join(&webhook.mapping);
         }
-        self.http.tls.iter_mut().for_each(tls);
+        self.http.iter_mut().filter_map(|http| http.tls.as_mut()).for_each(tls);
         self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
         self.forward.iter_mut().filter_map(|forward| forward.tls.as_mut()).for_each(tls);
         for key in self.forward.iter_mut().flat_map(|forward| &mut forward.shared_keys) {
@@ -155,9 +180,15 @@ pub enum WiresError {
     /// Webhooks and their mapping files.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// Fluent Forward's keys and certificates.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     /// Two wires on one path.
     #[error(transparent)]
     Route(#[from] RouteConflict),
+    /// A certificate or key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A TLS listener without a certificate.
     #[error("syslog.tls_listen is set but syslog.tls is not; name a certificate and its key")]
     SyslogTls,
@@ -167,10 +198,12 @@ pub enum WiresError {
 pub struct Wires {
     /// To be run with the journal's intake.
     pub sources: Vec<Box<dyn Source>>,
-    /// The wires over HTTP, for their reports; absent when there is none.
+    /// The HTTP listener, for its reports; absent when there is none.
     pub http: Option<Arc<HttpWires>>,
     /// Totals of the other listeners, by source name.
     pub counters: Vec<(&'static str, Arc<WireCounters>)>,
+    /// What can be changed while they run.
+    pub live: LiveWires,
 }
 
 /// Builds every wire that `config` names.
@@ -179,124 +212,263 @@ pub struct Wires {
 /// [`WiresError`] for the first thing that cannot work.
 pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     let auth = Arc::new(Auth::new(&config.auth)?);
-    let asks_for_key = config.forward.as_ref().is_some_and(|forward| !forward.shared_keys.is_empty());
-    for (name, listen) in config.listeners() {
-        if name != "forward" || !asks_for_key {
-            auth.check_listener(listen)?;
-        }
+    config.check_listeners(&auth)?;
+    let parts = Parts::new(config, None)?;
+    let (mut sources, mut counters): (Vec<Box<dyn Source>>, _) = (Vec::new(), Vec::new());
+    let mut certificates = Vec::new();
+    let mut http = None;
+    if let Some(own) = config.http() {
+        let named = over_http(config, &auth, &parts, None)?;
+        let wires = Arc::new(HttpWires::new(auth.clone(), config.limits.clone(), named)?);
+        let source = HttpSource::new("http", own, wires.clone())?;
+        certificates.extend(source.tls());
+        sources.push(Box::new(source));
+        http = Some(wires);
     }
-    let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
-    let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
-    let otlp = config.otlp.clone().map(|own| Arc::new(Otlp::new(own, config.limits.clone(), series.clone())));
-    let mut built = Wires { sources: Vec::new(), http: None, counters: Vec::new() };
-
-    let wires = over_http(config, &auth, &resolver, &series, otlp.as_ref())?;
-    if !wires.is_empty() {
-        let wires = Arc::new(HttpWires::new(auth.clone(), config.limits.clone(), wires)?);
-        built.sources.push(Box::new(HttpSource::new("http", config.http.clone(), wires.clone())));
-        built.http = Some(wires);
-    }
-    if let (Some(otlp), Some(own)) = (otlp, &config.otlp)
+    if let (Some(otlp), Some(own)) = (&parts.otlp, &config.otlp)
         && own.grpc_listen.is_some()
     {
-        let grpc = OtlpGrpc::new("otlp_grpc", otlp, auth.clone());
-        built.counters.push(("otlp_grpc", grpc.counters()));
-        built.sources.push(Box::new(grpc));
+        let grpc = OtlpGrpc::new("otlp_grpc", otlp.clone(), auth.clone());
+        counters.push(("otlp_grpc", grpc.counters()));
+        sources.push(Box::new(grpc));
     }
     if let Some(own) = &config.statsd {
-        let statsd = Datagrams::new("statsd", own.listen, Arc::new(Statsd::new(own, series)), auth.clone());
-        built.counters.push(("statsd", statsd.counters()));
-        built.sources.push(Box::new(statsd));
+        let wire = Arc::new(Statsd::new(own, parts.series.clone()));
+        let statsd = Datagrams::new("statsd", own.listen, wire, auth.clone());
+        counters.push(("statsd", statsd.counters()));
+        sources.push(Box::new(statsd));
     }
     if let Some(own) = &config.syslog {
-        syslog(own, config, &auth, resolver.clone(), &mut built)?;
+        let wire = Arc::new(Syslog::new(config.limits.clone(), parts.resolver.clone()));
+        if let Some(listen) = own.udp_listen {
+            let udp = Datagrams::new("syslog_udp", listen, wire.clone(), auth.clone());
+            counters.push(("syslog_udp", udp.counters()));
+            sources.push(Box::new(udp));
+        }
+        for (name, listen, tls) in syslog_streams(own)? {
+            let stream = SyslogStream::new(name, listen, tls, wire.clone(), auth.clone())?;
+            certificates.extend(stream.tls());
+            counters.push((name, stream.counters()));
+            sources.push(Box::new(stream));
+        }
     }
     if let Some(own) = &config.snmp {
-        let snmp = Datagrams::new("snmp", own.listen, Arc::new(Snmp::new(own, resolver.clone())?), auth.clone());
-        built.counters.push(("snmp", snmp.counters()));
-        built.sources.push(Box::new(snmp));
+        let wire = Arc::new(Snmp::new(own, parts.resolver.clone())?);
+        let snmp = Datagrams::new("snmp", own.listen, wire, auth.clone());
+        counters.push(("snmp", snmp.counters()));
+        sources.push(Box::new(snmp));
     }
     if let Some(own) = &config.forward {
-        let forward = Forward::new("forward", own.clone(), config.limits.clone(), resolver, auth)?;
-        built.counters.push(("forward", forward.counters()));
-        built.sources.push(Box::new(forward));
+        let resolver = parts.resolver.clone();
+        let forward = Forward::new("forward", own.clone(), config.limits.clone(), resolver, auth.clone())?;
+        certificates.extend(forward.tls());
+        counters.push(("forward", forward.counters()));
+        sources.push(Box::new(forward));
     }
-    if let Some(http) = &built.http {
-        http.show_others(built.counters.clone());
+    if let Some(http) = &http {
+        http.show_others(counters.clone());
     }
-    Ok(built)
+    let live = LiveWires { config: config.clone(), auth, parts, http: http.clone(), certificates };
+    Ok(Wires { sources, http, counters, live })
+}
+
+/// What several wires share.
+#[derive(Clone)]
+struct Parts {
+    resolver: Arc<EntityResolver>,
+    series: Arc<SeriesTable>,
+    otlp: Option<Arc<Otlp>>,
+}
+
+impl Parts {
+    /// Those of `config`; what is as it was `before` stays, with what it has learned.
+    fn new(config: &WiresConfig, before: Option<(&WiresConfig, &Parts)>) -> Result<Parts, WiresError> {
+        let kept =
+            before.filter(|(was, _)| was.entity_resolution == config.entity_resolution && was.limits == config.limits);
+        let (resolver, series) = match kept {
+            Some((_, parts)) => (parts.resolver.clone(), parts.series.clone()),
+            None => {
+                let resolver = Arc::new(EntityResolver::new(config.entity_resolution.clone())?);
+                let series = Arc::new(SeriesTable::new(resolver.clone(), &config.limits));
+                (resolver, series)
+            }
+        };
+        let fresh = || config.otlp.clone().map(|own| Otlp::new(own, config.limits.clone(), series.clone()));
+        let otlp = match kept {
+            Some((was, parts)) if was.otlp == config.otlp => parts.otlp.clone(),
+            _ => fresh().map(Arc::new),
+        };
+        Ok(Parts { resolver, series, otlp })
+    }
+}
+
+/// The running wires' other half: what can be changed while they listen.
+pub struct LiveWires {
+    config: WiresConfig,
+    auth: Arc<Auth>,
+    parts: Parts,
+    http: Option<Arc<HttpWires>>,
+    certificates: Vec<Arc<LiveTls>>,
+}
+
+/// A reload that has been checked and only needs to be put in force.
+pub struct PreparedWires {
+    config: WiresConfig,
+    parts: Parts,
+    over_http: Option<Vec<Named>>,
+    /// Parts of the configuration that will be in force.
+    pub applied: Vec<String>,
+    /// Parts that stay as they were until a restart.
+    pub needs_restart: Vec<String>,
+}
+
+impl LiveWires {
+    /// Checks `config` against what runs: secrets are read, wires built, nothing is changed.
+    /// Credentials, limits, entity rules and wires over HTTP can change; addresses and what
+    /// listens beside HTTP cannot.
+    ///
+    /// # Errors
+    /// [`WiresError`] for the first thing that cannot work.
+    pub fn prepare(&self, config: &WiresConfig) -> Result<PreparedWires, WiresError> {
+        let checked = Arc::new(Auth::new(&config.auth)?);
+        self.config.check_listeners(&checked)?;
+        let (mut applied, mut needs_restart) = (vec!["wires.auth".to_owned()], Vec::new());
+        if !self.certificates.is_empty() {
+            applied.push("certificates".to_owned());
+        }
+        let was = &self.config;
+        let fixed = [
+            ("wires.http", was.http() != config.http()),
+            ("wires.statsd", was.statsd != config.statsd),
+            ("wires.syslog", was.syslog != config.syslog),
+            ("wires.snmp", was.snmp != config.snmp),
+            ("wires.forward", was.forward != config.forward),
+            ("wires.otlp (gRPC)", grpc_of(was).is_some() && was.otlp != config.otlp),
+            ("wires.otlp.grpc_listen", grpc_of(was) != grpc_of(config)),
+            (
+                "wires.limits of syslog, StatsD, SNMP, Forward and gRPC",
+                was.limits != config.limits && was.has_other_listeners(),
+            ),
+        ];
+        needs_restart.extend(fixed.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned()));
+        let parts = Parts::new(config, Some((was, &self.parts)))?;
+        let over_http = match &self.http {
+            Some(_) => Some(over_http(config, &self.auth, &parts, Some((was, self)))?),
+            None => None,
+        };
+        let mut same = config.clone();
+        same.auth = was.auth.clone();
+        same.http = was.http.clone();
+        if same != *was && self.http.is_some() {
+            applied.push("wires over HTTP".to_owned());
+        }
+        Ok(PreparedWires { config: config.clone(), parts, over_http, applied, needs_restart })
+    }
+
+    /// Puts a prepared reload in force.
+    ///
+    /// # Errors
+    /// [`WiresError`] when a secret or certificate has changed since it was prepared; then the
+    /// parts before it are in force.
+    pub fn commit(&mut self, prepared: PreparedWires) -> Result<(), WiresError> {
+        for tls in &self.certificates {
+            tls.reload()?;
+        }
+        if let (Some(http), Some(wires)) = (&self.http, prepared.over_http) {
+            http.replace(prepared.config.limits.clone(), wires)?;
+        }
+        self.auth.replace(&prepared.config.auth)?;
+        self.parts = prepared.parts;
+        // What needs a restart is compared with what runs, the next time too.
+        let http = self.config.http.clone();
+        let (statsd, syslog) = (self.config.statsd.clone(), self.config.syslog.clone());
+        let (snmp, forward) = (self.config.snmp.clone(), self.config.forward.clone());
+        self.config = WiresConfig { http, statsd, syslog, snmp, forward, ..prepared.config };
+        Ok(())
+    }
+}
+
+fn grpc_of(config: &WiresConfig) -> Option<SocketAddr> {
+    config.otlp.as_ref().and_then(|otlp| otlp.grpc_listen)
 }
 
 type Named = (String, Arc<dyn HttpWire>);
 
-/// The list of wires over HTTP.
+/// The list of wires over HTTP. A wire whose settings are as they were `before` stays, with what
+/// it has learned.
 fn over_http(
     config: &WiresConfig,
     auth: &Arc<Auth>,
-    resolver: &Arc<EntityResolver>,
-    series: &Arc<SeriesTable>,
-    otlp: Option<&Arc<Otlp>>,
+    parts: &Parts,
+    before: Option<(&WiresConfig, &LiveWires)>,
 ) -> Result<Vec<Named>, WiresError> {
     let limits = || config.limits.clone();
+    let (resolver, series) = (&parts.resolver, &parts.series);
+    // Shared parts are replaced together with the wires that hold them.
+    let kept = before.filter(|(_, live)| Arc::ptr_eq(&live.parts.resolver, resolver));
+    let running = |kind: &str| kept.and_then(|(_, live)| live.http.as_ref()?.wire(kind));
     let mut wires: Vec<Named> = Vec::new();
-    let mut add = |wire: Arc<dyn HttpWire>| wires.push((wire.kind().to_owned(), wire));
+    let mut add = |kind: &str, same: bool, build: &dyn Fn() -> Result<Arc<dyn HttpWire>, WiresError>| {
+        let wire = match running(kind).filter(|_| same) {
+            Some(wire) => wire,
+            None => build()?,
+        };
+        wires.push((kind.to_owned(), wire));
+        Ok::<_, WiresError>(())
+    };
+    let was = kept.map(|(was, _)| was);
     if let Some(own) = &config.remote_write {
-        add(Arc::new(RemoteWrite::new(own.clone(), limits(), series.clone())));
+        let same = was.is_some_and(|was| was.remote_write == config.remote_write);
+        add("remote_write", same, &|| Ok(Arc::new(RemoteWrite::new(own.clone(), limits(), series.clone()))))?;
     }
     if let Some(own) = &config.alertmanager {
-        add(Arc::new(Alertmanager::new(own.clone(), limits(), resolver.clone())));
+        let same = was.is_some_and(|was| was.alertmanager == config.alertmanager);
+        add("alertmanager", same, &|| Ok(Arc::new(Alertmanager::new(own.clone(), limits(), resolver.clone()))))?;
     }
-    if let Some(otlp) = otlp {
-        add(otlp.clone());
+    if let Some(otlp) = &parts.otlp {
+        add("otlp", false, &|| Ok(otlp.clone()))?;
     }
     if let Some(own) = &config.loki {
-        add(Arc::new(Loki::new(own.clone(), limits(), resolver.clone())));
+        let same = was.is_some_and(|was| was.loki == config.loki);
+        add("loki", same, &|| Ok(Arc::new(Loki::new(own.clone(), limits(), resolver.clone()))))?;
     }
     if let Some(own) = &config.bulk {
-        add(Arc::new(Bulk::new(own.clone(), limits(), resolver.clone())));
+        let same = was.is_some_and(|was| was.bulk == config.bulk);
+        add("bulk", same, &|| Ok(Arc::new(Bulk::new(own.clone(), limits(), resolver.clone()))))?;
     }
     if let Some(own) = &config.influx {
-        add(Arc::new(Influx::new(own.clone(), limits(), series.clone())));
+        let same = was.is_some_and(|was| was.influx == config.influx);
+        add("influx", same, &|| Ok(Arc::new(Influx::new(own.clone(), limits(), series.clone()))))?;
     }
     if let Some(own) = &config.collectd {
-        add(Arc::new(Collectd::new(own.clone(), limits(), series.clone())));
+        let same = was.is_some_and(|was| was.collectd == config.collectd);
+        add("collectd", same, &|| Ok(Arc::new(Collectd::new(own.clone(), limits(), series.clone()))))?;
     }
     if let Some(own) = &config.changes {
-        add(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?));
+        // Always anew: its secrets are in files.
+        add("changes", false, &|| Ok(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?)))?;
     }
     if !config.webhooks.is_empty() {
-        add(Arc::new(Webhooks::new(&config.webhooks, limits(), resolver.clone())?));
+        // Always anew: their mappings are in files.
+        add("webhooks", false, &|| Ok(Arc::new(Webhooks::new(&config.webhooks, limits(), resolver.clone())?)))?;
     }
     if config.topology_import {
-        add(Arc::new(TopologyImport::new(limits(), resolver.clone())));
+        let same = was.is_some_and(|was| was.topology_import);
+        add("topology_import", same, &|| Ok(Arc::new(TopologyImport::new(limits(), resolver.clone()))))?;
     }
     Ok(wires)
 }
 
-fn syslog(
-    own: &SyslogConfig,
-    config: &WiresConfig,
-    auth: &Arc<Auth>,
-    resolver: Arc<EntityResolver>,
-    built: &mut Wires,
-) -> Result<(), WiresError> {
-    let wire = Arc::new(Syslog::new(config.limits.clone(), resolver));
-    if let Some(listen) = own.udp_listen {
-        let udp = Datagrams::new("syslog_udp", listen, wire.clone(), auth.clone());
-        built.counters.push(("syslog_udp", udp.counters()));
-        built.sources.push(Box::new(udp));
-    }
+type SyslogListener = (&'static str, SocketAddr, Option<TlsConfig>);
+
+/// The streams that syslog is read from.
+fn syslog_streams(own: &SyslogConfig) -> Result<Vec<SyslogListener>, WiresError> {
     let tls = match (own.tls_listen, &own.tls) {
         (Some(_), None) => return Err(WiresError::SyslogTls),
         (listen, tls) => listen.map(|listen| ("syslog_tls", listen, tls.clone())),
     };
     let tcp = own.tcp_listen.map(|listen| ("syslog_tcp", listen, None));
-    for (name, listen, tls) in tcp.into_iter().chain(tls) {
-        let stream = SyslogStream::new(name, listen, tls, wire.clone(), auth.clone());
-        built.counters.push((name, stream.counters()));
-        built.sources.push(Box::new(stream));
-    }
-    Ok(())
+    Ok(tcp.into_iter().chain(tls).collect())
 }
 
 #[cfg(test)]
@@ -330,11 +502,14 @@ mod tests {
 
     #[test]
     fn a_listener_strangers_can_reach_is_refused_before_it_is_opened() {
-        for open in ["{http: {listen: '0.0.0.0:1'}, loki: {}}", "{statsd: {listen: '0.0.0.0:1'}}"] {
+        for open in [
+            "{http: {listen: '0.0.0.0:1'}}",
+            "{http: {listen: '0.0.0.0:1'}, loki: {}}",
+            "{statsd: {listen: '0.0.0.0:1'}}",
+        ] {
             let error = build(&read(open)).err().expect("no credentials").to_string();
             assert!(error.contains("needs credentials"), "{error}");
         }
-        assert!(build(&read("{http: {listen: '0.0.0.0:1'}}")).is_ok(), "nothing listens there");
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("key"), "secret").expect("writes");
         let keyed = read("{forward: {listen: '0.0.0.0:1', shared_keys: [{tenant: acme, key_file: key}]}}");
@@ -351,7 +526,7 @@ mod tests {
         let beside = |name: &str| Some(Path::new("/conf").join(name));
         assert_eq!(config.auth.credentials[0].bearer_file, beside("token"));
         assert_eq!(config.changes.map(|changes| changes.github[0].secret_file.clone()), beside("hook"));
-        let tls = config.http.tls.expect("TLS");
+        let tls = config.http.and_then(|http| http.tls).expect("TLS");
         assert_eq!((Some(tls.certificate_file), tls.key_file), (beside("tls.crt"), "/etc/tls.key".into()));
     }
 

@@ -78,7 +78,7 @@ impl FolderWriter {
                     .map_err(|error| failed(&path)(std::io::Error::other(error.to_string())))?;
                 std::fs::write(&path, yaml).map_err(failed(&path))
             }
-            Input::Tick(_) | Input::Action { .. } => Ok(()),
+            Input::Tick(_) | Input::Action { .. } | Input::Settings(_) => Ok(()),
         }
     }
 

@@ -5,7 +5,8 @@
 //! checksum of the bytes and name of the state in one. Maps are written sorted by key, so equal
 //! states have equal bytes.
 //!
-//! A reader refuses what it does not understand; it never guesses. Version history: 1, first.
+//! A reader refuses what it does not understand; it never guesses. Version history: 1, first; 2, with the
+//! settings in force.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 1;
+pub const CHECKPOINT_VERSION: u32 = 2;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

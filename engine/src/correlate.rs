@@ -143,6 +143,11 @@ impl Correlator {
         Correlator { grouper: Grouper::new(config.params()), placements: BTreeMap::new(), tokens: Vec::new() }
     }
 
+    /// Groups by other weights and thresholds from now on; groups that are there stay.
+    pub(crate) fn retune(&mut self, config: &CorrelateConfig) {
+        self.grouper.set_params(config.params());
+    }
+
     /// Puts an alert into a group.
     pub(crate) fn assign(&mut self, alert: &Alert, now: EventTime, topology: &Topology, names: &Symbols) -> Assignment {
         let name = names.text(alert.name);

@@ -79,6 +79,11 @@ impl Alerts {
         }
     }
 
+    /// Remembers at most `capacity` alerts from now on.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
     /// Rebuilds what a checkpoint leaves out.
     pub(crate) fn reindex(&mut self) {
         self.index = self

@@ -28,7 +28,7 @@ use crate::config::EngineConfig;
 use crate::explain::{Explanation, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
-use crate::sense::CompiledSense;
+use crate::sense::{CompiledSense, SeriesView, shard_of};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
 use crate::suppress::{self, CompiledInhibit};
@@ -63,11 +63,11 @@ pub(crate) struct Compiled {
     pub(crate) inhibit: Vec<CompiledInhibit>,
     /// Threads for the shards; none when there is one thread: handing work to a single worker and
     /// waiting for it only costs two wake-ups an entry.
-    pub(crate) workers: Option<rayon::ThreadPool>,
+    pub(crate) workers: Option<Arc<rayon::ThreadPool>>,
 }
 
 impl Compiled {
-    fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Compiled, BuildError> {
+    fn new(config: EngineConfig, workers: Option<Arc<rayon::ThreadPool>>) -> Result<Compiled, BuildError> {
         for (name, span) in [
             ("lateness", config.lateness),
             ("ledger.group_wait", config.ledger.group_wait),
@@ -85,20 +85,18 @@ impl Compiled {
         let sense = CompiledSense::new(&config.sense).map_err(BuildError::Config)?;
         let inhibit =
             suppress::compile(&config.suppress).map_err(|e| BuildError::Config(format!("suppress.inhibit: {e}")))?;
-        let workers = match threads.get() {
-            1 => None,
-            threads => Some(workers(threads)?),
-        };
         Ok(Compiled { config_hash: config.hash(), config, sense, inhibit, workers })
     }
 }
 
-fn workers(threads: usize) -> Result<rayon::ThreadPool, BuildError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("engine-{i}"))
-        .build()
-        .map_err(|e| BuildError::Threads { threads, why: e.to_string() })
+fn workers(threads: NonZeroUsize) -> Result<Option<Arc<rayon::ThreadPool>>, BuildError> {
+    let threads = threads.get();
+    if threads == 1 {
+        return Ok(None);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
+    let pool = pool.build().map_err(|e| BuildError::Threads { threads, why: e.to_string() })?;
+    Ok(Some(Arc::new(pool)))
 }
 
 /// The engine: state, and the function that folds entries into it.
@@ -112,7 +110,7 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
             .field("tenants", &self.tenants.len())
-            .field("threads", &self.compiled.workers.as_ref().map_or(1, rayon::ThreadPool::current_num_threads))
+            .field("threads", &self.compiled.workers.as_ref().map_or(1, |workers| workers.current_num_threads()))
             .finish_non_exhaustive()
     }
 }
@@ -120,6 +118,8 @@ impl std::fmt::Debug for Engine {
 #[derive(Serialize)]
 struct StateOut<'a> {
     config_hash: &'a str,
+    /// The settings as JSON: they hold what postcard cannot read back.
+    config: String,
     tenants_refused: u64,
     tenants: Vec<(&'a Tenant, SavedPending)>,
 }
@@ -127,8 +127,17 @@ struct StateOut<'a> {
 #[derive(Deserialize)]
 struct StateIn {
     config_hash: String,
+    config: String,
     tenants_refused: u64,
     tenants: Vec<(Tenant, SavedPending)>,
+}
+
+/// Checks settings without making an engine of them.
+///
+/// # Errors
+/// [`BuildError`] when they cannot be used.
+pub fn check_settings(config: &EngineConfig) -> Result<(), BuildError> {
+    Compiled::new(config.clone(), None).map(|_| ())
 }
 
 impl Engine {
@@ -137,7 +146,7 @@ impl Engine {
     /// # Errors
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
-        let compiled = Arc::new(Compiled::new(config, threads)?);
+        let compiled = Arc::new(Compiled::new(config, workers(threads)?)?);
         Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
     }
 
@@ -165,6 +174,7 @@ impl Engine {
                     tenant.admit_catalogue(*at, catalogue);
                 }
             }
+            Input::Settings(settings) => self.retune(settings, out),
             Input::Action { tenant: name, at, action } => {
                 if let Some(tenant) = self.tenant(name) {
                     tenant.admit_action(*at, action, lateness);
@@ -172,6 +182,30 @@ impl Engine {
                 self.release_one(name, out);
             }
         }
+    }
+
+    /// Works by other settings from here on; those that cannot be used change nothing: who
+    /// writes them into the journal has checked them, and a replay must not end.
+    fn retune(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) {
+        if *settings == self.compiled.config {
+            return;
+        }
+        let Ok(fresh) = Compiled::new(settings.clone(), self.compiled.workers.clone()) else { return };
+        let before = std::mem::replace(&mut self.compiled, Arc::new(fresh));
+        for tenant in self.tenants.values_mut() {
+            tenant.retune(&before, &self.compiled, out);
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &EngineConfig {
+        &self.compiled.config
+    }
+
+    /// What a series is: its metric, its entity and its labels; `None` when it is not known.
+    pub fn series(&self, tenant: &str, series: u64) -> Option<SeriesView<'_>> {
+        let shards = &self.tenants.get(tenant)?.metrics;
+        shards[shard_of(series)].meta(series)
     }
 
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
@@ -204,6 +238,7 @@ impl Engine {
     pub fn snapshot(&self) -> Vec<u8> {
         checkpoint::seal(&StateOut {
             config_hash: &self.compiled.config_hash,
+            config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, SavedPending::of(tenant))).collect(),
         })
@@ -215,11 +250,26 @@ impl Engine {
     /// [`CheckpointError`] when the bytes are damaged, of another version, or were taken with
     /// another configuration.
     pub fn restore(config: EngineConfig, threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
-        let mut engine = Engine::new(config, threads)?;
+        let engine = Engine::new(config, threads)?;
         let state: StateIn = checkpoint::open(bytes)?;
         if state.config_hash != engine.compiled.config_hash {
             return Err(CheckpointError::Config { have: state.config_hash, now: engine.compiled.config_hash.clone() });
         }
+        engine.with_state(state)
+    }
+
+    /// The engine that [`snapshot`](Self::snapshot) was taken of, with the settings it had then.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged or of another version.
+    pub fn resume(threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        let state: StateIn = checkpoint::open(bytes)?;
+        let config = serde_json::from_str(&state.config).map_err(|e| CheckpointError::State(e.to_string()))?;
+        Engine::new(config, threads)?.with_state(state)
+    }
+
+    fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
+        let mut engine = self;
         engine.tenants_refused = state.tenants_refused;
         for (mut tenant, pending) in state.tenants {
             tenant.revive();

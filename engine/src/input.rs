@@ -1,7 +1,7 @@
 //! What the engine reads: the entries of the journal, and their bytes.
 //!
 //! An entry is telemetry, or anything else the engine may react to: the time, a catalogue, an
-//! operator's or a ticketing system's word. Bytes of an entry: one kind byte, the tenant's
+//! operator's or a ticketing system's word, the engine's own settings. Bytes of an entry: one kind byte, the tenant's
 //! length and name, then the payload (a checksummed Arrow stream for signals, JSON otherwise).
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Catalogue;
+use crate::config::EngineConfig;
 use crate::incident::TicketRef;
 use crate::signal::{Batch, SignalError, SignalKind, check_tenant, ipc};
 use crate::time::EventTime;
@@ -38,6 +39,9 @@ pub enum Input {
         /// What was said.
         action: Action,
     },
+    /// From this entry on the engine works by these settings: what waits for the watermark is
+    /// already theirs. A replay changes its settings where the run did.
+    Settings(Arc<EngineConfig>),
 }
 
 /// What an operator or a ticketing system says.
@@ -111,6 +115,7 @@ struct ActionPayload {
 const KIND_TICK: u8 = 100;
 const KIND_CATALOGUE: u8 = 101;
 const KIND_ACTION: u8 = 102;
+const KIND_SETTINGS: u8 = 103;
 
 impl Input {
     /// Appends the entry's bytes to `out`.
@@ -133,6 +138,10 @@ impl Input {
                 header(out, KIND_ACTION, tenant);
                 let payload = ActionPayload { at: *at, action: action.clone() };
                 serde_json::to_writer(out, &payload).expect("an action is JSON");
+            }
+            Input::Settings(settings) => {
+                header(out, KIND_SETTINGS, "");
+                serde_json::to_writer(out, &**settings).expect("a configuration is JSON");
             }
         }
     }
@@ -166,6 +175,7 @@ impl Input {
                 let ActionPayload { at, action } = serde_json::from_slice(payload)?;
                 Ok(Input::Action { tenant: tenant.into(), at, action })
             }
+            KIND_SETTINGS => Ok(Input::Settings(serde_json::from_slice(payload)?)),
             kind => {
                 let kind = SignalKind::ALL.into_iter().find(|k| *k as u8 == kind).ok_or(InputError::Kind(kind))?;
                 Ok(Input::Batch(ipc::decode(tenant, kind, payload)?))
@@ -226,6 +236,7 @@ mod tests {
                 at: EventTime::from_secs(2),
                 action: Action::Acknowledge { incident: "inc_1".into(), who: "ana".into() },
             },
+            Input::Settings(Arc::new(EngineConfig::default())),
         ];
         for entry in entries {
             let mut bytes = Vec::new();

@@ -31,6 +31,7 @@ mod topology;
 
 pub use checkpoint::CheckpointError;
 pub use config::{EngineConfig, LimitsConfig};
-pub use engine::{BuildError, Engine, TENANTS_MAX};
+pub use engine::{BuildError, Engine, TENANTS_MAX, check_settings};
 pub use explain::{Explanation, MemberReason, Placed};
+pub use sense::SeriesView;
 pub use stats::{EngineStats, TenantStats};

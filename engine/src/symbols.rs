@@ -70,6 +70,11 @@ impl Symbols {
         Symbols { texts: Vec::new(), index: HashTable::new(), capacity: capacity.max(1), overflowed: 0 }
     }
 
+    /// Takes at most `capacity` names from now on; those that have a symbol keep it.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
     /// The symbol of `text`, given now if it is new.
     pub(crate) fn intern(&mut self, text: &str) -> Sym {
         if let Some(sym) = self.get(text) {

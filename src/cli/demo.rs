@@ -207,6 +207,7 @@ impl Stage {
             sinks: self.sinks,
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             finish: true,
+            questions: wiring::no_questions(),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use bellwether_connectors::{Checkpoint, Checkpoints};
+use bellwether_engine::Engine;
 use bellwether_engine::incident::IncidentRecord;
-use bellwether_engine::{Engine, EngineConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::replay::threads;
-use crate::config::{self, Config, INCIDENTS_FILE};
+use crate::config::INCIDENTS_FILE;
 use crate::exit::{Exit, UsageError};
 use crate::report::incident_page;
 use crate::term::{Ink, Term};
@@ -38,9 +38,6 @@ pub(super) struct ExplainArgs {
     /// An alert's fingerprint, 16 hexadecimal digits: why it is in the incident, or why not
     #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint)]
     alert: Option<u64>,
-    /// The configuration the engine ran with
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -138,14 +135,10 @@ fn find(file: &Path, incident: &str) -> Result<Line> {
 
 /// The engine as its newest checkpoint has it; nothing on disk is changed.
 fn engine_of(args: &ExplainArgs) -> Result<Option<Engine>> {
-    let config = match &args.config {
-        Some(file) => config::load::<Config>(file)?.engine,
-        None => EngineConfig::default(),
-    };
-    let restore = |checkpoint: &Checkpoint| Ok(Engine::restore(config.clone(), threads(None), &checkpoint.state));
+    let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(threads(None), &checkpoint.state));
     let checkpoints = Checkpoints::look(args.from.join("checkpoints"));
-    match checkpoints.restore(restore)? {
+    match checkpoints.restore(resume)? {
         None => Ok(None),
-        Some((_, restored)) => Ok(Some(restored.context("add --config with the file the engine ran with")?)),
+        Some((_, resumed)) => Ok(Some(resumed?)),
     }
 }

@@ -3,16 +3,20 @@
 //! Results go to stdout, everything about them to stderr. A command says in its help what a
 //! tired person needs: what it does, an example, and what it leaves behind.
 
+mod check;
+mod counters;
 mod demo;
 mod demo_report;
 mod explain;
 mod inputs;
 mod models;
+mod process;
 pub mod read_back;
 mod replay;
 mod run;
 mod schema;
 pub mod simulate;
+mod tap;
 mod validate;
 
 use std::process::ExitCode;
@@ -52,6 +56,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
+    Check(check::CheckArgs),
+    Tap(tap::TapArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
@@ -75,6 +81,8 @@ impl Cli {
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
+            Command::Tap(args) => tap::run(&args).map(ExitCode::from),
+            Command::Check(args) => check::run(&args).map(ExitCode::from),
             Command::Validate(args) => validate::run(&args).map(ExitCode::from),
             Command::Models(command) => command.run(),
             Command::Eval(args) => crate::eval::run(&args),

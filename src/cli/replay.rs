@@ -64,7 +64,7 @@ pub(super) struct ReplayArgs {
     /// Publish to this NATS server too: nats://host:4222
     #[arg(long, value_name = "URL")]
     sink: Option<String>,
-    /// Use the engine settings of this configuration file
+    /// Use the engine settings of this configuration file, instead of those in the journal
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Whose the rows of files are
@@ -123,6 +123,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
         sinks: sinks(args, &kept, judge.as_ref(), &bar, term).await?,
         checkpoints: None,
         finish: true,
+        questions: wiring::no_questions(),
     };
     let (_stopper, stop) = stop_pair();
     let watching = progress::follow(&bar, &gauges);
@@ -163,7 +164,11 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
     };
     match inputs::journal_of(only) {
         Some(folder) => {
-            let feed = EntryFeed::new(only.display().to_string(), journal_entries(&folder)?);
+            // Asked for other settings: those that the run had must not come back.
+            let own = args.config.is_some();
+            let entries =
+                journal_entries(&folder)?.filter(move |entry| !(own && matches!(entry, Ok(Input::Settings(_)))));
+            let feed = EntryFeed::new(only.display().to_string(), entries);
             Ok(match args.speed {
                 Some(speed) => Box::new(feed.at_speed(speed)),
                 None => Box::new(feed),

@@ -1,31 +1,29 @@
 //! `bellwether run`: the service.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::wires::{self, Wires};
-use bellwether_connectors::{
-    Checkpoint, Checkpoints, Intake, Mark, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair,
-};
+use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::CheckpointError;
 use bellwether_engine::Engine;
-use bellwether_engine::input::Input;
-use bellwether_engine::time::{EventTime, Span};
+use bellwether_engine::time::Span;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::inputs;
 use super::replay::threads;
-use super::validate::load_catalogues;
 use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
 use crate::report::Figures;
 use crate::wiring::feeds::TickFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
+use crate::wiring::reload::{QUESTIONS_MAX, Reloader, Teller};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Wiring};
 
@@ -34,7 +32,8 @@ use crate::wiring::{self, Wiring};
 #[command(after_help = "\
 What it accepts is in the journal before the sender hears so. Kill it at any moment: the next
 start goes on from the newest checkpoint and tells nothing twice. SIGTERM and Ctrl-C stop it in
-order: sources, engine, sinks, a last checkpoint, exit 0.
+order: sources, engine, sinks, a last checkpoint, exit 0. SIGHUP reads the file again: what can
+change while it runs does, what needs a restart is named in the log, and a mistake changes nothing.
 
 Examples:
   bellwether run -c bellwether.yaml
@@ -54,8 +53,7 @@ pub(super) struct RunArgs {
 /// When the configuration is not accepted, a receiver or a file cannot be opened, or the disk
 /// fails while running.
 pub(super) fn run(args: &RunArgs) -> Result<Exit> {
-    let folder = args.config.parent().unwrap_or(Path::new("")).to_owned();
-    let config = config::load::<Config>(&args.config)?.relative_to(&folder);
+    let config = config::load_beside(&args.config)?;
     if config.sources.is_empty() && config.wires.listeners().is_empty() {
         let message =
             format!("`{}` has neither sources nor wires: there would be nothing to read", args.config.display());
@@ -63,13 +61,14 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
     }
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(serve(args, &config, wires));
+    let exit = runtime.block_on(serve(args, config, wires));
     // A blocked read of stdin or a file must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
 }
 
-async fn serve(args: &RunArgs, config: &Config, wires: Wires) -> Result<Exit> {
+async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
+    let config = &config;
     std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
     if let Some(torn) = &report.torn {
@@ -81,13 +80,25 @@ async fn serve(args: &RunArgs, config: &Config, wires: Wires) -> Result<Exit> {
     tracing::info!(position = position.0, journal = report.last.0, "starting");
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
-    tell_catalogues(config, &journal, &rejects).await?;
+    let teller = Teller::new(journal.clone(), rejects.clone());
+    if teller.settings(&config.engine).await? && report.last != Position::START {
+        tracing::info!("the engine's settings have changed: the journal says from where on");
+    }
+    teller.catalogues(config).await?;
 
     let kept = Kept::default();
     let mut sinks = open_sinks(config, args.json).await?;
     sinks.push(Box::new(KeepSink::new(&kept)));
     let gauges = Arc::new(Gauges::default());
-    let sources = open_sources(config, wires, &gauges)?;
+    let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
+    let Wires { sources: listeners, http, live, .. } = wires;
+    let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, teller, asking));
+    if let Some(http) = &http {
+        let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
+        http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());
+        http.administered_by(reloader.clone());
+    }
+    let sources = open_sources(config, listeners)?;
     let wiring = Wiring {
         engine,
         position,
@@ -98,12 +109,15 @@ async fn serve(args: &RunArgs, config: &Config, wires: Wires) -> Result<Exit> {
         sinks,
         checkpoints: Some((checkpoints, cadence(config))),
         finish: false,
+        questions,
     };
     let (stopper, stop) = stop_pair();
     let listening = tokio::spawn(stop_on_signal(stopper));
+    let reloading = tokio::spawn(reload_on_signal(reloader));
     let began = Instant::now();
     let ended = wiring::run(wiring, gauges.clone(), stop).await;
     listening.abort();
+    reloading.abort();
     rejects.flush()?;
     let outcome = ended?;
     let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
@@ -132,24 +146,14 @@ fn recover(config: &Config, checkpoints: &Checkpoints, first: Position) -> Resul
     let new = || Engine::new(config.engine.clone(), threads).map_err(|error| UsageError(error.to_string()));
     // First: settings that cannot be used must not cost a checkpoint.
     let engine = new()?;
-    let restore = |checkpoint: &Checkpoint| match Engine::restore(config.engine.clone(), threads, &checkpoint.state) {
-        Ok(engine) => Ok(Some(engine)),
-        // Not damaged: the settings changed, and the journal is read again with the new ones.
-        Err(CheckpointError::Config { .. }) => Ok(None),
-        Err(error) => Err(error.to_string()),
+    // With the settings it had then: the journal says where they change.
+    let resume = |checkpoint: &Checkpoint| {
+        Engine::resume(threads, &checkpoint.state).map_err(|error: CheckpointError| error.to_string())
     };
-    let from_start = Position(first.0.saturating_sub(1));
-    match checkpoints.restore(restore)? {
-        Some((position, Some(engine))) => Ok((engine, position)),
-        Some((_, None)) => {
-            tracing::warn!(
-                from = first.0,
-                "the engine's settings changed: the journal is read again with the new ones"
-            );
-            Ok((engine, from_start))
-        }
-        None => Ok((engine, from_start)),
-    }
+    Ok(match checkpoints.restore(resume)? {
+        Some((position, engine)) => (engine, position),
+        None => (engine, Position(first.0.saturating_sub(1))),
+    })
 }
 
 fn cadence(config: &Config) -> Cadence {
@@ -167,32 +171,10 @@ fn ticks(every: Span) -> Vec<Box<dyn Source>> {
     }
 }
 
-/// Writes each tenant's catalogue into the journal, unless it is the one written last.
-async fn tell_catalogues(config: &Config, journal: &Arc<dyn Journal>, rejects: &RejectLog) -> Result<()> {
-    let intake = Intake::new(journal.clone(), rejects.clone());
-    for (tenant, catalogue) in load_catalogues(config)? {
-        let name = format!("catalogue/{tenant}");
-        // It describes the world as it was before the first signal, too.
-        let at = EventTime::from_secs(0);
-        let input = Input::Catalogue { tenant: tenant.into(), at, catalogue: Arc::new(catalogue) };
-        let mut bytes = Vec::new();
-        input.encode(&mut bytes);
-        let cursor = xxhash_rust::xxh3::xxh3_64(&bytes).to_le_bytes().to_vec();
-        if intake.cursor(&name).as_ref() != Some(&cursor) {
-            intake.accept(&[input], Some(Mark { source: name, cursor })).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What is read and what is listened for; the gauges are shown where the wires show theirs.
-fn open_sources(config: &Config, wires: Wires, gauges: &Arc<Gauges>) -> Result<Vec<Box<dyn Source>>> {
-    if let Some(http) = &wires.http {
-        let gauges = gauges.clone();
-        http.show_more(move || gauges.exposition());
-    }
+/// What is read and what is listened for.
+fn open_sources(config: &Config, listeners: Vec<Box<dyn Source>>) -> Result<Vec<Box<dyn Source>>> {
     let mut sources = config.sources.iter().map(|source| source.clone().build()).collect::<Result<Vec<_>, _>>()?;
-    sources.extend(wires.sources);
+    sources.extend(listeners);
     Ok(sources)
 }
 
@@ -219,4 +201,15 @@ async fn stop_on_signal(stopper: Stopper) {
     tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
     tracing::warn!("asked twice: ending at once, the journal has everything");
     std::process::exit(Exit::Failure as i32);
+}
+
+/// Reads the configuration again on each SIGHUP; the reloader says in the log what came of it.
+async fn reload_on_signal(reloader: Arc<Reloader>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::warn!("SIGHUP cannot be listened to: reload with POST /-/reload");
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        let _ = reloader.run().await;
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use bellwether_connectors::{SinkConfig, SourceConfig, wires};
@@ -10,7 +10,7 @@ use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
 use clap::Args;
 
-use crate::config::{self, Config, Refused};
+use crate::config;
 use crate::exit::{Exit, UsageError};
 use crate::term::{Ink, Term};
 
@@ -30,11 +30,10 @@ pub(super) struct ValidateArgs {
 /// Checks the file and the catalogues it names.
 ///
 /// # Errors
-/// [`Refused`] with every mistake.
+/// [`config::Refused`] with every mistake.
 pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
-    let folder = args.file.parent().unwrap_or(Path::new(""));
-    let config = config::load::<Config>(&args.file)?.relative_to(folder);
-    let catalogues = load_catalogues(&config)?;
+    let config = config::load_beside(&args.file)?;
+    let catalogues = config::load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
     let wires = describe_wires(&config.wires)?;
     let term = Term::stdout();
@@ -83,6 +82,7 @@ fn describe_wires(config: &wires::WiresConfig) -> Result<Vec<String>> {
     let built = wires::build(config).map_err(|error| UsageError(format!("wires: {error}")))?;
     let over_http: Vec<String> = built.http.iter().flat_map(|http| http.reports()).map(|report| report.id).collect();
     let describe = |(name, listen)| match name {
+        "http" if over_http.is_empty() => format!("http: at {listen}"),
         "http" => format!("http: {} at {listen}", over_http.join(", ")),
         name => format!("{name}: at {listen}"),
     };
@@ -95,13 +95,4 @@ fn describe_sink(sink: &SinkConfig) -> String {
         SinkConfig::Ndjson(file) => format!("file {}", file.path.display()),
         SinkConfig::Nats(nats) => format!("{}: NATS at {}", nats.name, nats.connection.servers.join(", ")),
     }
-}
-
-/// The catalogues a configuration names.
-///
-/// # Errors
-/// [`Refused`] for the first catalogue with mistakes.
-pub(super) fn load_catalogues(config: &Config) -> Result<Vec<(String, Catalogue)>, Refused> {
-    let named = config.tenants.iter().filter_map(|(tenant, t)| Some((tenant, t.catalogue.as_ref()?)));
-    named.map(|(tenant, path)| Ok((tenant.clone(), config::load(path)?))).collect()
 }

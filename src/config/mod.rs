@@ -21,7 +21,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig};
+pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig, load_beside, load_catalogues};
 use problem::{Place, Problem};
 use tree::Tree;
 

@@ -9,9 +9,12 @@ use bellwether_connectors::terminal::TerminalSinkConfig;
 use bellwether_connectors::wires::WiresConfig;
 use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
 use bellwether_engine::EngineConfig;
+use bellwether_engine::catalogue::Catalogue;
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Refused;
 
 /// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +86,24 @@ impl Config {
         self.wires = self.wires.relative_to(folder);
         self
     }
+}
+
+/// Reads a configuration whose relative paths begin at its own folder.
+///
+/// # Errors
+/// As [`load`](super::load).
+pub fn load_beside(file: &Path) -> Result<Config, Refused> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Ok(super::load::<Config>(file)?.relative_to(folder))
+}
+
+/// The catalogues a configuration names, by tenant.
+///
+/// # Errors
+/// [`Refused`] for the first catalogue with mistakes.
+pub fn load_catalogues(config: &Config) -> Result<Vec<(String, Catalogue)>, Refused> {
+    let named = config.tenants.iter().filter_map(|(tenant, t)| Some((tenant, t.catalogue.as_ref()?)));
+    named.map(|(tenant, path)| Ok((tenant.clone(), super::load(path)?))).collect()
 }
 
 /// Where incidents go by default, in the state folder.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use arrow::array::TimestampNanosecondArray;
+use bellwether_connectors::source::event_times;
 use bellwether_connectors::{Intake, Source, SourceError, Stop};
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::Batch;
 use futures::future::BoxFuture;
 
 use crate::clock;
@@ -110,13 +109,7 @@ impl Pacer {
 pub fn input_time(input: &Input) -> Option<i64> {
     match input {
         Input::Tick(at) | Input::Catalogue { at, .. } | Input::Action { at, .. } => Some(at.0),
-        Input::Batch(batch) => entry_times(batch)?.iter().copied().min(),
+        Input::Settings(_) => None,
+        Input::Batch(batch) => event_times(batch)?.iter().copied().min(),
     }
-}
-
-/// The event times of a batch's rows, in nanoseconds, when its kind has them.
-pub fn entry_times(batch: &Batch) -> Option<&[i64]> {
-    let column = batch.records().column_by_name("time")?;
-    let times = column.as_any().downcast_ref::<TimestampNanosecondArray>()?;
-    Some(times.values())
 }

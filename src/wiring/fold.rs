@@ -4,16 +4,19 @@
 //! read again, so that a process which dies again and again still moves on. It is written only
 //! when every sink has the events up to its position: from any checkpoint on disk, nothing
 //! that may be missing at a receiver is lost.
+//!
+//! Between two entries it answers questions about the engine's state ([`Question`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_connectors::tap::SeriesName;
 use bellwether_connectors::{Checkpoints, CheckpointsError};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::feeds::input_time;
 use super::gauges::Gauges;
@@ -29,6 +32,20 @@ pub struct Cadence {
     pub every: Duration,
     /// After this many entries.
     pub entries: u64,
+}
+
+/// Something that only the engine's thread knows.
+#[derive(Debug)]
+pub enum Question {
+    /// What these series are; those that are not known are left out.
+    Series {
+        /// Whose.
+        tenant: String,
+        /// Which.
+        series: Vec<u64>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Vec<SeriesName>>,
+    },
 }
 
 /// Why folding ended early.
@@ -73,6 +90,8 @@ pub struct Fold {
     pub finish: bool,
     /// What was done.
     pub gauges: Arc<Gauges>,
+    /// What others want to know.
+    pub questions: mpsc::Receiver<Question>,
 }
 
 struct Pending {
@@ -93,9 +112,13 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
+        self.gauges.at(self.position);
         let mut entries = self.journal.read(self.position)?;
         let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
         loop {
+            while let Ok(question) = self.questions.try_recv() {
+                self.answer(question);
+            }
             match entries.next_entry()? {
                 Some(entry) => {
                     self.fold(&entry)?;
@@ -115,6 +138,7 @@ impl Fold {
         let mut events = Vec::new();
         self.engine.apply(&input, &mut events);
         self.position = entry.position;
+        self.gauges.at(entry.position);
         self.gauges.folded(input.rows(), events.len());
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
@@ -136,15 +160,34 @@ impl Fold {
         if *durable.borrow_and_update() > self.position {
             return;
         }
-        let (end, delivered) = (&mut self.end, &mut self.delivered);
-        runtime.block_on(async {
+        let (end, delivered, questions) = (&mut self.end, &mut self.delivered, &mut self.questions);
+        let question = runtime.block_on(async {
             tokio::select! {
-                _ = durable.changed() => {}
-                _ = end.changed() => {}
-                _ = delivered.changed() => {}
-                () = tokio::time::sleep(IDLE_WAIT) => {}
+                _ = durable.changed() => None,
+                _ = end.changed() => None,
+                _ = delivered.changed() => None,
+                Some(question) = questions.recv() => Some(question),
+                () = tokio::time::sleep(IDLE_WAIT) => None,
             }
         });
+        if let Some(question) = question {
+            self.answer(question);
+        }
+    }
+
+    fn answer(&self, question: Question) {
+        match question {
+            Question::Series { tenant, series, answer } => {
+                let named = series.into_iter().filter_map(|series| {
+                    let view = self.engine.series(&tenant, series)?;
+                    let labels = view.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                    let (name, entity) = (view.name.to_owned(), view.entity.to_owned());
+                    Some(SeriesName { series, name, entity, labels: labels.collect() })
+                });
+                // Who asked may have gone.
+                let _ = answer.send(named.collect());
+            }
+        }
     }
 
     /// Takes a snapshot when one is due, and writes the one before once the sinks are that far.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bellwether_connectors::journal::Position;
 use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
 
@@ -16,6 +17,7 @@ pub struct Gauges {
     events: AtomicU64,
     checkpoints: AtomicU64,
     time_ns: AtomicI64,
+    position: AtomicU64,
     latency_us: Mutex<Option<Histogram<u64>>>,
 }
 
@@ -30,6 +32,11 @@ impl Gauges {
         self.entries.fetch_add(1, Ordering::Relaxed);
         self.signals.fetch_add(rows as u64, Ordering::Relaxed);
         self.events.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// The engine has read the journal up to here.
+    pub fn at(&self, position: Position) {
+        self.position.store(position.0, Ordering::Relaxed);
     }
 
     /// The journal is at this event time.
@@ -81,8 +88,8 @@ impl Gauges {
         self.latency_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The counters in Prometheus' text format 0.0.4.
-    pub fn exposition(&self) -> String {
+    /// The counters in Prometheus' text format 0.0.4; `durable` is the end of the journal.
+    pub fn exposition(&self, durable: Position) -> String {
         let counters = [
             ("engine_entries_total", "Journal entries folded.", self.entries()),
             ("engine_rows_total", "Rows folded, ticks among them.", self.signals()),
@@ -99,6 +106,10 @@ impl Gauges {
         let name = "bellwether_engine_time_seconds";
         let seconds = self.time().0 as f64 / 1e9;
         let _ = writeln!(out, "# HELP {name} Latest event time folded.\n# TYPE {name} gauge\n{name} {seconds:.3}");
+        let name = "bellwether_engine_lag_entries";
+        let behind = durable.0.saturating_sub(self.position.load(Ordering::Relaxed));
+        let help = "Durable journal entries that are not folded yet.";
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {behind}");
         out
     }
 }
@@ -112,11 +123,13 @@ mod tests {
         let gauges = Gauges::default();
         gauges.folded(7, 2);
         gauges.reached(1_500_000_000);
-        let text = gauges.exposition();
+        gauges.at(Position(4));
+        let text = gauges.exposition(Position(9));
         for line in [
             "bellwether_engine_rows_total 7",
             "bellwether_incident_events_total 2",
             "bellwether_engine_time_seconds 1.500",
+            "bellwether_engine_lag_entries 5",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
         }

@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bellwether_connectors::source::event_times;
 use bellwether_connectors::{Intake, Source, SourceError, Stop};
 use bellwether_engine::input::Input;
 use bellwether_engine::time::Span;
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use super::feeds::{Pacer, entry_times, input_time};
+use super::feeds::{Pacer, input_time};
 use super::memory::MemoryJournal;
 
 /// Slices handed on together.
@@ -138,7 +139,7 @@ fn cut(input: Input, slice: Span) -> Vec<(i64, Input)> {
     let Input::Batch(batch) = &input else {
         return vec![(input_time(&input).map_or(i64::MIN, |at| at.div_euclid(slice.0)), input)];
     };
-    let Some(times) = entry_times(batch) else { return vec![(i64::MIN, input)] };
+    let Some(times) = event_times(batch) else { return vec![(i64::MIN, input)] };
     let buckets: Vec<i64> = times.iter().map(|at| at.div_euclid(slice.0)).collect();
     let mut out = Vec::new();
     let mut from = 0;
@@ -185,7 +186,7 @@ mod tests {
         while times.len() < 800 {
             let entry = journal.take().await.expect("more to come");
             let Ok(Input::Batch(batch)) = Input::decode(&entry.bytes) else { panic!("a batch") };
-            times.extend(entry_times(&batch).expect("metrics have times"));
+            times.extend(event_times(&batch).expect("metrics have times"));
         }
         merging.await.expect("no panic").expect("merges");
         assert!(times.is_sorted(), "{times:?}");

@@ -19,6 +19,7 @@ pub mod gauges;
 pub mod memory;
 pub mod merge;
 pub mod outbox;
+pub mod reload;
 pub mod screen;
 
 use std::sync::Arc;
@@ -27,13 +28,18 @@ use std::time::Duration;
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
 use bellwether_engine::Engine;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use arrivals::TimedJournal;
-use fold::{Cadence, Fold, FoldError};
+use fold::{Cadence, Fold, FoldError, Question};
 use gauges::Gauges;
 use outbox::{Outbox, SinkTotals, Sinks};
+
+/// The name of the engine's thread.
+const FOLD_THREAD: &str = "fold";
+/// What is known of an engine's thread that is gone without a word.
+const PANICKED: &str = "its thread panicked, standard error says where";
 
 /// How long receivers that are away may keep an ending process waiting.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -58,6 +64,13 @@ pub struct Wiring {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
     pub finish: bool,
+    /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
+    pub questions: mpsc::Receiver<Question>,
+}
+
+/// For wirings that nobody asks anything.
+pub fn no_questions() -> mpsc::Receiver<Question> {
+    mpsc::channel(1).1
 }
 
 /// How it ended.
@@ -108,9 +121,17 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         end: end_seen,
         finish: wiring.finish,
         gauges,
+        questions: wiring.questions,
     };
     let runtime = tokio::runtime::Handle::current();
-    let mut folding = tokio::task::spawn_blocking(move || fold.run(&runtime));
+    // A thread with a name: what the engine costs can be told apart from what the wires cost.
+    let (done, mut folding) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(FOLD_THREAD.to_owned());
+    let spawned = thread.spawn(move || {
+        // Nobody waits any more when the process is ending.
+        let _ = done.send(fold.run(&runtime));
+    });
+    spawned.map_err(|error| WiringError::Died(error.to_string()))?;
 
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
@@ -130,18 +151,18 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         Ok(Ok(engine)) => engine,
         Ok(Err(FoldError::SinkEnded)) => return Err(sink_error(totals)),
         Ok(Err(error)) => return Err(error.into()),
-        Err(panic) => return Err(WiringError::Died(panic.to_string())),
+        Err(_) => return Err(WiringError::Died(PANICKED.into())),
     };
     Ok(Outcome { engine, sinks: totals?, failed_sources })
 }
 
 /// The engine ended although input was still coming: says why.
-async fn early(folded: Result<Result<Engine, FoldError>, tokio::task::JoinError>, sinks: &mut Sinks) -> WiringError {
+async fn early(folded: Result<Result<Engine, FoldError>, oneshot::error::RecvError>, sinks: &mut Sinks) -> WiringError {
     match folded {
         Ok(Err(FoldError::SinkEnded)) => sink_error(sinks.finished().await),
         Ok(Err(error)) => error.into(),
         Ok(Ok(_)) => WiringError::Died("it saw an end nobody announced".into()),
-        Err(panic) => WiringError::Died(panic.to_string()),
+        Err(_) => WiringError::Died(PANICKED.into()),
     }
 }
 
@@ -163,7 +184,8 @@ async fn read_all(
     let spawn_all = |sources: Vec<Box<dyn Source>>| {
         let mut tasks = JoinSet::new();
         for source in sources {
-            tasks.spawn(source.run(intake.clone(), source_stop.clone()));
+            let own = intake.of(source.name());
+            tasks.spawn(source.run(own, source_stop.clone()));
         }
         tasks
     };

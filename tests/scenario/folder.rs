@@ -59,7 +59,7 @@ impl Played {
     /// What the engine would read if `tenant` were alone.
     pub(crate) fn only(&self, tenant: &str) -> Played {
         let concerns = |input: &&Input| match input {
-            Input::Tick(_) => true,
+            Input::Tick(_) | Input::Settings(_) => true,
             Input::Batch(batch) => batch.tenant() == tenant,
             Input::Catalogue { tenant: of, .. } | Input::Action { tenant: of, .. } => **of == *tenant,
         };

@@ -50,7 +50,7 @@ pub(crate) fn shuffled(inputs: &[Input], seed: u64) -> Vec<Input> {
                 times[0] + ((share as i128 * SHUFFLE_MAX.0 as i128) >> 32) as i64
             }),
             Input::Tick(at) => at.0,
-            Input::Catalogue { .. } => i64::MIN,
+            Input::Catalogue { .. } | Input::Settings(_) => i64::MIN,
             Input::Action { at, .. } => at.0,
         };
         keyed.push((key, row));

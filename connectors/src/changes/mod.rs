@@ -92,9 +92,9 @@ impl Changes {
     }
 
     /// The tenant of a webhook that signs its body or carries its own token.
-    fn tenant_of<'a>(&'a self, request: &'a Request<'_>) -> Option<&'a str> {
+    fn tenant_of(&self, request: &Request<'_>) -> Option<Arc<str>> {
         if !request.tenant.is_empty() {
-            return Some(request.tenant);
+            return Some(request.tenant.into());
         }
         if request.path == "/changes/gitlab" {
             return self.auth.tenant_of_token(request.header("x-gitlab-token"));
@@ -105,7 +105,7 @@ impl Changes {
         let signature = from_hex(signature)?;
         // In constant time, over the body as it came.
         ring::hmac::verify(&hook.key, request.body, &signature).ok()?;
-        Some(&hook.tenant)
+        Some(hook.tenant.as_str().into())
     }
 
     fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -137,7 +137,7 @@ impl Changes {
             let mut builder = ChangeBuilder::new();
             self.push(&change, request, &mut builder);
             outcome.accepted = 1;
-            let batch = builder.finish(tenant).map_err(|error| malformed(error.to_string()))?;
+            let batch = builder.finish(&tenant).map_err(|error| malformed(error.to_string()))?;
             outcome.push(batch);
         }
         Ok(outcome)

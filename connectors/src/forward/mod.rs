@@ -39,7 +39,7 @@ use crate::packets::GATHER;
 use crate::recent::Recent;
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::streams::{Caller, Conversation, Duplex, Listener};
-use crate::tls::TlsConfig;
+use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::{Refusals, WireCounters};
 use decode::{Context, decode, options};
 use handshake::{Key, answer, helo, nonce};
@@ -82,11 +82,23 @@ pub struct SharedKey {
     pub key_file: PathBuf,
 }
 
+/// Why the listener cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// A key, or the tenant it stands for.
+    #[error(transparent)]
+    Key(#[from] AuthError),
+    /// A certificate or key of TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// The listener as a source.
 pub struct Forward {
     name: String,
     config: ForwardConfig,
     keys: Vec<Key>,
+    tls: Option<Arc<LiveTls>>,
     limits: Limits,
     resolver: Arc<EntityResolver>,
     auth: Arc<Auth>,
@@ -97,26 +109,28 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// A listener called `name`; reads the files of its keys.
+    /// A listener called `name`; reads the files of its keys and certificates.
     ///
     /// # Errors
-    /// [`AuthError`] for a key file that cannot be read or a tenant that is no name.
+    /// [`ForwardError`] for a file that cannot be read or used, or a tenant that is no name.
     pub fn new(
         name: impl Into<String>,
         config: ForwardConfig,
         limits: Limits,
         resolver: Arc<EntityResolver>,
         auth: Arc<Auth>,
-    ) -> Result<Forward, AuthError> {
+    ) -> Result<Forward, ForwardError> {
         let mut keys = Vec::with_capacity(config.shared_keys.len());
         for key in &config.shared_keys {
-            check_tenant(&key.tenant)?;
+            check_tenant(&key.tenant).map_err(AuthError::from)?;
             keys.push(Key { tenant: key.tenant.clone(), secret: read_secret(&key.key_file)? });
         }
+        let tls = config.tls.clone().map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
         Ok(Forward {
             name: name.into(),
             config,
             keys,
+            tls,
             limits,
             resolver,
             auth,
@@ -124,6 +138,11 @@ impl Forward {
             stored: Recent::default(),
             storing: Mutex::default(),
         })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
     }
 
     /// What it has received so far.
@@ -136,7 +155,7 @@ impl Forward {
         let mut framer = Framer { buffer: Vec::new(), walk: Walk::default(), bytes_max: self.limits.body_bytes_max };
         let tenant = match self.keys.is_empty() {
             true => tenant,
-            false => self.greet(&mut stream, &mut framer, &mut stop).await,
+            false => self.greet(&mut stream, &mut framer, &mut stop).await.map(Arc::from),
         };
         let Some(tenant) = tenant else {
             self.counters.refuse("unauthorized", 1);
@@ -382,7 +401,7 @@ impl Source for Forward {
             let listener = Listener {
                 name: &own.name,
                 address: own.config.listen,
-                tls: own.config.tls.as_ref(),
+                tls: own.tls.as_ref(),
                 auth: &own.auth,
                 limits: &own.limits,
                 counters: &own.counters,

@@ -9,35 +9,56 @@
 //! For each request, in this order: route, credential (401 before the body is read), declared
 //! size (413), a free place (503), the body within its time, a re-send known from before, the
 //! wire's decoder, the journal, and only then the answer. Beside the wires it answers
-//! `/metrics`, `/-/healthy` and `/livez`, `/-/ready` and `/readyz`.
+//! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
+//!
+//! Wires and limits can be replaced while it serves ([`HttpWires::replace`]): a request is
+//! answered by those in force when its headers have come.
 
+mod admin;
+pub mod client;
 mod connection;
 mod exposition;
 pub(crate) mod retry_window;
+mod routes;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::http::request::Parts;
 use axum::http::{Request as HttpRequest, Response, StatusCode};
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
+pub use admin::{Admin, Reloaded};
+use connection::Sender;
 pub use connection::serve;
-pub use exposition::{WireReport, exposition};
+pub use exposition::{RefusedRows, WireReport, exposition};
 use retry_window::{RetryWindow, Seen, request_key};
+pub use routes::RouteConflict;
+use routes::{Mounted, Routes};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Shown};
 use crate::limits::Limits;
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::tls::{TlsConfig, acceptor};
+use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::{Access, HttpWire, Reply, Request, WireCounters};
+
+/// The component id of the listener itself, in counters of connections.
+const HTTP_ID: &str = "http";
+
+/// ALPN of HTTP listeners.
+const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What is sent back: a whole answer, or a tap's lines.
+pub type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,37 +76,16 @@ impl Default for HttpConfig {
     }
 }
 
-struct Mounted {
-    id: String,
-    wire: Arc<dyn HttpWire>,
-    counters: Arc<WireCounters>,
-}
-
-struct Mount {
-    segments: Vec<Option<String>>,
-    access: Access,
-    wire: usize,
-}
-
-/// Two wires cannot answer one path.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("path `{path}` is claimed by `{first}` and by `{second}`; give one of them another path")]
-pub struct RouteConflict {
-    path: String,
-    first: String,
-    second: String,
-}
-
 /// The wires of one listener, with what they share.
 pub struct HttpWires {
     auth: Arc<Auth>,
-    limits: Limits,
-    wires: Vec<Mounted>,
-    mounts: Vec<Mount>,
-    places: Semaphore,
+    routes: RwLock<Arc<Routes>>,
     retries: RetryWindow,
+    /// Connections refused or closed, by reason.
+    listener: Arc<WireCounters>,
     others: OnceLock<Vec<OtherWire>>,
     more: OnceLock<MoreMetrics>,
+    admin: OnceLock<Arc<dyn Admin>>,
 }
 
 /// A listener that does not speak HTTP, by source name.
@@ -104,31 +104,40 @@ impl HttpWires {
         limits: Limits,
         wires: Vec<(String, Arc<dyn HttpWire>)>,
     ) -> Result<HttpWires, RouteConflict> {
-        let mut mounts: Vec<Mount> = Vec::new();
-        for (index, (id, wire)) in wires.iter().enumerate() {
-            for route in wire.routes() {
-                let segments = segments_of(&route.path);
-                if let Some(other) = mounts.iter().find(|mount| mount.segments == segments) {
-                    return Err(RouteConflict {
-                        path: route.path,
-                        first: wires[other.wire].0.clone(),
-                        second: id.clone(),
-                    });
-                }
-                mounts.push(Mount { segments, access: route.access, wire: index });
-            }
-        }
-        let wires = wires.into_iter().map(|(id, wire)| Mounted { id, wire, counters: Arc::default() }).collect();
         Ok(HttpWires {
-            places: Semaphore::new(limits.requests_in_flight_max),
             auth,
-            limits,
-            wires,
-            mounts,
+            routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
             retries: RetryWindow::default(),
+            listener: Arc::default(),
             others: OnceLock::new(),
             more: OnceLock::new(),
+            admin: OnceLock::new(),
         })
+    }
+
+    /// Puts other limits and wires in force; a wire of an id that was there before goes on
+    /// counting where it was. On an error nothing changes.
+    ///
+    /// # Errors
+    /// [`RouteConflict`] when two of them claim one path.
+    pub fn replace(&self, limits: Limits, wires: Vec<(String, Arc<dyn HttpWire>)>) -> Result<(), RouteConflict> {
+        let fresh = Arc::new(Routes::new(limits, wires, Some(&self.routes()))?);
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    fn routes(&self) -> Arc<Routes> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The running wire of component `id`.
+    pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpWire>> {
+        self.routes().wires.iter().find(|mounted| mounted.id == id).map(|mounted| mounted.wire.clone())
+    }
+
+    /// Lets `admin` answer for the process. Only the first call counts.
+    pub fn administered_by(&self, admin: Arc<dyn Admin>) {
+        let _ = self.admin.set(admin);
     }
 
     /// Shows the totals of listeners that do not speak HTTP at `/metrics`, too. Only the first
@@ -145,7 +154,9 @@ impl HttpWires {
 
     /// What every wire has received so far.
     pub fn reports(&self) -> Vec<WireReport> {
-        self.wires
+        let routes = self.routes();
+        routes
+            .wires
             .iter()
             .map(|mounted| WireReport {
                 id: mounted.id.clone(),
@@ -156,46 +167,56 @@ impl HttpWires {
     }
 
     /// The limits in force.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> Limits {
+        self.routes().limits.clone()
     }
 
     /// Answers one request, as hyper hands it over.
-    pub async fn respond(&self, intake: &Intake, request: HttpRequest<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn respond(&self, intake: &Intake, mut request: HttpRequest<Incoming>) -> Response<HttpBody> {
         let head_only = request.method() == axum::http::Method::HEAD;
-        let mut reply = self.reply_to(intake, request).await;
+        let sender = request.extensions_mut().remove::<Sender>().unwrap_or_default();
+        let mut response = self.answer(intake, request, sender).await;
         if head_only {
-            reply.body = Bytes::new();
+            *response.body_mut() = Full::new(Bytes::new()).boxed_unsync();
         }
-        response(reply)
+        response
     }
 
-    async fn reply_to<B>(&self, intake: &Intake, request: HttpRequest<B>) -> Reply
+    async fn answer<B>(&self, intake: &Intake, request: HttpRequest<B>, sender: Sender) -> Response<HttpBody>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(reply) = self.own_page(intake, request.uri().path()) {
-            return reply;
+        let (head, body) = request.into_parts();
+        let shown = Shown { headers: &head.headers, certificate: sender.certificate.as_deref() };
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        if let Some(page) = self.own_page(intake, &head.method, path, query, shown, sender.busy).await {
+            return page;
         }
-        let Some(mount) = self.mount_of(request.uri().path()) else {
+        response(self.reply_to(intake, &head, body, shown).await)
+    }
+
+    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>) -> Reply
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let routes = self.routes();
+        let Some((mounted, access)) = routes.find(head.uri.path()) else {
             return Reply::text(404, "no wire is configured for this path\n");
         };
-        let mounted = &self.wires[mount.wire];
-        let tenant = match mount.access {
-            Access::Own => "",
-            Access::Credential => match self.auth.tenant_of(request.headers()) {
+        let tenant: Arc<str> = match access {
+            Access::Own => "".into(),
+            Access::Credential => match self.auth.tenant_of_sender(shown) {
                 Some(tenant) => tenant,
                 None => {
                     mounted.counters.refuse("unauthorized", 1);
-                    return Reply::text(401, "a credential is needed\n")
-                        .with("www-authenticate", "Bearer realm=\"bellwether\", Basic realm=\"bellwether\"");
+                    return admin::unauthorized("a credential is needed");
                 }
             },
         };
-        let (head, body) = request.into_parts();
         let mut parsed = Request {
-            tenant,
+            tenant: &tenant,
             method: &head.method,
             path: head.uri.path(),
             query: head.uri.query().unwrap_or_default(),
@@ -203,43 +224,20 @@ impl HttpWires {
             body: &[],
             received: now(),
         };
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(_place) = routes.places.try_acquire() else {
             mounted.counters.refuse("busy", 1);
             return mounted.wire.overloaded(&parsed, "too many requests at once");
         };
-        let body = match self.read(body).await {
+        let body = match read(body, &routes.limits).await {
             Ok(body) => body,
-            Err(reply) => {
-                let reason = if reply.status == 413 { "too_large" } else { "body_not_read" };
+            Err((reply, reason)) => {
                 mounted.counters.refuse(reason, 1);
                 return reply;
             }
         };
         mounted.counters.request(body.len());
         parsed.body = &body;
-        self.hand_over(intake, mounted, &parsed).await
-    }
-
-    /// The body, within its size and time.
-    async fn read<B>(&self, body: B) -> Result<Bytes, Reply>
-    where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let bytes_max = self.limits.body_bytes_max;
-        let too_large =
-            || Reply::text(413, format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n"));
-        if body.size_hint().lower() > bytes_max as u64 {
-            return Err(too_large());
-        }
-        let within = Duration::from_secs(self.limits.body_timeout_secs);
-        let read = Limited::new(body, bytes_max).collect();
-        match tokio::time::timeout(within, read).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(Reply::text(400, "the body could not be read\n")),
-            Err(_) => Err(Reply::text(408, "the body took too long\n")),
-        }
+        self.hand_over(&intake.of(&mounted.id), mounted, &parsed).await
     }
 
     /// Decodes, stores and answers.
@@ -292,62 +290,53 @@ impl HttpWires {
             }
         }
     }
+}
 
-    fn own_page(&self, intake: &Intake, path: &str) -> Option<Reply> {
-        Some(match path {
-            "/-/healthy" | "/livez" => Reply::text(200, "Bellwether is healthy.\n"),
-            "/-/ready" | "/readyz" if intake.is_accepting() => Reply::text(200, "Bellwether is ready.\n"),
-            "/-/ready" | "/readyz" => Reply::overloaded("the journal takes no entries at the moment"),
-            "/metrics" => Reply {
-                status: 200,
-                headers: vec![("content-type", "text/plain; version=0.0.4; charset=utf-8".to_owned())],
-                body: Bytes::from(self.metrics()),
-            },
-            _ => return None,
-        })
+/// The body, within its size and time; otherwise the answer and the reason counted.
+async fn read<B>(body: B, limits: &Limits) -> Result<Bytes, (Reply, &'static str)>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let bytes_max = limits.body_bytes_max;
+    let too_large = || {
+        let text = format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n");
+        (Reply::text(413, text), "too_large")
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
     }
-
-    fn metrics(&self) -> String {
-        let others = self.others.get().into_iter().flatten().map(|(name, counters)| WireReport {
-            id: (*name).to_owned(),
-            kind: name,
-            totals: counters.read(),
-        });
-        let reports: Vec<WireReport> = self.reports().into_iter().chain(others).collect();
-        let mut text = exposition(&reports);
-        if let Some(more) = self.more.get() {
-            text.push_str(&more());
-        }
-        text
-    }
-
-    /// The first mount whose path fits; a literal part wins over a variable one.
-    fn mount_of(&self, path: &str) -> Option<&Mount> {
-        let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-        let fits = |mount: &&Mount| {
-            mount.segments.len() == parts.len()
-                && mount
-                    .segments
-                    .iter()
-                    .zip(&parts)
-                    .all(|(segment, part)| segment.as_ref().is_none_or(|literal| literal == part))
-        };
-        let variables = |mount: &&Mount| mount.segments.iter().filter(|s| s.is_none()).count();
-        self.mounts.iter().filter(fits).min_by_key(variables)
+    let within = Duration::from_secs(limits.body_timeout_secs);
+    let read = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(within, read).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err((Reply::text(400, "the body could not be read\n"), "body_not_read")),
+        Err(_) => Err((Reply::text(408, "the body took too long\n"), "body_timeout")),
     }
 }
 
 /// The listener as a source: binds, serves, and ends when told to stop.
 pub struct HttpSource {
     name: String,
-    config: HttpConfig,
+    listen: SocketAddr,
+    tls: Option<Arc<LiveTls>>,
     wires: Arc<HttpWires>,
 }
 
 impl HttpSource {
     /// A listener called `name` for `wires`.
-    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> HttpSource {
-        HttpSource { name: name.into(), config, wires }
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
+    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> Result<HttpSource, TlsError> {
+        let tls = config.tls.map(|tls| LiveTls::new(tls, HTTP_PROTOCOLS)).transpose()?.map(Arc::new);
+        Ok(HttpSource { name: name.into(), listen: config.listen, tls, wires })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
     }
 }
 
@@ -358,16 +347,13 @@ impl Source for HttpSource {
 
     fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let address = self.config.listen;
+            let address = self.listen;
             let wrong = |reason: String| SourceError::config(&self.name, reason);
             self.wires.auth.check_listener(address).map_err(|error| wrong(error.to_string()))?;
-            let protocols: [&[u8]; 2] = [b"h2", b"http/1.1"];
-            let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, &protocols));
-            let tls = tls.transpose().map_err(|error| wrong(error.to_string()))?;
             let listener = tokio::net::TcpListener::bind(address)
                 .await
                 .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
-            serve(self.wires, intake, listener, tls, async move { stop.stopped().await }).await;
+            serve(self.wires, intake, listener, self.tls, async move { stop.stopped().await }).await;
             Ok(())
         })
     }
@@ -387,17 +373,13 @@ impl Drop for Pending<'_> {
     }
 }
 
-fn segments_of(path: &str) -> Vec<Option<String>> {
-    path.trim_end_matches('/').split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect()
-}
-
 /// The wall clock; connectors are the only place that may look at it.
 pub(crate) fn now() -> EventTime {
     crate::source::arrival_time()
 }
 
-fn response(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(reply.body));
+fn response(reply: Reply) -> Response<HttpBody> {
+    let mut response = Response::new(Full::new(reply.body).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         if let Ok(value) = value.parse() {

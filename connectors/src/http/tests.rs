@@ -73,12 +73,26 @@ fn rig(limits: Limits) -> Rig {
     Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
+/// An answer as its sender reads it.
+#[derive(Debug, PartialEq)]
+struct Answer {
+    status: u16,
+    headers: axum::http::HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
 impl Rig {
-    async fn send(&self, path: &str, token: Option<&str>, body: &'static [u8]) -> Reply {
+    async fn send(&self, path: &str, token: Option<&str>, body: &'static [u8]) -> Answer {
         self.send_body(path, token, Full::new(Bytes::from_static(body))).await
     }
 
-    async fn send_body<B>(&self, path: &str, token: Option<&str>, body: B) -> Reply
+    async fn send_body<B>(&self, path: &str, token: Option<&str>, body: B) -> Answer
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -87,7 +101,10 @@ impl Rig {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.wires.reply_to(&self.intake, request.body(body).expect("plain request")).await
+        let request = request.body(body).expect("plain request");
+        let (head, body) = self.wires.answer(&self.intake, request, Sender::default()).await.into_parts();
+        let body = body.collect().await.expect("no answer fails").to_bytes();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     fn stored(&self) -> usize {
@@ -192,6 +209,55 @@ async fn metrics_show_other_listeners_within_their_families_and_what_else_there_
         page.lines().filter(|line| line.starts_with(family) && line.contains("\"statsd\"") && line.ends_with(" 5"));
     assert_eq!(own.count(), 1, "{page}");
     assert!(page.ends_with("\nengine_rows_total 7\n"), "{page}");
+}
+
+#[tokio::test]
+async fn replaced_wires_answer_at_once_and_go_on_counting() {
+    let rig = rig(Limits::default());
+    assert_eq!(rig.send("/tick", Some("secret"), b"12345").await.status, 204);
+    let limits = Limits { body_bytes_max: 4, ..Limits::default() };
+    rig.wires.replace(limits, vec![("ticker".to_owned(), rig.ticker.clone())]).expect("one wire");
+    assert_eq!(rig.send("/tick", Some("secret"), b"123456").await.status, 413);
+    assert_eq!(rig.send("/tick", Some("secret"), b"1234").await.status, 204);
+    assert_eq!(rig.wires.reports()[0].totals.accepted, 2);
+    let wire = || rig.ticker.clone() as Arc<dyn HttpWire>;
+    let twice = vec![("one".to_owned(), wire()), ("two".to_owned(), wire())];
+    assert!(rig.wires.replace(Limits::default(), twice).is_err());
+    assert_eq!(rig.send("/tick", Some("secret"), b"1234567").await.status, 413, "nothing has changed");
+}
+
+#[tokio::test]
+async fn a_tap_needs_a_credential_and_a_source_that_is_there() {
+    let rig = rig(Limits::default());
+    let tap = |path: &str, token: Option<&'static str>| {
+        let mut request = HttpRequest::get(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(Full::new(Bytes::new())).expect("plain request")
+    };
+    let status = async |path: &str, token| {
+        let answer = rig.wires.answer(&rig.intake, tap(path, token), Sender::default()).await;
+        answer.status().as_u16()
+    };
+    assert_eq!(status("/-/tap?source=ticker", None).await, 401);
+    assert_eq!(status("/-/tap?source=tikcer", Some("secret")).await, 404);
+    assert_eq!(status("/-/tap?source=ticker&tenant=other", Some("secret")).await, 403);
+    assert_eq!(status("/-/tap?source=ticker&tenant=acme", Some("secret")).await, 200);
+    assert_eq!(rig.send("/-/tap?source=ticker", Some("secret"), b"").await.status, 405);
+}
+
+#[tokio::test]
+async fn only_an_operator_reloads() {
+    let rig = rig(Limits::default());
+    let refused = rig.send("/-/reload", Some("secret"), b"").await;
+    assert_eq!(refused.status, 403, "there is no operator");
+    assert!(String::from_utf8_lossy(&refused.body).contains("auth.operators"));
+    let digest = |token: &str| sha256(&[token.as_bytes()]).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let operator = crate::auth::Operator { bearer_sha256: Some(digest("boss")), ..Default::default() };
+    rig.wires.auth.replace(&AuthConfig { operators: vec![operator], ..AuthConfig::default() }).expect("good");
+    assert_eq!(rig.send("/-/reload", Some("secret"), b"").await.status, 401);
+    assert_eq!(rig.send("/-/reload", Some("boss"), b"").await.status, 501, "nobody has said how");
 }
 
 #[tokio::test]

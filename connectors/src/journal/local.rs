@@ -153,6 +153,24 @@ impl LocalJournal {
     }
 }
 
+/// Whether a process has the journal at `dir` open.
+///
+/// # Errors
+/// [`JournalError::Io`] when the lock cannot be looked at.
+pub fn is_in_use(dir: &Path) -> Result<bool, JournalError> {
+    let path = dir.join(LOCK_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(JournalError::io("look at", &path, &error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(JournalError::io("look at", &path, &error)),
+    }
+}
+
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join(LOCK_FILE);
     let file = File::options()

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
-pub use local::{JournalConfig, LocalJournal, OpenReport, TornTail};
+pub use local::{JournalConfig, LocalJournal, OpenReport, TornTail, is_in_use};
 pub use reader::SegmentReader;
 
 /// How far into the journal: the sequence of an entry, counted from 1. [`Position::START`]

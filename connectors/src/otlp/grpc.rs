@@ -112,7 +112,7 @@ impl tonic::service::Interceptor for Guard {
         let headers = request.metadata().clone().into_headers();
         match self.auth.tenant_of(&headers) {
             Some(tenant) => {
-                let tenant = Tenant(tenant.to_owned());
+                let tenant = Tenant(tenant.to_string());
                 request.extensions_mut().insert(tenant);
                 Ok(request)
             }

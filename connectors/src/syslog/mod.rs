@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 
 pub use frame::{FRAME_BYTES_MAX, Framer};
 pub use parse::{Message, parse, severity_number};
@@ -35,7 +36,7 @@ use crate::limits::Limits;
 use crate::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::streams::{Caller, Conversation, Listener};
-use crate::tls::TlsConfig;
+use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::WireCounters;
 
 /// Frames gathered from one connection before they are stored.
@@ -120,7 +121,7 @@ fn unescaped(text: &str) -> String {
 pub struct SyslogStream {
     name: String,
     listen: SocketAddr,
-    tls: Option<TlsConfig>,
+    tls: Option<Arc<LiveTls>>,
     wire: Arc<Syslog>,
     auth: Arc<Auth>,
     counters: Arc<WireCounters>,
@@ -128,14 +129,23 @@ pub struct SyslogStream {
 
 impl SyslogStream {
     /// A listener called `name` at `listen`; with `tls`, RFC 5425.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
     pub fn new(
         name: impl Into<String>,
         listen: SocketAddr,
         tls: Option<TlsConfig>,
         wire: Arc<Syslog>,
         auth: Arc<Auth>,
-    ) -> SyslogStream {
-        SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() }
+    ) -> Result<SyslogStream, TlsError> {
+        let tls = tls.map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
+        Ok(SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
     }
 
     /// What it has received so far.
@@ -146,14 +156,19 @@ impl SyslogStream {
     /// Reads one connection to its end, storing what has gathered whenever it falls silent.
     async fn converse(&self, caller: Caller, intake: &Intake, mut stop: Stop) -> Result<(), SourceError> {
         let Caller { mut stream, from, tenant: Some(tenant) } = caller else { return Ok(()) };
-        let tenant = tenant.as_str();
+        let tenant = &*tenant;
         let idle = Duration::from_secs(self.wire.limits.idle_timeout_secs);
         let mut framer = Framer::default();
         let mut gathered = Gathered::default();
         let mut buffer = vec![0; 16 << 10];
         let mut frames = 0;
+        // A sender that never falls silent must not keep its first line waiting.
+        let mut due: Option<Instant> = None;
         loop {
-            let patience = if gathered.is_empty() { idle } else { GATHER };
+            let patience = match due {
+                Some(due) if !gathered.is_empty() => due.saturating_duration_since(Instant::now()),
+                _ => idle,
+            };
             let read = tokio::select! {
                 () = stop.stopped() => break,
                 read = tokio::time::timeout(patience, stream.read(&mut buffer)) => read,
@@ -166,14 +181,15 @@ impl SyslogStream {
                         self.frame(frame, from, tenant, &mut gathered);
                         frames += 1;
                     }
-                    if frames < FRAMES_MAX {
+                    let since = *due.get_or_insert_with(|| Instant::now() + GATHER);
+                    if frames < FRAMES_MAX && Instant::now() < since {
                         continue;
                     }
                 }
                 Err(_) if !gathered.is_empty() => {}
                 _ => break,
             }
-            frames = 0;
+            (frames, due) = (0, None);
             self.store(tenant, &mut gathered, intake).await?;
         }
         if let Some(frame) = framer.rest() {

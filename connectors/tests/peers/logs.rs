@@ -39,7 +39,8 @@ async fn rig() -> (Rig, SocketAddr) {
     let listen = free_address();
     let syslog = Arc::new(Syslog::new(Limits::default(), Arc::default()));
     rig.run(Box::new(Datagrams::new("syslog_udp", listen, syslog.clone(), rig.auth())));
-    rig.run(Box::new(SyslogStream::new("syslog_tcp", listen, None, syslog, rig.auth())));
+    let stream = SyslogStream::new("syslog_tcp", listen, None, syslog, rig.auth());
+    rig.run(Box::new(stream.expect("no certificates")));
     rig.until("the listener", || std::net::TcpStream::connect(listen).ok());
     (rig, listen)
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
@@ -119,6 +119,76 @@ async fn a_lost_answer_makes_prometheus_send_again_and_doubles_no_sample() {
     for pair in times.windows(2) {
         assert!((800..1_500).contains(&(pair[1] - pair[0])), "no scrape is missing: {times:?}");
     }
+}
+
+/// Forwards connections and keeps what the sender says.
+fn eavesdropper(to: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let address = listener.local_addr().expect("bound");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let kept = heard.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let kept = kept.clone();
+            let Ok(mut server) = TcpStream::connect(to) else { continue };
+            let (Ok(mut back), Ok(mut answers)) = (stream.try_clone(), server.try_clone()) else { continue };
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4_096];
+                while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                    kept.lock().expect("not poisoned").extend_from_slice(&buffer[..length]);
+                    if server.write_all(&buffer[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, heard)
+}
+
+/// The value of a counter on a page of Prometheus', summed over its labels.
+fn counter(own: SocketAddr, family: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(own).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    let lines: Vec<&str> = page.lines().filter(|line| line.starts_with(&format!("{family}{{"))).collect();
+    let values = lines.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    (!lines.is_empty()).then(|| values.sum())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_3_writes_by_remote_write_2_and_believes_the_counts() {
+    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let (address, heard) = eavesdropper(rig.http);
+    let own = free_address();
+    let config = rig.example(
+        "prometheus/prometheus3.yml",
+        &[("127.0.0.1:9099", address.to_string()), ("127.0.0.1:9090", own.to_string())],
+    );
+    let mut command = command("newer/usr/bin/prometheus");
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", rig.dir.path().join("tsdb").display()))
+        .arg(format!("--web.listen-address={own}"));
+    let _prometheus = Peer::start(command);
+    rig.until("the first scrapes", || scrapes(&rig, "service:prometheus", 2));
+    rig.set_full(true);
+    rig.until("three refusals", || (rig.refused() >= 3).then_some(()));
+    rig.set_full(false);
+    let times = rig.until("ten scrapes", || scrapes(&rig, "service:prometheus", 10));
+    for pair in times.windows(2) {
+        assert!((800..1_500).contains(&(pair[1] - pair[0])), "scrapes are a second apart: {times:?}");
+    }
+    let said = String::from_utf8_lossy(&heard.lock().expect("not poisoned")).to_lowercase();
+    for line in ["proto=io.prometheus.write.v2.request", "x-prometheus-remote-write-version: 2.0.0"] {
+        assert!(said.contains(line), "it did not say `{line}`");
+    }
+    // Answers without the counts of what was written would have been failures to it.
+    let sent = rig.until("its own account", || counter(own, "prometheus_remote_storage_samples_total"));
+    assert!(sent > 0.0);
+    assert_eq!(counter(own, "prometheus_remote_storage_samples_failed_total"), Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

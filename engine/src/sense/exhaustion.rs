@@ -67,6 +67,28 @@ impl CompiledExhaustion {
         Exhaustion::default()
     }
 
+    /// Whether `other` watches for the same.
+    pub(super) fn is_same(&self, other: &CompiledExhaustion) -> bool {
+        self.rule == other.rule
+    }
+
+    /// The end of a warning whose watch is taken away.
+    pub(super) fn ended(&self, meta: &SeriesMeta, since: EventTime, at: EventTime) -> (EventTime, Sensed) {
+        Raise {
+            name: &self.rule.name,
+            entity: &meta.entity,
+            severity: self.rule.severity,
+            status: AlertStatus::Resolved,
+            starts_at: since,
+            ends_at: None,
+            labels: &meta.labels,
+            about: ("metric", &meta.name),
+            summary: format!("{} on {} is no longer watched", meta.name, meta.entity),
+            observation: None,
+        }
+        .at(at)
+    }
+
     /// Moves the watch by one sample; answers an alert to raise or to end.
     pub(super) fn step(
         &self,

@@ -111,6 +111,16 @@ impl LogShard {
             + self.streams.values().map(|s| s.watch.evicted()).sum::<u64>()
     }
 
+    /// Works by other settings: what has been learned by the old ones is forgotten when they
+    /// shaped it. Alerts of streams end by themselves, at the time they were given.
+    pub(crate) fn retune(&mut self, before: &CompiledSense, now: &CompiledSense) {
+        let (old, new) = (&before.logs, &now.logs);
+        if old.templates != new.templates || old.watch != new.watch {
+            self.miner = None;
+            self.streams.clear();
+        }
+    }
+
     /// Releases everything before `until`; alerts go to `out` with their event times. Returns
     /// how many rules DataFusion could not evaluate.
     pub(crate) fn release(

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CompiledSense;
 use super::raise::{Raise, short};
-use super::series::{Series, SeriesMeta};
+use super::series::{Series, SeriesMeta, SeriesView};
 use crate::alert::{Observation, Sensed};
 use crate::incident::EvidenceSignal;
 use crate::signal::{AlertStatus, Severity};
@@ -52,11 +52,12 @@ pub(crate) struct ShardCounts {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MetricShard {
     pending: Vec<Sample>,
+    /// By id.
     #[serde(with = "crate::checkpoint::sorted_map")]
-    series: HashMap<u64, Series, foldhash::fast::FixedState>,
+    pub(super) series: HashMap<u64, Series, foldhash::fast::FixedState>,
     /// `(deadline, series)`: one entry per series with a heartbeat; deadlines are checked when
     /// they come up, because most have moved by then.
-    deadlines: BinaryHeap<Reverse<(EventTime, u64)>>,
+    pub(super) deadlines: BinaryHeap<Reverse<(EventTime, u64)>>,
 }
 
 impl MetricShard {
@@ -74,6 +75,13 @@ impl MetricShard {
 
     pub(crate) fn knows(&self, series: u64) -> bool {
         self.series.contains_key(&series)
+    }
+
+    /// What a series is.
+    pub(crate) fn meta(&self, series: u64) -> Option<SeriesView<'_>> {
+        let meta = &self.series.get(&series)?.meta;
+        let labels = meta.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+        Some(SeriesView { name: &meta.name, entity: &meta.entity, labels })
     }
 
     /// Describes a series; a series that is known keeps its state.
@@ -261,7 +269,7 @@ fn miss(series: &mut Series, until: EventTime, sense: &CompiledSense, out: &mut 
     }
 }
 
-fn next_deadline(series: &Series, sense: &CompiledSense) -> Option<EventTime> {
+pub(super) fn next_deadline(series: &Series, sense: &CompiledSense) -> Option<EventTime> {
     next_deadline_after(series, series.last_at, sense)
 }
 
@@ -272,7 +280,7 @@ fn next_deadline_after(series: &Series, last: EventTime, sense: &CompiledSense) 
         .min()
 }
 
-fn heartbeat_alert(
+pub(super) fn heartbeat_alert(
     series: &Series,
     rule: &super::HeartbeatRule,
     status: AlertStatus,

@@ -22,6 +22,7 @@ mod glob;
 mod logs;
 mod metrics;
 mod raise;
+mod retune;
 mod rules;
 mod series;
 
@@ -42,6 +43,7 @@ pub(crate) use glob::Glob;
 pub(crate) use logs::{LogLine, LogShard};
 pub(crate) use metrics::{MetricShard, Sample};
 pub(crate) use series::SeriesMeta;
+pub use series::SeriesView;
 
 /// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
 /// nothing; part of the checkpoint format.

@@ -82,6 +82,11 @@ impl CompiledRule {
         })
     }
 
+    /// Whether `other` asks for the same.
+    pub(super) fn is_same(&self, other: &CompiledRule) -> bool {
+        self.rule == other.rule
+    }
+
     /// Whether the rule looks at metric `name`.
     pub(super) fn selects(&self, name: &str) -> bool {
         self.glob.matches(name)

@@ -23,6 +23,17 @@ pub(crate) struct SeriesMeta {
     pub(crate) labels: LabelSet,
 }
 
+/// What a series is, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesView<'a> {
+    /// The metric.
+    pub name: &'a str,
+    /// What it is measured of.
+    pub entity: &'a str,
+    /// Its labels.
+    pub labels: Vec<(&'a str, &'a str)>,
+}
+
 impl SeriesMeta {
     pub(crate) fn of(row: &SeriesRow<'_>) -> SeriesMeta {
         SeriesMeta {

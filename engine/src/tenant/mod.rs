@@ -10,6 +10,7 @@ mod door;
 mod joining;
 mod lifecycle;
 mod pending;
+mod retune;
 mod stages;
 
 use std::collections::BTreeSet;

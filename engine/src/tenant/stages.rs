@@ -304,7 +304,13 @@ impl Tenant {
     }
 
     /// Looks again at whether an alert is suppressed; acts only when that changed.
-    fn reconsider(&mut self, fingerprint: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
+    pub(super) fn reconsider(
+        &mut self,
+        fingerprint: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
         let Some(alert) = self.alerts.get(fingerprint) else {
             return;
         };

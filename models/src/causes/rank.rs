@@ -158,7 +158,7 @@ impl Default for CauseParams {
             onset_slack_ns: 15_000_000_000,
             onset_scale_ns: 90_000_000_000,
             change_scale_ns: 1_800_000_000_000,
-            weights: [3.0, 1.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
+            weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
             temperature: 0.8,
             unknown_score: 4.0,
             candidates_max: 512,

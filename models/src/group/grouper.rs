@@ -138,6 +138,14 @@ impl Grouper {
         Self::with_models(params, TextModel::default(), CoOccurrence::default())
     }
 
+    /// Other weights, scales and limits from now on; groups that are there stay as they are.
+    pub fn set_params(&mut self, params: GroupParams) {
+        if params != self.params {
+            self.neighbourhoods = Neighbourhoods::default();
+            self.params = params;
+        }
+    }
+
     /// A grouper with learned text frequencies and co-occurrences.
     #[must_use]
     pub fn with_models(params: GroupParams, text: TextModel, learned: CoOccurrence) -> Self {

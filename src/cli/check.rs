@@ -1,0 +1,388 @@
+//! `bellwether check`: would this configuration work here and now, and what has it received?
+//!
+//! Beyond `validate`, which reads the file alone, everything is tried: ports are bound and let
+//! go, secrets and certificates read, NATS asked for its version. When a process runs with
+//! this configuration, its counters are shown beside each source.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use bellwether_connectors::auth::AuthConfig;
+use bellwether_connectors::files::FilesConfig;
+use bellwether_connectors::journal::is_in_use;
+use bellwether_connectors::nats::{NatsConnection, NatsSourceConfig};
+use bellwether_connectors::tls::{TlsConfig, acceptor};
+use bellwether_connectors::{SinkConfig, SourceConfig, wires};
+use clap::Args;
+use serde::Serialize;
+
+use super::counters::{Received, read_counters};
+use super::process::{Reach, process_of};
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::term::{Ink, Lean, Table, Term, thousands};
+
+/// Try everything a configuration needs, and show what a running process has received
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Ports are bound and let go again, secrets, certificates and catalogues read, NATS servers asked
+for their version; nothing is written. When a process runs with this configuration, the columns
+show what each of its sources has received, accepted and refused.
+
+The exit code is 0 when all is well, 1 when something would not work, 2 when the file is not
+accepted.
+
+Examples:
+  bellwether check -c bellwether.yaml
+  bellwether check -c bellwether.yaml --json | jq '.checks[] | select(.state == \"failed\")'")]
+pub(super) struct CheckArgs {
+    /// The YAML file
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    reach: Reach,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a thing that is needed was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It is there, or could be had.
+    Ok,
+    /// A process with this configuration has it.
+    Running,
+    /// It would not work.
+    Failed,
+}
+
+/// One thing that is needed.
+#[derive(Clone, Debug, Serialize)]
+struct Check {
+    kind: &'static str,
+    name: String,
+    state: State,
+    /// What was found; with the remedy when it failed.
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<Received>,
+}
+
+impl Check {
+    fn new(kind: &'static str, name: impl Into<String>, found: Result<String, String>) -> Check {
+        let (state, detail) = match found {
+            Ok(detail) => (State::Ok, detail),
+            Err(detail) => (State::Failed, detail),
+        };
+        Check { kind, name: name.into(), state, detail, received: None }
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    running: bool,
+    checks: Vec<Check>,
+}
+
+/// Tries everything and prints what was found.
+///
+/// # Errors
+/// When the file is not accepted.
+pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
+    let config = config::load_beside(&args.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(check(&config, &args.reach));
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        write!(out, "{}", shown(&report, &Term::stdout()))?;
+    }
+    Ok(if report.ok { Exit::Ok } else { Exit::Failure })
+}
+
+async fn check(config: &Config, reach: &Reach) -> Report {
+    let journal = config.journal_config().dir;
+    let in_use = is_in_use(&journal);
+    let running = matches!(in_use, Ok(true));
+    let counters = match running {
+        true => Some(counters_of(config, reach).await),
+        false => None,
+    };
+    let mut checks = vec![state_check(config, in_use.map_err(|error| error.to_string()))];
+    checks.extend(credentials(&config.wires.auth));
+    let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
+    for (name, listen) in config.wires.listeners() {
+        checks.extend(listener(config, name, listen, running, known));
+    }
+    if let Some(Err(reason)) = &counters {
+        checks.push(Check::new("metrics", "http", Err(reason.clone())));
+    }
+    for source in &config.sources {
+        checks.push(source_check(source, known).await);
+    }
+    for sink in config.sinks_or_default() {
+        if let SinkConfig::Nats(nats) = sink {
+            checks.push(Check::new("sink", nats.name.clone(), server(&nats.connection).await));
+        }
+    }
+    let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
+    if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
+        checks.push(Check::new("tenants", "catalogues", catalogues.map_err(|refused| refused.to_string())));
+    }
+    let wires = wires::build(&config.wires).map(|_| String::new()).map_err(|error| error.to_string());
+    if let Err(reason) = wires
+        && checks.iter().all(|check| check.state != State::Failed)
+    {
+        checks.push(Check::new("wires", "together", Err(reason)));
+    }
+    Report { ok: checks.iter().all(|check| check.state != State::Failed), running, checks }
+}
+
+/// The counters of the running process.
+async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, Received>, String> {
+    if config.wires.http().is_none() {
+        return Err("a process runs, but has no page to ask: name `wires.http`".to_owned());
+    }
+    let process = process_of(config, reach).map_err(|error| format!("{error:#}"))?;
+    match process.get("/metrics").await {
+        Ok((200, text)) => Ok(read_counters(&text)),
+        Ok((status, text)) => Err(format!("/metrics answers {status}: {}", text.trim())),
+        Err(error) => Err(format!("{error}; it may be starting, or asks for a client certificate (--certificate)")),
+    }
+}
+
+fn state_check(config: &Config, in_use: Result<bool, String>) -> Check {
+    let folder = config.state.display().to_string();
+    let mut check = Check::new("state", folder.clone(), in_use.clone().map(|_| String::new()));
+    match in_use {
+        Ok(true) => {
+            check.state = State::Running;
+            "a process runs here".clone_into(&mut check.detail);
+        }
+        Ok(false) => check = Check::new("state", folder, writable(&config.state)),
+        Err(_) => {}
+    }
+    check
+}
+
+/// Whether the folder, or the nearest one above it that is there, can be written.
+fn writable(folder: &Path) -> Result<String, String> {
+    let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let refused = |error: std::io::Error| format!("cannot write in `{}`: {error}; check its owner", there.display());
+    tempfile_in(there).map_err(refused)?;
+    Ok(if there == folder { "can be written".to_owned() } else { "will be made".to_owned() })
+}
+
+/// Makes a file without a name and lets it go.
+fn tempfile_in(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".bellwether-check-{}", std::process::id()));
+    std::fs::File::create_new(&path)?;
+    std::fs::remove_file(&path)
+}
+
+/// Each file a credential is in.
+fn credentials(auth: &AuthConfig) -> Vec<Check> {
+    let of_tenants = auth.credentials.iter().flat_map(|credential| {
+        let files = [&credential.bearer_file, &credential.password_file];
+        files.into_iter().flatten().map(|path| (format!("tenant {}", credential.tenant), path))
+    });
+    let of_operators =
+        auth.operators.iter().filter_map(|operator| Some(("operator".to_owned(), operator.bearer_file.as_ref()?)));
+    of_tenants
+        .chain(of_operators)
+        .map(|(whose, path)| {
+            let read = std::fs::read_to_string(path);
+            let found = match read {
+                Ok(text) if text.trim().is_empty() => {
+                    Err(format!("`{}` is empty; `openssl rand -hex 32 > {0}`", path.display()))
+                }
+                Ok(_) => Ok(format!("{} is there", path.display())),
+                Err(error) => {
+                    Err(format!("`{}` cannot be read: {error}; `openssl rand -hex 32 > {0}`", path.display()))
+                }
+            };
+            Check::new("secret", whose, found)
+        })
+        .collect()
+}
+
+/// A listener, and what came in through it.
+fn listener(
+    config: &Config,
+    name: &'static str,
+    listen: SocketAddr,
+    running: bool,
+    counters: Option<&BTreeMap<String, Received>>,
+) -> Vec<Check> {
+    let tls = match name {
+        "http" => config.wires.http().and_then(|http| http.tls),
+        "syslog_tls" => config.wires.syslog.as_ref().and_then(|syslog| syslog.tls.clone()),
+        _ => None,
+    };
+    let mut first = Check::new("listen", name, bind(name, listen).map(|()| format!("{listen} is free")));
+    let taken = first.state == State::Failed;
+    if taken && running {
+        first.state = State::Running;
+        first.detail = listen.to_string();
+    }
+    first.received = counters.and_then(|counters| counters.get(name).cloned());
+    let mut checks = vec![first];
+    if name == "http" {
+        let over_http = counters.into_iter().flatten().filter(|(_, received)| received.over_http);
+        checks.extend(over_http.map(|(id, received)| Check {
+            kind: "wire",
+            name: id.clone(),
+            state: State::Running,
+            detail: String::new(),
+            received: Some(received.clone()),
+        }));
+    }
+    if let Some(tls) = tls {
+        checks.push(Check::new("tls", name, certificate(&tls)));
+    }
+    checks
+}
+
+fn bind(name: &str, listen: SocketAddr) -> Result<(), String> {
+    let bound = match name {
+        "statsd" | "syslog_udp" | "snmp" => UdpSocket::bind(listen).map(drop),
+        _ => TcpListener::bind(listen).map(drop),
+    };
+    bound.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "stop what listens there (`ss -lntup`), or choose another port",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one",
+            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+            _ => "choose another address",
+        };
+        format!("cannot listen on `{listen}`: {error}; {remedy}")
+    })
+}
+
+fn certificate(tls: &TlsConfig) -> Result<String, String> {
+    acceptor(tls, &[]).map_err(|error| error.to_string())?;
+    let clients = if tls.client_ca_file.is_some() { ", clients must show one too" } else { "" };
+    Ok(format!("certificate and key fit{clients}"))
+}
+
+async fn source_check(source: &SourceConfig, counters: Option<&BTreeMap<String, Received>>) -> Check {
+    let found = match source {
+        SourceConfig::Files(files) => files_found(files),
+        SourceConfig::Stdin(_) => Ok("standard input".to_owned()),
+        SourceConfig::Nats(nats) => stream(nats).await,
+        #[allow(unreachable_patterns, reason = "sources are added in their own crate")]
+        _ => Ok("not tried".to_owned()),
+    };
+    let mut check = Check::new("source", source.name(), found);
+    check.received = counters.and_then(|counters| counters.get(source.name()).cloned());
+    if check.received.is_some() && check.state == State::Ok {
+        check.state = State::Running;
+    }
+    check
+}
+
+fn files_found(files: &FilesConfig) -> Result<String, String> {
+    let found = files.files()?;
+    for path in &found {
+        std::fs::File::open(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+    }
+    match found.len() {
+        0 => Ok("no file yet; followed when one comes".to_owned()),
+        1 => Ok("1 file".to_owned()),
+        more => Ok(format!("{more} files")),
+    }
+}
+
+/// The server behind a connection.
+async fn server(connection: &NatsConnection) -> Result<String, String> {
+    let context = connection.connect().await.map_err(|error| error.to_string())?;
+    let info = context.client().server_info();
+    Ok(format!("nats-server {} at {}", info.version, connection.servers.join(", ")))
+}
+
+/// The stream of a source, and how far its consumer is.
+async fn stream(config: &NatsSourceConfig) -> Result<String, String> {
+    let version = server(&config.connection).await?;
+    let context = config.connection.connect().await.map_err(|error| error.to_string())?;
+    let Ok(stream) = context.get_stream(&config.stream).await else {
+        return match config.subjects.is_empty() {
+            true => Err(format!("{version} has no stream `{}`: create it, or name `subjects`", config.stream)),
+            false => Ok(format!("{version}; stream {} will be created", config.stream)),
+        };
+    };
+    type Pull = async_nats::jetstream::consumer::pull::Config;
+    let pending = match stream.get_consumer::<Pull>(&config.name).await {
+        Ok(mut consumer) => consumer.info().await.map(|info| info.num_pending).ok(),
+        Err(_) => None,
+    };
+    let behind = pending.map_or("not read yet".to_owned(), |pending| format!("{} messages behind", thousands(pending)));
+    Ok(format!("{version}; stream {}, {behind}", config.stream))
+}
+
+/// The table.
+fn shown(report: &Report, term: &Term) -> String {
+    let columns = [
+        ("what", Lean::Left),
+        ("name", Lean::Left),
+        ("state", Lean::Left),
+        ("received", Lean::Right),
+        ("accepted", Lean::Right),
+        ("refused", Lean::Right),
+        ("found", Lean::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for check in &report.checks {
+        let number = |of: fn(&Received) -> u64| check.received.as_ref().map_or(String::new(), |r| thousands(of(r)));
+        let state = match check.state {
+            State::Ok => "ok",
+            State::Running => "running",
+            State::Failed => "FAILED",
+        };
+        let refused = check.received.as_ref().map(Received::refusals).unwrap_or_default();
+        let detail = match check.state {
+            State::Failed => "see below".to_owned(),
+            _ => [check.detail.as_str(), &refused]
+                .iter()
+                .filter(|t| !t.is_empty())
+                .copied()
+                .collect::<Vec<_>>()
+                .join("; "),
+        };
+        table.row([
+            check.kind.to_owned(),
+            check.name.clone(),
+            state.to_owned(),
+            number(|r| r.requests),
+            number(|r| r.accepted),
+            number(|r| r.refused.values().sum()),
+            detail,
+        ]);
+    }
+    let mut text = table.render(term, 0);
+    let failed: Vec<&Check> = report.checks.iter().filter(|check| check.state == State::Failed).collect();
+    for check in &failed {
+        text.push_str(&format!(
+            "\n{} {} {}: {}\n",
+            term.paint(Ink::Red, "failed:"),
+            check.kind,
+            check.name,
+            check.detail
+        ));
+    }
+    let verdict = match (failed.len(), report.running) {
+        (0, true) => term.paint(Ink::Green, "all is well, and a process runs with it"),
+        (0, false) => term.paint(Ink::Green, "all is well; nothing runs with it"),
+        (1, _) => term.paint(Ink::Red, "1 thing would not work"),
+        (count, _) => term.paint(Ink::Red, &format!("{count} things would not work")),
+    };
+    text.push_str(&format!("\n{verdict}\n"));
+    text
+}

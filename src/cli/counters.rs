@@ -1,0 +1,126 @@
+//! What a running process has received, read from its `/metrics`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// The counters of one source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Received {
+    /// Requests, datagrams or groups of rows.
+    pub(super) requests: u64,
+    /// Events made durable.
+    pub(super) accepted: u64,
+    /// Events refused, by reason.
+    pub(super) refused: BTreeMap<String, u64>,
+    /// Events handed to the journal that are not durable yet.
+    pub(super) buffered: u64,
+    /// How old the newest event of the last group was when it became durable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lag_secs: Option<f64>,
+    /// Whether it is a wire over HTTP.
+    #[serde(skip)]
+    pub(super) over_http: bool,
+}
+
+impl Received {
+    /// `refused 3 late, 1 too_large`, or nothing.
+    pub(super) fn refusals(&self) -> String {
+        let parts: Vec<String> = self.refused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        if parts.is_empty() { String::new() } else { format!("refused {}", parts.join(", ")) }
+    }
+}
+
+/// Kinds of sources that have a listener of their own, or read by themselves.
+const NOT_OVER_HTTP: [&str; 8] =
+    ["source", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp", "syslog_tls", "snmp", "forward"];
+
+/// The counters of every source in a page of Prometheus' text format 0.0.4; other families are
+/// passed over.
+pub(super) fn read_counters(page: &str) -> BTreeMap<String, Received> {
+    let mut found: BTreeMap<String, Received> = BTreeMap::new();
+    for line in page.lines() {
+        let Some((family, labels, value)) = sample(line) else { continue };
+        let Some(id) = labels.get("component_id") else { continue };
+        let received = match family {
+            "listener_closed_connections_total" => found.entry("http".to_owned()).or_default(),
+            _ => found.entry(id.clone()).or_default(),
+        };
+        if let Some(kind) = labels.get("component_type") {
+            received.over_http = !NOT_OVER_HTTP.contains(&kind.as_str());
+        }
+        match family {
+            "component_received_requests_total" => received.requests = value as u64,
+            "component_accepted_events_total" => received.accepted = value as u64,
+            "component_buffered_events" => received.buffered = value as u64,
+            "component_lag_seconds" => received.lag_secs = Some(value),
+            "component_refused_events_total" | "listener_closed_connections_total" => {
+                let reason = labels.get("reason").cloned().unwrap_or_default();
+                received.refused.insert(reason, value as u64);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The family without its prefix, the labels, and the value of a line of ours.
+fn sample(line: &str) -> Option<(&str, BTreeMap<String, String>, f64)> {
+    let line = line.strip_prefix("bellwether_")?;
+    let (family, rest) = line.split_once('{')?;
+    let (labels, value) = rest.rsplit_once("} ")?;
+    Some((family, labels_of(labels), value.trim().parse().ok()?))
+}
+
+fn labels_of(mut text: &str) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    while let Some((name, rest)) = text.split_once("=\"") {
+        let mut value = String::new();
+        let mut chars = rest.char_indices();
+        let mut end = rest.len();
+        while let Some((at, ch)) = chars.next() {
+            match ch {
+                '"' => {
+                    end = at + 1;
+                    break;
+                }
+                '\\' => match chars.next() {
+                    Some((_, 'n')) => value.push('\n'),
+                    Some((_, escaped)) => value.push(escaped),
+                    None => {}
+                },
+                ch => value.push(ch),
+            }
+        }
+        labels.insert(name.trim_start_matches(',').to_owned(), value);
+        text = &rest[end..];
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_as_they_are_written() {
+        let of =
+            |id: &str, kind: &str| format!("component_id=\"{id}\",component_kind=\"source\",component_type=\"{kind}\"");
+        let page = format!(
+            "# HELP bellwether_component_accepted_events_total Events.\n\
+             bellwether_component_accepted_events_total{{{}}} 12\n\
+             bellwether_component_refused_events_total{{{},reason=\"late\"}} 3\n\
+             bellwether_component_accepted_events_total{{{}}} 7\n\
+             bellwether_component_lag_seconds{{component_id=\"loki\"}} 1.500\n\
+             bellwether_engine_rows_total 99\nnonsense{{\n",
+            of("loki", "loki"),
+            of("loki", "loki"),
+            of("a\\\"b,c=\\\\", "source"),
+        );
+        let found = read_counters(&page);
+        let loki = &found["loki"];
+        assert_eq!((loki.accepted, loki.refused["late"], loki.lag_secs, loki.over_http), (12, 3, Some(1.5), true));
+        assert_eq!(found["a\"b,c=\\"].accepted, 7);
+        assert_eq!(found.len(), 2);
+    }
+}

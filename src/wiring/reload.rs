@@ -1,0 +1,260 @@
+//! Reading the configuration again while everything runs.
+//!
+//! Everything is checked first; only then is anything changed, and on a mistake all stays as
+//! it is. What becomes of each part:
+//!
+//! | part | what happens |
+//! |---|---|
+//! | `engine` | an entry of the journal: the engine changes between two entries, a replay at the same place |
+//! | catalogues | an entry of the journal, for each tenant whose catalogue has changed |
+//! | credentials, limits, entity rules, wires over HTTP, certificates | replaced in the running listeners |
+//! | addresses, other listeners, sources, sinks, journal, state, threads, ticks | named, and kept until a restart |
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bellwether_connectors::http::{Admin, Reloaded};
+use bellwether_connectors::journal::Journal;
+use bellwether_connectors::tap::{Describe, SeriesName};
+use bellwether_connectors::wires::LiveWires;
+use bellwether_connectors::{Intake, Mark, RejectLog};
+use bellwether_engine::input::Input;
+use bellwether_engine::time::EventTime;
+use bellwether_engine::{EngineConfig, check_settings};
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::fold::Question;
+use crate::clock;
+use crate::config::{self, Config};
+
+/// Questions that may wait for the engine's thread.
+pub const QUESTIONS_MAX: usize = 64;
+/// How long a tap waits for the names of series: the engine may be far behind.
+const NAMES_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How the last reloads went, for `/metrics`.
+#[derive(Debug)]
+pub struct ReloadGauges {
+    successful: AtomicBool,
+    success_ns: AtomicI64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl ReloadGauges {
+    /// The configuration that the process started with counts as read.
+    fn started() -> ReloadGauges {
+        ReloadGauges {
+            successful: AtomicBool::new(true),
+            success_ns: AtomicI64::new(clock::now().0),
+            succeeded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self, success: bool) {
+        self.successful.store(success, Ordering::Relaxed);
+        match success {
+            true => {
+                self.success_ns.store(clock::now().0, Ordering::Relaxed);
+                self.succeeded.fetch_add(1, Ordering::Relaxed);
+            }
+            false => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The gauges in Prometheus' text format 0.0.4, named as Prometheus names its own.
+    pub fn exposition(&self) -> String {
+        let (ok, failed) = (self.succeeded.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        format!(
+            "# HELP bellwether_config_last_reload_successful Whether the configuration was accepted when it was read last.\n\
+             # TYPE bellwether_config_last_reload_successful gauge\n\
+             bellwether_config_last_reload_successful {}\n\
+             # HELP bellwether_config_last_reload_success_timestamp_seconds When a configuration was accepted last.\n\
+             # TYPE bellwether_config_last_reload_success_timestamp_seconds gauge\n\
+             bellwether_config_last_reload_success_timestamp_seconds {:.3}\n\
+             # HELP bellwether_config_reloads_total Reloads since the start, by result.\n\
+             # TYPE bellwether_config_reloads_total counter\n\
+             bellwether_config_reloads_total{{result=\"ok\"}} {ok}\n\
+             bellwether_config_reloads_total{{result=\"failed\"}} {failed}\n",
+            u8::from(self.successful.load(Ordering::Relaxed)),
+            self.success_ns.load(Ordering::Relaxed) as f64 / 1e9,
+        )
+    }
+}
+
+/// Writes what the configuration says into the journal, unless it was written last.
+pub struct Teller {
+    intake: Intake,
+}
+
+impl Teller {
+    /// A teller that writes to `journal`.
+    pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Teller {
+        Teller { intake: Intake::new(journal, rejects) }
+    }
+
+    /// Writes the engine's settings; true when they are news.
+    ///
+    /// # Errors
+    /// When the journal does not take them.
+    pub async fn settings(&self, settings: &EngineConfig) -> anyhow::Result<bool> {
+        self.tell("settings".to_owned(), Input::Settings(Arc::new(settings.clone()))).await
+    }
+
+    /// Writes the catalogues of `config`; the names of the tenants whose catalogue is news.
+    ///
+    /// # Errors
+    /// When a catalogue is not accepted, or the journal does not take it.
+    pub async fn catalogues(&self, config: &Config) -> anyhow::Result<Vec<String>> {
+        let mut news = Vec::new();
+        for (tenant, catalogue) in config::load_catalogues(config)? {
+            // It describes the world as it was before the first signal, too.
+            let at = EventTime::from_secs(0);
+            let input = Input::Catalogue { tenant: tenant.as_str().into(), at, catalogue: Arc::new(catalogue) };
+            if self.tell(format!("catalogue/{tenant}"), input).await? {
+                news.push(tenant);
+            }
+        }
+        Ok(news)
+    }
+
+    async fn tell(&self, name: String, input: Input) -> anyhow::Result<bool> {
+        let mut bytes = Vec::new();
+        input.encode(&mut bytes);
+        let cursor = xxhash_rust::xxh3::xxh3_64(&bytes).to_le_bytes().to_vec();
+        if self.intake.cursor(&name).as_ref() == Some(&cursor) {
+            return Ok(false);
+        }
+        self.intake.accept(&[input], Some(Mark { source: name, cursor })).await?;
+        Ok(true)
+    }
+}
+
+/// Reads the configuration again, and knows what a tap asks for.
+pub struct Reloader {
+    file: PathBuf,
+    running: Mutex<Running>,
+    teller: Teller,
+    questions: Questions,
+    gauges: ReloadGauges,
+}
+
+struct Running {
+    config: Config,
+    wires: LiveWires,
+}
+
+impl Reloader {
+    /// For a process that was started with `config`, read from `file`.
+    pub fn new(
+        file: PathBuf,
+        config: Config,
+        wires: LiveWires,
+        teller: Teller,
+        questions: mpsc::Sender<Question>,
+    ) -> Reloader {
+        Reloader {
+            file,
+            running: Mutex::new(Running { config, wires }),
+            teller,
+            questions: Questions(questions),
+            gauges: ReloadGauges::started(),
+        }
+    }
+
+    /// How the reloads went.
+    pub fn gauges(&self) -> &ReloadGauges {
+        &self.gauges
+    }
+
+    /// Reads the file again and puts in force what can be; one reload at a time.
+    ///
+    /// # Errors
+    /// Every mistake; nothing has changed.
+    pub async fn run(&self) -> Result<Reloaded, String> {
+        let mut running = self.running.lock().await;
+        let result = self.apply(&mut running).await;
+        self.gauges.note(result.is_ok());
+        match &result {
+            Ok(done) => {
+                tracing::info!(
+                    applied = done.applied.join(", "),
+                    needs_restart = done.needs_restart.join(", "),
+                    "configuration read again"
+                );
+            }
+            Err(error) => {
+                tracing::error!(%error, "configuration not accepted, the one before stays in force");
+            }
+        }
+        result
+    }
+
+    async fn apply(&self, running: &mut Running) -> Result<Reloaded, String> {
+        let text = |error: &dyn std::fmt::Display| format!("{error:#}");
+        let config = config::load_beside(&self.file).map_err(|error| text(&error))?;
+        check_settings(&config.engine).map_err(|error| text(&error))?;
+        config::load_catalogues(&config).map_err(|error| text(&error))?;
+        let prepared = running.wires.prepare(&config.wires).map_err(|error| format!("wires: {error}"))?;
+        let mut done =
+            Reloaded { applied: prepared.applied.clone(), needs_restart: fixed_parts(&running.config, &config) };
+        done.needs_restart.extend(prepared.needs_restart.clone());
+
+        if self.teller.settings(&config.engine).await.map_err(|error| text(&error))? {
+            done.applied.insert(0, "engine".to_owned());
+        }
+        let catalogues = self.teller.catalogues(&config).await.map_err(|error| text(&error))?;
+        done.applied.extend(catalogues.into_iter().map(|tenant| format!("catalogue of {tenant}")));
+        running.wires.commit(prepared).map_err(|error| format!("wires: {error}"))?;
+        running.config.engine = config.engine;
+        running.config.tenants = config.tenants;
+        Ok(done)
+    }
+}
+
+/// The parts that differ and cannot change while the process runs.
+fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
+    let parts = [
+        ("state", was.state != is.state),
+        ("threads", was.threads != is.threads),
+        ("tick", was.tick != is.tick),
+        ("journal", was.journal != is.journal),
+        ("checkpoint", was.checkpoint != is.checkpoint),
+        ("sources", was.sources != is.sources),
+        ("sinks", was.sinks != is.sinks),
+    ];
+    parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+impl Admin for Reloader {
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
+        Box::pin(self.run())
+    }
+
+    fn series(&self) -> &dyn Describe {
+        &self.questions
+    }
+}
+
+/// Asks the engine's thread.
+struct Questions(mpsc::Sender<Question>);
+
+impl Describe for Questions {
+    fn describe<'a>(&'a self, tenant: &'a str, series: Vec<u64>) -> BoxFuture<'a, Vec<SeriesName>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let question = Question::Series { tenant: tenant.to_owned(), series, answer };
+            let asked = async {
+                self.0.send(question).await.ok()?;
+                answered.await.ok()
+            };
+            tokio::time::timeout(NAMES_WAIT_MAX, asked).await.ok().flatten().unwrap_or_default()
+        })
+    }
+}

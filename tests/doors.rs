@@ -1,0 +1,343 @@
+//! The doors of a running program: who is let in, and what becomes of those who hold them open.
+//!
+//! Certificates are made with `openssl` on the spot, requests with `curl` and bare sockets, log
+//! lines with `rsyslogd`.
+
+mod service;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use service::{OPERATOR, PATIENCE, Service, TOKEN, free_address, pause, wait_until};
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    stream
+}
+
+/// Everything the other side says until it closes.
+fn rest(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    // A connection that is reset has said what it has said.
+    let _ = stream.read_to_end(&mut said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Starts a program with InfluxDB lines and these limits.
+fn with_limits(folder: &Path, limits: &str) -> Service {
+    let http = free_address();
+    Service::configure(folder, http, "", &format!("  influx: {{}}\n  limits: {{{limits}}}\n"));
+    Service::run(folder, http)
+}
+
+fn head(token: &str, more: &str) -> String {
+    format!("POST /api/v2/write?bucket=b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+}
+
+fn closed(service: &Service, reason: &str) -> Option<u64> {
+    let line = format!("bellwether_listener_closed_connections_total{{component_id=\"http\",reason=\"{reason}\"}} ");
+    let page = service.metrics();
+    page.lines().find_map(|shown| shown.strip_prefix(&line)).and_then(|count| count.parse().ok())
+}
+
+fn refused(service: &Service, reason: &str) -> Option<u64> {
+    let page = service.metrics();
+    let of = |line: &&str| {
+        line.starts_with("bellwether_component_refused_events_total") && line.contains(&format!("reason=\"{reason}\""))
+    };
+    page.lines().find(of).and_then(|line| line.rsplit(' ').next()?.parse().ok())
+}
+
+#[test]
+fn without_a_credential_no_body_is_waited_for() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "");
+    for more in [
+        "Content-Length: 1000000\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 9\r\nExpect: 100-continue\r\n",
+    ] {
+        let mut stream = connect(service.http);
+        let began = Instant::now();
+        stream.write_all(head("wrong", more).as_bytes()).expect("sends");
+        let mut said = [0; 64];
+        let length = stream.read(&mut said).expect("an answer");
+        let said = String::from_utf8_lossy(&said[..length]);
+        assert!(said.starts_with("HTTP/1.1 401 "), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    assert_eq!(refused(&service, "unauthorized"), Some(3));
+}
+
+#[test]
+fn dribbled_headers_and_silence_are_cut_off() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "header_timeout_secs: 1, idle_timeout_secs: 2");
+    let before = closed(&service, "header_timeout").unwrap_or(0);
+    let silent = connect(service.http);
+    let mut dribbling = connect(service.http);
+    let began = Instant::now();
+    for byte in head(TOKEN, "Content-Length: 1\r\n").bytes() {
+        if dribbling.write_all(&[byte]).is_err() {
+            break;
+        }
+        pause(Duration::from_millis(100));
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "it was let go on for {:?}", began.elapsed());
+    assert_eq!(rest(silent), "");
+    wait_until("both are counted", || closed(&service, "header_timeout") >= Some(before + 2));
+
+    // A request, then nothing.
+    let mut idle = connect(service.http);
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").expect("sends");
+    let began = Instant::now();
+    assert!(rest(idle).starts_with("HTTP/1.1 200 "));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    wait_until("it is counted", || closed(&service, "idle_timeout") >= Some(1));
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_408() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "body_timeout_secs: 1");
+    let mut stream = connect(service.http);
+    stream.write_all(head(TOKEN, "Content-Length: 100\r\nConnection: close\r\n").as_bytes()).expect("sends");
+    stream.write_all(b"disk us").expect("sends");
+    assert!(rest(stream).starts_with("HTTP/1.1 408 "));
+    assert_eq!(refused(&service, "body_timeout"), Some(1));
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_and_the_others_go_on() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "connections_max: 3");
+    let held: Vec<TcpStream> = (0..3).map(|_| connect(service.http)).collect();
+    // The program takes connections in order: when it answers this one, it has taken the others.
+    let told = rest(connect(service.http));
+    assert!(
+        told.starts_with("HTTP/1.1 503 ") && told.contains("retry-after: 1") && told.contains("connections_max"),
+        "{told}"
+    );
+    drop(held);
+    wait_until("there is room again", || {
+        service.ask("GET", "/-/healthy", "", "").is_some_and(|reply| reply.status == 200)
+    });
+    assert!(closed(&service, "connections_max") >= Some(1));
+}
+
+/// The most memory the program has held, in bytes.
+fn peak_memory(service: &Service) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel says");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib << 10
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_takes_memory() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "");
+    // A gzip file may have many members: 256 times 4 MiB.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&vec![b' '; 4 << 20]).expect("memory");
+    let bomb = packed.finish().expect("memory").repeat(256);
+    assert!(bomb.len() < 4 << 20, "{} bytes would be refused as they are", bomb.len());
+    let before = peak_memory(&service);
+    for _ in 0..3 {
+        let mut stream = connect(service.http);
+        let more = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n", bomb.len());
+        stream.write_all(head(TOKEN, &more).as_bytes()).expect("sends");
+        stream.write_all(&bomb).expect("sends");
+        let said = rest(stream);
+        assert!(said.starts_with("HTTP/1.1 413 ") && said.contains("limits."), "{said}");
+    }
+    assert_eq!(refused(&service, "too_large"), Some(3));
+    let grown = peak_memory(&service).saturating_sub(before);
+    assert!(grown < 256 << 20, "{grown} bytes for three bombs of 1 GiB");
+}
+
+fn openssl(folder: &Path, args: &str) {
+    let output =
+        Command::new("openssl").args(args.split(' ')).current_dir(folder).output().expect("openssl is installed");
+    assert!(output.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An authority in `ca.crt`.
+fn authority(folder: &Path) {
+    openssl(
+        folder,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -subj /CN=authority -days 2",
+    );
+}
+
+/// A certificate of the authority in `<file>.crt`, valid for these names.
+fn certificate(folder: &Path, file: &str, names: &str) {
+    std::fs::write(folder.join("names"), format!("subjectAltName={names}\n")).expect("writes");
+    openssl(
+        folder,
+        &format!(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {file}.key -out {file}.csr -subj /CN={file}"
+        ),
+    );
+    openssl(
+        folder,
+        &format!(
+            "x509 -req -in {file}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {file}.crt"
+        ),
+    );
+}
+
+/// curl with these arguments; `{}` is the folder of the certificates.
+fn curl(folder: &Path, service: &Service, path: &str, args: &[&str]) -> Output {
+    let url = format!("https://localhost:{}{path}", service.http.port());
+    let mut program = Command::new("curl");
+    program
+        .args(["--silent", "--show-error", "--cacert", "ca.crt", "--write-out", "\n%{http_code}"])
+        .args(args)
+        .arg(url);
+    program.current_dir(folder).output().expect("curl is installed")
+}
+
+/// Status and text of an answer; 0 when there was none.
+fn answer(output: &Output) -> (u16, String) {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = text.lines().last().and_then(|last| last.parse().ok()).unwrap_or(0);
+    (status, text)
+}
+
+/// The serial number of the certificate the program shows.
+fn serial(folder: &Path, service: &Service) -> String {
+    let mut program = Command::new("sh");
+    let port = service.http.port();
+    let script = format!(
+        "openssl s_client -connect 127.0.0.1:{port} -cert agent.crt -key agent.key </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    );
+    let output = program.args(["-c", &script]).current_dir(folder).output().expect("sh");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_client_certificate_stands_for_its_tenant_and_nothing_else_gets_in() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let folder = dir.path();
+    authority(folder);
+    certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
+    certificate(folder, "agent", "DNS:agent.acme.test");
+    certificate(folder, "stranger", "DNS:agent.other.test");
+    let http = free_address();
+    let text = format!(
+        "state: {}\nsinks:\n  - ndjson: {{path: {}}}\nwires:\n  auth:\n    credentials:\n      \
+         - {{tenant: acme, certificate_name: agent.acme.test}}\n      - {{tenant: umbrella, bearer_file: token}}\n    \
+         operators: [{{bearer_file: operator}}]\n  influx: {{}}\n  http:\n    listen: '{http}'\n    \
+         tls: {{certificate_file: server.crt, key_file: server.key, client_ca_file: ca.crt}}\n",
+        folder.join("state").display(),
+        folder.join("incidents.ndjson").display()
+    );
+    std::fs::write(folder.join("bellwether.yaml"), text).expect("writes");
+    std::fs::write(folder.join("token"), TOKEN).expect("writes");
+    std::fs::write(folder.join("operator"), OPERATOR).expect("writes");
+    let service = Service::spawn(folder, http);
+    let write = "/api/v2/write?bucket=b";
+    let line = ["--data-binary", "disk,host=db-1 used=97"];
+    let agent = ["--cert", "agent.crt", "--key", "agent.key"];
+    let stranger = ["--cert", "stranger.crt", "--key", "stranger.key"];
+    let post = |args: &[&[&str]]| answer(&curl(folder, &service, write, &args.concat()));
+    let umbrella = format!("Authorization: Bearer {TOKEN}");
+
+    assert_eq!(post(&[&agent, &line]).0, 204);
+    assert_eq!(post(&[&stranger, &line]).0, 401, "vouched for, but nobody's");
+    assert_eq!(post(&[&stranger, &line, &["--header", &umbrella]]).0, 204, "the token says whose");
+    assert_eq!(post(&[&agent, &line, &["--header", &umbrella]]).0, 401, "two tenants at once");
+    assert_eq!(post(&[&agent, &line, &["--header", "Authorization: Bearer wrong"]]).0, 401);
+    assert_eq!(post(&[&line]).0, 0, "no certificate, no connection");
+    let page = answer(&curl(folder, &service, "/metrics", &agent)).1;
+    for shown in ["component_id=\"http\",reason=\"tls_handshake\"}", "reason=\"unauthorized\"} 3\n"] {
+        assert!(page.contains(shown), "{shown} in {page}");
+    }
+
+    // Asked by its own configuration, it is known by its certificate.
+    let config = folder.join("bellwether.yaml").display().to_string();
+    let (certificate_file, key) =
+        (folder.join("agent.crt").display().to_string(), folder.join("agent.key").display().to_string());
+    let checked = service::bellwether(&["check", "-c", &config, "--certificate", &certificate_file, "--key", &key]);
+    let shown = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && shown.contains("certificate and key fit"), "{shown}");
+
+    // A renewed certificate is shown without a restart.
+    let before = serial(folder, &service);
+    certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
+    assert_eq!(serial(folder, &service), before, "nobody has said so yet");
+    let operator = format!("Authorization: Bearer {OPERATOR}");
+    let reload =
+        curl(folder, &service, "/-/reload", &[&agent[..], &["--request", "POST", "--header", &operator]].concat());
+    assert_eq!(answer(&reload).0, 200, "{}", answer(&reload).1);
+    let after = serial(folder, &service);
+    assert!(after.starts_with("serial=") && after != before, "{before} {after}");
+    std::fs::write(folder.join("server.key"), "no key").expect("writes");
+    let reload =
+        curl(folder, &service, "/-/reload", &[&agent[..], &["--request", "POST", "--header", &operator]].concat());
+    assert_eq!(answer(&reload).0, 500);
+    assert_eq!(serial(folder, &service), after, "what was read before stays");
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/peers")
+}
+
+#[test]
+fn rsyslog_sends_over_tls_with_its_certificate() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let folder = dir.path();
+    authority(folder);
+    certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
+    certificate(folder, "agent", "DNS:agent.acme.test");
+    let (http, syslog, input) = (free_address(), free_address(), free_address());
+    let text = format!(
+        "state: {}\nsinks:\n  - ndjson: {{path: {}}}\nwires:\n  auth: {{credentials: [{{tenant: acme, certificate_name: agent.acme.test}}]}}\n  \
+         http: {{listen: '{http}'}}\n  syslog:\n    tls_listen: '{syslog}'\n    \
+         tls: {{certificate_file: server.crt, key_file: server.key, client_ca_file: ca.crt}}\n",
+        folder.join("state").display(),
+        folder.join("incidents.ndjson").display()
+    );
+    std::fs::write(folder.join("bellwether.yaml"), text).expect("writes");
+    let service = Service::run(folder, http);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rsyslog/tls.conf");
+    let mut conf = std::fs::read_to_string(&example).expect("the example reads");
+    let port = syslog.port().to_string();
+    for (from, to) in [
+        ("/etc/bellwether/", format!("{}/", folder.display())),
+        ("port=\"6514\"", format!("port=\"{port}\"")),
+        ("10514", input.port().to_string()),
+    ] {
+        assert!(conf.contains(from), "`{from}` is not in {}", example.display());
+        conf = conf.replace(from, &to);
+    }
+    std::fs::write(folder.join("rsyslog.conf"), conf).expect("writes");
+    let libraries = peers().join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
+    let program = peers().join("usr/sbin/rsyslogd");
+    assert!(libraries.join("rsyslog/lmnsd_gtls.so").exists(), "rsyslog-gnutls is missing: run tools/peers.sh");
+    let mut rsyslogd = Command::new(program);
+    rsyslogd
+        .args(["-n", "-i", "NONE", "-f", "rsyslog.conf", "-M"])
+        .arg(libraries.join("rsyslog"))
+        .env("LD_LIBRARY_PATH", &libraries)
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null());
+    let mut rsyslogd = rsyslogd.spawn().expect("rsyslogd starts");
+    let accepted = "bellwether_component_accepted_events_total{component_id=\"syslog_tls\",component_kind=\"source\",component_type=\"syslog_tls\"} ";
+    let count = || service.metrics().lines().find_map(|line| line.strip_prefix(accepted)?.parse::<u64>().ok());
+    // Whether a UDP listener is up cannot be asked; what is lost before is sent again.
+    wait_until("a line is durable", || {
+        let mut sent = Command::new("logger");
+        sent.args(["--udp", "--rfc5424", "--server", "127.0.0.1", "--port", &input.port().to_string(), "over TLS"]);
+        assert!(sent.status().expect("logger runs").success());
+        count() >= Some(1)
+    });
+    let _ = rsyslogd.kill();
+    let _ = rsyslogd.wait();
+}

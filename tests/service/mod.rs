@@ -1,0 +1,166 @@
+//! The running program with its listeners, as senders and operators meet it.
+
+#![allow(dead_code, clippy::disallowed_methods)] // each test takes what it needs; nothing interrupts a waiting test
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The bearer token of tenant `acme`.
+pub(crate) const TOKEN: &str = "a-token-of-no-value";
+/// The bearer token of the operator.
+pub(crate) const OPERATOR: &str = "an-operator-of-no-value";
+/// Longest wait for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs the program to its end.
+pub(crate) fn bellwether(args: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+    program.args(args).env("NO_COLOR", "1").env("COLUMNS", "110").output().expect("the program starts")
+}
+
+/// An address nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    free.expect("a free port")
+}
+
+/// The running program; killed when a test fails half way.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) http: SocketAddr,
+    pub(crate) incidents: PathBuf,
+    pub(crate) config: PathBuf,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+impl Service {
+    /// Writes the tokens and the configuration into `folder`: `engine` and `wires` are further
+    /// lines of these sections, indented by two spaces.
+    pub(crate) fn configure(folder: &Path, http: SocketAddr, engine: &str, wires: &str) -> PathBuf {
+        let text = format!(
+            "state: {}\ntick: 100ms\nsinks:\n  - ndjson: {{path: {}}}\n\
+             engine:\n  lateness: 200ms\n  ledger: {{group_wait: 500ms}}\n{engine}\
+             wires:\n  auth: {{credentials: [{{tenant: acme, bearer_file: token}}], operators: [{{bearer_file: operator}}]}}\n  \
+             http: {{listen: '{http}'}}\n{wires}",
+            folder.join("state").display(),
+            folder.join("incidents.ndjson").display()
+        );
+        std::fs::write(folder.join("token"), TOKEN).expect("writes");
+        std::fs::write(folder.join("operator"), OPERATOR).expect("writes");
+        let config = folder.join("bellwether.yaml");
+        std::fs::write(&config, text).expect("writes");
+        config
+    }
+
+    /// Starts with Alertmanager's API and the default engine.
+    pub(crate) fn start(folder: &Path) -> Service {
+        let http = free_address();
+        Service::configure(folder, http, "", "  alertmanager: {}\n");
+        Service::run(folder, http)
+    }
+
+    /// Starts with the configuration in `folder`, and waits until it is ready.
+    pub(crate) fn run(folder: &Path, http: SocketAddr) -> Service {
+        let service = Service::spawn(folder, http);
+        wait_until("it is ready", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
+        service
+    }
+
+    /// Starts with the configuration in `folder`, and waits until it listens.
+    pub(crate) fn spawn(folder: &Path, http: SocketAddr) -> Service {
+        let config = folder.join("bellwether.yaml");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        let child = program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).spawn();
+        let incidents = folder.join("incidents.ndjson");
+        let service = Service { child: child.expect("the program starts"), http, incidents, config };
+        wait_until("it listens", || TcpStream::connect(http).is_ok());
+        service
+    }
+
+    /// One request; `None` while nothing listens.
+    pub(crate) fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
+        let mut stream = TcpStream::connect(self.http).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            self.http,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let status = text.split(' ').nth(1)?.parse().ok()?;
+        Some(Reply { status, text })
+    }
+
+    /// Posts firing alerts of one host.
+    pub(crate) fn alert(&self, token: &str, host: &str, names: &[&str]) -> Reply {
+        let alert = |name: &&str| {
+            let labels = serde_json::json!({"alertname": name, "instance": format!("{host}:9100"), "job": "node", "severity": "critical"});
+            serde_json::json!({"labels": labels, "annotations": {"summary": "the disk is full"}})
+        };
+        let body = Value::Array(names.iter().map(alert).collect()).to_string();
+        self.ask("POST", "/api/v2/alerts", token, &body).expect("an answer")
+    }
+
+    /// `/metrics`.
+    pub(crate) fn metrics(&self) -> String {
+        self.ask("GET", "/metrics", "", "").expect("an answer").text
+    }
+
+    /// The incident records told.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.incidents).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let asked = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(asked.expect("kill runs").success());
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().expect("the program ends").code()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// Waits for a while.
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        pause(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,385 @@
+#!/usr/bin/env python3
+"""CPU seconds of Bellwether and of the programs it stands beside, for the same bytes.
+
+Each server is started afresh, warmed, sent the same requests over one connection, and charged
+with the CPU time that the kernel accounts to its process (/proc/PID/stat), until it is idle
+again. Runs are interleaved and repeated; the table shows medians. Compare within one table: CPU
+time drifts from machine to machine.
+
+    make bench-peers                     everything it needs, then this
+    tools/bench_peers.py --bellwether PATH [--rounds 10] [--repeats 3]
+
+Samples: 100,000 series of a node exporter's shape (8 labels, about 230 bytes), one sample each a
+round, 15 s apart, in messages of 2,000 series (Prometheus' default). Two rounds warm. Alerts:
+8,000 of 6 labels and one annotation (about 330 bytes of JSON), each its own group, posted 64 at a
+time, again and again as Prometheus repeats them.
+"""
+
+import argparse
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import cramjam
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+TICKS = os.sysconf("SC_CLK_TCK")
+SERIES = 100_000
+PER_MESSAGE = 2_000
+WARM_ROUNDS = 2
+ALERTS = 8_000
+PER_POST = 64
+IDLE_SECS = 1.5
+TOKEN = "a-bench-token"
+
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(number, payload):
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def label(name, value):
+    return field(1, field(1, name.encode()) + field(2, value.encode()))
+
+
+def series_labels(index):
+    return b"".join(
+        label(name, value)
+        for name, value in [
+            ("__name__", f"node_filesystem_avail_bytes_{index % 400}"),
+            ("cluster", "plant-7"),
+            ("device", f"/dev/nvme{index % 7}n1p{index % 3}"),
+            ("environment", "production"),
+            ("fstype", "ext4"),
+            ("instance", f"node-{index // 400:05}.example.com:9100"),
+            ("job", "node"),
+            ("mountpoint", f"/var/lib/data/{index % 11}"),
+        ]
+    )
+
+
+class Samples:
+    """Messages of remote write 1, by round."""
+
+    unit = "million samples"
+    path = "/api/v1/write"
+    headers = {
+        "content-type": "application/x-protobuf",
+        "content-encoding": "snappy",
+        "x-prometheus-remote-write-version": "0.1.0",
+    }
+
+    def __init__(self, rounds):
+        self.labels = [series_labels(index) for index in range(SERIES)]
+        begin = int(time.time()) - 15 * (rounds + WARM_ROUNDS)
+        self.rounds = [self.round(number, begin + 15 * number) for number in range(rounds + WARM_ROUNDS)]
+        self.warm = [body for bodies in self.rounds[:WARM_ROUNDS] for body in bodies]
+        self.measured = [body for bodies in self.rounds[WARM_ROUNDS:] for body in bodies]
+        self.events = rounds * SERIES
+
+    def round(self, number, at):
+        bodies = []
+        stamp = b"\x10" + varint(at * 1000)
+        for first in range(0, SERIES, PER_MESSAGE):
+            message = bytearray()
+            for index in range(first, first + PER_MESSAGE):
+                value = b"\x09" + struct.pack("<d", 1e9 + (index * 7919 + number * 104_729) % 100_003)
+                message += field(1, self.labels[index] + field(2, value + stamp))
+            bodies.append(bytes(cramjam.snappy.compress_raw(bytes(message))))
+        return bodies
+
+
+class Alerts:
+    """Posts to /api/v2/alerts, the same alerts in every round."""
+
+    unit = "million alerts"
+    path = "/api/v2/alerts"
+    headers = {"content-type": "application/json"}
+
+    def __init__(self, rounds):
+        bodies = []
+        for first in range(0, ALERTS, PER_POST):
+            bodies.append(json.dumps([self.alert(index) for index in range(first, first + PER_POST)]).encode())
+        self.warm = bodies
+        self.measured = bodies * rounds
+        self.events = rounds * ALERTS
+
+    @staticmethod
+    def alert(index):
+        labels = {
+            "alertname": f"NodeFilesystemFull{index % 10}",
+            "cluster": "plant-7",
+            "instance": f"node-{index // 10:05}.example.com:9100",
+            "job": "node",
+            "mountpoint": "/var/lib/data",
+            "severity": ["warning", "critical"][index % 2],
+        }
+        return {
+            "labels": labels,
+            "annotations": {"summary": f"the disk of node {index // 10} is almost full"},
+            "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "generatorURL": "http://prometheus.example.com/graph",
+        }
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def stat_cpu(path):
+    text = pathlib.Path(path).read_text()
+    fields = text[text.rindex(")") + 2 :].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu(pid):
+    """CPU seconds so far: of the process, and of the threads that are the engine."""
+    engine = 0.0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+            if name == "fold" or name.startswith("engine-"):
+                engine += stat_cpu(task / "stat")
+        except OSError:
+            pass
+    return stat_cpu(f"/proc/{pid}/stat"), engine
+
+
+def peak_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Server:
+    """A program under test."""
+
+    def __init__(self, name, command, port, folder):
+        self.name, self.port = name, port
+        environment = dict(os.environ, NO_COLOR="1")
+        log = open(folder / f"{name.split()[0]}.log", "wb")
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    log.flush()
+                    sys.exit(f"{name} does not listen:\n{pathlib.Path(log.name).read_text()[-2000:]}")
+                time.sleep(0.05)
+
+    def send(self, load, bodies):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = dict(load.headers, authorization=f"Bearer {TOKEN}")
+        for body in bodies:
+            while True:
+                connection.request("POST", load.path, body, headers)
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status != 503:
+                    break
+                time.sleep(0.2)
+            if answer.status >= 300:
+                sys.exit(f"{self.name} answers {answer.status}: {text[:500]!r}")
+        connection.close()
+
+    def settle(self):
+        """Waits until the process does next to nothing."""
+        before = cpu(self.process.pid)[0]
+        for _ in range(40):
+            time.sleep(IDLE_SECS)
+            now = cpu(self.process.pid)[0]
+            if now - before < 0.03 * IDLE_SECS:
+                return
+            before = now
+
+    def measure(self, load):
+        self.send(load, load.warm)
+        self.settle()
+        before = cpu(self.process.pid)
+        began = time.monotonic()
+        self.send(load, load.measured)
+        wall = time.monotonic() - began
+        self.settle()
+        after = cpu(self.process.pid)
+        millions = load.events / 1e6
+        return {
+            "total": (after[0] - before[0]) / millions,
+            "engine": (after[1] - before[1]) / millions,
+            "peak_mib": peak_mib(self.process.pid),
+            "per_second": load.events / wall,
+        }
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def bellwether(program, folder):
+    port = free_port()
+    (folder / "token").write_text(TOKEN)
+    (folder / "bellwether.yaml").write_text(
+        f"state: {folder}/state\n"
+        f"sinks:\n  - ndjson: {{path: {folder}/incidents.ndjson}}\n"
+        "wires:\n"
+        "  auth: {credentials: [{tenant: bench, bearer_file: token}]}\n"
+        f"  http: {{listen: '127.0.0.1:{port}'}}\n"
+        "  remote_write: {}\n  alertmanager: {}\n"
+    )
+    return Server("Bellwether", [program, "run", "--quiet", "-c", folder / "bellwether.yaml"], port, folder)
+
+
+def victoria_metrics(folder):
+    port = free_port()
+    program = TOOLS / "peers/usr/bin/victoria-metrics"
+    command = [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder}/data", "-retentionPeriod=1"]
+    return Server("VictoriaMetrics 1.79", command, port, folder)
+
+
+def prometheus(folder):
+    port = free_port()
+    (folder / "prometheus.yml").write_text("{}\n")
+    command = [
+        TOOLS / "peers/usr/bin/prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-remote-write-receiver",
+    ]
+    return Server("Prometheus 2.42", command, port, folder)
+
+
+class Sink(http.server.BaseHTTPRequestHandler):
+    """Takes Alertmanager's webhooks."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def alertmanager(folder):
+    sink = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    threading.Thread(target=sink.serve_forever, daemon=True).start()
+    (folder / "alertmanager.yml").write_text(
+        "route: {receiver: sink, group_by: ['...'], group_wait: 1s, group_interval: 5m, repeat_interval: 4h}\n"
+        f"receivers: [{{name: sink, webhook_configs: [{{url: 'http://127.0.0.1:{sink.server_port}/'}}]}}]\n"
+    )
+    port = free_port()
+    # Debian's program reads its template from /usr/share, where an unpacked one is not.
+    script = (
+        'mount -t tmpfs share /usr/share && mkdir /usr/share/prometheus && '
+        'ln -s "$1" /usr/share/prometheus/alertmanager && shift && exec "$@"'
+    )
+    command = [
+        "unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh",
+        (TOOLS / "peers/usr/share/prometheus/alertmanager").resolve(),
+        (TOOLS / "peers/usr/bin/prometheus-alertmanager").resolve(),
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        "--log.level=error",
+    ]  # fmt: skip
+    return Server("Alertmanager 0.25", command, port, folder)
+
+
+def run(load, starters, repeats, folder):
+    results = {}
+    for repeat in range(repeats):
+        for number, start in enumerate(starters):
+            place = folder / f"{repeat}-{number}"
+            place.mkdir()
+            server = start(place)
+            try:
+                found = server.measure(load)
+            finally:
+                server.stop()
+            results.setdefault(server.name, []).append(found)
+            shutil.rmtree(place, ignore_errors=True)
+            print(f"  {repeat + 1}/{repeats} {server.name}: {found['total']:.3f} CPU s per {load.unit}", file=sys.stderr)
+    return results
+
+
+def table(load, results):
+    median = lambda name, key: statistics.median(one[key] for one in results[name])
+    ours = median("Bellwether", "total") - median("Bellwether", "engine")
+    print(f"\n| CPU s per {load.unit} | median | least–most | times ours | peak MiB | a second |")
+    print("|---|---|---|---|---|---|")
+
+    def row(name, values, times, key):
+        spread = f"{min(values):.2f}–{max(values):.2f}"
+        peak, rate = median(key, "peak_mib"), median(key, "per_second")
+        print(f"| {name} | {statistics.median(values):.3f} | {spread} | {times} | {peak:.0f} | {rate:,.0f} |")
+
+    own = results["Bellwether"]
+    row("Bellwether: wire and journal", [one["total"] - one["engine"] for one in own], "", "Bellwether")
+    row("Bellwether with its engine", [one["total"] for one in own], "", "Bellwether")
+    for name in results:
+        if name != "Bellwether":
+            values = [one["total"] for one in results[name]]
+            whole = statistics.median(values) / median("Bellwether", "total")
+            times = f"{statistics.median(values) / ours:.1f}; {whole:.1f} with the engine"
+            row(name, values, times, name)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--bellwether", required=True, type=pathlib.Path, help="the program, built for speed")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of 100,000 samples measured")
+    parser.add_argument("--alert-rounds", type=int, default=25, help="rounds of 8,000 alerts measured")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=["samples", "alerts"])
+    arguments = parser.parse_args()
+    program = arguments.bellwether.resolve()
+    with tempfile.TemporaryDirectory(prefix="bellwether-bench-") as folder:
+        folder = pathlib.Path(folder)
+        ours = lambda place: bellwether(program, place)
+        if arguments.only != "alerts":
+            (folder / "samples").mkdir()
+            load = Samples(arguments.rounds)
+            starters = [ours, victoria_metrics, prometheus]
+            table(load, run(load, starters, arguments.repeats, folder / "samples"))
+        if arguments.only != "samples":
+            (folder / "alerts").mkdir()
+            load = Alerts(arguments.alert_rounds)
+            table(load, run(load, [ours, alertmanager], arguments.repeats, folder / "alerts"))
+
+
+if __name__ == "__main__":
+    main()
