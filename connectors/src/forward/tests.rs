@@ -135,8 +135,7 @@ fn call(config: ForwardConfig, intake: &Intake) -> (DuplexStream, Stopper, Arc<F
 fn connect(forward: &Arc<Forward>, intake: &Intake) -> (DuplexStream, Stopper) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let tenant = forward.keys.is_empty().then(|| "acme".into());
-    let caller =
-        Caller { stream: Box::new(theirs), from: SocketAddr::from(([10, 0, 0, 9], 1)), tenant: tenant.map(Into::into) };
+    let caller = Caller { stream: Box::new(theirs), from: SocketAddr::from(([10, 0, 0, 9], 1)), tenant };
     let (stopper, stop) = stop_pair();
     tokio::spawn(forward.clone().converse(caller, intake.clone(), stop));
     (ours, stopper)
