@@ -221,7 +221,7 @@ fn a_replay_of_the_journal_tells_what_the_run_told_across_reloads_and_restarts()
         )
     };
     // Each alert is an incident of its own.
-    let engine = format!("  correlate: {{threshold: 0.99, merge_threshold: 0.99}}\n{}", rule(90));
+    let engine = format!("  correlate: {{threshold: 0.9999, merge_threshold: 0.9999}}\n{}", rule(90));
     Service::configure(dir.path(), http, &engine, "  influx: {}\n");
     let mut service = Service::run(dir.path(), http);
     let sample = |service: &Service, host: &str, value: u32| {

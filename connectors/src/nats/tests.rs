@@ -140,6 +140,8 @@ async fn a_server_killed_again_and_again_gets_each_revision_once_in_order() {
         let mut sent = 0;
         for chunk in events.chunks(100) {
             sent += sink.deliver(chunk).await.expect("delivered in the end").sent;
+            // Slow enough that every kill falls among the deliveries, on a fast machine, too.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         (sent, sink.retries())
     });
