@@ -66,7 +66,7 @@ fn an_incident_whose_parts_no_longer_link_is_split() {
         (12, "Two", "service:b", Major, Firing),
     ])));
     inputs.push(edge(70, "service:a", "service:b", 0.0));
-    inputs.push(Input::Batch(alerts(&[(100, "Worse", "service:a", Critical, Firing)])));
+    inputs.push(Input::Batch(alerts(&[(100, "One", "service:a", Critical, Firing)])));
     let events = run(&mut engine(topology_only(), 1), &inputs);
     let split = events.iter().find(|e| e.verb == Verb::Split).expect("it is split");
     let child = events.iter().find(|e| e.record.parent_id.as_ref() == Some(&split.record.id));
