@@ -282,7 +282,7 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         // It counts as there from the beginning, not as having shown first.
         node.onset_ns = node.onset_ns.min(alert.starts_at.max(onset).0);
         node.strength = node.strength.max(strength(alert) * fresh);
-        node.condition = node.condition.max(fresh);
+        node.condition = node.condition.max(sign::condition(alert, scene.names, scene.entities) * fresh);
     }
     node
 }

@@ -14,6 +14,12 @@ use crate::symbols::Symbols;
 /// An alert of which nothing can be said.
 const UNDECIDED: f64 = 0.4;
 
+/// Demand from outside is a cause in its own right; a state of the entity may follow from demand.
+const STATE: f64 = 0.9;
+
+/// Words of demand.
+const DEMAND: &[&str] = &["traffic", "request rate", "requestrate", "requests rate", "throughput", "rps", "qps"];
+
 /// Words of conditions.
 const CONDITIONS: &[&str] = &[
     "disk",
@@ -58,10 +64,6 @@ const CONDITIONS: &[&str] = &[
     "exhaust",
     "quota",
     "license",
-    "traffic",
-    "request rate",
-    "requests.rate",
-    "throughput",
     "crashloop",
     "crash",
     "restart",
@@ -92,6 +94,7 @@ const EFFECTS: &[&str] = &[
     "response time",
     "duration",
     "errors",
+    "error ratio",
     "error rate",
     "errorrate",
     "error log",
@@ -130,13 +133,16 @@ const UNREACHABLE: &[&str] = &[
     "is down",
 ];
 
-/// 1 for a condition of the alert's own entity, 0 for an effect, between where one cannot know.
+/// 1 for demand on the alert's own entity, a little less for its state, 0 for an effect, between
+/// where one cannot know.
 pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f64 {
     let mut text = names.text(alert.name).to_ascii_lowercase();
     if let Some(observation) = &alert.observation {
         text.push(' ');
         text.push_str(&observation.name.to_ascii_lowercase());
     }
+    // `http.server.request.rate` and `disk_used` are words with other spaces.
+    let text = text.replace(['.', '_', '-'], " ");
     let (kind, _) = split_entity(entities.text(alert.entity));
     of_words(&text, is_network(kind) || kind == "monitor")
 }
@@ -148,8 +154,11 @@ fn of_words(text: &str, carries: bool) -> f64 {
     if has(UNREACHABLE) {
         return if carries { 0.8 } else { 0.0 };
     }
+    if has(DEMAND) {
+        return 1.0;
+    }
     match (has(CONDITIONS), has(EFFECTS)) {
-        (true, _) => 1.0,
+        (true, _) => STATE,
         (false, true) => 0.0,
         (false, false) => UNDECIDED,
     }
@@ -162,11 +171,11 @@ mod tests {
     #[test]
     fn conditions_begin_where_they_are_and_effects_travel() {
         for name in
-            ["nodefilesystemalmostfull", "cpu steal time is too high", "system.memory.utilization", "disk latency"]
+            ["nodefilesystemalmostfull", "cpu steal time is too high", "system memory utilization", "disk latency"]
         {
-            assert_eq!(of_words(name, false), 1.0, "{name}");
+            assert_eq!(of_words(name, false), STATE, "{name}");
         }
-        for name in ["highrequestlatency", "http.server.request.duration", "customer journey fails", "kubeapierrors"] {
+        for name in ["highrequestlatency", "http server request duration", "customer journey fails", "kubeapierrors"] {
             assert_eq!(of_words(name, false), 0.0, "{name}");
         }
     }
