@@ -350,7 +350,9 @@ impl AlertServer {
         let wires = Arc::new(HttpWires::new(auth, limits, wires).expect("one wire"));
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");
-        let source = Box::new(HttpSource::new("http", HttpConfig { listen: address, tls: None }, wires));
+        let source = Box::new(
+            HttpSource::new("http", HttpConfig { listen: address, tls: None }, wires).expect("no certificates"),
+        );
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (stopper, stop) = stop_pair();

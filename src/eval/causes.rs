@@ -167,6 +167,7 @@ fn outcome(protocol: &str, now: &Results, late: &Results, peers: &[(&str, [f64; 
     for (ranks, method) in now.baselines.iter().zip(Baseline::ALL) {
         out = out.row(Who::Floor, method.name(), &row(ranks, &[]));
     }
+    out = out.row(Who::Floor, "null", &[0.0, 0.0, 0.0, 0.0, f64::NAN]);
     for (name, cells) in peers {
         out = out.row(Who::Peer, name, &[cells[0], cells[1], cells[2], cells[3], f64::NAN]);
     }

@@ -26,6 +26,8 @@ const RULES: &[(&str, Who, Rule)] = &[
     ("group by host", Who::Floor, by_host),
     ("group by type", Who::Floor, by_name),
     ("random, ten groups", Who::Floor, random),
+    ("null, all in one", Who::Floor, |alerts| vec![0; alerts.len()]),
+    ("null, each alone", Who::Floor, |alerts| (0..alerts.len() as u64).collect()),
 ];
 
 /// AIT alerts of every scenario in the folder.

@@ -76,6 +76,7 @@ pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConf
         let cells = [as_at(ranks, 1), as_at(ranks, 3), as_at(ranks, 5), avg_at_5(ranks), f64::NAN, 1.0];
         out = out.row(Who::Floor, name, &cells);
     }
+    out = out.row(Who::Floor, "null", &[0.0, 0.0, 0.0, 0.0, f64::NAN, 0.0]);
     let bin = |bin: &bellwether_models::score::causes::Bin| {
         format!("{:.2} stated, {:.2} right ({})", bin.confidence, bin.accuracy, bin.answers)
     };

@@ -22,6 +22,8 @@ const RULES: &[(&str, Rule)] = &[
     ("gap of 60 s", |items| keyed(items, |_| String::new(), 60.0)),
     ("group by host", |items| keyed(items, |item| item.entity.clone(), f64::INFINITY)),
     ("group by service", |items| keyed(items, |item| service(&item.entity), GROUP_INTERVAL_SECS)),
+    ("null, all in one", |items| vec![0; items.len()]),
+    ("null, each alone", |items| (0..items.len() as u64).collect()),
     ("random, five groups", |items| {
         (0..items.len() as u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes()) % 5).collect()
     }),
