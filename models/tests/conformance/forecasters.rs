@@ -15,8 +15,11 @@ pub(super) trait Forecaster {
     fn saved_bytes(&self) -> usize;
 }
 
+/// A name, and how one is made.
+type Subject = (&'static str, fn() -> Box<dyn Forecaster>);
+
 /// Every implementation.
-const SUBJECTS: [(&str, fn() -> Box<dyn Forecaster>); 1] = [("exhaustion", || {
+const SUBJECTS: [Subject; 1] = [("exhaustion", || {
     let params = ExhaustionParams::default().check().expect("defaults are in range");
     Box::new(Hourly(params, Exhaustion::default()))
 })];
