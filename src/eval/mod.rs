@@ -181,18 +181,27 @@ fn one(task: Task, bench: &Bench, as_json: bool) -> Result<()> {
     report::deliver(task.0, bench, &outcome?, as_json)
 }
 
+/// Names that stand for several tasks.
+const FAMILIES: [(&str, &[&str]); 2] =
+    [("groups", &["ait"]), ("causes", &["petshop", "nezha_ob", "nezha_tt", "sockshop"])];
+
 fn chosen(names: &[String]) -> Result<Vec<Task>> {
     if names.is_empty() {
         return Ok(TASKS.to_vec());
     }
-    let known: Vec<&str> = TASKS.iter().map(|task| task.0).collect();
-    let find = |name: &String| {
+    let families = FAMILIES.iter().map(|(family, _)| *family);
+    let known: Vec<&str> = TASKS.iter().map(|task| task.0).chain(families).collect();
+    let find = |name: &str| {
         TASKS.iter().find(|task| task.0 == name).copied().ok_or_else(|| {
             let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
             usage(format!("unknown task `{name}`: {near}known: {}", known.join(", ")))
         })
     };
-    names.iter().map(find).collect()
+    let members = |name: &'_ String| match FAMILIES.iter().find(|(family, _)| family == name) {
+        Some((_, members)) => members.iter().map(|member| (*member).to_owned()).collect(),
+        None => vec![name.clone()],
+    };
+    names.iter().flat_map(members).map(|name| find(&name)).collect()
 }
 
 #[cfg(test)]
@@ -238,6 +247,15 @@ mod tests {
         for file in ["points.parquet", "precision_recall.svg", "made_one.csv.svg"] {
             assert!(out.join("nab").join(file).is_file(), "{file}");
         }
+    }
+
+    #[test]
+    fn a_family_stands_for_its_tasks() {
+        let names = |family: &str| -> Vec<&str> {
+            chosen(&[family.to_owned()]).expect("it is known").iter().map(|task| task.0).collect()
+        };
+        assert_eq!(names("groups"), ["ait"]);
+        assert_eq!(names("causes"), ["petshop", "nezha_ob", "nezha_tt", "sockshop"]);
     }
 
     #[test]
