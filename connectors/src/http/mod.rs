@@ -184,7 +184,7 @@ impl HttpWires {
 
     async fn answer<B>(&self, intake: &Intake, request: HttpRequest<B>, sender: Sender) -> Response<HttpBody>
     where
-        B: Body<Data = Bytes> + Send,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
@@ -198,7 +198,7 @@ impl HttpWires {
 
     async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>) -> Reply
     where
-        B: Body<Data = Bytes> + Send,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let routes = self.routes();
@@ -211,6 +211,7 @@ impl HttpWires {
                 Some(tenant) => tenant,
                 None => {
                     mounted.counters.refuse("unauthorized", 1);
+                    let_run_out(body);
                     return admin::unauthorized("a credential is needed");
                 }
             },
@@ -376,6 +377,24 @@ impl Drop for Pending<'_> {
 /// The wall clock; connectors are the only place that may look at it.
 pub(crate) fn now() -> EventTime {
     crate::source::arrival_time()
+}
+
+/// Bytes of a refused body that are taken in and thrown away.
+const REFUSED_BYTES_MAX: usize = 64 << 10;
+/// How long they are waited for.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
+/// Takes in what little of a refused body is on its way, while the answer goes out: a connection
+/// closed with unread bytes is reset, and the reset can overtake the answer (RFC 9112, 9.6).
+fn let_run_out<B>(body: B)
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    tokio::spawn(async move {
+        let rest = Limited::new(body, REFUSED_BYTES_MAX).collect();
+        let _ = tokio::time::timeout(REFUSED_FOR, rest).await.is_ok();
+    });
 }
 
 fn response(reply: Reply) -> Response<HttpBody> {

@@ -94,7 +94,7 @@ impl Rig {
 
     async fn send_body<B>(&self, path: &str, token: Option<&str>, body: B) -> Answer
     where
-        B: Body<Data = Bytes> + Send,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut request = HttpRequest::post(path);
