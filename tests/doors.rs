@@ -115,6 +115,8 @@ fn a_body_that_does_not_come_is_answered_408() {
 fn a_connection_too_many_is_told_so_and_the_others_go_on() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let service = with_limits(dir.path(), "connections_max: 3");
+    // The connections that asked whether it listens must be gone.
+    pause(Duration::from_millis(300));
     let held: Vec<TcpStream> = (0..3).map(|_| connect(service.http)).collect();
     // The program takes connections in order: when it answers this one, it has taken the others.
     let told = rest(connect(service.http));
