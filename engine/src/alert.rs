@@ -232,6 +232,8 @@ pub(crate) struct Alert {
     pub(crate) url: Option<Box<str>>,
     pub(crate) observation: Option<Observation>,
     pub(crate) suppression: Option<Suppression>,
+    /// How much it speaks of its entity's own condition, 0–1; set when it first fires.
+    pub(crate) condition: f64,
     /// The incident it is part of, by the ledger's number.
     pub(crate) incident: Option<u64>,
     /// The one timer it may have.

@@ -3,8 +3,8 @@
 //! ```yaml
 //! correlate:
 //!   threshold: 0.5
-//!   time_scale: 2m
-//!   weights: {time: 4.0, topology: 5.0, text: 2.5, learned: 2.5}
+//!   time_scale: 90s
+//!   weights: {time: 5.0, topology: 5.0, text: 2.5, learned: 2.5}
 //! ```
 //!
 //! The evidence and the rule that combines it live in `bellwether_models::group`; this stage
@@ -44,8 +44,6 @@ pub struct CorrelateConfig {
     pub distance_scale: f64,
     /// Time evidence below which alerts are never linked, 0–1.
     pub time_min: f64,
-    /// Worth of nearness to an alert that merely goes on, beside one that began then, 0–1.
-    pub time_ongoing: f64,
     /// Topology evidence for an entity that the topology does not know, 0–1.
     pub topology_unknown: f64,
     /// Topology evidence where there is no topology at all, 0–1.
@@ -88,7 +86,6 @@ impl Default for CorrelateConfig {
             hops_max: params.hops_max,
             distance_scale: params.distance_scale,
             time_min: params.time_min,
-            time_ongoing: params.time_ongoing,
             topology_unknown: params.topology_unknown,
             topology_absent: params.topology_absent,
             links_mean: params.links_mean,
@@ -109,7 +106,6 @@ impl CorrelateConfig {
             hops_max: self.hops_max,
             distance_scale: self.distance_scale,
             time_min: self.time_min,
-            time_ongoing: self.time_ongoing,
             topology_unknown: self.topology_unknown,
             topology_absent: self.topology_absent,
             links_mean: self.links_mean,

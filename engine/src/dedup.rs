@@ -246,6 +246,7 @@ fn new_alert(
         url: row.url().map(Into::into),
         observation: row.observation(),
         suppression: None,
+        condition: 0.0,
         incident: None,
         timer: None,
     }

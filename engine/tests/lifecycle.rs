@@ -14,7 +14,7 @@ use bellwether_engine::suppress::InhibitRule;
 use common::{alerts, at, engine, run, verbs};
 
 use AlertStatus::{Firing, Resolved};
-use Severity::{Critical, Major};
+use Severity::{Critical, Info, Major};
 
 fn edge(secs: i64, from: &str, to: &str, confidence: f64) -> Input {
     let mut builder = EdgeBuilder::new();
@@ -208,4 +208,18 @@ fn an_alert_that_fires_again_beside_new_trouble_joins_it_and_reopens_nothing() {
     let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Resolved, 2), (Verb::Opened, 1)]);
     assert_eq!(events[2].record.labels["alerts.firing"], "2");
+}
+
+#[test]
+fn a_condition_that_stood_before_is_named_although_it_is_no_part_of_the_incident() {
+    let mut inputs = vec![edge(0, "service:web", "host:h1", 1.0)];
+    inputs.push(Input::Batch(alerts(&[
+        (10, "MemoryNearLimit", "host:h1", Info, Firing),
+        (600, "HighLatency", "service:web", Major, Firing),
+    ])));
+    let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("the slow service is told");
+    assert_eq!(opened.record.alert_count, 1, "the memory is no part of it");
+    let first = opened.record.probable_causes.first().expect("a cause");
+    assert_eq!(first.reference, "host:h1", "{:?}", opened.record.probable_causes);
 }

@@ -33,6 +33,7 @@ use crate::topology::Topology;
 
 pub(crate) use blast::{Blast, blast_radius};
 pub(crate) use class::{Class, classify};
+pub(crate) use sign::condition;
 pub(crate) use standing::Standing;
 
 pub use ranking::{CauseWeights, RankingConfig};
@@ -163,7 +164,6 @@ impl Diagnosis {
 pub(crate) struct Scene<'a> {
     pub(crate) config: &'a DiagnoseConfig,
     pub(crate) topology: &'a Topology,
-    pub(crate) names: &'a Symbols,
     pub(crate) entities: &'a Symbols,
     pub(crate) changes: &'a Changes,
     pub(crate) alerts: &'a Alerts,
@@ -192,7 +192,7 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         node.alerting = true;
         node.onset_ns = node.onset_ns.min(alert.starts_at.0);
         node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
-        node.condition = node.condition.max(sign::condition(alert, scene.names, scene.entities));
+        node.condition = node.condition.max(alert.condition);
         if alert.observation.as_ref().is_some_and(|o| &*o.detector == "log-watch") {
             node.logs = node.logs.max(0.5 + 0.5 * strength(alert));
         }
@@ -282,7 +282,7 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         // It counts as there from the beginning, not as having shown first.
         node.onset_ns = node.onset_ns.min(alert.starts_at.max(onset).0);
         node.strength = node.strength.max(strength(alert) * fresh);
-        node.condition = node.condition.max(sign::condition(alert, scene.names, scene.entities) * fresh);
+        node.condition = node.condition.max(alert.condition * fresh);
     }
     node
 }

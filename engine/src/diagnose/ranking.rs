@@ -3,8 +3,8 @@
 //! ```yaml
 //! diagnose:
 //!   ranking:
-//!     weights: {explains: 3.0, condition: 2.5}
-//!     temperature: 0.6
+//!     weights: {explains: 4.5, condition: 2.5}
+//!     temperature: 0.8
 //! ```
 
 use bellwether_models::causes::CauseParams;

@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sign;
 use crate::alert::Alert;
 use crate::dedup::Alerts;
-use crate::symbols::{Sym, Symbols};
+use crate::symbols::Sym;
 use crate::time::EventTime;
 
 /// How much an alert must speak of a condition to stand.
@@ -23,15 +22,15 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// The index of a restored table.
-    pub(crate) fn of(alerts: &Alerts, names: &Symbols, entities: &Symbols) -> Standing {
+    pub(crate) fn of(alerts: &Alerts) -> Standing {
         let mut standing = Standing::default();
-        alerts.iter().for_each(|alert| standing.note(alert, names, entities));
+        alerts.iter().for_each(|alert| standing.note(alert));
         standing
     }
 
     /// An alert has fired.
-    pub(crate) fn note(&mut self, alert: &Alert, names: &Symbols, entities: &Symbols) {
-        if sign::condition(alert, names, entities) >= CONDITION_MIN {
+    pub(crate) fn note(&mut self, alert: &Alert) {
+        if alert.condition >= CONDITION_MIN {
             self.by_entity.entry(alert.entity).or_default().insert(alert.fingerprint);
         }
     }

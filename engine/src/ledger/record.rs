@@ -145,7 +145,6 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
         &diagnose::Scene {
             config: &scene.config.diagnose,
             topology: scene.topology,
-            names: scene.names,
             entities: scene.entities,
             changes: scene.changes,
             alerts: scene.alerts,

@@ -117,7 +117,7 @@ impl Tenant {
     /// Rebuilds what a checkpoint leaves out.
     pub(crate) fn revive(&mut self) {
         self.alerts.reindex();
-        self.standing = Standing::of(&self.alerts, &self.names, &self.entities);
+        self.standing = Standing::of(&self.alerts);
         self.silences.recompile();
     }
 

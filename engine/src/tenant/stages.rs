@@ -7,7 +7,7 @@ use super::{Event, Pending, Tenant};
 use crate::alert::{Alert, AlertRow, Sensed, Suppressor};
 use crate::catalogue::Catalogue;
 use crate::dedup::News;
-use crate::diagnose::Change;
+use crate::diagnose::{Change, condition};
 use crate::engine::Compiled;
 use crate::enrich::Lookup;
 use crate::incident::IncidentEvent;
@@ -195,10 +195,11 @@ impl Tenant {
         }
     }
 
-    /// Keeps the index of standing conditions.
+    /// Reads once what an alert speaks of, and keeps the index of standing conditions.
     fn note_standing(&mut self, fingerprint: u64) {
-        if let Some(alert) = self.alerts.get(fingerprint) {
-            self.standing.note(alert, &self.names, &self.entities);
+        if let Some(alert) = self.alerts.get_mut(fingerprint) {
+            alert.condition = condition(alert, &self.names, &self.entities);
+            self.standing.note(alert);
         }
     }
 

@@ -60,9 +60,6 @@ pub struct GroupParams {
     pub time_min: f64,
     /// Onset gap at which the time evidence has fallen to one half.
     pub time_scale_ns: i64,
-    /// Worth of nearness to the last repeat of an alert beside nearness to its onset, 0..1: an
-    /// alert that merely goes on is weaker evidence than one that began at the same time.
-    pub time_ongoing: f64,
     /// Added to `time_scale_ns` per unit of topology distance: propagation.
     pub time_hop_scale_ns: i64,
     /// Topology distance at which its evidence has fallen to 1/e.
@@ -97,7 +94,6 @@ impl Default for GroupParams {
             merge_threshold: 0.6,
             time_min: 0.15,
             time_scale_ns: 90_000_000_000,
-            time_ongoing: 0.0,
             time_hop_scale_ns: 30_000_000_000,
             distance_scale: 3.0,
             topology_unknown: 0.08,

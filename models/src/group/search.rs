@@ -91,10 +91,8 @@ fn pair_evidence(
         Proximity::Near(far) => far,
         Proximity::Beyond | Proximity::Unknown | Proximity::Absent => 0.0,
     };
-    let onset = time_evidence(params, alert.onset_ns, other.onset_ns, far);
-    let repeat = time_evidence(params, alert.onset_ns, other.last_ns, far);
     Evidence {
-        time: onset.max(params.time_ongoing * repeat),
+        time: time_evidence(params, alert.onset_ns, other.onset_ns, far),
         topology: topology_evidence(params, proximity),
         text: alert.text.cosine(&other.text),
         learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },
