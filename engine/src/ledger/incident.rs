@@ -50,6 +50,8 @@ pub(crate) struct Incident {
     pub(crate) members: BTreeSet<u64>,
     /// Those that fire now and are not suppressed.
     pub(crate) live: BTreeSet<u64>,
+    /// Alerts that were part of another incident before, and of which: while this is a candidate.
+    pub(crate) relapses: BTreeMap<u64, u64>,
     /// Rows of all its alerts.
     pub(crate) alert_count: u64,
     /// Worst severity so far.
@@ -91,6 +93,7 @@ impl Incident {
             reason: StatusReason::Detected,
             members: BTreeSet::new(),
             live: BTreeSet::new(),
+            relapses: BTreeMap::new(),
             alert_count: 0,
             severity: Severity::Info,
             detected_at: now,

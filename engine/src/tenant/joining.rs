@@ -27,9 +27,7 @@ impl Tenant {
             self.ledger.unbind(closed);
         }
         self.merge_groups(assignment.group, &assignment.merged, now, compiled, out);
-        if self.settle_relapse(fingerprint, assignment.group, assignment.opened, now, compiled, out) {
-            return;
-        }
+        let old = self.leave_old_place(fingerprint, assignment.group);
         let known = self.ledger.of_group(assignment.group).filter(|n| self.takes_more(*n, now, compiled));
         let number = match known {
             Some(number) => number,
@@ -41,6 +39,9 @@ impl Tenant {
                 number
             }
         };
+        if let (Some(old), Some(incident)) = (old, self.ledger.get_mut(number)) {
+            incident.relapses.insert(fingerprint, old);
+        }
         self.enlist(number, fingerprint, now, compiled, out);
     }
 
@@ -69,41 +70,59 @@ impl Tenant {
         false
     }
 
-    /// An alert of an incident has been placed anew: alone it is a relapse of the old incident,
-    /// beside live alerts it is part of theirs. Answers whether it has found its place.
-    fn settle_relapse(
+    /// An alert of an incident has been placed anew: unless that is where it was, it is no longer
+    /// part of the incident, which is the answer.
+    fn leave_old_place(&mut self, fingerprint: u64, group: GroupId) -> Option<u64> {
+        let old = self.alerts.get(fingerprint).and_then(|alert| alert.incident)?;
+        if self.ledger.of_group(group) == Some(old) {
+            return None;
+        }
+        if let Some(incident) = self.ledger.get_mut(old) {
+            incident.members.remove(&fingerprint);
+        }
+        if let Some(alert) = self.alerts.get_mut(fingerprint) {
+            alert.incident = None;
+        }
+        Some(old)
+    }
+
+    /// A candidate of nothing but alerts that were part of one earlier incident is a relapse of
+    /// that, not trouble of its own. Answers whether it was, and is gone.
+    pub(super) fn fold_relapse(
         &mut self,
-        fingerprint: u64,
-        group: GroupId,
-        alone: bool,
+        number: u64,
         now: EventTime,
         compiled: &Compiled,
         out: &mut Vec<IncidentEvent>,
     ) -> bool {
-        let Some(old) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+        let Some(incident) = self.ledger.get(number) else {
             return false;
         };
-        let resolved = self.ledger.get(old).is_some_and(|i| i.state == State::Resolved);
-        if alone && !resolved {
-            // The old incident has its group; a group of one relapse must not attract others.
-            self.correlator.remove(fingerprint);
+        let mut olds = incident.live.iter().map(|fingerprint| incident.relapses.get(fingerprint));
+        let Some(Some(old)) = olds.next().map(Option::<&u64>::copied) else {
+            return false;
+        };
+        if olds.any(|other| other != Some(&old)) || !self.takes_more(old, now, compiled) {
+            return false;
+        }
+        let Some(gone) = self.ledger.remove(number) else {
+            return false;
+        };
+        self.ledger.unbind(gone.group);
+        for fingerprint in &gone.members {
+            // A group of relapses must not attract others to what is over.
+            self.correlator.remove(*fingerprint);
+            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
+                alert.incident = Some(old);
+            }
+        }
+        if let Some(incident) = self.ledger.get_mut(old) {
+            incident.members.extend(&gone.members);
+        }
+        for fingerprint in gone.live {
             self.enlist(old, fingerprint, now, compiled, out);
-            return true;
         }
-        if alone {
-            self.ledger.bind(group, old);
-            if let Some(incident) = self.ledger.get_mut(old) {
-                incident.group = group;
-            }
-        } else if self.ledger.of_group(group) != Some(old) {
-            if let Some(incident) = self.ledger.get_mut(old) {
-                incident.members.remove(&fingerprint);
-            }
-            if let Some(alert) = self.alerts.get_mut(fingerprint) {
-                alert.incident = None;
-            }
-        }
-        false
+        true
     }
 
     /// Whether an incident still takes alerts: a resolved one does while it may reopen.
