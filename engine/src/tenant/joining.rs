@@ -1,7 +1,7 @@
 //! `correlate`: alerts join and leave incidents; groups that become one or fall apart take their
 //! incidents with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_models::group::GroupId;
 
@@ -11,6 +11,9 @@ use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
 use crate::ledger::{Incident, State, Told, build_record};
 use crate::time::{EventTime, Span};
+
+/// Share of a resolved incident's alerts that must come back for it to be back.
+const RELAPSE_SHARE_MIN: f64 = 0.2;
 
 impl Tenant {
     /// Puts a live alert into its incident, old or new.
@@ -105,6 +108,9 @@ impl Tenant {
         if olds.any(|other| other != Some(&old)) || !self.takes_more(old, now, compiled) {
             return false;
         }
+        if !self.is_relapse(&incident.live, old) {
+            return false;
+        }
         let Some(gone) = self.ledger.remove(number) else {
             return false;
         };
@@ -123,6 +129,21 @@ impl Tenant {
             self.enlist(old, fingerprint, now, compiled, out);
         }
         true
+    }
+
+    /// Whether these alerts, which were part of `old`, are its return: always while it goes on;
+    /// once it is over when they are a good part of it, or where its cause was. One of two hundred
+    /// that comes back alone has another reason.
+    fn is_relapse(&self, alerts: &BTreeSet<u64>, old: u64) -> bool {
+        let Some(incident) = self.ledger.get(old).filter(|incident| incident.state == State::Resolved) else {
+            return true;
+        };
+        let all = incident.members.len() + alerts.len();
+        let root = incident.told.as_ref().map_or("", |told| &*told.root);
+        let at_root = |fingerprint: &u64| {
+            self.alerts.get(*fingerprint).is_some_and(|alert| self.entities.text(alert.entity) == root)
+        };
+        alerts.len() as f64 >= RELAPSE_SHARE_MIN * all as f64 || alerts.iter().any(at_root)
     }
 
     /// Whether an incident still takes alerts: a resolved one does while it may reopen.
