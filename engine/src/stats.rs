@@ -55,6 +55,8 @@ pub struct TenantStats {
     pub log_templates: u64,
     /// Alerts remembered.
     pub alerts_known: u64,
+    /// Alerts that fire and are known by their state only: their details were shed.
+    pub alerts_shed: u64,
     /// Alerts in groups.
     pub alerts_grouped: u64,
     /// Entities known.
@@ -121,6 +123,7 @@ impl TenantStats {
             (&mut self.log_streams, other.log_streams),
             (&mut self.log_templates, other.log_templates),
             (&mut self.alerts_known, other.alerts_known),
+            (&mut self.alerts_shed, other.alerts_shed),
             (&mut self.alerts_grouped, other.alerts_grouped),
             (&mut self.entities, other.entities),
             (&mut self.topology_edges, other.topology_edges),

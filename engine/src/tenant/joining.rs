@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use bellwether_models::group::GroupId;
 
 use super::Tenant;
-use crate::alert::Alert;
 use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
 use crate::ledger::{Incident, State, Told, build_record};
@@ -155,29 +154,20 @@ impl Tenant {
             return;
         };
         incident.calm(fingerprint, now);
+        self.wake_when_quiet(number, now, compiled);
+    }
+
+    /// An incident without a live alert is looked at when it may end.
+    pub(super) fn wake_when_quiet(&mut self, number: u64, now: EventTime, compiled: &Compiled) {
+        let Some(incident) = self.ledger.get(number) else {
+            return;
+        };
         if let Some(since) = incident.quiet_since {
             let due = match incident.state {
                 State::Candidate => now,
                 _ => since.plus(compiled.config.ledger.resolve_after),
             };
             self.wake_incident(number, due.max(now));
-        }
-    }
-
-    /// An alert left the tables for lack of room.
-    pub(super) fn forget(&mut self, evicted: &Alert, now: EventTime, compiled: &Compiled) {
-        self.correlator.remove(evicted.fingerprint);
-        self.standing.forget(evicted);
-        let Some(number) = evicted.incident else {
-            return;
-        };
-        let Some(incident) = self.ledger.get_mut(number) else {
-            return;
-        };
-        incident.calm(evicted.fingerprint, now);
-        incident.members.remove(&evicted.fingerprint);
-        if incident.quiet_since.is_some() {
-            self.wake_incident(number, now.plus(compiled.config.ledger.resolve_after));
         }
     }
 
@@ -277,9 +267,7 @@ impl Tenant {
         };
         self.timers.remove(&(gone.timer, super::Timer::Incident(loser)));
         for fingerprint in &gone.members {
-            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
-                alert.incident = Some(winner);
-            }
+            self.alerts.set_incident(*fingerprint, Some(winner));
         }
         if let Some(incident) = self.ledger.get_mut(winner) {
             incident.members.extend(&gone.members);

@@ -62,9 +62,7 @@ impl Tenant {
             self.ledger.transient += 1;
             if let Some(gone) = self.ledger.remove(number) {
                 for fingerprint in gone.members {
-                    if let Some(alert) = self.alerts.get_mut(fingerprint) {
-                        alert.incident = None;
-                    }
+                    self.alerts.set_incident(fingerprint, None);
                 }
             }
             return;
@@ -77,11 +75,17 @@ impl Tenant {
         // One alert per rule and entity: the same rule over many series of one entity is one sign.
         // Our own detectors have one rule for every metric: there, each metric is a sign.
         let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
-        for alert in incident.live.iter().filter_map(|f| self.alerts.get(*f)) {
-            let weight = config.weights.of(alert.severity);
-            let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
-            let sign = signs.entry((alert.name.0, alert.entity.0, of)).or_default();
-            *sign = sign.max(weight);
+        for fingerprint in &incident.live {
+            let (name, entity, severity, of) = match (self.alerts.get(*fingerprint), self.alerts.shed(*fingerprint)) {
+                (Some(alert), _) => {
+                    let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
+                    (alert.name, alert.entity, alert.severity, of)
+                }
+                (None, Some(shed)) => (shed.name, shed.entity, shed.severity, ""),
+                (None, None) => continue,
+            };
+            let sign = signs.entry((name.0, entity.0, of)).or_default();
+            *sign = sign.max(config.weights.of(severity));
         }
         let weight: f64 = signs.values().sum();
         if self.unite(number, now, compiled, out) {
@@ -226,9 +230,10 @@ impl Tenant {
                 Some(_) => {
                     if let Some(gone) = self.alerts.forget(fingerprint) {
                         self.standing.forget(&gone);
+                        self.drop_alert_timer(fingerprint, gone.timer);
                     }
                 }
-                None => {}
+                None => self.alerts.set_incident(fingerprint, None),
             }
         }
         self.ledger.remove(number);

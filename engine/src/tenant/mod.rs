@@ -11,6 +11,7 @@ mod joining;
 mod lifecycle;
 mod pending;
 mod retune;
+mod shedding;
 mod stages;
 
 use std::collections::BTreeSet;
@@ -101,7 +102,7 @@ impl Tenant {
             history: History::default(),
             silences: Silences::default(),
             inhibitors: Inhibitors::default(),
-            alerts: Alerts::new(limits.alerts_max),
+            alerts: Alerts::new(limits.alerts_max, limits.alerts_shed_max),
             correlator: Correlator::new(&config.correlate),
             ledger: Ledger::default(),
             timers: BTreeSet::new(),
@@ -191,6 +192,13 @@ impl Tenant {
         self.timers.insert((at, Timer::Alert(fingerprint)));
     }
 
+    /// Puts away the timer of an alert that is no longer there.
+    fn drop_alert_timer(&mut self, fingerprint: u64, timer: Option<EventTime>) {
+        if let Some(at) = timer {
+            self.timers.remove(&(at, Timer::Alert(fingerprint)));
+        }
+    }
+
     /// Wakes an incident at `at`: each has one timer, the earlier one stays.
     fn wake_incident(&mut self, number: u64, at: EventTime) {
         let Some(incident) = self.ledger.get_mut(number) else {
@@ -213,6 +221,7 @@ impl Tenant {
         stats.log_streams = self.logs.iter().map(LogShard::stream_count).sum::<usize>() as u64;
         stats.log_templates = self.logs.iter().map(LogShard::template_count).sum::<usize>() as u64;
         stats.alerts_known = self.alerts.len() as u64;
+        stats.alerts_shed = self.alerts.shed_len() as u64;
         stats.alerts_grouped = self.correlator.len() as u64;
         stats.entities = self.entities.len() as u64;
         stats.topology_edges = self.topology.len() as u64;
@@ -222,6 +231,7 @@ impl Tenant {
         stats.incidents_kept = self.ledger.len() as u64;
         let evicted = &mut stats.evicted;
         evicted.insert("alerts".into(), self.alerts.evicted());
+        evicted.insert("alert_states".into(), self.alerts.lost());
         evicted.insert("groups".into(), self.correlator.counters().evicted);
         evicted.insert("log_streams".into(), self.logs.iter().map(LogShard::evicted).sum());
         evicted.insert("names".into(), self.names.overflowed());
