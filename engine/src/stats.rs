@@ -43,6 +43,8 @@ pub struct TenantStats {
     pub candidates_transient: u64,
     /// Looks at groups that did not weigh enough to be incidents.
     pub candidates_light: u64,
+    /// Delays along edges learned from resolved incidents.
+    pub delays_learned: u64,
     /// Actions about incidents that are not known.
     pub actions_unknown: u64,
     /// Entries evicted or refused, by table.
@@ -118,6 +120,7 @@ impl TenantStats {
             (&mut self.incident_events, other.incident_events),
             (&mut self.candidates_transient, other.candidates_transient),
             (&mut self.candidates_light, other.candidates_light),
+            (&mut self.delays_learned, other.delays_learned),
             (&mut self.actions_unknown, other.actions_unknown),
             (&mut self.series, other.series),
             (&mut self.log_streams, other.log_streams),

@@ -13,6 +13,7 @@
 
 mod blast;
 mod class;
+mod next;
 mod ranking;
 mod sign;
 mod standing;
@@ -33,6 +34,7 @@ use crate::topology::Topology;
 
 pub(crate) use blast::{Blast, blast_radius};
 pub(crate) use class::{Class, classify};
+pub(crate) use next::{Next, who_is_next};
 pub(crate) use sign::condition;
 pub(crate) use standing::Standing;
 

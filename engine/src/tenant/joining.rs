@@ -8,7 +8,7 @@ use bellwether_models::group::GroupId;
 use super::Tenant;
 use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
-use crate::ledger::{Incident, State, Told, build_record};
+use crate::ledger::{Incident, State, Told, would_tell};
 use crate::time::{EventTime, Span};
 
 impl Tenant {
@@ -113,7 +113,7 @@ impl Tenant {
         })
     }
 
-    fn enlist(
+    pub(super) fn enlist(
         &mut self,
         number: u64,
         fingerprint: u64,
@@ -234,7 +234,7 @@ impl Tenant {
             return None;
         }
         let load = BTreeMap::new();
-        let (_, would_tell) = build_record(incident, now, incident.revision + 1, &self.record_scene(compiled, &load));
+        let would_tell = would_tell(incident, now, &self.record_scene(compiled, &load));
         if !sure(&would_tell) {
             return None;
         }
@@ -257,15 +257,29 @@ impl Tenant {
             (!incident.is_some_and(|i| i.is_active()), !incident.is_some_and(|i| i.is_told()), number)
         };
         let (winner, loser) = if rank(self, a) <= rank(self, b) { (a, b) } else { (b, a) };
+        self.merge_into(winner, loser, now, compiled, out);
+        winner
+    }
+
+    /// One incident takes over the alerts and tickets of another, which is over.
+    pub(super) fn merge_into(
+        &mut self,
+        winner: u64,
+        loser: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
         let into = self.ledger.get(winner).map(|i| i.id.clone()).unwrap_or_default();
         let told = self.ledger.get(loser).is_some_and(|i| i.is_told());
         if told && !into.is_empty() {
             self.tell_merged(loser, &into, now, compiled, out);
         }
         let Some(gone) = self.ledger.remove(loser) else {
-            return winner;
+            return;
         };
         self.timers.remove(&(gone.timer, super::Timer::Incident(loser)));
+        self.inherit_place(winner, loser, &gone, now);
         for fingerprint in &gone.members {
             self.alerts.set_incident(*fingerprint, Some(winner));
         }
@@ -282,7 +296,6 @@ impl Tenant {
             incident.dirty = true;
         }
         self.wake_incident(winner, now);
-        winner
     }
 
     /// Parts of a group that the topology no longer holds together become incidents of their own.
@@ -324,7 +337,7 @@ impl Tenant {
         }
     }
 
-    fn move_alert(&mut self, fingerprint: u64, from: u64, to: u64, now: EventTime) {
+    pub(super) fn move_alert(&mut self, fingerprint: u64, from: u64, to: u64, now: EventTime) {
         let Some(alert) = self.alerts.get_mut(fingerprint) else {
             return;
         };

@@ -120,6 +120,7 @@ impl Tenant {
         self.stats.incidents_opened += 1;
         self.tell(number, Verb::Opened, now, compiled, out);
         self.plan(number, now, compiled);
+        self.relate(number, now, compiled, out);
     }
 
     fn look_at_active(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
@@ -127,7 +128,8 @@ impl Tenant {
         let Some(incident) = self.ledger.get(number) else {
             return;
         };
-        let quiet = incident.quiet_since.is_some_and(|since| now >= since.plus(config.resolve_after));
+        let quiet = incident.quiet_since.is_some_and(|since| now >= since.plus(config.resolve_after))
+            && !self.waits_for_children(incident);
         let stale = now >= incident.last_news.plus(config.stale_after);
         if quiet || stale {
             let reason = if quiet { StatusReason::AutoResolved } else { StatusReason::Stale };
@@ -140,6 +142,7 @@ impl Tenant {
         }
         self.update(number, now, compiled, out);
         self.plan(number, now, compiled);
+        self.relate(number, now, compiled, out);
     }
 
     /// Tells an update when there is something worth telling.
@@ -187,8 +190,10 @@ impl Tenant {
         incident.state = State::Resolved;
         incident.reason = reason;
         incident.resolved_at = Some(now);
+        self.learn_delays(number);
         self.tell(number, Verb::Resolved, now, compiled, out);
         self.wake_incident(number, now.plus(compiled.config.ledger.close_after));
+        self.wake_parent(number, now);
     }
 
     pub(super) fn reopen(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
@@ -236,6 +241,7 @@ impl Tenant {
                 None => self.alerts.set_incident(fingerprint, None),
             }
         }
+        self.leave_place(number);
         self.ledger.remove(number);
     }
 
@@ -246,7 +252,9 @@ impl Tenant {
             return;
         };
         let stale = incident.last_news.plus(config.stale_after);
-        let quiet = incident.quiet_since.map_or(EventTime::MAX, |since| since.plus(config.resolve_after));
+        let waits = self.waits_for_children(incident);
+        let quiet = incident.quiet_since.filter(|_| !waits);
+        let quiet = quiet.map_or(EventTime::MAX, |since| since.plus(config.resolve_after));
         let update = match &incident.told {
             Some(told) if incident.dirty => told.at.plus(Span(incident.pause_ns)),
             _ => EventTime::MAX,
@@ -311,6 +319,7 @@ impl Tenant {
             standing: &self.standing,
             history: &self.history,
             correlator: &self.correlator,
+            ledger: &self.ledger,
             load,
         }
     }

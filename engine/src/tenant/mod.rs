@@ -7,7 +7,10 @@
 
 mod actions;
 mod door;
+mod feedback;
+mod hierarchy;
 mod joining;
+mod learning;
 mod lifecycle;
 mod pending;
 mod retune;
@@ -236,6 +239,7 @@ impl Tenant {
         evicted.insert("log_streams".into(), self.logs.iter().map(LogShard::evicted).sum());
         evicted.insert("names".into(), self.names.overflowed());
         evicted.insert("entities".into(), self.entities.overflowed());
+        evicted.insert("delays".into(), self.correlator.delays.forgotten());
         evicted.insert("topology_edges".into(), self.topology.refused());
         evicted.insert("changes".into(), self.changes.forgotten());
         evicted.insert("history".into(), self.history.forgotten());
