@@ -84,8 +84,12 @@ pub struct LimitsConfig {
     pub log_streams_max: usize,
     /// Log templates kept, over all streams of a tenant.
     pub templates_max: usize,
-    /// Distinct alerts remembered; the resolved and then the least recent are evicted.
+    /// Distinct alerts remembered in detail; the resolved are evicted first, then the details of
+    /// those first seen longest ago.
     pub alerts_max: usize,
+    /// Alerts that fire beyond these, remembered by their state: their recoveries are known. The
+    /// states of the oldest are lost when there are more.
+    pub alerts_shed_max: usize,
     /// Distinct entities; further ones share one name.
     pub entities_max: usize,
     /// Topology edges; further ones are refused.
@@ -111,6 +115,7 @@ impl Default for LimitsConfig {
             log_streams_max: 10_000,
             templates_max: 10_000,
             alerts_max: 200_000,
+            alerts_shed_max: 400_000,
             entities_max: 100_000,
             topology_edges_max: 500_000,
             incidents_max: 10_000,

@@ -11,16 +11,18 @@
 //! feeds the grouper in event-time order with the tenant's topology, and keeps for each alert
 //! why it went where it went.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use bellwether_models::group::{AlertView, Assignment, Counters, Evidence, GroupId, GroupParams, Grouper, Why, WhyNot};
+use bellwether_models::group::{
+    AlertView, Assignment, Counters, Evidence, GroupId, GroupParams, Grouper, LabelledPair, Link, Why, WhyNot,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
-use crate::topology::{GroupDistance, Topology};
+use crate::topology::{Delays, DelaysConfig, GroupDistance, Topology};
 
 /// Settings of the `correlate` stage.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +52,8 @@ pub struct CorrelateConfig {
     pub topology_absent: f64,
     /// The score against a group is the mean over this many best links.
     pub links_mean: usize,
+    /// How delays along edges are learned from resolved incidents.
+    pub delays: DelaysConfig,
 }
 
 /// Weight of each kind of evidence.
@@ -89,12 +93,14 @@ impl Default for CorrelateConfig {
             topology_unknown: params.topology_unknown,
             topology_absent: params.topology_absent,
             links_mean: params.links_mean,
+            delays: DelaysConfig::default(),
         }
     }
 }
 
 impl CorrelateConfig {
-    fn params(&self) -> GroupParams {
+    /// The same as the grouper takes them.
+    pub fn params(&self) -> GroupParams {
         let weights = self.weights;
         GroupParams {
             weights: [weights.time, weights.topology, weights.text, weights.learned],
@@ -126,22 +132,35 @@ pub(crate) struct Placement {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Correlator {
     grouper: Grouper,
+    pub(crate) delays: Delays,
     placements: BTreeMap<u64, Placement>,
+    /// Pairs that an operator has judged, oldest first.
+    labels: VecDeque<LabelledPair>,
     #[serde(skip)]
     tokens: Vec<u32>,
 }
+
+/// Judged pairs kept to learn weights from: years of feedback; the oldest go first.
+const LABELS_MAX: usize = 10_000;
 
 /// Placements kept for explanations; the record shows fifty alerts.
 const PLACEMENTS_MAX: usize = 50_000;
 
 impl Correlator {
     pub(crate) fn new(config: &CorrelateConfig) -> Correlator {
-        Correlator { grouper: Grouper::new(config.params()), placements: BTreeMap::new(), tokens: Vec::new() }
+        Correlator {
+            grouper: Grouper::new(config.params()),
+            delays: Delays::new(config.delays),
+            placements: BTreeMap::new(),
+            labels: VecDeque::new(),
+            tokens: Vec::new(),
+        }
     }
 
     /// Groups by other weights and thresholds from now on; groups that are there stay.
     pub(crate) fn retune(&mut self, config: &CorrelateConfig) {
         self.grouper.set_params(config.params());
+        self.delays.set_config(config.delays);
     }
 
     /// Puts an alert into a group.
@@ -159,7 +178,7 @@ impl Correlator {
                 entity: alert.entity.0,
                 tokens: &tokens,
             },
-            &GroupDistance(topology),
+            &GroupDistance(topology, &self.delays),
         );
         self.tokens = tokens;
         if assignment.fresh && self.placements.len() < PLACEMENTS_MAX {
@@ -175,7 +194,7 @@ impl Correlator {
         if self.grouper.group_of(alert.fingerprint).is_some() {
             self.grouper.assign(
                 &AlertView { id: alert.fingerprint, time_ns: now.0, kind: 0, entity: alert.entity.0, tokens: &[] },
-                &GroupDistance(topology),
+                &GroupDistance(topology, &self.delays),
             );
         }
     }
@@ -199,7 +218,7 @@ impl Correlator {
 
     /// Splits a group whose parts no longer link; answers the new groups with their alerts.
     pub(crate) fn split(&mut self, group: GroupId, topology: &Topology) -> Vec<(GroupId, Vec<u64>)> {
-        let parts = self.grouper.split(group, &GroupDistance(topology));
+        let parts = self.grouper.split(group, &GroupDistance(topology, &self.delays));
         parts.into_iter().filter(|part| *part != group).map(|part| (part, self.grouper.alerts_of(part))).collect()
     }
 
@@ -210,12 +229,37 @@ impl Correlator {
 
     /// Why an alert is in its group now.
     pub(crate) fn why(&mut self, fingerprint: u64, topology: &Topology) -> Option<Why> {
-        self.grouper.why(fingerprint, &GroupDistance(topology))
+        self.grouper.why(fingerprint, &GroupDistance(topology, &self.delays))
     }
 
     /// Why an alert is not in another group.
     pub(crate) fn why_not(&mut self, fingerprint: u64, group: GroupId, topology: &Topology) -> Option<WhyNot> {
-        self.grouper.why_not(fingerprint, group, &GroupDistance(topology))
+        self.grouper.why_not(fingerprint, group, &GroupDistance(topology, &self.delays))
+    }
+
+    /// The best links of an active alert into a group, its own or another.
+    pub(crate) fn links_to(&mut self, fingerprint: u64, group: GroupId, topology: &Topology) -> Vec<Link> {
+        let distance = GroupDistance(topology, &self.delays);
+        self.grouper.links(fingerprint, group, &distance)
+    }
+
+    /// Somebody who knows has judged an alert's links: they are kept as labels, and the types of
+    /// the alerts are learned as belonging together or not.
+    pub(crate) fn teach(&mut self, fingerprint: u64, links: &[Link], together: bool) {
+        for link in links {
+            if let (Some(a), Some(b)) = (self.grouper.kind_of(fingerprint), self.grouper.kind_of(link.alert)) {
+                self.grouper.learned_mut().observe(a, b, together);
+            }
+            if self.labels.len() >= LABELS_MAX {
+                self.labels.pop_front();
+            }
+            self.labels.push_back(LabelledPair { evidence: link.evidence, together });
+        }
+    }
+
+    /// The pairs that operators have judged, oldest first.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &LabelledPair> {
+        self.labels.iter()
     }
 
     /// What has been done and shed.

@@ -7,7 +7,10 @@
 //!
 //! A repeat costs one look-up and a count. What is news (first firing, firing again, worse,
 //! recovered) goes on to the next stage. The table is bounded: when it is full, alerts that
-//! have recovered leave first, then those heard of longest ago; a recovery is never refused.
+//! have recovered leave first, then those first seen longest ago; of these the details go and
+//! the state stays (`dedup/shed.rs`), so that their recovery still ends what they began.
+
+mod shed;
 
 use std::collections::VecDeque;
 
@@ -19,6 +22,9 @@ use crate::alert::{Alert, AlertRow};
 use crate::signal::AlertStatus;
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
+
+use shed::Shed;
+pub(crate) use shed::ShedAlert;
 
 /// Settings of the `dedup` stage.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +41,7 @@ impl Default for DedupConfig {
 }
 
 /// What a row meant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum News {
     /// The alert has not been seen before.
     Fired,
@@ -49,6 +55,21 @@ pub(crate) enum News {
     Recovered,
     /// The recovery of something that never fired here.
     UnknownRecovery,
+    /// A further row of an alert whose details were shed: they are known again.
+    Recalled,
+    /// A further row of an alert whose details stay shed.
+    ShedRepeat,
+    /// An alert whose details were shed has recovered: what was left of it.
+    ShedRecovered(ShedAlert),
+}
+
+/// What had to leave the tables for a row.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Evicted {
+    /// No longer known in detail; when it fires, its state is kept.
+    pub(crate) detail: Option<Alert>,
+    /// Lost with its state.
+    pub(crate) lost: Option<(u64, ShedAlert)>,
 }
 
 /// The remembered alerts of one tenant.
@@ -64,10 +85,12 @@ pub(crate) struct Alerts {
     seen: VecDeque<u64>,
     capacity: usize,
     evicted: u64,
+    shed: Shed,
 }
 
 impl Alerts {
-    pub(crate) fn new(capacity: usize) -> Alerts {
+    /// Room for `capacity` alerts, and for the states of `shed_capacity` whose details were shed.
+    pub(crate) fn new(capacity: usize, shed_capacity: usize) -> Alerts {
         Alerts {
             slots: Vec::new(),
             free: Vec::new(),
@@ -76,12 +99,14 @@ impl Alerts {
             seen: VecDeque::new(),
             capacity: capacity.max(1),
             evicted: 0,
+            shed: Shed::new(shed_capacity),
         }
     }
 
-    /// Remembers at most `capacity` alerts from now on.
-    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+    /// Remembers at most `capacity` alerts and `shed_capacity` states from now on.
+    pub(crate) fn set_capacity(&mut self, capacity: usize, shed_capacity: usize) {
         self.capacity = capacity.max(1);
+        self.shed.set_capacity(shed_capacity);
     }
 
     /// Rebuilds what a checkpoint leaves out.
@@ -102,6 +127,39 @@ impl Alerts {
         self.evicted
     }
 
+    /// Alerts known by their state only.
+    pub(crate) fn shed_len(&self) -> usize {
+        self.shed.len()
+    }
+
+    /// States that were lost: the recoveries of these are unknown.
+    pub(crate) fn lost(&self) -> u64 {
+        self.shed.lost()
+    }
+
+    /// What is left of an alert whose details were shed.
+    pub(crate) fn shed(&self, fingerprint: u64) -> Option<&ShedAlert> {
+        self.shed.get(fingerprint)
+    }
+
+    pub(crate) fn shed_mut(&mut self, fingerprint: u64) -> Option<&mut ShedAlert> {
+        self.shed.get_mut(fingerprint)
+    }
+
+    /// Forgets what was left of an alert.
+    pub(crate) fn forget_shed(&mut self, fingerprint: u64) -> Option<ShedAlert> {
+        self.shed.remove(fingerprint)
+    }
+
+    /// The incident that an alert, known in detail or not, is part of from now on.
+    pub(crate) fn set_incident(&mut self, fingerprint: u64, incident: Option<u64>) {
+        if let Some(alert) = self.get_mut(fingerprint) {
+            alert.incident = incident;
+        } else if let Some(alert) = self.shed.get_mut(fingerprint) {
+            alert.incident = incident;
+        }
+    }
+
     pub(crate) fn get(&self, fingerprint: u64) -> Option<&Alert> {
         let slot = *self.index.get(&fingerprint)?;
         self.slots[slot as usize].as_ref()
@@ -117,7 +175,7 @@ impl Alerts {
         self.slots.iter().flatten()
     }
 
-    /// Takes one row at `now`; also answers an alert that had to make room.
+    /// Takes one row at `now`; also answers what had to make room.
     pub(crate) fn observe(
         &mut self,
         row: &AlertRow<'_>,
@@ -125,7 +183,7 @@ impl Alerts {
         config: &DedupConfig,
         names: &mut Symbols,
         entities: &mut Symbols,
-    ) -> (News, Option<Alert>) {
+    ) -> (News, Evicted) {
         let fingerprint = row.fingerprint();
         let ended = row.ends_at().is_some_and(|at| at <= now);
         let status = if ended { AlertStatus::Resolved } else { row.status() };
@@ -134,14 +192,27 @@ impl Alerts {
             if news == News::Recovered {
                 self.recovered.push_back((now, fingerprint));
             }
-            return (news, None);
+            return (news, Evicted::default());
         }
         if status == AlertStatus::Resolved {
-            return (News::UnknownRecovery, None);
+            let news = self.shed.remove(fingerprint).map_or(News::UnknownRecovery, News::ShedRecovered);
+            return (news, Evicted::default());
+        }
+        if self.index.len() >= self.capacity
+            && let Some(shed) = self.shed.get_mut(fingerprint)
+        {
+            shed.expires_at = expiry(row, now, config);
+            return (News::ShedRepeat, Evicted::default());
         }
         let evicted = self.make_room();
-        self.insert(new_alert(row, now, config, names, entities));
-        (News::Fired, evicted)
+        let mut alert = new_alert(row, now, config, names, entities);
+        let known = self.shed.remove(fingerprint);
+        let news = if known.is_some() { News::Recalled } else { News::Fired };
+        if let Some(shed) = known {
+            (alert.incident, alert.timer) = (shed.incident, shed.timer);
+        }
+        self.insert(alert);
+        (news, evicted)
     }
 
     /// Ends an alert without a row: its end time has passed or nothing was heard of it.
@@ -175,24 +246,27 @@ impl Alerts {
         self.seen.push_back(fingerprint);
     }
 
-    fn make_room(&mut self) -> Option<Alert> {
+    /// Evicts one alert when the table is full: one that has recovered for good, one that fires
+    /// but for its state.
+    fn make_room(&mut self) -> Evicted {
         if self.index.len() < self.capacity {
             self.trim_queues();
-            return None;
+            return Evicted::default();
         }
         self.evicted += 1;
         while let Some((at, fingerprint)) = self.recovered.pop_front() {
             let still = self.get(fingerprint).is_some_and(|a| !a.is_firing() && a.resolved_at == Some(at));
             if still {
-                return self.forget(fingerprint);
+                return Evicted { detail: self.forget(fingerprint), lost: None };
             }
         }
         while let Some(fingerprint) = self.seen.pop_front() {
-            if self.index.contains_key(&fingerprint) {
-                return self.forget(fingerprint);
+            if let Some(alert) = self.forget(fingerprint) {
+                let lost = self.shed.keep(fingerprint, ShedAlert::of(&alert));
+                return Evicted { detail: Some(alert), lost };
             }
         }
-        None
+        Evicted::default()
     }
 
     /// The queues hold stale entries; they are cleaned before they outgrow the table.
@@ -238,7 +312,7 @@ fn new_alert(
         starts_at: row.starts_at().min(now),
         resolved_at: None,
         last_at: now,
-        expires_at: row.ends_at().unwrap_or_else(|| now.plus(config.stale_after)),
+        expires_at: expiry(row, now, config),
         count: 1,
         transitions: vec![now],
         labels: row.labels(),
@@ -252,6 +326,11 @@ fn new_alert(
     }
 }
 
+/// When an alert counts as recovered if nothing more is heard of it.
+fn expiry(row: &AlertRow<'_>, now: EventTime, config: &DedupConfig) -> EventTime {
+    row.ends_at().unwrap_or_else(|| now.plus(config.stale_after))
+}
+
 /// Takes a further row of a known alert.
 fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: EventTime, config: &DedupConfig) -> News {
     alert.count += 1;
@@ -263,7 +342,7 @@ fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: Even
         }
         (AlertStatus::Resolved, AlertStatus::Resolved) => News::Repeat,
         (before, AlertStatus::Firing) => {
-            alert.expires_at = row.ends_at().unwrap_or_else(|| now.plus(config.stale_after));
+            alert.expires_at = expiry(row, now, config);
             let again = before == AlertStatus::Resolved;
             let worse = row.severity() > alert.severity;
             alert.severity = row.severity();
@@ -318,7 +397,7 @@ mod tests {
 
     impl Bench {
         fn new(capacity: usize) -> Bench {
-            Bench { alerts: Alerts::new(capacity), names: Symbols::new(100), entities: Symbols::new(100) }
+            Bench { alerts: Alerts::new(capacity, 2), names: Symbols::new(100), entities: Symbols::new(100) }
         }
 
         fn push(&mut self, fingerprint: u64, at: i64, status: AlertStatus, severity: Severity) -> News {
@@ -365,6 +444,31 @@ mod tests {
         bench.push(4, 4, AlertStatus::Firing, Severity::Minor);
         assert!(bench.alerts.get(1).is_none(), "the oldest of the firing goes next");
         assert_eq!((bench.alerts.len(), bench.alerts.evicted()), (2, 2));
+    }
+
+    #[test]
+    fn the_recovery_of_an_alert_whose_details_were_shed_is_known() {
+        let mut bench = Bench::new(2);
+        for (number, at) in [(1, 0), (2, 1), (3, 2)] {
+            assert_eq!(bench.push(number, at, AlertStatus::Firing, Severity::Minor), News::Fired);
+        }
+        assert_eq!((bench.alerts.shed_len(), bench.alerts.lost()), (1, 0));
+        assert_eq!(bench.push(1, 3, AlertStatus::Firing, Severity::Minor), News::ShedRepeat, "no room for details");
+        assert!(matches!(bench.push(1, 4, AlertStatus::Resolved, Severity::Minor), News::ShedRecovered(_)));
+        assert_eq!(bench.push(1, 5, AlertStatus::Resolved, Severity::Minor), News::UnknownRecovery);
+    }
+
+    #[test]
+    fn details_come_back_where_there_is_room_and_states_beyond_the_limit_are_counted() {
+        let mut bench = Bench::new(1);
+        for number in 1..=4 {
+            bench.push(number, number as i64, AlertStatus::Firing, Severity::Minor);
+        }
+        assert_eq!((bench.alerts.shed_len(), bench.alerts.lost()), (2, 1), "two states are kept, the oldest is lost");
+        bench.alerts.set_capacity(2, 2);
+        assert_eq!(bench.push(3, 9, AlertStatus::Firing, Severity::Minor), News::Recalled);
+        assert!(bench.alerts.get(3).is_some() && bench.alerts.shed(3).is_none());
+        assert_eq!(bench.push(1, 10, AlertStatus::Resolved, Severity::Minor), News::UnknownRecovery);
     }
 
     #[test]

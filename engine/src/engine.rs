@@ -20,12 +20,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::EngineConfig;
-use crate::explain::{Explanation, Placed};
+use crate::explain::{Explanation, LearnedDelay, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
 use crate::sense::{CompiledSense, SeriesView, shard_of};
@@ -291,7 +292,24 @@ impl Engine {
 
     /// Why an incident holds what it holds; `None` when the engine no longer knows it.
     pub fn explain(&mut self, tenant: &str, incident: &str) -> Option<Explanation> {
-        self.tenants.get_mut(tenant)?.explain(incident)
+        let related_min = self.compiled.config.ledger.major.related_min;
+        self.tenants.get_mut(tenant)?.explain(incident, related_min)
+    }
+
+    /// The pairs of alerts that operators have judged, oldest first, to learn weights from.
+    pub fn labels(&self, tenant: &str) -> Vec<LabelledPair> {
+        self.tenants.get(tenant).map(|t| t.correlator.labels().copied().collect()).unwrap_or_default()
+    }
+
+    /// The tenants, by name.
+    pub fn tenant_names(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(|name| &**name)
+    }
+
+    /// How long trouble takes along each kind of edge of a tenant, as learned so far; empty for an
+    /// unknown tenant.
+    pub fn delays(&self, tenant: &str) -> Vec<LearnedDelay> {
+        self.tenants.get(tenant).map(Tenant::learned_delays).unwrap_or_default()
     }
 
     /// Why an alert is not in an incident, with what would have changed that.

@@ -5,8 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::ledger::Tie;
+use crate::signal::Relation;
 use crate::tenant::Tenant;
 use crate::time::EventTime;
+use crate::topology::Delay;
 
 /// Why an incident holds its alerts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -17,6 +20,23 @@ pub struct Explanation {
     pub threshold: f64,
     /// Each alert with its reason, in order of first symptom.
     pub members: Vec<MemberReason>,
+    /// The major incident it is under, and why.
+    pub under: Option<Related>,
+    /// The incidents under it, and why, by id.
+    pub over: Vec<Related>,
+}
+
+/// Why two incidents are related.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Related {
+    /// The other incident.
+    pub incident: String,
+    /// 0–1.
+    pub score: f64,
+    /// The score it took.
+    pub related_min: f64,
+    /// The reasons, in words.
+    pub why: Vec<String>,
 }
 
 /// Why one alert is in its incident.
@@ -34,6 +54,31 @@ pub struct MemberReason {
     pub evidence: [f64; 4],
     /// The alert at the other end of that link.
     pub linked_to: Option<String>,
+}
+
+/// What has been learned about one kind of edge.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LearnedDelay {
+    /// The edge's relation.
+    pub relation: Relation,
+    /// Whether trouble went along the edge, `from` to `to`; else against it.
+    pub along: bool,
+    /// Decayed number of observations.
+    pub support: f64,
+    /// What it takes; `None` with too little support.
+    pub delay: Option<Delay>,
+}
+
+impl fmt::Display for LearnedDelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.along { "along" } else { "against" };
+        write!(f, "{way} {}: ", self.relation.name())?;
+        match self.delay {
+            Some(delay) => write!(f, "half within {:.0} s, nine in ten within {:.0} s", delay.p50_s, delay.p90_s)?,
+            None => write!(f, "not enough seen")?,
+        }
+        write!(f, " ({:.1} seen, older ones count less)", self.support)
+    }
 }
 
 /// Where an alert is now.
@@ -65,11 +110,27 @@ impl fmt::Display for Explanation {
                 _ => writeln!(f, "began the group")?,
             }
         }
+        for (place, related) in self.under.iter().map(|r| ("under", r)).chain(self.over.iter().map(|r| ("over", r))) {
+            writeln!(
+                f,
+                "  {place} {}: {:.2}, {:.2} was needed: {}",
+                related.incident,
+                related.score,
+                related.related_min,
+                related.why.join("; ")
+            )?;
+        }
         Ok(())
     }
 }
 
 impl Tenant {
+    /// What has been learned about each kind of edge, by relation and direction.
+    pub(crate) fn learned_delays(&self) -> Vec<LearnedDelay> {
+        let kinds = self.correlator.delays.kinds();
+        kinds.map(|(relation, along, support, delay)| LearnedDelay { relation, along, support, delay }).collect()
+    }
+
     /// Every alert that is remembered, in order of fingerprint.
     pub(crate) fn placed(&self) -> Vec<Placed> {
         let told = |number: u64| self.ledger.get(number).filter(|i| i.is_told()).map(|i| i.id.clone());
@@ -83,14 +144,22 @@ impl Tenant {
         placed
     }
 
-    pub(crate) fn explain(&mut self, incident: &str) -> Option<Explanation> {
+    pub(crate) fn explain(&mut self, incident: &str, related_min: f64) -> Option<Explanation> {
         let number = self.ledger.of_id(incident)?;
         let mut members: Vec<u64> = self.ledger.get(number)?.members.iter().copied().collect();
         members.sort_by_key(|f| (self.alerts.get(*f).map(|a| a.starts_at), *f));
         let threshold =
             members.first().and_then(|f| self.correlator.why(*f, &self.topology)).map_or(0.5, |why| why.threshold);
         let members = members.into_iter().filter_map(|fingerprint| self.member_reason(fingerprint)).collect();
-        Some(Explanation { incident: incident.to_owned(), threshold, members })
+        let own = self.ledger.get(number)?;
+        let relation = |other: u64, tie: &Tie| {
+            let incident = self.ledger.get(other)?.id.clone();
+            Some(Related { incident, score: tie.score, related_min, why: tie.why.clone() })
+        };
+        let under = own.over.and_then(|major| relation(major, self.ledger.get(major)?.under.get(&number)?));
+        let mut over: Vec<Related> = own.under.iter().filter_map(|(child, tie)| relation(*child, tie)).collect();
+        over.sort_by(|a, b| a.incident.cmp(&b.incident));
+        Some(Explanation { incident: incident.to_owned(), threshold, members, under, over })
     }
 
     fn member_reason(&self, fingerprint: u64) -> Option<MemberReason> {

@@ -76,6 +76,33 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// An alert belongs to this incident, wherever it is now.
+    Attach {
+        /// Incident id.
+        incident: String,
+        /// The alert's fingerprint, 16 hexadecimal digits.
+        alert: String,
+        /// Who says so.
+        who: String,
+    },
+    /// An alert does not belong to this incident: it becomes one of its own.
+    Detach {
+        /// Incident id.
+        incident: String,
+        /// The alert's fingerprint, 16 hexadecimal digits.
+        alert: String,
+        /// Who says so.
+        who: String,
+    },
+    /// Two incidents are one.
+    Merge {
+        /// The incident that ends.
+        incident: String,
+        /// The one that goes on with its alerts.
+        into: String,
+        /// Who says so.
+        who: String,
+    },
     /// A bridge opened or changed a ticket.
     Ticket {
         /// Incident id.

@@ -27,12 +27,12 @@ pub mod suppress;
 mod symbols;
 mod tenant;
 pub mod time;
-mod topology;
+pub mod topology;
 mod waiting;
 
 pub use checkpoint::CheckpointError;
 pub use config::{EngineConfig, LimitsConfig};
 pub use engine::{BuildError, Engine, TENANTS_MAX, check_settings};
-pub use explain::{Explanation, MemberReason, Placed};
+pub use explain::{Explanation, LearnedDelay, MemberReason, Placed, Related};
 pub use sense::SeriesView;
 pub use stats::{EngineStats, TenantStats};

@@ -43,6 +43,8 @@ pub struct TenantStats {
     pub candidates_transient: u64,
     /// Looks at groups that did not weigh enough to be incidents.
     pub candidates_light: u64,
+    /// Delays along edges learned from resolved incidents.
+    pub delays_learned: u64,
     /// Actions about incidents that are not known.
     pub actions_unknown: u64,
     /// Entries evicted or refused, by table.
@@ -55,6 +57,8 @@ pub struct TenantStats {
     pub log_templates: u64,
     /// Alerts remembered.
     pub alerts_known: u64,
+    /// Alerts that fire and are known by their state only: their details were shed.
+    pub alerts_shed: u64,
     /// Alerts in groups.
     pub alerts_grouped: u64,
     /// Entities known.
@@ -116,11 +120,13 @@ impl TenantStats {
             (&mut self.incident_events, other.incident_events),
             (&mut self.candidates_transient, other.candidates_transient),
             (&mut self.candidates_light, other.candidates_light),
+            (&mut self.delays_learned, other.delays_learned),
             (&mut self.actions_unknown, other.actions_unknown),
             (&mut self.series, other.series),
             (&mut self.log_streams, other.log_streams),
             (&mut self.log_templates, other.log_templates),
             (&mut self.alerts_known, other.alerts_known),
+            (&mut self.alerts_shed, other.alerts_shed),
             (&mut self.alerts_grouped, other.alerts_grouped),
             (&mut self.entities, other.entities),
             (&mut self.topology_edges, other.topology_edges),

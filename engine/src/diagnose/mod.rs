@@ -14,6 +14,7 @@
 mod blast;
 mod class;
 mod departed;
+mod next;
 mod ranking;
 mod sign;
 mod standing;
@@ -35,6 +36,7 @@ use crate::topology::Topology;
 pub(crate) use blast::{Blast, blast_radius};
 pub(crate) use class::{Class, classify};
 pub(crate) use departed::{DepartedSeries, Departure};
+pub(crate) use next::{Next, who_is_next};
 pub(crate) use sign::{condition, speaks_of_state};
 pub(crate) use standing::Standing;
 

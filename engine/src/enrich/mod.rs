@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Catalogue, CatalogueItem, Maintenance, Sla, Team};
 
 pub(crate) use history::{History, Past, signature};
-pub(crate) use narrative::{Facts, clip, narrate};
+pub(crate) use narrative::{Facts, Place, clip, narrate};
 pub(crate) use owner::{find_owner, pick_assignee};
 pub(crate) use priority::{Assessment, assess};
 pub(crate) use sla::{SlaClock, clock};

@@ -3,7 +3,7 @@
 //! Every clause states a field of the record; what is not known is not said. Equal facts give
 //! equal words.
 
-use crate::diagnose::{Blast, Cause, Class};
+use crate::diagnose::{Blast, Cause, Class, Next};
 use crate::entity::entity_name;
 use crate::incident::{Owner, Priority, SimilarIncident};
 use crate::time::{EventTime, Span};
@@ -29,9 +29,24 @@ pub(crate) struct Facts<'a> {
     pub(crate) urgency: u8,
     pub(crate) sla: Option<&'a SlaClock>,
     pub(crate) similar: Option<&'a SimilarIncident>,
+    pub(crate) place: Place<'a>,
+    /// Who is expected to follow first.
+    pub(crate) next: Option<&'a Next>,
+    pub(crate) now: EventTime,
     pub(crate) runbook: Option<&'a str>,
     /// Labels that nearly all alerts share, as `name=value`.
     pub(crate) shared: &'a [String],
+}
+
+/// The place of an incident among the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place<'a> {
+    /// Nothing relates it to another.
+    Alone,
+    /// It is the major incident over so many.
+    Over(usize),
+    /// It is under the one with this id.
+    Under(&'a str),
 }
 
 /// The sentences, joined; at most 1,024 characters.
@@ -79,8 +94,14 @@ fn what_happened(facts: &Facts<'_>) -> String {
 }
 
 fn likely_cause(facts: &Facts<'_>) -> String {
+    let place = match facts.place {
+        Place::Alone => String::new(),
+        Place::Over(1) => "; one other incident is related to it".to_owned(),
+        Place::Over(count) => format!("; it is a major incident over {count} others"),
+        Place::Under(parent) => format!("; it is under major incident {parent}"),
+    };
     let Some((cause, entity)) = facts.cause else {
-        return "The cause is unknown.".to_owned();
+        return format!("The cause is unknown{place}.");
     };
     let sure = format!("{:.0} % sure", cause.confidence * 100.0);
     let name = entity_name(entity);
@@ -94,9 +115,9 @@ fn likely_cause(facts: &Facts<'_>) -> String {
         None => name.to_owned(),
     };
     if facts.cause_is_sure {
-        format!("The likely cause is {subject} ({sure}).")
+        format!("The likely cause is {subject} ({sure}){place}.")
     } else {
-        format!("The cause is unknown; the best guess is {subject} ({sure}).")
+        format!("The cause is unknown; the best guess is {subject} ({sure}){place}.")
     }
 }
 
@@ -121,6 +142,11 @@ fn whom_it_hurts(facts: &Facts<'_>) -> Option<String> {
     };
     if next > 0 {
         sentence.push_str(&format!("; {next} more depend on it and may follow"));
+        if let Some(first) = facts.next {
+            let name = entity_name(&first.entity);
+            let by = rough(first.expected_by.since(facts.now));
+            sentence.push_str(&format!(", {name} probably first, within {by} in nine of ten cases"));
+        }
     }
     sentence.push('.');
     Some(sentence)

@@ -6,6 +6,7 @@ use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerConfig;
+use super::major::{Footprint, Tie};
 use crate::incident::{Owner, Priority, StatusReason, TicketRef};
 use crate::signal::Severity;
 use crate::time::EventTime;
@@ -35,6 +36,11 @@ pub(crate) struct Told {
     pub(crate) affected: usize,
     pub(crate) alert_count: u64,
     pub(crate) tickets: usize,
+    /// The major incident it is under.
+    pub(crate) parent: Option<String>,
+    /// How many incidents are under it.
+    pub(crate) children: usize,
+    pub(crate) footprint: Footprint,
 }
 
 /// One incident.
@@ -76,7 +82,14 @@ pub(crate) struct Incident {
     pub(crate) owner: Option<Owner>,
     #[serde(with = "crate::checkpoint::as_json")]
     pub(crate) tickets: Vec<TicketRef>,
+    /// The incident it was split from, or the major one it is under.
     pub(crate) parent: Option<String>,
+    /// The major incident it is under, by number.
+    pub(crate) over: Option<u64>,
+    /// The incidents under it, by number, with how they are related.
+    pub(crate) under: BTreeMap<u64, Tie>,
+    /// What its course taught about delays has been learned.
+    pub(crate) learned: bool,
     /// Topology epoch at the last look for a split.
     pub(crate) epoch: u64,
     /// Labels an operator or a bridge attached.
@@ -110,6 +123,9 @@ impl Incident {
             owner: None,
             tickets: Vec::new(),
             parent: None,
+            over: None,
+            under: BTreeMap::new(),
+            learned: false,
             epoch: 0,
             labels: BTreeMap::new(),
         }

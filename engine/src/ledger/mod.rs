@@ -12,9 +12,11 @@
 //! A group of alerts is a *candidate* until it has waited `group_wait` and weighs enough; then
 //! it is opened. Later it is updated (when something worth telling changed), resolved when
 //! every alert has recovered, reopened when one relapses in time, and closed. Merges and splits
-//! of groups become `merged` and `split` events that name both incidents.
+//! of groups become `merged` and `split` events that name both incidents. Related incidents get a
+//! major one over them (`ledger/major.rs`), which is over when they are.
 
 mod incident;
+mod major;
 mod record;
 mod worth;
 
@@ -28,7 +30,9 @@ use crate::signal::Severity;
 use crate::time::{EventTime, Span};
 
 pub(crate) use incident::{Incident, State, Told};
-pub(crate) use record::{RecordScene, build_record, closing_signature};
+pub use major::MajorConfig;
+pub(crate) use major::{Tie, tie};
+pub(crate) use record::{RecordScene, build_record, closing_signature, would_tell};
 pub(crate) use worth::worth_telling;
 
 /// Settings of the `ledger` stage.
@@ -58,6 +62,8 @@ pub struct LedgerConfig {
     pub owner_settles_after: Span,
     /// What one alert of each severity weighs, 0–1; weights of different alerts add up.
     pub weights: SeverityWeights,
+    /// When one incident is the major one over others.
+    pub major: MajorConfig,
 }
 
 /// What one alert of each severity weighs.
@@ -109,6 +115,7 @@ impl Default for LedgerConfig {
             same_cause_min: 0.5,
             owner_settles_after: Span::from_mins(5),
             weights: SeverityWeights::default(),
+            major: MajorConfig::default(),
         }
     }
 }
@@ -143,6 +150,26 @@ impl Ledger {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&u64, &Incident)> {
         self.incidents.iter()
+    }
+
+    /// The incidents, newest first.
+    pub(crate) fn iter_newest(&self) -> impl Iterator<Item = (&u64, &Incident)> {
+        self.incidents.iter().rev()
+    }
+
+    /// Puts one incident under another; both are to be told.
+    pub(crate) fn tie(&mut self, above: u64, below: u64, tie: Tie) {
+        let Some(major) = self.incidents.get_mut(&above) else {
+            return;
+        };
+        major.under.insert(below, tie);
+        major.dirty = true;
+        let id = major.id.clone();
+        if let Some(child) = self.incidents.get_mut(&below) {
+            child.over = Some(above);
+            child.parent = Some(id);
+            child.dirty = true;
+        }
     }
 
     /// The incident of a group.

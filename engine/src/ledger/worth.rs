@@ -16,6 +16,9 @@ pub(crate) fn worth_telling(before: &Told, now: &Told) -> Option<&'static str> {
     if now.tickets != before.tickets {
         return Some("a ticket was linked");
     }
+    if now.parent != before.parent || now.children != before.children {
+        return Some("its place among the incidents changed");
+    }
     if now.cause != before.cause {
         return Some("another cause is more likely");
     }
@@ -57,6 +60,9 @@ mod tests {
             affected: 8,
             alert_count: 100,
             tickets: 0,
+            parent: None,
+            children: 0,
+            footprint: crate::ledger::major::Footprint::default(),
         }
     }
 

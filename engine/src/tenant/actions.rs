@@ -40,6 +40,9 @@ impl Tenant {
                     self.close(number, now, compiled, out);
                 }
             }
+            Action::Attach { incident, alert, .. } => self.attach(&incident, &alert, now, compiled, out),
+            Action::Detach { incident, alert, .. } => self.detach(&incident, &alert, now, compiled, out),
+            Action::Merge { incident, into, .. } => self.merge_as_told(&incident, &into, now, compiled, out),
             Action::Ticket { incident, ticket } => {
                 let Some(number) = self.named(&incident) else {
                     return;
@@ -81,7 +84,7 @@ impl Tenant {
         }
     }
 
-    fn named(&mut self, id: &str) -> Option<u64> {
+    pub(super) fn named(&mut self, id: &str) -> Option<u64> {
         let number = self.ledger.of_id(id);
         if number.is_none() {
             self.stats.actions_unknown += 1;

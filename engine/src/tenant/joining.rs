@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_models::group::GroupId;
 
 use super::Tenant;
-use crate::alert::Alert;
 use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
-use crate::ledger::{Incident, State, Told, build_record};
+use crate::ledger::{Incident, State, Told, would_tell};
 use crate::time::{EventTime, Span};
 
 /// Share of a resolved incident's alerts that must come back for it to be back.
@@ -154,7 +153,7 @@ impl Tenant {
         })
     }
 
-    fn enlist(
+    pub(super) fn enlist(
         &mut self,
         number: u64,
         fingerprint: u64,
@@ -195,29 +194,20 @@ impl Tenant {
             return;
         };
         incident.calm(fingerprint, now);
+        self.wake_when_quiet(number, now, compiled);
+    }
+
+    /// An incident without a live alert is looked at when it may end.
+    pub(super) fn wake_when_quiet(&mut self, number: u64, now: EventTime, compiled: &Compiled) {
+        let Some(incident) = self.ledger.get(number) else {
+            return;
+        };
         if let Some(since) = incident.quiet_since {
             let due = match incident.state {
                 State::Candidate => now,
                 _ => since.plus(compiled.config.ledger.resolve_after),
             };
             self.wake_incident(number, due.max(now));
-        }
-    }
-
-    /// An alert left the tables for lack of room.
-    pub(super) fn forget(&mut self, evicted: &Alert, now: EventTime, compiled: &Compiled) {
-        self.correlator.remove(evicted.fingerprint);
-        self.standing.forget(evicted);
-        let Some(number) = evicted.incident else {
-            return;
-        };
-        let Some(incident) = self.ledger.get_mut(number) else {
-            return;
-        };
-        incident.calm(evicted.fingerprint, now);
-        incident.members.remove(&evicted.fingerprint);
-        if incident.quiet_since.is_some() {
-            self.wake_incident(number, now.plus(compiled.config.ledger.resolve_after));
         }
     }
 
@@ -284,7 +274,7 @@ impl Tenant {
             return None;
         }
         let load = BTreeMap::new();
-        let (_, would_tell) = build_record(incident, now, incident.revision + 1, &self.record_scene(compiled, &load));
+        let would_tell = would_tell(incident, now, &self.record_scene(compiled, &load));
         if !sure(&would_tell) {
             return None;
         }
@@ -307,19 +297,31 @@ impl Tenant {
             (!incident.is_some_and(|i| i.is_active()), !incident.is_some_and(|i| i.is_told()), number)
         };
         let (winner, loser) = if rank(self, a) <= rank(self, b) { (a, b) } else { (b, a) };
+        self.merge_into(winner, loser, now, compiled, out);
+        winner
+    }
+
+    /// One incident takes over the alerts and tickets of another, which is over.
+    pub(super) fn merge_into(
+        &mut self,
+        winner: u64,
+        loser: u64,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
         let into = self.ledger.get(winner).map(|i| i.id.clone()).unwrap_or_default();
         let told = self.ledger.get(loser).is_some_and(|i| i.is_told());
         if told && !into.is_empty() {
             self.tell_merged(loser, &into, now, compiled, out);
         }
         let Some(gone) = self.ledger.remove(loser) else {
-            return winner;
+            return;
         };
         self.timers.remove(&(gone.timer, super::Timer::Incident(loser)));
+        self.inherit_place(winner, loser, &gone, now);
         for fingerprint in &gone.members {
-            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
-                alert.incident = Some(winner);
-            }
+            self.alerts.set_incident(*fingerprint, Some(winner));
         }
         if let Some(incident) = self.ledger.get_mut(winner) {
             incident.members.extend(&gone.members);
@@ -334,7 +336,6 @@ impl Tenant {
             incident.dirty = true;
         }
         self.wake_incident(winner, now);
-        winner
     }
 
     /// Parts of a group that the topology no longer holds together become incidents of their own.
@@ -376,7 +377,7 @@ impl Tenant {
         }
     }
 
-    fn move_alert(&mut self, fingerprint: u64, from: u64, to: u64, now: EventTime) {
+    pub(super) fn move_alert(&mut self, fingerprint: u64, from: u64, to: u64, now: EventTime) {
         let Some(alert) = self.alerts.get_mut(fingerprint) else {
             return;
         };

@@ -62,9 +62,7 @@ impl Tenant {
             self.ledger.transient += 1;
             if let Some(gone) = self.ledger.remove(number) {
                 for fingerprint in gone.members {
-                    if let Some(alert) = self.alerts.get_mut(fingerprint) {
-                        alert.incident = None;
-                    }
+                    self.alerts.set_incident(fingerprint, None);
                 }
             }
             return;
@@ -83,11 +81,17 @@ impl Tenant {
         // One alert per rule and entity: the same rule over many series of one entity is one sign.
         // Our own detectors have one rule for every metric: there, each metric is a sign.
         let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
-        for alert in incident.live.iter().filter_map(|f| self.alerts.get(*f)) {
-            let weight = config.weights.of(alert.severity);
-            let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
-            let sign = signs.entry((alert.name.0, alert.entity.0, of)).or_default();
-            *sign = sign.max(weight);
+        for fingerprint in &incident.live {
+            let (name, entity, severity, of) = match (self.alerts.get(*fingerprint), self.alerts.shed(*fingerprint)) {
+                (Some(alert), _) => {
+                    let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
+                    (alert.name, alert.entity, alert.severity, of)
+                }
+                (None, Some(shed)) => (shed.name, shed.entity, shed.severity, ""),
+                (None, None) => continue,
+            };
+            let sign = signs.entry((name.0, entity.0, of)).or_default();
+            *sign = sign.max(config.weights.of(severity));
         }
         let weight: f64 = signs.values().sum();
         if self.unite(number, now, compiled, out) {
@@ -122,6 +126,7 @@ impl Tenant {
         self.stats.incidents_opened += 1;
         self.tell(number, Verb::Opened, now, compiled, out);
         self.plan(number, now, compiled);
+        self.relate(number, now, compiled, out);
     }
 
     fn look_at_active(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
@@ -129,7 +134,8 @@ impl Tenant {
         let Some(incident) = self.ledger.get(number) else {
             return;
         };
-        let quiet = incident.quiet_since.is_some_and(|since| now >= since.plus(config.resolve_after));
+        let quiet = incident.quiet_since.is_some_and(|since| now >= since.plus(config.resolve_after))
+            && !self.waits_for_children(incident);
         let stale = now >= incident.last_news.plus(config.stale_after);
         if quiet || stale {
             let reason = if quiet { StatusReason::AutoResolved } else { StatusReason::Stale };
@@ -142,6 +148,7 @@ impl Tenant {
         }
         self.update(number, now, compiled, out);
         self.plan(number, now, compiled);
+        self.relate(number, now, compiled, out);
     }
 
     /// Tells an update when there is something worth telling.
@@ -189,8 +196,10 @@ impl Tenant {
         incident.state = State::Resolved;
         incident.reason = reason;
         incident.resolved_at = Some(now);
+        self.learn_delays(number);
         self.tell(number, Verb::Resolved, now, compiled, out);
         self.wake_incident(number, now.plus(compiled.config.ledger.close_after));
+        self.wake_parent(number, now);
     }
 
     pub(super) fn reopen(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
@@ -232,11 +241,13 @@ impl Tenant {
                 Some(_) => {
                     if let Some(gone) = self.alerts.forget(fingerprint) {
                         self.standing.forget(&gone);
+                        self.drop_alert_timer(fingerprint, gone.timer);
                     }
                 }
-                None => {}
+                None => self.alerts.set_incident(fingerprint, None),
             }
         }
+        self.leave_place(number);
         self.ledger.remove(number);
     }
 
@@ -247,7 +258,9 @@ impl Tenant {
             return;
         };
         let stale = incident.last_news.plus(config.stale_after);
-        let quiet = incident.quiet_since.map_or(EventTime::MAX, |since| since.plus(config.resolve_after));
+        let waits = self.waits_for_children(incident);
+        let quiet = incident.quiet_since.filter(|_| !waits);
+        let quiet = quiet.map_or(EventTime::MAX, |since| since.plus(config.resolve_after));
         let update = match &incident.told {
             Some(told) if incident.dirty => told.at.plus(Span(incident.pause_ns)),
             _ => EventTime::MAX,
@@ -313,6 +326,7 @@ impl Tenant {
             departed: &self.departed,
             history: &self.history,
             correlator: &self.correlator,
+            ledger: &self.ledger,
             load,
         }
     }

@@ -7,10 +7,14 @@
 
 mod actions;
 mod door;
+mod feedback;
+mod hierarchy;
 mod joining;
+mod learning;
 mod lifecycle;
 mod pending;
 mod retune;
+mod shedding;
 mod stages;
 
 use std::collections::BTreeSet;
@@ -104,7 +108,7 @@ impl Tenant {
             history: History::default(),
             silences: Silences::default(),
             inhibitors: Inhibitors::default(),
-            alerts: Alerts::new(limits.alerts_max),
+            alerts: Alerts::new(limits.alerts_max, limits.alerts_shed_max),
             correlator: Correlator::new(&config.correlate),
             ledger: Ledger::default(),
             timers: BTreeSet::new(),
@@ -194,6 +198,13 @@ impl Tenant {
         self.timers.insert((at, Timer::Alert(fingerprint)));
     }
 
+    /// Puts away the timer of an alert that is no longer there.
+    fn drop_alert_timer(&mut self, fingerprint: u64, timer: Option<EventTime>) {
+        if let Some(at) = timer {
+            self.timers.remove(&(at, Timer::Alert(fingerprint)));
+        }
+    }
+
     /// Wakes an incident at `at`: each has one timer, the earlier one stays.
     fn wake_incident(&mut self, number: u64, at: EventTime) {
         let Some(incident) = self.ledger.get_mut(number) else {
@@ -216,6 +227,7 @@ impl Tenant {
         stats.log_streams = self.logs.iter().map(LogShard::stream_count).sum::<usize>() as u64;
         stats.log_templates = self.logs.iter().map(LogShard::template_count).sum::<usize>() as u64;
         stats.alerts_known = self.alerts.len() as u64;
+        stats.alerts_shed = self.alerts.shed_len() as u64;
         stats.alerts_grouped = self.correlator.len() as u64;
         stats.entities = self.entities.len() as u64;
         stats.topology_edges = self.topology.len() as u64;
@@ -225,10 +237,12 @@ impl Tenant {
         stats.incidents_kept = self.ledger.len() as u64;
         let evicted = &mut stats.evicted;
         evicted.insert("alerts".into(), self.alerts.evicted());
+        evicted.insert("alert_states".into(), self.alerts.lost());
         evicted.insert("groups".into(), self.correlator.counters().evicted);
         evicted.insert("log_streams".into(), self.logs.iter().map(LogShard::evicted).sum());
         evicted.insert("names".into(), self.names.overflowed());
         evicted.insert("entities".into(), self.entities.overflowed());
+        evicted.insert("delays".into(), self.correlator.delays.forgotten());
         evicted.insert("topology_edges".into(), self.topology.refused());
         evicted.insert("changes".into(), self.changes.forgotten());
         evicted.insert("history".into(), self.history.forgotten());

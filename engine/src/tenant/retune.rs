@@ -12,7 +12,7 @@ impl Tenant {
         let limits = &now.config.limits;
         self.names.set_capacity(limits.entities_max);
         self.entities.set_capacity(limits.entities_max);
-        self.alerts.set_capacity(limits.alerts_max);
+        self.alerts.set_capacity(limits.alerts_max, limits.alerts_shed_max);
         self.correlator.retune(&now.config.correlate);
         if before.config.sense != now.config.sense {
             let mut ended = Vec::new();

@@ -164,9 +164,7 @@ impl Tenant {
         let fingerprint = row.fingerprint();
         let config = &compiled.config.dedup;
         let (news, evicted) = self.alerts.observe(row, now, config, &mut self.names, &mut self.entities);
-        if let Some(evicted) = evicted {
-            self.forget(&evicted, now, compiled);
-        }
+        self.evict(evicted, now, compiled, out);
         match news {
             News::Fired => {
                 self.rename(fingerprint);
@@ -190,6 +188,17 @@ impl Tenant {
                 self.recovered(fingerprint, now, compiled, out);
             }
             News::UnknownRecovery => self.stats.recoveries_unknown += 1,
+            News::Recalled => {
+                self.rename(fingerprint);
+                self.note_standing(fingerprint);
+                self.stats.alerts_repeated += 1;
+                self.consider(fingerprint, now, compiled, out);
+            }
+            News::ShedRepeat => self.stats.alerts_repeated += 1,
+            News::ShedRecovered(shed) => {
+                self.stats.alerts_recovered += 1;
+                self.end_shed(fingerprint, &shed, now, compiled);
+            }
         }
         if let Some(alert) = self.alerts.get(fingerprint)
             && alert.is_firing()
@@ -289,9 +298,20 @@ impl Tenant {
         if compiled.inhibit.is_empty() {
             return;
         }
-        let Some(alert) = self.alerts.get(fingerprint) else {
-            return;
-        };
+        if let Some(alert) = self.alerts.get(fingerprint) {
+            let alert = alert.clone();
+            self.note_source(&alert, now, compiled, out);
+        }
+    }
+
+    /// Notes a source of inhibitions, and looks at the alerts it concerns.
+    pub(super) fn note_source(
+        &mut self,
+        alert: &Alert,
+        now: EventTime,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
         let firing = alert.is_firing();
         let is_source = self.inhibitors.note(&compiled.inhibit, alert, &self.names, &self.entities);
         if !is_source {
@@ -299,7 +319,7 @@ impl Tenant {
         }
         let concerned = |a: &&Alert| {
             let inhibited = a.suppression.as_ref().is_some_and(|s| s.by == Suppressor::Inhibition);
-            a.fingerprint != fingerprint && a.is_firing() && inhibited != firing
+            a.fingerprint != alert.fingerprint && a.is_firing() && inhibited != firing
         };
         let mut again: Vec<u64> = self.alerts.iter().filter(concerned).map(|a| a.fingerprint).collect();
         again.sort_unstable();
@@ -348,6 +368,7 @@ impl Tenant {
         out: &mut Vec<IncidentEvent>,
     ) {
         let Some(alert) = self.alerts.get_mut(fingerprint) else {
+            self.shed_timer(fingerprint, now, compiled);
             return;
         };
         alert.timer = None;

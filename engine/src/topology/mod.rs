@@ -4,6 +4,7 @@
 //! edge is kept apart with its confidence and age; the edge counts as sure as its surest
 //! source. Bounded in nodes and edges: what no longer fits is refused and counted.
 
+mod delays;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 use crate::time::EventTime;
 
+pub(crate) use delays::Delays;
+pub use delays::{Delay, DelaysConfig};
 pub(crate) use walk::GroupDistance;
 
 /// One edge as seen from one of its ends.

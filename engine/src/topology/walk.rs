@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bellwether_models::group::Distance;
 
-use super::{Edge, Topology};
+use super::{Delays, Edge, Topology};
 use crate::signal::Relation;
 use crate::symbols::Sym;
 
@@ -124,8 +124,8 @@ fn hurts(edge: &Edge) -> bool {
     }
 }
 
-/// The topology as the grouper asks for it.
-pub(crate) struct GroupDistance<'a>(pub(crate) &'a Topology);
+/// The topology as the grouper asks for it, with the delays learned along its edges.
+pub(crate) struct GroupDistance<'a>(pub(crate) &'a Topology, pub(crate) &'a Delays);
 
 impl Distance for GroupDistance<'_> {
     /// Ways go towards what an entity needs first, and then towards what needs that: two entities
@@ -170,6 +170,10 @@ impl Distance for GroupDistance<'_> {
 
     fn knows(&self, entity: u32) -> bool {
         self.0.knows(Sym(entity))
+    }
+
+    fn delay_s(&self, a: u32, b: u32) -> Option<f64> {
+        self.1.between(Sym(a), Sym(b), self.0).map(|delay| delay.p90_s)
     }
 
     fn exists(&self) -> bool {
@@ -217,7 +221,7 @@ mod tests {
     fn silent_entities_do_not_break_the_chain() {
         let (topology, [web, _, _, switch, _]) = estate();
         let mut near = Vec::new();
-        GroupDistance(&topology).within(web.0, 3, &mut near);
+        GroupDistance(&topology, &Delays::default()).within(web.0, 3, &mut near);
         assert!(near.iter().any(|(entity, _)| *entity == switch.0), "{near:?}");
     }
 }

@@ -142,11 +142,13 @@ impl GroupParams {
 /// Evidence from the gap of two onsets, `distance` apart in the topology:
 /// 1 / (1 + (gap / scale)²), one half at the scale. The tail is heavy because
 /// slow propagation is common and another onset a minute later is not proof of
-/// another fault.
+/// another fault. `delay_s`, the seconds that trouble has been seen to take between
+/// the two, stands in for what the distance allows where it is known.
 #[must_use]
-pub fn time_evidence(params: &GroupParams, a_ns: i64, b_ns: i64, distance: f64) -> f64 {
+pub fn time_evidence(params: &GroupParams, a_ns: i64, b_ns: i64, distance: f64, delay_s: Option<f64>) -> f64 {
     let gap = a_ns.abs_diff(b_ns) as f64;
-    let scale = params.time_scale_ns as f64 + params.time_hop_scale_ns as f64 * distance.max(0.0);
+    let allowed = delay_s.map_or(params.time_hop_scale_ns as f64 * distance.max(0.0), |delay| delay.max(0.0) * 1e9);
+    let scale = params.time_scale_ns as f64 + allowed;
     let ratio = gap / scale.max(1.0);
     1.0 / (1.0 + ratio * ratio)
 }
@@ -180,10 +182,12 @@ mod tests {
     fn time_evidence_halves_at_the_scale_and_is_symmetric() {
         let params = GroupParams::default();
         let scale = params.time_scale_ns;
-        assert!((time_evidence(&params, 0, scale, 0.0) - 0.5).abs() < 1e-12);
-        assert_eq!(time_evidence(&params, 5, 900, 1.0), time_evidence(&params, 900, 5, 1.0));
-        assert!(time_evidence(&params, 0, scale, 2.0) > 0.5, "distance allows for propagation");
-        assert!(time_evidence(&params, i64::MIN, i64::MAX, 0.0) < 1e-9);
+        assert!((time_evidence(&params, 0, scale, 0.0, None) - 0.5).abs() < 1e-12);
+        assert_eq!(time_evidence(&params, 5, 900, 1.0, None), time_evidence(&params, 900, 5, 1.0, None));
+        assert!(time_evidence(&params, 0, scale, 2.0, None) > 0.5, "distance allows for propagation");
+        let slow = time_evidence(&params, 0, 3 * scale, 1.0, Some(600.0));
+        assert!(slow > 0.5 && slow > time_evidence(&params, 0, 3 * scale, 1.0, None), "what was learned stands in");
+        assert!(time_evidence(&params, i64::MIN, i64::MAX, 0.0, None) < 1e-9);
     }
 
     #[test]

@@ -87,6 +87,12 @@ impl Grouper {
         Some(WhyNot { group, score, threshold, links, needed, own_score })
     }
 
+    /// The best links of an active alert into a group, its own or another, the best first; none
+    /// when either is unknown or nothing came into question.
+    pub fn links(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Vec<Link> {
+        self.links_into(alert, group, distance).map_or_else(Vec::new, |(_, links)| links)
+    }
+
     /// The parts of a group that no longer link with one another (after
     /// recoveries, or when the topology has changed): alert ids in order, the
     /// largest part first, equal ones by their first id.

@@ -218,6 +218,25 @@ impl Grouper {
         Some(self.group_at(self.members.get(slot).group).id)
     }
 
+    /// The type of an active alert.
+    #[must_use]
+    pub fn kind_of(&self, alert: u64) -> Option<u32> {
+        Some(self.members.get(self.members.slot_of(alert)?).kind)
+    }
+
+    /// Every pair that a new alert would be compared with, and its evidence, without taking the
+    /// alert in: what weights are learned from. In order of the other's id.
+    pub fn compared(&mut self, alert: &AlertView<'_>, distance: &impl Distance) -> Vec<(u64, Evidence)> {
+        let text = self.text.weigh(alert.tokens);
+        let member = Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text);
+        let mut pairs = Vec::new();
+        self.compare(&member, distance, &mut pairs);
+        let mut out: Vec<(u64, Evidence)> =
+            pairs.iter().map(|pair| (self.members.get(pair.slot).id, pair.evidence)).collect();
+        out.sort_by_key(|(other, _)| *other);
+        out
+    }
+
     /// The active alerts of a group in order of their ids.
     #[must_use]
     pub fn alerts_of(&self, id: GroupId) -> Vec<u64> {
@@ -340,6 +359,7 @@ impl Grouper {
             seen: &mut self.seen,
             stamp: self.stamp,
             alert,
+            delay_s: &|a, b| distance.delay_s(a, b),
             pairs,
         };
         if alert.entity != NO_ENTITY {

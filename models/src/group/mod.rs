@@ -10,20 +10,24 @@
 //! their ids ([`Grouper::assign_batch`]), so the result depends on the alerts
 //! alone, not on their arrival.
 
+mod delays;
 mod episodes;
 mod evidence;
 mod explain;
 mod grouper;
+mod learn;
 mod learned;
 mod saved;
 mod search;
 mod tables;
 mod text;
 
+pub use delays::{DelayParams, DelaySketch};
 pub use episodes::{EpisodeParams, Episodes};
 pub use evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
 pub use explain::{Link, Needed, Why, WhyNot};
 pub use grouper::{AlertView, Assignment, GroupId, GroupSummary, Grouper, RunnerUp};
+pub use learn::{Fit, Gain, LabelledPair, LearnError, LearnParams, Proposal, cross_validate, judge, learn};
 pub use learned::{CoOccurrence, CoOccurrenceParams};
 pub use tables::{Counters, Distance, NO_ENTITY, NoTopology};
 pub use text::{TextModel, WeightedTokens, tokenize};

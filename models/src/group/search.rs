@@ -21,6 +21,8 @@ pub(super) struct Search<'a> {
     pub(super) seen: &'a mut [u32],
     pub(super) stamp: u32,
     pub(super) alert: &'a Member,
+    /// Learned delay between two neighbours, in seconds.
+    pub(super) delay_s: &'a dyn Fn(u32, u32) -> Option<f64>,
     pub(super) pairs: &'a mut Vec<Pair>,
 }
 
@@ -73,7 +75,11 @@ impl Search<'_> {
         if other.id == self.alert.id {
             return;
         }
-        let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity);
+        let delay_s = match proximity {
+            Proximity::Near(far) if far > 0.0 => (self.delay_s)(self.alert.entity, other.entity),
+            _ => None,
+        };
+        let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity, delay_s);
         let score = self.params.combine(&evidence);
         self.pairs.push(Pair { slot, group: other.group, score, evidence });
     }
@@ -86,13 +92,14 @@ fn pair_evidence(
     alert: &Member,
     other: &Member,
     proximity: Proximity,
+    delay_s: Option<f64>,
 ) -> Evidence {
     let far = match proximity {
         Proximity::Near(far) => far,
         Proximity::Beyond | Proximity::Unknown | Proximity::Absent => 0.0,
     };
     Evidence {
-        time: time_evidence(params, alert.onset_ns, other.onset_ns, far),
+        time: time_evidence(params, alert.onset_ns, other.onset_ns, far, delay_s),
         topology: topology_evidence(params, proximity),
         text: alert.text.cosine(&other.text),
         learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },

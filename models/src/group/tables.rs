@@ -30,6 +30,11 @@ pub trait Distance {
     /// Whether the topology knows this entity: if not, "no path" means nothing.
     fn knows(&self, entity: u32) -> bool;
 
+    /// How long trouble takes between two neighbours, in seconds, where that has been learned.
+    fn delay_s(&self, _a: u32, _b: u32) -> Option<f64> {
+        None
+    }
+
     /// Whether there is a topology at all.
     fn exists(&self) -> bool {
         true

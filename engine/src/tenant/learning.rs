@@ -1,0 +1,33 @@
+//! What a tenant learns from incidents that are over.
+
+use std::collections::BTreeMap;
+
+use super::Tenant;
+use crate::incident::StatusReason;
+use crate::symbols::Sym;
+use crate::time::EventTime;
+
+impl Tenant {
+    /// Learns how long trouble took along the edges of a resolved incident, once. What was no
+    /// incident, and what nobody saw the end of, teaches nothing.
+    pub(super) fn learn_delays(&mut self, number: u64) {
+        let Some(incident) = self.ledger.get(number) else {
+            return;
+        };
+        if incident.learned || matches!(incident.reason, StatusReason::FalsePositive | StatusReason::Stale) {
+            return;
+        }
+        let mut began: BTreeMap<Sym, EventTime> = BTreeMap::new();
+        for alert in incident.members.iter().filter_map(|f| self.alerts.get(*f)) {
+            let at = began.entry(alert.entity).or_insert(alert.starts_at);
+            *at = (*at).min(alert.starts_at);
+        }
+        let mut onsets: Vec<(Sym, EventTime)> = began.into_iter().collect();
+        onsets.sort_by_key(|(entity, at)| (*at, self.entities.text(*entity)));
+        let learned = self.correlator.delays.learn(&onsets, &self.topology);
+        self.stats.delays_learned += learned as u64;
+        if let Some(incident) = self.ledger.get_mut(number) {
+            incident.learned = true;
+        }
+    }
+}
