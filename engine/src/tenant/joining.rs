@@ -278,9 +278,21 @@ impl Tenant {
         if !sure(&would_tell) {
             return None;
         }
-        let alike =
-            |other: &Incident| other.told.as_ref().is_some_and(|told| sure(told) && told.root == would_tell.root);
+        let alike = |other: &Incident| {
+            let same = |told: &Told| {
+                let by_one_change = told.cause == would_tell.cause && told.cause != told.root;
+                sure(told) && told.root == would_tell.root && (by_one_change || self.is_live_at(other, &told.root))
+            };
+            other.told.as_ref().is_some_and(same)
+        };
         others().find(|(_, other)| alike(other)).map(|(other, _)| *other)
+    }
+
+    /// Whether an alert of `incident` about the entity `root` still fires: what is well again causes
+    /// nothing new.
+    fn is_live_at(&self, incident: &Incident, root: &str) -> bool {
+        let alerts = incident.live.iter().filter_map(|fingerprint| self.alerts.get(*fingerprint));
+        alerts.into_iter().any(|alert| self.entities.text(alert.entity) == root)
     }
 
     /// The one already told absorbs the other; of two alike, the older.
