@@ -213,3 +213,24 @@ fn a_host_whose_processor_use_has_risen_is_named_although_nobody_told() {
     let first = opened.record.probable_causes.first().expect("a cause");
     assert_eq!(first.reference, "host:h1", "{:?}", opened.record.probable_causes);
 }
+
+#[test]
+fn trouble_that_ends_is_not_told_as_trouble() {
+    let usual = |minute: i64| 0.45 + 0.0005 * (((minute * 7919) % 101) as f64 / 50.0 - 1.0);
+    let course: Vec<(i64, f64)> = (0..120)
+        .map(|minute| {
+            let value = match minute {
+                70..72 => 0.7,
+                72..95 => 1.0,
+                95 => 0.8,
+                _ => usual(minute),
+            };
+            (minute * 60, value)
+        })
+        .collect();
+    let inputs = metric("system.filesystem.utilization", "host:h1", SeriesType::Gauge, &course);
+    let config = config(serde_json::json!({"ledger": {"open_weight": 0.0}}));
+    let (events, _) = events_of(config, &inputs);
+    let opened: Vec<_> = events.iter().filter(|e| e.verb == Verb::Opened).map(|e| e.record.detected_at).collect();
+    assert_eq!(opened.len(), 1, "{opened:?}");
+}

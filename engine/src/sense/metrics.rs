@@ -148,8 +148,8 @@ impl MetricShard {
         let value = series.observed(at, sample.value);
         series.last_at = at;
         let value = value?;
-        if let Some(bits) = detect(series, at, value, sense, out) {
-            departed::look(series, sample.series, at, bits, moved);
+        if let Some(verdict) = detect(series, at, value, sense, out) {
+            departed::look(series, sample.series, at, value, &verdict, moved);
         }
         for i in 0..series.exhaustion.len() {
             let state = &mut series.exhaustion[i];
@@ -322,18 +322,17 @@ pub(crate) const ANOMALY_ALERT: &str = "MetricAnomaly";
 /// Score from which an anomaly is clear rather than faint.
 const CLEAR_SCORE: f64 = 0.7;
 
-/// Runs the anomaly detector of a series over one value; answers how surprising, in bits, the
-/// distance from its level is.
+/// Runs the anomaly detector of a series over one value.
 fn detect(
     series: &mut Series,
     at: EventTime,
     value: f64,
     sense: &CompiledSense,
     out: &mut Vec<(EventTime, Sensed)>,
-) -> Option<f64> {
+) -> Option<Verdict> {
     let verdict = series.detector.as_mut()?.update(&sense.detector, at.0, value);
     raise_anomaly(series, at, value, &verdict, sense, out);
-    Some(verdict.departure)
+    Some(verdict)
 }
 
 /// Raises or ends the anomaly alert of a series.
@@ -348,7 +347,10 @@ fn raise_anomaly(
     let state = &mut series.anomaly;
     let usual = value >= verdict.lower && value <= verdict.upper;
     let status = match (state.since, verdict.anomaly) {
+        // Trouble that ends is not trouble.
+        (None, true) if series.standing.is_back(at, value, verdict) => return,
         (None, true) => {
+            series.standing.leave(at, verdict);
             state.since = Some(at);
             state.calm = 0;
             AlertStatus::Firing
