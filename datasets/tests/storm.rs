@@ -16,7 +16,9 @@ use bellwether_datasets::estate::{EstateParams, random_estate};
 use bellwether_datasets::simulation::Plan;
 use bellwether_engine::incident::{IncidentEvent, IncidentStatus};
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, EdgeBuilder, EdgeRow, Severity, alert_fingerprint};
+use bellwether_engine::signal::{
+    AlertBuilder, AlertRow, AlertStatus, EdgeBuilder, EdgeRow, Severity, alert_fingerprint,
+};
 use bellwether_engine::time::{EventTime, Span};
 use bellwether_engine::{Engine, EngineConfig, TenantStats};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -108,9 +110,7 @@ impl Storm {
     fn rows(&self) -> impl Iterator<Item = Input> {
         let mut seconds: BTreeMap<i64, Vec<(i64, usize, AlertStatus)>> = BTreeMap::new();
         for (number, strike) in self.strikes.iter().enumerate() {
-            for (at, status) in
-                [(strike.fires_ms, AlertStatus::Firing), (strike.recovers_ms, AlertStatus::Resolved)]
-            {
+            for (at, status) in [(strike.fires_ms, AlertStatus::Firing), (strike.recovers_ms, AlertStatus::Resolved)] {
                 seconds.entry(at / 1_000).or_default().push((at, number, status));
             }
         }

@@ -74,7 +74,8 @@ fn who_will_be_next_and_when_is_told_once_it_has_been_seen() {
     let fresh = |rounds| {
         let mut engine = taught(rounds);
         let start = rounds * ROUND;
-        let lines = [(start + 10, "Down", "service:db", Major, Firing), (start + 15, "Slow", "service:api", Major, Firing)];
+        let lines =
+            [(start + 10, "Down", "service:db", Major, Firing), (start + 15, "Slow", "service:api", Major, Firing)];
         let events = run(&mut engine, &[Input::Batch(alerts(&lines))]);
         let opened = events.into_iter().rfind(|e| e.verb == Verb::Opened).expect("it is told");
         (opened.record.labels.get("impact.next").cloned(), opened.record.summary)
@@ -115,7 +116,8 @@ fn a_learned_delay_links_what_is_slow_to_follow() {
             inputs.push(Input::Tick(at(number * ROUND + 3_000)));
         }
         let start = rounds * ROUND;
-        let lines = [(start + 10, "Down", "service:db", Major, Firing), (start + 300, "Late", "service:api", Major, Firing)];
+        let lines =
+            [(start + 10, "Down", "service:db", Major, Firing), (start + 300, "Late", "service:api", Major, Firing)];
         inputs.push(Input::Batch(alerts(&lines)));
         let events = run(&mut engine, &inputs);
         let began = at(start);

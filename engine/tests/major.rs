@@ -19,10 +19,9 @@ fn estate() -> Input {
     let mut builder = EdgeBuilder::new();
     for (service, host) in [("a", "ha"), ("b", "hb"), ("c", "hc")] {
         let (service, host) = (format!("service:{service}"), format!("host:{host}"));
-        for (from, to, relation) in [
-            (service.as_str(), host.as_str(), Relation::RunsOn),
-            (host.as_str(), "switch:s1", Relation::ConnectsTo),
-        ] {
+        for (from, to, relation) in
+            [(service.as_str(), host.as_str(), Relation::RunsOn), (host.as_str(), "switch:s1", Relation::ConnectsTo)]
+        {
             builder.push(&EdgeRow { time: at(0), from, to, relation, source: "cmdb", confidence: 1.0 });
         }
     }
@@ -57,7 +56,9 @@ fn the_incident_that_explains_the_others_is_the_major_one_over_them() {
     let events = run(&mut engine, &[estate(), Input::Batch(alerts(&FIRING))]);
     let told = latest(&events);
     assert_eq!(told.len(), 4, "four incidents");
-    let major = told.values().find(|e| e.record.labels.contains_key("major.incidents")).unwrap_or_else(|| panic!("none is major: {:?}", events.iter().map(|e| (entity(e), &e.record.summary)).collect::<Vec<_>>()));
+    let major = told.values().find(|e| e.record.labels.contains_key("major.incidents")).unwrap_or_else(|| {
+        panic!("none is major: {:?}", events.iter().map(|e| (entity(e), &e.record.summary)).collect::<Vec<_>>())
+    });
     assert_eq!(entity(major), "switch:s1");
     assert_eq!(major.record.parent_id, None);
     let children: Vec<_> = told.values().filter(|e| e.record.parent_id.is_some()).collect();

@@ -147,8 +147,7 @@ pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
 pub fn group_by(alerts: &[Row], topology: Option<Topology>, method: Option<Method>) -> Vec<u64> {
     let order = in_order(alerts);
     let (firsts, first_of) = without_repeats(alerts, &order);
-    let by_data =
-        if topology.is_none() && recurring(alerts, &firsts) { Method::Episodes } else { Method::Evidence };
+    let by_data = if topology.is_none() && recurring(alerts, &firsts) { Method::Episodes } else { Method::Evidence };
     let found = match method.unwrap_or(by_data) {
         Method::Episodes => by_episodes(alerts, &firsts),
         Method::Evidence => by_evidence(alerts, &firsts, topology.unwrap_or_default()),

@@ -113,7 +113,8 @@ fn feedback(folder: &Path) -> Result<(GroupParams, Vec<LabelledPair>)> {
     let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
     let checkpoints = Checkpoints::look(folder.join("checkpoints"));
     let found = checkpoints.restore(resume)?;
-    let (_, engine) = found.with_context(|| format!("no checkpoint in `{}`: name the folder of a run", folder.display()))?;
+    let (_, engine) =
+        found.with_context(|| format!("no checkpoint in `{}`: name the folder of a run", folder.display()))?;
     let engine = engine?;
     let pairs = engine.tenant_names().flat_map(|tenant| engine.labels(tenant)).collect();
     Ok((engine.settings().correlate.params(), pairs))

@@ -5,17 +5,20 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use super::Ledger;
 use super::incident::{Incident, State, Told};
 use super::major::{Footprint, NAMES_KEPT, REACH_MAX, reach_hash};
-use super::Ledger;
 use crate::alert::Alert;
 use crate::catalogue::{CatalogueItem, Criticality};
 use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
-use crate::diagnose::{self, Blast, Cause, Changes, Class, Diagnosis, Next, Standing, blast_radius, classify, diagnose, who_is_next};
+use crate::diagnose::{
+    self, Blast, Cause, Changes, Class, Diagnosis, Next, Standing, blast_radius, classify, diagnose, who_is_next,
+};
 use crate::enrich::{
-    Assessment, Facts, History, Lookup, Place, SlaClock, assess, clip, clock, find_owner, narrate, pick_assignee, signature,
+    Assessment, Facts, History, Lookup, Place, SlaClock, assess, clip, clock, find_owner, narrate, pick_assignee,
+    signature,
 };
 use crate::entity::{is_network, split_entity};
 use crate::incident::{IncidentRecord, IncidentStatus, ModelInfo, Owner, SchemaVersion};

@@ -33,7 +33,8 @@ impl Tenant {
             return;
         }
         let group = self.ledger.get(number).map(|i| i.group);
-        let partners = group.map_or_else(Vec::new, |group| self.correlator.links_to(fingerprint, group, &self.topology));
+        let partners =
+            group.map_or_else(Vec::new, |group| self.correlator.links_to(fingerprint, group, &self.topology));
         self.correlator.teach(fingerprint, &partners, true);
         self.correlator.remove(fingerprint);
         match old {
@@ -120,14 +121,7 @@ impl Tenant {
     }
 
     /// One incident goes on with the alerts of another, whatever their age.
-    fn absorb(
-        &mut self,
-        gone: u64,
-        kept: u64,
-        now: EventTime,
-        compiled: &Compiled,
-        out: &mut Vec<IncidentEvent>,
-    ) {
+    fn absorb(&mut self, gone: u64, kept: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
         let group = self.ledger.get(gone).map(|i| i.group);
         self.merge_into(kept, gone, now, compiled, out);
         if let Some(group) = group {

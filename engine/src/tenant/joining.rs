@@ -222,13 +222,7 @@ impl Tenant {
     }
 
     /// The oldest active incident that names the cause that this one would name now.
-    fn same_cause(
-        &self,
-        number: u64,
-        told_next: Option<&Told>,
-        now: EventTime,
-        compiled: &Compiled,
-    ) -> Option<u64> {
+    fn same_cause(&self, number: u64, told_next: Option<&Told>, now: EventTime, compiled: &Compiled) -> Option<u64> {
         let config = &compiled.config;
         let sure = |told: &Told| !told.cause.is_empty() && told.confidence >= config.ledger.same_cause_min;
         let incident = self.ledger.get(number)?;

@@ -17,12 +17,12 @@ use linfa_clustering::Dbscan;
 use linfa_nn::{LinearSearch, distance};
 use ndarray::{Array2, ArrayView, Dimension};
 
+use super::AlertView;
 use super::evidence::{GroupParams, Proximity};
 use super::learned::CoOccurrence;
 use super::search::pair_evidence;
 use super::tables::{Distance, Member, NO_ENTITY};
 use super::text::TextModel;
-use super::AlertView;
 
 /// Alerts that one stretch may hold: 16 million pairs take seconds, a hundred times that nobody waits for.
 const STRETCH_MAX: usize = 4_000;
@@ -30,12 +30,7 @@ const STRETCH_MAX: usize = 4_000;
 /// The group of each of `alerts`, numbered from 0 in order of time; `neighbours` (at least 2) is how
 /// many alerts, itself counted, must lie around one for it to spread its group.
 #[must_use]
-pub fn dbscan(
-    alerts: &[AlertView<'_>],
-    topology: &impl Distance,
-    params: &GroupParams,
-    neighbours: usize,
-) -> Vec<u64> {
+pub fn dbscan(alerts: &[AlertView<'_>], topology: &impl Distance, params: &GroupParams, neighbours: usize) -> Vec<u64> {
     let mut order: Vec<usize> = (0..alerts.len()).collect();
     order.sort_by_key(|at| (alerts[*at].time_ns, alerts[*at].id));
     let mut text = TextModel::default();
@@ -93,8 +88,9 @@ impl Scores {
         params: &GroupParams,
         text: &TextModel,
     ) -> Scores {
-        let member =
-            |alert: &AlertView<'_>| Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text.weigh(alert.tokens));
+        let member = |alert: &AlertView<'_>| {
+            Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text.weigh(alert.tokens))
+        };
         let members: Vec<Member> = alerts.map(member).collect();
         let side = members.len();
         let mut apart = vec![0.0_f32; side * side];

@@ -5,13 +5,13 @@ use crate::alert::{Alert, label};
 use crate::catalogue::CatalogueItem;
 use crate::diagnose::explain_cause;
 use crate::enrich::clip;
-use crate::ledger::incident::Incident;
-use crate::ledger::major::Tie;
 use crate::entity::entity_ref;
 use crate::incident::{
     AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry, EvidenceSignal, Link,
     LinkRel, ProbableCause,
 };
+use crate::ledger::incident::Incident;
+use crate::ledger::major::Tie;
 
 const ALERTS_SHOWN: usize = 50;
 const ENTITIES_SHOWN: usize = 50;
