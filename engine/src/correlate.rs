@@ -50,6 +50,12 @@ pub struct CorrelateConfig {
     pub topology_unknown: f64,
     /// Topology evidence where there is no topology at all, 0–1.
     pub topology_absent: f64,
+    /// Taken off on the logit scale where both entities are in the topology and no way joins them.
+    /// With 0, alerts of one rule at one time are one incident wherever they are.
+    pub beyond_penalty: f64,
+    /// How much further, in steps, a way through an entity with many neighbours counts, per natural
+    /// logarithm of their number over eight.
+    pub hub_scale: f64,
     /// The score against a group is the mean over this many best links.
     pub links_mean: usize,
     /// How delays along edges are learned from resolved incidents.
@@ -92,6 +98,8 @@ impl Default for CorrelateConfig {
             time_min: params.time_min,
             topology_unknown: params.topology_unknown,
             topology_absent: params.topology_absent,
+            beyond_penalty: params.beyond_penalty,
+            hub_scale: params.hub_scale,
             links_mean: params.links_mean,
             delays: DelaysConfig::default(),
         }
@@ -114,6 +122,8 @@ impl CorrelateConfig {
             time_min: self.time_min,
             topology_unknown: self.topology_unknown,
             topology_absent: self.topology_absent,
+            beyond_penalty: self.beyond_penalty,
+            hub_scale: self.hub_scale.max(0.0),
             links_mean: self.links_mean,
             ..GroupParams::default()
         }
@@ -170,6 +180,7 @@ impl Correlator {
         alert.tokens(name, &mut tokens);
         // A number of the name that does not depend on when the name was first seen.
         let kind = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) as u32;
+        let hub = self.grouper.params().hub_scale;
         let assignment = self.grouper.assign(
             &AlertView {
                 id: alert.fingerprint,
@@ -178,7 +189,7 @@ impl Correlator {
                 entity: alert.entity.0,
                 tokens: &tokens,
             },
-            &GroupDistance(topology, &self.delays),
+            &GroupDistance::new(topology, &self.delays, hub),
         );
         self.tokens = tokens;
         if assignment.fresh && self.placements.len() < PLACEMENTS_MAX {
@@ -191,10 +202,11 @@ impl Correlator {
 
     /// Keeps a group awake: one of its alerts was heard of again.
     pub(crate) fn touch(&mut self, alert: &Alert, now: EventTime, topology: &Topology) {
+        let hub = self.grouper.params().hub_scale;
         if self.grouper.group_of(alert.fingerprint).is_some() {
             self.grouper.assign(
                 &AlertView { id: alert.fingerprint, time_ns: now.0, kind: 0, entity: alert.entity.0, tokens: &[] },
-                &GroupDistance(topology, &self.delays),
+                &GroupDistance::new(topology, &self.delays, hub),
             );
         }
     }
@@ -218,7 +230,8 @@ impl Correlator {
 
     /// Splits a group whose parts no longer link; answers the new groups with their alerts.
     pub(crate) fn split(&mut self, group: GroupId, topology: &Topology) -> Vec<(GroupId, Vec<u64>)> {
-        let parts = self.grouper.split(group, &GroupDistance(topology, &self.delays));
+        let hub = self.grouper.params().hub_scale;
+        let parts = self.grouper.split(group, &GroupDistance::new(topology, &self.delays, hub));
         parts.into_iter().filter(|part| *part != group).map(|part| (part, self.grouper.alerts_of(part))).collect()
     }
 
@@ -229,17 +242,20 @@ impl Correlator {
 
     /// Why an alert is in its group now.
     pub(crate) fn why(&mut self, fingerprint: u64, topology: &Topology) -> Option<Why> {
-        self.grouper.why(fingerprint, &GroupDistance(topology, &self.delays))
+        let hub = self.grouper.params().hub_scale;
+        self.grouper.why(fingerprint, &GroupDistance::new(topology, &self.delays, hub))
     }
 
     /// Why an alert is not in another group.
     pub(crate) fn why_not(&mut self, fingerprint: u64, group: GroupId, topology: &Topology) -> Option<WhyNot> {
-        self.grouper.why_not(fingerprint, group, &GroupDistance(topology, &self.delays))
+        let hub = self.grouper.params().hub_scale;
+        self.grouper.why_not(fingerprint, group, &GroupDistance::new(topology, &self.delays, hub))
     }
 
     /// The best links of an active alert into a group, its own or another.
     pub(crate) fn links_to(&mut self, fingerprint: u64, group: GroupId, topology: &Topology) -> Vec<Link> {
-        let distance = GroupDistance(topology, &self.delays);
+        let hub = self.grouper.params().hub_scale;
+        let distance = GroupDistance::new(topology, &self.delays, hub);
         self.grouper.links(fingerprint, group, &distance)
     }
 

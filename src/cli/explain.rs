@@ -97,6 +97,13 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
         (None, Some(members)) => {
             writeln!(out, "\n{}", term.paint(Ink::Bold, "Why each alert is in it"))?;
             write!(out, "{members}")?;
+            let delays = engine.as_ref().map(|engine| engine.delays(&tenant)).unwrap_or_default();
+            if !delays.is_empty() {
+                writeln!(out, "\n{}", term.paint(Ink::Bold, "How long trouble takes along edges, as learned"))?;
+            }
+            for delay in delays {
+                writeln!(out, "  {delay}")?;
+            }
         }
         _ if folder => {
             writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?

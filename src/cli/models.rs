@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::models_cmd::{causes, detect, forecast, groups, sessions, templates};
+use crate::models_cmd::{causes, detect, forecast, groups, learn_groups, sessions, templates};
 
 /// One command for each kind of model.
 #[derive(Debug, Subcommand)]
@@ -20,6 +20,8 @@ pub(super) enum Models {
     Sessions(sessions::SessionsArgs),
     /// Group alerts that belong together
     Groups(groups::GroupsArgs),
+    /// Learn the weights of the evidence that groups alerts from labels
+    LearnGroups(learn_groups::LearnGroupsArgs),
     /// Rank the causes of a case
     Causes(causes::CausesArgs),
 }
@@ -32,6 +34,7 @@ impl Models {
             Models::Templates(args) => templates::run(args),
             Models::Sessions(args) => sessions::run(args),
             Models::Groups(args) => groups::run(args),
+            Models::LearnGroups(args) => learn_groups::run(args),
             Models::Causes(args) => causes::run(args),
         }
     }

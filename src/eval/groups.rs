@@ -3,7 +3,7 @@
 
 use super::Bench;
 use super::report::{Outcome, Who};
-use crate::models_cmd::groups::{Row, group};
+use crate::models_cmd::groups::{Method, Row, group, group_by};
 use anyhow::Result;
 use bellwether_datasets::public::ait;
 use bellwether_models::group::{EpisodeParams, GroupParams};
@@ -22,6 +22,8 @@ type Rule = fn(&[ait::Alert]) -> Vec<u64>;
 
 const RULES: &[(&str, Who, Rule)] = &[
     ("bellwether", Who::Ours, ours),
+    ("incremental, by the evidence", Who::Floor, |alerts| by(alerts, Method::Evidence)),
+    ("DBSCAN over the evidence", Who::Floor, |alerts| by(alerts, Method::Dbscan)),
     ("gap of 60 s", Who::Floor, gap),
     ("group by host", Who::Floor, by_host),
     ("group by type", Who::Floor, by_name),
@@ -101,13 +103,21 @@ fn score(groups: &[u64], phases: &[Option<String>]) -> GroupScore {
 }
 
 fn ours(alerts: &[ait::Alert]) -> Vec<u64> {
+    group(&rows(alerts), None)
+}
+
+fn by(alerts: &[ait::Alert], method: Method) -> Vec<u64> {
+    group_by(&rows(alerts), None, Some(method))
+}
+
+fn rows(alerts: &[ait::Alert]) -> Vec<Row> {
     let row = |alert: &ait::Alert| Row {
         time_ns: alert.at_secs.saturating_mul(1_000_000_000),
         kind: alert.name.clone(),
         entity: alert.host.clone(),
         text: String::new(),
     };
-    group(&alerts.iter().map(row).collect::<Vec<_>>(), None)
+    alerts.iter().map(row).collect()
 }
 
 fn gap(alerts: &[ait::Alert]) -> Vec<u64> {

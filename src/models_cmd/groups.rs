@@ -12,7 +12,7 @@
 use super::io::{Column, OutputArgs, Table, TextTable};
 use super::topology::Topology;
 use anyhow::{Context, Result};
-use bellwether_models::group::{AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, tokenize};
+use bellwether_models::group::{AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, dbscan, tokenize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,10 +38,27 @@ pub struct GroupsArgs {
     /// Column with the alert's id
     #[arg(long, value_name = "NAME")]
     pub id_column: Option<String>,
+    /// How to group; by the data where it is not named
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub method: Option<Method>,
     /// Where and how to write
     #[command(flatten)]
     pub output: OutputArgs,
 }
+
+/// How alerts are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// One alert after the other, by the evidence: what the engine does
+    Evidence,
+    /// Novelties begin episodes: for recurring alerts without topology
+    Episodes,
+    /// All at once, by density of the evidence
+    Dbscan,
+}
+
+/// Alerts that must lie around one, itself counted, for DBSCAN to go on from it.
+const NEIGHBOURS: usize = 3;
 
 const TIME_COLUMNS: &[&str] =
     &["time", "timestamp", "starts_at", "startsat", "start_timestamp", "start", "at", "event_time", "at_ns"];
@@ -78,7 +95,7 @@ pub struct Row {
 pub fn run(args: &GroupsArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.alerts)?;
     let topology = args.topology.as_deref().map(Topology::read).transpose()?;
-    let groups = group(&rows(args, &table)?, topology);
+    let groups = group_by(&rows(args, &table)?, topology, args.method);
     let alerts = match column(&table, args.id_column.as_deref(), ID_COLUMNS)? {
         Some(id) => table.text(id),
         None => (0..table.rows()).map(|row| row.to_string()).collect(),
@@ -97,7 +114,8 @@ fn column(table: &TextTable, flag: Option<&str>, known: &[&str]) -> Result<Optio
     }
 }
 
-fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
+/// The alerts of a table.
+pub(super) fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
     let none = |what: &str, known: &[&str]| {
         format!("no column for the {what} (known: {}): name it with --{what}-column", known.join(", "))
     };
@@ -121,15 +139,19 @@ fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
 /// The order of `alerts` does not matter but for the order of the result.
 #[must_use]
 pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
-    let mut order: Vec<usize> = (0..alerts.len()).collect();
-    order.sort_by(|a, b| {
-        let key = |at: &usize| (alerts[*at].time_ns, &alerts[*at].kind, &alerts[*at].entity, &alerts[*at].text);
-        key(a).cmp(&key(b))
-    });
+    group_by(alerts, topology, None)
+}
+
+/// [`group`] by a method that is named.
+#[must_use]
+pub fn group_by(alerts: &[Row], topology: Option<Topology>, method: Option<Method>) -> Vec<u64> {
+    let order = in_order(alerts);
     let (firsts, first_of) = without_repeats(alerts, &order);
-    let found = match topology {
-        None if recurring(alerts, &firsts) => by_episodes(alerts, &firsts),
-        topology => by_evidence(alerts, &firsts, topology.unwrap_or_default()),
+    let by_data = if topology.is_none() && recurring(alerts, &firsts) { Method::Episodes } else { Method::Evidence };
+    let found = match method.unwrap_or(by_data) {
+        Method::Episodes => by_episodes(alerts, &firsts),
+        Method::Evidence => by_evidence(alerts, &firsts, topology.unwrap_or_default()),
+        Method::Dbscan => by_density(alerts, &firsts, topology.unwrap_or_default()),
     };
     let mut names: BTreeMap<u64, u64> = BTreeMap::new();
     let mut out = vec![0; alerts.len()];
@@ -140,9 +162,19 @@ pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
     out
 }
 
+/// The alerts in order of time, then of what they say.
+pub(super) fn in_order(alerts: &[Row]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..alerts.len()).collect();
+    order.sort_by(|a, b| {
+        let key = |at: &usize| (alerts[*at].time_ns, &alerts[*at].kind, &alerts[*at].entity, &alerts[*at].text);
+        key(a).cmp(&key(b))
+    });
+    order
+}
+
 /// The alerts that are no repeats, in order, and for each alert the place of
 /// its first there.
-fn without_repeats(alerts: &[Row], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn without_repeats(alerts: &[Row], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let mut open: HashMap<(&str, &str), (i64, usize)> = HashMap::new();
     let (mut firsts, mut first_of) = (Vec::new(), vec![0; alerts.len()]);
     for &at in order {
@@ -180,27 +212,36 @@ fn by_episodes(alerts: &[Row], firsts: &[usize]) -> Vec<u64> {
     out
 }
 
-fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
-    let mut tokens = Vec::new();
-    let mut words: Vec<Vec<u32>> = Vec::with_capacity(firsts.len());
-    let mut entities = Vec::with_capacity(firsts.len());
-    for &at in firsts {
-        let alert = &alerts[at];
+/// The words of each of `firsts`.
+pub(super) fn words(alerts: &[Row], firsts: &[usize]) -> Vec<Vec<u32>> {
+    let words = |at: &usize| {
+        let (alert, mut tokens) = (&alerts[*at], Vec::new());
         tokenize(&format!("{} {} {}", alert.kind, alert.entity, alert.text), &mut tokens);
-        words.push(tokens.clone());
-        entities.push(if alert.entity.is_empty() { NO_ENTITY } else { topology.number(&alert.entity) });
-    }
-    let mut views: Vec<AlertView<'_>> = firsts
-        .iter()
-        .enumerate()
-        .map(|(place, at)| AlertView {
-            id: place as u64,
-            time_ns: alerts[*at].time_ns,
-            kind: hash(&[&alerts[*at].kind]) as u32,
-            entity: entities[place],
-            tokens: &words[place],
-        })
-        .collect();
+        tokens
+    };
+    firsts.iter().map(words).collect()
+}
+
+/// Each of `firsts` as the grouper takes it; its id is its place there.
+pub(super) fn views<'a>(
+    alerts: &[Row],
+    firsts: &[usize],
+    words: &'a [Vec<u32>],
+    topology: &mut Topology,
+) -> Vec<AlertView<'a>> {
+    let view = |(place, at): (usize, &usize)| AlertView {
+        id: place as u64,
+        time_ns: alerts[*at].time_ns,
+        kind: hash(&[&alerts[*at].kind]) as u32,
+        entity: if alerts[*at].entity.is_empty() { NO_ENTITY } else { topology.number(&alerts[*at].entity) },
+        tokens: &words[place],
+    };
+    firsts.iter().enumerate().map(view).collect()
+}
+
+fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
+    let words = words(alerts, firsts);
+    let mut views = views(alerts, firsts, &words, &mut topology);
     let mut grouper = Grouper::new(GroupParams::default());
     let mut assigned = Vec::with_capacity(views.len());
     grouper.assign_batch(&mut views, &topology, &mut assigned);
@@ -216,6 +257,12 @@ fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<
         }
     }
     out
+}
+
+fn by_density(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
+    let words = words(alerts, firsts);
+    let views = views(alerts, firsts, &words, &mut topology);
+    dbscan(&views, &topology, &GroupParams::default(), NEIGHBOURS)
 }
 
 fn hash(parts: &[&str]) -> u64 {
@@ -248,6 +295,15 @@ mod tests {
     }
 
     #[test]
+    fn density_finds_the_same_groups_where_they_are_plain() {
+        let alerts: Vec<Row> = ["web", "api", "db", "disk"].iter().zip(0..).map(|(e, at)| row(at, "slow", e)).collect();
+        let topology = || Some(edges("from,to\nweb,api\napi,db\nmail,disk\n"));
+        let dense = group_by(&alerts, topology(), Some(Method::Dbscan));
+        assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence)));
+        assert_eq!(dense, [0, 0, 0, 1]);
+    }
+
+    #[test]
     fn repeats_follow_their_first() {
         let alerts: Vec<Row> = (0..5).map(|minute| row(minute * 50, "slow", "web")).collect();
         assert_eq!(group(&alerts, None), [0; 5]);
@@ -272,6 +328,7 @@ mod tests {
             type_column: None,
             entity_column: None,
             id_column: None,
+            method: None,
             output: OutputArgs { out: None, format: None },
         };
         let error = rows(&args, &table).expect_err("no time").to_string();

@@ -11,6 +11,7 @@ pub mod detect;
 pub mod forecast;
 pub mod groups;
 pub mod io;
+pub mod learn_groups;
 pub mod sessions;
 pub mod templates;
 pub mod topology;

@@ -118,6 +118,10 @@ impl Distance for Topology {
         out.extend(best.into_iter().filter(|(other, _)| *other != entity));
     }
 
+    fn exists(&self) -> bool {
+        self.links.iter().any(|links| !links.is_empty())
+    }
+
     fn knows(&self, entity: u32) -> bool {
         self.links.get(entity as usize).is_some_and(|links| !links.is_empty())
     }

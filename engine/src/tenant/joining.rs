@@ -240,15 +240,17 @@ impl Tenant {
     }
 
     /// Makes one of an incident and another that names the same cause; answers whether it did.
-    /// The groups stay apart, as their evidence does; both now lead to the one incident.
+    /// The groups stay apart, as their evidence does; both now lead to the one incident. `would_tell`
+    /// is what the incident would tell now, where that has been found already.
     pub(super) fn unite(
         &mut self,
         number: u64,
+        would_tell: Option<&Told>,
         now: EventTime,
         compiled: &Compiled,
         out: &mut Vec<IncidentEvent>,
     ) -> bool {
-        let Some(other) = self.same_cause(number, now, compiled) else {
+        let Some(other) = self.same_cause(number, would_tell, now, compiled) else {
             return false;
         };
         let groups = [number, other].map(|n| self.ledger.get(n).map(|incident| incident.group));
@@ -260,7 +262,7 @@ impl Tenant {
     }
 
     /// The oldest active incident that names the cause that this one would name now.
-    fn same_cause(&self, number: u64, now: EventTime, compiled: &Compiled) -> Option<u64> {
+    fn same_cause(&self, number: u64, told_next: Option<&Told>, now: EventTime, compiled: &Compiled) -> Option<u64> {
         let config = &compiled.config;
         let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
         let incident = self.ledger.get(number)?;
@@ -274,14 +276,18 @@ impl Tenant {
             return None;
         }
         let load = BTreeMap::new();
-        let would_tell = would_tell(incident, now, &self.record_scene(compiled, &load));
-        if !sure(&would_tell) {
+        let own = match (told_next, &incident.told) {
+            (Some(next), _) => next.clone(),
+            (None, Some(told)) if !incident.dirty => told.clone(),
+            (None, _) => would_tell(incident, now, &self.record_scene(compiled, &load)),
+        };
+        if !sure(&own) {
             return None;
         }
         let alike = |other: &Incident| {
             let same = |told: &Told| {
-                let by_one_change = told.cause == would_tell.cause && told.cause != told.root;
-                sure(told) && told.root == would_tell.root && (by_one_change || self.is_live_at(other, &told.root))
+                let by_one_change = told.cause == own.cause && told.cause != told.root;
+                sure(told) && told.root == own.root && (by_one_change || self.is_live_at(other, &told.root))
             };
             other.told.as_ref().is_some_and(same)
         };

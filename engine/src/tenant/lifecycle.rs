@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Tenant;
 use crate::engine::Compiled;
 use crate::enrich::Past;
-use crate::incident::{IncidentEvent, IncidentStatus, StatusReason, Verb, incident_id};
-use crate::ledger::{RecordScene, State, build_record, closing_signature, worth_telling};
+use crate::incident::{IncidentEvent, IncidentRecord, IncidentStatus, StatusReason, Verb, incident_id};
+use crate::ledger::{RecordScene, State, Told, build_record, closing_signature, worth_telling};
 use crate::time::{EventTime, Span};
 
 impl Tenant {
@@ -94,7 +94,7 @@ impl Tenant {
             *sign = sign.max(config.weights.of(severity));
         }
         let weight: f64 = signs.values().sum();
-        if self.unite(number, now, compiled, out) {
+        if self.unite(number, None, now, compiled, out) {
             return;
         }
         if weight + 1e-9 >= config.open_weight {
@@ -143,31 +143,36 @@ impl Tenant {
             return;
         }
         self.split_off(number, now, compiled, out);
-        if self.unite(number, now, compiled, out) {
+        let built = self.build(number, now, compiled);
+        let told = built.as_ref().map(|(_, told)| told);
+        if self.unite(number, told, now, compiled, out) {
             return;
         }
-        self.update(number, now, compiled, out);
+        self.update(number, built, compiled, out);
         self.plan(number, now, compiled);
         self.relate(number, now, compiled, out);
     }
 
-    /// Tells an update when there is something worth telling.
-    fn update(&mut self, number: u64, now: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
-        let Some(incident) = self.ledger.get(number) else {
-            return;
-        };
-        let Some(told) = incident.told.clone().filter(|_| incident.dirty) else {
-            return;
-        };
+    /// The next revision of a told incident that something has happened to.
+    fn build(&self, number: u64, now: EventTime, compiled: &Compiled) -> Option<(IncidentRecord, Told)> {
+        let incident = self.ledger.get(number).filter(|i| i.dirty && i.told.is_some())?;
         let load = self.load();
-        let scene = self.record_scene(compiled, &load);
-        let (record, now_told) = build_record(incident, now, incident.revision + 1, &scene);
-        let news = worth_telling(&told, &now_told);
-        let Some(incident) = self.ledger.get_mut(number) else {
+        Some(build_record(incident, now, incident.revision + 1, &self.record_scene(compiled, &load)))
+    }
+
+    /// Tells the next revision when it says something worth telling.
+    fn update(
+        &mut self,
+        number: u64,
+        built: Option<(IncidentRecord, Told)>,
+        compiled: &Compiled,
+        out: &mut Vec<IncidentEvent>,
+    ) {
+        let (Some((record, now_told)), Some(incident)) = (built, self.ledger.get_mut(number)) else {
             return;
         };
         incident.dirty = false;
-        if news.is_none() {
+        if incident.told.as_ref().and_then(|told| worth_telling(told, &now_told)).is_none() {
             return;
         }
         let longest = compiled.config.ledger.update_every_max.0;

@@ -125,7 +125,26 @@ fn hurts(edge: &Edge) -> bool {
 }
 
 /// The topology as the grouper asks for it, with the delays learned along its edges.
-pub(crate) struct GroupDistance<'a>(pub(crate) &'a Topology, pub(crate) &'a Delays);
+pub(crate) struct GroupDistance<'a> {
+    topology: &'a Topology,
+    delays: &'a Delays,
+    hub_scale: f64,
+}
+
+/// Neighbours from which an entity is a hub: a service with more is called by half the estate.
+const HUB_NEIGHBOURS: f64 = 8.0;
+
+impl<'a> GroupDistance<'a> {
+    /// `hub_scale` lengthens ways through entities with many neighbours; 0 for not at all.
+    pub(crate) fn new(topology: &'a Topology, delays: &'a Delays, hub_scale: f64) -> GroupDistance<'a> {
+        GroupDistance { topology, delays, hub_scale }
+    }
+
+    /// What it costs to pass through an entity with so many neighbours.
+    fn passage(&self, neighbours: usize) -> f32 {
+        (self.hub_scale * (neighbours as f64 / HUB_NEIGHBOURS).ln().max(0.0)) as f32
+    }
+}
 
 impl Distance for GroupDistance<'_> {
     /// Ways go towards what an entity needs first, and then towards what needs that: two entities
@@ -150,7 +169,9 @@ impl Distance for GroupDistance<'_> {
             if at.hops == hops_max {
                 continue;
             }
-            for edge in self.0.edges(at.entity) {
+            let edges = self.topology.edges(at.entity);
+            let passage = if at.hops == 0 { 0.0 } else { self.passage(edges.len()) };
+            for edge in edges {
                 let Some(length) = step_length(edge.relation) else {
                     continue;
                 };
@@ -158,7 +179,7 @@ impl Distance for GroupDistance<'_> {
                 if at.turned && !down {
                     continue;
                 }
-                let distance = at.distance + length / edge.confidence.max(0.05) as f32;
+                let distance = at.distance + passage + length / edge.confidence.max(0.05) as f32;
                 let known = best.entry((edge.other, down)).or_insert(f32::INFINITY);
                 if distance < *known {
                     *known = distance;
@@ -169,19 +190,19 @@ impl Distance for GroupDistance<'_> {
     }
 
     fn knows(&self, entity: u32) -> bool {
-        self.0.knows(Sym(entity))
+        self.topology.knows(Sym(entity))
     }
 
     fn delay_s(&self, a: u32, b: u32) -> Option<f64> {
-        self.1.between(Sym(a), Sym(b), self.0).map(|delay| delay.p90_s)
+        self.delays.between(Sym(a), Sym(b), self.topology).map(|delay| delay.p90_s)
     }
 
     fn exists(&self) -> bool {
-        self.0.carries_trouble()
+        self.topology.carries_trouble()
     }
 
     fn epoch(&self) -> u64 {
-        self.0.epoch()
+        self.topology.epoch()
     }
 }
 
@@ -218,10 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn a_way_through_a_hub_is_longer_and_a_way_to_it_is_not() {
+        let (mut topology, [_, _, host, switch, printer]) = estate();
+        for leaf in 100..200 {
+            let limits = LimitsConfig::default();
+            topology.claim(Sym(leaf), switch, Relation::ConnectsTo, Sym(9), 1.0, EventTime::MIN, &limits);
+        }
+        let delays = Delays::default();
+        let far = |hub_scale, to: Sym| {
+            let mut near = Vec::new();
+            GroupDistance::new(&topology, &delays, hub_scale).within(host.0, 3, &mut near);
+            near.iter().find(|(entity, _)| *entity == to.0).map(|(_, far)| *far)
+        };
+        assert_eq!(far(0.0, switch), far(1.0, switch));
+        assert!(far(1.0, printer) > far(0.0, printer).map(|near| near + 2.0));
+    }
+
+    #[test]
     fn silent_entities_do_not_break_the_chain() {
         let (topology, [web, _, _, switch, _]) = estate();
         let mut near = Vec::new();
-        GroupDistance(&topology, &Delays::default()).within(web.0, 3, &mut near);
+        GroupDistance::new(&topology, &Delays::default(), 0.0).within(web.0, 3, &mut near);
         assert!(near.iter().any(|(entity, _)| *entity == switch.0), "{near:?}");
     }
 }

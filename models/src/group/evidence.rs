@@ -69,6 +69,12 @@ pub struct GroupParams {
     /// The same when there is no topology at all: higher, because then nearness in time is all
     /// that most alerts have.
     pub topology_absent: f64,
+    /// Taken off the weighted sum where both entities are in the topology and no path joins them:
+    /// with 0 nearness in time and the same words link across a whole estate.
+    pub beyond_penalty: f64,
+    /// Added to the distance of a path through an entity with many neighbours, per natural
+    /// logarithm of their number over eight: what hangs off one core switch is not near. 0 for none.
+    pub hub_scale: f64,
     /// Longest topology distance searched, in hops.
     pub hops_max: u8,
     /// Score of an alert against a group: mean over this many best links.
@@ -98,6 +104,8 @@ impl Default for GroupParams {
             distance_scale: 3.0,
             topology_unknown: 0.08,
             topology_absent: 0.6,
+            beyond_penalty: 0.0,
+            hub_scale: 0.0,
             hops_max: 3,
             links_mean: 2,
             quiet_ns: 1_800_000_000_000,
@@ -131,11 +139,15 @@ impl GroupParams {
     }
 
     /// What each kind of evidence adds on the logit scale, in the order time,
-    /// topology, text, learned.
+    /// topology, text, learned. No topology evidence at all, 0, is that no path joins the two.
     #[must_use]
     pub fn contributions(&self, evidence: &Evidence) -> [f64; 4] {
         let values = evidence.values();
-        std::array::from_fn(|kind| self.weights[kind] * values[kind])
+        let mut parts: [f64; 4] = std::array::from_fn(|kind| self.weights[kind] * values[kind]);
+        if evidence.topology <= 0.0 {
+            parts[1] -= self.beyond_penalty;
+        }
+        parts
     }
 }
 
@@ -196,6 +208,16 @@ mod tests {
         let near = |time| Evidence { time, topology: 1.0, text: 1.0, learned: 1.0 };
         assert!(params.combine(&near(params.time_min)) > params.threshold);
         assert_eq!(params.combine(&near(params.time_min * 0.99)), 0.0);
+    }
+
+    #[test]
+    fn where_no_path_joins_two_the_same_words_at_the_same_time_need_not_do() {
+        let same = Evidence { time: 1.0, topology: 0.0, text: 1.0, learned: 0.0 };
+        let lenient = GroupParams::default();
+        let strict = GroupParams { beyond_penalty: 2.5, ..GroupParams::default() };
+        assert!(lenient.combine(&same) >= lenient.threshold && strict.combine(&same) < strict.threshold);
+        let near = Evidence { topology: 0.5, ..same };
+        assert_eq!(lenient.combine(&near), strict.combine(&near));
     }
 
     #[test]

@@ -210,6 +210,7 @@ fn terms_of(params: &GroupParams) -> [f64; TERMS] {
 }
 
 /// The terms that minimise the penalised loss; terms that are not free are 0.
+#[allow(clippy::needless_range_loop)] // rows and columns of a matrix
 fn fit(pairs: &[LabelledPair], mean: &[f64; TERMS], free: &[bool; TERMS], strength: f64) -> [f64; TERMS] {
     let (together, apart) = count(pairs);
     let half = pairs.len() as f64 / 2.0;
@@ -300,6 +301,7 @@ fn softplus(x: f64) -> f64 {
 
 /// Solves `curve · x = right` by elimination; the penalty makes `curve` positive definite, so no
 /// pivot is zero.
+#[allow(clippy::needless_range_loop)] // rows and columns of a matrix
 fn solve(mut curve: [[f64; TERMS]; TERMS], mut right: [f64; TERMS]) -> [f64; TERMS] {
     for pivot in 0..TERMS {
         for row in pivot + 1..TERMS {

@@ -10,6 +10,7 @@
 //! their ids ([`Grouper::assign_batch`]), so the result depends on the alerts
 //! alone, not on their arrival.
 
+mod batch;
 mod delays;
 mod episodes;
 mod evidence;
@@ -22,6 +23,7 @@ mod search;
 mod tables;
 mod text;
 
+pub use batch::dbscan;
 pub use delays::{DelayParams, DelaySketch};
 pub use episodes::{EpisodeParams, Episodes};
 pub use evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};

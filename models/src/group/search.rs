@@ -86,7 +86,7 @@ impl Search<'_> {
 }
 
 /// The four kinds of evidence for one pair.
-fn pair_evidence(
+pub(super) fn pair_evidence(
     params: &GroupParams,
     learned: &CoOccurrence,
     alert: &Member,
