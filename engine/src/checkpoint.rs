@@ -6,7 +6,7 @@
 //! states have equal bytes.
 //!
 //! A reader refuses what it does not understand; it never guesses. Version history: 1, first; 2, with the
-//! settings in force.
+//! settings in force; 3, with the series that have left their level.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 2;
+pub const CHECKPOINT_VERSION: u32 = 3;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

@@ -27,6 +27,9 @@ pub(crate) struct Told {
     pub(crate) severity: Severity,
     pub(crate) priority: Priority,
     pub(crate) cause: String,
+    /// The entity of the first cause; empty when none is named.
+    pub(crate) root: String,
+    /// That the cause lies at that entity, by a change or by itself, 0–1.
     pub(crate) confidence: f64,
     pub(crate) alerting: usize,
     pub(crate) affected: usize,

@@ -9,7 +9,8 @@ use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
 use crate::diagnose::{
-    self, Blast, Cause, Changes, Class, Diagnosis, Standing, blast_radius, classify, diagnose, explain_cause,
+    self, Blast, Cause, Changes, Class, DepartedSeries, Diagnosis, Standing, blast_radius, classify, diagnose,
+    explain_cause,
 };
 use crate::enrich::{
     Assessment, Facts, History, Lookup, SlaClock, assess, clip, clock, find_owner, narrate, pick_assignee, signature,
@@ -36,6 +37,7 @@ pub(crate) struct RecordScene<'a> {
     pub(crate) lookup: &'a Lookup,
     pub(crate) changes: &'a Changes,
     pub(crate) standing: &'a Standing,
+    pub(crate) departed: &'a DepartedSeries,
     pub(crate) history: &'a History,
     pub(crate) correlator: &'a Correlator,
     /// Open incidents per person.
@@ -77,7 +79,7 @@ pub(crate) fn build_record(
     let item = scene.lookup.items.get(&found.primary);
     let shared = shared_labels(&found.members);
     let summary = narrate(&facts(incident, &found, item, similar.first(), &shared, scene));
-    let told = told(incident, now, &found);
+    let told = told(incident, now, &found, scene);
     let status = match incident.state {
         State::Candidate | State::Open => IncidentStatus::Open,
         State::Acknowledged => IncidentStatus::Acknowledged,
@@ -149,6 +151,7 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
             changes: scene.changes,
             alerts: scene.alerts,
             standing: scene.standing,
+            departed: scene.departed,
         },
     );
     let named = diagnosis.named(&scene.config.diagnose).cloned();
@@ -217,7 +220,7 @@ fn facts<'a>(
     }
 }
 
-fn told(incident: &Incident, now: EventTime, found: &Findings<'_>) -> Told {
+fn told(incident: &Incident, now: EventTime, found: &Findings<'_>, scene: &RecordScene<'_>) -> Told {
     Told {
         at: now,
         severity: found.severity,
@@ -226,7 +229,8 @@ fn told(incident: &Incident, now: EventTime, found: &Findings<'_>) -> Told {
             Some(change) => change.id.to_string(),
             None => found.primary.clone(),
         }),
-        confidence: found.diagnosis.causes.first().map_or(0.0, |c| c.confidence),
+        root: found.named.as_ref().map_or_else(String::new, |cause| scene.entities.text(cause.entity).to_owned()),
+        confidence: found.diagnosis.confidence_of_root(),
         alerting: found.diagnosis.alerting.len(),
         affected: found.blast.affected.len(),
         alert_count: incident.alert_count,

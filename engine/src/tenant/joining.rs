@@ -232,7 +232,7 @@ impl Tenant {
     /// The oldest active incident that names the cause that this one would name now.
     fn same_cause(&self, number: u64, now: EventTime, compiled: &Compiled) -> Option<u64> {
         let config = &compiled.config;
-        let sure = |told: &Told| !told.cause.is_empty() && told.confidence >= config.ledger.same_cause_min;
+        let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
         let incident = self.ledger.get(number)?;
         let others = || {
             self.ledger.iter().filter(|(other, incident)| {
@@ -249,7 +249,7 @@ impl Tenant {
             return None;
         }
         let alike =
-            |other: &Incident| other.told.as_ref().is_some_and(|told| sure(told) && told.cause == would_tell.cause);
+            |other: &Incident| other.told.as_ref().is_some_and(|told| sure(told) && told.root == would_tell.root);
         others().find(|(_, other)| alike(other)).map(|(other, _)| *other)
     }
 

@@ -304,6 +304,7 @@ impl Tenant {
             lookup: &self.lookup,
             changes: &self.changes,
             standing: &self.standing,
+            departed: &self.departed,
             history: &self.history,
             correlator: &self.correlator,
             load,
