@@ -121,6 +121,12 @@ fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
 /// The order of `alerts` does not matter but for the order of the result.
 #[must_use]
 pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
+    group_with(alerts, topology, &EpisodeParams::default())
+}
+
+/// [`group`] with other episodes.
+#[must_use]
+pub fn group_with(alerts: &[Row], topology: Option<Topology>, episodes: &EpisodeParams) -> Vec<u64> {
     let mut order: Vec<usize> = (0..alerts.len()).collect();
     order.sort_by(|a, b| {
         let key = |at: &usize| (alerts[*at].time_ns, &alerts[*at].kind, &alerts[*at].entity, &alerts[*at].text);
@@ -128,7 +134,7 @@ pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
     });
     let (firsts, first_of) = without_repeats(alerts, &order);
     let found = match topology {
-        None if recurring(alerts, &firsts) => by_episodes(alerts, &firsts),
+        None if recurring(alerts, &firsts) => by_episodes(alerts, &firsts, episodes),
         topology => by_evidence(alerts, &firsts, topology.unwrap_or_default()),
     };
     let mut names: BTreeMap<u64, u64> = BTreeMap::new();
@@ -166,8 +172,8 @@ fn recurring(alerts: &[Row], firsts: &[usize]) -> bool {
     (distinct.len() as f64) < (1.0 - RECURRING_MIN) * firsts.len() as f64
 }
 
-fn by_episodes(alerts: &[Row], firsts: &[usize]) -> Vec<u64> {
-    let mut episodes = Episodes::new(EpisodeParams::default());
+fn by_episodes(alerts: &[Row], firsts: &[usize], params: &EpisodeParams) -> Vec<u64> {
+    let mut episodes = Episodes::new(params.clone());
     let keys: Vec<u64> = firsts.iter().map(|at| hash(&[&alerts[*at].kind, &alerts[*at].entity])).collect();
     let mut out = vec![0; firsts.len()];
     let mut places: Vec<usize> = (0..firsts.len()).collect();
