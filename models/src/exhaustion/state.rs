@@ -29,7 +29,7 @@ const EDGE_HOURS: f64 = 0.1;
 /// errors, arrives within the horizon. Where they spread (a sawtooth about to
 /// drop, a curve that slows down) that asks for more than a coin's toss, on a
 /// clean line for hardly more.
-const VERDICT_SHARE: f64 = 0.68;
+const VERDICT_SHARE: f64 = 0.62;
 const VERDICT_WIDTH: f64 = 1.2;
 
 /// Forecaster of one series: at most 1.4 KiB.
