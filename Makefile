@@ -79,11 +79,11 @@ peers: ## The real senders the wire tests talk to, unpacked into .tools
 	@tools/peers.sh
 
 .PHONY: ml
-ml: $(ML)/ready ## Python with polars, for the code of docs/ml.md
+ml: $(ML)/ready-2 ## Python with polars and scikit-learn, for the code of docs/ml.md and the metrics
 
-$(ML)/ready:
+$(ML)/ready-2:
 	python3 -m venv $(ML)
-	$(ML)/bin/pip install --quiet --disable-pip-version-check polars==1.35.2
+	$(ML)/bin/python -m pip install --quiet --disable-pip-version-check polars==1.35.2 scikit-learn==1.7.2
 	@touch $@
 
 .PHONY: deny

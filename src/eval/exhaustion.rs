@@ -1,6 +1,7 @@
 //! `exhaustion`: at every hour, will the resource be full within a day?
 
 use super::Bench;
+use super::panel::panel;
 use super::plot;
 use super::points::file_name;
 use super::report::{Outcome, Who, write};
@@ -10,7 +11,7 @@ use crate::models_cmd::io::{Column, Table};
 use crate::progress::shared_bar;
 use anyhow::Result;
 use bellwether_datasets::public::exhaustion::{Resource, STEP_SECS, load};
-use bellwether_models::exhaustion::ExhaustionParams;
+use bellwether_models::exhaustion::{Coverage, ExhaustionParams};
 use bellwether_models::score::delay::Counts;
 use rayon::prelude::*;
 use std::path::Path;
@@ -89,10 +90,43 @@ pub fn exhaustion_task(bench: &Bench) -> Result<Outcome> {
     for (name, f1) in [("line over 24 h", 0.735), ("line over 6 h", 0.562)] {
         outcome = outcome.row(Who::Peer, name, &[f1, unknown, unknown, unknown, unknown, unknown, unknown, unknown]);
     }
+    if bench.perturbed {
+        outcome = perturbed(outcome, params, &resources)?;
+    }
     if let Some(out) = &bench.out {
         leave(out, params.limit, &resources, &ours)?;
     }
     Ok(outcome)
+}
+
+/// Rows of ours over the panel, and their mean and worst.
+fn perturbed(mut outcome: Outcome, params: &ExhaustionParams, recorded: &[Resource]) -> Result<Outcome> {
+    let panel = panel(recorded);
+    let bar = shared_bar(Some(panel.iter().map(|(_, resources)| resources.len() as u64).sum()), "resources");
+    let mut all: Vec<Vec<f64>> = Vec::new();
+    for (name, resources) in &panel {
+        let judge = |resource: &Resource| {
+            bar.add(1);
+            decide(params, resource).map(|decided| tally(resource, &decided, 0..usize::MAX))
+        };
+        let tallies: Vec<Tally> = resources.par_iter().map(judge).collect::<Result<_>>()?;
+        let cells = tallies.into_iter().fold(Tally::default(), Tally::and).cells();
+        outcome = outcome.row(Who::Ours, &format!("{name} ({})", resources.len()), &cells);
+        all.push(cells);
+    }
+    // Higher is better for the first three and the lead, lower for the others.
+    let column = |at: usize| all.iter().map(move |cells| cells[at]).filter(|cell| !cell.is_nan());
+    let mean = |at: usize| column(at).sum::<f64>() / column(at).count() as f64;
+    let (least, most) = (|at| column(at).fold(f64::INFINITY, f64::min), |at| column(at).fold(0.0, f64::max));
+    let means: Vec<f64> = (0..outcome.columns.len()).map(mean).collect();
+    let worst = [least(0), least(1), least(2), most(3), most(4), most(5), least(6), least(7)];
+    for (name, value) in
+        [("f1_mean", means[0]), ("f1_least", worst[0]), ("fpr_most", worst[3]), ("coverage_least", worst[7])]
+    {
+        outcome.metrics.insert(format!("exhaustion_panel_{name}"), value);
+    }
+    outcome.metrics.insert("exhaustion_panel_coverage_most".into(), most(7));
+    Ok(outcome.row(Who::Ours, "panel: mean", &means).row(Who::Ours, "panel: worst", &worst))
 }
 
 fn figures() -> Vec<Figure> {
@@ -181,7 +215,14 @@ fn line_48h(resource: &Resource) -> Vec<Decision> {
         let level = mean + slope * middle;
         let hours = if slope > 0.0 { (100.0 - level).max(0.0) / slope / STEPS_PER_HOUR } else { f64::INFINITY };
         let full = past.len() == window && hours <= HORIZON_HOURS;
-        Decision { row, at_ns: 0, level, hours: Some([hours; 3]), full_within_horizon: full }
+        Decision {
+            row,
+            at_ns: 0,
+            level,
+            hours: Some([hours; 3]),
+            full_within_horizon: full,
+            coverage: Coverage::default(),
+        }
     };
     (12..resource.used_pct.len()).step_by(12).map(judge).collect()
 }

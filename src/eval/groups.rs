@@ -3,7 +3,8 @@
 
 use super::Bench;
 use super::report::{Outcome, Who};
-use crate::models_cmd::groups::{Method, Row, group, group_by};
+use super::units::{Figure, Units};
+use crate::models_cmd::groups::{Method, Row, group_by};
 use anyhow::Result;
 use bellwether_datasets::public::ait;
 use bellwether_models::group::{EpisodeParams, GroupParams};
@@ -18,18 +19,18 @@ const REPEAT_SECS: i64 = 300;
 const RANDOM_GROUPS: u64 = 10;
 
 /// A rule that groups de-duplicated alerts in order of time.
-type Rule = fn(&[ait::Alert]) -> Vec<u64>;
+type Rule = fn(&[ait::Alert], &EpisodeParams) -> Vec<u64>;
 
 const RULES: &[(&str, Who, Rule)] = &[
     ("bellwether", Who::Ours, ours),
-    ("incremental, by the evidence", Who::Floor, |alerts| by(alerts, Method::Evidence)),
-    ("DBSCAN over the evidence", Who::Floor, |alerts| by(alerts, Method::Dbscan)),
+    ("incremental, by the evidence", Who::Floor, |alerts, _| by(alerts, Method::Evidence)),
+    ("DBSCAN over the evidence", Who::Floor, |alerts, _| by(alerts, Method::Dbscan)),
     ("gap of 60 s", Who::Floor, gap),
     ("group by host", Who::Floor, by_host),
     ("group by type", Who::Floor, by_name),
     ("random, ten groups", Who::Floor, random),
-    ("null, all in one", Who::Floor, |alerts| vec![0; alerts.len()]),
-    ("null, each alone", Who::Floor, |alerts| (0..alerts.len() as u64).collect()),
+    ("null, all in one", Who::Floor, |alerts, _| vec![0; alerts.len()]),
+    ("null, each alone", Who::Floor, |alerts, _| (0..alerts.len() as u64).collect()),
 ];
 
 /// AIT alerts of every scenario in the folder.
@@ -40,10 +41,13 @@ pub fn ait(bench: &Bench) -> Result<Outcome> {
     let scenarios = ait::scenarios(&bench.folder("ait_alerts")?)?;
     let mut sums: Vec<GroupScore> = vec![GroupScore::default(); RULES.len()];
     let mut notes = Vec::new();
+    let columns = ["precision", "recall", "f1", "reduction"];
+    let mut units = Units::new("scenario", &columns, columns.map(|name| Figure::mean(name, name)).to_vec());
     for (name, path) in &scenarios {
         let (alerts, phases) = firsts(ait::load(path)?, ait::truth(path)?);
-        for ((sum, (_, who, rule)), index) in sums.iter_mut().zip(RULES).zip(0..) {
-            let score = score(&rule(&alerts), &phases);
+        for ((sum, (method, who, rule)), index) in sums.iter_mut().zip(RULES).zip(0..) {
+            let score = score(&rule(&alerts, &bench.settings.episodes), &phases);
+            units.push(name, method, &[score.precision, score.recall, score.f1, score.reduction]);
             sum.precision += score.precision / scenarios.len() as f64;
             sum.recall += score.recall / scenarios.len() as f64;
             sum.f1 += score.f1 / scenarios.len() as f64;
@@ -56,23 +60,27 @@ pub fn ait(bench: &Bench) -> Result<Outcome> {
     let mut out = Outcome {
         protocol: format!("AIT-ADS, {} scenarios: alerts of attack phases, mean BCubed", scenarios.len()),
         columns: ["precision", "recall", "F1", "reduction"].map(str::to_owned).to_vec(),
-        params: json!({ "episodes": EpisodeParams::default(), "evidence": GroupParams::default() }),
+        params: json!({ "episodes": bench.settings.episodes, "evidence": GroupParams::default() }),
         inputs: scenarios.iter().map(|(_, path)| path.clone()).collect(),
         notes,
+        units,
         ..Outcome::default()
     };
     for (sum, (name, who, _)) in sums.iter().zip(RULES) {
         out = out.row(*who, name, &[sum.precision, sum.recall, sum.f1, sum.reduction]);
     }
     let ours = sums[0];
-    for (name, value) in [("f1", ours.f1), ("precision", ours.precision), ("recall", ours.recall)] {
+    for (name, value) in
+        [("f1", ours.f1), ("precision", ours.precision), ("recall", ours.recall), ("reduction", ours.reduction)]
+    {
         out.metrics.insert(name.to_owned(), value);
     }
     Ok(out)
 }
 
 /// The alerts that are no repeats, in order of time, with their phases.
-fn firsts(alerts: Vec<ait::Alert>, phases: Vec<Option<String>>) -> (Vec<ait::Alert>, Vec<Option<String>>) {
+#[must_use]
+pub fn firsts(alerts: Vec<ait::Alert>, phases: Vec<Option<String>>) -> (Vec<ait::Alert>, Vec<Option<String>>) {
     let mut both: Vec<(ait::Alert, Option<String>)> = alerts.into_iter().zip(phases).collect();
     both.sort_by_key(|(alert, _)| alert.at_secs);
     let mut open: BTreeMap<(String, String), i64> = BTreeMap::new();
@@ -88,7 +96,8 @@ fn firsts(alerts: Vec<ait::Alert>, phases: Vec<Option<String>>) -> (Vec<ait::Ale
 }
 
 /// BCubed over the alerts of attack phases; the reduction is over all.
-fn score(groups: &[u64], phases: &[Option<String>]) -> GroupScore {
+#[must_use]
+pub fn score(groups: &[u64], phases: &[Option<String>]) -> GroupScore {
     let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut found, mut truth) = (Vec::new(), Vec::new());
     for (group, phase) in groups.iter().zip(phases) {
@@ -102,12 +111,13 @@ fn score(groups: &[u64], phases: &[Option<String>]) -> GroupScore {
     GroupScore { reduction, ..bcubed(&found, &truth) }
 }
 
-fn ours(alerts: &[ait::Alert]) -> Vec<u64> {
-    group(&rows(alerts), None)
+/// Ours: episodes of alerts, for there is no topology.
+pub fn ours(alerts: &[ait::Alert], episodes: &EpisodeParams) -> Vec<u64> {
+    group_by(&rows(alerts), None, None, episodes)
 }
 
 fn by(alerts: &[ait::Alert], method: Method) -> Vec<u64> {
-    group_by(&rows(alerts), None, Some(method))
+    group_by(&rows(alerts), None, Some(method), &EpisodeParams::default())
 }
 
 fn rows(alerts: &[ait::Alert]) -> Vec<Row> {
@@ -120,7 +130,7 @@ fn rows(alerts: &[ait::Alert]) -> Vec<Row> {
     alerts.iter().map(row).collect()
 }
 
-fn gap(alerts: &[ait::Alert]) -> Vec<u64> {
+fn gap(alerts: &[ait::Alert], _: &EpisodeParams) -> Vec<u64> {
     let mut group = 0;
     let mut last = alerts.first().map_or(0, |alert| alert.at_secs);
     let next = |alert: &ait::Alert| {
@@ -131,15 +141,15 @@ fn gap(alerts: &[ait::Alert]) -> Vec<u64> {
     alerts.iter().map(next).collect()
 }
 
-fn by_host(alerts: &[ait::Alert]) -> Vec<u64> {
+fn by_host(alerts: &[ait::Alert], _: &EpisodeParams) -> Vec<u64> {
     alerts.iter().map(|alert| xxhash_rust::xxh3::xxh3_64(alert.host.as_bytes())).collect()
 }
 
-fn by_name(alerts: &[ait::Alert]) -> Vec<u64> {
+fn by_name(alerts: &[ait::Alert], _: &EpisodeParams) -> Vec<u64> {
     alerts.iter().map(|alert| xxhash_rust::xxh3::xxh3_64(alert.name.as_bytes())).collect()
 }
 
 /// Groups by the hash of the place: random, and the same in every run.
-fn random(alerts: &[ait::Alert]) -> Vec<u64> {
+fn random(alerts: &[ait::Alert], _: &EpisodeParams) -> Vec<u64> {
     (0..alerts.len() as u64).map(|place| xxhash_rust::xxh3::xxh3_64(&place.to_le_bytes()) % RANDOM_GROUPS).collect()
 }

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod machines;
 pub mod methods;
 pub mod metric;
+pub mod panel;
 pub mod plot;
 pub mod points;
 pub mod proving;
@@ -51,7 +52,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
     /// Show where two runs that --out left differ, with confidence intervals
-    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["tasks", "data", "out", "params"])]
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["tasks", "data", "out", "params", "perturbed"])]
     pub compare: Vec<PathBuf>,
     /// Play simulated estates instead, for the tasks groups and causes: how many, or 1000..1050
     #[arg(long, value_name = "SEEDS")]
@@ -59,6 +60,9 @@ pub struct EvalArgs {
     /// Engine settings of this configuration file for the simulated estates
     #[arg(long, short, value_name = "FILE", requires = "simulated")]
     pub config: Option<PathBuf>,
+    /// exhaustion: also judge stretched, noisier and made-up resources, and print mean and worst
+    #[arg(long, conflicts_with = "simulated")]
+    pub perturbed: bool,
     /// Print one JSON document a line instead of tables
     #[arg(long)]
     pub json: bool,
@@ -73,6 +77,8 @@ pub struct Bench {
     pub out: Option<PathBuf>,
     /// Parameters of the models.
     pub settings: Settings,
+    /// Whether resources that run out are also judged disturbed.
+    pub perturbed: bool,
 }
 
 impl Bench {
@@ -139,7 +145,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         for (task, outcome) in proving::run(&args.tasks, seeds, args.config.as_deref(), args.out.as_deref())? {
             report::deliver(
                 &task,
-                &Bench { data: data_dir(None), out: None, settings: Settings::default() },
+                &Bench { data: data_dir(None), out: None, settings: Settings::default(), perturbed: false },
                 &outcome,
                 args.json,
             )?;
@@ -154,7 +160,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     let (mut ran, mut absent) = (0, Vec::new());
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
-        let bench = Bench { data: data.clone(), out, settings: settings.clone() };
+        let bench = Bench { data: data.clone(), out, settings: settings.clone(), perturbed: args.perturbed };
         match one(task, &bench, args.json).with_context(|| format!("task `{}`", task.0)) {
             Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => absent.push(task.0),
             result => result.map(|()| ran += 1)?,
@@ -237,6 +243,7 @@ mod tests {
             compare: Vec::new(),
             simulated: None,
             config: None,
+            perturbed: false,
             json: true,
         };
         run(&args).expect("evaluates");
@@ -270,6 +277,7 @@ mod tests {
                 compare: Vec::new(),
                 simulated: None,
                 config: None,
+                perturbed: false,
                 json: false,
             };
             format!("{:#}", run(&args).expect_err("nothing to evaluate"))

@@ -12,7 +12,9 @@
 use crate::config::keys::nearest;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use bellwether_models::causes::case::CaseParams;
 use bellwether_models::exhaustion::ExhaustionParams;
+use bellwether_models::group::EpisodeParams;
 use bellwether_models::metric::DetectorParams;
 use bellwether_models::multi::MultiParams;
 use bellwether_models::templates::MinerParams;
@@ -31,6 +33,10 @@ pub struct Settings {
     pub miner: MinerParams,
     /// When a resource runs out: `exhaustion`.
     pub exhaustion: ExhaustionParams,
+    /// Alerts into groups where no topology is known: `ait`.
+    pub episodes: EpisodeParams,
+    /// Causes of labelled cases: `petshop`, `nezha_ob`, `nezha_tt`, `sockshop`.
+    pub causes: CaseParams,
 }
 
 impl Settings {
@@ -71,7 +77,18 @@ impl Settings {
         self.multi.check().map_err(|error| usage(format!("multi: {error}")))?;
         self.miner.clone().check().map_err(|error| usage(format!("miner: {error}")))?;
         self.exhaustion.check().map_err(|error| usage(format!("exhaustion: {error}")))?;
+        not_negative("episodes", &serde_json::to_value(&self.episodes)?)?;
+        not_negative("causes", &serde_json::to_value(&self.causes)?)?;
         Ok(())
+    }
+}
+
+/// Passes when every number of a section of weights, gaps and scales is zero or more.
+fn not_negative(section: &str, keys: &Value) -> Result<()> {
+    let below = |value: &Value| value.as_f64().is_none_or(|number| number.is_nan() || number < 0.0);
+    match mapping(keys, section)?.into_iter().find(|(_, value)| below(value)) {
+        Some((key, value)) => Err(usage(format!("{section}: `{key}: {value}` is out of bounds: use 0 or more"))),
+        None => Ok(()),
     }
 }
 
@@ -139,6 +156,7 @@ mod tests {
         assert!(error(json!({"miner": {"values_min": 2.5}})).contains("2.5"));
         assert!(error(json!({"miner": {"values_min": 1}})).contains("`values_min: 1` is out of bounds"));
         assert!(error(json!({"multi": {"ridge": -1}})).contains("use a number from"));
+        assert!(error(json!({"causes": {"latency": -1}})).contains("use 0 or more"));
         assert!(error(json!([1])).contains("key: value"));
     }
 

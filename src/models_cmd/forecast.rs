@@ -2,14 +2,16 @@
 //! each resource run out?
 //!
 //! One row per decision (every hour of every series):
-//! `series,timestamp,level,p10,p50,p90,full_within_horizon`. The quantiles are
-//! hours from the decision; they are empty where nothing points at the limit.
+//! `series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage`.
+//! The quantiles are hours from the decision; they are empty where nothing
+//! points at the limit. `coverage` is the share of the 90 % bands stated for
+//! this series before that held, `bands_checked` of how many.
 
 use super::io::{Column, OutputArgs, Table, TextTable};
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
 use anyhow::{Context, Result};
-use bellwether_models::exhaustion::{Exhaustion, ExhaustionParams};
+use bellwether_models::exhaustion::{Coverage, Exhaustion, ExhaustionParams};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +62,8 @@ pub struct Decision {
     pub hours: Option<[f64; 3]>,
     /// The verdict.
     pub full_within_horizon: bool,
+    /// How often the bands stated for the series so far held.
+    pub coverage: Coverage,
 }
 
 /// Nanoseconds of an hour.
@@ -123,6 +127,7 @@ pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Re
             level: state.level(),
             hours: forecast.map(|f| [hours(f.p10_ns), hours(f.p50_ns), hours(f.p90_ns)]),
             full_within_horizon: forecast.is_some_and(|f| f.full_within_horizon),
+            coverage: state.coverage(),
         });
     }
     Ok(out)
@@ -136,6 +141,8 @@ struct Rows {
     level: Vec<f64>,
     quantiles: [Vec<f64>; 3],
     full: Vec<bool>,
+    checked: Vec<i64>,
+    coverage: Vec<f64>,
 }
 
 impl Rows {
@@ -149,6 +156,8 @@ impl Rows {
             column.push(decision.hours.map_or(f64::NAN, |hours| hours[index]));
         }
         self.full.push(decision.full_within_horizon);
+        self.checked.push(i64::from(decision.coverage.checked));
+        self.coverage.push(decision.coverage.share().unwrap_or(f64::NAN));
     }
 
     fn table(self) -> Table {
@@ -162,6 +171,8 @@ impl Rows {
             .with("p50", Column::Float(p50))
             .with("p90", Column::Float(p90))
             .with("full_within_horizon", Column::Bool(self.full))
+            .with("bands_checked", Column::Int(self.checked))
+            .with("coverage", Column::Float(self.coverage))
     }
 }
 
@@ -239,10 +250,12 @@ mod tests {
         };
         run(&args).expect("forecasts");
         let written = std::fs::read_to_string(output).expect("reads");
-        assert!(written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon\n"));
+        assert!(
+            written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage\n")
+        );
         let last = |name: &str| written.lines().rfind(|line| line.starts_with(name)).expect("rows").to_owned();
-        assert!(last("climb").ends_with(",true"), "{}", last("climb"));
-        assert!(last("flat").ends_with(",,,,false"), "{}", last("flat"));
+        assert!(last("climb").contains(",true,") && last("climb").ends_with(",1"), "{}", last("climb"));
+        assert!(last("flat").ends_with(",,,,false,0,"), "{}", last("flat"));
         assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 59);
     }
 }

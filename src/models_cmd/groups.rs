@@ -139,17 +139,22 @@ pub(super) fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
 /// The order of `alerts` does not matter but for the order of the result.
 #[must_use]
 pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
-    group_by(alerts, topology, None)
+    group_by(alerts, topology, None, &EpisodeParams::default())
 }
 
-/// [`group`] by a method that is named.
+/// [`group`] by a method that is named, or with other episodes.
 #[must_use]
-pub fn group_by(alerts: &[Row], topology: Option<Topology>, method: Option<Method>) -> Vec<u64> {
+pub fn group_by(
+    alerts: &[Row],
+    topology: Option<Topology>,
+    method: Option<Method>,
+    episodes: &EpisodeParams,
+) -> Vec<u64> {
     let order = in_order(alerts);
     let (firsts, first_of) = without_repeats(alerts, &order);
     let by_data = if topology.is_none() && recurring(alerts, &firsts) { Method::Episodes } else { Method::Evidence };
     let found = match method.unwrap_or(by_data) {
-        Method::Episodes => by_episodes(alerts, &firsts),
+        Method::Episodes => by_episodes(alerts, &firsts, episodes),
         Method::Evidence => by_evidence(alerts, &firsts, topology.unwrap_or_default()),
         Method::Dbscan => by_density(alerts, &firsts, topology.unwrap_or_default()),
     };
@@ -198,8 +203,8 @@ fn recurring(alerts: &[Row], firsts: &[usize]) -> bool {
     (distinct.len() as f64) < (1.0 - RECURRING_MIN) * firsts.len() as f64
 }
 
-fn by_episodes(alerts: &[Row], firsts: &[usize]) -> Vec<u64> {
-    let mut episodes = Episodes::new(EpisodeParams::default());
+fn by_episodes(alerts: &[Row], firsts: &[usize], params: &EpisodeParams) -> Vec<u64> {
+    let mut episodes = Episodes::new(params.clone());
     let keys: Vec<u64> = firsts.iter().map(|at| hash(&[&alerts[*at].kind, &alerts[*at].entity])).collect();
     let mut out = vec![0; firsts.len()];
     let mut places: Vec<usize> = (0..firsts.len()).collect();

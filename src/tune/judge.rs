@@ -5,10 +5,12 @@
 //! from: the threshold of `nab`, `kpi`, `wsd` and `ms` is the best there.
 //! Models learn online in any case, and never from what comes later. `ucr` has
 //! one anomaly per series and nothing to choose: its splits are stretches of
-//! series in order of name.
+//! series in order of name, as those of the cause tasks are of cases.
 
 use crate::eval::Bench;
+use crate::eval::causes::{Fault, faults, ranked};
 use crate::eval::exhaustion::{Tally, decide, tally};
+use crate::eval::groups;
 use crate::eval::machines::{self, BUFFER_MAX};
 use crate::eval::methods::{self, Points};
 use crate::eval::metric::{DELAY_POINTS, ms_halves, nanoseconds, ucr_points};
@@ -18,7 +20,8 @@ use crate::eval::units::Better;
 use crate::exit::UsageError;
 use crate::progress::SharedBar;
 use anyhow::Result;
-use bellwether_datasets::public::{LabelledSeries, Machine, asd, exhaustion, kpi, loghub, nab, smd, ucr, wsd};
+use bellwether_datasets::public::{LabelledSeries, Machine, ait, asd, exhaustion, kpi, loghub, nab, smd, ucr, wsd};
+use bellwether_models::score::causes::{as_at, avg_at_5};
 use bellwether_models::score::delay::{self, Counts, Labelled};
 use bellwether_models::score::templates::template_scores;
 use bellwether_models::score::{nab as nab_rules, ucr as ucr_rules, vus};
@@ -70,6 +73,11 @@ const TASKS: &[(&str, &str)] = &[
     ("smd", "multi"),
     ("templates", "miner"),
     ("exhaustion", "exhaustion"),
+    ("ait", "episodes"),
+    ("petshop", "causes"),
+    ("nezha_ob", "causes"),
+    ("nezha_tt", "causes"),
+    ("sockshop", "causes"),
 ];
 
 /// The section of the settings that `task` reads.
@@ -92,7 +100,9 @@ pub(super) fn of(task: &str, bench: &Bench, splits: usize) -> Result<Judge> {
         "asd" => machines_judge(asd::load(&bench.folder("asd")?)?, splits),
         "smd" => machines_judge(smd::load(&bench.folder("smd8")?)?, splits),
         "templates" => templates_judge(sets(bench)?, splits),
-        _ => exhaustion_judge(exhaustion::load(&bench.folder("exhaustion_semisynthetic")?)?, splits),
+        "exhaustion" => exhaustion_judge(exhaustion::load(&bench.folder("exhaustion_semisynthetic")?)?, splits),
+        "ait" => groups_judge(ait::scenarios(&bench.folder("ait_alerts")?)?, splits),
+        causes => Ok(causes_judge(faults(causes, bench)?, splits)),
     }
 }
 
@@ -314,6 +324,55 @@ fn exhaustion_judge(loaded: (Vec<exhaustion::Resource>, [PathBuf; 2]), splits: u
     })
 }
 
+/// Scenarios of alerts: grouped from the first alert on, judged on the alerts
+/// of a split.
+fn groups_judge(scenarios: Vec<(String, PathBuf)>, splits: usize) -> Result<Judge> {
+    let read = |(_, path): &(String, PathBuf)| Ok(groups::firsts(ait::load(path)?, ait::truth(path)?));
+    let loaded: Vec<_> = scenarios.iter().map(read).collect::<Result<_>>()?;
+    let judge = move |settings: &Settings| {
+        let found: Vec<Vec<u64>> =
+            loaded.par_iter().map(|(alerts, _)| groups::ours(alerts, &settings.episodes)).collect();
+        let split = |number: usize| {
+            let judged = |(found, (_, phases)): (&Vec<u64>, &(Vec<ait::Alert>, Vec<Option<String>>))| {
+                let rows = rows(found.len(), splits, number);
+                let labelled = phases[rows.clone()].iter().any(Option::is_some);
+                labelled.then(|| groups::score(&found[rows.clone()], &phases[rows]))
+            };
+            let scores: Vec<_> = found.iter().zip(&loaded).filter_map(judged).collect();
+            vec![mean(scores.iter().map(|s| s.f1)), mean(scores.iter().map(|s| s.reduction))]
+        };
+        Ok((0..splits).map(split).collect())
+    };
+    Ok(Judge {
+        figures: higher(&["f1", "reduction"]),
+        splits_are: "blocks of alerts of every scenario, grouped from the first alert on".to_owned(),
+        inputs: scenarios.into_iter().map(|(_, path)| path).collect(),
+        splits: Box::new(judge),
+    })
+}
+
+/// Labelled cases at the fault: nothing is learnt from one for the next.
+fn causes_judge(faults: Vec<Fault>, splits: usize) -> Judge {
+    let judge = move |settings: &Settings| {
+        let split = |number: usize| {
+            let picked = &faults[rows(faults.len(), splits, number)];
+            if picked.is_empty() {
+                return vec![f64::NAN; 2];
+            }
+            let cases = picked.iter().map(|fault| (&fault.now, fault.truth.as_str()));
+            let ranks = ranked(&settings.causes, cases).ranks;
+            vec![as_at(&ranks, 1), avg_at_5(&ranks)]
+        };
+        Ok((0..splits).into_par_iter().map(split).collect())
+    };
+    Judge {
+        figures: higher(&["as1", "avg5"]),
+        splits_are: "stretches of cases in order of time or name".to_owned(),
+        inputs: Vec::new(),
+        splits: Box::new(judge),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,6 +427,31 @@ mod tests {
         assert_eq!(split(0), 0.0);
         assert!((split(1) - 100.0).abs() < 1e-9 && (split(3) - 100.0).abs() < 1e-9, "{} {}", split(1), split(3));
         assert!(!split(2).is_finite() && !split(4).is_finite(), "no window begins there");
+    }
+
+    #[test]
+    fn cases_are_judged_in_the_stretch_they_lie_in() {
+        use bellwether_models::causes::case::{Indicator, IndicatorKind};
+        // Two services; the second shouts. It is the cause in the later cases only.
+        let fault = |number: usize| {
+            let mut case = crate::models_cmd::cases::NamedCase::default();
+            for (name, during) in [("calm", 1.0), ("loud", 90.0)] {
+                let entity = case.entity(name);
+                let usual: Vec<f64> = (0..40).map(|i| 1.0 + f64::from(i % 5) * 0.1).collect();
+                case.case.indicators.push(Indicator {
+                    entity,
+                    kind: IndicatorKind::Latency,
+                    before: usual.clone(),
+                    recent: usual[..10].to_vec(),
+                    during: vec![during; 10],
+                });
+            }
+            let truth = if number < 6 { "calm" } else { "loud" };
+            Fault { unit: number.to_string(), truth: truth.to_owned(), now: case.clone(), late: case }
+        };
+        let judge = causes_judge((0..12).map(fault).collect(), 5);
+        let figures = judge.splits(&Settings::default()).expect("in range");
+        assert_eq!((figures[0][0], figures[4][0]), (0.0, 1.0), "{figures:?}");
     }
 
     #[test]

@@ -34,7 +34,8 @@ use std::process::ExitCode;
 /// Example: bellwether tune kpi --space space.yaml --data ../shared/data --out tuned
 #[derive(Debug, Clone, clap::Args)]
 pub struct TuneArgs {
-    /// What to tune for: nab, kpi, wsd, ms, ucr, asd, smd, templates, exhaustion
+    /// What to tune for: nab, kpi, wsd, ms, ucr, asd, smd, templates, exhaustion, ait (groups),
+    /// petshop, nezha_ob, nezha_tt, sockshop (causes)
     #[arg(value_name = "TASK")]
     pub task: String,
     /// Values to try, as YAML: `section: { parameter: [value, …] }`
@@ -81,7 +82,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     if !data.is_dir() {
         bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
     }
-    let bench = Bench { data, out: None, settings: Settings::default() };
+    let bench = Bench { data, out: None, settings: Settings::default(), perturbed: false };
     let judge = judge::of(&args.task, &bench, usize::from(args.splits))?;
     let by = judge.figure(args.by.as_deref())?;
     if let Some(out) = &args.out {

@@ -45,7 +45,18 @@ fn commands() -> Vec<Command> {
         },
         Command {
             args: &["models", "forecast", "--limit", "100"],
-            columns: &["series", "timestamp", "row", "level", "p10", "p50", "p90", "full_within_horizon"],
+            columns: &[
+                "series",
+                "timestamp",
+                "row",
+                "level",
+                "p10",
+                "p50",
+                "p90",
+                "full_within_horizon",
+                "bands_checked",
+                "coverage",
+            ],
             input: levels,
         },
         Command {

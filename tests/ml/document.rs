@@ -7,7 +7,8 @@ use crate::{said, sets};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn python() -> Option<PathBuf> {
+/// The Python to use, if one is there.
+pub(crate) fn python() -> Option<PathBuf> {
     let named = std::env::var_os("BELLWETHER_ML_PYTHON").map(PathBuf::from);
     let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/ml/bin/python"));
     path.is_file().then_some(path)

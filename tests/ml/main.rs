@@ -7,6 +7,7 @@
 mod contract;
 mod document;
 mod evaluate;
+mod independent;
 mod sets;
 
 use std::io::Write as _;

@@ -1,6 +1,6 @@
 //! Exhaustion: says when a resource runs out, while there is time to act.
 
-use bellwether_models::exhaustion::{CheckedExhaustionParams, Exhaustion, ExhaustionParams, Forecast};
+use bellwether_models::exhaustion::{CheckedExhaustionParams, Coverage, Exhaustion, ExhaustionParams, Forecast};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,9 @@ fn default_severity() -> Severity {
 
 /// Decisions in a row without an end in sight before a warning is taken back.
 const CALM_DECISIONS: u8 = 3;
+
+/// Bands checked before the share that held is told: of fewer it says little.
+const CHECKED_MIN: u32 = 10;
 
 /// A rule with its parameters checked.
 #[derive(Clone, Debug)]
@@ -130,14 +133,15 @@ impl CompiledExhaustion {
     ) -> (EventTime, Sensed) {
         let summary = match status {
             AlertStatus::Firing => format!(
-                "{} on {} is at {} and reaches {} in about {} (between {} and {})",
+                "{} on {} is at {} and reaches {} in about {} (between {} and {}{})",
                 meta.name,
                 meta.entity,
                 short(forecast.level),
                 short(self.rule.limit),
                 hours(forecast.p50_ns),
                 hours(forecast.p10_ns),
-                hours(forecast.p90_ns)
+                hours(forecast.p90_ns),
+                held(&forecast.coverage)
             ),
             AlertStatus::Resolved => {
                 format!("{} on {} no longer runs out", meta.name, meta.entity)
@@ -163,6 +167,16 @@ impl CompiledExhaustion {
             }),
         }
         .at(at)
+    }
+}
+
+/// How far the interval is to be trusted, once that is known.
+fn held(coverage: &Coverage) -> String {
+    match coverage.share() {
+        Some(share) if coverage.checked >= CHECKED_MIN => {
+            format!("; {:.0} % of {} earlier 90 % bands held", 100.0 * share, coverage.checked)
+        }
+        _ => String::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The answer at a decision point.
 
+use super::bands::Coverage;
 use serde::{Deserialize, Serialize};
 
 /// A time-to-full beyond this is reported as this: ten years, "not in sight".
@@ -21,4 +22,6 @@ pub struct Forecast {
     /// The verdict: full within the horizon, with a small margin against false
     /// alarms. At the very border it may be no while the middle says yes.
     pub full_within_horizon: bool,
+    /// How often bands stated for this series before held.
+    pub coverage: Coverage,
 }

@@ -5,12 +5,15 @@
 //! sample. Once an hour the screen asks whether the fastest plausible growth
 //! could reach the limit; only then the full model runs.
 
+mod bands;
 mod contest;
 mod forecast;
 mod params;
+mod passage;
 mod paths;
 mod state;
 
+pub use bands::Coverage;
 pub use forecast::Forecast;
 pub use params::{CheckedExhaustionParams, ExhaustionParams};
 pub use state::Exhaustion;

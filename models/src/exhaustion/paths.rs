@@ -19,6 +19,16 @@ pub(super) enum Path {
         /// Whether growth may speed up or slow down.
         bend: bool,
     },
+    /// The mean course of the last cycles is taken out, a line or a curve drawn
+    /// through the last `window` hours of what is left, and the course put back.
+    Swing {
+        /// Hours of one cycle.
+        period: usize,
+        /// Hours the trend is taken from.
+        window: usize,
+        /// A curve instead of a line.
+        bend: bool,
+    },
     /// A parabola through the last `window` hours, from the present level.
     Curve {
         /// Hours the curve is taken from.
@@ -34,6 +44,7 @@ impl Path {
             Self::Line { window } => window,
             Self::Season { period, bend: false } => 2 * period,
             Self::Season { period, bend: true } => 3 * period,
+            Self::Swing { period, window, .. } => window.max(2 * period),
             Self::Curve { window } => window,
         }
     }
@@ -63,6 +74,15 @@ impl Path {
                     out[index] = base + added * cycle + change * cycle * (cycle + 1.0) / 2.0;
                 }
             }
+            Self::Swing { period, window, bend } => {
+                let course = course(past, period);
+                // `course[0]` belongs to the hour one period before now.
+                let first = period - window % period;
+                let flat: Vec<f64> =
+                    past[now - window..].iter().enumerate().map(|(i, v)| v - course[(first + i) % period]).collect();
+                if bend { Self::Curve { window } } else { Self::Line { window } }.go_on(&flat, out);
+                out.iter_mut().enumerate().for_each(|(hour, out)| *out += course[hour % period]);
+            }
             Self::Curve { window } => {
                 let half = window / 2;
                 let (level, slope) = line(&past[now - half..]);
@@ -75,6 +95,28 @@ impl Path {
             }
         }
     }
+}
+
+/// Cycles whose mean course is taken.
+const COURSE_CYCLES: usize = 3;
+
+/// Mean course of the last cycles around their rise; `past` holds two or more.
+fn course(past: &[f64], period: usize) -> Vec<f64> {
+    let now = past.len();
+    let cycles = (now / period).min(COURSE_CYCLES);
+    let cycle = |back: usize| &past[now - (back + 1) * period..now - back * period];
+    let mean = |back: usize| cycle(back).iter().sum::<f64>() / period as f64;
+    let middle = (period as f64 - 1.0) / 2.0;
+    let mut out = vec![0.0; period];
+    for back in 0..cycles {
+        // The rise from the cycle before; the oldest takes that of the next.
+        let older = (back + 1).min(cycles - 1);
+        let (level, slope) = (mean(back), (mean(older - 1) - mean(older)) / period as f64);
+        for (index, (out, value)) in out.iter_mut().zip(cycle(back)).enumerate() {
+            *out += (value - level - slope * (index as f64 - middle)) / cycles as f64;
+        }
+    }
+    out
 }
 
 fn fill(out: &mut [f64], at: impl Fn(f64) -> f64) {
@@ -123,6 +165,17 @@ mod tests {
         let curve = goes(Path::Curve { window: 12 }, &past);
         for (value, exact) in curve.iter().zip([144.0, 169.0, 196.0, 225.0]) {
             assert!((value - exact).abs() < 0.5, "{curve:?}");
+        }
+    }
+
+    #[test]
+    fn growth_under_a_swing_goes_on_with_the_swing() {
+        let at = |i: f64| i + [0.0, 3.0, 0.0, -3.0, 0.0][i as usize % 5];
+        let past: Vec<f64> = (0..33).map(|i| at(f64::from(i))).collect();
+        for bend in [false, true] {
+            for (i, value) in goes(Path::Swing { period: 5, window: 12, bend }, &past).into_iter().enumerate() {
+                assert!((value - at(33.0 + i as f64)).abs() < 1e-9, "{value} at {i}");
+            }
         }
     }
 

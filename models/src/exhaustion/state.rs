@@ -1,9 +1,11 @@
 //! Per-series state: the samples of the running hour and a ring of hourly
 //! medians of the last ten days; the screen, and the decision.
 
+use super::bands::{Bands, Coverage};
 use super::contest::outlook;
 use super::forecast::{FAR_NS, Forecast};
 use super::params::{CheckedExhaustionParams, HOUR_NS};
+use super::passage::Passages;
 use serde::{Deserialize, Serialize};
 
 /// Hours kept: three teeth of the longest sawtooth looked for.
@@ -17,16 +19,20 @@ const HOURS_MIN: usize = 8;
 const SCREEN_WINDOWS: [usize; 3] = [3, 8, 24];
 /// … and flags when this many times that pace could reach the limit.
 const SCREEN_MARGIN: f64 = 4.0;
-/// The interval ends where the path this many spreads higher or lower crosses:
-/// widened on the development half until it holds nine of ten outcomes.
-const INTERVAL_SPREADS: f64 = 1.1;
-/// The verdict is yes when even the path this many spreads lower crosses within
-/// the horizon. A wide spread (a sawtooth about to drop, a curve that slows
-/// down) then asks for more than a coin's toss, a clean line for hardly more:
-/// two in five false alarms go, one point in a hundred of F1 with them.
-const VERDICT_SPREADS: f64 = 0.2;
+/// Shares of all ways that arrive before the edges of the interval: it is to
+/// hold nine of ten outcomes.
+const EDGES: [f64; 2] = [0.05, 0.95];
+/// Hourly medians do not say when within minutes: the interval is wider by this
+/// many hours on both sides.
+const EDGE_HOURS: f64 = 0.1;
+/// The verdict is yes when this share of the ways, this much wider than earlier
+/// errors, arrives within the horizon. Where they spread (a sawtooth about to
+/// drop, a curve that slows down) that asks for more than a coin's toss, on a
+/// clean line for hardly more.
+const VERDICT_SHARE: f64 = 0.62;
+const VERDICT_WIDTH: f64 = 1.2;
 
-/// Forecaster of one series: at most 1.2 KiB.
+/// Forecaster of one series: at most 1.4 KiB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exhaustion {
     hour_ends_ns: i64,
@@ -38,6 +44,7 @@ pub struct Exhaustion {
     hours: Vec<f32>,
     head: usize,
     hours_seen: u32,
+    bands: Bands,
 }
 
 impl Default for Exhaustion {
@@ -51,6 +58,7 @@ impl Default for Exhaustion {
             hours: Vec::new(),
             head: 0,
             hours_seen: 0,
+            bands: Bands::default(),
         }
     }
 }
@@ -78,6 +86,13 @@ impl Exhaustion {
     #[must_use]
     pub fn level(&self) -> f64 {
         if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
+    }
+
+    /// How often bands stated for the level half a day ahead held so far: the
+    /// promise is nine of ten.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.bands.coverage()
     }
 
     fn sample(&mut self, value: i32) {
@@ -125,6 +140,7 @@ impl Exhaustion {
             self.hours[self.head] = median;
             self.head = (self.head + 1) % HOURS_MAX;
         }
+        self.bands.check(self.hours_seen, f64::from(median));
     }
 
     /// Median of the hour `back` hours before the last closed one.
@@ -160,26 +176,27 @@ impl Exhaustion {
         HOUR_NS.saturating_mul(known) / if known < 2 * 24 { 8 } else { 1 }
     }
 
-    fn decide(&self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
+    fn decide(&mut self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
         if self.hours.len() < HOURS_MIN || !self.screen(params) {
             return None;
         }
         let past: Vec<f64> = (0..self.hours.len()).rev().map(|back| self.hour(back)).collect();
         let horizon = params.horizon_ns as f64 / HOUR_NS as f64;
         let outlook = outlook(&past, (3.0 * horizon).ceil() as usize);
-        let crossing = |spreads: f64| {
-            let lift = spreads * outlook.spread;
-            crossing(&outlook.path, self.hour(0), params.limit, |hours| lift * hours.sqrt())
-        };
-        let ns = |hours: f64| (hours * HOUR_NS as f64).min(FAR_NS as f64) as i64;
-        let p50_ns = ns(crossing(0.0));
+        let now = self.hour(0);
+        let ways = Passages::of(&outlook, now, params.limit, self.bands.width());
+        let careful = Passages::of(&outlook, now, params.limit, VERDICT_WIDTH);
+        self.bands.state(self.hours_seen, &outlook);
+        let ns = |hours: f64| (hours.max(0.0) * HOUR_NS as f64).min(FAR_NS as f64) as i64;
+        let p50_ns = ns(ways.quantile(0.5));
         Some(Forecast {
             at_ns,
-            level: self.hour(0),
-            p10_ns: ns(crossing(INTERVAL_SPREADS)).min(p50_ns),
+            level: now,
+            p10_ns: ns(ways.quantile(EDGES[0]) - EDGE_HOURS).min(p50_ns),
             p50_ns,
-            p90_ns: ns(crossing(-INTERVAL_SPREADS)).max(p50_ns),
-            full_within_horizon: ns(crossing(-VERDICT_SPREADS)) <= params.horizon_ns.min(self.reach_ns()),
+            p90_ns: ns(ways.quantile(EDGES[1]) + EDGE_HOURS).max(p50_ns),
+            full_within_horizon: ns(careful.quantile(VERDICT_SHARE)) <= params.horizon_ns.min(self.reach_ns()),
+            coverage: self.bands.coverage(),
         })
     }
 }
@@ -193,27 +210,6 @@ fn key(value: f32) -> i32 {
 /// The inverse of [`key`].
 fn value_of(key: i32) -> f32 {
     f32::from_bits((key ^ (((key >> 31) as u32) >> 1) as i32) as u32)
-}
-
-/// Hours until `path` lifted by `lift(hours)` first reaches `limit`, between
-/// its points interpolated; beyond the path its mean pace goes on; infinite
-/// when it leads nowhere.
-fn crossing(path: &[f64], now: f64, limit: f64, lift: impl Fn(f64) -> f64) -> f64 {
-    let mut before = now;
-    if now >= limit {
-        return 0.0;
-    }
-    for (index, value) in path.iter().enumerate() {
-        let after = value + lift(index as f64 + 1.0);
-        if after >= limit {
-            let share = if after > before { ((limit - before) / (after - before)).clamp(0.0, 1.0) } else { 1.0 };
-            return index as f64 + share;
-        }
-        before = after;
-    }
-    let hours = path.len() as f64;
-    let pace = (before - now) / hours;
-    if pace > 0.0 { hours + (limit - before) / pace } else { f64::INFINITY }
 }
 
 #[cfg(test)]
@@ -239,18 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_watched_climb_counts_how_often_its_bands_held() {
+        let params = ExhaustionParams::default().check().expect("in range");
+        let mut state = Exhaustion::default();
+        for step in 0..(6 * 90) {
+            state.update(&params, step * HOUR_NS / 6, 20.0 + step as f64 / 10.0 + (step * 7919 % 13) as f64 * 0.1);
+        }
+        let coverage = state.coverage();
+        assert!(coverage.checked > 40, "{coverage:?}");
+        assert!(coverage.share().is_some_and(|share| share > 0.8), "{coverage:?}");
+    }
+
+    #[test]
     fn keys_order_as_their_floats_and_come_back() {
         let values = [-1e30_f32, -2.5, -0.0, 0.0, 1e-9, 3.5, 1e30];
         assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         assert!(values.iter().all(|value| value_of(key(*value)).to_bits() == value.to_bits()));
-    }
-
-    #[test]
-    fn the_path_crosses_between_its_points() {
-        assert_eq!(crossing(&[98.0, 102.0], 96.0, 100.0, |_| 0.0), 1.5);
-        assert_eq!(crossing(&[97.0, 98.0], 96.0, 100.0, |_| 0.0), 4.0);
-        assert_eq!(crossing(&[96.0, 96.0], 96.0, 100.0, |_| 0.0), f64::INFINITY);
-        assert_eq!(crossing(&[96.0], 101.0, 100.0, |_| 0.0), 0.0);
     }
 
     #[test]
