@@ -186,7 +186,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn request<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Request<'a> {
-    Request { tenant: "acme", method: &Method::POST, path, query: "", headers, body, received: NOW }
+    Request { tenant: "acme", method: &Method::POST, path, query: "", headers, body, received: NOW, claims: None }
 }
 
 fn wire() -> RemoteWrite {

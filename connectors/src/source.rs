@@ -10,7 +10,7 @@
 //! # use bellwether_connectors::{Intake, AcceptError};
 //! # use bellwether_engine::input::Input;
 //! async fn handle_request(intake: Intake, decoded: Vec<Input>) -> u16 {
-//!     match intake.accept_now(&decoded).await {
+//!     match intake.accept_now(&decoded, intake.claims()).await {
 //!         Ok(_) => 200,
 //!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::in_time::in_time_order;
 use crate::journal::{Group, Journal, JournalError, Mark, Position};
+use crate::receipts::{Claims, Receipts};
 use crate::reject::{RejectLog, Rejection};
 use crate::tap::Taps;
 
@@ -62,6 +63,7 @@ pub trait Source: Send {
 #[derive(Clone)]
 pub struct Intake {
     journal: Arc<dyn Journal>,
+    receipts: Arc<Receipts>,
     rejects: RejectLog,
     counts: Arc<IntakeCounts>,
     source: Arc<SourceFlow>,
@@ -216,6 +218,7 @@ impl Intake {
     /// A door to `journal`, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
         Intake {
+            receipts: journal.receipts(),
             journal,
             rejects,
             counts: Arc::default(),
@@ -243,6 +246,16 @@ impl Intake {
         flows.values().map(|flow| flow.read()).collect()
     }
 
+    /// No claims yet, for one group: what its sender may send again is claimed before it is stored.
+    pub fn claims(&self) -> Claims {
+        Claims::new(self.receipts.clone(), arrival_time())
+    }
+
+    /// What came and may come again.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
     /// Who looks at what is accepted.
     pub fn taps(&self) -> &Taps {
         &self.taps
@@ -254,8 +267,19 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
     pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
+        self.accept_patiently(inputs, encode(inputs, mark, None)).await
+    }
+
+    /// The same for what its sender may send again: the claims become receipts with the entries.
+    ///
+    /// # Errors
+    /// As of [`Intake::accept`].
+    pub async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
+        self.accept_patiently(inputs, encode(inputs, None, Some(claims))).await
+    }
+
+    async fn accept_patiently(&self, inputs: &[Input], group: Arc<Group>) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
-        let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
             match self.journal.append(group.clone()).await {
@@ -271,14 +295,15 @@ impl Intake {
     }
 
     /// Accepts `inputs` or says soon that it cannot: for senders that retry (HTTP, gRPC).
-    /// Durable when it returns `Ok`. After [`AcceptError::Busy`] the signals may have become
-    /// durable after all: the sender's retry is then a second copy, as with any lost answer.
+    /// Durable when it returns `Ok`. After [`AcceptError::Busy`] the signals may become durable
+    /// after all: until that is known, their claims are held, and the sender's retry is
+    /// recognised by them.
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(&self, inputs: &[Input]) -> Result<Position, AcceptError> {
+    pub async fn accept_now(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
-        let append = self.journal.append(encode(inputs, None));
+        let append = self.journal.append(encode(inputs, None, Some(claims)));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
             Err(_) => {
@@ -336,12 +361,12 @@ impl Intake {
     }
 }
 
-fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
+fn encode(inputs: &[Input], mark: Option<Mark>, claims: Option<Claims>) -> Arc<Group> {
     let mut entries = Vec::with_capacity(inputs.len());
     for input in &in_time_order(inputs) {
         encode_one(input, &mut entries);
     }
-    Arc::new(Group { entries, mark })
+    Arc::new(Group { entries, mark, claims })
 }
 
 /// Encodes `input`, halving a batch that is too large for one entry.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::{Entries, Entry, Group, Journal, JournalError, Position};
+use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
@@ -120,6 +121,11 @@ impl Journal for MemoryJournal {
         None
     }
 
+    fn receipts(&self) -> Arc<Receipts> {
+        // What is merged in memory comes from files: nobody sends it again.
+        Arc::default()
+    }
+
     fn release(&self, _: Position) {}
 }
 
@@ -142,7 +148,7 @@ mod tests {
         let writer = journal.clone();
         let writing = tokio::spawn(async move {
             for index in 0..count {
-                let group = Group { entries: vec![vec![index as u8]], mark: None };
+                let group = Group { entries: vec![vec![index as u8]], mark: None, claims: None };
                 writer.append(Arc::new(group)).await.expect("memory takes it");
             }
         });

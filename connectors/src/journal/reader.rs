@@ -126,22 +126,22 @@ impl Entries for SegmentReader {
                 }
                 continue;
             };
-            if record.sequence != open.next {
+            if record.head.sequence != open.next {
                 return Err(JournalError::Damaged {
                     segment: open.path,
                     offset,
-                    reason: format!("entry {} is where {} should be", record.sequence, open.next),
+                    reason: format!("entry {} is where {} should be", record.head.sequence, open.next),
                 });
             }
             open.next += 1;
             self.open = Some(open);
-            if record.sequence > self.at {
-                self.at = record.sequence;
-                if record.payload.is_empty() {
-                    // It carried only a source's cursor.
+            if record.head.sequence > self.at {
+                self.at = record.head.sequence;
+                if record.payload.is_empty() || record.head.is_receipt {
+                    // It carried only a source's cursor, or what its group's entries are known by.
                     continue;
                 }
-                return Ok(Some(Entry { position: Position(record.sequence), bytes: record.payload }));
+                return Ok(Some(Entry { position: Position(record.head.sequence), bytes: record.payload }));
             }
         }
         Ok(None)

@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::format::{Marks, SegmentHeader, encode_record};
+use super::format::{FORMAT_VERSION, Marks, RecordHead, SegmentHeader, encode_record};
 use super::local::JournalConfig;
 use super::segments::{Scan, Segment, segment_path};
 use super::{Group, JournalError, Position};
+use crate::receipts::{Claims, Receipts};
 
 /// One commit takes queued groups until it has this many bytes: larger gains nothing on a
 /// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.
@@ -65,6 +66,13 @@ impl SegmentFile for File {
     }
 }
 
+/// What the writer tells the others.
+pub(super) struct Shared {
+    pub(super) marks: Arc<Mutex<Marks>>,
+    pub(super) receipts: Arc<Receipts>,
+    pub(super) durable: watch::Sender<Position>,
+}
+
 pub(super) struct Writer {
     config: JournalConfig,
     disk: Box<dyn Disk>,
@@ -73,8 +81,7 @@ pub(super) struct Writer {
     current: Option<Current>,
     /// The last durable sequence.
     last: u64,
-    marks: Arc<Mutex<Marks>>,
-    durable: watch::Sender<Position>,
+    shared: Shared,
     released: watch::Receiver<Position>,
     /// The error after which nothing is accepted.
     broken: Option<JournalError>,
@@ -93,8 +100,7 @@ impl Writer {
         config: JournalConfig,
         disk: Box<dyn Disk>,
         found: Scan,
-        marks: Arc<Mutex<Marks>>,
-        durable: watch::Sender<Position>,
+        shared: Shared,
         released: watch::Receiver<Position>,
     ) -> Result<Writer, JournalError> {
         let mut writer = Writer {
@@ -103,8 +109,7 @@ impl Writer {
             disk,
             closed: found.segments,
             current: None,
-            marks,
-            durable,
+            shared,
             released,
             broken: None,
             buffer: Vec::new(),
@@ -124,7 +129,14 @@ impl Writer {
             // so they must be durable.
             file.sync().map_err(io("sync"))?;
             segment.bytes = tail.bytes;
-            writer.current = Some(Current { file, segment, salt: tail.salt });
+            if tail.version == FORMAT_VERSION {
+                writer.current = Some(Current { file, segment, salt: tail.salt });
+            } else if tail.last < segment.first {
+                // Nothing is in it yet; its successor would have its name.
+                fs::remove_file(&segment.path).map_err(|e| JournalError::io("remove", &segment.path, &e))?;
+            } else {
+                writer.closed.push(segment);
+            }
         }
         let dir = writer.config.dir.clone();
         writer.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
@@ -150,14 +162,15 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Request>, bytes: u64) {
         match self.write(&batch, bytes) {
             Ok(positions) => {
-                let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner);
                 for request in &batch {
                     if let Some(mark) = &request.group.mark {
                         marks.insert(mark.source.clone(), mark.cursor.clone());
                     }
                 }
                 drop(marks);
-                self.durable.send_replace(Position(self.last));
+                batch.iter().filter_map(|request| request.group.claims.as_ref()).for_each(Claims::keep);
+                self.shared.durable.send_replace(Position(self.last));
                 for (request, position) in batch.into_iter().zip(positions) {
                     let _ = request.reply.send(Ok(position));
                 }
@@ -259,9 +272,10 @@ impl Writer {
         let first = self.last + 1;
         let path = segment_path(&self.config.dir, first);
         let salt = fresh_salt(first);
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let receipts = self.shared.receipts.list();
         let mut header = Vec::new();
-        SegmentHeader { salt, first, marks }.encode(&mut header);
+        SegmentHeader { version: FORMAT_VERSION, salt, first, marks, receipts }.encode(&mut header);
         let mut file = self.disk.open(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
         if let Err(e) = file.append(&header) {
             // Leave no half header behind: the next attempt would append to it.
@@ -276,17 +290,26 @@ impl Writer {
     }
 }
 
-/// Appends a group's records; returns the next sequence. A mark without entries is carried by
-/// an empty record.
+/// Appends a group's records; returns the next sequence. Its receipt goes first, so that a group
+/// ends with an entry. A mark without entries is carried by an empty record.
 fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &Group) -> u64 {
+    let mut sequence = first;
+    if let Some(claims) = group.claims.as_ref().filter(|claims| !claims.is_empty()) {
+        let mut payload = Vec::new();
+        claims.receipt().encode(&mut payload);
+        let head = RecordHead { sequence, durable, more: true, is_receipt: true };
+        encode_record(out, salt, head, None, &payload);
+        sequence += 1;
+    }
     let last = group.entries.len().max(1) - 1;
     for index in 0..=last {
         let payload = group.entries.get(index).map_or(&[][..], Vec::as_slice);
         let mark = group.mark.as_ref().filter(|_| index == last);
-        let sequence = first + index as u64;
-        encode_record(out, salt, sequence, durable, index < last, mark, payload);
+        let head = RecordHead { sequence, durable, more: index < last, is_receipt: false };
+        encode_record(out, salt, head, mark, payload);
+        sequence += 1;
     }
-    first + last as u64 + 1
+    sequence
 }
 
 fn group_bytes(group: &Group) -> usize {

@@ -30,9 +30,9 @@ use tonic::{Code, Request, Response, Status};
 use super::{Export, Exported, Otlp};
 use crate::auth::Auth;
 use crate::http::now;
-use crate::http::retry_window::{RetryWindow, Seen, request_key};
+use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::wire::{RETRY_AFTER_SECS, Reply, WireCounters};
+use crate::wire::{RETRY_AFTER_SECS, WireCounters};
 
 /// Calls one connection may have open.
 const STREAMS_MAX: u32 = 64;
@@ -69,8 +69,7 @@ impl Source for OtlpGrpc {
                 return Err(SourceError::config(&self.name, reason));
             };
             self.auth.check_listener(address).map_err(|error| SourceError::config(&self.name, error.to_string()))?;
-            let receiver =
-                Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone(), retries: Arc::default() };
+            let receiver = Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone() };
             let size = self.otlp.limits.decompressed_bytes_max;
             let guard = Guard { auth: self.auth.clone(), counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
@@ -130,7 +129,6 @@ struct Receiver {
     otlp: Arc<Otlp>,
     intake: Intake,
     counters: Arc<WireCounters>,
-    retries: Arc<RetryWindow>,
 }
 
 impl Receiver {
@@ -150,21 +148,25 @@ impl Receiver {
         self.counters.request(bytes.len());
         let key = request_key(&tenant, path, &bytes);
         drop(bytes);
-        match self.retries.begin(key, received) {
-            Seen::New => {}
-            Seen::InFlight => return Err(unavailable("the same request is being stored")),
-            Seen::Answered(_) => {
+        let claims = self.intake.claims();
+        match claims.take(key) {
+            Claim::Ours => {}
+            Claim::Busy => return Err(unavailable("the same request is being stored")),
+            Claim::Taken => {
                 self.counters.duplicate(1);
                 return Ok(None);
             }
         }
-        let result = self.store(&tenant, export(message), received).await;
-        let status = if result.is_ok() { 200 } else { 503 };
-        self.retries.end(key, &Reply::empty(status));
-        result
+        self.store(&tenant, export(message), received, claims).await
     }
 
-    async fn store(&self, tenant: &str, export: Export, received: EventTime) -> Result<Option<(i64, String)>, Status> {
+    async fn store(
+        &self,
+        tenant: &str,
+        export: Export,
+        received: EventTime,
+        claims: Claims,
+    ) -> Result<Option<(i64, String)>, Status> {
         let exported = self.otlp.export(tenant, &export, received);
         let Exported { inputs, accepted, refused } = exported.map_err(|limit| {
             self.counters.refuse(limit, 1);
@@ -174,7 +176,7 @@ impl Receiver {
             self.counters.refuse(reason, count);
         }
         if !inputs.is_empty()
-            && let Err(error) = self.intake.accept_now(&inputs).await
+            && let Err(error) = self.intake.accept_now(&inputs, claims).await
         {
             self.otlp.not_stored(tenant, &inputs);
             self.counters.refuse("journal", accepted);

@@ -325,6 +325,11 @@ impl HttpWire for Otlp {
         true
     }
 
+    fn answer_again(&self, request: &Request<'_>) -> Reply {
+        // Spans are not to be counted again for an answer; what was refused of them has been said.
+        success(request, &Refusals::default())
+    }
+
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {
         failure(request, 503, reason.to_owned()).with("retry-after", crate::wire::RETRY_AFTER_SECS.to_string())
     }

@@ -16,6 +16,7 @@ use bellwether_connectors::journal::Entries;
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::otlp::{Otlp, OtlpConfig};
+use bellwether_connectors::receipts::Receipts;
 use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::series_table::SeriesTable;
 use bellwether_connectors::wire::HttpWire;
@@ -60,6 +61,10 @@ impl Journal for Moody {
 
     fn cursor(&self, source: &str) -> Option<Vec<u8>> {
         self.inner.cursor(source)
+    }
+
+    fn receipts(&self) -> Arc<Receipts> {
+        self.inner.receipts()
     }
 
     fn release(&self, upto: Position) {
