@@ -37,7 +37,7 @@ use crate::limits::Limits;
 use crate::packets::GATHER;
 use crate::receipts::{Claim, Claims};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::streams::{Caller, Conversation, Duplex, Listener};
+use crate::streams::{Caller, Conversation, Duplex, Listener, listen};
 use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::{Refusals, WireCounters};
 use decode::{Context, decode, options};
@@ -333,6 +333,17 @@ impl Conversation for Forward {
         !self.keys.is_empty()
     }
 
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            name: &self.name,
+            address: self.config.listen,
+            tls: self.tls.as_ref(),
+            auth: &self.auth,
+            limits: &self.limits,
+            counters: &self.counters,
+        }
+    }
+
     fn converse(
         self: Arc<Self>,
         caller: Caller,
@@ -349,18 +360,7 @@ impl Source for Forward {
     }
 
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
-        let own = Arc::new(*self);
-        Box::pin(async move {
-            let listener = Listener {
-                name: &own.name,
-                address: own.config.listen,
-                tls: own.tls.as_ref(),
-                auth: &own.auth,
-                limits: &own.limits,
-                counters: &own.counters,
-            };
-            listener.run(own.clone(), intake, stop).await
-        })
+        listen(*self, intake, stop)
     }
 }
 

@@ -18,7 +18,8 @@
 //! covers everything after it. `durable` is the last sequence that was on disk when the record
 //! was written: when a record does not read, and a later one that does says the former had
 //! been durable, an acknowledged entry is damaged; otherwise the tail was never acknowledged
-//! and may be cut. The salt keeps a payload that imitates a record from being taken for one.
+//! and may be cut. Zeros at the end are room the writer had made for what was to come; a segment
+//! that is closed in order has none. The salt keeps a payload that imitates a record from being taken for one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -36,7 +37,7 @@ pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"BWJOURNL";
 /// Contains a byte that no UTF-8 text contains.
-const RECORD_MAGIC: [u8; 4] = *b"BWJ\xff";
+pub(super) const RECORD_MAGIC: [u8; 4] = *b"BWJ\xff";
 /// Bytes before the marks of a segment header.
 const SEGMENT_FIXED_BYTES: usize = 32;
 /// Bytes before a record's body.
@@ -91,6 +92,8 @@ pub(super) struct Record {
 pub(super) enum Bad {
     /// The file ends inside it.
     Short,
+    /// Zeros, where nothing was written.
+    Empty,
     /// It is something else, or damaged.
     Damaged(&'static str),
     /// Another build wrote it.
@@ -193,6 +196,9 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
         Ok(0) => return Ok(None),
         Ok(_) => fill(from, &mut header[1..])?,
         Err(e) => return Err(Bad::Io(e)),
+    }
+    if header == [0; RECORD_HEADER_BYTES] {
+        return Err(Bad::Empty);
     }
     if header[..4] != RECORD_MAGIC {
         return Err(Bad::Damaged("it does not begin as a record does"));

@@ -103,7 +103,11 @@ impl Open {
             return Ok(Some(record));
         }
         self.file.seek(SeekFrom::Start(offset)).map_err(|e| JournalError::io("read", &self.path, &e))?;
-        read_record(&mut self.file, self.salt).map_err(|bad| fault(&self.path, offset, &bad))
+        match read_record(&mut self.file, self.salt) {
+            // A writer that was killed has left the room it had made: this is the segment's end.
+            Err(Bad::Empty) => Ok(None),
+            read => read.map_err(|bad| fault(&self.path, offset, &bad)),
+        }
     }
 }
 

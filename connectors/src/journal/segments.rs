@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::format::{Bad, Marks, Record, SegmentHeader, next_whole_record, read_record, salt_of};
+use super::format::{Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, next_whole_record, read_record, salt_of};
 use super::local::TornTail;
 use super::{JournalError, Position};
 use crate::receipts::Receipt;
@@ -133,8 +133,9 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
             return Err(damaged(0, "the header's length does not fit the file"));
         }
         Err(Bad::Short) => return Ok((None, Some(torn(0, "the header is cut short")))),
-        Err(Bad::Damaged(_)) if bytes.iter().all(|b| *b == 0) => {
-            return Ok((None, Some(torn(0, "the header was never written"))));
+        // Beyond it stands the room made for what was to come; a record has never been there.
+        Err(Bad::Damaged(_)) if !may_hold_records(bytes) => {
+            return Ok((None, Some(torn(0, "the header was never wholly written"))));
         }
         Err(bad) => return Err(damaged(0, describe(&bad))),
     };
@@ -164,6 +165,10 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
                 let tear = torn(tail.bytes, "the last group is incomplete");
                 return Ok((Some(tail), Some(tear)));
             }
+            // Room that the writer had made for what was to come.
+            Err(_) if pending.is_empty() && bytes[offset as usize..].iter().all(|byte| *byte == 0) => {
+                return Ok((Some(tail), None));
+            }
             Err(bad) => {
                 let lost = expected(&tail, &pending);
                 let later = next_whole_record(&bytes[offset as usize + 1..], salt);
@@ -175,6 +180,11 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
             }
         }
     }
+}
+
+/// Whether anything looks like the beginning of a record, in a segment whose salt may be damaged.
+fn may_hold_records(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, &RECORD_MAGIC).is_some()
 }
 
 fn holds_records(bytes: &[u8]) -> bool {
@@ -201,6 +211,7 @@ fn settle(tail: &mut Tail, pending: &mut Vec<Record>, bytes: u64) {
 pub(super) fn describe(bad: &Bad) -> &'static str {
     match bad {
         Bad::Short => "the file ends inside a record",
+        Bad::Empty => "there are only zeros",
         Bad::Damaged(reason) => reason,
         Bad::Version(_) => "its version is not known",
         Bad::Io(_) => "it cannot be read",

@@ -54,12 +54,18 @@ fn read_all(journal: &LocalJournal, after: Position) -> Vec<(u64, Vec<u8>)> {
     entries
 }
 
-fn only_segment(dir: &Path) -> PathBuf {
+fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(dir)
         .expect("a folder")
         .map(|e| e.expect("an entry").path())
         .filter(|p| p.extension().is_some_and(|e| e == "journal"))
         .collect();
+    paths.sort();
+    paths
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    let mut paths = segments(dir);
     assert_eq!(paths.len(), 1, "{paths:?}");
     paths.remove(0)
 }
@@ -213,13 +219,50 @@ fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
 }
 
 #[test]
+fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
+    let (dir, killed) = (folder(), folder());
+    let mut config = config(dir.path());
+    config.segment_bytes = 200;
+    let copy = || {
+        for path in segments(dir.path()) {
+            fs::copy(&path, killed.path().join(path.file_name().expect("a name"))).expect("copied");
+        }
+    };
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    append(&journal, group(&[&[1; 200]])).expect("appended");
+    // As a kill leaves the first segment; it is closed and the second begun, but never made shorter.
+    copy();
+    let first = segments(killed.path()).remove(0);
+    let roomy = fs::read(&first).expect("bytes");
+    append(&journal, group(&[b"b"])).expect("appended");
+    append(&journal, group(&[b"c"])).expect("appended");
+    copy();
+    fs::write(&first, &roomy).expect("written");
+    drop(journal);
+    assert!(segments(dir.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() < 1_000));
+    assert!(segments(killed.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() > 1 << 20));
+
+    let (journal, report) = open(killed.path());
+    assert_eq!((report.last, report.torn), (Position(3), None));
+    append(&journal, group(&[b"d"])).expect("appended");
+    let bytes: Vec<Vec<u8>> = read_all(&journal, Position(1)).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(bytes, [b"b", b"c", b"d"]);
+    assert_eq!(read_all(&journal, Position::START).len(), 4);
+    // Zeros where entries had been are damage, not room.
+    let damaged: Vec<u8> = roomy.iter().take(100).copied().chain([0; 1_000]).collect();
+    fs::write(&first, damaged).expect("written");
+    assert!(journal.read(Position::START).and_then(|mut reader| reader.next_entry()).is_err());
+}
+
+#[test]
 fn a_crash_while_a_segment_is_made_loses_nothing() {
     let dir = folder();
     let (journal, _) = open(dir.path());
     append(&journal, group(&[b"a"])).expect("appended");
     drop(journal);
     let header = fs::read(only_segment(dir.path())).expect("bytes");
-    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40]] {
+    let half = [&header[..20], &[0; 1_000]].concat();
+    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40], &half] {
         let young = dir.path().join(format!("{:020}.journal", 2));
         fs::write(&young, bytes).expect("written");
         let (journal, report) = open(dir.path());

@@ -141,7 +141,7 @@ impl Rig {
         let (stopper, stop) = stop_pair();
         let rig = Rig { http, grpc, dir, journal, intake, auth: auth.clone(), _stopper: stopper, stop };
         rig.run(Box::new(HttpSource::new("http", config, wires).expect("no certificates")));
-        rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth)));
+        rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth).expect("no certificates")));
         for address in [http, grpc] {
             rig.until("a listener", || std::net::TcpStream::connect(address).is_ok().then_some(()));
         }
