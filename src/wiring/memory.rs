@@ -114,7 +114,7 @@ impl Journal for MemoryJournal {
     }
 
     fn read(&self, _: Position) -> Result<Box<dyn Entries>, JournalError> {
-        Ok(Box::new(MemoryEntries(self.shared.clone())))
+        Ok(Box::new(MemoryEntries { shared: self.shared.clone(), at: Position::START }))
     }
 
     fn cursor(&self, _: &str) -> Option<Vec<u8>> {
@@ -129,11 +129,20 @@ impl Journal for MemoryJournal {
     fn release(&self, _: Position) {}
 }
 
-struct MemoryEntries(Arc<Shared>);
+struct MemoryEntries {
+    shared: Arc<Shared>,
+    at: Position,
+}
 
 impl Entries for MemoryEntries {
     fn next_entry(&mut self) -> Result<Option<Entry>, JournalError> {
-        Ok(self.0.pop())
+        let entry = self.shared.pop();
+        self.at = entry.as_ref().map_or(self.at, |entry| entry.position);
+        Ok(entry)
+    }
+
+    fn position(&self) -> Position {
+        self.at
     }
 }
 

@@ -125,6 +125,9 @@ pub trait Entries: Send {
     /// # Errors
     /// [`JournalError::Damaged`] naming segment and offset; it repeats, nothing is skipped.
     fn next_entry(&mut self) -> Result<Option<Entry>, JournalError>;
+
+    /// Up to where everything has been read: beyond the last entry when only cursors followed it.
+    fn position(&self) -> Position;
 }
 
 /// What can go wrong with a journal.

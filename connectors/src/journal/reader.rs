@@ -150,6 +150,10 @@ impl Entries for SegmentReader {
         }
         Ok(None)
     }
+
+    fn position(&self) -> Position {
+        Position(self.at)
+    }
 }
 
 impl SegmentReader {

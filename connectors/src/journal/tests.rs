@@ -103,7 +103,9 @@ fn a_reader_goes_on_when_more_becomes_durable() {
 fn a_mark_alone_is_durable_and_is_no_entry() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, marked(&[], b"5")).expect("appended");
+    let last = append(&journal, marked(&[], b"5")).expect("appended");
+    let mut reader = journal.read(Position::START).expect("a reader");
+    assert_eq!((reader.next_entry().expect("reads"), reader.position()), (None, last), "there is nothing to wait for");
     append(&journal, group(&[b"a"])).expect("appended");
     assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec())]);
     drop(journal);
