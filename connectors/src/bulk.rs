@@ -373,7 +373,11 @@ mod tests {
         let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
         assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
         let (meanwhile, blocked) = claimed(&wire, &receipts, ONE);
-        assert_eq!((meanwhile.reply.status, blocked.is_blocked()), (503, true), "nobody knows yet whether it is stored");
+        assert_eq!(
+            (meanwhile.reply.status, blocked.is_blocked()),
+            (503, true),
+            "nobody knows yet whether it is stored"
+        );
         claims.keep();
         assert_eq!(claimed(&wire, &receipts, ONE).0.accepted, 0);
         let twice = claimed(&wire, &receipts, &timeless.repeat(2)).0;

@@ -173,9 +173,7 @@ impl Datagrams {
         let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
         let of_tenant = match gathered.get_mut(&*tenant) {
             Some(of_tenant) => of_tenant,
-            None => {
-                gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims()))
-            }
+            None => gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims())),
         };
         match self.wire.read(packet, of_tenant) {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),

@@ -161,7 +161,12 @@ pub(super) struct Heard<'a> {
 impl Repeats {
     /// The alerts of a request's `body`; `None` for everything that is not an array of objects as
     /// senders write it: then the JSON parser has the last word.
-    pub(super) fn read<'a>(&mut self, body: &'a str, source: &str, resolver: &EntityResolver) -> Option<Vec<Heard<'a>>> {
+    pub(super) fn read<'a>(
+        &mut self,
+        body: &'a str,
+        source: &str,
+        resolver: &EntityResolver,
+    ) -> Option<Vec<Heard<'a>>> {
         if self.labels.is_full() || self.annotations.is_full() {
             *self = Repeats::default();
         }

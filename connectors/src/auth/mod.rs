@@ -42,8 +42,8 @@ use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator};
-pub(crate) use secrets::{from_hex, read_secret, sha256};
 use secrets::{CertificateMark, Digest, Range, Secret, address_bits, kept_basic, kept_bearer, range, secret_of};
+pub(crate) use secrets::{from_hex, read_secret, sha256};
 
 /// Longest `Authorization` header looked at; tokens are below 1 KiB.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;

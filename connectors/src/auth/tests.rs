@@ -133,8 +133,7 @@ fn a_half_written_credential_says_what_is_missing() {
         let error = Auth::new(&config).expect_err("incomplete").to_string();
         assert!(error.contains("exactly one of"), "{error}");
     }
-    let short =
-        Credential { tenant: "a".to_owned(), bearer_sha256: Some("abc".to_owned()), ..Credential::default() };
+    let short = Credential { tenant: "a".to_owned(), bearer_sha256: Some("abc".to_owned()), ..Credential::default() };
     let config = AuthConfig { credentials: vec![short], ..AuthConfig::default() };
     assert!(Auth::new(&config).expect_err("short").to_string().contains("64 hexadecimal"));
 }

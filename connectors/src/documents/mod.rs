@@ -21,8 +21,8 @@ use serde::de::DeserializeSeed as _;
 
 use crate::entity_resolution::EntityResolver;
 use crate::series_table::AsIs;
-pub(crate) use row::Beside;
 use row::AttributeOrder;
+pub(crate) use row::Beside;
 
 const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported"];
 const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];

@@ -113,8 +113,7 @@ fn any_object() -> impl Strategy<Value = Value> {
     let value = scalar.prop_recursive(3, 12, 4, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map(name, inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
+            proptest::collection::btree_map(name, inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     });
     proptest::collection::btree_map(name, value, 0..6).prop_map(|map| Value::Object(map.into_iter().collect()))

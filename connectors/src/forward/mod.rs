@@ -122,16 +122,7 @@ impl Forward {
             keys.push(Key { tenant: key.tenant.clone(), secret: read_secret(&key.key_file)? });
         }
         let tls = config.tls.clone().map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
-        Ok(Forward {
-            name: name.into(),
-            config,
-            keys,
-            tls,
-            limits,
-            resolver,
-            auth,
-            counters: Arc::default(),
-        })
+        Ok(Forward { name: name.into(), config, keys, tls, limits, resolver, auth, counters: Arc::default() })
     }
 
     /// Its TLS, to be reloaded.

@@ -110,7 +110,12 @@ pub(super) mod families {
         head(out, name, "gauge", "Keys of requests, documents and chunks that would be recognised if sent again.");
         let _ = writeln!(out, "bellwether_{name} {}", totals.keys);
         let name = "receipts_forgotten_total";
-        head(out, name, "counter", "Keys forgotten: evicted because there were too many, expired because of their age.");
+        head(
+            out,
+            name,
+            "counter",
+            "Keys forgotten: evicted because there were too many, expired because of their age.",
+        );
         for (reason, count) in [("evicted", totals.evicted), ("expired", totals.expired)] {
             let _ = writeln!(out, "bellwether_{name}{{reason=\"{reason}\"}} {count}");
         }

@@ -277,13 +277,7 @@ impl HttpWires {
 }
 
 /// Makes what was decoded durable, and gives the answer.
-async fn store(
-    intake: &Intake,
-    mounted: &Mounted,
-    request: &Request<'_>,
-    outcome: Outcome,
-    claims: Claims,
-) -> Reply {
+async fn store(intake: &Intake, mounted: &Mounted, request: &Request<'_>, outcome: Outcome, claims: Claims) -> Reply {
     for (reason, count) in outcome.refused.iter() {
         mounted.counters.refuse(reason, count);
     }

@@ -152,8 +152,7 @@ impl SegmentHeader {
         }
         let (marks, receipts) =
             decode_known(version, &bytes).ok_or(Bad::Damaged("the header's cursors and receipts do not read"))?;
-        let header =
-            SegmentHeader { version, salt: u32_at(&fixed, 12), first: u64_at(&fixed, 16), marks, receipts };
+        let header = SegmentHeader { version, salt: u32_at(&fixed, 12), first: u64_at(&fixed, 16), marks, receipts };
         Ok((header, (SEGMENT_FIXED_BYTES + known_len) as u64))
     }
 }
@@ -165,13 +164,7 @@ pub(super) fn salt_of(segment: &[u8]) -> Option<u32> {
 
 /// Appends one record's bytes. The caller has checked the payload against
 /// [`RECORD_BYTES_MAX`] and the mark against 64 KiB.
-pub(super) fn encode_record(
-    out: &mut Vec<u8>,
-    salt: u32,
-    head: RecordHead,
-    mark: Option<&Mark>,
-    payload: &[u8],
-) {
+pub(super) fn encode_record(out: &mut Vec<u8>, salt: u32, head: RecordHead, mark: Option<&Mark>, payload: &[u8]) {
     let mark = mark.map_or_else(Vec::new, |m| encode_mark(&m.source, &m.cursor));
     let start = out.len();
     out.extend_from_slice(&RECORD_MAGIC);
@@ -340,7 +333,8 @@ mod tests {
 
     #[test]
     fn a_newer_segment_is_refused_by_its_version() {
-        let header = SegmentHeader { version: FORMAT_VERSION, salt: 1, first: 1, marks: Marks::new(), receipts: Vec::new() };
+        let header =
+            SegmentHeader { version: FORMAT_VERSION, salt: 1, first: 1, marks: Marks::new(), receipts: Vec::new() };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());

@@ -158,7 +158,8 @@ impl LocalJournal {
             .name("journal".to_owned())
             .spawn(move || writer.run(requests))
             .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
-        let journal = LocalJournal { dir, queue: Some(queue), durable, marks, receipts, released, writer: Some(writer), lock };
+        let journal =
+            LocalJournal { dir, queue: Some(queue), durable, marks, receipts, released, writer: Some(writer), lock };
         Ok((journal, report))
     }
 }
