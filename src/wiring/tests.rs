@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::Mark;
 use bellwether_connectors::{JournalConfig, LocalJournal};
-use bellwether_engine::config::EngineConfig;
+use bellwether_engine::EngineConfig;
 use bellwether_engine::input::Input;
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
