@@ -34,6 +34,10 @@ use prost::Message;
 use serde::Deserialize;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SERIES: usize = 100_000;
 const NOW: EventTime = EventTime::from_secs(1_700_000_000);
 
@@ -186,7 +190,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn request<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Request<'a> {
-    Request { tenant: "acme", method: &Method::POST, path, query: "", headers, body, received: NOW }
+    Request { tenant: "acme", method: &Method::POST, path, query: "", headers, body, received: NOW, claims: None }
 }
 
 fn wire() -> RemoteWrite {

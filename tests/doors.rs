@@ -1,7 +1,7 @@
 //! The doors of a running program: who is let in, and what becomes of those who hold them open.
 //!
 //! Certificates are made with `openssl` on the spot, requests with `curl` and bare sockets, log
-//! lines with `rsyslogd`.
+//! lines with `rsyslogd`, telemetry with the OpenTelemetry SDK for Python.
 
 mod service;
 
@@ -288,6 +288,52 @@ fn a_client_certificate_stands_for_its_tenant_and_nothing_else_gets_in() {
 
 fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/peers")
+}
+
+#[test]
+fn the_opentelemetry_sdk_sends_over_grpc_with_tls_and_its_certificate() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let folder = dir.path();
+    authority(folder);
+    certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
+    certificate(folder, "agent", "DNS:agent.acme.test");
+    let (http, grpc) = (free_address(), free_address());
+    let text = format!(
+        "state: {}\nsinks:\n  - ndjson: {{path: {}}}\nwires:\n  auth: {{credentials: [{{tenant: acme, certificate_name: agent.acme.test}}]}}\n  \
+         http: {{listen: '{http}'}}\n  otlp:\n    grpc_listen: '{grpc}'\n    \
+         grpc_tls: {{certificate_file: server.crt, key_file: server.key, client_ca_file: ca.crt}}\n",
+        folder.join("state").display(),
+        folder.join("incidents.ndjson").display()
+    );
+    std::fs::write(folder.join("bellwether.yaml"), text).expect("writes");
+    let service = Service::run(folder, http);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join(".tools/py/bin/python");
+    assert!(python.exists(), "{} is missing: run tools/peers.sh", python.display());
+    let mut sdk = Command::new(python);
+    let address = format!("localhost:{}", grpc.port());
+    sdk.arg(root.join("examples/opentelemetry-python/send.py")).args(["grpc", &address, ""]).arg(folder);
+    let sent = sdk.output().expect("Python starts");
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    let accepted = "bellwether_component_accepted_events_total{component_id=\"otlp_grpc\",component_kind=\"source\",component_type=\"otlp_grpc\"} ";
+    let count = || service.metrics().lines().find_map(|line| line.strip_prefix(accepted)?.parse::<u64>().ok());
+    // A counter, a histogram's three, a log record and two spans.
+    assert!(count() >= Some(5), "{:?}: {}", count(), String::from_utf8_lossy(&sent.stderr));
+
+    // Without a certificate, or in the clear, there is no connection.
+    let before = count();
+    let closed = |reason: &str| refused(&service, reason).unwrap_or(0);
+    for hello in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"\x16\x03\x01"] {
+        let mut stream = connect(grpc);
+        stream.write_all(hello).expect("sends");
+        stream.shutdown(std::net::Shutdown::Write).expect("an open stream");
+        let _ = rest(stream);
+    }
+    let script = format!("openssl s_client -connect localhost:{} -CAfile ca.crt -alpn h2 </dev/null", grpc.port());
+    let stranger = Command::new("sh").args(["-c", &script]).current_dir(folder).output().expect("sh");
+    assert!(!String::from_utf8_lossy(&stranger.stdout).is_empty(), "openssl has spoken");
+    wait_until("all three are counted", || closed("tls_handshake") == 3);
+    assert_eq!(count(), before);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::Method;
-use bellwether_engine::input::Input;
 use bellwether_engine::signal::LogBuilder;
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -25,7 +24,7 @@ use crate::documents::{Beside, Documents};
 use crate::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::json::Text;
 use crate::limits::Limits;
-use crate::recent::Recent;
+use crate::receipts::Claim;
 use crate::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
@@ -47,9 +46,6 @@ pub struct Bulk {
     config: BulkConfig,
     limits: Limits,
     resolver: Arc<EntityResolver>,
-    /// rsyslog's omelasticsearch appends a refused document to its next request again and again,
-    /// so that one request holds it many times: whole requests are not enough to know a re-send by.
-    seen: Recent,
 }
 
 /// The action line: `{"index":{"_index":"logs","_id":"1"}}`.
@@ -113,18 +109,14 @@ impl<'a> Order<'a> {
 impl Bulk {
     /// A wire that names entities by `resolver`.
     pub fn new(config: BulkConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Bulk {
-        Bulk { config, limits, resolver, seen: Recent::default() }
+        Bulk { config, limits, resolver }
     }
 
     fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let rows = (body.len() / DOCUMENT_BYTES_USUAL).min(self.limits.events_max);
         let mut out = LogBuilder::with_capacity(rows, body.len());
-        let answered = self.actions(&body, request, &mut out);
-        if answered.is_err() && !out.is_empty() {
-            self.seen.forget_all();
-        }
-        let mut outcome = answered?;
+        let mut outcome = self.actions(&body, request, &mut out)?;
         outcome.accepted = out.len() as u64;
         if let Ok(batch) = out.finish(request.tenant) {
             outcome.push(batch);
@@ -164,6 +156,8 @@ impl Bulk {
                     outcome.refused.add("sent_before", 1);
                     items.add(&order.done);
                 }
+                // Nothing of the request is stored: it is served again when that is settled.
+                Ok(Taken::BeingStored) => return Err(busy()),
                 Err(reason) => {
                     outcome.refused.add(reason, 1);
                     items.add(order.refused(reason).as_bytes());
@@ -188,8 +182,12 @@ impl Bulk {
         documents.read_json(text)?;
         // Only a document that says when it happened, or who it is, can be known again.
         let can_be_known = !order.id.is_empty() || documents.value("@timestamp").is_some();
-        if can_be_known && !self.seen.note(xxh3_128_with_seed(source, order.seed)) {
-            return Ok(Taken::SentBefore);
+        if can_be_known {
+            match request.claim(xxh3_128_with_seed(source, order.seed)) {
+                Claim::Ours => {}
+                Claim::Taken => return Ok(Taken::SentBefore),
+                Claim::Busy => return Ok(Taken::BeingStored),
+            }
         }
         let (received, limits, whole) = (request.received, &self.limits, Some(text.trim()));
         documents.push(&Beside { time: None, received, limits, entity: UNKNOWN_ENTITY, whole }, out);
@@ -197,11 +195,15 @@ impl Bulk {
     }
 }
 
-/// What became of a document.
+/// What became of a document. rsyslog's omelasticsearch appends a refused one to its next request
+/// again and again, so that one request holds it many times: whole requests are not enough to know
+/// a re-send by.
 #[derive(Clone, Copy)]
 enum Taken {
     Stored,
     SentBefore,
+    /// By another request.
+    BeingStored,
 }
 
 /// The lines of a body that are not blank.
@@ -253,6 +255,10 @@ fn malformed(text: &str) -> Outcome {
     Outcome::refused(branded(Reply::json(400, &error)), "malformed")
 }
 
+fn busy() -> Outcome {
+    Outcome::refused(branded(Reply::overloaded("a document is being stored for another request")), "busy")
+}
+
 fn branded(reply: Reply) -> Reply {
     reply.with("x-elastic-product", "Elasticsearch")
 }
@@ -286,20 +292,18 @@ impl HttpWire for Bulk {
         }
         self.bulk(request).unwrap_or_else(|refused| refused)
     }
-
-    fn undo(&self, _: &[Input]) {
-        self.seen.forget_all();
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderMap;
     use bellwether_engine::signal::LogColumns;
+    use bellwether_engine::time::EventTime;
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
+    use crate::receipts::{Claims, Receipts};
     use crate::wire::testing::{batches, post};
 
     fn bulk() -> Bulk {
@@ -350,29 +354,41 @@ mod tests {
         }
     }
 
+    /// A request to a wire whose journal remembers `receipts`.
+    fn claimed(wire: &Bulk, receipts: &Arc<Receipts>, body: &str) -> (Outcome, Claims) {
+        let claims = Claims::new(receipts.clone(), EventTime::from_secs(1));
+        let headers = HeaderMap::new();
+        let request = post("/_bulk", &headers, body.as_bytes());
+        (wire.serve(&Request { claims: Some(&claims), ..request }), claims)
+    }
+
+    const ONE: &str = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
+
     #[test]
     fn a_document_that_comes_again_is_answered_and_stored_once() {
-        let wire = bulk();
-        let one = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
+        let (wire, receipts) = (bulk(), Arc::default());
         let timeless = "{\"index\":{}}\n{\"message\":\"x\"}\n";
-        let send = |body: &str| wire.serve(&post("/_bulk", &HeaderMap::new(), body.as_bytes()));
-        let first = send(&format!("{one}{one}{one}"));
+        let (first, claims) = claimed(&wire, &receipts, &ONE.repeat(3));
         assert_eq!((first.accepted, first.refused.describe().as_str()), (1, "2 sent_before"));
         let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
         assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
-        assert_eq!(send(one).accepted, 0);
-        assert_eq!(send(&format!("{timeless}{timeless}")).accepted, 2, "these may be two events");
-        wire.undo(&first.inputs);
-        assert_eq!(send(one).accepted, 1);
+        let (meanwhile, blocked) = claimed(&wire, &receipts, ONE);
+        assert_eq!(
+            (meanwhile.reply.status, blocked.is_blocked()),
+            (503, true),
+            "nobody knows yet whether it is stored"
+        );
+        claims.keep();
+        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted, 0);
+        let twice = claimed(&wire, &receipts, &timeless.repeat(2)).0;
+        assert_eq!(twice.accepted, 2, "these may be two events");
     }
 
     #[test]
     fn a_request_refused_half_way_leaves_nothing_noted() {
-        let wire = bulk();
-        let one = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
-        let send = |body: &str| wire.serve(&post("/_bulk", &HeaderMap::new(), body.as_bytes()));
-        assert_eq!(send(&format!("{one}no action\n")).reply.status, 400);
-        assert_eq!(send(one).accepted, 1, "the sender was told that nothing is stored");
+        let (wire, receipts) = (bulk(), Arc::default());
+        assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply.status, 400);
+        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted, 1, "the sender was told that nothing is stored");
     }
 
     #[test]

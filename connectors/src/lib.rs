@@ -31,7 +31,7 @@ pub mod ndjson_sink;
 pub mod otlp;
 pub mod packets;
 pub mod protobuf;
-mod recent;
+pub mod receipts;
 pub mod reject;
 pub mod remote_write;
 pub mod series_table;

@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::auth::Auth;
 use crate::http::now;
+use crate::receipts::{Claim, Claims};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::wire::WireCounters;
 
@@ -58,9 +59,21 @@ pub struct Gathered {
     pub events: u64,
     /// Answers to send when they are durable.
     pub replies: Vec<(SocketAddr, Vec<u8>)>,
+    /// What of them may come again; `None` when nobody remembers anything.
+    pub claims: Option<Claims>,
 }
 
 impl Gathered {
+    /// Nothing yet, with these claims.
+    pub fn claiming(claims: Claims) -> Gathered {
+        Gathered { claims: Some(claims), ..Gathered::default() }
+    }
+
+    /// Claims a packet that may come again.
+    pub fn claim(&self, key: u128) -> Claim {
+        self.claims.as_ref().map_or(Claim::Ours, |claims| claims.take(key))
+    }
+
     /// True when there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.logs.is_empty() && self.alerts.is_empty() && self.inputs.is_empty()
@@ -137,7 +150,7 @@ impl Datagrams {
                 _ = beat.tick() => true,
                 received = socket.recv_from(&mut buffer) => {
                     if let Ok((length, from)) = received {
-                        self.take(&buffer[..length], from, &mut gathered);
+                        self.take(&buffer[..length], from, &intake, &mut gathered);
                         packets += 1;
                     }
                     packets >= GATHER_PACKETS_MAX
@@ -151,7 +164,7 @@ impl Datagrams {
         self.flush(&intake, &socket, &mut gathered).await
     }
 
-    fn take(&self, bytes: &[u8], from: SocketAddr, gathered: &mut BTreeMap<String, Gathered>) {
+    fn take(&self, bytes: &[u8], from: SocketAddr, intake: &Intake, gathered: &mut BTreeMap<String, Gathered>) {
         self.counters.request(bytes.len());
         let Some(tenant) = self.auth.tenant_of_address(from.ip()) else {
             self.counters.refuse("unauthorized", 1);
@@ -160,7 +173,7 @@ impl Datagrams {
         let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
         let of_tenant = match gathered.get_mut(&*tenant) {
             Some(of_tenant) => of_tenant,
-            None => gathered.entry(tenant.to_string()).or_default(),
+            None => gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims())),
         };
         match self.wire.read(packet, of_tenant) {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
@@ -183,7 +196,8 @@ impl Datagrams {
         for (tenant, mut of_tenant) in std::mem::take(gathered) {
             let inputs = of_tenant.finish(&tenant);
             if !inputs.is_empty() {
-                match intake.accept_now(&inputs).await {
+                let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims());
+                match intake.accept_now(&inputs, claims).await {
                     Ok(_) => self.counters.accept(of_tenant.events),
                     Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
                     Err(_) => {

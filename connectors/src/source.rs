@@ -10,7 +10,7 @@
 //! # use bellwether_connectors::{Intake, AcceptError};
 //! # use bellwether_engine::input::Input;
 //! async fn handle_request(intake: Intake, decoded: Vec<Input>) -> u16 {
-//!     match intake.accept_now(&decoded).await {
+//!     match intake.accept_now(&decoded, intake.claims()).await {
 //!         Ok(_) => 200,
 //!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::in_time::in_time_order;
 use crate::journal::{Group, Journal, JournalError, Mark, Position};
+use crate::receipts::{Claims, Receipts};
 use crate::reject::{RejectLog, Rejection};
 use crate::tap::Taps;
 
@@ -42,6 +43,8 @@ const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
 /// A larger batch becomes several entries of one group: far below the journal's limit, so that
 /// reading an entry back takes little memory.
 const ENTRY_BYTES_MAX: usize = 16 << 20;
+/// What an entry has beside its columns: the schema, lengths, checksums.
+const ENTRY_BYTES_BESIDE: usize = 8 << 10;
 /// First and longest pause of [`Intake::accept`] while the journal is full.
 const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
@@ -62,6 +65,7 @@ pub trait Source: Send {
 #[derive(Clone)]
 pub struct Intake {
     journal: Arc<dyn Journal>,
+    receipts: Arc<Receipts>,
     rejects: RejectLog,
     counts: Arc<IntakeCounts>,
     source: Arc<SourceFlow>,
@@ -216,6 +220,7 @@ impl Intake {
     /// A door to `journal`, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
         Intake {
+            receipts: journal.receipts(),
             journal,
             rejects,
             counts: Arc::default(),
@@ -243,6 +248,16 @@ impl Intake {
         flows.values().map(|flow| flow.read()).collect()
     }
 
+    /// No claims yet, for one group: what its sender may send again is claimed before it is stored.
+    pub fn claims(&self) -> Claims {
+        Claims::new(self.receipts.clone(), arrival_time())
+    }
+
+    /// What came and may come again.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
     /// Who looks at what is accepted.
     pub fn taps(&self) -> &Taps {
         &self.taps
@@ -254,8 +269,19 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
     pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
+        self.accept_patiently(inputs, encode(inputs, mark, None)).await
+    }
+
+    /// The same for what its sender may send again: the claims become receipts with the entries.
+    ///
+    /// # Errors
+    /// As of [`Intake::accept`].
+    pub async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
+        self.accept_patiently(inputs, encode(inputs, None, Some(claims))).await
+    }
+
+    async fn accept_patiently(&self, inputs: &[Input], group: Arc<Group>) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
-        let group = encode(inputs, mark);
         let mut pause = FULL_PAUSE[0];
         loop {
             match self.journal.append(group.clone()).await {
@@ -271,14 +297,15 @@ impl Intake {
     }
 
     /// Accepts `inputs` or says soon that it cannot: for senders that retry (HTTP, gRPC).
-    /// Durable when it returns `Ok`. After [`AcceptError::Busy`] the signals may have become
-    /// durable after all: the sender's retry is then a second copy, as with any lost answer.
+    /// Durable when it returns `Ok`. After [`AcceptError::Busy`] the signals may become durable
+    /// after all: until that is known, their claims are held, and the sender's retry is
+    /// recognised by them.
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(&self, inputs: &[Input]) -> Result<Position, AcceptError> {
+    pub async fn accept_now(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
-        let append = self.journal.append(encode(inputs, None));
+        let append = self.journal.append(encode(inputs, None, Some(claims)));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
             Err(_) => {
@@ -336,17 +363,17 @@ impl Intake {
     }
 }
 
-fn encode(inputs: &[Input], mark: Option<Mark>) -> Arc<Group> {
+fn encode(inputs: &[Input], mark: Option<Mark>, claims: Option<Claims>) -> Arc<Group> {
     let mut entries = Vec::with_capacity(inputs.len());
     for input in &in_time_order(inputs) {
         encode_one(input, &mut entries);
     }
-    Arc::new(Group { entries, mark })
+    Arc::new(Group { entries, mark, claims })
 }
 
 /// Encodes `input`, halving a batch that is too large for one entry.
 fn encode_one(input: &Input, entries: &mut Vec<Vec<u8>>) {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(encoded_bytes_about(input));
     input.encode(&mut bytes);
     match input {
         Input::Batch(batch) if bytes.len() > ENTRY_BYTES_MAX && batch.len() > 1 => {
@@ -356,6 +383,14 @@ fn encode_one(input: &Input, entries: &mut Vec<Vec<u8>>) {
             encode_one(&Input::Batch(batch.slice(half, batch.len() - half)), entries);
         }
         _ => entries.push(bytes),
+    }
+}
+
+/// About how long an entry becomes: growing to it step by step would copy it several times.
+fn encoded_bytes_about(input: &Input) -> usize {
+    match input {
+        Input::Batch(batch) => batch.records().get_array_memory_size().min(ENTRY_BYTES_MAX) + ENTRY_BYTES_BESIDE,
+        _ => 0,
     }
 }
 
@@ -490,39 +525,4 @@ impl Stop {
 }
 
 #[cfg(test)]
-mod tests {
-    use bellwether_engine::signal::{LogBuilder, LogRow};
-
-    use super::*;
-    use crate::journal::{JournalConfig, LocalJournal};
-
-    #[tokio::test]
-    async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path())).expect("opens");
-        let journal = Arc::new(journal);
-        let body = "x".repeat(60_000);
-        let mut logs = LogBuilder::new();
-        for n in 0..700 {
-            logs.push(&LogRow {
-                time: EventTime::from_secs(1_772_359_200 + n),
-                entity: "host:a",
-                severity: 0,
-                body: &body,
-                attributes: &[],
-                trace_id: None,
-            });
-        }
-        let batch = Input::Batch(logs.finish("acme").expect("a tenant"));
-        let intake = Intake::new(journal.clone(), RejectLog::counting());
-        let last = intake.accept(&[batch], None).await.expect("accepted");
-        assert_eq!((last, intake.counts().rows(SignalKind::Log)), (Position(4), 700));
-        let mut reader = journal.read(Position::START).expect("a reader");
-        let mut rows = 0;
-        while let Some(entry) = reader.next_entry().expect("an entry") {
-            assert!(entry.bytes.len() <= ENTRY_BYTES_MAX);
-            rows += Input::decode(&entry.bytes).expect("decodes").rows();
-        }
-        assert_eq!(rows, 700);
-    }
-}
+mod tests;

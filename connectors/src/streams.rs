@@ -44,6 +44,9 @@ pub(crate) trait Conversation: Send + Sync + 'static {
         false
     }
 
+    /// Where it listens, and who may call.
+    fn listener(&self) -> Listener<'_>;
+
     /// Speaks until the sender hangs up or `stop` is called.
     fn converse(
         self: Arc<Self>,
@@ -69,9 +72,19 @@ pub(crate) struct Listener<'a> {
     pub(crate) counters: &'a Arc<WireCounters>,
 }
 
+/// Listens until told to stop: the whole of a source that speaks `conversation`.
+pub(crate) fn listen(
+    conversation: impl Conversation,
+    intake: Intake,
+    stop: Stop,
+) -> BoxFuture<'static, Result<(), SourceError>> {
+    let conversation = Arc::new(conversation);
+    Box::pin(async move { conversation.listener().run(conversation.clone(), intake, stop).await })
+}
+
 impl Listener<'_> {
     /// Listens until told to stop, and then waits for the conversations.
-    pub(crate) async fn run(
+    async fn run(
         self,
         conversation: Arc<impl Conversation>,
         intake: Intake,
@@ -137,10 +150,10 @@ impl Listener<'_> {
 }
 
 /// A stream, and the certificate that its sender showed.
-type Secured = (Box<dyn Duplex>, Option<CertificateDer<'static>>);
+pub(crate) type Secured = (Box<dyn Duplex>, Option<CertificateDer<'static>>);
 
 /// The stream after the TLS handshake, when there is to be one.
-async fn secured(stream: TcpStream, tls: Option<&LiveTls>, patience: Duration) -> Option<Secured> {
+pub(crate) async fn secured(stream: TcpStream, tls: Option<&LiveTls>, patience: Duration) -> Option<Secured> {
     let Some(tls) = tls else { return Some((Box::new(stream), None)) };
     let stream = tokio::time::timeout(patience, tls.acceptor().accept(stream)).await.ok()?.ok()?;
     let certificate = shown_certificate(&stream);

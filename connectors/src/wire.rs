@@ -17,6 +17,7 @@ use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 
 use crate::limits::{Compression, Limits};
+use crate::receipts::{Claim, Claims};
 
 /// Seconds a refused sender is asked to wait before it tries again.
 pub const RETRY_AFTER_SECS: u64 = 1;
@@ -38,6 +39,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// When it was received: stands in where a payload carries no time.
     pub received: EventTime,
+    /// What of it is claimed; `None` when nobody remembers anything.
+    pub claims: Option<&'a Claims>,
 }
 
 impl Request<'_> {
@@ -51,6 +54,11 @@ impl Request<'_> {
         let value = self.header("content-type");
         let plain = value.split(';').next().unwrap_or_default();
         plain.trim().to_ascii_lowercase()
+    }
+
+    /// Claims a part of the body that may come again in another request.
+    pub fn claim(&self, key: u128) -> Claim {
+        self.claims.map_or(Claim::Ours, |claims| claims.take(key))
     }
 
     /// The first value of query parameter `name`, percent-decoded.
@@ -279,6 +287,14 @@ pub trait HttpWire: Send + Sync + 'static {
         false
     }
 
+    /// What to answer to such a re-send: by default what decoding it again says, of which nothing
+    /// is stored.
+    fn answer_again(&self, request: &Request<'_>) -> Reply {
+        let outcome = self.serve(request);
+        self.undo(&outcome.inputs);
+        outcome.reply
+    }
+
     /// What to answer when the journal or a limit refuses the entries for now.
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {
         let _ = request;
@@ -364,6 +380,7 @@ pub(crate) mod testing {
 
     use super::*;
     use crate::journal::{Entries, Group, Journal, JournalError, Position};
+    use crate::receipts::Receipts;
     use crate::reject::RejectLog;
     use crate::source::Intake;
 
@@ -372,6 +389,7 @@ pub(crate) mod testing {
     pub(crate) struct Shelf {
         pub(crate) full: AtomicBool,
         entries: Mutex<Vec<Input>>,
+        receipts: Arc<Receipts>,
     }
 
     impl Shelf {
@@ -398,6 +416,9 @@ pub(crate) mod testing {
                 for bytes in &group.entries {
                     entries.push(Input::decode(bytes).expect("the intake encodes inputs"));
                 }
+                if let Some(claims) = &group.claims {
+                    claims.keep();
+                }
                 Ok(Position(entries.len() as u64))
             })
         }
@@ -414,6 +435,10 @@ pub(crate) mod testing {
             None
         }
 
+        fn receipts(&self) -> Arc<Receipts> {
+            self.receipts.clone()
+        }
+
         fn release(&self, _: Position) {}
     }
 
@@ -427,6 +452,7 @@ pub(crate) mod testing {
             headers,
             body,
             received: EventTime::from_secs(1_000_000),
+            claims: None,
         }
     }
 

@@ -156,6 +156,7 @@ impl WiresConfig {
             webhook.mapping = folder.join(&webhook.mapping);
         }
         self.http.iter_mut().filter_map(|http| http.tls.as_mut()).for_each(tls);
+        self.otlp.iter_mut().filter_map(|otlp| otlp.grpc_tls.as_mut()).for_each(tls);
         self.syslog.iter_mut().filter_map(|syslog| syslog.tls.as_mut()).for_each(tls);
         self.forward.iter_mut().filter_map(|forward| forward.tls.as_mut()).for_each(tls);
         for key in self.forward.iter_mut().flat_map(|forward| &mut forward.shared_keys) {
@@ -228,7 +229,8 @@ pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     if let (Some(otlp), Some(own)) = (&parts.otlp, &config.otlp)
         && own.grpc_listen.is_some()
     {
-        let grpc = OtlpGrpc::new("otlp_grpc", otlp.clone(), auth.clone());
+        let grpc = OtlpGrpc::new("otlp_grpc", otlp.clone(), auth.clone())?;
+        certificates.extend(grpc.tls());
         counters.push(("otlp_grpc", grpc.counters()));
         sources.push(Box::new(grpc));
     }
@@ -520,12 +522,15 @@ mod tests {
     fn secret_files_are_found_beside_the_configuration() {
         let config = read(
             "{auth: {credentials: [{tenant: acme, bearer_file: token}]}, changes: {github: [{hook: a, tenant: acme, secret_file: hook}]},
+              otlp: {grpc_tls: {certificate_file: tls.crt, key_file: tls.key}},
               http: {tls: {certificate_file: tls.crt, key_file: /etc/tls.key}}}",
         );
         let config = config.relative_to(Path::new("/conf"));
         let beside = |name: &str| Some(Path::new("/conf").join(name));
         assert_eq!(config.auth.credentials[0].bearer_file, beside("token"));
         assert_eq!(config.changes.map(|changes| changes.github[0].secret_file.clone()), beside("hook"));
+        let grpc = config.otlp.and_then(|otlp| otlp.grpc_tls).expect("TLS");
+        assert_eq!((Some(grpc.certificate_file), Some(grpc.key_file)), (beside("tls.crt"), beside("tls.key")));
         let tls = config.http.and_then(|http| http.tls).expect("TLS");
         assert_eq!((Some(tls.certificate_file), tls.key_file), (beside("tls.crt"), "/etc/tls.key".into()));
     }

@@ -2,9 +2,12 @@
 
     python send.py http 127.0.0.1:9099 TOKEN
     python send.py grpc 127.0.0.1:4317 TOKEN
+    python send.py grpc localhost:4317 "" FOLDER     TLS: the authority is FOLDER/ca.crt, the sender's
+                                                     certificate FOLDER/agent.crt with its agent.key
 """
 
 import logging
+import pathlib
 import sys
 
 from opentelemetry import trace
@@ -17,7 +20,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 protocol, address, token = sys.argv[1:4]
-headers = {"authorization": f"Bearer {token}"}
+certificates = pathlib.Path(sys.argv[4]) if len(sys.argv) > 4 else None
+headers = {"authorization": f"Bearer {token}"} if token else {}
 
 if protocol == "http":
     from opentelemetry.exporter.otlp.proto.http import Compression
@@ -37,13 +41,15 @@ else:
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
+    def channel():
+        if certificates is None:
+            return {"endpoint": f"http://{address}", "insecure": True}
+        read = lambda name: (certificates / name).read_bytes()
+        credentials = grpc.ssl_channel_credentials(read("ca.crt"), read("agent.key"), read("agent.crt"))
+        return {"endpoint": f"https://{address}", "credentials": credentials}
+
     def options(signal):
-        return {
-            "endpoint": f"http://{address}",
-            "headers": headers,
-            "insecure": True,
-            "compression": grpc.Compression.Gzip,
-        }
+        return {"headers": headers, "compression": grpc.Compression.Gzip, **channel()}
 
 
 def resource(service):

@@ -95,7 +95,7 @@ pub struct Row {
 pub fn run(args: &GroupsArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.alerts)?;
     let topology = args.topology.as_deref().map(Topology::read).transpose()?;
-    let groups = group_by(&rows(args, &table)?, topology, args.method);
+    let groups = group_by(&rows(args, &table)?, topology, args.method, &EpisodeParams::default());
     let alerts = match column(&table, args.id_column.as_deref(), ID_COLUMNS)? {
         Some(id) => table.text(id),
         None => (0..table.rows()).map(|row| row.to_string()).collect(),
@@ -303,8 +303,8 @@ mod tests {
     fn density_finds_the_same_groups_where_they_are_plain() {
         let alerts: Vec<Row> = ["web", "api", "db", "disk"].iter().zip(0..).map(|(e, at)| row(at, "slow", e)).collect();
         let topology = || Some(edges("from,to\nweb,api\napi,db\nmail,disk\n"));
-        let dense = group_by(&alerts, topology(), Some(Method::Dbscan));
-        assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence)));
+        let dense = group_by(&alerts, topology(), Some(Method::Dbscan), &EpisodeParams::default());
+        assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence), &EpisodeParams::default()));
         assert_eq!(dense, [0, 0, 0, 1]);
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bellwether_connectors::journal::{Entries, Group, Journal, JournalError, Position};
+use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -80,6 +81,10 @@ impl Journal for TimedJournal {
 
     fn cursor(&self, source: &str) -> Option<Vec<u8>> {
         self.inner.cursor(source)
+    }
+
+    fn receipts(&self) -> Arc<Receipts> {
+        self.inner.receipts()
     }
 
     fn release(&self, upto: Position) {

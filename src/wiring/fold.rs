@@ -124,8 +124,15 @@ impl Fold {
                     self.fold(&entry)?;
                     pace.entries += 1;
                 }
-                None if self.reached_end() => break,
-                None => self.wait(runtime),
+                None => {
+                    // What follows the last entry may be no entry: a source's cursor alone.
+                    self.position = self.position.max(entries.position());
+                    self.gauges.at(self.position);
+                    if self.reached_end() {
+                        break;
+                    }
+                    self.wait(runtime);
+                }
             }
             self.checkpoint_if_due(&mut pace)?;
         }

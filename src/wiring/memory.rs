@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::{Entries, Entry, Group, Journal, JournalError, Position};
+use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
@@ -113,21 +114,35 @@ impl Journal for MemoryJournal {
     }
 
     fn read(&self, _: Position) -> Result<Box<dyn Entries>, JournalError> {
-        Ok(Box::new(MemoryEntries(self.shared.clone())))
+        Ok(Box::new(MemoryEntries { shared: self.shared.clone(), at: Position::START }))
     }
 
     fn cursor(&self, _: &str) -> Option<Vec<u8>> {
         None
     }
 
+    fn receipts(&self) -> Arc<Receipts> {
+        // What is merged in memory comes from files: nobody sends it again.
+        Arc::default()
+    }
+
     fn release(&self, _: Position) {}
 }
 
-struct MemoryEntries(Arc<Shared>);
+struct MemoryEntries {
+    shared: Arc<Shared>,
+    at: Position,
+}
 
 impl Entries for MemoryEntries {
     fn next_entry(&mut self) -> Result<Option<Entry>, JournalError> {
-        Ok(self.0.pop())
+        let entry = self.shared.pop();
+        self.at = entry.as_ref().map_or(self.at, |entry| entry.position);
+        Ok(entry)
+    }
+
+    fn position(&self) -> Position {
+        self.at
     }
 }
 
@@ -142,7 +157,7 @@ mod tests {
         let writer = journal.clone();
         let writing = tokio::spawn(async move {
             for index in 0..count {
-                let group = Group { entries: vec![vec![index as u8]], mark: None };
+                let group = Group { entries: vec![vec![index as u8]], mark: None, claims: None };
                 writer.append(Arc::new(group)).await.expect("memory takes it");
             }
         });

@@ -231,3 +231,6 @@ fn note_end(
         Err(panic) => Err(WiringError::Died(panic.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@
 mod api;
 mod decode;
 mod matcher;
+mod repeats;
 mod silences;
 mod table;
 
@@ -42,7 +43,8 @@ use serde::{Deserialize, Serialize};
 use crate::entity_resolution::EntityResolver;
 use crate::limits::Limits;
 use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
-use decode::{Context, Posted};
+use decode::{Context, Decoded, Posted, take_heard, take_posted};
+use repeats::Repeats;
 use silences::{PostedSilence, Silences};
 use table::Table;
 
@@ -68,11 +70,12 @@ impl Default for AlertmanagerConfig {
     }
 }
 
-/// What is kept for one tenant's listings.
+/// What is kept for one tenant's listings, and of its alerts' texts.
 #[derive(Default)]
 struct TenantState {
     alerts: Table,
     silences: Silences,
+    repeats: Repeats,
 }
 
 /// The wire.
@@ -80,7 +83,7 @@ pub struct Alertmanager {
     config: AlertmanagerConfig,
     limits: Limits,
     resolver: Arc<EntityResolver>,
-    tenants: Mutex<HashMap<String, TenantState>>,
+    tenants: Mutex<HashMap<String, Arc<Mutex<TenantState>>>>,
     started: OnceLock<EventTime>,
 }
 
@@ -104,54 +107,80 @@ impl Alertmanager {
 
     fn with_tenant<T>(&self, tenant: &str, run: impl FnOnce(&mut TenantState) -> T) -> T {
         let mut tenants = self.tenants.lock().unwrap_or_else(|held| held.into_inner());
-        if let Some(state) = tenants.get_mut(tenant) {
-            return run(state);
-        }
-        run(tenants.entry(tenant.to_owned()).or_default())
+        let state = match tenants.get(tenant) {
+            Some(state) => state.clone(),
+            None => tenants.entry(tenant.to_owned()).or_default().clone(),
+        };
+        drop(tenants);
+        run(&mut state.lock().unwrap_or_else(|held| held.into_inner()))
     }
 
     fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
-        let posted: Vec<Posted<'_>> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
-        Ok(self.store(request, "prometheus", &posted, Refusals::default()))
+        let body = text(&body)?;
+        let context = self.context(request, "prometheus");
+        let told_before = self.with_tenant(request.tenant, |state| {
+            let alerts = state.repeats.read(body, context.source, &self.resolver)?;
+            Some(self.store(request, alerts.len(), &mut state.alerts, |out| {
+                take_heard(&alerts, &state.repeats, &context, out);
+            }))
+        });
+        if let Some(outcome) = told_before {
+            return Ok(outcome);
+        }
+        let posted: Vec<Posted<'_>> = serde_json::from_str(body).map_err(|error| malformed(&error))?;
+        Ok(self.store_posted(request, &posted, &context))
     }
 
     fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let webhook: Webhook<'_> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
         let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
-        let outcome = self.store(request, source, &webhook.alerts, Refusals::default());
+        let mut outcome = self.store_posted(request, &webhook.alerts, &self.context(request, source));
         // What the sender left out itself is counted, and no reason to refuse the message.
-        let mut outcome = outcome;
         if webhook.truncated_alerts > 0 {
             outcome.refused.add("truncated_by_sender", webhook.truncated_alerts);
         }
         Ok(outcome)
     }
 
-    fn store(&self, request: &Request<'_>, source: &str, alerts: &[Posted<'_>], mut refused: Refusals) -> Outcome {
-        if alerts.len() > self.limits.events_max {
-            let reply = Reply::json(413, &format!("{} alerts are more than `limits.events_max`", alerts.len()));
-            return Outcome::refused(reply, "events_max");
-        }
-        let context = Context {
+    fn context<'a>(&'a self, request: &Request<'_>, source: &'a str) -> Context<'a> {
+        Context {
             source,
             received: request.received,
             resolve_timeout: self.config.resolve_timeout,
             limits: &self.limits,
             resolver: &self.resolver,
-        };
-        let mut builder = AlertBuilder::new();
+        }
+    }
+
+    fn store_posted(&self, request: &Request<'_>, alerts: &[Posted<'_>], context: &Context<'_>) -> Outcome {
         self.with_tenant(request.tenant, |state| {
-            decode::decode(alerts, &context, &mut state.alerts, &mut builder, &mut refused);
-        });
+            self.store(request, alerts.len(), &mut state.alerts, |out| take_posted(alerts, context, out))
+        })
+    }
+
+    fn store(
+        &self,
+        request: &Request<'_>,
+        count: usize,
+        table: &mut Table,
+        take: impl FnOnce(&mut Decoded<'_>),
+    ) -> Outcome {
+        if count > self.limits.events_max {
+            let reply = Reply::json(413, &format!("{count} alerts are more than `limits.events_max`"));
+            return Outcome::refused(reply, "events_max");
+        }
+        let mut out = Decoded { table, rows: AlertBuilder::new(), refused: Refusals::default() };
+        take(&mut out);
+        let Decoded { mut rows, refused, .. } = out;
         let reply = if refused.is_empty() {
             Reply::empty(200)
         } else {
             Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
         };
-        let mut outcome = Outcome { accepted: builder.len() as u64, reply, refused, ..Outcome::default() };
-        if let Ok(batch) = builder.finish(request.tenant) {
+        let mut outcome = Outcome { accepted: rows.len() as u64, reply, refused, ..Outcome::default() };
+        if let Ok(batch) = rows.finish(request.tenant) {
             outcome.push(batch);
         }
         outcome

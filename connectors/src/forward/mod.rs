@@ -17,10 +17,9 @@ mod decode;
 mod handshake;
 mod msgpack;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
@@ -36,9 +35,9 @@ use crate::entity_resolution::EntityResolver;
 use crate::http::now;
 use crate::limits::Limits;
 use crate::packets::GATHER;
-use crate::recent::Recent;
+use crate::receipts::{Claim, Claims};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::streams::{Caller, Conversation, Duplex, Listener};
+use crate::streams::{Caller, Conversation, Duplex, Listener, listen};
 use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::{Refusals, WireCounters};
 use decode::{Context, decode, options};
@@ -103,9 +102,6 @@ pub struct Forward {
     resolver: Arc<EntityResolver>,
     auth: Arc<Auth>,
     counters: Arc<WireCounters>,
-    stored: Recent,
-    /// Chunks that a connection is storing right now.
-    storing: Mutex<HashSet<u128>>,
 }
 
 impl Forward {
@@ -126,18 +122,7 @@ impl Forward {
             keys.push(Key { tenant: key.tenant.clone(), secret: read_secret(&key.key_file)? });
         }
         let tls = config.tls.clone().map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
-        Ok(Forward {
-            name: name.into(),
-            config,
-            keys,
-            tls,
-            limits,
-            resolver,
-            auth,
-            counters: Arc::default(),
-            stored: Recent::default(),
-            storing: Mutex::default(),
-        })
+        Ok(Forward { name: name.into(), config, keys, tls, limits, resolver, auth, counters: Arc::default() })
     }
 
     /// Its TLS, to be reloaded.
@@ -162,7 +147,7 @@ impl Forward {
             return Ok(());
         };
         let entity = self.resolver.host(&from.ip().to_string());
-        let mut taken = Taken::new(self);
+        let mut taken = Taken::new(intake);
         loop {
             let message = match framer.next_message() {
                 Ok(message) => message,
@@ -175,15 +160,15 @@ impl Forward {
             if let Some(message) = message {
                 if let Some(chunk) = options(&message).chunk {
                     let key = xxh3_128(&[tenant.as_bytes(), &[0xff], &message].concat());
-                    let mut claim = taken.claim(key);
+                    let mut claim = taken.claims.take(key);
                     while claim == Claim::Busy {
                         // What is gathered here goes first: two connections must not wait for each other.
                         self.store(&tenant, &mut taken, &mut stream, intake).await?;
                         tokio::time::sleep(BUSY_PAUSE).await;
-                        claim = taken.claim(key);
+                        claim = taken.claims.take(key);
                     }
                     taken.answers.push(acknowledgement(chunk));
-                    if claim == Claim::Stored {
+                    if claim == Claim::Taken {
                         self.counters.duplicate(1);
                         continue;
                     }
@@ -245,24 +230,21 @@ impl Forward {
     async fn store(
         &self,
         tenant: &str,
-        taken: &mut Taken<'_>,
+        taken: &mut Taken,
         stream: &mut Box<dyn Duplex>,
         intake: &Intake,
     ) -> Result<(), SourceError> {
         let rows = taken.rows.len() as u64;
+        let claims = std::mem::replace(&mut taken.claims, intake.claims());
         if rows > 0 {
             let batch = taken.rows.finish(tenant).expect("the tenant was checked with its credential");
-            match intake.accept(&[Input::Batch(batch)], None).await {
+            match intake.accept_claimed(&[Input::Batch(batch)], claims).await {
                 Ok(_) => self.counters.accept(rows),
                 Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
                 // Too large for the journal, now and ever: sent again it would be so again.
                 Err(_) => self.counters.refuse("journal", rows),
             }
         }
-        for key in &taken.keys {
-            self.stored.note(*key);
-        }
-        taken.release();
         let answers: Vec<u8> = std::mem::take(&mut taken.answers).concat();
         // Who has hung up sends the chunk again and is answered then.
         let _ = stream.write_all(&answers).await;
@@ -270,54 +252,16 @@ impl Forward {
     }
 }
 
-/// What is to be done with a chunk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Claim {
-    /// To be stored by this connection.
-    Ours,
-    /// Another one is storing it.
-    Busy,
-    /// It is stored, or will be before it is answered.
-    Stored,
-}
-
 /// Rows of one connection on their way to the journal, and what is to be answered then.
-struct Taken<'f> {
-    forward: &'f Forward,
+struct Taken {
     rows: LogBuilder,
-    keys: Vec<u128>,
+    claims: Claims,
     answers: Vec<Vec<u8>>,
 }
 
-impl<'f> Taken<'f> {
-    fn new(forward: &'f Forward) -> Taken<'f> {
-        Taken { forward, rows: LogBuilder::new(), keys: Vec::new(), answers: Vec::new() }
-    }
-
-    /// Whose turn it is to store a chunk.
-    fn claim(&mut self, key: u128) -> Claim {
-        if self.keys.contains(&key) || self.forward.stored.knows(key) {
-            return Claim::Stored;
-        }
-        if !self.forward.storing.lock().unwrap_or_else(|held| held.into_inner()).insert(key) {
-            return Claim::Busy;
-        }
-        self.keys.push(key);
-        Claim::Ours
-    }
-
-    /// Lets other connections store these chunks.
-    fn release(&mut self) {
-        let mut storing = self.forward.storing.lock().unwrap_or_else(|held| held.into_inner());
-        for key in self.keys.drain(..) {
-            storing.remove(&key);
-        }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.release();
+impl Taken {
+    fn new(intake: &Intake) -> Taken {
+        Taken { rows: LogBuilder::new(), claims: intake.claims(), answers: Vec::new() }
     }
 }
 
@@ -380,6 +324,17 @@ impl Conversation for Forward {
         !self.keys.is_empty()
     }
 
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            name: &self.name,
+            address: self.config.listen,
+            tls: self.tls.as_ref(),
+            auth: &self.auth,
+            limits: &self.limits,
+            counters: &self.counters,
+        }
+    }
+
     fn converse(
         self: Arc<Self>,
         caller: Caller,
@@ -396,18 +351,7 @@ impl Source for Forward {
     }
 
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
-        let own = Arc::new(*self);
-        Box::pin(async move {
-            let listener = Listener {
-                name: &own.name,
-                address: own.config.listen,
-                tls: own.tls.as_ref(),
-                auth: &own.auth,
-                limits: &own.limits,
-                counters: &own.counters,
-            };
-            listener.run(own.clone(), intake, stop).await
-        })
+        listen(*self, intake, stop)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::HTTP_ID;
+use crate::receipts::ReceiptTotals;
 use crate::reject::Reason;
 use crate::source::FlowTotals;
 use crate::wire::WireTotals;
@@ -100,6 +101,23 @@ pub(super) mod families {
         head(out, name, "counter", "Connections refused or closed by a limit, and credentials refused, by reason.");
         for (reason, count) in &totals.refused {
             let _ = writeln!(out, "bellwether_{name}{{component_id=\"{id}\",reason=\"{reason}\"}} {count}");
+        }
+    }
+
+    /// What is remembered of what senders may send again.
+    pub(in crate::http) fn receipts(out: &mut String, totals: ReceiptTotals) {
+        let name = "receipts";
+        head(out, name, "gauge", "Keys of requests, documents and chunks that would be recognised if sent again.");
+        let _ = writeln!(out, "bellwether_{name} {}", totals.keys);
+        let name = "receipts_forgotten_total";
+        head(
+            out,
+            name,
+            "counter",
+            "Keys forgotten: evicted because there were too many, expired because of their age.",
+        );
+        for (reason, count) in [("evicted", totals.evicted), ("expired", totals.expired)] {
+            let _ = writeln!(out, "bellwether_{name}{{reason=\"{reason}\"}} {count}");
         }
     }
 

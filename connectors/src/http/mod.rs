@@ -18,7 +18,6 @@ mod admin;
 pub mod client;
 mod connection;
 mod exposition;
-pub(crate) mod retry_window;
 mod routes;
 
 use std::convert::Infallible;
@@ -41,21 +40,26 @@ pub use admin::{Admin, Reloaded};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};
-use retry_window::{RetryWindow, Seen, request_key};
 pub use routes::RouteConflict;
 use routes::{Mounted, Routes};
 
 use crate::auth::{Auth, Shown};
 use crate::limits::Limits;
+use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::tls::{LiveTls, TlsConfig, TlsError};
-use crate::wire::{Access, HttpWire, Reply, Request, WireCounters};
+use crate::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
 
 /// The component id of the listener itself, in counters of connections.
 const HTTP_ID: &str = "http";
 
 /// ALPN of HTTP listeners.
 const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// How long a request waits for another that holds the same, as long as the journal may take to
+/// say that it is busy; and how often it looks.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is sent back: a whole answer, or a tap's lines.
 pub type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -80,7 +84,6 @@ impl Default for HttpConfig {
 pub struct HttpWires {
     auth: Arc<Auth>,
     routes: RwLock<Arc<Routes>>,
-    retries: RetryWindow,
     /// Connections refused or closed, by reason.
     listener: Arc<WireCounters>,
     others: OnceLock<Vec<OtherWire>>,
@@ -107,7 +110,6 @@ impl HttpWires {
         Ok(HttpWires {
             auth,
             routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
-            retries: RetryWindow::default(),
             listener: Arc::default(),
             others: OnceLock::new(),
             more: OnceLock::new(),
@@ -224,6 +226,7 @@ impl HttpWires {
             headers: &head.headers,
             body: &[],
             received: now(),
+            claims: None,
         };
         let Ok(_place) = routes.places.try_acquire() else {
             mounted.counters.refuse("busy", 1);
@@ -241,53 +244,60 @@ impl HttpWires {
         self.hand_over(&intake.of(&mounted.id), mounted, &parsed).await
     }
 
-    /// Decodes, stores and answers.
+    /// Decodes, stores and answers. What somebody else is storing is waited for.
     async fn hand_over(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
         let guarded = mounted.wire.resend_is_duplicate(request) && !request.body.is_empty();
-        if !guarded {
-            return self.store(intake, mounted, request).await;
-        }
-        let key = request_key(request.tenant, request.path, request.body);
-        match self.retries.begin(key, request.received) {
-            Seen::New => {}
-            Seen::InFlight => {
-                return mounted.wire.overloaded(request, "the same request is being stored");
-            }
-            Seen::Answered(reply) => {
-                mounted.counters.duplicate(1);
-                return reply;
-            }
-        }
-        // The sender may hang up while the journal writes: then the key must not stay noted.
-        let mut pending = Pending { window: &self.retries, key: Some(key) };
-        let reply = self.store(intake, mounted, request).await;
-        pending.key = None;
-        self.retries.end(key, &reply);
-        reply
-    }
-
-    async fn store(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
-        let outcome = mounted.wire.serve(request);
-        for (reason, count) in outcome.refused.iter() {
-            mounted.counters.refuse(reason, count);
-        }
-        if outcome.inputs.is_empty() {
-            mounted.counters.accept(outcome.accepted);
-            return outcome.reply;
-        }
-        let stored = intake.accept_now(&outcome.inputs).await;
-        match stored {
-            Ok(_) => {
-                mounted.counters.accept(outcome.accepted);
-                outcome.reply
-            }
-            Err(error) => {
-                mounted.wire.undo(&outcome.inputs);
-                mounted.counters.refuse("journal", outcome.accepted);
-                match error {
-                    AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
-                    error => mounted.wire.overloaded(request, &error.to_string()),
+        let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
+        let mut patience = BUSY_FOR;
+        loop {
+            let claims = intake.claims();
+            match key.map(|key| claims.take(key)) {
+                Some(Claim::Taken) => {
+                    mounted.counters.duplicate(1);
+                    return mounted.wire.answer_again(request);
                 }
+                Some(Claim::Busy) => {}
+                Some(Claim::Ours) | None => {
+                    let outcome = mounted.wire.serve(&Request { claims: Some(&claims), ..request.clone() });
+                    if !claims.is_blocked() {
+                        return store(intake, mounted, request, outcome, claims).await;
+                    }
+                    mounted.wire.undo(&outcome.inputs);
+                }
+            }
+            drop(claims);
+            if patience.is_zero() {
+                mounted.counters.refuse("busy", 1);
+                return mounted.wire.overloaded(request, "the same is being stored for another request");
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+            patience = patience.saturating_sub(BUSY_PAUSE);
+        }
+    }
+}
+
+/// Makes what was decoded durable, and gives the answer.
+async fn store(intake: &Intake, mounted: &Mounted, request: &Request<'_>, outcome: Outcome, claims: Claims) -> Reply {
+    for (reason, count) in outcome.refused.iter() {
+        mounted.counters.refuse(reason, count);
+    }
+    if outcome.inputs.is_empty() {
+        mounted.counters.accept(outcome.accepted);
+        return outcome.reply;
+    }
+    // Who is told of a failure may send the same again, and the rest of it is wanted then.
+    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims() };
+    match intake.accept_now(&outcome.inputs, claims).await {
+        Ok(_) => {
+            mounted.counters.accept(outcome.accepted);
+            outcome.reply
+        }
+        Err(error) => {
+            mounted.wire.undo(&outcome.inputs);
+            mounted.counters.refuse("journal", outcome.accepted);
+            match error {
+                AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
+                error => mounted.wire.overloaded(request, &error.to_string()),
             }
         }
     }
@@ -357,20 +367,6 @@ impl Source for HttpSource {
             serve(self.wires, intake, listener, self.tls, async move { stop.stopped().await }).await;
             Ok(())
         })
-    }
-}
-
-/// Forgets a request that is neither stored nor answered when it is dropped.
-struct Pending<'a> {
-    window: &'a RetryWindow,
-    key: Option<u128>,
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.window.abandon(key);
-        }
     }
 }
 

@@ -167,6 +167,34 @@ async fn a_request_sent_again_is_answered_and_not_stored_twice() {
 }
 
 #[tokio::test]
+async fn a_request_that_another_connection_is_storing_waits_for_what_becomes_of_it() {
+    for becomes_durable in [true, false] {
+        let rig = rig(Limits::default());
+        let other = rig.intake.claims();
+        assert_eq!(other.take(request_key("acme", "/tick", b"same")), Claim::Ours);
+        let sending = rig.send("/tick", Some("secret"), b"same");
+        tokio::pin!(sending);
+        let waits = tokio::time::timeout(Duration::from_millis(100), sending.as_mut()).await;
+        assert!(waits.is_err(), "nobody knows yet");
+        if becomes_durable {
+            other.keep();
+        }
+        drop(other);
+        assert_eq!(sending.await.status, 204);
+        assert_eq!(rig.stored(), usize::from(!becomes_durable));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_being_stored_for_too_long_is_to_come_again() {
+    let rig = rig(Limits::default());
+    let other = rig.intake.claims();
+    other.take(request_key("acme", "/tick", b"same"));
+    let reply = rig.send("/tick", Some("secret"), b"same").await;
+    assert_eq!((reply.status, reply.header("retry-after"), rig.stored()), (503, Some("1"), 0));
+}
+
+#[tokio::test]
 async fn a_full_journal_is_503_and_the_same_request_is_welcome_later() {
     let rig = rig(Limits::default());
     rig.shelf.full.store(true, Ordering::Relaxed);

@@ -2,38 +2,50 @@
 //!
 //! ```text
 //! segment  = header record*
-//! header   = "BWJOURNL" version:u32 salt:u32 first:u64 marks_len:u32 crc:u32 marks
+//! header   = "BWJOURNL" version:u32 salt:u32 first:u64 known_len:u32 crc:u32 known
+//! known    = marks_len:u32 marks[marks_len] receipt*        (version 1: marks alone)
 //! record   = magic:u32 body_len:u32 crc:u32 flags:u16 mark_len:u16 sequence:u64 durable:u64 body
 //! body     = mark[mark_len] payload
 //! mark     = name_len:u16 name cursor
 //! ```
 //!
+//! A record's payload is an entry, or nothing when it only carries a mark, or, with the flag
+//! for it, the receipt of its group ([`crate::receipts`]). A segment's header repeats what the
+//! older ones say of marks and receipts, so the newest segment alone says where a source is and
+//! what came before.
+//!
 //! Little endian. A record's checksum (CRC-32 of IEEE 802.3, seeded with the segment's salt)
 //! covers everything after it. `durable` is the last sequence that was on disk when the record
 //! was written: when a record does not read, and a later one that does says the former had
 //! been durable, an acknowledged entry is damaged; otherwise the tail was never acknowledged
-//! and may be cut. The salt keeps a payload that imitates a record from being taken for one.
+//! and may be cut. Zeros at the end are room the writer had made for what was to come; a segment
+//! that is closed in order has none. The salt keeps a payload that imitates a record from being taken for one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::Mark;
+use crate::receipts::Receipt;
 
 /// Version of the format, in each segment's header. Older versions are read, newer refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The first version with receipts.
+const VERSION_OF_RECEIPTS: u32 = 2;
 
 /// Largest record body. A source's batch is far smaller; a length beyond this is damage.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"BWJOURNL";
 /// Contains a byte that no UTF-8 text contains.
-const RECORD_MAGIC: [u8; 4] = *b"BWJ\xff";
+pub(super) const RECORD_MAGIC: [u8; 4] = *b"BWJ\xff";
 /// Bytes before the marks of a segment header.
 const SEGMENT_FIXED_BYTES: usize = 32;
 /// Bytes before a record's body.
 pub(super) const RECORD_HEADER_BYTES: usize = 32;
 /// More records of the same group follow.
 const FLAG_MORE: u16 = 1;
+/// The payload is a receipt.
+const FLAG_RECEIPT: u16 = 2;
 /// Where in a record header the checksummed part begins.
 const CHECKED_FROM: usize = 12;
 
@@ -43,22 +55,34 @@ pub(super) type Marks = BTreeMap<String, Vec<u8>>;
 /// What a segment says about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SegmentHeader {
+    /// [`FORMAT_VERSION`] of the build that wrote it.
+    pub(super) version: u32,
     /// Seeds the records' checksums.
     pub(super) salt: u32,
     /// Sequence of the first record.
     pub(super) first: u64,
     /// The cursors when the segment began.
     pub(super) marks: Marks,
+    /// What came before it and may come again, oldest first.
+    pub(super) receipts: Vec<Receipt>,
 }
 
-/// One record.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Record {
+/// What a record says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct RecordHead {
     pub(super) sequence: u64,
     /// The last sequence on disk when this was written.
     pub(super) durable: u64,
     /// More records of its group follow.
     pub(super) more: bool,
+    /// The payload is a receipt, no entry.
+    pub(super) is_receipt: bool,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Record {
+    pub(super) head: RecordHead,
     pub(super) mark: Option<Mark>,
     pub(super) payload: Vec<u8>,
 }
@@ -68,6 +92,8 @@ pub(super) struct Record {
 pub(super) enum Bad {
     /// The file ends inside it.
     Short,
+    /// Zeros, where nothing was written.
+    Empty,
     /// It is something else, or damaged.
     Damaged(&'static str),
     /// Another build wrote it.
@@ -77,25 +103,29 @@ pub(super) enum Bad {
 }
 
 impl SegmentHeader {
-    /// Appends the header's bytes.
+    /// Appends the header's bytes, in the newest version.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let mut marks = Vec::new();
+        let mut marks = vec![0; 4];
         for (name, cursor) in &self.marks {
             let mark = encode_mark(name, cursor);
             marks.extend_from_slice(&(mark.len() as u32).to_le_bytes());
             marks.extend_from_slice(&mark);
         }
+        let marks_len = (marks.len() - 4) as u32;
+        marks[..4].copy_from_slice(&marks_len.to_le_bytes());
+        let mut known = marks;
+        self.receipts.iter().for_each(|receipt| receipt.encode(&mut known));
         let start = out.len();
         out.extend_from_slice(SEGMENT_MAGIC);
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         out.extend_from_slice(&self.salt.to_le_bytes());
         out.extend_from_slice(&self.first.to_le_bytes());
-        out.extend_from_slice(&(marks.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(known.len() as u32).to_le_bytes());
         let mut crc = crc32fast::Hasher::new();
         crc.update(&out[start..]);
-        crc.update(&marks);
+        crc.update(&known);
         out.extend_from_slice(&crc.finalize().to_le_bytes());
-        out.extend_from_slice(&marks);
+        out.extend_from_slice(&known);
     }
 
     /// Reads a header; returns it and its length in bytes.
@@ -109,20 +139,21 @@ impl SegmentHeader {
         if version == 0 || version > FORMAT_VERSION {
             return Err(Bad::Version(version));
         }
-        let marks_len = u32_at(&fixed, 24) as usize;
-        if marks_len > RECORD_BYTES_MAX {
+        let known_len = u32_at(&fixed, 24) as usize;
+        if known_len > RECORD_BYTES_MAX {
             return Err(Bad::Damaged("the header's length is out of range"));
         }
-        let bytes = read_body(from, marks_len)?;
+        let bytes = read_body(from, known_len)?;
         let mut crc = crc32fast::Hasher::new();
         crc.update(&fixed[..28]);
         crc.update(&bytes);
         if crc.finalize() != u32_at(&fixed, 28) {
             return Err(Bad::Damaged("the header's checksum does not match"));
         }
-        let marks = decode_marks(&bytes).ok_or(Bad::Damaged("the header's cursors do not read"))?;
-        let header = SegmentHeader { salt: u32_at(&fixed, 12), first: u64_at(&fixed, 16), marks };
-        Ok((header, (SEGMENT_FIXED_BYTES + marks_len) as u64))
+        let (marks, receipts) =
+            decode_known(version, &bytes).ok_or(Bad::Damaged("the header's cursors and receipts do not read"))?;
+        let header = SegmentHeader { version, salt: u32_at(&fixed, 12), first: u64_at(&fixed, 16), marks, receipts };
+        Ok((header, (SEGMENT_FIXED_BYTES + known_len) as u64))
     }
 }
 
@@ -133,24 +164,18 @@ pub(super) fn salt_of(segment: &[u8]) -> Option<u32> {
 
 /// Appends one record's bytes. The caller has checked the payload against
 /// [`RECORD_BYTES_MAX`] and the mark against 64 KiB.
-pub(super) fn encode_record(
-    out: &mut Vec<u8>,
-    salt: u32,
-    sequence: u64,
-    durable: u64,
-    more: bool,
-    mark: Option<&Mark>,
-    payload: &[u8],
-) {
+pub(super) fn encode_record(out: &mut Vec<u8>, salt: u32, head: RecordHead, mark: Option<&Mark>, payload: &[u8]) {
     let mark = mark.map_or_else(Vec::new, |m| encode_mark(&m.source, &m.cursor));
     let start = out.len();
     out.extend_from_slice(&RECORD_MAGIC);
     out.extend_from_slice(&((mark.len() + payload.len()) as u32).to_le_bytes());
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(if more { FLAG_MORE } else { 0 }).to_le_bytes());
+    let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
+    let flags = flag(head.more, FLAG_MORE) | flag(head.is_receipt, FLAG_RECEIPT);
+    out.extend_from_slice(&flags.to_le_bytes());
     out.extend_from_slice(&(mark.len() as u16).to_le_bytes());
-    out.extend_from_slice(&sequence.to_le_bytes());
-    out.extend_from_slice(&durable.to_le_bytes());
+    out.extend_from_slice(&head.sequence.to_le_bytes());
+    out.extend_from_slice(&head.durable.to_le_bytes());
     out.extend_from_slice(&mark);
     out.extend_from_slice(payload);
     let crc = checksum(salt, &out[start..start + RECORD_HEADER_BYTES], &out[start + RECORD_HEADER_BYTES..]);
@@ -164,6 +189,9 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
         Ok(0) => return Ok(None),
         Ok(_) => fill(from, &mut header[1..])?,
         Err(e) => return Err(Bad::Io(e)),
+    }
+    if header == [0; RECORD_HEADER_BYTES] {
+        return Err(Bad::Empty);
     }
     if header[..4] != RECORD_MAGIC {
         return Err(Bad::Damaged("it does not begin as a record does"));
@@ -182,13 +210,14 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
         [] => None,
         bytes => Some(decode_mark(bytes).ok_or(Bad::Damaged("its cursor does not read"))?),
     };
-    Ok(Some(Record {
+    let flags = u16::from_le_bytes([header[12], header[13]]);
+    let head = RecordHead {
         sequence: u64_at(&header, 16),
         durable: u64_at(&header, 24),
-        more: u16::from_le_bytes([header[12], header[13]]) & FLAG_MORE != 0,
-        mark,
-        payload,
-    }))
+        more: flags & FLAG_MORE != 0,
+        is_receipt: flags & FLAG_RECEIPT != 0,
+    };
+    Ok(Some(Record { head, mark, payload }))
 }
 
 /// The first whole record at or after the beginning of `bytes`.
@@ -216,6 +245,22 @@ fn decode_mark(bytes: &[u8]) -> Option<Mark> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     let (name, cursor) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
     Some(Mark { source: std::str::from_utf8(name).ok()?.to_owned(), cursor: cursor.to_vec() })
+}
+
+/// The marks and receipts of a header.
+fn decode_known(version: u32, bytes: &[u8]) -> Option<(Marks, Vec<Receipt>)> {
+    if version < VERSION_OF_RECEIPTS {
+        return Some((decode_marks(bytes)?, Vec::new()));
+    }
+    let (marks_len, rest) = bytes.split_first_chunk::<4>()?;
+    let (marks, mut rest) = rest.split_at_checked(u32::from_le_bytes(*marks_len) as usize)?;
+    let mut receipts = Vec::new();
+    while !rest.is_empty() {
+        let (receipt, after) = Receipt::decode(rest)?;
+        receipts.push(receipt);
+        rest = after;
+    }
+    Some((decode_marks(marks)?, receipts))
 }
 
 fn decode_marks(mut bytes: &[u8]) -> Option<Marks> {
@@ -254,9 +299,14 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_engine::time::EventTime;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn head(sequence: u64) -> RecordHead {
+        RecordHead { sequence, durable: 0, more: false, is_receipt: false }
+    }
 
     fn mark() -> Mark {
         Mark { source: "files".to_owned(), cursor: vec![1, 2, 3] }
@@ -265,7 +315,7 @@ mod tests {
     #[test]
     fn a_flipped_bit_anywhere_in_a_record_is_noticed() {
         let mut bytes = Vec::new();
-        encode_record(&mut bytes, 7, 1, 0, false, Some(&mark()), b"payload");
+        encode_record(&mut bytes, 7, head(1), Some(&mark()), b"payload");
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -276,18 +326,41 @@ mod tests {
     #[test]
     fn a_record_of_another_segment_does_not_read() {
         let mut bytes = Vec::new();
-        encode_record(&mut bytes, 7, 1, 0, false, None, b"payload");
+        encode_record(&mut bytes, 7, head(1), None, b"payload");
         assert!(next_whole_record(&bytes, 7).is_some());
         assert!(next_whole_record(&bytes, 8).is_none());
     }
 
     #[test]
     fn a_newer_segment_is_refused_by_its_version() {
-        let header = SegmentHeader { salt: 1, first: 1, marks: Marks::new() };
+        let header =
+            SegmentHeader { version: FORMAT_VERSION, salt: 1, first: 1, marks: Marks::new(), receipts: Vec::new() };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
         assert!(matches!(SegmentHeader::read(&mut bytes.as_slice()), Err(Bad::Version(v)) if v == FORMAT_VERSION + 1));
+    }
+
+    #[test]
+    fn a_header_of_the_first_version_reads() {
+        let mut marks = Vec::new();
+        let mark = encode_mark("files", &[1, 2, 3]);
+        marks.extend_from_slice(&(mark.len() as u32).to_le_bytes());
+        marks.extend_from_slice(&mark);
+        let mut bytes = SEGMENT_MAGIC.to_vec();
+        for number in [1u32, 7] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&5u64.to_le_bytes());
+        bytes.extend_from_slice(&(marks.len() as u32).to_le_bytes());
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&bytes);
+        crc.update(&marks);
+        bytes.extend_from_slice(&crc.finalize().to_le_bytes());
+        bytes.extend_from_slice(&marks);
+        let (header, length) = SegmentHeader::read(&mut bytes.as_slice()).expect("reads");
+        assert_eq!((header.version, header.first, header.salt, length as usize), (1, 5, 7, bytes.len()));
+        assert_eq!((header.marks.get("files").map(Vec::as_slice), header.receipts), (Some(&[1u8, 2, 3][..]), vec![]));
     }
 
     proptest! {
@@ -295,17 +368,20 @@ mod tests {
 
         #[test]
         fn records_and_headers_come_back(
-            salt: u32, sequence: u64, durable: u64, more: bool,
+            salt: u32, sequence: u64, durable: u64, more: bool, is_receipt: bool, at: i64,
+            keys in proptest::collection::vec(any::<u128>(), 0..9),
             name in "[a-z:/]{0,40}", cursor in proptest::collection::vec(any::<u8>(), 0..40),
             payload in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let mark = Mark { source: name.clone(), cursor: cursor.clone() };
             let mut bytes = Vec::new();
-            encode_record(&mut bytes, salt, sequence, durable, more, Some(&mark), &payload);
+            let head = RecordHead { sequence, durable, more, is_receipt };
+            encode_record(&mut bytes, salt, head, Some(&mark), &payload);
             let back = read_record(&mut bytes.as_slice(), salt).expect("reads").expect("one");
-            prop_assert_eq!(back, Record { sequence, durable, more, mark: Some(mark), payload });
+            prop_assert_eq!(back, Record { head, mark: Some(mark), payload });
 
-            let header = SegmentHeader { salt, first: sequence, marks: Marks::from([(name, cursor)]) };
+            let (marks, receipts) = (Marks::from([(name, cursor)]), vec![Receipt { at: EventTime(at), keys }]);
+            let header = SegmentHeader { version: FORMAT_VERSION, salt, first: sequence, marks, receipts };
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
             let (back, len) = SegmentHeader::read(&mut bytes.as_slice()).expect("reads");

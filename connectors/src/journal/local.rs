@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::format::{Marks, RECORD_BYTES_MAX};
 use super::reader::SegmentReader;
 use super::segments::scan;
-use super::writer::{Disk, RealDisk, Request, Writer};
+use super::writer::{Disk, RealDisk, Request, Shared, Writer};
 use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
+use crate::receipts::Receipts;
 
 /// Groups waiting to be written; beyond, sources wait. A group is up to some MiB, and one
 /// commit takes several.
@@ -103,6 +104,7 @@ pub struct LocalJournal {
     queue: Option<mpsc::Sender<Request>>,
     durable: watch::Receiver<Position>,
     marks: Arc<Mutex<Marks>>,
+    receipts: Arc<Receipts>,
     released: watch::Sender<Position>,
     writer: Option<JoinHandle<()>>,
     lock: File,
@@ -140,15 +142,24 @@ impl LocalJournal {
 
         let marks = found.tail.as_ref().map(|t| t.marks.clone()).unwrap_or_default();
         let marks = Arc::new(Mutex::new(marks));
+        let receipts = found.tail.as_ref().map(|t| t.receipts.clone()).unwrap_or_default();
+        let receipts = Arc::new(Receipts::restore(receipts));
         let (durable_sender, durable) = watch::channel(report.last);
         let (released, released_receiver) = watch::channel(Position::START);
-        let writer = Writer::open(config.clone(), disk, found, marks.clone(), durable_sender, released_receiver)?;
+        let writer = Writer::open(
+            config.clone(),
+            disk,
+            found,
+            Shared { marks: marks.clone(), receipts: receipts.clone(), durable: durable_sender },
+            released_receiver,
+        )?;
         let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(requests))
             .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
-        let journal = LocalJournal { dir, queue: Some(queue), durable, marks, released, writer: Some(writer), lock };
+        let journal =
+            LocalJournal { dir, queue: Some(queue), durable, marks, receipts, released, writer: Some(writer), lock };
         Ok((journal, report))
     }
 }
@@ -219,6 +230,10 @@ impl Journal for LocalJournal {
         marks.get(source).cloned()
     }
 
+    fn receipts(&self) -> Arc<Receipts> {
+        self.receipts.clone()
+    }
+
     fn release(&self, upto: Position) {
         self.released.send_if_modified(|released| {
             let moved = upto > *released;
@@ -235,6 +250,9 @@ fn check_size(group: &Group) -> Result<(), JournalError> {
     for entry in &group.entries {
         over(entry.len(), RECORD_BYTES_MAX)?;
     }
+    // As many keys as fit into a record are far more than are remembered.
+    let keys = group.claims.as_ref().map_or(0, |claims| claims.receipt_bytes());
+    over(keys, RECORD_BYTES_MAX)?;
     let mark = group.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
     over(mark, MARK_BYTES_MAX)
 }

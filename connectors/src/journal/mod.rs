@@ -5,7 +5,8 @@
 //! back by position, now or after a crash. A group may carry a [`Mark`]: where its source is
 //! in what it reads (a file's offset, a stream's sequence). The mark becomes durable in the
 //! same instant as the entries, so a source that goes on from [`Journal::cursor`] reads
-//! nothing twice and misses nothing.
+//! nothing twice and misses nothing. Beside the mark stand the receipts of what its senders may
+//! send again ([`crate::receipts`]).
 //!
 //! What is promised: an acknowledged entry survives the death of the process and, with
 //! disks that honour `fdatasync`, of the machine. A torn tail (never acknowledged) is cut and
@@ -27,6 +28,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::receipts::{Claims, Receipts};
 
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
 pub use local::{JournalConfig, LocalJournal, OpenReport, TornTail, is_in_use};
@@ -62,12 +65,15 @@ pub struct Mark {
 pub const MARK_BYTES_MAX: usize = 60_000;
 
 /// Entries that become durable together, or not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Group {
     /// Each entry's bytes, see [`bellwether_engine::input::Input::encode`]; never empty.
     pub entries: Vec<Vec<u8>>,
     /// Where the source is once they are in.
     pub mark: Option<Mark>,
+    /// Under which keys the entries are known again. The journal keeps them when the group is
+    /// durable and drops them with the group otherwise.
+    pub claims: Option<Claims>,
 }
 
 /// One entry read back.
@@ -105,6 +111,9 @@ pub trait Journal: Send + Sync {
     /// The latest durable cursor of `source`.
     fn cursor(&self, source: &str) -> Option<Vec<u8>>;
 
+    /// What the durable groups carry that may be sent again.
+    fn receipts(&self) -> Arc<Receipts>;
+
     /// Nobody will ask for entries up to `upto` again: retention may drop them.
     fn release(&self, upto: Position);
 }
@@ -116,6 +125,9 @@ pub trait Entries: Send {
     /// # Errors
     /// [`JournalError::Damaged`] naming segment and offset; it repeats, nothing is skipped.
     fn next_entry(&mut self) -> Result<Option<Entry>, JournalError>;
+
+    /// Up to where everything has been read: beyond the last entry when only cursors followed it.
+    fn position(&self) -> Position;
 }
 
 /// What can go wrong with a journal.

@@ -103,7 +103,11 @@ impl Open {
             return Ok(Some(record));
         }
         self.file.seek(SeekFrom::Start(offset)).map_err(|e| JournalError::io("read", &self.path, &e))?;
-        read_record(&mut self.file, self.salt).map_err(|bad| fault(&self.path, offset, &bad))
+        match read_record(&mut self.file, self.salt) {
+            // A writer that was killed has left the room it had made: this is the segment's end.
+            Err(Bad::Empty) => Ok(None),
+            read => read.map_err(|bad| fault(&self.path, offset, &bad)),
+        }
     }
 }
 
@@ -126,25 +130,29 @@ impl Entries for SegmentReader {
                 }
                 continue;
             };
-            if record.sequence != open.next {
+            if record.head.sequence != open.next {
                 return Err(JournalError::Damaged {
                     segment: open.path,
                     offset,
-                    reason: format!("entry {} is where {} should be", record.sequence, open.next),
+                    reason: format!("entry {} is where {} should be", record.head.sequence, open.next),
                 });
             }
             open.next += 1;
             self.open = Some(open);
-            if record.sequence > self.at {
-                self.at = record.sequence;
-                if record.payload.is_empty() {
-                    // It carried only a source's cursor.
+            if record.head.sequence > self.at {
+                self.at = record.head.sequence;
+                if record.payload.is_empty() || record.head.is_receipt {
+                    // It carried only a source's cursor, or what its group's entries are known by.
                     continue;
                 }
-                return Ok(Some(Entry { position: Position(record.sequence), bytes: record.payload }));
+                return Ok(Some(Entry { position: Position(record.head.sequence), bytes: record.payload }));
             }
         }
         Ok(None)
+    }
+
+    fn position(&self) -> Position {
+        Position(self.at)
     }
 }
 

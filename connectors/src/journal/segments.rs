@@ -5,9 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::format::{Bad, Marks, Record, SegmentHeader, next_whole_record, read_record, salt_of};
+use super::format::{Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, next_whole_record, read_record, salt_of};
 use super::local::TornTail;
 use super::{JournalError, Position};
+use crate::receipts::Receipt;
 
 /// What segment files end in.
 const SEGMENT_SUFFIX: &str = ".journal";
@@ -38,6 +39,8 @@ pub(super) struct Scan {
 /// What the newest segment says.
 #[derive(Debug)]
 pub(super) struct Tail {
+    /// Format version of the segment.
+    pub(super) version: u32,
     pub(super) salt: u32,
     /// Sequence of its last whole group's last record.
     pub(super) last: u64,
@@ -45,6 +48,8 @@ pub(super) struct Tail {
     pub(super) bytes: u64,
     /// The latest cursors.
     pub(super) marks: Marks,
+    /// What came and may come again, oldest first.
+    pub(super) receipts: Vec<Receipt>,
 }
 
 /// The file name of the segment whose first record is `first`.
@@ -128,8 +133,9 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
             return Err(damaged(0, "the header's length does not fit the file"));
         }
         Err(Bad::Short) => return Ok((None, Some(torn(0, "the header is cut short")))),
-        Err(Bad::Damaged(_)) if bytes.iter().all(|b| *b == 0) => {
-            return Ok((None, Some(torn(0, "the header was never written"))));
+        // Beyond it stands the room made for what was to come; a record has never been there.
+        Err(Bad::Damaged(_)) if !may_hold_records(bytes) => {
+            return Ok((None, Some(torn(0, "the header was never wholly written"))));
         }
         Err(bad) => return Err(damaged(0, describe(&bad))),
     };
@@ -138,16 +144,17 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
     }
 
     let mut rest = &bytes[header_len as usize..];
-    let mut tail = Tail { salt: header.salt, last: header.first - 1, bytes: header_len, marks: header.marks };
+    let SegmentHeader { version, salt, first, marks, receipts } = header;
+    let mut tail = Tail { version, salt, last: first - 1, bytes: header_len, marks, receipts };
     let mut pending = Vec::new();
     loop {
         let offset = (bytes.len() - rest.len()) as u64;
-        match read_record(&mut rest, header.salt) {
-            Ok(Some(record)) if record.sequence != expected(&tail, &pending) => {
+        match read_record(&mut rest, salt) {
+            Ok(Some(record)) if record.head.sequence != expected(&tail, &pending) => {
                 return Err(damaged(offset, "its sequence is out of order"));
             }
             Ok(Some(record)) => {
-                let more = record.more;
+                let more = record.head.more;
                 pending.push(record);
                 if !more {
                     settle(&mut tail, &mut pending, (bytes.len() - rest.len()) as u64);
@@ -158,10 +165,14 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
                 let tear = torn(tail.bytes, "the last group is incomplete");
                 return Ok((Some(tail), Some(tear)));
             }
+            // Room that the writer had made for what was to come.
+            Err(_) if pending.is_empty() && bytes[offset as usize..].iter().all(|byte| *byte == 0) => {
+                return Ok((Some(tail), None));
+            }
             Err(bad) => {
                 let lost = expected(&tail, &pending);
-                let later = next_whole_record(&bytes[offset as usize + 1..], header.salt);
-                if later.is_some_and(|r| r.durable >= lost) {
+                let later = next_whole_record(&bytes[offset as usize + 1..], salt);
+                if later.is_some_and(|r| r.head.durable >= lost) {
                     return Err(damaged(offset, describe(&bad)));
                 }
                 let tear = torn(tail.bytes, describe(&bad));
@@ -169,6 +180,11 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
             }
         }
     }
+}
+
+/// Whether anything looks like the beginning of a record, in a segment whose salt may be damaged.
+fn may_hold_records(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, &RECORD_MAGIC).is_some()
 }
 
 fn holds_records(bytes: &[u8]) -> bool {
@@ -181,7 +197,10 @@ fn expected(tail: &Tail, pending: &[Record]) -> u64 {
 
 fn settle(tail: &mut Tail, pending: &mut Vec<Record>, bytes: u64) {
     for record in pending.drain(..) {
-        tail.last = record.sequence;
+        tail.last = record.head.sequence;
+        if record.head.is_receipt {
+            tail.receipts.extend(Receipt::decode(&record.payload).map(|(receipt, _)| receipt));
+        }
         if let Some(mark) = record.mark {
             tail.marks.insert(mark.source, mark.cursor);
         }
@@ -192,6 +211,7 @@ fn settle(tail: &mut Tail, pending: &mut Vec<Record>, bytes: u64) {
 pub(super) fn describe(bad: &Bad) -> &'static str {
     match bad {
         Bad::Short => "the file ends inside a record",
+        Bad::Empty => "there are only zeros",
         Bad::Damaged(reason) => reason,
         Bad::Version(_) => "its version is not known",
         Bad::Io(_) => "it cannot be read",

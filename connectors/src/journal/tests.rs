@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use bellwether_engine::time::Span;
+use bellwether_engine::time::{EventTime, Span};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::writer::{Disk, RealDisk, SegmentFile};
 use super::*;
+use crate::receipts::Claim;
+
+/// Bytes of a segment's header that knows of nothing before it.
+const HEADER_BYTES: u64 = 36;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -22,13 +26,14 @@ fn config(dir: &Path) -> JournalConfig {
 }
 
 fn group(entries: &[&[u8]]) -> Arc<Group> {
-    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), mark: None })
+    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), mark: None, claims: None })
 }
 
 fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<Group> {
     Arc::new(Group {
         entries: entries.iter().map(|e| e.to_vec()).collect(),
         mark: Some(Mark { source: "files".to_owned(), cursor: cursor.to_vec() }),
+        claims: None,
     })
 }
 
@@ -49,12 +54,18 @@ fn read_all(journal: &LocalJournal, after: Position) -> Vec<(u64, Vec<u8>)> {
     entries
 }
 
-fn only_segment(dir: &Path) -> PathBuf {
+fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(dir)
         .expect("a folder")
         .map(|e| e.expect("an entry").path())
         .filter(|p| p.extension().is_some_and(|e| e == "journal"))
         .collect();
+    paths.sort();
+    paths
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    let mut paths = segments(dir);
     assert_eq!(paths.len(), 1, "{paths:?}");
     paths.remove(0)
 }
@@ -92,11 +103,87 @@ fn a_reader_goes_on_when_more_becomes_durable() {
 fn a_mark_alone_is_durable_and_is_no_entry() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, marked(&[], b"5")).expect("appended");
+    let last = append(&journal, marked(&[], b"5")).expect("appended");
+    let mut reader = journal.read(Position::START).expect("a reader");
+    assert_eq!((reader.next_entry().expect("reads"), reader.position()), (None, last), "there is nothing to wait for");
     append(&journal, group(&[b"a"])).expect("appended");
     assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec())]);
     drop(journal);
     assert_eq!(open(dir.path()).0.cursor("files").as_deref(), Some(&b"5"[..]));
+}
+
+/// A group of one entry known by these keys, as far as nobody else has claimed them.
+fn claimed(journal: &LocalJournal, entry: &[u8], keys: &[u128]) -> Arc<Group> {
+    let claims = Claims::new(journal.receipts(), EventTime::from_secs(5));
+    keys.iter().for_each(|key| assert_ne!(claims.take(*key), Claim::Busy));
+    Arc::new(Group { entries: vec![entry.to_vec()], mark: None, claims: Some(claims) })
+}
+
+fn knows(journal: &LocalJournal, key: u128) -> bool {
+    Claims::new(journal.receipts(), EventTime::from_secs(6)).take(key) == Claim::Taken
+}
+
+#[test]
+fn receipts_are_known_after_a_restart_and_after_older_segments_are_gone() {
+    let dir = folder();
+    let mut config = config(dir.path());
+    config.segment_bytes = 1;
+    config.retain_bytes = 1;
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    assert_eq!(append(&journal, claimed(&journal, b"a", &[1, 2])).expect("appended"), Position(2));
+    assert_eq!(append(&journal, claimed(&journal, b"b", &[3])).expect("appended"), Position(4));
+    assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec()), (4, b"b".to_vec())]);
+    journal.release(Position(4));
+    append(&journal, group(&[b"c"])).expect("appended");
+    drop(journal);
+
+    let (journal, report) = LocalJournal::open(&config).expect("opens");
+    assert_eq!(report.first, Position(5), "the segments of the first two are dropped");
+    assert!([1, 2, 3].iter().all(|key| knows(&journal, *key)) && !knows(&journal, 4));
+}
+
+#[test]
+fn a_torn_group_leaves_no_receipt_and_neither_does_a_refused_one() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, claimed(&journal, b"b", &[1])).expect("appended");
+    drop(journal);
+    let path = only_segment(dir.path());
+    let whole = fs::read(&path).expect("bytes");
+    fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+    let mut config = config(dir.path());
+    config.capacity_bytes = whole.len() as u64;
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    assert!(!knows(&journal, 1), "its entry is not there");
+    let refused = append(&journal, claimed(&journal, &[0; 100], &[2]));
+    assert!(matches!(refused, Err(JournalError::Full { .. })));
+    assert!(!knows(&journal, 2));
+}
+
+#[test]
+fn a_journal_of_the_version_before_goes_on_in_a_new_segment() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, marked(&[b"a"], b"7")).expect("appended");
+    drop(journal);
+    // The same as the version before wrote it: no count before the marks, of which there are none.
+    let path = only_segment(dir.path());
+    let mut old = fs::read(&path).expect("bytes");
+    old.drain(32..36);
+    old[8..12].copy_from_slice(&1u32.to_le_bytes());
+    old[24..28].copy_from_slice(&0u32.to_le_bytes());
+    let crc = crc32fast::hash(&old[..28]);
+    old[28..32].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&path, &old).expect("written");
+
+    let (journal, _) = open(dir.path());
+    append(&journal, claimed(&journal, b"b", &[1])).expect("appended");
+    assert_eq!(fs::read(&path).expect("bytes"), old, "an older build still reads what it wrote");
+    drop(journal);
+    let (journal, _) = open(dir.path());
+    assert_eq!(read_all(&journal, Position::START), [(1, b"a".to_vec()), (3, b"b".to_vec())]);
+    assert_eq!((journal.cursor("files").as_deref(), knows(&journal, 1)), (Some(&b"7"[..]), true));
 }
 
 #[test]
@@ -134,13 +221,50 @@ fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
 }
 
 #[test]
+fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
+    let (dir, killed) = (folder(), folder());
+    let mut config = config(dir.path());
+    config.segment_bytes = 200;
+    let copy = || {
+        for path in segments(dir.path()) {
+            fs::copy(&path, killed.path().join(path.file_name().expect("a name"))).expect("copied");
+        }
+    };
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    append(&journal, group(&[&[1; 200]])).expect("appended");
+    // As a kill leaves the first segment; it is closed and the second begun, but never made shorter.
+    copy();
+    let first = segments(killed.path()).remove(0);
+    let roomy = fs::read(&first).expect("bytes");
+    append(&journal, group(&[b"b"])).expect("appended");
+    append(&journal, group(&[b"c"])).expect("appended");
+    copy();
+    fs::write(&first, &roomy).expect("written");
+    drop(journal);
+    assert!(segments(dir.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() < 1_000));
+    assert!(segments(killed.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() > 1 << 20));
+
+    let (journal, report) = open(killed.path());
+    assert_eq!((report.last, report.torn), (Position(3), None));
+    append(&journal, group(&[b"d"])).expect("appended");
+    let bytes: Vec<Vec<u8>> = read_all(&journal, Position(1)).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(bytes, [b"b", b"c", b"d"]);
+    assert_eq!(read_all(&journal, Position::START).len(), 4);
+    // Zeros where entries had been are damage, not room.
+    let damaged: Vec<u8> = roomy.iter().take(100).copied().chain([0; 1_000]).collect();
+    fs::write(&first, damaged).expect("written");
+    assert!(journal.read(Position::START).and_then(|mut reader| reader.next_entry()).is_err());
+}
+
+#[test]
 fn a_crash_while_a_segment_is_made_loses_nothing() {
     let dir = folder();
     let (journal, _) = open(dir.path());
     append(&journal, group(&[b"a"])).expect("appended");
     drop(journal);
     let header = fs::read(only_segment(dir.path())).expect("bytes");
-    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40]] {
+    let half = [&header[..20], &[0; 1_000]].concat();
+    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40], &half] {
         let young = dir.path().join(format!("{:020}.journal", 2));
         fs::write(&young, bytes).expect("written");
         let (journal, report) = open(dir.path());
@@ -170,7 +294,7 @@ fn any_flipped_bit_before_the_last_commit_is_reported_with_its_place() {
         match error {
             JournalError::Damaged { segment, offset, .. } => {
                 assert_eq!(segment, path);
-                assert!(offset == 0 || offset == 32, "bit {bit}: {offset}");
+                assert!(offset == 0 || offset == HEADER_BYTES, "bit {bit}: {offset}");
             }
             JournalError::Version { .. } => assert!((8 * 8..12 * 8).contains(&bit), "bit {bit}"),
             other => panic!("bit {bit}: {other}"),
@@ -196,7 +320,7 @@ fn damage_in_an_older_segment_stops_the_reader_there() {
     assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     for _ in 0..2 {
         let error = reader.next_entry().expect_err("damage is noticed");
-        let place = matches!(&error, JournalError::Damaged { segment, offset: 32, .. } if *segment == second);
+        let place = matches!(&error, JournalError::Damaged { segment, offset: HEADER_BYTES, .. } if *segment == second);
         assert!(place, "{error}");
     }
     fs::remove_file(&second).expect("removed");
@@ -262,7 +386,7 @@ fn over_the_capacity_is_a_refusal_that_passes() {
 fn entries_and_marks_over_their_limits_are_refused_alone() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], mark: None });
+    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], mark: None, claims: None });
     assert!(matches!(append(&journal, large), Err(JournalError::TooLarge { .. })));
     let mark = marked(&[b"a"], &vec![0; MARK_BYTES_MAX]);
     assert!(matches!(append(&journal, mark), Err(JournalError::TooLarge { .. })));
@@ -437,7 +561,7 @@ proptest! {
                     let mark = mark.map(|c| Mark { source: "s".to_owned(), cursor: vec![c] });
                     cursor = mark.as_ref().map(|m| m.cursor.clone()).or(cursor);
                     model.extend(entries.clone());
-                    let position = append(&journal, Arc::new(Group { entries, mark })).expect("appended");
+                    let position = append(&journal, Arc::new(Group { entries, mark, claims: None })).expect("appended");
                     prop_assert_eq!(position, Position(model.len() as u64));
                 }
                 Step::Reopen => {

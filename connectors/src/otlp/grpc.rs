@@ -1,6 +1,7 @@
 //! OTLP over gRPC: the same decoder behind tonic's services.
 //!
-//! The credential is checked from the call's metadata before its message is read. Overload is
+//! The credential is checked from the call's metadata, and from the certificate that the sender
+//! has shown where the listener asks for one, before its message is read. Overload is
 //! `UNAVAILABLE` with `RetryInfo`, which exporters repeat; a message over the limit is
 //! `RESOURCE_EXHAUSTED` without it, which they do not.
 
@@ -27,28 +28,43 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Response, Status};
 
+use super::connections::{Caller, connections};
 use super::{Export, Exported, Otlp};
-use crate::auth::Auth;
+use crate::auth::{Auth, Shown};
 use crate::http::now;
-use crate::http::retry_window::{RetryWindow, Seen, request_key};
+use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::wire::{RETRY_AFTER_SECS, Reply, WireCounters};
+use crate::tls::{LiveTls, TlsError};
+use crate::wire::{RETRY_AFTER_SECS, WireCounters};
 
 /// Calls one connection may have open.
 const STREAMS_MAX: u32 = 64;
+
+/// ALPN of the listener: gRPC is HTTP/2.
+const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
 
 /// The gRPC listener as a source.
 pub struct OtlpGrpc {
     name: String,
     otlp: Arc<Otlp>,
+    tls: Option<Arc<LiveTls>>,
     auth: Arc<Auth>,
     counters: Arc<WireCounters>,
 }
 
 impl OtlpGrpc {
-    /// A listener called `name` at the decoder's `grpc_listen`.
-    pub fn new(name: impl Into<String>, otlp: Arc<Otlp>, auth: Arc<Auth>) -> OtlpGrpc {
-        OtlpGrpc { name: name.into(), otlp, auth, counters: Arc::default() }
+    /// A listener called `name` at the decoder's `grpc_listen`, with its `grpc_tls`.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
+    pub fn new(name: impl Into<String>, otlp: Arc<Otlp>, auth: Arc<Auth>) -> Result<OtlpGrpc, TlsError> {
+        let tls = otlp.config.grpc_tls.clone().map(|tls| LiveTls::new(tls, GRPC_PROTOCOLS)).transpose()?;
+        Ok(OtlpGrpc { name: name.into(), otlp, tls: tls.map(Arc::new), auth, counters: Arc::default() })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
     }
 
     /// What it has received so far.
@@ -68,9 +84,13 @@ impl Source for OtlpGrpc {
                 let reason = "otlp.grpc_listen is not set; set it or leave this source out";
                 return Err(SourceError::config(&self.name, reason));
             };
-            self.auth.check_listener(address).map_err(|error| SourceError::config(&self.name, error.to_string()))?;
-            let receiver =
-                Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone(), retries: Arc::default() };
+            let wrong = |reason: String| SourceError::config(&self.name, reason);
+            self.auth.check_listener(address).map_err(|error| wrong(error.to_string()))?;
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
+            let incoming = connections(listener, self.tls.clone(), &self.otlp.limits, self.counters.clone());
+            let receiver = Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone() };
             let size = self.otlp.limits.decompressed_bytes_max;
             let guard = Guard { auth: self.auth.clone(), counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
@@ -89,9 +109,9 @@ impl Source for OtlpGrpc {
                 .add_service(InterceptedService::new(metrics, guard.clone()))
                 .add_service(InterceptedService::new(logs, guard.clone()))
                 .add_service(InterceptedService::new(traces, guard))
-                .serve_with_shutdown(address, async move { stop.stopped().await })
+                .serve_with_incoming_shutdown(incoming, async move { stop.stopped().await })
                 .await
-                .map_err(|error| SourceError::config(&self.name, format!("cannot serve on `{address}`: {error}")))
+                .map_err(|error| wrong(format!("cannot serve on `{address}`: {error}")))
         })
     }
 }
@@ -110,7 +130,8 @@ struct Guard {
 impl tonic::service::Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let headers = request.metadata().clone().into_headers();
-        match self.auth.tenant_of(&headers) {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        match self.auth.tenant_of_sender(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
             Some(tenant) => {
                 let tenant = Tenant(tenant.to_string());
                 request.extensions_mut().insert(tenant);
@@ -130,7 +151,6 @@ struct Receiver {
     otlp: Arc<Otlp>,
     intake: Intake,
     counters: Arc<WireCounters>,
-    retries: Arc<RetryWindow>,
 }
 
 impl Receiver {
@@ -150,21 +170,25 @@ impl Receiver {
         self.counters.request(bytes.len());
         let key = request_key(&tenant, path, &bytes);
         drop(bytes);
-        match self.retries.begin(key, received) {
-            Seen::New => {}
-            Seen::InFlight => return Err(unavailable("the same request is being stored")),
-            Seen::Answered(_) => {
+        let claims = self.intake.claims();
+        match claims.take(key) {
+            Claim::Ours => {}
+            Claim::Busy => return Err(unavailable("the same request is being stored")),
+            Claim::Taken => {
                 self.counters.duplicate(1);
                 return Ok(None);
             }
         }
-        let result = self.store(&tenant, export(message), received).await;
-        let status = if result.is_ok() { 200 } else { 503 };
-        self.retries.end(key, &Reply::empty(status));
-        result
+        self.store(&tenant, export(message), received, claims).await
     }
 
-    async fn store(&self, tenant: &str, export: Export, received: EventTime) -> Result<Option<(i64, String)>, Status> {
+    async fn store(
+        &self,
+        tenant: &str,
+        export: Export,
+        received: EventTime,
+        claims: Claims,
+    ) -> Result<Option<(i64, String)>, Status> {
         let exported = self.otlp.export(tenant, &export, received);
         let Exported { inputs, accepted, refused } = exported.map_err(|limit| {
             self.counters.refuse(limit, 1);
@@ -174,7 +198,7 @@ impl Receiver {
             self.counters.refuse(reason, count);
         }
         if !inputs.is_empty()
-            && let Err(error) = self.intake.accept_now(&inputs).await
+            && let Err(error) = self.intake.accept_now(&inputs, claims).await
         {
             self.otlp.not_stored(tenant, &inputs);
             self.counters.refuse("journal", accepted);

@@ -4,6 +4,7 @@
 //! otlp:
 //!   path_prefix: ""                # /v1/metrics, /v1/logs, /v1/traces below it
 //!   grpc_listen: 127.0.0.1:4317    # see [`grpc`]
+//!   grpc_tls: { certificate_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt }
 //! ```
 //!
 //! Answers follow the specification: 200 with `partial_success` when something was refused
@@ -12,6 +13,7 @@
 //! OTLP 1.x, <https://opentelemetry.io/docs/specs/otlp/>.
 
 mod attributes;
+mod connections;
 pub mod grpc;
 mod logs;
 mod metrics;
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{Compression, Limits};
 use crate::series_table::SeriesTable;
+use crate::tls::TlsConfig;
 use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route};
 
 /// Where OTLP is received.
@@ -45,11 +48,14 @@ pub struct OtlpConfig {
     pub path_prefix: String,
     /// Where gRPC listens; absent for HTTP only.
     pub grpc_listen: Option<SocketAddr>,
+    /// Speak TLS on the gRPC listener.
+    pub grpc_tls: Option<TlsConfig>,
 }
 
 impl Default for OtlpConfig {
     fn default() -> OtlpConfig {
-        OtlpConfig { path_prefix: String::new(), grpc_listen: Some(SocketAddr::from(([127, 0, 0, 1], 4317))) }
+        let grpc_listen = Some(SocketAddr::from(([127, 0, 0, 1], 4317)));
+        OtlpConfig { path_prefix: String::new(), grpc_listen, grpc_tls: None }
     }
 }
 
@@ -323,6 +329,11 @@ impl HttpWire for Otlp {
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
+    }
+
+    fn answer_again(&self, request: &Request<'_>) -> Reply {
+        // Spans are not to be counted again for an answer; what was refused of them has been said.
+        success(request, &Refusals::default())
     }
 
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {

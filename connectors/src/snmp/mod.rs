@@ -34,7 +34,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::entity_resolution::EntityResolver;
 use crate::packets::{Gathered, Packet, PacketWire};
-use crate::recent::Recent;
+use crate::receipts::Claim;
 use ber::{Broken, INTEGER, OBJECT, OCTETS, SEQUENCE, element, expect, integer, object, shown};
 use rules::{Meaning, TrapRule, below, built_in, is_object, name_of};
 
@@ -91,7 +91,6 @@ pub struct Snmp {
     others: Meaning,
     rules: Vec<TrapRule>,
     resolver: Arc<EntityResolver>,
-    informs: Recent,
 }
 
 /// An object's identifier with its value as text.
@@ -122,7 +121,7 @@ impl Snmp {
         }
         let rules = config.rules.iter().cloned().chain(built_in()).collect();
         let communities = config.communities.clone();
-        Ok(Snmp { communities, others: config.others, rules, resolver, informs: Recent::default() })
+        Ok(Snmp { communities, others: config.others, rules, resolver })
     }
 
     /// Whether the community is one of ours; every one is looked at.
@@ -172,14 +171,14 @@ impl PacketWire for Snmp {
         }
         let reply = notification.is_inform.then(|| response(packet.bytes, notification.tag_at));
         let key = || xxh3_128(&[packet.tenant.as_bytes(), packet.from.to_string().as_bytes(), packet.bytes].concat());
-        if !notification.is_inform || self.informs.note(key()) {
-            self.take(&notification, &packet, out);
+        let claim = if notification.is_inform { out.claim(key()) } else { Claim::Ours };
+        match claim {
+            Claim::Ours => self.take(&notification, &packet, out),
+            Claim::Taken => {}
+            // Not answered, so it comes again.
+            Claim::Busy => return Err("busy"),
         }
         Ok(reply)
-    }
-
-    fn undo(&self, _: &[Input]) {
-        self.informs.forget_all();
     }
 }
 

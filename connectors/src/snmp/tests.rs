@@ -5,6 +5,7 @@ use bellwether_engine::time::EventTime;
 use proptest::prelude::*;
 
 use super::*;
+use crate::receipts::{Claims, Receipts};
 
 fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
@@ -105,21 +106,30 @@ fn the_instance_is_found_whichever_object_tells_it() {
 #[test]
 fn an_inform_is_answered_and_taken_once() {
     let wire = wire(&SnmpConfig::default());
-    let mut out = Gathered::default();
+    let receipts = Arc::new(Receipts::default());
+    let gather = || Gathered::claiming(Claims::new(receipts.clone(), EventTime::from_secs(1)));
+    let mut out = gather();
     let inform = datagram(INFORM, "1.3.6.1.6.3.1.1.5.5", &[]);
     let answer = take(&wire, &inform, &mut out).expect("good").expect("an answer");
     assert_eq!((answer.len(), answer.iter().zip(&inform).filter(|(a, b)| a != b).count()), (inform.len(), 1));
     assert_eq!(answer, datagram(RESPONSE, "1.3.6.1.6.3.1.1.5.5", &[]));
     assert_eq!(take(&wire, &inform, &mut out), Ok(Some(answer)));
     assert_eq!(out.events, 1);
-    wire.undo(&[]);
+    let mut meanwhile = gather();
+    assert_eq!(take(&wire, &inform, &mut meanwhile), Err("busy"), "it is not known yet whether it will be stored");
+    drop((out, meanwhile));
+    let mut out = gather();
     take(&wire, &inform, &mut out).expect("good");
-    assert_eq!(out.events, 2, "what was not stored is taken again");
+    assert_eq!(out.events, 1, "what was not stored is taken again");
+    out.claims.take().expect("it has some").keep();
+    let mut out = gather();
+    assert!(take(&wire, &inform, &mut out).expect("good").is_some());
+    assert_eq!(out.events, 0);
     // Two equal traps may be two events.
     let trap = datagram(TRAP, "1.3.6.1.6.3.1.1.5.5", &[]);
     take(&wire, &trap, &mut out).expect("good");
     take(&wire, &trap, &mut out).expect("good");
-    assert_eq!(out.events, 4);
+    assert_eq!(out.events, 2);
 }
 
 #[test]

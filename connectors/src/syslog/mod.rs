@@ -35,7 +35,7 @@ use crate::http::now;
 use crate::limits::Limits;
 use crate::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::streams::{Caller, Conversation, Listener};
+use crate::streams::{Caller, Conversation, Listener, listen};
 use crate::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wire::WireCounters;
 
@@ -227,22 +227,22 @@ impl Source for SyslogStream {
     }
 
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
-        let own = Arc::new(*self);
-        Box::pin(async move {
-            let listener = Listener {
-                name: &own.name,
-                address: own.listen,
-                tls: own.tls.as_ref(),
-                auth: &own.auth,
-                limits: &own.wire.limits,
-                counters: &own.counters,
-            };
-            listener.run(own.clone(), intake, stop).await
-        })
+        listen(*self, intake, stop)
     }
 }
 
 impl Conversation for SyslogStream {
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            name: &self.name,
+            address: self.listen,
+            tls: self.tls.as_ref(),
+            auth: &self.auth,
+            limits: &self.wire.limits,
+            counters: &self.counters,
+        }
+    }
+
     fn converse(
         self: Arc<Self>,
         caller: Caller,

@@ -16,6 +16,7 @@ use bellwether_connectors::journal::Entries;
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::otlp::{Otlp, OtlpConfig};
+use bellwether_connectors::receipts::Receipts;
 use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::series_table::SeriesTable;
 use bellwether_connectors::wire::HttpWire;
@@ -60,6 +61,10 @@ impl Journal for Moody {
 
     fn cursor(&self, source: &str) -> Option<Vec<u8>> {
         self.inner.cursor(source)
+    }
+
+    fn receipts(&self) -> Arc<Receipts> {
+        self.inner.receipts()
     }
 
     fn release(&self, upto: Position) {
@@ -136,7 +141,7 @@ impl Rig {
         let (stopper, stop) = stop_pair();
         let rig = Rig { http, grpc, dir, journal, intake, auth: auth.clone(), _stopper: stopper, stop };
         rig.run(Box::new(HttpSource::new("http", config, wires).expect("no certificates")));
-        rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth)));
+        rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth).expect("no certificates")));
         for address in [http, grpc] {
             rig.until("a listener", || std::net::TcpStream::connect(address).is_ok().then_some(()));
         }

@@ -110,9 +110,6 @@ const EFFECTS: &[&str] = &[
     "page load",
     "journey",
     "probe",
-    "backlog",
-    "queue",
-    "lag",
     "health",
     "agent",
 ];

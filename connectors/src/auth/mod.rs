@@ -1,0 +1,285 @@
+//! Who is sending: a credential stands for exactly one tenant.
+//!
+//! ```yaml
+//! auth:
+//!   credentials:
+//!     - tenant: acme
+//!       bearer_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//!     - tenant: acme
+//!       user: prometheus
+//!       password_file: /run/secrets/prometheus
+//!     - tenant: acme                 # a client certificate, where the listener asks for one
+//!       certificate_name: agent.acme.example.com
+//!   operators:                      # may reload the configuration and look at every tenant
+//!     - { bearer_file: /run/secrets/operator }
+//!   networks:                      # for datagrams, which carry no credential
+//!     - { network: 10.1.0.0/16, tenant: acme }
+//!   anonymous_tenant: default      # only accepted on loopback addresses
+//! ```
+//!
+//! Secrets are kept as SHA-256 digests and compared in constant time against every entry, so
+//! neither memory nor timing shows which one was nearly right. Use random tokens of at least
+//! 256 bits (`openssl rand -hex 32`): a plain digest is no protection for a guessable password.
+//! A request that shows a certificate and a token needs both to stand for one tenant.
+//!
+//! The credentials can be replaced while listeners run ([`Auth::replace`]): each request is
+//! judged by those that are in force when its headers have come.
+
+mod config;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bellwether_engine::signal::check_tenant;
+use rustls::pki_types::CertificateDer;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+pub use config::{AuthConfig, AuthError, Credential, Network, Operator};
+use secrets::{CertificateMark, Digest, Range, Secret, address_bits, kept_basic, kept_bearer, range, secret_of};
+pub(crate) use secrets::{from_hex, read_secret, sha256};
+
+/// Longest `Authorization` header looked at; tokens are below 1 KiB.
+const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
+
+/// Whose a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Tenant(usize),
+    Operator,
+}
+
+struct Known {
+    digest: Digest,
+    owner: Owner,
+}
+
+/// Checked credentials, as they are in force between two reloads.
+#[derive(Default)]
+struct Checked {
+    tenants: Vec<Arc<str>>,
+    known: Vec<Known>,
+    certificates: Vec<(CertificateMark, Owner)>,
+    ranges: Vec<Range>,
+    anonymous: Option<usize>,
+}
+
+/// Checked credentials.
+pub struct Auth {
+    current: RwLock<Arc<Checked>>,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Auth({} credentials, secrets not shown)", self.current().known.len())
+    }
+}
+
+/// What a sender shows beside its message.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// The client certificate that the TLS layer has verified.
+    pub certificate: Option<&'a CertificateDer<'static>>,
+}
+
+impl Auth {
+    /// Checks `config` and reads its secret files.
+    ///
+    /// # Errors
+    /// [`AuthError`] for the first entry that cannot be used.
+    pub fn new(config: &AuthConfig) -> Result<Auth, AuthError> {
+        Ok(Auth { current: RwLock::new(Arc::new(Checked::new(config)?)) })
+    }
+
+    /// Puts the credentials of `config` in force, with its secret files read anew; on an error
+    /// those before stay.
+    ///
+    /// # Errors
+    /// As [`Auth::new`].
+    pub fn replace(&self, config: &AuthConfig) -> Result<(), AuthError> {
+        let checked = Arc::new(Checked::new(config)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = checked;
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<Checked> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Refuses a listener that strangers can reach and use.
+    ///
+    /// # Errors
+    /// [`AuthError::OpenDoor`] when `address` is not loopback and anonymous senders have a tenant,
+    /// or no credential exists at all.
+    pub fn check_listener(&self, address: std::net::SocketAddr) -> Result<(), AuthError> {
+        let checked = self.current();
+        let none = checked.known.is_empty() && checked.certificates.is_empty() && checked.ranges.is_empty();
+        if (none || checked.anonymous.is_some()) && !address.ip().is_loopback() {
+            return Err(AuthError::OpenDoor(address.to_string()));
+        }
+        Ok(())
+    }
+
+    /// The tenant of a request, from its headers alone; `None` is 401.
+    pub fn tenant_of(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        self.tenant_of_sender(Shown { headers, certificate: None })
+    }
+
+    /// The tenant of a request from what its sender shows; `None` is 401. A token and a known
+    /// certificate must stand for the same tenant.
+    pub fn tenant_of_sender(&self, shown: Shown<'_>) -> Option<Arc<str>> {
+        let checked = self.current();
+        let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
+        let by_token = shown.headers.contains_key(AUTHORIZATION).then(|| checked.owner_of_token(shown.headers));
+        let tenant = match (by_token, by_certificate) {
+            (None, None) => checked.anonymous,
+            (None, Some(Owner::Tenant(tenant))) | (Some(Some(Owner::Tenant(tenant))), None) => Some(tenant),
+            (Some(Some(Owner::Tenant(token))), Some(Owner::Tenant(tenant))) => Some(tenant).filter(|at| *at == token),
+            // An operator sends nothing, and a wrong token is not made good by a certificate.
+            _ => None,
+        };
+        tenant.map(|at| checked.tenants[at].clone())
+    }
+
+    /// Whether the sender runs this service.
+    pub fn is_operator(&self, shown: Shown<'_>) -> bool {
+        let checked = self.current();
+        let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
+        by_certificate == Some(Owner::Operator) || checked.owner_of_token(shown.headers) == Some(Owner::Operator)
+    }
+
+    /// Whether anybody could be an operator.
+    pub fn has_operators(&self) -> bool {
+        let checked = self.current();
+        let owners = checked.known.iter().map(|known| known.owner);
+        owners.chain(checked.certificates.iter().map(|(_, owner)| *owner)).any(|owner| owner == Owner::Operator)
+    }
+
+    /// The tenant of a secret that a wire carries in its own header (`X-Gitlab-Token`).
+    pub fn tenant_of_token(&self, token: &str) -> Option<Arc<str>> {
+        let checked = self.current();
+        checked.tenant_named(checked.owner_of_digest(&kept_bearer(&sha256(&[token.as_bytes()]))))
+    }
+
+    /// The tenant of a client certificate that the TLS layer has verified.
+    pub fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<Arc<str>> {
+        let checked = self.current();
+        checked.tenant_named(checked.owner_of_certificate(certificate))
+    }
+
+    /// The tenant of a datagram from `address`.
+    pub fn tenant_of_address(&self, address: IpAddr) -> Option<Arc<str>> {
+        let checked = self.current();
+        let (bits, v4) = address_bits(address.to_canonical());
+        let range = checked.ranges.iter().find(|range| range.v4 == v4 && bits & range.mask == range.base);
+        let local = || checked.anonymous.filter(|_| address.is_loopback());
+        range.map(|range| range.tenant).or_else(local).map(|at| checked.tenants[at].clone())
+    }
+}
+
+impl Checked {
+    fn new(config: &AuthConfig) -> Result<Checked, AuthError> {
+        let mut checked = Checked::default();
+        for (index, credential) in config.credentials.iter().enumerate() {
+            let tenant = checked.tenant(&credential.tenant)?;
+            let whose = format!("tenant `{}`", credential.tenant);
+            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant));
+        }
+        for (index, operator) in config.operators.iter().enumerate() {
+            let Operator { bearer_sha256, bearer_file, certificate_sha256, certificate_name } = operator.clone();
+            let credential = Credential {
+                bearer_sha256,
+                bearer_file,
+                certificate_sha256,
+                certificate_name,
+                ..Credential::default()
+            };
+            checked.learn(secret_of(&credential, index, "`operators`".to_owned())?, Owner::Operator);
+        }
+        for network in &config.networks {
+            let tenant = checked.tenant(&network.tenant)?;
+            checked.ranges.push(range(&network.network, tenant)?);
+        }
+        if let Some(tenant) = &config.anonymous_tenant {
+            checked.anonymous = Some(checked.tenant(tenant)?);
+        }
+        Ok(checked)
+    }
+
+    fn tenant(&mut self, name: &str) -> Result<usize, AuthError> {
+        check_tenant(name)?;
+        if let Some(at) = self.tenants.iter().position(|known| **known == *name) {
+            return Ok(at);
+        }
+        self.tenants.push(name.into());
+        Ok(self.tenants.len() - 1)
+    }
+
+    fn learn(&mut self, secret: Secret, owner: Owner) {
+        match secret {
+            Secret::Digest(digest) => self.known.push(Known { digest, owner }),
+            Secret::Certificate(mark) => self.certificates.push((mark, owner)),
+        }
+    }
+
+    fn owner_of_token(&self, headers: &HeaderMap) -> Option<Owner> {
+        let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        if text.len() > AUTHORIZATION_BYTES_MAX {
+            return None;
+        }
+        let (scheme, secret) = text.split_once(' ')?;
+        let digest = if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
+            kept_bearer(&sha256(&[secret.trim().as_bytes()]))
+        } else if scheme.eq_ignore_ascii_case("basic") {
+            let plain = STANDARD.decode(secret.trim()).ok()?;
+            let colon = plain.iter().position(|b| *b == b':')?;
+            kept_basic(&plain[..colon], &sha256(&[&plain[colon + 1..]]))
+        } else {
+            return None;
+        };
+        self.owner_of_digest(&digest)
+    }
+
+    /// Looks at every entry whatever is found, and takes the first that is equal.
+    fn owner_of_digest(&self, digest: &Digest) -> Option<Owner> {
+        let mut found = Choice::from(0);
+        let mut place = 0u64;
+        for (index, known) in self.known.iter().enumerate() {
+            let equal = known.digest[..].ct_eq(&digest[..]);
+            place.conditional_assign(&(index as u64), equal & !found);
+            found |= equal;
+        }
+        bool::from(found).then(|| self.known[place as usize].owner)
+    }
+
+    /// Certificates are public: no constant time is needed.
+    fn owner_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<Owner> {
+        if self.certificates.is_empty() {
+            return None;
+        }
+        let digest = sha256(&[certificate.as_ref()]);
+        let parsed = webpki::EndEntityCert::try_from(certificate).ok();
+        let fits = |mark: &CertificateMark| match mark {
+            CertificateMark::Digest(known) => *known == digest,
+            CertificateMark::Name(name) => {
+                parsed.as_ref().is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
+            }
+        };
+        self.certificates.iter().find(|(mark, _)| fits(mark)).map(|(_, owner)| *owner)
+    }
+
+    fn tenant_named(&self, owner: Option<Owner>) -> Option<Arc<str>> {
+        match owner? {
+            Owner::Tenant(at) => Some(self.tenants[at].clone()),
+            Owner::Operator => None,
+        }
+    }
+}
