@@ -6,7 +6,8 @@
 //! states have equal bytes.
 //!
 //! A reader refuses what it does not understand; it never guesses. Version history: 1, first; 2, with the
-//! settings in force; 3, with the states of alerts whose details were shed.
+//! settings in force; 3, with the series that have left their level, the states of alerts whose details were
+//! shed, major incidents and learned delays.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

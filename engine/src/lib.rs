@@ -28,6 +28,7 @@ mod symbols;
 mod tenant;
 pub mod time;
 pub mod topology;
+mod waiting;
 
 pub use checkpoint::CheckpointError;
 pub use config::{EngineConfig, LimitsConfig};

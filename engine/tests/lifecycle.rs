@@ -223,3 +223,18 @@ fn a_condition_that_stood_before_is_named_although_it_is_no_part_of_the_incident
     let first = opened.record.probable_causes.first().expect("a cause");
     assert_eq!(first.reference, "host:h1", "{:?}", opened.record.probable_causes);
 }
+
+#[test]
+fn a_condition_without_a_known_way_to_the_trouble_is_a_suspect() {
+    let mut inputs = vec![edge(0, "service:web", "service:api", 1.0), edge(0, "service:shop", "service:api", 1.0)];
+    inputs.push(Input::Batch(alerts(&[
+        (400, "DiskFull", "host:h9", Info, Firing),
+        (600, "HighLatency", "service:web", Major, Firing),
+        (605, "HighLatency", "service:shop", Major, Firing),
+    ])));
+    let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("the slow services are told");
+    assert_eq!(opened.record.alert_count, 2);
+    let named: Vec<&str> = opened.record.probable_causes.iter().map(|cause| cause.reference.as_str()).collect();
+    assert!(named.contains(&"host:h9"), "{named:?}");
+}

@@ -4,10 +4,13 @@ mod common;
 
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{LogBuilder, LogRow, MetricBuilder, SeriesBuilder, SeriesType};
+use bellwether_engine::signal::{
+    AlertStatus, EdgeBuilder, EdgeRow, LogBuilder, LogRow, MetricBuilder, Relation, SeriesBuilder, SeriesType, Severity,
+};
+use bellwether_engine::time::Span;
 use bellwether_engine::{Engine, EngineConfig};
 
-use common::{at, engine, run};
+use common::{alerts, at, engine, run};
 
 fn config(json: serde_json::Value) -> EngineConfig {
     serde_json::from_value(json).expect("it is a configuration")
@@ -183,4 +186,51 @@ fn a_jump_of_a_calm_series_is_an_anomaly_of_its_entity() {
     let started = opened.record.started_at.expect("it began");
     assert!(started >= at(1_900 * 60) && started <= at(1_905 * 60), "{started}");
     assert!(opened.record.evidence.iter().any(|e| e.detector == "anomaly"));
+}
+
+#[test]
+fn a_host_whose_processor_use_has_risen_is_named_although_nobody_told() {
+    let mut edges = EdgeBuilder::new();
+    for (from, to) in [("service:web", "host:h1"), ("service:shop", "host:h1"), ("service:shop", "host:h2")] {
+        let relation = Relation::RunsOn;
+        edges.push(&EdgeRow { time: at(0), from, to, relation, source: "cmdb", confidence: 1.0 });
+    }
+    let mut inputs = vec![Input::Batch(edges.finish("acme").expect("the tenant is plain"))];
+    let usual = |minute: i64| 0.2 + 0.01 * ((minute * 7) % 5) as f64;
+    let busy = |minute: i64| usual(minute) + if minute >= 45 { 0.5 } else { 0.0 };
+    let course = |of: &dyn Fn(i64) -> f64| (0..48).map(|minute| (minute * 60, of(minute))).collect::<Vec<_>>();
+    inputs.extend(metric("system.cpu.utilization", "host:h1", SeriesType::Gauge, &course(&busy)));
+    inputs.extend(metric("system.cpu.utilization", "host:h2", SeriesType::Gauge, &course(&usual)));
+    // Before it has learned for an hour the detector raises nothing.
+    inputs.push(Input::Batch(alerts(&[
+        (2_825, "HighLatency", "service:web", Severity::Major, AlertStatus::Firing),
+        (2_830, "HighLatency", "service:shop", Severity::Major, AlertStatus::Firing),
+    ])));
+    let mut config = EngineConfig::default();
+    config.lateness = Span::from_hours(1);
+    let events = run(&mut engine(config, 1), &inputs);
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("the slow services are told");
+    let first = opened.record.probable_causes.first().expect("a cause");
+    assert_eq!(first.reference, "host:h1", "{:?}", opened.record.probable_causes);
+}
+
+#[test]
+fn trouble_that_ends_is_not_told_as_trouble() {
+    let usual = |minute: i64| 0.45 + 0.0005 * (((minute * 7919) % 101) as f64 / 50.0 - 1.0);
+    let course: Vec<(i64, f64)> = (0..120)
+        .map(|minute| {
+            let value = match minute {
+                70..72 => 0.7,
+                72..95 => 1.0,
+                95 => 0.8,
+                _ => usual(minute),
+            };
+            (minute * 60, value)
+        })
+        .collect();
+    let inputs = metric("system.filesystem.utilization", "host:h1", SeriesType::Gauge, &course);
+    let config = config(serde_json::json!({"ledger": {"open_weight": 0.0}}));
+    let (events, _) = events_of(config, &inputs);
+    let opened: Vec<_> = events.iter().filter(|e| e.verb == Verb::Opened).map(|e| e.record.detected_at).collect();
+    assert_eq!(opened.len(), 1, "{opened:?}");
 }

@@ -12,6 +12,9 @@ pub const START: EventTime = EventTime::from_secs(1_772_438_400);
 /// Nothing breaks before this: a new monitor must learn what is usual.
 const WARM_UP: Span = Span::from_mins(30);
 
+/// Faults that begin together begin within this of each other.
+const TOGETHER: Span = Span::from_secs(30);
+
 /// Everything a simulation will do.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
@@ -131,6 +134,9 @@ pub struct PlanParams {
     pub tenants: usize,
     /// How many faults.
     pub faults: usize,
+    /// So many of them begin within one minute of each other, at different items: 1 for one at
+    /// a time, which may still overlap.
+    pub together: usize,
     /// How long it goes on.
     pub lasts: Span,
     /// Metric samples are taken this often.
@@ -155,6 +161,7 @@ impl PlanParams {
             entities,
             tenants: 1 + entities / 2_500,
             faults,
+            together: 1,
             lasts: Span::from_mins(90 + 25 * i64::try_from(faults).unwrap_or(i64::MAX / 1_000_000)),
             metric_interval: Span::from_mins(1),
             blips_per_day: 0.05,
@@ -191,7 +198,7 @@ impl Plan {
         let mut plan = Plan::quiet(params.seed, estate, params.lasts);
         plan.metric_interval = params.metric_interval;
         plan.noise = params.noise;
-        plan.draw_faults(params.faults);
+        plan.draw_faults(params.faults, params.together);
         plan.draw_disturbances(params.blips_per_day, params.flapping);
         plan.draw_changes(params.changes_per_day);
         Ok(plan)
@@ -204,8 +211,9 @@ impl Plan {
 
     /// Faults take turns through the kinds, so that a plan of twenty has every kind that the
     /// estate has a target for.
-    fn draw_faults(&mut self, count: usize) {
+    fn draw_faults(&mut self, count: usize, together: usize) {
         let mut rng = Rng::new(self.seed, "faults");
+        let together = together.max(1);
         let mut kinds = FaultKind::ALL;
         rng.shuffle(&mut kinds);
         let room = (self.lasts.0 - WARM_UP.times(2).0).max(0);
@@ -215,8 +223,13 @@ impl Plan {
                 continue;
             };
             // One slot of time for each, and anywhere within it and half the next: some overlap.
-            let slot = room / count as i64;
-            let at = self.start.0 + WARM_UP.0 + slot * number as i64 + (slot as f64 * 0.7 * rng.unit()) as i64;
+            let slots = count.div_ceil(together);
+            let slot = room / slots as i64;
+            let within = if number % together == 0 { (slot as f64 * 0.7 * rng.unit()) as i64 } else { 0 };
+            let at = match (number % together, self.faults.last()) {
+                (1.., Some(before)) => before.at.0 + (TOGETHER.0 as f64 * rng.unit()) as i64,
+                _ => self.start.0 + WARM_UP.0 + slot * (number / together) as i64 + within,
+            };
             let at = EventTime(at - at.rem_euclid(1_000_000));
             let change = self.draw_cause(kind, entity, at, number, &mut rng);
             self.faults.push(PlannedFault {

@@ -13,6 +13,7 @@
 
 mod blast;
 mod class;
+mod departed;
 mod next;
 mod ranking;
 mod sign;
@@ -34,8 +35,9 @@ use crate::topology::Topology;
 
 pub(crate) use blast::{Blast, blast_radius};
 pub(crate) use class::{Class, classify};
+pub(crate) use departed::{DepartedSeries, Departure};
 pub(crate) use next::{Next, who_is_next};
-pub(crate) use sign::condition;
+pub(crate) use sign::{condition, speaks_of_state};
 pub(crate) use standing::Standing;
 
 pub use ranking::{CauseWeights, RankingConfig};
@@ -156,6 +158,12 @@ impl Diagnosis {
         self.causes.first().filter(|cause| cause.confidence >= config.confidence_min)
     }
 
+    /// That the cause lies at the entity of the first cause, by any change or by itself, 0–1.
+    pub(crate) fn confidence_of_root(&self) -> f64 {
+        let root = self.causes.first().map(|cause| cause.entity);
+        self.causes.iter().filter(|cause| Some(cause.entity) == root).map(|cause| cause.confidence).sum()
+    }
+
     /// The entity to look at first: the cause, or where it showed first.
     pub(crate) fn primary(&self) -> Option<Sym> {
         self.causes.first().map(|cause| cause.entity).or_else(|| self.alerting.first().map(|(entity, _)| *entity))
@@ -170,6 +178,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) changes: &'a Changes,
     pub(crate) alerts: &'a Alerts,
     pub(crate) standing: &'a Standing,
+    pub(crate) departed: &'a DepartedSeries,
 }
 
 /// Silent entities looked at around the alerting ones.
@@ -181,6 +190,13 @@ const SILENT_HOPS: u8 = 2;
 /// Age of a standing condition at which it has lost two thirds of its worth as a suspect: a disk
 /// that has been nearly full for a day explains nothing that began just now.
 const STANDING_SCALE: Span = Span::from_mins(30);
+
+/// No catalogue is complete: a condition that begins this near the trouble may be its cause
+/// although no known way leads from the one to the other.
+const REMOTE_AROUND: Span = Span::from_mins(4);
+
+/// With more of them than this, their coming together says nothing.
+const REMOTE_MAX: usize = 8;
 
 /// Onsets of alerts are told by tools that sample: a change this much after the first symptom
 /// may still have come before the trouble.
@@ -203,6 +219,11 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         return Diagnosis::default();
     };
     let onset = EventTime(onset);
+    for (entity, node) in &mut symptoms {
+        if let Some(seen) = away(*entity, onset, scene) {
+            node.condition = node.condition.max(seen.condition);
+        }
+    }
     let mut alerting: Vec<(Sym, EventTime)> =
         symptoms.iter().map(|(entity, node)| (*entity, EventTime(node.onset_ns))).collect();
     alerting.sort_by_key(|(entity, at)| (*at, scene.entities.text(*entity)));
@@ -268,7 +289,12 @@ fn with_silent(
         let new = around.into_iter().map(|reach| reach.entity).filter(|e| !symptoms.contains_key(e));
         silent.extend(new.take(room));
     }
+    let told = scene.standing.near(onset, REMOTE_AROUND, REMOTE_MAX, scene.alerts);
+    let untold = scene.departed.near(onset, REMOTE_AROUND, REMOTE_MAX);
+    let mut remote: BTreeSet<Sym> = told.into_iter().flatten().chain(untold.into_iter().flatten()).collect();
+    remote.retain(|entity| !symptoms.contains_key(entity) && !silent.contains(entity));
     let mut nodes: Vec<(Sym, CauseNode)> = symptoms.iter().map(|(e, n)| (*e, *n)).collect();
+    nodes.extend(remote.into_iter().map(|e| (e, suspect(e, onset, scene))));
     nodes.extend(silent.into_iter().map(|e| (e, suspect(e, onset, scene))));
     nodes.sort_by_key(|(entity, _)| scene.entities.text(*entity));
     nodes
@@ -281,12 +307,47 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
         let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
         node.alerting = true;
+        node.outside = true;
         // It counts as there from the beginning, not as having shown first.
         node.onset_ns = node.onset_ns.min(alert.starts_at.max(onset).0);
         node.strength = node.strength.max(strength(alert) * fresh);
         node.condition = node.condition.max(alert.condition * fresh);
     }
+    if let Some(seen) = away(entity, onset, scene) {
+        node.alerting = true;
+        node.outside = true;
+        node.onset_ns = node.onset_ns.min(seen.since.max(onset).0);
+        node.strength = node.strength.max(seen.strength);
+        node.condition = node.condition.max(seen.condition);
+    }
     node
+}
+
+/// What the metrics of an entity say of its state.
+struct Away {
+    since: EventTime,
+    strength: f64,
+    condition: f64,
+}
+
+/// Bits of departure that count in full.
+const AWAY_BITS_FULL: f64 = 40.0;
+
+/// A departure counts for this much of what an alert about the same would.
+const AWAY_SHARE: f64 = 0.8;
+
+fn away(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> Option<Away> {
+    let mut best: Option<Away> = None;
+    for departure in scene.departed.at(entity, onset) {
+        let age = onset.since(departure.since).as_secs_f64().max(0.0);
+        let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
+        let weight = AWAY_SHARE * fresh * (f64::from(departure.bits) / AWAY_BITS_FULL).min(1.0);
+        let seen = Away { since: departure.since, strength: 0.5 * weight, condition: weight };
+        if best.as_ref().is_none_or(|best| best.condition < seen.condition) {
+            best = Some(seen);
+        }
+    }
+    best
 }
 
 fn edges_among(nodes: &[(Sym, CauseNode)], number: &BTreeMap<Sym, u32>, topology: &Topology) -> Vec<CauseEdge> {

@@ -23,6 +23,9 @@ pub struct RankingConfig {
     pub temperature: f64,
     /// Score of "none of these": higher is less sure.
     pub unknown_score: f64,
+    /// Weight, 0–1, with which a condition reaches symptoms that no known way leads to: no
+    /// catalogue is complete.
+    pub unknown_way: f64,
     /// Onsets nearer than this have no order: tools look every so often.
     pub onset_slack: Span,
     /// Lead of an onset at which it has lost two thirds of its worth.
@@ -67,6 +70,7 @@ impl Default for RankingConfig {
             weights: CauseWeights::default(),
             temperature: params.temperature,
             unknown_score: params.unknown_score,
+            unknown_way: params.unknown_way,
             onset_slack: Span(params.onset_slack_ns),
             onset_scale: Span(params.onset_scale_ns),
             change_scale: Span(params.change_scale_ns),
@@ -81,6 +85,7 @@ impl RankingConfig {
             weights: [w.explains, w.onset, w.strength, w.unexplained, w.change, w.logs, w.history, w.condition],
             temperature: self.temperature,
             unknown_score: self.unknown_score,
+            unknown_way: self.unknown_way,
             onset_slack_ns: self.onset_slack.0,
             onset_scale_ns: self.onset_scale.0,
             change_scale_ns: self.change_scale.0,

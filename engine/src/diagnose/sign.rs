@@ -147,6 +147,11 @@ pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f
     of_words(&text, is_network(kind) || kind == "monitor")
 }
 
+/// Whether a metric of this name tells a state of its entity: how full, how busy, how hot.
+pub(crate) fn speaks_of_state(metric: &str) -> bool {
+    of_words(&metric.to_ascii_lowercase().replace(['.', '_', '-'], " "), false) == STATE
+}
+
 /// The same of lower-case words; a device that `carries` others is itself the matter when it
 /// does not answer.
 fn of_words(text: &str, carries: bool) -> f64 {

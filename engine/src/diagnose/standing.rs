@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::alert::Alert;
 use crate::dedup::Alerts;
 use crate::symbols::Sym;
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 
 /// How much an alert must speak of a condition to stand.
 const CONDITION_MIN: f64 = 0.7;
@@ -18,6 +18,9 @@ const CONDITION_MIN: f64 = 0.7;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
     by_entity: BTreeMap<Sym, BTreeSet<u64>>,
+    by_onset: BTreeSet<(EventTime, u64)>,
+    /// The onset under which an alert stands in `by_onset`: it moves when the alert fires again.
+    onset_of: BTreeMap<u64, EventTime>,
 }
 
 impl Standing {
@@ -32,11 +35,19 @@ impl Standing {
     pub(crate) fn note(&mut self, alert: &Alert) {
         if alert.condition >= CONDITION_MIN {
             self.by_entity.entry(alert.entity).or_default().insert(alert.fingerprint);
+            let before = self.onset_of.insert(alert.fingerprint, alert.starts_at);
+            if let Some(before) = before {
+                self.by_onset.remove(&(before, alert.fingerprint));
+            }
+            self.by_onset.insert((alert.starts_at, alert.fingerprint));
         }
     }
 
     /// An alert has left the tables.
     pub(crate) fn forget(&mut self, alert: &Alert) {
+        if let Some(onset) = self.onset_of.remove(&alert.fingerprint) {
+            self.by_onset.remove(&(onset, alert.fingerprint));
+        }
         if let Some(of) = self.by_entity.get_mut(&alert.entity) {
             of.remove(&alert.fingerprint);
             if of.is_empty() {
@@ -54,9 +65,30 @@ impl Standing {
         alerts: &'a Alerts,
     ) -> impl Iterator<Item = &'a Alert> {
         let of = self.by_entity.get(&entity).into_iter().flatten();
-        of.filter_map(|fingerprint| alerts.get(*fingerprint)).filter(move |alert| {
-            let over = !alert.is_firing() && alert.resolved_at.is_none_or(|at| at < onset);
-            !over && alert.suppression.is_none()
-        })
+        of.filter_map(|fingerprint| alerts.get(*fingerprint)).filter(move |alert| stands(alert, onset))
     }
+
+    /// The entities anywhere with a condition that began within `around` of `onset`, in order of
+    /// time; `None` when there are more than `most`: then nothing follows from the coincidence.
+    pub(crate) fn near(&self, onset: EventTime, around: Span, most: usize, alerts: &Alerts) -> Option<Vec<Sym>> {
+        let mut found = Vec::new();
+        for (_, fingerprint) in self.by_onset.range((onset.minus(around), 0)..=(onset.plus(around), u64::MAX)) {
+            let Some(alert) = alerts.get(*fingerprint).filter(|alert| stands(alert, onset)) else {
+                continue;
+            };
+            if !found.contains(&alert.entity) {
+                found.push(alert.entity);
+            }
+            if found.len() > most {
+                return None;
+            }
+        }
+        Some(found)
+    }
+}
+
+/// Whether an alert fired at `onset` or since, and nothing holds it back.
+fn stands(alert: &Alert, onset: EventTime) -> bool {
+    let over = !alert.is_firing() && alert.resolved_at.is_none_or(|at| at < onset);
+    !over && alert.suppression.is_none()
 }

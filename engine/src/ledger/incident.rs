@@ -28,6 +28,9 @@ pub(crate) struct Told {
     pub(crate) severity: Severity,
     pub(crate) priority: Priority,
     pub(crate) cause: String,
+    /// The entity of the first cause; empty when none is named.
+    pub(crate) root: String,
+    /// That the cause lies at that entity, by a change or by itself, 0–1.
     pub(crate) confidence: f64,
     pub(crate) alerting: usize,
     pub(crate) affected: usize,
@@ -53,6 +56,8 @@ pub(crate) struct Incident {
     pub(crate) members: BTreeSet<u64>,
     /// Those that fire now and are not suppressed.
     pub(crate) live: BTreeSet<u64>,
+    /// Alerts that were part of another incident before, and of which: while this is a candidate.
+    pub(crate) relapses: BTreeMap<u64, u64>,
     /// Rows of all its alerts.
     pub(crate) alert_count: u64,
     /// Worst severity so far.
@@ -101,6 +106,7 @@ impl Incident {
             reason: StatusReason::Detected,
             members: BTreeSet::new(),
             live: BTreeSet::new(),
+            relapses: BTreeMap::new(),
             alert_count: 0,
             severity: Severity::Info,
             detected_at: now,

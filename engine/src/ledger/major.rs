@@ -174,6 +174,7 @@ mod tests {
             severity: Severity::Major,
             priority: Priority::P2,
             cause: cause.into(),
+            root: cause.into(),
             confidence: 0.8,
             alerting: 1,
             affected: 1,

@@ -112,7 +112,7 @@ impl Default for LedgerConfig {
             close_after: Span::from_hours(24),
             stale_after: Span::from_hours(24),
             open_weight: 0.5,
-            same_cause_min: 0.6,
+            same_cause_min: 0.5,
             owner_settles_after: Span::from_mins(5),
             weights: SeverityWeights::default(),
             major: MajorConfig::default(),

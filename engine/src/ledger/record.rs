@@ -14,7 +14,8 @@ use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
 use crate::diagnose::{
-    self, Blast, Cause, Changes, Class, Diagnosis, Next, Standing, blast_radius, classify, diagnose, who_is_next,
+    self, Blast, Cause, Changes, Class, DepartedSeries, Diagnosis, Next, Standing, blast_radius, classify, diagnose,
+    who_is_next,
 };
 use crate::enrich::{
     Assessment, Facts, History, Lookup, Place, SlaClock, assess, clip, clock, find_owner, narrate, pick_assignee,
@@ -41,6 +42,7 @@ pub(crate) struct RecordScene<'a> {
     pub(crate) lookup: &'a Lookup,
     pub(crate) changes: &'a Changes,
     pub(crate) standing: &'a Standing,
+    pub(crate) departed: &'a DepartedSeries,
     pub(crate) history: &'a History,
     pub(crate) correlator: &'a Correlator,
     pub(crate) ledger: &'a Ledger,
@@ -157,6 +159,7 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
             changes: scene.changes,
             alerts: scene.alerts,
             standing: scene.standing,
+            departed: scene.departed,
         },
     );
     let named = diagnosis.named(&scene.config.diagnose).cloned();
@@ -252,7 +255,8 @@ fn told(incident: &Incident, now: EventTime, found: &Findings<'_>, scene: &Recor
             Some(change) => change.id.to_string(),
             None => found.primary.clone(),
         }),
-        confidence: found.diagnosis.causes.first().map_or(0.0, |c| c.confidence),
+        root: found.named.as_ref().map_or_else(String::new, |cause| scene.entities.text(cause.entity).to_owned()),
+        confidence: found.diagnosis.confidence_of_root(),
         alerting: found.diagnosis.alerting.len(),
         affected: found.blast.affected.len(),
         alert_count: incident.alert_count,

@@ -55,6 +55,7 @@ mod tests {
             severity: Severity::Major,
             priority: Priority::P2,
             cause: "host:db".into(),
+            root: "host:db".into(),
             confidence: 0.5,
             alerting: 8,
             affected: 8,

@@ -16,6 +16,7 @@ use crate::alert::{Observation, Sensed};
 use crate::incident::EvidenceSignal;
 use crate::signal::{AlertStatus, Batch, LogColumns, Severity};
 use crate::time::{EventTime, Span};
+use crate::waiting::{Timed, Waiting};
 
 /// One log line that waits for the watermark: a row of a batch, shared, not copied.
 #[derive(Clone, Debug)]
@@ -26,6 +27,12 @@ pub(crate) struct LogLine {
     content: u64,
     batch: Arc<Batch>,
     row: u32,
+}
+
+impl Timed for LogLine {
+    fn time(&self) -> EventTime {
+        self.time
+    }
 }
 
 impl LogLine {
@@ -78,7 +85,7 @@ struct Stream {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LogShard {
     #[serde(skip)]
-    pending: Vec<LogLine>,
+    pending: Waiting<LogLine>,
     miner: Option<Miner>,
     #[serde(with = "crate::checkpoint::sorted_map")]
     streams: HashMap<u64, Stream, foldhash::fast::FixedState>,
@@ -93,7 +100,7 @@ impl LogShard {
         self.pending.push(line);
     }
 
-    pub(crate) fn pending(&self) -> &[LogLine] {
+    pub(crate) fn pending(&self) -> &Waiting<LogLine> {
         &self.pending
     }
 
@@ -130,14 +137,7 @@ impl LogShard {
         sense: &CompiledSense,
         out: &mut Vec<(EventTime, Sensed)>,
     ) -> u64 {
-        let mut ready: Vec<LogLine> = Vec::new();
-        self.pending.retain(|line| {
-            let keep = line.time >= until;
-            if !keep {
-                ready.push(line.clone());
-            }
-            keep
-        });
+        let mut ready = self.pending.take(until);
         ready.sort_by_key(|l| (l.time, l.stream, l.content, l.severity));
         let mut errors = 0;
         for rule in &sense.log_rules {

@@ -11,13 +11,17 @@ use arrow::array::Array;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+use bellwether_models::metric::Verdict;
+
 use super::CompiledSense;
+use super::departed::{self, Moved};
 use super::raise::{Raise, short};
 use super::series::{Series, SeriesMeta, SeriesView};
 use crate::alert::{Observation, Sensed};
 use crate::incident::EvidenceSignal;
 use crate::signal::{AlertStatus, Severity};
 use crate::time::EventTime;
+use crate::waiting::{Timed, Waiting};
 
 /// One sample that waits for the watermark.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -25,6 +29,12 @@ pub(crate) struct Sample {
     pub(crate) time: EventTime,
     pub(crate) series: u64,
     pub(crate) value: f64,
+}
+
+impl Timed for Sample {
+    fn time(&self) -> EventTime {
+        self.time
+    }
 }
 
 /// One sample as the rules see it: counters as rates.
@@ -51,7 +61,7 @@ pub(crate) struct ShardCounts {
 /// The metric series of one shard.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MetricShard {
-    pending: Vec<Sample>,
+    pending: Waiting<Sample>,
     /// By id.
     #[serde(with = "crate::checkpoint::sorted_map")]
     pub(super) series: HashMap<u64, Series, foldhash::fast::FixedState>,
@@ -95,12 +105,13 @@ impl MetricShard {
         until: EventTime,
         sense: &CompiledSense,
         out: &mut Vec<(EventTime, Sensed)>,
+        moved: &mut Vec<(EventTime, Moved)>,
     ) -> ShardCounts {
         let mut counts = ShardCounts::default();
         let ready = take_ready(&mut self.pending, until);
         let mut rows = Vec::with_capacity(ready.len());
         for sample in &ready {
-            if let Some(row) = self.watch(sample, sense, &mut counts, out) {
+            if let Some(row) = self.watch(sample, sense, &mut counts, out, moved) {
                 rows.push(row);
             }
         }
@@ -116,6 +127,7 @@ impl MetricShard {
         sense: &CompiledSense,
         counts: &mut ShardCounts,
         out: &mut Vec<(EventTime, Sensed)>,
+        moved: &mut Vec<(EventTime, Moved)>,
     ) -> Option<Row> {
         let Some(series) = self.series.get_mut(&sample.series) else {
             counts.unknown_series += 1;
@@ -136,7 +148,9 @@ impl MetricShard {
         let value = series.observed(at, sample.value);
         series.last_at = at;
         let value = value?;
-        detect(series, at, value, sense, out);
+        if let Some(verdict) = detect(series, at, value, sense, out) {
+            departed::look(series, sample.series, at, value, &verdict, moved);
+        }
         for i in 0..series.exhaustion.len() {
             let state = &mut series.exhaustion[i];
             let rule = &sense.exhaustion[usize::from(state.rule)];
@@ -192,20 +206,8 @@ impl MetricShard {
 }
 
 /// Takes the samples before `until` out of `pending`, in order of time, series and bits.
-fn take_ready(pending: &mut Vec<Sample>, until: EventTime) -> Vec<Sample> {
-    let mut ready: Vec<Sample> = if pending.iter().all(|s| s.time < until) {
-        std::mem::take(pending)
-    } else {
-        let mut ready = Vec::new();
-        pending.retain(|sample| {
-            let keep = sample.time >= until;
-            if !keep {
-                ready.push(*sample);
-            }
-            keep
-        });
-        ready
-    };
+fn take_ready(pending: &mut Waiting<Sample>, until: EventTime) -> Vec<Sample> {
+    let mut ready = pending.take(until);
     ready.sort_unstable_by_key(|s| (s.time, s.series, s.value.to_bits()));
     ready
 }
@@ -321,15 +323,34 @@ pub(crate) const ANOMALY_ALERT: &str = "MetricAnomaly";
 const CLEAR_SCORE: f64 = 0.7;
 
 /// Runs the anomaly detector of a series over one value.
-fn detect(series: &mut Series, at: EventTime, value: f64, sense: &CompiledSense, out: &mut Vec<(EventTime, Sensed)>) {
-    let Some(detector) = &mut series.detector else {
-        return;
-    };
-    let verdict = detector.update(&sense.detector, at.0, value);
+fn detect(
+    series: &mut Series,
+    at: EventTime,
+    value: f64,
+    sense: &CompiledSense,
+    out: &mut Vec<(EventTime, Sensed)>,
+) -> Option<Verdict> {
+    let verdict = series.detector.as_mut()?.update(&sense.detector, at.0, value);
+    raise_anomaly(series, at, value, &verdict, sense, out);
+    Some(verdict)
+}
+
+/// Raises or ends the anomaly alert of a series.
+fn raise_anomaly(
+    series: &mut Series,
+    at: EventTime,
+    value: f64,
+    verdict: &Verdict,
+    sense: &CompiledSense,
+    out: &mut Vec<(EventTime, Sensed)>,
+) {
     let state = &mut series.anomaly;
     let usual = value >= verdict.lower && value <= verdict.upper;
     let status = match (state.since, verdict.anomaly) {
+        // Trouble that ends is not trouble.
+        (None, true) if series.standing.is_back(at, value, verdict) => return,
         (None, true) => {
+            series.standing.leave(at, verdict);
             state.since = Some(at);
             state.calm = 0;
             AlertStatus::Firing
@@ -359,7 +380,7 @@ fn detect(series: &mut Series, at: EventTime, value: f64, sense: &CompiledSense,
         Severity::Warning | Severity::Info => Severity::Info,
     };
     let meta = &series.meta;
-    let summary = format!("{} on {}: {}", meta.name, meta.entity, verdict.reason.sentence(&verdict, value));
+    let summary = format!("{} on {}: {}", meta.name, meta.entity, verdict.reason.sentence(verdict, value));
     out.push(
         Raise {
             name: ANOMALY_ALERT,

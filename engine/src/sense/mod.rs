@@ -17,6 +17,7 @@
 //! fixed, so the number of threads changes nothing; a shard's alerts carry event times, and
 //! the engine merges the shards in the order of those times.
 
+mod departed;
 mod exhaustion;
 mod glob;
 mod logs;
@@ -39,6 +40,7 @@ use crate::time::Span;
 pub use exhaustion::ExhaustionRule;
 pub use rules::{Rule, RuleSignal};
 
+pub(crate) use departed::Moved;
 pub(crate) use glob::Glob;
 pub(crate) use logs::{LogLine, LogShard};
 pub(crate) use metrics::{MetricShard, Sample};

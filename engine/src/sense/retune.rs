@@ -108,6 +108,7 @@ impl Change<'_> {
         if fresh.detector.is_some() && series.detector.is_some() && old.detector == new.detector {
             fresh.detector.clone_from(&series.detector);
             fresh.anomaly = series.anomaly;
+            fresh.standing = series.standing;
             return;
         }
         fresh.anomaly = AnomalyState::default();

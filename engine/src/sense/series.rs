@@ -6,6 +6,7 @@ use bellwether_models::exhaustion::Exhaustion;
 use bellwether_models::metric::Detector;
 
 use super::CompiledSense;
+use super::departed::Standing;
 use crate::alert::{LabelSet, own_labels};
 use crate::signal::{SeriesRow, SeriesType};
 use crate::time::EventTime;
@@ -88,6 +89,7 @@ pub(crate) struct Series {
     pub(super) last_value: f64,
     pub(super) detector: Option<Box<Detector>>,
     pub(super) anomaly: AnomalyState,
+    pub(super) standing: Standing,
     pub(super) rules: Vec<RuleState>,
     /// Heartbeats that are missing now, by bit.
     pub(super) missing: u64,
@@ -114,6 +116,7 @@ impl Series {
             last_value: f64::NAN,
             detector,
             anomaly: AnomalyState::default(),
+            standing: Standing::default(),
             rules,
             missing: 0,
             exhaustion,

@@ -1,7 +1,7 @@
 //! `correlate`: alerts join and leave incidents; groups that become one or fall apart take their
 //! incidents with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_models::group::GroupId;
 
@@ -10,6 +10,9 @@ use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
 use crate::ledger::{Incident, State, Told, would_tell};
 use crate::time::{EventTime, Span};
+
+/// Share of a resolved incident's alerts that must come back for it to be back.
+const RELAPSE_SHARE_MIN: f64 = 0.2;
 
 impl Tenant {
     /// Puts a live alert into its incident, old or new.
@@ -26,9 +29,7 @@ impl Tenant {
             self.ledger.unbind(closed);
         }
         self.merge_groups(assignment.group, &assignment.merged, now, compiled, out);
-        if self.settle_relapse(fingerprint, assignment.group, assignment.opened, now, compiled, out) {
-            return;
-        }
+        let old = self.leave_old_place(fingerprint, assignment.group);
         let known = self.ledger.of_group(assignment.group).filter(|n| self.takes_more(*n, now, compiled));
         let number = match known {
             Some(number) => number,
@@ -40,6 +41,9 @@ impl Tenant {
                 number
             }
         };
+        if let (Some(old), Some(incident)) = (old, self.ledger.get_mut(number)) {
+            incident.relapses.insert(fingerprint, old);
+        }
         self.enlist(number, fingerprint, now, compiled, out);
     }
 
@@ -68,41 +72,77 @@ impl Tenant {
         false
     }
 
-    /// An alert of an incident has been placed anew: alone it is a relapse of the old incident,
-    /// beside live alerts it is part of theirs. Answers whether it has found its place.
-    fn settle_relapse(
+    /// An alert of an incident has been placed anew: unless that is where it was, it is no longer
+    /// part of the incident, which is the answer.
+    fn leave_old_place(&mut self, fingerprint: u64, group: GroupId) -> Option<u64> {
+        let old = self.alerts.get(fingerprint).and_then(|alert| alert.incident)?;
+        if self.ledger.of_group(group) == Some(old) {
+            return None;
+        }
+        if let Some(incident) = self.ledger.get_mut(old) {
+            incident.members.remove(&fingerprint);
+        }
+        if let Some(alert) = self.alerts.get_mut(fingerprint) {
+            alert.incident = None;
+        }
+        Some(old)
+    }
+
+    /// A candidate of nothing but alerts that were part of one earlier incident is a relapse of
+    /// that, not trouble of its own. Answers whether it was, and is gone.
+    pub(super) fn fold_relapse(
         &mut self,
-        fingerprint: u64,
-        group: GroupId,
-        alone: bool,
+        number: u64,
         now: EventTime,
         compiled: &Compiled,
         out: &mut Vec<IncidentEvent>,
     ) -> bool {
-        let Some(old) = self.alerts.get(fingerprint).and_then(|a| a.incident) else {
+        let Some(incident) = self.ledger.get(number) else {
             return false;
         };
-        let resolved = self.ledger.get(old).is_some_and(|i| i.state == State::Resolved);
-        if alone && !resolved {
-            // The old incident has its group; a group of one relapse must not attract others.
-            self.correlator.remove(fingerprint);
+        let mut olds = incident.live.iter().map(|fingerprint| incident.relapses.get(fingerprint));
+        let Some(Some(old)) = olds.next().map(Option::<&u64>::copied) else {
+            return false;
+        };
+        if olds.any(|other| other != Some(&old)) || !self.takes_more(old, now, compiled) {
+            return false;
+        }
+        if !self.is_relapse(&incident.live, old) {
+            return false;
+        }
+        let Some(gone) = self.ledger.remove(number) else {
+            return false;
+        };
+        self.ledger.unbind(gone.group);
+        for fingerprint in &gone.members {
+            // A group of relapses must not attract others to what is over.
+            self.correlator.remove(*fingerprint);
+            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
+                alert.incident = Some(old);
+            }
+        }
+        if let Some(incident) = self.ledger.get_mut(old) {
+            incident.members.extend(&gone.members);
+        }
+        for fingerprint in gone.live {
             self.enlist(old, fingerprint, now, compiled, out);
+        }
+        true
+    }
+
+    /// Whether these alerts, which were part of `old`, are its return: always while it goes on;
+    /// once it is over when they are a good part of it, or where its cause was. One of two hundred
+    /// that comes back alone has another reason.
+    fn is_relapse(&self, alerts: &BTreeSet<u64>, old: u64) -> bool {
+        let Some(incident) = self.ledger.get(old).filter(|incident| incident.state == State::Resolved) else {
             return true;
-        }
-        if alone {
-            self.ledger.bind(group, old);
-            if let Some(incident) = self.ledger.get_mut(old) {
-                incident.group = group;
-            }
-        } else if self.ledger.of_group(group) != Some(old) {
-            if let Some(incident) = self.ledger.get_mut(old) {
-                incident.members.remove(&fingerprint);
-            }
-            if let Some(alert) = self.alerts.get_mut(fingerprint) {
-                alert.incident = None;
-            }
-        }
-        false
+        };
+        let all = incident.members.len() + alerts.len();
+        let root = incident.told.as_ref().map_or("", |told| &*told.root);
+        let at_root = |fingerprint: &u64| {
+            self.alerts.get(*fingerprint).is_some_and(|alert| self.entities.text(alert.entity) == root)
+        };
+        alerts.len() as f64 >= RELAPSE_SHARE_MIN * all as f64 || alerts.iter().any(at_root)
     }
 
     /// Whether an incident still takes alerts: a resolved one does while it may reopen.
@@ -224,7 +264,7 @@ impl Tenant {
     /// The oldest active incident that names the cause that this one would name now.
     fn same_cause(&self, number: u64, told_next: Option<&Told>, now: EventTime, compiled: &Compiled) -> Option<u64> {
         let config = &compiled.config;
-        let sure = |told: &Told| !told.cause.is_empty() && told.confidence >= config.ledger.same_cause_min;
+        let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
         let incident = self.ledger.get(number)?;
         let others = || {
             self.ledger.iter().filter(|(other, incident)| {
@@ -244,8 +284,21 @@ impl Tenant {
         if !sure(&own) {
             return None;
         }
-        let alike = |other: &Incident| other.told.as_ref().is_some_and(|told| sure(told) && told.cause == own.cause);
+        let alike = |other: &Incident| {
+            let same = |told: &Told| {
+                let by_one_change = told.cause == own.cause && told.cause != told.root;
+                sure(told) && told.root == own.root && (by_one_change || self.is_live_at(other, &told.root))
+            };
+            other.told.as_ref().is_some_and(same)
+        };
         others().find(|(_, other)| alike(other)).map(|(other, _)| *other)
+    }
+
+    /// Whether an alert of `incident` about the entity `root` still fires: what is well again causes
+    /// nothing new.
+    fn is_live_at(&self, incident: &Incident, root: &str) -> bool {
+        let alerts = incident.live.iter().filter_map(|fingerprint| self.alerts.get(*fingerprint));
+        alerts.into_iter().any(|alert| self.entities.text(alert.entity) == root)
     }
 
     /// The one already told absorbs the other; of two alike, the older.

@@ -72,6 +72,12 @@ impl Tenant {
             self.wake_incident(number, due);
             return;
         }
+        if self.fold_relapse(number, now, compiled, out) {
+            return;
+        }
+        let Some(incident) = self.ledger.get(number) else {
+            return;
+        };
         // One alert per rule and entity: the same rule over many series of one entity is one sign.
         // Our own detectors have one rule for every metric: there, each metric is a sign.
         let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
@@ -322,6 +328,7 @@ impl Tenant {
             lookup: &self.lookup,
             changes: &self.changes,
             standing: &self.standing,
+            departed: &self.departed,
             history: &self.history,
             correlator: &self.correlator,
             ledger: &self.ledger,

@@ -26,7 +26,7 @@ use crate::alert::Alert;
 use crate::config::EngineConfig;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
-use crate::diagnose::{Changes, Standing};
+use crate::diagnose::{Changes, DepartedSeries, Standing};
 use crate::engine::Compiled;
 use crate::enrich::{History, Lookup};
 use crate::incident::IncidentEvent;
@@ -37,6 +37,7 @@ use crate::suppress::{Inhibitors, Silences};
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
 use crate::topology::Topology;
+use crate::waiting::Waiting;
 
 pub(crate) use pending::{Event, Pending, SavedPending};
 
@@ -65,7 +66,7 @@ pub(crate) struct Tenant {
     pub(crate) metrics: Vec<MetricShard>,
     pub(crate) logs: Vec<LogShard>,
     #[serde(skip)]
-    pub(crate) pending: Vec<Pending>,
+    pub(crate) pending: Waiting<Pending>,
     pub(crate) series_count: usize,
     names: Symbols,
     pub(crate) entities: Symbols,
@@ -75,6 +76,7 @@ pub(crate) struct Tenant {
     /// An index of `alerts`, made anew when a checkpoint is restored.
     #[serde(skip)]
     standing: Standing,
+    departed: DepartedSeries,
     history: History,
     silences: Silences,
     inhibitors: Inhibitors,
@@ -94,7 +96,7 @@ impl Tenant {
             max_seen: EventTime::MIN,
             metrics: (0..SHARDS).map(|_| MetricShard::default()).collect(),
             logs: (0..SHARDS).map(|_| LogShard::default()).collect(),
-            pending: Vec::new(),
+            pending: Waiting::default(),
             series_count: 0,
             names: Symbols::new(limits.entities_max),
             entities: Symbols::new(limits.entities_max),
@@ -102,6 +104,7 @@ impl Tenant {
             lookup: Lookup::default(),
             changes: Changes::default(),
             standing: Standing::default(),
+            departed: DepartedSeries::default(),
             history: History::default(),
             silences: Silences::default(),
             inhibitors: Inhibitors::default(),

@@ -11,9 +11,10 @@ use super::Tenant;
 use crate::alert::{AlertRow, Sensed};
 use crate::catalogue::Catalogue;
 use crate::input::Action;
-use crate::sense::LogLine;
+use crate::sense::{LogLine, Moved};
 use crate::signal::{AlertColumns, AlertStatus, Batch, LogColumns, Relation, SignalKind, ipc};
 use crate::time::EventTime;
+use crate::waiting::Timed;
 
 /// One edge, owned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub(crate) enum Event {
     Action(Action),
     /// A row of another tool's batch, shared, not copied.
     Alert(Arc<Batch>, u32),
+    /// A series has left its level, or is back.
+    Moved(Box<Moved>),
     /// Raised by our own sensing.
     Sensed(Box<Sensed>),
 }
@@ -68,8 +71,9 @@ impl Pending {
             Event::Edge(_) => (1, AlertStatus::Firing),
             Event::Change(_) => (2, AlertStatus::Firing),
             Event::Action(_) => (3, AlertStatus::Firing),
-            Event::Alert(batch, row) => (4, AlertRow::wire(batch, *row).status()),
-            Event::Sensed(sensed) => (4, sensed.status),
+            Event::Moved(_) => (4, AlertStatus::Firing),
+            Event::Alert(batch, row) => (5, AlertRow::wire(batch, *row).status()),
+            Event::Sensed(sensed) => (5, sensed.status),
         };
         Pending { time, rank, key, status, event }
     }
@@ -88,8 +92,15 @@ impl Pending {
             Event::Edge(edge) => format!("{:?}", edge),
             Event::Change(change) => format!("{:?}", change),
             Event::Action(action) => format!("{:?}", action),
+            Event::Moved(moved) => format!("{moved:?}"),
             Event::Catalogue(_) => String::new(),
         }
+    }
+}
+
+impl Timed for Pending {
+    fn time(&self) -> EventTime {
+        self.time
     }
 }
 
@@ -114,6 +125,7 @@ enum SavedEvent {
     Edge(OwnedEdge),
     Change(OwnedChange),
     Action(String),
+    Moved(Box<Moved>),
     Sensed(Box<Sensed>),
 }
 
@@ -122,7 +134,7 @@ impl SavedPending {
     pub(crate) fn of(tenant: &Tenant) -> SavedPending {
         let mut saved = SavedPending::default();
         let mut rows: Vec<Batch> = Vec::new();
-        for pending in &tenant.pending {
+        for pending in tenant.pending.iter() {
             let event = match &pending.event {
                 Event::Alert(batch, row) => {
                     rows.push(batch.slice(*row as usize, 1));
@@ -136,12 +148,13 @@ impl SavedPending {
                 Event::Action(action) => SavedEvent::Action(serde_json::to_string(action).expect("an action is JSON")),
                 Event::Edge(edge) => SavedEvent::Edge(edge.clone()),
                 Event::Change(change) => SavedEvent::Change(change.clone()),
+                Event::Moved(moved) => SavedEvent::Moved(moved.clone()),
                 Event::Sensed(sensed) => SavedEvent::Sensed(sensed.clone()),
             };
             saved.others.push((pending.time, pending.key, event));
         }
         saved.alerts = one_batch(&tenant.name, SignalKind::Alert, &rows);
-        let lines: Vec<&LogLine> = tenant.logs.iter().flat_map(|s| s.pending()).collect();
+        let lines: Vec<&LogLine> = tenant.logs.iter().flat_map(|s| s.pending().iter()).collect();
         saved.log_times = lines.iter().map(|line| line.time).collect();
         let rows: Vec<Batch> = lines.iter().map(|line| line.row_batch()).collect();
         saved.logs = one_batch(&tenant.name, SignalKind::Log, &rows);
@@ -177,6 +190,7 @@ impl SavedPending {
                 SavedEvent::Action(json) => Event::Action(serde_json::from_str(&json).map_err(|e| e.to_string())?),
                 SavedEvent::Edge(edge) => Event::Edge(edge),
                 SavedEvent::Change(change) => Event::Change(change),
+                SavedEvent::Moved(moved) => Event::Moved(moved),
                 SavedEvent::Sensed(sensed) => Event::Sensed(sensed),
             };
             tenant.pending.push(Pending::new(time, event, key));

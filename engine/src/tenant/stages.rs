@@ -11,6 +11,7 @@ use crate::diagnose::{Change, condition};
 use crate::engine::Compiled;
 use crate::enrich::Lookup;
 use crate::incident::IncidentEvent;
+use crate::sense::Moved;
 use crate::signal::Relation;
 use crate::suppress::{self, Scene};
 use crate::time::EventTime;
@@ -25,15 +26,13 @@ impl Tenant {
     /// Takes everything before `until` out of the waiting room, senses the telemetry, and
     /// answers one ordered list of events.
     pub(super) fn stretch(&mut self, until: EventTime, compiled: &Compiled) -> Vec<Pending> {
-        let mut events: Vec<Pending> = Vec::new();
-        if self.pending.iter().all(|p| p.time < until) {
-            events.append(&mut self.pending);
-        } else {
-            let (ready, waiting) = std::mem::take(&mut self.pending).into_iter().partition(|p| p.time < until);
-            events = ready;
-            self.pending = waiting;
+        let mut events = self.pending.take(until);
+        let (sensed, moved) = self.sense(until, compiled);
+        for (at, moved) in moved {
+            let key = moved.series;
+            events.push(Pending::new(at.max(self.released), Event::Moved(Box::new(moved)), key));
         }
-        for (at, sensed) in self.sense(until, compiled) {
+        for (at, sensed) in sensed {
             let key = sensed.fingerprint;
             // A window may have ended before the last watermark: it acts now.
             let time = at.max(self.released);
@@ -44,13 +43,13 @@ impl Tenant {
     }
 
     /// Runs the shards; their alerts come back in the order of the shards.
-    fn sense(&mut self, until: EventTime, compiled: &Compiled) -> Vec<(EventTime, Sensed)> {
+    fn sense(&mut self, until: EventTime, compiled: &Compiled) -> (Vec<(EventTime, Sensed)>, Vec<(EventTime, Moved)>) {
         let workers = compiled.workers.as_ref().filter(|_| self.waiting() >= PARALLEL_MIN);
         let streams_max = (compiled.config.limits.log_streams_max / self.logs.len()).max(1);
         let metrics = |shard: &mut crate::sense::MetricShard| {
-            let mut out = Vec::new();
-            let counts = shard.release(until, &compiled.sense, &mut out);
-            (out, counts)
+            let (mut out, mut moved) = (Vec::new(), Vec::new());
+            let counts = shard.release(until, &compiled.sense, &mut out, &mut moved);
+            (out, moved, counts)
         };
         let logs = |shard: &mut crate::sense::LogShard| {
             let mut out = Vec::new();
@@ -68,9 +67,10 @@ impl Tenant {
             }
             None => (self.metrics.iter_mut().map(metrics).collect(), self.logs.iter_mut().map(logs).collect()),
         };
-        let mut sensed = Vec::new();
-        for (mut out, counts) in metric_results {
+        let (mut sensed, mut moved) = (Vec::new(), Vec::new());
+        for (mut out, mut some, counts) in metric_results {
             sensed.append(&mut out);
+            moved.append(&mut some);
             self.stats.reject_many("series not described", counts.unknown_series);
             self.stats.late += counts.out_of_order;
             self.stats.duplicates += counts.repeated;
@@ -81,7 +81,7 @@ impl Tenant {
             self.stats.rule_errors += errors;
         }
         self.stats.alerts_sensed += sensed.len() as u64;
-        sensed
+        (sensed, moved)
     }
 
     /// Runs one event through the stages.
@@ -109,6 +109,10 @@ impl Tenant {
             Event::Action(action) => self.act(action, now, compiled, out),
             Event::Alert(batch, row) => {
                 self.take_alert(&AlertRow::wire(&batch, row), now, compiled, out);
+            }
+            Event::Moved(moved) => {
+                let entity = self.resolve_entity(&moved.entity);
+                self.departed.note(entity, moved.series, moved.departure, now);
             }
             Event::Sensed(sensed) => self.take_alert(&AlertRow::Own(&sensed), now, compiled, out),
         }

@@ -43,6 +43,7 @@ pub(crate) struct Reach {
 struct Frontier {
     distance: f32,
     entity: Sym,
+    turned: bool,
     hops: u8,
 }
 
@@ -146,14 +147,20 @@ impl<'a> GroupDistance<'a> {
 }
 
 impl Distance for GroupDistance<'_> {
+    /// Ways go towards what an entity needs first, and then towards what needs that: two entities
+    /// on such a way may share a cause. A way down and up again leads over a shared victim, which
+    /// two faults may have as well as one.
     fn within(&self, entity: u32, hops_max: u8, out: &mut Vec<(u32, f32)>) {
-        let mut best: BTreeMap<Sym, f32> = BTreeMap::from([(Sym(entity), 0.0)]);
-        let mut heap = BinaryHeap::from([Frontier { distance: 0.0, entity: Sym(entity), hops: 0 }]);
+        // By entity and whether the way has turned.
+        let mut best: BTreeMap<(Sym, bool), f32> = BTreeMap::from([((Sym(entity), false), 0.0)]);
+        let mut told: BTreeSet<Sym> = BTreeSet::from([Sym(entity)]);
+        let first = Frontier { distance: 0.0, entity: Sym(entity), turned: false, hops: 0 };
+        let mut heap = BinaryHeap::from([first]);
         while let Some(at) = heap.pop() {
-            if at.distance > best[&at.entity] {
+            if at.distance > best[&(at.entity, at.turned)] {
                 continue;
             }
-            if at.hops > 0 {
+            if told.insert(at.entity) {
                 out.push((at.entity.0, at.distance));
                 if out.len() >= VISITED_MAX {
                     return;
@@ -168,11 +175,15 @@ impl Distance for GroupDistance<'_> {
                 let Some(length) = step_length(edge.relation) else {
                     continue;
                 };
+                let down = hurts(edge);
+                if at.turned && !down {
+                    continue;
+                }
                 let distance = at.distance + passage + length / edge.confidence.max(0.05) as f32;
-                let known = best.entry(edge.other).or_insert(f32::INFINITY);
+                let known = best.entry((edge.other, down)).or_insert(f32::INFINITY);
                 if distance < *known {
                     *known = distance;
-                    heap.push(Frontier { distance, entity: edge.other, hops: at.hops + 1 });
+                    heap.push(Frontier { distance, entity: edge.other, turned: down, hops: at.hops + 1 });
                 }
             }
         }

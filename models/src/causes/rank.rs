@@ -40,8 +40,10 @@ pub struct CauseNode {
     pub onset_ns: i64,
     /// How strong the symptoms are, 0..1.
     pub strength: f64,
-    /// Whether an alert of this entity belongs to the incident.
+    /// Whether it has symptoms: an alert, or a condition seen in its telemetry.
     pub alerting: bool,
+    /// Its symptoms are no part of the incident: it may be the cause, and is nothing to explain.
+    pub outside: bool,
     /// How telling its logs are (new error templates, rate of errors), 0..1.
     pub logs: f64,
     /// How often this entity was the cause before, 0..1; 0 when unknown.
@@ -53,8 +55,20 @@ pub struct CauseNode {
 
 impl CauseNode {
     /// An entity without any symptom.
-    pub const SILENT: Self =
-        Self { onset_ns: i64::MAX, strength: 0.0, alerting: false, logs: 0.0, history: 0.0, condition: 0.0 };
+    pub const SILENT: Self = Self {
+        onset_ns: i64::MAX,
+        strength: 0.0,
+        alerting: false,
+        outside: false,
+        logs: 0.0,
+        history: 0.0,
+        condition: 0.0,
+    };
+
+    /// Whether it is part of what a cause must explain.
+    fn is_symptom(&self) -> bool {
+        self.alerting && !self.outside
+    }
 }
 
 /// One dependency: failure of `to` explains symptoms at `from`.
@@ -146,6 +160,9 @@ pub struct CauseParams {
     pub temperature: f64,
     /// Score of "none of these" in the softmax.
     pub unknown_score: f64,
+    /// Weight with which a condition reaches symptoms that no known way leads to, 0..1: no
+    /// topology is complete.
+    pub unknown_way: f64,
     /// Candidates examined in full; the rest are dropped by a cheaper score.
     pub candidates_max: usize,
 }
@@ -161,6 +178,7 @@ impl Default for CauseParams {
             weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
             temperature: 0.8,
             unknown_score: 4.0,
+            unknown_way: 0.3,
             candidates_max: 512,
         }
     }
@@ -246,7 +264,7 @@ struct Scene {
 impl Scene {
     /// `None` when no entity alerts.
     fn new(params: &CauseParams, nodes: &[CauseNode], edges: &[CauseEdge]) -> Option<Self> {
-        let alerting = || nodes.iter().filter(|node| node.alerting);
+        let alerting = || nodes.iter().filter(|node| node.is_symptom());
         let earliest_ns = alerting().map(|node| node.onset_ns).min()?;
         let strength_sum = alerting().map(symptom_weight).sum();
         Some(Self { flow: Flow::new(nodes.len(), edges, &params.propagation), earliest_ns, strength_sum })
@@ -271,7 +289,7 @@ impl Scene {
             reach(&self.flow, index, 2, REACH_MIN, scratch, reached);
             for other in reached.iter().skip(1) {
                 let symptom = &nodes[other.node as usize];
-                if symptom.alerting {
+                if symptom.is_symptom() {
                     near += other.weight * symptom_weight(symptom);
                     hit += 1;
                 }
@@ -297,14 +315,20 @@ impl Scene {
         parents: &mut [f64],
     ) -> f64 {
         let own = &nodes[candidate as usize];
+        let unknown_way = if own.alerting { params.unknown_way * own.condition.clamp(0.0, 1.0) } else { 0.0 };
         let mut explained = 0.0;
+        if unknown_way > 0.0 {
+            for symptom in nodes.iter().filter(|node| node.is_symptom()) {
+                explained += unknown_way * order_factor(params, own, symptom) * symptom_weight(symptom);
+            }
+        }
         for other in reached {
             let symptom = &nodes[other.node as usize];
-            if !symptom.alerting {
+            if !symptom.is_symptom() {
                 continue;
             }
             let order = order_factor(params, own, symptom);
-            explained += other.weight * order * symptom_weight(symptom);
+            explained += (other.weight - unknown_way).max(0.0) * order * symptom_weight(symptom);
             if other.node != candidate && own.alerting {
                 let pull = other.weight * order * symptom_weight(own);
                 let parent = &mut parents[other.node as usize];

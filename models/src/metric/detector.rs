@@ -177,6 +177,7 @@ impl Detector {
             lower: expected - half,
             upper: expected + half,
             reason: if above || learning { reason } else { Reason::None },
+            departure: if self.seen < DEPARTURE_POINTS_MIN { 0.0 } else { shift },
         };
         let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
         (verdict, surprise)
@@ -310,9 +311,12 @@ impl Detector {
 
     fn quiet(&self, reason: Reason) -> Verdict {
         let expected = self.fast.level;
-        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason }
+        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason, departure: 0.0 }
     }
 }
+
+/// Points after which a level is known well enough to say that a series has left it.
+const DEPARTURE_POINTS_MIN: u32 = 20;
 
 /// Larger values are cut: squares of what lies beyond leave the range of `f32`.
 pub(super) const VALUE_MAX: f64 = 1e18;

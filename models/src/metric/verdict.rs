@@ -79,6 +79,10 @@ pub struct Verdict {
     pub upper: f64,
     /// Why the point is unusual.
     pub reason: Reason,
+    /// Surprise, in bits, at how far the series stands from its level of the last hours, with
+    /// nothing held back: it stays high while the series stays away. For rankings of suspects;
+    /// alarms come from `anomaly`.
+    pub departure: f64,
 }
 
 /// Four significant digits, without exponents for everyday sizes.
@@ -111,8 +115,15 @@ mod tests {
 
     #[test]
     fn a_spike_reads_as_a_sentence() {
-        let verdict =
-            Verdict { score: 0.9, anomaly: true, expected: 12.0, lower: 10.0, upper: 14.0, reason: Reason::Spike };
+        let verdict = Verdict {
+            score: 0.9,
+            anomaly: true,
+            expected: 12.0,
+            lower: 10.0,
+            upper: 14.0,
+            reason: Reason::Spike,
+            departure: 0.0,
+        };
         assert_eq!(
             verdict.reason.sentence(&verdict, 950.0),
             "950.0 is far above the expected 12.00 (usual range 10.00 to 14.00)"

@@ -180,7 +180,15 @@ mod tests {
 
     #[test]
     fn alarms_labels_and_axes_are_drawn() {
-        let quiet = Verdict { score: 0.0, anomaly: false, expected: 1.0, lower: 0.0, upper: 2.0, reason: Reason::None };
+        let quiet = Verdict {
+            score: 0.0,
+            anomaly: false,
+            expected: 1.0,
+            lower: 0.0,
+            upper: 2.0,
+            reason: Reason::None,
+            departure: 0.0,
+        };
         let verdicts = [quiet, Verdict { anomaly: true, ..quiet }, quiet];
         let drawn = Drawn { name: "a", at: &AT, values: &[1.0, 9.0, f64::NAN], truth: &[false, true, false] };
         let svg = series(drawn, &verdicts);

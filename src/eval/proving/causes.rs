@@ -8,7 +8,7 @@ use bellwether_engine::incident::ProbableCause;
 use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error, reliability};
 use serde_json::{Value, json};
 
-use super::Topology;
+use super::Setting;
 use super::play::{Item, Played};
 use crate::eval::report::{Outcome, Who};
 
@@ -28,8 +28,8 @@ const METHODS: &[(&str, Method)] = &[
     ("random", |items, _| ranked(items, |mine| xxhash_rust::xxh3::xxh3_64(mine[0].entity.as_bytes()) as f64)),
 ];
 
-/// The table of one topology.
-pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConfig) -> Outcome {
+/// The table of one setting.
+pub(super) fn outcome(played: &[Played], setting: Setting, config: &EngineConfig) -> Outcome {
     let (mut first, mut last) = (Ranks::default(), Ranks::default());
     let mut methods: Vec<Vec<Option<usize>>> = vec![Vec::new(); METHODS.len()];
     let mut kinds: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -57,16 +57,16 @@ pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConf
         protocol: format!(
             "{} simulated estates, {}: causes of {} faults that tools saw",
             played.len(),
-            topology.name(),
+            setting.name(),
             last.ranks.len()
         ),
         columns: ["AS@1", "AS@3", "AS@5", "Avg@5", "ECE", "answered"].map(str::to_owned).to_vec(),
-        params: json!({ "diagnose": config.diagnose, "topology": topology.name() }),
+        params: json!({ "diagnose": config.diagnose, "setting": setting.name() }),
         ..Outcome::default()
     };
     for (name, ranks, suffix) in [("first word", &first, "_first"), ("last word", &last, "")] {
         out = out.row(Who::Ours, &format!("bellwether, {name}"), &ranks.cells());
-        let suffix = if topology == Topology::None { format!("{suffix}_without_topology") } else { suffix.to_owned() };
+        let suffix = format!("{suffix}{}", setting.suffix());
         let [as1, as3, as5, avg5, ece, _] = ranks.cells();
         for (name, value) in [("as1", as1), ("as3", as3), ("as5", as5), ("avg5", avg5), ("ece", ece)] {
             out.metrics.insert(format!("{name}{suffix}"), value);

@@ -7,7 +7,7 @@ use bellwether_engine::EngineConfig;
 use bellwether_models::score::groups::{GroupScore, bcubed_among_noise};
 use serde_json::json;
 
-use super::Topology;
+use super::Setting;
 use super::play::{Item, Played};
 use crate::eval::report::{Outcome, Who};
 
@@ -51,8 +51,8 @@ fn keyed(items: &[Item], key: impl Fn(&Item) -> String, gap: f64) -> Vec<u64> {
     items.iter().map(place).collect()
 }
 
-/// The table of one topology.
-pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConfig) -> Outcome {
+/// The table of one setting.
+pub(super) fn outcome(played: &[Played], setting: Setting, config: &EngineConfig) -> Outcome {
     let mut ours = Mean::default();
     let mut rules = vec![Mean::default(); RULES.len()];
     let (mut delays, mut moved, mut judged, mut unseen) = (Vec::new(), 0, 0, 0);
@@ -79,11 +79,11 @@ pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConf
     }
     delays.sort_by(f64::total_cmp);
     let median = delays.get(delays.len() / 2).copied().unwrap_or(f64::NAN);
-    let protocol = format!("{} simulated estates, {}: mean BCubed of faults' alerts", played.len(), topology.name());
+    let protocol = format!("{} simulated estates, {}: mean BCubed of faults' alerts", played.len(), setting.name());
     let mut out = Outcome {
         protocol,
         columns: ["precision", "recall", "F1", "reduction", "tickets"].map(str::to_owned).to_vec(),
-        params: json!({ "correlate": config.correlate, "topology": topology.name() }),
+        params: json!({ "correlate": config.correlate, "setting": setting.name() }),
         notes: vec![
             format!("first word {median:.0} s after the first alert in the median; {unseen} faults with alerts untold"),
             format!("{moved} of {judged} alerts went to another incident without a merge"),
@@ -95,7 +95,7 @@ pub(super) fn outcome(played: &[Played], topology: Topology, config: &EngineConf
         out = out.row(Who::Floor, name, &mean.cells());
     }
     let [precision, recall, f1, reduction, _] = ours.cells();
-    let suffix = if topology == Topology::None { "_without_topology" } else { "" };
+    let suffix = setting.suffix();
     for (name, value) in [("precision", precision), ("recall", recall), ("f1", f1), ("reduction", reduction)] {
         out.metrics.insert(format!("{name}{suffix}"), value);
     }

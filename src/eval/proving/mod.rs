@@ -1,8 +1,8 @@
 //! The proving ground: whole estates, simulated, through the whole engine.
 //!
 //! `bellwether eval groups causes --simulated 50` plays an estate for each seed, once with a
-//! catalogue of which a tenth is wrong and once without any topology, and holds what the engine
-//! said against what was done. Rules that other tools use stand in the same tables. The engine
+//! catalogue of which a tenth is wrong, once without any topology and once with two faults at a
+//! time, and holds what the engine said against what was done. Rules that other tools use stand in the same tables. The engine
 //! has its default settings; the truth is not shown to it.
 
 mod causes;
@@ -53,43 +53,62 @@ impl FromStr for Seeds {
     }
 }
 
-/// What the engine knows of how things hang together.
+/// What is made hard for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topology {
+pub(super) enum Setting {
     /// A twentieth of the edges is missing, a tenth of the others leads elsewhere.
     TenthWrong,
-    /// Nothing is known.
-    None,
+    /// No edge is known.
+    NoTopology,
+    /// As the first; and two faults each begin within the same half minute, so that time alone
+    /// cannot tell them apart.
+    SameMinute,
 }
 
-impl Topology {
-    const ALL: [Topology; 2] = [Topology::TenthWrong, Topology::None];
+impl Setting {
+    const ALL: [Setting; 3] = [Setting::TenthWrong, Setting::NoTopology, Setting::SameMinute];
 
     fn name(self) -> &'static str {
         match self {
-            Topology::TenthWrong => "topology 10 % wrong",
-            Topology::None => "no topology",
+            Setting::TenthWrong => "topology 10 % wrong",
+            Setting::NoTopology => "no topology",
+            Setting::SameMinute => "two faults at a time",
         }
     }
 
     fn slug(self) -> &'static str {
         match self {
-            Topology::TenthWrong => "topology",
-            Topology::None => "no-topology",
+            Setting::TenthWrong => "topology",
+            Setting::NoTopology => "no-topology",
+            Setting::SameMinute => "same-minute",
         }
     }
 
     fn noise(self) -> Noise {
         let noise = Noise { edges_missing: 0.05, edges_wrong: 0.10, tolerant: 0.1, ..Noise::default() };
         match self {
-            Topology::TenthWrong => noise,
-            Topology::None => Noise { edges_missing: 1.0, ..noise },
+            Setting::TenthWrong | Setting::SameMinute => noise,
+            Setting::NoTopology => Noise { edges_missing: 1.0, ..noise },
         }
+    }
+
+    /// What is added to the names of its metrics.
+    fn suffix(self) -> &'static str {
+        match self {
+            Setting::TenthWrong => "",
+            Setting::NoTopology => "_without_topology",
+            Setting::SameMinute => "_two_at_a_time",
+        }
+    }
+
+    /// How many faults begin together.
+    fn together(self) -> usize {
+        if self == Setting::SameMinute { 2 } else { 1 }
     }
 }
 
-/// Plays every seed and answers a table for each of `tasks` and each topology; leaves
-/// `cases-<topology>.ndjson`, a line a fault, in `out`.
+/// Plays every seed and answers a table for each of `tasks` and each setting; leaves
+/// `cases-<setting>.ndjson`, a line a fault, in `out`.
 ///
 /// # Errors
 /// When a task has no simulated form, or `out` cannot be written.
@@ -109,16 +128,16 @@ pub fn run(
     }
     let wanted = |task: &str| tasks.is_empty() || tasks.iter().any(|t| t == task);
     let mut out = Vec::new();
-    for topology in Topology::ALL {
-        let played = play_all(seeds, topology, &config)?;
+    for setting in Setting::ALL {
+        let played = play_all(seeds, setting, &config)?;
         if let Some(dir) = out_dir {
-            leave_cases(&played, &dir.join(format!("cases-{}.ndjson", topology.slug())))?;
+            leave_cases(&played, &dir.join(format!("cases-{}.ndjson", setting.slug())))?;
         }
         if wanted("groups") {
-            out.push(("groups".to_owned(), groups::outcome(&played, topology, &config)));
+            out.push(("groups".to_owned(), groups::outcome(&played, setting, &config)));
         }
         if wanted("causes") {
-            out.push(("causes".to_owned(), causes::outcome(&played, topology, &config)));
+            out.push(("causes".to_owned(), causes::outcome(&played, setting, &config)));
         }
     }
     Ok(out)
@@ -132,7 +151,7 @@ fn leave_cases(played: &[Played], path: &Path) -> Result<()> {
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn play_all(seeds: &Seeds, topology: Topology, config: &EngineConfig) -> Result<Vec<Played>> {
+fn play_all(seeds: &Seeds, setting: Setting, config: &EngineConfig) -> Result<Vec<Played>> {
     let seeds: Vec<u64> = seeds.0.clone().collect();
     let mut bar = progress::late_bar(Some(seeds.len() as u64), "estates played");
     let mut played = Vec::with_capacity(seeds.len());
@@ -141,7 +160,7 @@ fn play_all(seeds: &Seeds, topology: Topology, config: &EngineConfig) -> Result<
     for some in seeds.chunks(cores) {
         let some: Result<Vec<Played>> = some
             .par_iter()
-            .map(|seed| play(*seed, SIZES[(*seed % SIZES.len() as u64) as usize], FAULTS, topology.noise(), config))
+            .map(|seed| play(*seed, SIZES[(*seed % SIZES.len() as u64) as usize], FAULTS, setting, config))
             .collect();
         let some = some?;
         bar.add(some.len() as u64);
@@ -167,7 +186,7 @@ mod tests {
     #[test]
     fn the_engine_beats_the_rules_on_a_few_small_estates() {
         let out = run(&[], &Seeds(5_000..5_004), None, None).expect("both tasks are simulated");
-        assert_eq!(out.len(), 4);
+        assert_eq!(out.len(), 6);
         let (task, groups) = &out[0];
         assert_eq!(task, "groups");
         let f1 = |outcome: &Outcome, row: usize| outcome.rows[row].cells[2];

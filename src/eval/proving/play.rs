@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use anyhow::{Context as _, Result};
-use bellwether_datasets::simulation::{Noise, Plan, PlanParams, Simulation};
+use bellwether_datasets::simulation::{Plan, PlanParams, Simulation};
 use bellwether_datasets::truth::{FaultTruth, Truth};
 use bellwether_engine::incident::{IncidentEvent, ProbableCause};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::SignalKind;
 use bellwether_engine::time::{EventTime, Span};
 use bellwether_engine::{Engine, EngineConfig};
+
+use super::Setting;
 
 /// A tool's clock may differ from what the engine made of it by this much.
 const CLOCK_SLACK: Span = Span::from_mins(5);
@@ -105,8 +107,15 @@ impl Homes {
 ///
 /// # Errors
 /// When the size is out of range.
-pub(super) fn play(seed: u64, entities: usize, faults: usize, noise: Noise, config: &EngineConfig) -> Result<Played> {
-    let params = PlanParams { noise, ..PlanParams::new(seed, entities, faults) };
+pub(super) fn play(
+    seed: u64,
+    entities: usize,
+    faults: usize,
+    setting: Setting,
+    config: &EngineConfig,
+) -> Result<Played> {
+    let usual = PlanParams::new(seed, entities, faults);
+    let params = PlanParams { noise: setting.noise(), together: setting.together(), ..usual };
     // In every second estate the faults come thick and fast: most overlap another.
     let crowded = Span::from_mins(60 + 12 * faults as i64);
     let params = if seed % 2 == 1 { PlanParams { lasts: crowded, ..params } } else { params };

@@ -142,6 +142,9 @@ const PEAK_FACTOR: f64 = 1.5;
 const SURGE_LINES_MIN: f64 = 10.0;
 /// Fewest windows of silence before a template has vanished.
 const SILENT_WINDOWS_MIN: u32 = 5;
+/// Fewest windows a template must have been followed for its silence to be news: what an
+/// incident of an hour brings along and takes away was never usual.
+const SILENT_KNOWN_MIN: u32 = 120;
 /// Fewest followers seen before an order is an order.
 const FOLLOWERS_MIN: f64 = 50.0;
 /// Followers are smoothed over about two hundred.
@@ -380,7 +383,7 @@ impl Track {
         }
         let silent = self.silent + 1;
         let odds = (1.0 - self.present).max(0.02).powi(silent as i32);
-        if self.told || silent < SILENT_WINDOWS_MIN || self.windows < 2 * SILENT_WINDOWS_MIN || odds > chance {
+        if self.told || silent < SILENT_WINDOWS_MIN || self.windows < SILENT_KNOWN_MIN || odds > chance {
             return None;
         }
         self.told = true;

@@ -1,0 +1,74 @@
+//! Entities whose own metrics have left their usual level, told or not.
+//!
+//! A host with a noisy neighbour raises no alert when the tool's threshold lies higher; its
+//! processor use has risen all the same. Such a departure is too little to wake anybody and
+//! enough to make the entity a suspect when what depends on it is in trouble. Only metrics that
+//! speak of a state of the entity count (see `sign.rs`): slow answers are what a suspect must
+//! explain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::symbols::Sym;
+use crate::time::{EventTime, Span};
+
+/// A departure that ended longer ago than this explains no incident that is still told.
+const KEPT: Span = Span::from_hours(6);
+
+/// The departed series of one tenant, by entity; as many as there are series, at most.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DepartedSeries {
+    by_entity: BTreeMap<Sym, BTreeMap<u64, Departure>>,
+    /// When which entity left a level, for [`KEPT`].
+    recent: BTreeSet<(EventTime, Sym)>,
+}
+
+/// One series away from its level.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Departure {
+    /// First point away.
+    pub(crate) since: EventTime,
+    /// First point back at the level, which may be a new one; `None` while away.
+    pub(crate) until: Option<EventTime>,
+    /// How surprising, in bits.
+    pub(crate) bits: f32,
+}
+
+impl DepartedSeries {
+    /// A series of `entity` has left its level, or has come back at `now`. What is over stays a
+    /// while: an incident is diagnosed again when all is well, and must not forget why.
+    pub(crate) fn note(&mut self, entity: Sym, series: u64, departure: Departure, now: EventTime) {
+        let of = self.by_entity.entry(entity).or_default();
+        of.retain(|_, old| old.until.is_none_or(|until| now.since(until) < KEPT));
+        of.insert(series, departure);
+        self.recent.insert((departure.since, entity));
+        while self.recent.first().is_some_and(|(since, _)| now.since(*since) > KEPT) {
+            self.recent.pop_first();
+        }
+    }
+
+    /// The entities anywhere that left a level within `around` of `onset`, in order of time, each
+    /// once; `None` when there are more than `most`.
+    pub(crate) fn near(&self, onset: EventTime, around: Span, most: usize) -> Option<Vec<Sym>> {
+        let mut found = Vec::new();
+        for (since, entity) in self.recent.range((onset.minus(around), Sym(0))..) {
+            if *since > onset.plus(around) {
+                break;
+            }
+            if !found.contains(entity) {
+                found.push(*entity);
+            }
+            if found.len() > most {
+                return None;
+            }
+        }
+        Some(found)
+    }
+
+    /// What was away at `entity` at `onset` or since, in order of the series.
+    pub(crate) fn at(&self, entity: Sym, onset: EventTime) -> impl Iterator<Item = &Departure> {
+        let of = self.by_entity.get(&entity).into_iter().flat_map(BTreeMap::values);
+        of.filter(move |departure| departure.until.is_none_or(|until| until >= onset))
+    }
+}
