@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn density_finds_the_same_groups_where_they_are_plain() {
-        let alerts: Vec<Row> = ["web", "api", "db", "disk"].iter().zip(0..).map(|(e, at)| row(at, "slow", e)).collect();
+        let alerts = [row(0, "slow", "web"), row(1, "errors", "api"), row(2, "late", "db"), row(3, "full", "disk")];
         let topology = || Some(edges("from,to\nweb,api\napi,db\nmail,disk\n"));
         let dense = group_by(&alerts, topology(), Some(Method::Dbscan), &EpisodeParams::default());
         assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence), &EpisodeParams::default()));
