@@ -4,7 +4,7 @@
 //! diagnose:
 //!   ranking:
 //!     weights: {explains: 4.5, condition: 2.5}
-//!     temperature: 0.8
+//!     temperature: 0.7
 //! ```
 
 use bellwether_models::causes::CauseParams;

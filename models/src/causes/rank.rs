@@ -176,8 +176,8 @@ impl Default for CauseParams {
             onset_scale_ns: 90_000_000_000,
             change_scale_ns: 1_800_000_000_000,
             weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
-            temperature: 0.8,
-            unknown_score: 4.0,
+            temperature: 0.7,
+            unknown_score: 5.0,
             unknown_way: 0.3,
             candidates_max: 512,
         }
