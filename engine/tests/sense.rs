@@ -206,8 +206,7 @@ fn a_host_whose_processor_use_has_risen_is_named_although_nobody_told() {
         (2_825, "HighLatency", "service:web", Severity::Major, AlertStatus::Firing),
         (2_830, "HighLatency", "service:shop", Severity::Major, AlertStatus::Firing),
     ])));
-    let mut config = EngineConfig::default();
-    config.lateness = Span::from_hours(1);
+    let config = EngineConfig { lateness: Span::from_hours(1), ..EngineConfig::default() };
     let events = run(&mut engine(config, 1), &inputs);
     let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("the slow services are told");
     let first = opened.record.probable_causes.first().expect("a cause");

@@ -22,12 +22,18 @@ const PARALLEL_MIN: usize = 2_048;
 /// Source of the edges that a catalogue states.
 const CATALOGUE_SOURCE: &str = "catalogue";
 
+/// What the shards of `sense` found in one stretch, each with its event time.
+struct Findings {
+    sensed: Vec<(EventTime, Sensed)>,
+    moved: Vec<(EventTime, Moved)>,
+}
+
 impl Tenant {
     /// Takes everything before `until` out of the waiting room, senses the telemetry, and
     /// answers one ordered list of events.
     pub(super) fn stretch(&mut self, until: EventTime, compiled: &Compiled) -> Vec<Pending> {
         let mut events = self.pending.take(until);
-        let (sensed, moved) = self.sense(until, compiled);
+        let Findings { sensed, moved } = self.sense(until, compiled);
         for (at, moved) in moved {
             let key = moved.series;
             events.push(Pending::new(at.max(self.released), Event::Moved(Box::new(moved)), key));
@@ -43,7 +49,7 @@ impl Tenant {
     }
 
     /// Runs the shards; their alerts come back in the order of the shards.
-    fn sense(&mut self, until: EventTime, compiled: &Compiled) -> (Vec<(EventTime, Sensed)>, Vec<(EventTime, Moved)>) {
+    fn sense(&mut self, until: EventTime, compiled: &Compiled) -> Findings {
         let workers = compiled.workers.as_ref().filter(|_| self.waiting() >= PARALLEL_MIN);
         let streams_max = (compiled.config.limits.log_streams_max / self.logs.len()).max(1);
         let metrics = |shard: &mut crate::sense::MetricShard| {
@@ -81,7 +87,7 @@ impl Tenant {
             self.stats.rule_errors += errors;
         }
         self.stats.alerts_sensed += sensed.len() as u64;
-        (sensed, moved)
+        Findings { sensed, moved }
     }
 
     /// Runs one event through the stages.
