@@ -26,7 +26,7 @@ pub struct Fault {
     pub truth: String,
     /// What is known at the fault.
     pub now: NamedCase,
-    /// What is known [`LATE_SECS`] later.
+    /// What is known `LATE_SECS` later.
     pub late: NamedCase,
 }
 

@@ -333,12 +333,13 @@ fn groups_judge(scenarios: Vec<(String, PathBuf)>, splits: usize) -> Result<Judg
         let found: Vec<Vec<u64>> =
             loaded.par_iter().map(|(alerts, _)| groups::ours(alerts, &settings.episodes)).collect();
         let split = |number: usize| {
-            let judged = |(found, (_, phases)): (&Vec<u64>, &(Vec<ait::Alert>, Vec<Option<String>>))| {
+            let judged = |found: &[u64], phases: &[Option<String>]| {
                 let rows = rows(found.len(), splits, number);
                 let labelled = phases[rows.clone()].iter().any(Option::is_some);
                 labelled.then(|| groups::score(&found[rows.clone()], &phases[rows]))
             };
-            let scores: Vec<_> = found.iter().zip(&loaded).filter_map(judged).collect();
+            let scores: Vec<_> =
+                found.iter().zip(&loaded).filter_map(|(found, (_, phases))| judged(found, phases)).collect();
             vec![mean(scores.iter().map(|s| s.f1)), mean(scores.iter().map(|s| s.reduction))]
         };
         Ok((0..splits).map(split).collect())
