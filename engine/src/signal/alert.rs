@@ -1,18 +1,15 @@
 //! Alerts of other tools, and of our own sensing stage.
 
-use std::sync::Arc;
-
 use arrow::array::{
-    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
-    UInt64Array, UInt64Builder,
+    MapArray, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder, UInt64Array,
+    UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
+use super::builder::{self, batch_builder};
 use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
-use super::metric::time_builder;
 use super::{
-    AlertStatus, Batch, LabelPairs, Labels, Severity, SignalError, SignalKind, map_field, text_field, time_field,
-    versioned,
+    AlertStatus, Batch, LabelPairs, Labels, Severity, SignalKind, map_field, text_field, time_field, versioned,
 };
 use crate::columns::{column, optional_text, optional_time};
 use crate::time::EventTime;
@@ -69,48 +66,25 @@ pub struct AlertRow<'a> {
     pub url: Option<&'a str>,
 }
 
-/// Builds alert batches.
-#[derive(Debug)]
-pub struct AlertBuilder {
-    time: TimestampNanosecondBuilder,
-    source: StringBuilder,
-    name: StringBuilder,
-    entity: StringBuilder,
-    severity: StringBuilder,
-    status: StringBuilder,
-    fingerprint: UInt64Builder,
-    labels: LabelBuilder,
-    annotations: LabelBuilder,
-    starts_at: TimestampNanosecondBuilder,
-    ends_at: TimestampNanosecondBuilder,
-    url: StringBuilder,
-}
-
-impl Default for AlertBuilder {
-    fn default() -> Self {
-        AlertBuilder::new()
+batch_builder! {
+    /// Builds alert batches.
+    AlertBuilder, SignalKind::Alert, {
+        time: TimestampNanosecondBuilder = builder::times(),
+        source: StringBuilder = StringBuilder::new(),
+        name: StringBuilder = StringBuilder::new(),
+        entity: StringBuilder = StringBuilder::new(),
+        severity: StringBuilder = StringBuilder::new(),
+        status: StringBuilder = StringBuilder::new(),
+        fingerprint: UInt64Builder = UInt64Builder::new(),
+        labels: LabelBuilder = label_builder(),
+        annotations: LabelBuilder = label_builder(),
+        starts_at: TimestampNanosecondBuilder = builder::times(),
+        ends_at: TimestampNanosecondBuilder = builder::times(),
+        url: StringBuilder = StringBuilder::new(),
     }
 }
 
 impl AlertBuilder {
-    /// An empty builder.
-    pub fn new() -> AlertBuilder {
-        AlertBuilder {
-            time: time_builder(),
-            source: StringBuilder::new(),
-            name: StringBuilder::new(),
-            entity: StringBuilder::new(),
-            severity: StringBuilder::new(),
-            status: StringBuilder::new(),
-            fingerprint: UInt64Builder::new(),
-            labels: label_builder(),
-            annotations: label_builder(),
-            starts_at: time_builder(),
-            ends_at: time_builder(),
-            url: StringBuilder::new(),
-        }
-    }
-
     /// Appends one alert; labels over the limits are cut.
     pub fn push(&mut self, row: &AlertRow<'_>) {
         self.time.append_value(row.time.0);
@@ -125,39 +99,6 @@ impl AlertBuilder {
         self.starts_at.append_value(row.starts_at.0);
         self.ends_at.append_option(row.ends_at.map(|at| at.0));
         self.url.append_option(row.url);
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.time)
-    }
-
-    /// True when no row was appended.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
-        let records = RecordBatch::try_new(
-            SignalKind::Alert.schema(),
-            vec![
-                Arc::new(self.time.finish()),
-                Arc::new(self.source.finish()),
-                Arc::new(self.name.finish()),
-                Arc::new(self.entity.finish()),
-                Arc::new(self.severity.finish()),
-                Arc::new(self.status.finish()),
-                Arc::new(self.fingerprint.finish()),
-                Arc::new(self.labels.finish()),
-                Arc::new(self.annotations.finish()),
-                Arc::new(self.starts_at.finish()),
-                Arc::new(self.ends_at.finish()),
-                Arc::new(self.url.finish()),
-            ],
-        )
-        .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Alert, records)
     }
 }
 

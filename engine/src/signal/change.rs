@@ -1,14 +1,10 @@
 //! Changes: deployments, configuration, feature flags, in the words of CDEvents.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
-};
+use arrow::array::{StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder};
 use arrow::datatypes::SchemaRef;
 
-use super::metric::time_builder;
-use super::{Batch, SignalError, SignalKind, text_field, time_field, versioned};
+use super::builder::{self, batch_builder};
+use super::{Batch, SignalKind, text_field, time_field, versioned};
 use crate::columns::{column, optional_text};
 use crate::time::EventTime;
 
@@ -46,53 +42,31 @@ pub struct ChangeRow<'a> {
     pub text: Option<&'a str>,
 }
 
-/// Builds change batches.
-#[derive(Debug)]
-pub struct ChangeBuilder {
-    time: TimestampNanosecondBuilder,
-    texts: [StringBuilder; 7],
-}
-
-impl Default for ChangeBuilder {
-    fn default() -> Self {
-        ChangeBuilder::new()
+batch_builder! {
+    /// Builds change batches.
+    ChangeBuilder, SignalKind::Change, {
+        time: TimestampNanosecondBuilder = builder::times(),
+        id: StringBuilder = StringBuilder::new(),
+        change_type: StringBuilder = StringBuilder::new(),
+        entity: StringBuilder = StringBuilder::new(),
+        artifact: StringBuilder = StringBuilder::new(),
+        who: StringBuilder = StringBuilder::new(),
+        url: StringBuilder = StringBuilder::new(),
+        text: StringBuilder = StringBuilder::new(),
     }
 }
 
 impl ChangeBuilder {
-    /// An empty builder.
-    pub fn new() -> ChangeBuilder {
-        ChangeBuilder { time: time_builder(), texts: std::array::from_fn(|_| StringBuilder::new()) }
-    }
-
     /// Appends one change.
     pub fn push(&mut self, row: &ChangeRow<'_>) {
         self.time.append_value(row.time.0);
-        let texts = [Some(row.id), Some(row.change_type), Some(row.entity), row.artifact, row.who, row.url, row.text];
-        for (builder, text) in self.texts.iter_mut().zip(texts) {
-            builder.append_option(text);
-        }
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.time)
-    }
-
-    /// True when no row was appended.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
-        let mut columns: Vec<Arc<dyn Array>> = vec![Arc::new(self.time.finish())];
-        for builder in &mut self.texts {
-            columns.push(Arc::new(builder.finish()));
-        }
-        let records = RecordBatch::try_new(SignalKind::Change.schema(), columns)
-            .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Change, records)
+        self.id.append_value(row.id);
+        self.change_type.append_value(row.change_type);
+        self.entity.append_value(row.entity);
+        self.artifact.append_option(row.artifact);
+        self.who.append_option(row.who);
+        self.url.append_option(row.url);
+        self.text.append_option(row.text);
     }
 }
 

@@ -1,15 +1,12 @@
 //! Topology edges: who calls, runs on, connects to, is part of, is owned by whom.
 
-use std::sync::Arc;
-
 use arrow::array::{
-    Float64Array, Float64Builder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-    TimestampNanosecondBuilder,
+    Float64Array, Float64Builder, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
-use super::metric::{f64_builder, time_builder};
-use super::{Batch, Relation, SignalError, SignalKind, text_field, time_field, versioned};
+use super::builder::{self, batch_builder};
+use super::{Batch, Relation, SignalKind, text_field, time_field, versioned};
 use crate::columns::column;
 use crate::time::EventTime;
 
@@ -41,36 +38,19 @@ pub struct EdgeRow<'a> {
     pub confidence: f64,
 }
 
-/// Builds edge batches.
-#[derive(Debug)]
-pub struct EdgeBuilder {
-    time: TimestampNanosecondBuilder,
-    from: StringBuilder,
-    to: StringBuilder,
-    relation: StringBuilder,
-    source: StringBuilder,
-    confidence: Float64Builder,
-}
-
-impl Default for EdgeBuilder {
-    fn default() -> Self {
-        EdgeBuilder::new()
+batch_builder! {
+    /// Builds edge batches.
+    EdgeBuilder, SignalKind::Edge, {
+        time: TimestampNanosecondBuilder = builder::times(),
+        from: StringBuilder = StringBuilder::new(),
+        to: StringBuilder = StringBuilder::new(),
+        relation: StringBuilder = StringBuilder::new(),
+        source: StringBuilder = StringBuilder::new(),
+        confidence: Float64Builder = builder::numbers(),
     }
 }
 
 impl EdgeBuilder {
-    /// An empty builder.
-    pub fn new() -> EdgeBuilder {
-        EdgeBuilder {
-            time: time_builder(),
-            from: StringBuilder::new(),
-            to: StringBuilder::new(),
-            relation: StringBuilder::new(),
-            source: StringBuilder::new(),
-            confidence: f64_builder(),
-        }
-    }
-
     /// Appends one edge.
     pub fn push(&mut self, row: &EdgeRow<'_>) {
         self.time.append_value(row.time.0);
@@ -79,33 +59,6 @@ impl EdgeBuilder {
         self.relation.append_value(row.relation.name());
         self.source.append_value(row.source);
         self.confidence.append_value(row.confidence);
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.time)
-    }
-
-    /// True when no row was appended.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
-        let records = RecordBatch::try_new(
-            SignalKind::Edge.schema(),
-            vec![
-                Arc::new(self.time.finish()),
-                Arc::new(self.from.finish()),
-                Arc::new(self.to.finish()),
-                Arc::new(self.relation.finish()),
-                Arc::new(self.source.finish()),
-                Arc::new(self.confidence.finish()),
-            ],
-        )
-        .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Edge, records)
     }
 }
 

@@ -1,19 +1,14 @@
 //! Log records, after the OpenTelemetry log data model.
 
-use std::sync::Arc;
-
 use arrow::array::{
-    MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder,
-    UInt8Array, UInt8Builder,
+    MapArray, StringArray, StringBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder, UInt8Array,
+    UInt8Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
+use super::builder::{self, batch_builder};
 use super::labels::{LabelBuilder, append_labels, cut_to, label_builder};
-use super::metric::{time_builder, time_builder_of};
-use super::{
-    Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field, time_field,
-    versioned,
-};
+use super::{Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalKind, map_field, text_field, time_field, versioned};
 use crate::columns::{column, optional_text};
 use crate::time::EventTime;
 
@@ -50,43 +45,26 @@ pub struct LogRow<'a> {
     pub trace_id: Option<&'a str>,
 }
 
-/// Builds log batches.
-#[derive(Debug)]
-pub struct LogBuilder {
-    time: TimestampNanosecondBuilder,
-    entity: StringBuilder,
-    severity: UInt8Builder,
-    body: StringBuilder,
-    attributes: LabelBuilder,
-    trace_id: StringBuilder,
-}
-
-impl Default for LogBuilder {
-    fn default() -> Self {
-        LogBuilder::new()
+batch_builder! {
+    /// Builds log batches.
+    LogBuilder, SignalKind::Log, {
+        time: TimestampNanosecondBuilder = builder::times(),
+        entity: StringBuilder = StringBuilder::new(),
+        severity: UInt8Builder = UInt8Builder::new(),
+        body: StringBuilder = StringBuilder::new(),
+        attributes: LabelBuilder = label_builder(),
+        trace_id: StringBuilder = StringBuilder::new(),
     }
 }
 
 impl LogBuilder {
-    /// An empty builder.
-    pub fn new() -> LogBuilder {
-        LogBuilder {
-            time: time_builder(),
-            entity: StringBuilder::new(),
-            severity: UInt8Builder::new(),
-            body: StringBuilder::new(),
-            attributes: label_builder(),
-            trace_id: StringBuilder::new(),
-        }
-    }
-
     /// An empty builder with room for `rows` records of `bytes` bytes of text together, so that a
     /// large batch is not copied while it grows.
     pub fn with_capacity(rows: usize, bytes: usize) -> LogBuilder {
         let text = |bytes| StringBuilder::with_capacity(rows, bytes);
         let words = |share| StringBuilder::with_capacity(rows * ATTRIBUTES_USUAL, bytes / share);
         LogBuilder {
-            time: time_builder_of(rows),
+            time: builder::times_of(rows),
             entity: text(rows * ENTITY_BYTES_USUAL),
             severity: UInt8Builder::with_capacity(rows),
             body: text(bytes / 2),
@@ -105,33 +83,6 @@ impl LogBuilder {
         append_labels(&mut self.attributes, row.attributes);
         self.trace_id.append_option(row.trace_id);
         body.len() < row.body.len()
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.time)
-    }
-
-    /// True when no row was appended.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
-        let records = RecordBatch::try_new(
-            SignalKind::Log.schema(),
-            vec![
-                Arc::new(self.time.finish()),
-                Arc::new(self.entity.finish()),
-                Arc::new(self.severity.finish()),
-                Arc::new(self.body.finish()),
-                Arc::new(self.attributes.finish()),
-                Arc::new(self.trace_id.finish()),
-            ],
-        )
-        .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Log, records)
     }
 }
 

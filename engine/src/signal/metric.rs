@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Float64Array, Float64Builder, MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-    TimestampNanosecondBuilder, UInt8Array, UInt8Builder, UInt64Array, UInt64Builder,
+    Float64Array, MapArray, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, UInt8Array,
+    UInt8Builder, UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
+use super::builder::batch_builder;
 use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
 use super::{Batch, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field, time_field, versioned};
 use crate::columns::column;
@@ -155,36 +156,19 @@ pub struct SeriesRow<'a> {
     pub labels: Labels<'a>,
 }
 
-/// Builds series batches.
-#[derive(Debug)]
-pub struct SeriesBuilder {
-    series: UInt64Builder,
-    name: StringBuilder,
-    entity: StringBuilder,
-    unit: StringBuilder,
-    kind: UInt8Builder,
-    labels: LabelBuilder,
-}
-
-impl Default for SeriesBuilder {
-    fn default() -> Self {
-        SeriesBuilder::new()
+batch_builder! {
+    /// Builds series batches.
+    SeriesBuilder, SignalKind::Series, {
+        series: UInt64Builder = UInt64Builder::new(),
+        name: StringBuilder = StringBuilder::new(),
+        entity: StringBuilder = StringBuilder::new(),
+        unit: StringBuilder = StringBuilder::new(),
+        kind: UInt8Builder = UInt8Builder::new(),
+        labels: LabelBuilder = label_builder(),
     }
 }
 
 impl SeriesBuilder {
-    /// An empty builder.
-    pub fn new() -> SeriesBuilder {
-        SeriesBuilder {
-            series: UInt64Builder::new(),
-            name: StringBuilder::new(),
-            entity: StringBuilder::new(),
-            unit: StringBuilder::new(),
-            kind: UInt8Builder::new(),
-            labels: label_builder(),
-        }
-    }
-
     /// Describes a series and returns its id. `labels` must be sorted by name.
     pub fn push(
         &mut self,
@@ -202,33 +186,6 @@ impl SeriesBuilder {
         self.kind.append_value(series_type.code());
         append_labels(&mut self.labels, labels);
         id
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.series)
-    }
-
-    /// True when no row was appended.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch; the builder is empty afterwards.
-    pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
-        let records = RecordBatch::try_new(
-            SignalKind::Series.schema(),
-            vec![
-                Arc::new(self.series.finish()),
-                Arc::new(self.name.finish()),
-                Arc::new(self.entity.finish()),
-                Arc::new(self.unit.finish()),
-                Arc::new(self.kind.finish()),
-                Arc::new(self.labels.finish()),
-            ],
-        )
-        .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Series, records)
     }
 }
 
@@ -279,21 +236,6 @@ impl<'a> SeriesColumns<'a> {
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
-}
-
-/// A nanosecond time builder with the time zone the schemas ask for.
-pub(super) fn time_builder() -> TimestampNanosecondBuilder {
-    TimestampNanosecondBuilder::new().with_timezone("UTC")
-}
-
-/// The same with room for `rows` times.
-pub(super) fn time_builder_of(rows: usize) -> TimestampNanosecondBuilder {
-    TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC")
-}
-
-/// A builder of doubles.
-pub(super) fn f64_builder() -> Float64Builder {
-    Float64Builder::new()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 //! Schemas carry [`SCHEMA_VERSION`] in their metadata; a batch of another version is refused.
 
 mod alert;
+mod builder;
 mod change;
 mod edge;
 pub mod ipc;
