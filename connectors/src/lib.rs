@@ -36,6 +36,7 @@ pub mod receipts;
 pub mod reject;
 pub mod remote_write;
 pub mod series_table;
+mod service_graph;
 pub mod sink;
 pub mod snmp;
 pub mod source;

@@ -13,8 +13,8 @@ token=$(cat "${TOKEN_FILE:-$(dirname "$0")/../token}")
 id=$(date +%s%N)-$$
 
 post() {
-    curl --fail-with-body --silent --show-error --retry 12 --retry-delay 5 \
-        --header "Authorization: Bearer $token" --json "$2" "$url/$1"
+    curl --fail --silent --show-error --retry 12 --retry-delay 5 --header "Authorization: Bearer $token" \
+        --header "Content-Type: application/json" --data "$2" "$url/$1"
 }
 
 case $1 in

@@ -203,14 +203,17 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
     if body_len > RECORD_BYTES_MAX + usize::from(u16::MAX) || mark_len > body_len {
         return Err(Bad::Damaged("its length is out of range"));
     }
-    let mut body = read_body(from, body_len)?;
+    let body = read_body(from, body_len)?;
     if checksum(salt, &header, &body) != u32_at(&header, 8) {
         return Err(Bad::Damaged("its checksum does not match"));
     }
-    let payload = body.split_off(mark_len);
-    let mark = match body.as_slice() {
-        [] => None,
-        bytes => Some(decode_mark(bytes).ok_or(Bad::Damaged("its cursor does not read"))?),
+    let (mark, payload) = match mark_len {
+        // Nearly always; the body is not copied.
+        0 => (None, body),
+        _ => {
+            let mark = decode_mark(&body[..mark_len]).ok_or(Bad::Damaged("its cursor does not read"))?;
+            (Some(mark), body[mark_len..].to_vec())
+        }
     };
     let flags = u16::from_le_bytes([header[12], header[13]]);
     let head = RecordHead {

@@ -69,6 +69,9 @@ pub struct AlertRow<'a> {
     pub url: Option<&'a str>,
 }
 
+/// Rows that room is made for beforehand: who announces more is believed when they come.
+const ROOM_ROWS_MAX: usize = 8_192;
+
 /// Builds alert batches.
 #[derive(Debug)]
 pub struct AlertBuilder {
@@ -95,19 +98,26 @@ impl Default for AlertBuilder {
 impl AlertBuilder {
     /// An empty builder.
     pub fn new() -> AlertBuilder {
+        AlertBuilder::with_capacity(0)
+    }
+
+    /// An empty builder with room for about `rows` alerts.
+    pub fn with_capacity(rows: usize) -> AlertBuilder {
+        let rows = rows.min(ROOM_ROWS_MAX);
+        let texts = |bytes: usize| StringBuilder::with_capacity(rows, rows * bytes);
         AlertBuilder {
             time: time_builder(),
-            source: StringBuilder::new(),
-            name: StringBuilder::new(),
-            entity: StringBuilder::new(),
-            severity: StringBuilder::new(),
-            status: StringBuilder::new(),
-            fingerprint: UInt64Builder::new(),
+            source: texts(12),
+            name: texts(24),
+            entity: texts(32),
+            severity: texts(8),
+            status: texts(8),
+            fingerprint: UInt64Builder::with_capacity(rows),
             labels: label_builder(),
             annotations: label_builder(),
             starts_at: time_builder(),
             ends_at: time_builder(),
-            url: StringBuilder::new(),
+            url: texts(48),
         }
     }
 
