@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
 """CPU seconds of Bellwether and of the programs it stands beside, for the same bytes.
 
-Each server is started afresh, warmed, sent the same requests over one connection, and charged
-with the CPU time that the kernel accounts to its process (/proc/PID/stat), until it is idle
-again. Runs are interleaved and repeated; the table shows medians. Compare within one table: CPU
-time drifts from machine to machine.
+Each server is started afresh, warmed, sent the same requests, and charged with the CPU time that
+the kernel accounts to its process (/proc/PID/stat), until it is idle again. Runs are interleaved
+and repeated; the table shows medians. Compare within one table: CPU time drifts from machine to
+machine.
 
     make bench-peers                     everything it needs, then this
-    tools/bench_peers.py --bellwether PATH [--rounds 10] [--repeats 3]
+    tools/bench_peers.py --bellwether PATH [--rounds 10] [--repeats 3] [--alerts 256x8 64x1]
 
 Samples: 100,000 series of a node exporter's shape (8 labels, about 230 bytes), one sample each a
-round, 15 s apart, in messages of 2,000 series (Prometheus' default). Two rounds warm. Alerts:
-8,000 of 6 labels and one annotation (about 330 bytes of JSON), each its own group, posted 64 at a
-time, again and again as Prometheus repeats them.
+round, 15 s apart, in messages of 2,000 series (Prometheus' default), over one connection. Two
+rounds warm.
+
+Alerts: 8,192 of 6 labels and one annotation (about 350 bytes of JSON), each its own group, as
+Prometheus' notifier writes and repeats them, with a later end each time. `256x8` is 256 alerts a
+post (the notifier's default) over 8 connections at once, each with its own share of the alerts, as
+from 8 Prometheus servers. A connection posts when it has its answer.
 """
 
 import argparse
-import http.client
+import concurrent.futures
 import http.server
 import json
 import os
@@ -39,8 +43,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SERIES = 100_000
 PER_MESSAGE = 2_000
 WARM_ROUNDS = 2
-ALERTS = 8_000
-PER_POST = 64
+ALERTS = 8_192
+WARM_ALERT_ROUNDS = 2
 IDLE_SECS = 1.5
 TOKEN = "a-bench-token"
 
@@ -79,7 +83,7 @@ def series_labels(index):
 
 
 class Samples:
-    """Messages of remote write 1, by round."""
+    """Messages of remote write 1: bodies by connection."""
 
     unit = "million samples"
     path = "/api/v1/write"
@@ -93,9 +97,10 @@ class Samples:
         self.labels = [series_labels(index) for index in range(SERIES)]
         begin = int(time.time()) - 15 * (rounds + WARM_ROUNDS)
         self.rounds = [self.round(number, begin + 15 * number) for number in range(rounds + WARM_ROUNDS)]
-        self.warm = [body for bodies in self.rounds[:WARM_ROUNDS] for body in bodies]
-        self.measured = [body for bodies in self.rounds[WARM_ROUNDS:] for body in bodies]
+        self.warm = [[body for bodies in self.rounds[:WARM_ROUNDS] for body in bodies]]
+        self.measured = [[body for bodies in self.rounds[WARM_ROUNDS:] for body in bodies]]
         self.events = rounds * SERIES
+        self.title = "samples over remote write 1"
 
     def round(self, number, at):
         bodies = []
@@ -110,22 +115,40 @@ class Samples:
 
 
 class Alerts:
-    """Posts to /api/v2/alerts, the same alerts in every round."""
+    """Posts to /api/v2/alerts, the same alerts in every round: bodies by connection."""
 
     unit = "million alerts"
     path = "/api/v2/alerts"
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "user-agent": "Prometheus/2.42.0"}
 
-    def __init__(self, rounds):
-        bodies = []
-        for first in range(0, ALERTS, PER_POST):
-            bodies.append(json.dumps([self.alert(index) for index in range(first, first + PER_POST)]).encode())
-        self.warm = bodies
-        self.measured = bodies * rounds
-        self.events = rounds * ALERTS
+    def __init__(self, rounds, shape):
+        per_post, connections = shape
+        self.title = f"alerts over API v2, {per_post} a post, {connections} connections"
+        share = ALERTS // connections
+        now = time.time()
+        self.starts = self.stamp(now)
+
+        def bodies(connection, rounds):
+            posts = []
+            for number in rounds:
+                # Far enough that nothing ends by itself while the bench runs.
+                ends = self.stamp(now + 3600 + 15 * number)
+                for first in range(connection * share, (connection + 1) * share, per_post):
+                    last = min(first + per_post, (connection + 1) * share)
+                    alerts = [self.alert(index, ends) for index in range(first, last)]
+                    posts.append(json.dumps(alerts, separators=(",", ":")).encode())
+            return posts
+
+        self.warm = [bodies(one, range(WARM_ALERT_ROUNDS)) for one in range(connections)]
+        measured = range(WARM_ALERT_ROUNDS, WARM_ALERT_ROUNDS + rounds)
+        self.measured = [bodies(one, measured) for one in range(connections)]
+        self.events = rounds * share * connections
 
     @staticmethod
-    def alert(index):
+    def stamp(at):
+        return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
+
+    def alert(self, index, ends):
         labels = {
             "alertname": f"NodeFilesystemFull{index % 10}",
             "cluster": "plant-7",
@@ -134,12 +157,52 @@ class Alerts:
             "mountpoint": "/var/lib/data",
             "severity": ["warning", "critical"][index % 2],
         }
+        # In the order in which the notifier writes them.
         return {
-            "labels": labels,
             "annotations": {"summary": f"the disk of node {index // 10} is almost full"},
-            "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "endsAt": ends,
+            "startsAt": self.starts,
             "generatorURL": "http://prometheus.example.com/graph",
+            "labels": labels,
         }
+
+
+class Connection:
+    """One kept-alive HTTP/1.1 connection. Leaner than http.client: senders share the cores with what
+    is measured."""
+
+    def __init__(self, server, load):
+        self.server = server
+        headers = dict(load.headers, host="127.0.0.1", authorization=f"Bearer {TOKEN}")
+        lines = [f"POST {load.path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
+        self.head = "\r\n".join(lines).encode() + b"\r\ncontent-length: "
+        self.socket = socket.create_connection(("127.0.0.1", server.port), 60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def post(self, body):
+        while True:
+            self.socket.sendall(self.head + str(len(body)).encode() + b"\r\n\r\n" + body)
+            status, text = self.answer()
+            if status != 503:
+                break
+            time.sleep(0.2)
+        if status >= 300:
+            sys.exit(f"{self.server.name} answers {status}: {text[:500]!r}")
+
+    def answer(self):
+        read = b""
+        while b"\r\n\r\n" not in read:
+            piece = self.socket.recv(65_536)
+            if not piece:
+                sys.exit(f"{self.server.name} hung up after {read[:500]!r}")
+            read += piece
+        head, text = read.split(b"\r\n\r\n", 1)
+        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        left = int(lengths[0]) - len(text) if lengths else 0
+        while left > 0:
+            piece = self.socket.recv(min(left, 65_536))
+            text, left = text + piece, left - len(piece)
+        return int(head.split(b" ", 2)[1]), text
 
 
 def free_port():
@@ -193,20 +256,17 @@ class Server:
                     sys.exit(f"{name} does not listen:\n{pathlib.Path(log.name).read_text()[-2000:]}")
                 time.sleep(0.05)
 
-    def send(self, load, bodies):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = dict(load.headers, authorization=f"Bearer {TOKEN}")
-        for body in bodies:
-            while True:
-                connection.request("POST", load.path, body, headers)
-                answer = connection.getresponse()
-                text = answer.read()
-                if answer.status != 503:
-                    break
-                time.sleep(0.2)
-            if answer.status >= 300:
-                sys.exit(f"{self.name} answers {answer.status}: {text[:500]!r}")
-        connection.close()
+    def send(self, load, by_connection):
+        """Sends each connection's bodies, one after the other, all connections at once."""
+
+        def send_one(bodies):
+            connection = Connection(self, load)
+            for body in bodies:
+                connection.post(body)
+            connection.socket.close()
+
+        with concurrent.futures.ThreadPoolExecutor(len(by_connection)) as senders:
+            list(senders.map(send_one, by_connection))
 
     def settle(self):
         """Waits until the process does next to nothing."""
@@ -339,7 +399,7 @@ def run(load, starters, repeats, folder):
 def table(load, results):
     median = lambda name, key: statistics.median(one[key] for one in results[name])
     ours = median("Bellwether", "total") - median("Bellwether", "engine")
-    print(f"\n| CPU s per {load.unit} | median | least–most | times ours | peak MiB | a second |")
+    print(f"\n{load.title}\n\n| CPU s per {load.unit} | median | least–most | times ours | peak MiB | a second |")
     print("|---|---|---|---|---|---|")
 
     def row(name, values, times, key):
@@ -358,11 +418,27 @@ def table(load, results):
             row(name, values, times, name)
 
 
+def shape(text):
+    """`256x8`: alerts a post, connections."""
+    per_post, connections = (int(part) for part in text.split("x"))
+    if not (0 < per_post and 0 < connections <= ALERTS):
+        raise ValueError(text)
+    return per_post, connections
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--bellwether", required=True, type=pathlib.Path, help="the program, built for speed")
     parser.add_argument("--rounds", type=int, default=10, help="rounds of 100,000 samples measured")
-    parser.add_argument("--alert-rounds", type=int, default=25, help="rounds of 8,000 alerts measured")
+    parser.add_argument("--alert-rounds", type=int, default=25, help=f"rounds of {ALERTS:,} alerts measured")
+    parser.add_argument(
+        "--alerts",
+        nargs="+",
+        type=shape,
+        default=[(256, 8), (64, 8), (64, 1)],
+        metavar="PERxCONNECTIONS",
+        help="alerts a post and connections, each a table; default 256x8 64x8 64x1",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", choices=["samples", "alerts"])
     arguments = parser.parse_args()
@@ -376,9 +452,11 @@ def main():
             starters = [ours, victoria_metrics, prometheus]
             table(load, run(load, starters, arguments.repeats, folder / "samples"))
         if arguments.only != "samples":
-            (folder / "alerts").mkdir()
-            load = Alerts(arguments.alert_rounds)
-            table(load, run(load, [ours, alertmanager], arguments.repeats, folder / "alerts"))
+            for number, one in enumerate(arguments.alerts):
+                place = folder / f"alerts-{number}"
+                place.mkdir()
+                load = Alerts(arguments.alert_rounds, one)
+                table(load, run(load, [ours, alertmanager], arguments.repeats, place))
 
 
 if __name__ == "__main__":

@@ -356,7 +356,7 @@ mod tests {
 
     /// A request to a wire whose journal remembers `receipts`.
     fn claimed(wire: &Bulk, receipts: &Arc<Receipts>, body: &str) -> (Outcome, Claims) {
-        let claims = Claims::new(receipts.clone(), EventTime::from_secs(1));
+        let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let headers = HeaderMap::new();
         let request = post("/_bulk", &headers, body.as_bytes());
         (wire.serve(&Request { claims: Some(&claims), ..request }), claims)

@@ -5,6 +5,7 @@
 //! is the one list of connectors: a new one is its file, its variant here, and its line in
 //! the README.
 
+pub mod actions;
 pub mod alertmanager;
 pub mod auth;
 pub mod bulk;
@@ -35,6 +36,7 @@ pub mod receipts;
 pub mod reject;
 pub mod remote_write;
 pub mod series_table;
+mod service_graph;
 pub mod sink;
 pub mod snmp;
 pub mod source;
@@ -50,6 +52,9 @@ pub mod webhook;
 pub mod wire;
 pub mod wires;
 
+use std::sync::Arc;
+
+use entity_resolution::EntityResolver;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,15 +89,15 @@ impl SourceConfig {
         }
     }
 
-    /// The source; nothing is opened before it runs.
+    /// The source; nothing is opened before it runs. `resolver` says what changes are about.
     ///
     /// # Errors
     /// [`SourceError::Config`] naming the key.
-    pub fn build(self) -> Result<Box<dyn Source>, SourceError> {
+    pub fn build(self, resolver: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
         Ok(match self {
             SourceConfig::Files(config) => Box::new(files::FilesSource::new(config)?),
             SourceConfig::Stdin(config) => Box::new(stdin::StdinSource::new(config)?),
-            SourceConfig::Nats(config) => Box::new(nats::NatsSource::new(config)?),
+            SourceConfig::Nats(config) => Box::new(nats::NatsSource::new(config, resolver.clone())?),
             SourceConfig::Kafka(config) => Box::new(kafka::KafkaSource::new(config)?),
         })
     }
@@ -147,7 +152,7 @@ mod tests {
             r#"{"files":{"tenant":"acme","paths":["a.csv"],"rows":{"signal":"metric","columns":{"time":"ts"}}}}"#;
         let source: SourceConfig = serde_json::from_str(files).expect("reads");
         assert_eq!(source.name(), "files");
-        source.build().expect("builds");
+        source.build(&Arc::default()).expect("builds");
         for wrong in ["tenent", "pathes", "row"] {
             let right = ["tenant", "paths", "rows"]
                 [["tenent", "pathes", "row"].iter().position(|w| *w == wrong).expect("listed")];
@@ -169,10 +174,11 @@ mod tests {
             r#"{"nats":{"name":"n","stream":"S"}}"#,
             r#"{"nats":{"name":"n","stream":"S","tenant":"acme","tenant_token":2}}"#,
             r#"{"nats":{"name":"a.b","stream":"S","tenant":"acme"}}"#,
+            r#"{"nats":{"name":"a","stream":"S","tenant":"acme","payload":"events","rows":{"signal":"log"}}}"#,
         ];
         for case in cases {
             let source: SourceConfig = serde_json::from_str(case).expect("reads");
-            assert!(source.build().is_err(), "{case}");
+            assert!(source.build(&Arc::default()).is_err(), "{case}");
         }
     }
 

@@ -173,7 +173,7 @@ impl Datagrams {
         let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
         let of_tenant = match gathered.get_mut(&*tenant) {
             Some(of_tenant) => of_tenant,
-            None => gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims())),
+            None => gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims(&tenant))),
         };
         match self.wire.read(packet, of_tenant) {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
@@ -196,7 +196,7 @@ impl Datagrams {
         for (tenant, mut of_tenant) in std::mem::take(gathered) {
             let inputs = of_tenant.finish(&tenant);
             if !inputs.is_empty() {
-                let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims());
+                let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims(&tenant));
                 match intake.accept_now(&inputs, claims).await {
                     Ok(_) => self.counters.accept(of_tenant.events),
                     Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),

@@ -11,17 +11,20 @@
 //! meanwhile: nobody else stores the same thing at the same time. Claims that are dropped without
 //! a durable group are forgotten, and the same thing is welcome again.
 //!
+//! Each tenant has its share of the table: when it is full, the tenant that holds most of it loses
+//! its oldest group's keys, so that one tenant's flood pushes out nothing of the others.
+//!
 //! | limit | value | beyond |
 //! |---|---|---|
-//! | keys remembered | 262,144 ([`KEYS_MAX`]) | the oldest group's go, counted as evicted |
+//! | keys remembered | 262,144 ([`KEYS_MAX`]) | the oldest of the tenant with the most go, counted as evicted |
 //! | age | 24 h ([`AGE_MAX`]) | forgotten, counted as expired |
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwether_engine::time::{EventTime, Span};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::series_table::AsIs;
 
@@ -39,33 +42,46 @@ pub const AGE_MAX: Span = Span::from_hours(24);
 pub struct Receipt {
     /// When its entries were handed over.
     pub at: EventTime,
+    /// Whose it is: a hash of the tenant's name. Receipts of the first format have none and share
+    /// [`TENANT_UNKNOWN`].
+    pub tenant: u32,
     /// What came in it.
     pub keys: Vec<u128>,
 }
 
+/// Whose receipts are that do not say it.
+pub(crate) const TENANT_UNKNOWN: u32 = 0;
+
 /// Bytes of a receipt before its keys.
-const RECEIPT_FIXED_BYTES: usize = 12;
+const RECEIPT_FIXED_BYTES: usize = 16;
 
 impl Receipt {
-    /// Appends its bytes: `at:i64 count:u32 key:u128*`, little endian.
+    /// Appends its bytes: `at:i64 tenant:u32 count:u32 key:u128*`, little endian.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(RECEIPT_FIXED_BYTES + self.keys.len() * size_of::<u128>());
         out.extend_from_slice(&self.at.0.to_le_bytes());
+        out.extend_from_slice(&self.tenant.to_le_bytes());
         out.extend_from_slice(&(self.keys.len() as u32).to_le_bytes());
         for key in &self.keys {
             out.extend_from_slice(&key.to_le_bytes());
         }
     }
 
-    /// The receipt at the beginning of `bytes`, and what follows it.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<(Receipt, &[u8])> {
-        let (at, rest) = bytes.split_first_chunk::<8>()?;
+    /// The receipt at the beginning of `bytes`, and what follows it; `says_whose` is false for
+    /// those of the first format, which have no tenant.
+    pub(crate) fn decode(bytes: &[u8], says_whose: bool) -> Option<(Receipt, &[u8])> {
+        let (at, mut rest) = bytes.split_first_chunk::<8>()?;
+        let mut tenant = TENANT_UNKNOWN;
+        if says_whose {
+            let (whose, after) = rest.split_first_chunk::<4>()?;
+            (tenant, rest) = (u32::from_le_bytes(*whose), after);
+        }
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let length = (u32::from_le_bytes(*count) as usize).checked_mul(size_of::<u128>())?;
         let (keys, rest) = rest.split_at_checked(length)?;
         let key = |bytes: &[u8]| u128::from_le_bytes(bytes.try_into().expect("cut into sixteens"));
         let keys = keys.chunks_exact(size_of::<u128>()).map(key).collect();
-        Some((Receipt { at: EventTime(i64::from_le_bytes(*at)), keys }, rest))
+        Some((Receipt { at: EventTime(i64::from_le_bytes(*at)), tenant, keys }, rest))
     }
 }
 
@@ -98,13 +114,29 @@ struct Table {
     known: HashMap<u128, u64, BuildHasherDefault<AsIs>>,
     /// Claims whose group is not durable yet.
     storing: BTreeSet<u64>,
-    /// The others with their keys, oldest first.
-    stored: VecDeque<(u64, Receipt)>,
+    /// The others with their keys, in the order in which they became durable.
+    stored: BTreeMap<u64, Stored>,
+    /// What each tenant has in `stored`.
+    shares: BTreeMap<u32, Share>,
     /// Keys in `stored`.
     keys: usize,
     next: u64,
     evicted: u64,
     expired: u64,
+}
+
+/// One tenant's part of the table.
+#[derive(Default)]
+struct Share {
+    /// Where its claims are in [`Table::stored`], oldest first.
+    places: VecDeque<u64>,
+    keys: usize,
+}
+
+/// A durable claim.
+struct Stored {
+    id: u64,
+    receipt: Receipt,
 }
 
 /// The table of one journal.
@@ -138,7 +170,7 @@ impl Receipts {
 
     /// What is durable, oldest first.
     pub fn list(&self) -> Vec<Receipt> {
-        self.lock().stored.iter().map(|(_, receipt)| receipt.clone()).collect()
+        self.lock().stored.values().map(|stored| stored.receipt.clone()).collect()
     }
 
     /// How many there are and were.
@@ -163,20 +195,42 @@ impl Table {
     fn settle(&mut self, id: u64, receipt: Receipt) {
         let now = receipt.at;
         self.storing.remove(&id);
-        self.keys += receipt.keys.len();
-        self.stored.push_back((id, receipt));
-        while let Some((_, oldest)) = self.stored.front() {
-            let (over, old) = (self.keys > KEYS_MAX, now.since(oldest.at) > AGE_MAX);
-            if !over && !old {
-                break;
-            }
-            let count = oldest.keys.len();
-            *(if over { &mut self.evicted } else { &mut self.expired }) += count as u64;
-            self.keys -= count;
-            if let Some((id, oldest)) = self.stored.pop_front() {
-                self.forget(id, &oldest.keys);
+        if !receipt.keys.is_empty() {
+            self.keys += receipt.keys.len();
+            let share = self.shares.entry(receipt.tenant).or_default();
+            share.keys += receipt.keys.len();
+            self.next += 1;
+            share.places.push_back(self.next);
+            self.stored.insert(self.next, Stored { id, receipt });
+        }
+        while let Some((oldest, stored)) = self.stored.first_key_value()
+            && now.since(stored.receipt.at) > AGE_MAX
+        {
+            self.expired += self.drop_stored(*oldest);
+        }
+        while self.keys > KEYS_MAX
+            && let Some(share) = self.shares.values().max_by_key(|share| share.keys)
+            && let Some(oldest) = share.places.front()
+        {
+            self.evicted += self.drop_stored(*oldest);
+        }
+    }
+
+    /// Forgets the durable claim at `place`, its tenant's oldest; returns how many keys it had.
+    fn drop_stored(&mut self, place: u64) -> u64 {
+        let Some(Stored { id, receipt }) = self.stored.remove(&place) else { return 0 };
+        let count = receipt.keys.len();
+        self.keys -= count;
+        if let Some(share) = self.shares.get_mut(&receipt.tenant) {
+            share.keys -= count;
+            debug_assert_eq!(share.places.front(), Some(&place));
+            share.places.pop_front();
+            if share.places.is_empty() {
+                self.shares.remove(&receipt.tenant);
             }
         }
+        self.forget(id, &receipt.keys);
+        count as u64
     }
 
     fn forget(&mut self, id: u64, keys: &[u128]) {
@@ -192,6 +246,7 @@ impl Table {
 /// What one group claims. Held until the journal is done with it.
 pub struct Claims {
     receipts: Arc<Receipts>,
+    tenant: u32,
     at: EventTime,
     mine: Mutex<Mine>,
 }
@@ -205,9 +260,9 @@ struct Mine {
 }
 
 impl Claims {
-    /// No claims yet, of what came `at`.
-    pub fn new(receipts: Arc<Receipts>, at: EventTime) -> Claims {
-        Claims { receipts, at, mine: Mutex::default() }
+    /// No claims yet, of what came from `tenant` `at`.
+    pub fn new(receipts: Arc<Receipts>, tenant: &str, at: EventTime) -> Claims {
+        Claims { receipts, tenant: xxh3_64(tenant.as_bytes()) as u32, at, mine: Mutex::default() }
     }
 
     fn mine(&self) -> MutexGuard<'_, Mine> {
@@ -243,7 +298,7 @@ impl Claims {
 
     /// What is to be written beside the entries.
     pub fn receipt(&self) -> Receipt {
-        Receipt { at: self.at, keys: self.mine().keys.clone() }
+        Receipt { at: self.at, tenant: self.tenant, keys: self.mine().keys.clone() }
     }
 
     /// How large [`Claims::receipt`] is on disk.
@@ -255,7 +310,7 @@ impl Claims {
     pub fn keep(&self) {
         let mut mine = self.mine();
         if let Some(id) = mine.id.take() {
-            let receipt = Receipt { at: self.at, keys: std::mem::take(&mut mine.keys) };
+            let receipt = Receipt { at: self.at, tenant: self.tenant, keys: std::mem::take(&mut mine.keys) };
             self.receipts.lock().settle(id, receipt);
         }
     }
@@ -289,7 +344,11 @@ mod tests {
     const NOW: EventTime = EventTime::from_secs(1_000_000);
 
     fn claims(receipts: &Arc<Receipts>, secs: i64) -> Claims {
-        Claims::new(receipts.clone(), NOW.plus(Span::from_secs(secs)))
+        claims_of(receipts, "acme", secs)
+    }
+
+    fn claims_of(receipts: &Arc<Receipts>, tenant: &str, secs: i64) -> Claims {
+        Claims::new(receipts.clone(), tenant, NOW.plus(Span::from_secs(secs)))
     }
 
     #[test]
@@ -301,7 +360,7 @@ mod tests {
         first.keep();
         drop(first);
         assert_eq!(second.take(7), Claim::Taken);
-        assert_eq!(receipts.list(), [Receipt { at: NOW, keys: vec![7] }]);
+        assert!(matches!(&receipts.list()[..], [Receipt { at: NOW, keys, .. }] if keys == &[7]));
     }
 
     #[test]
@@ -335,6 +394,28 @@ mod tests {
         assert_eq!(receipts.totals(), want, "the one of second 2 is not too old yet");
     }
 
+    #[test]
+    fn a_tenant_that_floods_the_table_pushes_out_nothing_of_another() {
+        let receipts = Arc::new(Receipts::default());
+        let store = |tenant: &str, keys: std::ops::Range<u128>| {
+            let claims = claims_of(&receipts, tenant, 0);
+            keys.for_each(|key| assert_eq!(claims.take(key), Claim::Ours));
+            claims.keep();
+        };
+        store("small", 0..100);
+        let step = KEYS_MAX as u128 / 4;
+        (1..9u128).for_each(|round| store("large", round * step..(round + 1) * step));
+        let totals = receipts.totals();
+        assert!(totals.keys <= KEYS_MAX && totals.evicted >= 4 * step as u64, "{totals:?}");
+        let known = |tenant: &str, key: u128| claims_of(&receipts, tenant, 0).take(key);
+        assert!((0..100).all(|key| known("small", key) == Claim::Taken), "the oldest of all, and all there");
+        assert_eq!((known("large", step), known("large", 9 * step - 1)), (Claim::Ours, Claim::Taken));
+        // So it is after a restart.
+        let again = Receipts::restore(receipts.list());
+        assert_eq!(again.totals().keys, totals.keys);
+        assert_eq!(again.lock().shares.len(), 2);
+    }
+
     proptest! {
         #![proptest_config(crate::fuzz::config())]
 
@@ -362,7 +443,7 @@ mod tests {
                     let mut rest = &bytes[..];
                     let mut back = Vec::new();
                     while !rest.is_empty() {
-                        let (receipt, after) = Receipt::decode(rest).expect("written above");
+                        let (receipt, after) = Receipt::decode(rest, true).expect("written above");
                         back.push(receipt);
                         rest = after;
                     }
@@ -374,8 +455,10 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_no_receipt_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            if let Some((receipt, rest)) = Receipt::decode(&bytes) {
-                prop_assert_eq!(receipt.keys.len() * 16 + 12 + rest.len(), bytes.len());
+            for (says_whose, fixed) in [(true, 16), (false, 12)] {
+                if let Some((receipt, rest)) = Receipt::decode(&bytes, says_whose) {
+                    prop_assert_eq!(receipt.keys.len() * 16 + fixed + rest.len(), bytes.len());
+                }
             }
         }
     }

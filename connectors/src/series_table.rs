@@ -20,16 +20,17 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::entity_resolution::EntityResolver;
 use crate::limits::Limits;
+use crate::service_graph;
 
 /// After this long without a sample a series is forgotten, and described again if it returns.
 const GENERATION: Span = Span::from_hours(1);
 
-/// Most pairs of service and host remembered per tenant as told; 100,000 topology nodes are
+/// Most pairs of entities remembered per tenant as told: a service on its host, a call; 100,000 topology nodes are
 /// the engine's own limit.
-const PLACED_MAX: usize = 100_000;
+const RELATED_MAX: usize = 100_000;
 
-/// How sure a placement read from labels is: the sender says so of itself.
-const PLACEMENT_CONFIDENCE: f64 = 0.9;
+/// How sure an edge read from labels is: the sender says so of itself.
+const LABEL_CONFIDENCE: f64 = 0.9;
 
 /// A hasher for keys that are hashes already.
 #[derive(Default)]
@@ -64,7 +65,7 @@ struct Described {
     previous: Keyed<u64>,
     started: EventTime,
     new_this_hour: usize,
-    placed: Keyed<()>,
+    related: Keyed<()>,
 }
 
 impl Described {
@@ -74,7 +75,7 @@ impl Described {
             self.previous = std::mem::take(&mut self.current);
             self.started = now;
             self.new_this_hour = 0;
-            self.placed.clear();
+            self.related.clear();
         }
     }
 }
@@ -161,7 +162,7 @@ impl SeriesTable {
         let mut table = described.write().unwrap_or_else(|held| held.into_inner());
         table.current.retain(|_, id| !ids.contains(id));
         table.previous.retain(|_, id| !ids.contains(id));
-        table.placed.clear();
+        table.related.clear();
     }
 }
 
@@ -199,8 +200,16 @@ impl Session<'_> {
         labels: &mut Vec<(&str, &str)>,
     ) -> Result<u64, &'static str> {
         check_labels(name, labels)?;
-        let entity = self.table.resolver.resolve(name, labels);
-        self.admit(key, name, &entity, unit, series_type, labels)
+        let resolver = &self.table.resolver;
+        let Some(call) = service_graph::call(resolver, name, labels) else {
+            let entity = resolver.resolve(name, labels);
+            return self.admit(key, name, &entity, unit, series_type, labels);
+        };
+        let id = self.admit(key, name, &call.server, unit, series_type, labels)?;
+        if let Some(client) = call.client {
+            self.relate(&client, &call.server, Relation::Calls);
+        }
+        Ok(id)
     }
 
     /// As [`Session::describe`], for a wire that knows the entity and has sorted the labels.
@@ -245,20 +254,21 @@ impl Session<'_> {
         let id = self.series.push(name, entity, unit, series_type, labels);
         debug_assert_eq!(id, series_id(name, entity, labels));
         described.current.insert(key, id);
+        drop(described);
         if let Some((service, host)) = self.table.resolver.placement(labels) {
-            let pair = xxh3_128(format!("{service}\n{host}").as_bytes());
-            if described.placed.len() < PLACED_MAX && described.placed.insert(pair, ()).is_none() {
-                self.edges.push(&EdgeRow {
-                    time: self.now,
-                    from: &service,
-                    to: &host,
-                    relation: Relation::RunsOn,
-                    source: self.source,
-                    confidence: PLACEMENT_CONFIDENCE,
-                });
-            }
+            self.relate(&service, &host, Relation::RunsOn);
         }
         Ok(id)
+    }
+
+    /// Tells an edge that labels speak of, once.
+    fn relate(&mut self, from: &str, to: &str, relation: Relation) {
+        let pair = xxh3_128(format!("{from}\n{to}").as_bytes());
+        let mut described = self.described.write().unwrap_or_else(|held| held.into_inner());
+        if described.related.len() < RELATED_MAX && described.related.insert(pair, ()).is_none() {
+            let (time, source, confidence) = (self.now, self.source, LABEL_CONFIDENCE);
+            self.edges.push(&EdgeRow { time, from, to, relation, source, confidence });
+        }
     }
 
     fn finish(mut self, tenant: &str) -> Vec<Input> {
@@ -318,6 +328,24 @@ mod tests {
             }
         });
         (id, inputs.len())
+    }
+
+    #[test]
+    fn a_pair_of_a_service_graph_is_an_edge_told_once() {
+        let table = table(Limits::default());
+        let describe = |key: u128, code: &str| {
+            let (_, inputs) = table.session("acme", "remote_write", NOW, |session| {
+                let mut labels = vec![("client", "shop"), ("server", "pay"), ("code", code)];
+                session.describe(key, "traces_service_graph_request_total", "", SeriesType::Counter, &mut labels)
+            });
+            inputs
+        };
+        let first = describe(1, "200");
+        let [Input::Batch(series), Input::Batch(edges)] = &first[..] else { panic!("two batches: {first:?}") };
+        assert_eq!(SeriesColumns::of(series).row(0).entity, "service:pay");
+        let edge = bellwether_engine::signal::EdgeColumns::of(edges).row(0).expect("an edge");
+        assert_eq!((edge.from, edge.to, edge.relation), ("service:shop", "service:pay", Relation::Calls));
+        assert_eq!(describe(2, "500").len(), 1, "the series alone");
     }
 
     #[test]

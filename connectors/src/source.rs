@@ -9,8 +9,8 @@
 //! ```no_run
 //! # use bellwether_connectors::{Intake, AcceptError};
 //! # use bellwether_engine::input::Input;
-//! async fn handle_request(intake: Intake, decoded: Vec<Input>) -> u16 {
-//!     match intake.accept_now(&decoded, intake.claims()).await {
+//! async fn handle_request(intake: Intake, tenant: &str, decoded: Vec<Input>) -> u16 {
+//!     match intake.accept_now(&decoded, intake.claims(tenant)).await {
 //!         Ok(_) => 200,
 //!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
@@ -248,9 +248,10 @@ impl Intake {
         flows.values().map(|flow| flow.read()).collect()
     }
 
-    /// No claims yet, for one group: what its sender may send again is claimed before it is stored.
-    pub fn claims(&self) -> Claims {
-        Claims::new(self.receipts.clone(), arrival_time())
+    /// No claims yet, for one group of `tenant`: what its sender may send again is claimed before it
+    /// is stored.
+    pub fn claims(&self, tenant: &str) -> Claims {
+        Claims::new(self.receipts.clone(), tenant, arrival_time())
     }
 
     /// What came and may come again.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::actions::{Actions, ActionsConfig};
 use crate::alertmanager::{Alertmanager, AlertmanagerConfig};
 use crate::auth::{Auth, AuthConfig, AuthError};
 use crate::bulk::{Bulk, BulkConfig};
@@ -71,6 +72,8 @@ pub struct WiresConfig {
     pub influx: Option<InfluxConfig>,
     /// collectd's `write_http`.
     pub collectd: Option<CollectdConfig>,
+    /// What operators and ticketing systems say about incidents.
+    pub actions: Option<ActionsConfig>,
     /// Deployment webhooks.
     pub changes: Option<ChangesConfig>,
     /// Webhooks read by mapping files.
@@ -114,6 +117,7 @@ impl WiresConfig {
             || self.bulk.is_some()
             || self.influx.is_some()
             || self.collectd.is_some()
+            || self.actions.is_some()
             || self.changes.is_some()
             || !self.webhooks.is_empty();
         self.http.clone().or_else(|| over_http.then(HttpConfig::default))
@@ -203,6 +207,8 @@ pub struct Wires {
     pub http: Option<Arc<HttpWires>>,
     /// Totals of the other listeners, by source name.
     pub counters: Vec<(&'static str, Arc<WireCounters>)>,
+    /// Which labels make which entity, for sources beside the wires.
+    pub resolver: Arc<EntityResolver>,
     /// What can be changed while they run.
     pub live: LiveWires,
 }
@@ -270,8 +276,10 @@ pub fn build(config: &WiresConfig) -> Result<Wires, WiresError> {
     if let Some(http) = &http {
         http.show_others(counters.clone());
     }
-    let live = LiveWires { config: config.clone(), auth, parts, http: http.clone(), certificates };
-    Ok(Wires { sources, http, counters, live })
+    let resolver = parts.resolver.clone();
+    let live =
+        LiveWires { started: config.clone(), config: config.clone(), auth, parts, http: http.clone(), certificates };
+    Ok(Wires { sources, http, counters, resolver, live })
 }
 
 /// What several wires share.
@@ -306,6 +314,9 @@ impl Parts {
 
 /// The running wires' other half: what can be changed while they listen.
 pub struct LiveWires {
+    /// What the listeners were opened with: what needs a restart is compared with it.
+    started: WiresConfig,
+    /// What is in force where it can be replaced.
     config: WiresConfig,
     auth: Arc<Auth>,
     parts: Parts,
@@ -333,12 +344,31 @@ impl LiveWires {
     /// [`WiresError`] for the first thing that cannot work.
     pub fn prepare(&self, config: &WiresConfig) -> Result<PreparedWires, WiresError> {
         let checked = Arc::new(Auth::new(&config.auth)?);
-        self.config.check_listeners(&checked)?;
-        let (mut applied, mut needs_restart) = (vec!["wires.auth".to_owned()], Vec::new());
+        self.started.check_listeners(&checked)?;
+        let mut applied = vec!["wires.auth".to_owned()];
         if !self.certificates.is_empty() {
             applied.push("certificates".to_owned());
         }
+        let needs_restart = self.fixed_parts(config);
         let was = &self.config;
+        let parts = Parts::new(config, Some((was, &self.parts)))?;
+        let over_http = match &self.http {
+            Some(_) => Some(over_http(config, &self.auth, &parts, Some((was, self)))?),
+            None => None,
+        };
+        let mut same = config.clone();
+        same.auth = was.auth.clone();
+        (same.http, same.statsd, same.syslog) = (was.http.clone(), was.statsd.clone(), was.syslog.clone());
+        (same.snmp, same.forward) = (was.snmp.clone(), was.forward.clone());
+        if same != *was && self.http.is_some() {
+            applied.push("wires over HTTP".to_owned());
+        }
+        Ok(PreparedWires { config: config.clone(), parts, over_http, applied, needs_restart })
+    }
+
+    /// The parts of `config` that no running listener can take.
+    fn fixed_parts(&self, config: &WiresConfig) -> Vec<String> {
+        let was = &self.started;
         let fixed = [
             ("wires.http", was.http() != config.http()),
             ("wires.statsd", was.statsd != config.statsd),
@@ -352,19 +382,7 @@ impl LiveWires {
                 was.limits != config.limits && was.has_other_listeners(),
             ),
         ];
-        needs_restart.extend(fixed.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned()));
-        let parts = Parts::new(config, Some((was, &self.parts)))?;
-        let over_http = match &self.http {
-            Some(_) => Some(over_http(config, &self.auth, &parts, Some((was, self)))?),
-            None => None,
-        };
-        let mut same = config.clone();
-        same.auth = was.auth.clone();
-        same.http = was.http.clone();
-        if same != *was && self.http.is_some() {
-            applied.push("wires over HTTP".to_owned());
-        }
-        Ok(PreparedWires { config: config.clone(), parts, over_http, applied, needs_restart })
+        fixed.iter().filter(|(_, changed)| *changed).map(|(name, _)| (*name).to_owned()).collect()
     }
 
     /// Puts a prepared reload in force.
@@ -381,11 +399,7 @@ impl LiveWires {
         }
         self.auth.replace(&prepared.config.auth)?;
         self.parts = prepared.parts;
-        // What needs a restart is compared with what runs, the next time too.
-        let http = self.config.http.clone();
-        let (statsd, syslog) = (self.config.statsd.clone(), self.config.syslog.clone());
-        let (snmp, forward) = (self.config.snmp.clone(), self.config.forward.clone());
-        self.config = WiresConfig { http, statsd, syslog, snmp, forward, ..prepared.config };
+        self.config = prepared.config;
         Ok(())
     }
 }
@@ -446,6 +460,10 @@ fn over_http(
         let same = was.is_some_and(|was| was.collectd == config.collectd);
         add("collectd", same, &|| Ok(Arc::new(Collectd::new(own.clone(), limits(), series.clone()))))?;
     }
+    if config.actions.is_some() {
+        let same = was.is_some_and(|was| was.actions.is_some());
+        add("actions", same, &|| Ok(Arc::new(Actions::new(limits()))))?;
+    }
     if let Some(own) = &config.changes {
         // Always anew: its secrets are in files.
         add("changes", false, &|| Ok(Arc::new(Changes::new(own, auth.clone(), limits(), resolver.clone())?)))?;
@@ -490,8 +508,8 @@ mod tests {
     #[test]
     fn every_wire_fits_on_one_listener() {
         let config = read(
-            "{remote_write: {}, alertmanager: {}, otlp: {}, loki: {}, bulk: {}, influx: {}, collectd: {}, changes: {},
-              topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'},
+            "{remote_write: {}, alertmanager: {}, otlp: {}, loki: {}, bulk: {}, influx: {}, collectd: {}, actions: {},
+              changes: {}, topology_import: true, statsd: {}, syslog: {udp_listen: '127.0.0.1:1', tcp_listen: '127.0.0.1:1'},
               snmp: {}, forward: {}}",
         );
         let built = build(&config).expect("no path is claimed twice");
@@ -499,7 +517,7 @@ mod tests {
         assert_eq!(names, ["http", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp", "snmp", "forward"]);
         let listeners: Vec<&str> = config.listeners().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, listeners);
-        assert_eq!(built.http.expect("wires over HTTP").reports().len(), 9);
+        assert_eq!(built.http.expect("wires over HTTP").reports().len(), 10);
     }
 
     #[test]
@@ -516,6 +534,29 @@ mod tests {
         std::fs::write(dir.path().join("key"), "secret").expect("writes");
         let keyed = read("{forward: {listen: '0.0.0.0:1', shared_keys: [{tenant: acme, key_file: key}]}}");
         assert!(build(&keyed.relative_to(dir.path())).is_ok(), "every sender must know the key");
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named_at_every_reload_until_it_is_undone() {
+        let yaml = |grpc: &str, limit: u32| {
+            read(&format!(
+                "{{otlp: {{grpc_listen: '127.0.0.1:{grpc}'}}, statsd: {{}}, limits: {{events_max: {limit}}}}}"
+            ))
+        };
+        let started = yaml("1", 1_000);
+        let mut live = build(&started).expect("builds").live;
+        let mut reload = |config: &WiresConfig| {
+            let prepared = live.prepare(config).expect("good");
+            let waits = prepared.needs_restart.clone();
+            live.commit(prepared).expect("in force");
+            waits
+        };
+        let changed = yaml("2", 2_000);
+        let first = reload(&changed);
+        assert_eq!(first[..2], ["wires.otlp (gRPC)", "wires.otlp.grpc_listen"]);
+        assert!(first[2].starts_with("wires.limits of"), "{first:?}");
+        assert_eq!(reload(&changed), first, "it still waits");
+        assert!(reload(&started).is_empty(), "what runs is what is asked for");
     }
 
     #[test]

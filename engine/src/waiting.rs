@@ -61,11 +61,11 @@ impl<T: Timed> Waiting<T> {
 
     /// Takes out everything before `until`, slot by slot.
     pub(crate) fn take(&mut self, until: EventTime) -> Vec<T> {
-        let mut due = Vec::new();
         if self.len == 0 {
-            return due;
+            return Vec::new();
         }
         let edge = slot_of(until);
+        let mut due = self.room_before(edge);
         while let Some(entry) = self.slots.first_entry() {
             if *entry.key() > edge {
                 break;
@@ -89,6 +89,16 @@ impl<T: Timed> Waiting<T> {
         due
     }
 
+    /// Room for the slots before `edge`, so that a storm is not moved again and again while it is
+    /// gathered. None for a single slot: that is moved whole.
+    fn room_before(&self, edge: i64) -> Vec<T> {
+        let open = if self.open.0 < edge { self.open.1.len() } else { 0 };
+        let lengths = self.slots.range(..edge).map(|(_, slot)| slot.len()).chain([open]);
+        let (slots, items) =
+            lengths.filter(|length| *length > 0).fold((0, 0), |(n, sum), length| (n + 1, sum + length));
+        if slots > 1 { Vec::with_capacity(items) } else { Vec::new() }
+    }
+
     /// Everything, slot by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let (open, items) = &self.open;
@@ -98,9 +108,9 @@ impl<T: Timed> Waiting<T> {
     }
 }
 
-/// Appends a slot; the first is moved whole.
+/// Appends a slot; where no room was made, it is moved whole.
 fn gather<T>(due: &mut Vec<T>, mut slot: Vec<T>) {
-    if due.is_empty() {
+    if due.capacity() == 0 {
         *due = slot;
     } else {
         due.append(&mut slot);

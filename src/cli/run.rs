@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bellwether_connectors::entity_resolution::EntityResolver;
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::wires::{self, Wires};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair};
@@ -91,14 +92,14 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
     sinks.push(Box::new(KeepSink::new(&kept)));
     let gauges = Arc::new(Gauges::default());
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
-    let Wires { sources: listeners, http, live, .. } = wires;
+    let Wires { sources: listeners, http, resolver, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, teller, asking));
     if let Some(http) = &http {
         let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
         http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());
         http.administered_by(reloader.clone());
     }
-    let sources = open_sources(config, listeners)?;
+    let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {
         engine,
         position,
@@ -172,8 +173,13 @@ fn ticks(every: Span) -> Vec<Box<dyn Source>> {
 }
 
 /// What is read and what is listened for.
-fn open_sources(config: &Config, listeners: Vec<Box<dyn Source>>) -> Result<Vec<Box<dyn Source>>> {
-    let mut sources = config.sources.iter().map(|source| source.clone().build()).collect::<Result<Vec<_>, _>>()?;
+fn open_sources(
+    config: &Config,
+    resolver: &Arc<EntityResolver>,
+    listeners: Vec<Box<dyn Source>>,
+) -> Result<Vec<Box<dyn Source>>> {
+    let built = config.sources.iter().map(|source| source.clone().build(resolver));
+    let mut sources = built.collect::<Result<Vec<_>, _>>()?;
     sources.extend(listeners);
     Ok(sources)
 }

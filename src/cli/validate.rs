@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use bellwether_connectors::{SinkConfig, SourceConfig, wires};
@@ -65,7 +66,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
 
 /// Checks what can be checked without opening anything, and says what it is.
 fn describe_source(source: &SourceConfig) -> Result<String> {
-    source.clone().build().map_err(|error| UsageError(error.to_string()))?;
+    source.clone().build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
     let name = source.name();
     Ok(match source {
         SourceConfig::Files(files) => format!("{name}: files {}", files.paths.join(", ")),

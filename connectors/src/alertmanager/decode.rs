@@ -1,5 +1,7 @@
 //! From the alerts of a message to rows: what both the API and the webhooks share.
 
+use std::sync::Arc;
+
 use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, LABELS_MAX};
 use bellwether_engine::time::{EventTime, Span};
 use serde::Deserialize;
@@ -43,7 +45,7 @@ pub(super) struct Context<'a> {
 #[derive(Clone, Copy)]
 struct Telling<'a> {
     identity: &'a Identity,
-    annotations: &'a Pairs,
+    annotations: &'a Arc<Pairs>,
     starts_at: Option<&'a str>,
     ends_at: Option<&'a str>,
     url: Option<&'a str>,
@@ -64,7 +66,7 @@ pub(super) fn take_posted(alerts: &[Posted<'_>], context: &Context<'_>, out: &mu
     }
     for alert in alerts {
         let identity = Identity::of(&alert.labels, context.source, context.resolver);
-        let annotations = Pairs::sorted(alert.annotations.pairs());
+        let annotations = Arc::new(Pairs::sorted(alert.annotations.pairs()));
         let telling = Telling {
             identity: &identity,
             annotations: &annotations,
@@ -133,8 +135,8 @@ impl Decoded<'_> {
         let url = telling.url.filter(|url| !url.is_empty());
         let told = Told {
             fingerprint: *fingerprint,
-            labels,
-            annotations,
+            labels: &telling.identity.labels,
+            annotations: telling.annotations,
             starts_at,
             ends_at: if resolved { ends_at.min(context.received) } else { ends_at },
             url: url.unwrap_or_default(),

@@ -171,7 +171,7 @@ impl Alertmanager {
             let reply = Reply::json(413, &format!("{count} alerts are more than `limits.events_max`"));
             return Outcome::refused(reply, "events_max");
         }
-        let mut out = Decoded { table, rows: AlertBuilder::new(), refused: Refusals::default() };
+        let mut out = Decoded { table, rows: AlertBuilder::with_capacity(count), refused: Refusals::default() };
         take(&mut out);
         let Decoded { mut rows, refused, .. } = out;
         let reply = if refused.is_empty() {

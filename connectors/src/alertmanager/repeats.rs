@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use bellwether_engine::signal::{Severity, alert_fingerprint, sorted_labels};
 use serde::de::IgnoredAny;
@@ -55,6 +56,11 @@ impl Pairs {
         Pairs { ends: ends.collect(), text: texts().collect::<String>().into_boxed_str() }
     }
 
+    /// True when there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The pairs, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut from = 0;
@@ -71,7 +77,7 @@ impl Pairs {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Identity {
     /// Those that are not empty.
-    pub(super) labels: Pairs,
+    pub(super) labels: Arc<Pairs>,
     pub(super) name: Box<str>,
     pub(super) entity: Box<str>,
     pub(super) severity: Severity,
@@ -89,6 +95,7 @@ impl Identity {
         let severity = ["severity", "priority", "level"].iter().find_map(|name| label(name).and_then(Severity::read));
         let fingerprint = alert_fingerprint(source, name, &entity, &pairs);
         let (name, entity) = (name.into(), entity.into());
+        let labels = Arc::new(labels);
         Identity { name, entity, severity: severity.unwrap_or_default(), fingerprint, labels }
     }
 }
@@ -141,7 +148,7 @@ impl<T> Texts<T> {
 #[derive(Default)]
 pub(super) struct Repeats {
     labels: Texts<Identity>,
-    annotations: Texts<Pairs>,
+    annotations: Texts<Arc<Pairs>>,
     /// By labels: the labels and the annotations that came after them.
     after: Vec<(usize, usize)>,
     last: usize,
@@ -191,7 +198,7 @@ impl Repeats {
     }
 
     /// The annotations of `heard`.
-    pub(super) fn annotations(&self, heard: &Heard<'_>) -> &Pairs {
+    pub(super) fn annotations(&self, heard: &Heard<'_>) -> &Arc<Pairs> {
         &self.annotations.read[heard.annotations].1
     }
 
@@ -214,7 +221,7 @@ impl Repeats {
                         labels = Some(at);
                     }
                     "annotations" if annotations.is_none() => {
-                        let make = |map: TextMap<'_>| Pairs::sorted(map.pairs());
+                        let make = |map: TextMap<'_>| Arc::new(Pairs::sorted(map.pairs()));
                         let (at, length) = self.annotations.find(cursor.rest(), guess_annotations, make)?;
                         cursor.at += length;
                         annotations = Some(at);
@@ -238,7 +245,7 @@ impl Repeats {
         };
         heard.annotations = match annotations {
             Some(at) => at,
-            None => self.annotations.find("{}", NONE, |map| Pairs::sorted(map.pairs()))?.0,
+            None => self.annotations.find("{}", NONE, |map| Arc::new(Pairs::sorted(map.pairs())))?.0,
         };
         self.after.resize(self.labels.read.len(), (NONE, NONE));
         if let Some(after) = self.after.get_mut(self.last) {

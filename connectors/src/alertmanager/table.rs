@@ -4,9 +4,14 @@
 //! the annotations its sender left out. It is bounded: when full, alerts that are over go
 //! first, then those not heard of for longest. Nothing is lost by that but the listing.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use bellwether_engine::time::{EventTime, Span};
+
+use super::repeats::Pairs;
+use crate::series_table::AsIs;
 
 /// Most alerts listed per tenant; with 1 KiB each that is 50 MB.
 pub(super) const ALERTS_MAX: usize = 50_000;
@@ -14,32 +19,28 @@ pub(super) const ALERTS_MAX: usize = 50_000;
 /// An alert that is over is listed for as long as Alertmanager lists it.
 const RESOLVED_KEPT: Span = Span::from_mins(15);
 
-/// Separates texts in a packed list; never part of UTF-8 text that JSON can carry unescaped,
-/// and replaced on the way in.
-const SEPARATOR: char = '\u{1f}';
-
 /// One alert as it was last told.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Listed {
-    labels: Box<str>,
-    annotations: Box<str>,
+    labels: Arc<Pairs>,
+    annotations: Arc<Pairs>,
     pub(super) starts_at: EventTime,
     pub(super) ends_at: EventTime,
     pub(super) updated_at: EventTime,
     pub(super) url: Box<str>,
 }
 
-/// The table of one tenant, by fingerprint.
+/// The table of one tenant, by fingerprint. Its texts are those of [`super::repeats`], not copies.
 #[derive(Default)]
 pub(super) struct Table {
-    alerts: BTreeMap<u64, Listed>,
+    alerts: HashMap<u64, Listed, BuildHasherDefault<AsIs>>,
 }
 
 /// What is told of one alert.
 pub(super) struct Told<'a> {
     pub(super) fingerprint: u64,
-    pub(super) labels: &'a [(&'a str, &'a str)],
-    pub(super) annotations: &'a [(&'a str, &'a str)],
+    pub(super) labels: &'a Arc<Pairs>,
+    pub(super) annotations: &'a Arc<Pairs>,
     pub(super) starts_at: EventTime,
     pub(super) ends_at: EventTime,
     pub(super) url: &'a str,
@@ -55,8 +56,8 @@ impl Table {
             }
             known.ends_at = told.ends_at;
             known.updated_at = now;
-            if !told.annotations.is_empty() {
-                repack(&mut known.annotations, told.annotations);
+            if !told.annotations.is_empty() && !Arc::ptr_eq(&known.annotations, told.annotations) {
+                known.annotations = told.annotations.clone();
             }
             return;
         }
@@ -66,8 +67,8 @@ impl Table {
         self.alerts.insert(
             told.fingerprint,
             Listed {
-                labels: packed(told.labels),
-                annotations: packed(told.annotations),
+                labels: told.labels.clone(),
+                annotations: told.annotations.clone(),
                 starts_at: told.starts_at,
                 ends_at: told.ends_at,
                 updated_at: now,
@@ -83,10 +84,10 @@ impl Table {
 
     /// Alerts that are firing, or over since a short time, by fingerprint.
     pub(super) fn iter(&self, now: EventTime) -> impl Iterator<Item = (u64, &Listed)> {
-        self.alerts
-            .iter()
-            .filter(move |(_, alert)| now.since(alert.ends_at) <= RESOLVED_KEPT)
-            .map(|(fingerprint, alert)| (*fingerprint, alert))
+        let listed = self.alerts.iter().filter(|(_, alert)| now.since(alert.ends_at) <= RESOLVED_KEPT);
+        let mut listed: Vec<(u64, &Listed)> = listed.map(|(fingerprint, alert)| (*fingerprint, alert)).collect();
+        listed.sort_unstable_by_key(|(fingerprint, _)| *fingerprint);
+        listed.into_iter()
     }
 
     fn make_room(&mut self, now: EventTime) {
@@ -109,11 +110,11 @@ impl Table {
 
 impl Listed {
     pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        unpacked(&self.labels)
+        self.labels.iter()
     }
 
     pub(super) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        unpacked(&self.annotations)
+        self.annotations.iter()
     }
 
     pub(super) fn label(&self, name: &str) -> Option<&str> {
@@ -121,48 +122,27 @@ impl Listed {
     }
 }
 
-fn packed(pairs: &[(&str, &str)]) -> Box<str> {
-    let bytes: usize = pairs.iter().map(|(key, value)| key.len() + value.len() + 2).sum();
-    let mut out = String::with_capacity(bytes);
-    for text in pairs.iter().flat_map(|(key, value)| [key, value]) {
-        out.extend(text.chars().map(|ch| if ch == SEPARATOR { ' ' } else { ch }));
-        out.push(SEPARATOR);
-    }
-    out.into_boxed_str()
-}
-
-/// Packs `pairs` again unless they are what `kept` holds already.
-fn repack(kept: &mut Box<str>, pairs: &[(&str, &str)]) {
-    if !unpacked(kept).eq(pairs.iter().copied()) {
-        *kept = packed(pairs);
-    }
-}
-
-fn unpacked(list: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut texts = list.split_terminator(SEPARATOR);
-    std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told<'a>(fingerprint: u64, annotations: &'a [(&'a str, &'a str)], ends_at: i64) -> Told<'a> {
-        Told {
+    fn note(table: &mut Table, fingerprint: u64, annotations: &[(&str, &str)], ends_at: i64, now: i64) {
+        let told = Told {
             fingerprint,
-            labels: &[("alertname", "Disk"), ("empty", "")],
-            annotations,
+            labels: &Arc::new(Pairs::sorted([("alertname", "Disk"), ("empty", "")])),
+            annotations: &Arc::new(Pairs::sorted(annotations.iter().copied())),
             starts_at: EventTime::from_secs(5),
             ends_at: EventTime::from_secs(ends_at),
             url: "",
-        }
+        };
+        table.note(&told, EventTime::from_secs(now));
     }
 
     #[test]
     fn a_recovery_without_annotations_keeps_those_told_before() {
         let mut table = Table::default();
-        table.note(&told(1, &[("summary", "disk is full")], 100), EventTime::from_secs(10));
-        table.note(&told(1, &[], 20), EventTime::from_secs(20));
+        note(&mut table, 1, &[("summary", "disk is full")], 100, 10);
+        note(&mut table, 1, &[], 20, 20);
         let alert = table.get(1).expect("noted");
         assert_eq!(alert.annotations().collect::<Vec<_>>(), vec![("summary", "disk is full")]);
         assert_eq!(alert.labels().collect::<Vec<_>>(), vec![("alertname", "Disk"), ("empty", "")]);
@@ -175,13 +155,13 @@ mod tests {
         let mut table = Table::default();
         for at in 0..ALERTS_MAX as u64 {
             let ends = if at < 10 { 1 } else { 1_000 };
-            table.note(&told(at, &[], ends), EventTime::from_secs(at as i64 / 1_000));
+            note(&mut table, at, &[], ends, at as i64 / 1_000);
         }
-        table.note(&told(u64::MAX, &[], 1_000), EventTime::from_secs(60));
+        note(&mut table, u64::MAX, &[], 1_000, 60);
         assert_eq!(table.alerts.len(), ALERTS_MAX - 9);
         assert!(table.get(3).is_none() && table.get(11).is_some());
         for at in 0..20u64 {
-            table.note(&told(1 << 40 | at, &[], 1_000), EventTime::from_secs(61));
+            note(&mut table, 1 << 40 | at, &[], 1_000, 61);
         }
         assert!(table.alerts.len() <= ALERTS_MAX && table.get(10).is_none());
     }

@@ -22,7 +22,8 @@ mod read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwether_engine::signal::{ChangeBuilder, ChangeRow};
+use bellwether_engine::signal::{Batch, ChangeBuilder, ChangeRow};
+use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,6 +31,7 @@ use serde_json::{Value, json};
 use crate::auth::{Auth, AuthError, from_hex, read_secret};
 use crate::entity_resolution::EntityResolver;
 use crate::limits::Limits;
+use crate::reject::{BadRow, Reason};
 use crate::wire::{Access, HttpWire, Outcome, Reply, Request, Route, unpacked};
 use read::Change;
 
@@ -135,27 +137,48 @@ impl Changes {
         let mut outcome = Outcome::answer(accepted_reply);
         if let Some(change) = change {
             let mut builder = ChangeBuilder::new();
-            self.push(&change, request, &mut builder);
+            push(&change, self.limits.believed(change.time, request.received), &mut builder);
             outcome.accepted = 1;
             let batch = builder.finish(&tenant).map_err(|error| malformed(error.to_string()))?;
             outcome.push(batch);
         }
         Ok(outcome)
     }
+}
 
-    fn push(&self, change: &Change, request: &Request<'_>, out: &mut ChangeBuilder) {
-        let filled = |text: &'_ String| !text.is_empty();
-        out.push(&ChangeRow {
-            time: self.limits.believed(change.time, request.received),
-            id: &change.id,
-            change_type: &change.change_type,
-            entity: &change.entity,
-            artifact: Some(&change.artifact).filter(|text| filled(text)).map(String::as_str),
-            who: Some(&change.who).filter(|text| filled(text)).map(String::as_str),
-            url: Some(&change.url).filter(|text| filled(text)).map(String::as_str),
-            text: Some(&change.text).filter(|text| filled(text)).map(String::as_str),
-        });
+/// The CDEvent in `payload` as a batch of one change, received `at`.
+///
+/// # Errors
+/// [`BadRow`]: it is no CDEvent, or names no service.
+pub(crate) fn cdevent(
+    payload: &[u8],
+    tenant: &str,
+    at: EventTime,
+    resolver: &EntityResolver,
+    limits: &Limits,
+) -> Result<Batch, BadRow> {
+    let bad = |text: String| BadRow::new(Reason::Syntax, "", text);
+    let document: Value = serde_json::from_slice(payload).map_err(|error| bad(error.to_string()))?;
+    let read = read::Source { resolver, document: &document, body: payload }.cdevent();
+    let mut builder = ChangeBuilder::new();
+    if let Some(change) = read.map_err(|reason| bad(reason.to_owned()))? {
+        push(&change, limits.believed(change.time, at), &mut builder);
     }
+    builder.finish(tenant).map_err(|error| bad(error.to_string()))
+}
+
+fn push(change: &Change, time: EventTime, out: &mut ChangeBuilder) {
+    let filled = |text: &'_ String| !text.is_empty();
+    out.push(&ChangeRow {
+        time,
+        id: &change.id,
+        change_type: &change.change_type,
+        entity: &change.entity,
+        artifact: Some(&change.artifact).filter(|text| filled(text)).map(String::as_str),
+        who: Some(&change.who).filter(|text| filled(text)).map(String::as_str),
+        url: Some(&change.url).filter(|text| filled(text)).map(String::as_str),
+        text: Some(&change.text).filter(|text| filled(text)).map(String::as_str),
+    });
 }
 
 impl HttpWire for Changes {

@@ -147,7 +147,7 @@ impl Forward {
             return Ok(());
         };
         let entity = self.resolver.host(&from.ip().to_string());
-        let mut taken = Taken::new(intake);
+        let mut taken = Taken::new(intake, &tenant);
         loop {
             let message = match framer.next_message() {
                 Ok(message) => message,
@@ -235,7 +235,7 @@ impl Forward {
         intake: &Intake,
     ) -> Result<(), SourceError> {
         let rows = taken.rows.len() as u64;
-        let claims = std::mem::replace(&mut taken.claims, intake.claims());
+        let claims = std::mem::replace(&mut taken.claims, intake.claims(tenant));
         if rows > 0 {
             let batch = taken.rows.finish(tenant).expect("the tenant was checked with its credential");
             match intake.accept_claimed(&[Input::Batch(batch)], claims).await {
@@ -260,8 +260,8 @@ struct Taken {
 }
 
 impl Taken {
-    fn new(intake: &Intake) -> Taken {
-        Taken { rows: LogBuilder::new(), claims: intake.claims(), answers: Vec::new() }
+    fn new(intake: &Intake, tenant: &str) -> Taken {
+        Taken { rows: LogBuilder::new(), claims: intake.claims(tenant), answers: Vec::new() }
     }
 }
 

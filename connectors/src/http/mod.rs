@@ -250,7 +250,7 @@ impl HttpWires {
         let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
         let mut patience = BUSY_FOR;
         loop {
-            let claims = intake.claims();
+            let claims = intake.claims(request.tenant);
             match key.map(|key| claims.take(key)) {
                 Some(Claim::Taken) => {
                     mounted.counters.duplicate(1);
@@ -286,7 +286,7 @@ async fn store(intake: &Intake, mounted: &Mounted, request: &Request<'_>, outcom
         return outcome.reply;
     }
     // Who is told of a failure may send the same again, and the rest of it is wanted then.
-    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims() };
+    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
     match intake.accept_now(&outcome.inputs, claims).await {
         Ok(_) => {
             mounted.counters.accept(outcome.accepted);

@@ -170,7 +170,7 @@ async fn a_request_sent_again_is_answered_and_not_stored_twice() {
 async fn a_request_that_another_connection_is_storing_waits_for_what_becomes_of_it() {
     for becomes_durable in [true, false] {
         let rig = rig(Limits::default());
-        let other = rig.intake.claims();
+        let other = rig.intake.claims("acme");
         assert_eq!(other.take(request_key("acme", "/tick", b"same")), Claim::Ours);
         let sending = rig.send("/tick", Some("secret"), b"same");
         tokio::pin!(sending);
@@ -188,7 +188,7 @@ async fn a_request_that_another_connection_is_storing_waits_for_what_becomes_of_
 #[tokio::test]
 async fn a_request_that_is_being_stored_for_too_long_is_to_come_again() {
     let rig = rig(Limits::default());
-    let other = rig.intake.claims();
+    let other = rig.intake.claims("acme");
     other.take(request_key("acme", "/tick", b"same"));
     let reply = rig.send("/tick", Some("secret"), b"same").await;
     assert_eq!((reply.status, reply.header("retry-after"), rig.stored()), (503, Some("1"), 0));

@@ -3,7 +3,7 @@
 //! ```text
 //! segment  = header record*
 //! header   = "BWJOURNL" version:u32 salt:u32 first:u64 known_len:u32 crc:u32 known
-//! known    = marks_len:u32 marks[marks_len] receipt*        (version 1: marks alone)
+//! known    = marks_len:u32 marks[marks_len] receipt*        (version 1: marks alone; 2: receipts without tenant)
 //! record   = magic:u32 body_len:u32 crc:u32 flags:u16 mark_len:u16 sequence:u64 durable:u64 body
 //! body     = mark[mark_len] payload
 //! mark     = name_len:u16 name cursor
@@ -28,9 +28,11 @@ use super::Mark;
 use crate::receipts::Receipt;
 
 /// Version of the format, in each segment's header. Older versions are read, newer refused.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The first version with receipts.
 const VERSION_OF_RECEIPTS: u32 = 2;
+/// The first version whose receipts say whose they are.
+const VERSION_OF_TENANTS: u32 = 3;
 
 /// Largest record body. A source's batch is far smaller; a length beyond this is damage.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
@@ -201,14 +203,17 @@ pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Reco
     if body_len > RECORD_BYTES_MAX + usize::from(u16::MAX) || mark_len > body_len {
         return Err(Bad::Damaged("its length is out of range"));
     }
-    let mut body = read_body(from, body_len)?;
+    let body = read_body(from, body_len)?;
     if checksum(salt, &header, &body) != u32_at(&header, 8) {
         return Err(Bad::Damaged("its checksum does not match"));
     }
-    let payload = body.split_off(mark_len);
-    let mark = match body.as_slice() {
-        [] => None,
-        bytes => Some(decode_mark(bytes).ok_or(Bad::Damaged("its cursor does not read"))?),
+    let (mark, payload) = match mark_len {
+        // Nearly always; the body is not copied.
+        0 => (None, body),
+        _ => {
+            let mark = decode_mark(&body[..mark_len]).ok_or(Bad::Damaged("its cursor does not read"))?;
+            (Some(mark), body[mark_len..].to_vec())
+        }
     };
     let flags = u16::from_le_bytes([header[12], header[13]]);
     let head = RecordHead {
@@ -256,11 +261,16 @@ fn decode_known(version: u32, bytes: &[u8]) -> Option<(Marks, Vec<Receipt>)> {
     let (marks, mut rest) = rest.split_at_checked(u32::from_le_bytes(*marks_len) as usize)?;
     let mut receipts = Vec::new();
     while !rest.is_empty() {
-        let (receipt, after) = Receipt::decode(rest)?;
+        let (receipt, after) = decode_receipt(version, rest)?;
         receipts.push(receipt);
         rest = after;
     }
     Some((decode_marks(marks)?, receipts))
+}
+
+/// The receipt at the beginning of `bytes`, in a segment of `version`, and what follows it.
+pub(super) fn decode_receipt(version: u32, bytes: &[u8]) -> Option<(Receipt, &[u8])> {
+    Receipt::decode(bytes, version >= VERSION_OF_TENANTS)
 }
 
 fn decode_marks(mut bytes: &[u8]) -> Option<Marks> {
@@ -368,7 +378,7 @@ mod tests {
 
         #[test]
         fn records_and_headers_come_back(
-            salt: u32, sequence: u64, durable: u64, more: bool, is_receipt: bool, at: i64,
+            salt: u32, sequence: u64, durable: u64, more: bool, is_receipt: bool, at: i64, tenant: u32,
             keys in proptest::collection::vec(any::<u128>(), 0..9),
             name in "[a-z:/]{0,40}", cursor in proptest::collection::vec(any::<u8>(), 0..40),
             payload in proptest::collection::vec(any::<u8>(), 0..200),
@@ -380,7 +390,7 @@ mod tests {
             let back = read_record(&mut bytes.as_slice(), salt).expect("reads").expect("one");
             prop_assert_eq!(back, Record { head, mark: Some(mark), payload });
 
-            let (marks, receipts) = (Marks::from([(name, cursor)]), vec![Receipt { at: EventTime(at), keys }]);
+            let (marks, receipts) = (Marks::from([(name, cursor)]), vec![Receipt { at: EventTime(at), tenant, keys }]);
             let header = SegmentHeader { version: FORMAT_VERSION, salt, first: sequence, marks, receipts };
             let mut bytes = Vec::new();
             header.encode(&mut bytes);

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::format::{Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, next_whole_record, read_record, salt_of};
+use super::format::{
+    Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, decode_receipt, next_whole_record, read_record, salt_of,
+};
 use super::local::TornTail;
 use super::{JournalError, Position};
 use crate::receipts::Receipt;
@@ -199,7 +201,7 @@ fn settle(tail: &mut Tail, pending: &mut Vec<Record>, bytes: u64) {
     for record in pending.drain(..) {
         tail.last = record.head.sequence;
         if record.head.is_receipt {
-            tail.receipts.extend(Receipt::decode(&record.payload).map(|(receipt, _)| receipt));
+            tail.receipts.extend(decode_receipt(tail.version, &record.payload).map(|(receipt, _)| receipt));
         }
         if let Some(mark) = record.mark {
             tail.marks.insert(mark.source, mark.cursor);

@@ -114,13 +114,13 @@ fn a_mark_alone_is_durable_and_is_no_entry() {
 
 /// A group of one entry known by these keys, as far as nobody else has claimed them.
 fn claimed(journal: &LocalJournal, entry: &[u8], keys: &[u128]) -> Arc<Group> {
-    let claims = Claims::new(journal.receipts(), EventTime::from_secs(5));
+    let claims = Claims::new(journal.receipts(), "acme", EventTime::from_secs(5));
     keys.iter().for_each(|key| assert_ne!(claims.take(*key), Claim::Busy));
     Arc::new(Group { entries: vec![entry.to_vec()], mark: None, claims: Some(claims) })
 }
 
 fn knows(journal: &LocalJournal, key: u128) -> bool {
-    Claims::new(journal.receipts(), EventTime::from_secs(6)).take(key) == Claim::Taken
+    Claims::new(journal.receipts(), "acme", EventTime::from_secs(6)).take(key) == Claim::Taken
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! NATS: the incident stream as a sink, JetStream as a source.
+//! NATS: the incident stream as a sink, JetStream as a source of rows and of what people say.
 
 mod connection;
+mod events;
 mod seen;
 mod sink;
 mod source;
@@ -10,4 +11,4 @@ mod tests;
 
 pub use connection::{API_LEVEL_MIN, NatsConnection, NatsError};
 pub use sink::{INCIDENT_BUCKET, INCIDENT_STREAM, NatsSink, NatsSinkConfig};
-pub use source::{NatsSource, NatsSourceConfig};
+pub use source::{NatsSource, NatsSourceConfig, Payload};

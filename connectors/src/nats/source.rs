@@ -1,4 +1,4 @@
-//! JetStream as a source: rows on a stream, acknowledged when they are in the journal.
+//! JetStream as a source: rows or events on a stream, acknowledged when they are in the journal.
 //!
 //! ```yaml
 //! sources:
@@ -10,12 +10,16 @@
 //!       rows: {signal: metric}     # as for files; each payload is one or more NDJSON rows
 //! ```
 //!
+//! With `payload: events` the subject says what a message is (`events.rs`): feedback, tickets and
+//! changes on the subjects `bellwether.v1.<tenant>.…`.
+//!
 //! A durable pull consumer, so that its lag can be seen and work-queue streams work. A message
 //! is acknowledged after the journal has synced it; one that comes again nevertheless is
 //! recognised by the cursor beside it in the journal (`seen.rs`), so each message is taken
 //! exactly once. Bad rows are kept aside and do not come again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::Config as ConsumerConfig;
@@ -24,18 +28,21 @@ use async_nats::jetstream::stream::{Config as StreamConfig, StorageType, Stream}
 use async_nats::jetstream::{AckKind, Message};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::check_tenant;
+use bellwether_engine::time::EventTime;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connection::{NatsConnection, NatsError};
+use super::events;
 use super::seen::{Delivery, Seen};
 use crate::decode::ndjson::NdjsonDecoder;
 use crate::decode::row::RowsConfig;
+use crate::entity_resolution::EntityResolver;
 use crate::journal::Mark;
 use crate::reject::{BadRow, Reason};
-use crate::source::{Intake, Source, SourceError, Stop};
+use crate::source::{Intake, Source, SourceError, Stop, arrival_time};
 
 /// How long a fetch waits for the first message.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
@@ -69,6 +76,9 @@ pub struct NatsSourceConfig {
     /// the server's permissions bind to their tenant.
     #[serde(default)]
     pub tenant_token: Option<usize>,
+    /// What a message holds.
+    #[serde(default)]
+    pub payload: Payload,
     /// How rows become signals.
     #[serde(default)]
     pub rows: RowsConfig,
@@ -81,17 +91,29 @@ fn default_batch() -> usize {
     500
 }
 
+/// What messages hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// Rows of telemetry, one or more lines of JSON each.
+    #[default]
+    Rows,
+    /// What their subject says: feedback, a ticket's news, a change.
+    Events,
+}
+
 /// JetStream as a source.
 pub struct NatsSource {
     config: NatsSourceConfig,
+    resolver: Arc<EntityResolver>,
 }
 
 impl NatsSource {
-    /// A source; connects when it runs.
+    /// A source; connects when it runs. What changes are about is named by `resolver`.
     ///
     /// # Errors
     /// [`SourceError::Config`] when the configuration contradicts itself.
-    pub fn new(config: NatsSourceConfig) -> Result<NatsSource, SourceError> {
+    pub fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         config.rows.check().map_err(wrong)?;
         match (&config.tenant, config.tenant_token) {
@@ -107,7 +129,10 @@ impl NatsSource {
         if config.name.is_empty() || config.name.contains(['.', '*', '>', ' ', '/', '\\']) {
             return Err(wrong("`name` becomes a consumer's name: letters, digits, `_` and `-`".to_owned()));
         }
-        Ok(NatsSource { config })
+        if config.payload == Payload::Events && config.rows != RowsConfig::default() {
+            return Err(wrong("`rows` is for `payload: rows`".to_owned()));
+        }
+        Ok(NatsSource { config, resolver })
     }
 }
 
@@ -117,18 +142,23 @@ impl Source for NatsSource {
     }
 
     fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
-        Box::pin(run(self.config, intake, stop))
+        Box::pin(run(self.config, self.resolver, intake, stop))
     }
 }
 
-async fn run(config: NatsSourceConfig, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
+async fn run(
+    config: NatsSourceConfig,
+    resolver: Arc<EntityResolver>,
+    intake: Intake,
+    mut stop: Stop,
+) -> Result<(), SourceError> {
     let name = config.name.clone();
     let (mut consumer, created) = open(&config).await.map_err(|e| SourceError::config(&name, e.to_string()))?;
     let mut seen = Seen::restore(intake.cursor(&name).as_deref(), &created);
     if let Ok(info) = consumer.info().await {
         seen.floor(info.ack_floor.stream_sequence);
     }
-    let mut decoder = Decoder { config, tenants: BTreeMap::new() };
+    let mut decoder = Decoder { config, resolver, tenants: BTreeMap::new() };
     while !stop.is_stopped() {
         let messages = match fetch(&consumer, decoder.config.batch).await {
             Ok(messages) => messages,
@@ -255,6 +285,7 @@ fn delivery(message: &Message) -> Option<Delivery> {
 
 struct Decoder {
     config: NatsSourceConfig,
+    resolver: Arc<EntityResolver>,
     tenants: BTreeMap<String, NdjsonDecoder>,
 }
 
@@ -263,6 +294,7 @@ impl Decoder {
         if self.tenants.len() > TENANTS_MAX {
             self.tenants.clear();
         }
+        let mut events = Vec::new();
         for message in messages {
             let sequence = message.info().map_or(0, |i| i.stream_sequence);
             let reject = |bad: BadRow, row: &[u8]| {
@@ -275,6 +307,13 @@ impl Decoder {
                     continue;
                 }
             };
+            if self.config.payload == Payload::Events {
+                match events::decode(&message.subject, &message.payload, tenant, published(message), &self.resolver) {
+                    Ok(inputs) => events.extend(inputs),
+                    Err(bad) => reject(bad, &message.payload),
+                }
+                continue;
+            }
             let decoder =
                 self.tenants.entry(tenant.to_owned()).or_insert_with(|| NdjsonDecoder::new(self.config.rows.clone()));
             for line in message.payload.split(|b| *b == b'\n') {
@@ -283,8 +322,15 @@ impl Decoder {
                 }
             }
         }
-        self.tenants.iter_mut().flat_map(|(tenant, decoder)| decoder.signals.take_inputs(tenant)).collect()
+        events.extend(self.tenants.iter_mut().flat_map(|(tenant, decoder)| decoder.signals.take_inputs(tenant)));
+        events
     }
+}
+
+/// When the stream took the message: what came again was said then, too.
+fn published(message: &Message) -> EventTime {
+    let nanos = message.info().ok().and_then(|info| i64::try_from(info.published.unix_timestamp_nanos()).ok());
+    nanos.map_or_else(arrival_time, EventTime)
 }
 
 fn tenant_of<'a>(config: &'a NatsSourceConfig, subject: &'a str) -> Result<&'a str, BadRow> {

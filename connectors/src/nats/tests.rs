@@ -253,6 +253,7 @@ fn source_config(server: &NatsServer) -> NatsSourceConfig {
         subjects: vec!["telemetry.>".to_owned()],
         tenant: None,
         tenant_token: Some(2),
+        payload: Payload::Rows,
         rows: crate::decode::RowsConfig::default(),
         batch: 50,
     }
@@ -268,7 +269,7 @@ fn journal() -> (tempfile::TempDir, Arc<LocalJournal>) {
 async fn run_until(server: &NatsServer, journal: &Arc<LocalJournal>, rows: u64) -> Intake {
     let intake = Intake::new(journal.clone(), RejectLog::counting());
     let (stopper, stop) = stop_pair();
-    let source = Box::new(NatsSource::new(source_config(server)).expect("a source"));
+    let source = Box::new(NatsSource::new(source_config(server), Arc::default()).expect("a source"));
     let running = tokio::spawn(source.run(intake.clone(), stop));
     let enough = async {
         while intake.counts().rows(SignalKind::Log) < rows {

@@ -170,7 +170,7 @@ impl Receiver {
         self.counters.request(bytes.len());
         let key = request_key(&tenant, path, &bytes);
         drop(bytes);
-        let claims = self.intake.claims();
+        let claims = self.intake.claims(&tenant);
         match claims.take(key) {
             Claim::Ours => {}
             Claim::Busy => return Err(unavailable("the same request is being stored")),

@@ -107,7 +107,7 @@ fn the_instance_is_found_whichever_object_tells_it() {
 fn an_inform_is_answered_and_taken_once() {
     let wire = wire(&SnmpConfig::default());
     let receipts = Arc::new(Receipts::default());
-    let gather = || Gathered::claiming(Claims::new(receipts.clone(), EventTime::from_secs(1)));
+    let gather = || Gathered::claiming(Claims::new(receipts.clone(), "acme", EventTime::from_secs(1)));
     let mut out = gather();
     let inform = datagram(INFORM, "1.3.6.1.6.3.1.1.5.5", &[]);
     let answer = take(&wire, &inform, &mut out).expect("good").expect("an answer");

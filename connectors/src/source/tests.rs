@@ -56,7 +56,7 @@ fn line(number: u8) -> Input {
 
 /// Sends `number` as a wire does: only what is new is stored.
 async fn send(intake: &Intake, number: u8) {
-    let claims = intake.claims();
+    let claims = intake.claims("acme");
     match claims.take(request_key("acme", "/push", &[number])) {
         Claim::Ours => drop(intake.accept_now(&[line(number)], claims).await.expect("there is room")),
         Claim::Taken => {}

@@ -66,6 +66,9 @@ pub struct AlertRow<'a> {
     pub url: Option<&'a str>,
 }
 
+/// Rows that room is made for beforehand: who announces more is believed when they come.
+const ROOM_ROWS_MAX: usize = 8_192;
+
 batch_builder! {
     /// Builds alert batches.
     AlertBuilder, SignalKind::Alert, {
@@ -85,6 +88,26 @@ batch_builder! {
 }
 
 impl AlertBuilder {
+    /// An empty builder with room for about `rows` alerts.
+    pub fn with_capacity(rows: usize) -> AlertBuilder {
+        let rows = rows.min(ROOM_ROWS_MAX);
+        let texts = |bytes: usize| StringBuilder::with_capacity(rows, rows * bytes);
+        AlertBuilder {
+            time: builder::times(),
+            source: texts(12),
+            name: texts(24),
+            entity: texts(32),
+            severity: texts(8),
+            status: texts(8),
+            fingerprint: UInt64Builder::with_capacity(rows),
+            labels: label_builder(),
+            annotations: label_builder(),
+            starts_at: builder::times(),
+            ends_at: builder::times(),
+            url: texts(48),
+        }
+    }
+
     /// Appends one alert; labels over the limits are cut.
     pub fn push(&mut self, row: &AlertRow<'_>) {
         self.time.append_value(row.time.0);

@@ -6,6 +6,7 @@
 //! it. The checksum guards against damage, not malice: Arrow bytes are accepted from our own
 //! journal and from nobody else.
 
+use std::cell::RefCell;
 use std::io::Cursor;
 
 use arrow::ipc::reader::StreamReader;
@@ -16,15 +17,45 @@ use super::{Batch, SignalError, SignalKind};
 
 const CHECKSUM_BYTES: usize = 8;
 
+/// How a stream ends: no more messages.
+const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+thread_local! {
+    /// A small batch's schema is a good part of its stream, and always the same: it is written once.
+    static WRITERS: RefCell<[Option<Writer>; SignalKind::ALL.len()]> = const { RefCell::new([const { None }; SignalKind::ALL.len()]) };
+}
+
+/// Writes streams of one kind.
+struct Writer {
+    /// The message that every stream begins with.
+    schema: Vec<u8>,
+    /// Has written it, and writes batches.
+    batches: StreamWriter<Vec<u8>>,
+}
+
+impl Writer {
+    fn new(kind: SignalKind) -> Writer {
+        let mut batches = StreamWriter::try_new(Vec::new(), &kind.schema()).expect("writing to memory cannot fail");
+        Writer { schema: std::mem::take(batches.get_mut()), batches }
+    }
+
+    /// Appends the stream that [`StreamWriter`] would write of `batch`.
+    fn write(&mut self, batch: &Batch, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.schema);
+        std::mem::swap(self.batches.get_mut(), out);
+        self.batches.write(batch.records()).expect("a checked batch has its own schema");
+        std::mem::swap(self.batches.get_mut(), out);
+        out.extend_from_slice(&END_OF_STREAM);
+    }
+}
+
 /// Appends `batch` to `out`: 8 bytes of checksum, then an Arrow IPC stream.
 pub fn encode(batch: &Batch, out: &mut Vec<u8>) {
-    let records = batch.records();
     let start = out.len();
     out.extend_from_slice(&[0; CHECKSUM_BYTES]);
-    let mut writer = StreamWriter::try_new(&mut *out, records.schema_ref()).expect("writing to memory cannot fail");
-    writer.write(records).expect("a checked batch has its own schema");
-    writer.finish().expect("writing to memory cannot fail");
-    drop(writer);
+    WRITERS.with_borrow_mut(|writers| {
+        writers[batch.kind() as usize].get_or_insert_with(|| Writer::new(batch.kind())).write(batch, out);
+    });
     let checksum = xxh3_64(&out[start + CHECKSUM_BYTES..]);
     out[start..start + CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -68,6 +99,20 @@ mod tests {
         let back = decode("acme", SignalKind::Metric, &bytes).expect("round trip");
         assert_eq!(back, batch);
         assert_eq!(back.len(), 2);
+    }
+
+    #[test]
+    fn a_stream_is_what_the_library_writes_the_first_time_and_again() {
+        for rows in [1, 0, 300] {
+            let mut builder = MetricBuilder::new();
+            (0..rows).for_each(|i| builder.push(EventTime::from_secs(i), 7, i as f64));
+            let batch = builder.finish("acme").expect("tenant is plain");
+            let (mut ours, mut plain) = (vec![1, 2], Vec::new());
+            encode(&batch, &mut ours);
+            let mut writer = StreamWriter::try_new(&mut plain, &SignalKind::Metric.schema()).expect("memory");
+            writer.write(batch.records()).and_then(|()| writer.finish()).expect("memory");
+            assert_eq!((&ours[..2], &ours[2 + CHECKSUM_BYTES..]), (&[1, 2][..], &plain[..]), "{rows}");
+        }
     }
 
     proptest! {

@@ -46,7 +46,7 @@ impl Tenant {
     pub(crate) fn admit_action(&mut self, at: EventTime, action: &Action, lateness: Span) {
         let time = self.see(at, lateness);
         let key = xxh3_64(format!("{action:?}").as_bytes());
-        self.pending.push(Pending::new(time, Event::Action(action.clone()), key));
+        self.pending.push(Pending::new(time, Event::Action(Box::new(action.clone())), key));
     }
 
     /// Notes an event time; answers the time at which the event acts.
@@ -162,7 +162,7 @@ impl Tenant {
             let time = self.see(change.time, compiled.config.lateness);
             let key = xxh3_64(change.id.as_bytes());
             let own = |text: Option<&str>| text.map(Into::into);
-            let event = Event::Change(OwnedChange {
+            let event = Event::Change(Box::new(OwnedChange {
                 id: change.id.into(),
                 change_type: change.change_type.into(),
                 entity: change.entity.into(),
@@ -170,7 +170,7 @@ impl Tenant {
                 who: own(change.who),
                 url: own(change.url),
                 text: own(change.text),
-            });
+            }));
             self.pending.push(Pending::new(time, event, key));
         }
     }
@@ -187,13 +187,13 @@ impl Tenant {
             }
             let time = self.see(edge.time, compiled.config.lateness);
             let key = xxh3_64(format!("{}|{}|{}", edge.from, edge.to, edge.source).as_bytes());
-            let event = Event::Edge(OwnedEdge {
+            let event = Event::Edge(Box::new(OwnedEdge {
                 from: edge.from.into(),
                 to: edge.to.into(),
                 relation: edge.relation,
                 source: edge.source.into(),
                 confidence: edge.confidence,
-            });
+            }));
             self.pending.push(Pending::new(time, event, key));
         }
     }

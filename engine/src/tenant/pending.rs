@@ -38,13 +38,14 @@ pub(crate) struct OwnedChange {
     pub(crate) text: Option<Box<str>>,
 }
 
-/// One thing that happens to a tenant. The discriminant order is the order at one instant.
+/// One thing that happens to a tenant. The discriminant order is the order at one instant. Small:
+/// a storm's alerts wait in lists of these, and whatever an alert does not have is boxed.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Catalogue(Arc<Catalogue>),
-    Edge(OwnedEdge),
-    Change(OwnedChange),
-    Action(Action),
+    Edge(Box<OwnedEdge>),
+    Change(Box<OwnedChange>),
+    Action(Box<Action>),
     /// A row of another tool's batch, shared, not copied.
     Alert(Arc<Batch>, u32),
     /// A series has left its level, or is back.
@@ -145,9 +146,11 @@ impl SavedPending {
                 Event::Catalogue(catalogue) => {
                     SavedEvent::Catalogue(serde_json::to_string(&**catalogue).expect("a catalogue is JSON"))
                 }
-                Event::Action(action) => SavedEvent::Action(serde_json::to_string(action).expect("an action is JSON")),
-                Event::Edge(edge) => SavedEvent::Edge(edge.clone()),
-                Event::Change(change) => SavedEvent::Change(change.clone()),
+                Event::Action(action) => {
+                    SavedEvent::Action(serde_json::to_string(&**action).expect("an action is JSON"))
+                }
+                Event::Edge(edge) => SavedEvent::Edge((**edge).clone()),
+                Event::Change(change) => SavedEvent::Change((**change).clone()),
                 Event::Moved(moved) => SavedEvent::Moved(moved.clone()),
                 Event::Sensed(sensed) => SavedEvent::Sensed(sensed.clone()),
             };
@@ -188,8 +191,8 @@ impl SavedPending {
                     Event::Catalogue(serde_json::from_str(&json).map_err(|e| e.to_string())?)
                 }
                 SavedEvent::Action(json) => Event::Action(serde_json::from_str(&json).map_err(|e| e.to_string())?),
-                SavedEvent::Edge(edge) => Event::Edge(edge),
-                SavedEvent::Change(change) => Event::Change(change),
+                SavedEvent::Edge(edge) => Event::Edge(Box::new(edge)),
+                SavedEvent::Change(change) => Event::Change(Box::new(change)),
                 SavedEvent::Moved(moved) => Event::Moved(moved),
                 SavedEvent::Sensed(sensed) => Event::Sensed(sensed),
             };

@@ -99,6 +99,7 @@ impl Tenant {
                 self.learn_edge(&edge, now, compiled);
             }
             Event::Change(change) => {
+                let change = *change;
                 let entity = self.resolve_entity(&change.entity);
                 let change = Change {
                     at: now,
@@ -112,7 +113,7 @@ impl Tenant {
                 };
                 self.changes.add(change, compiled.config.limits.changes_max);
             }
-            Event::Action(action) => self.act(action, now, compiled, out),
+            Event::Action(action) => self.act(*action, now, compiled, out),
             Event::Alert(batch, row) => {
                 self.take_alert(&AlertRow::wire(&batch, row), now, compiled, out);
             }
