@@ -14,6 +14,7 @@
 //! # Ok::<(), bellwether_models::shared::ParamError>(())
 //! ```
 
+mod daily;
 mod detector;
 mod discord;
 mod panel;

@@ -5,9 +5,10 @@
 //! several of them is rarer than what surprises one, and bits are logarithms of
 //! rarities, so they are added; each is bent to a logarithm where its tail is
 //! extrapolation, so that none can shout the others down. A sum is told when it
-//! exceeds what was told before, which fades. Expectation and band are the
-//! detector's.
+//! exceeds what was told before, which fades, and what comes at this time every
+//! day. Expectation and band are the detector's.
 
+use super::daily::Daily;
 use super::detector::{Detector, Surprise};
 use super::discord::Discord;
 use super::params::CheckedParams;
@@ -31,7 +32,9 @@ const RECALL_BITS_MIN: f64 = 4.0;
 const BITS_STRAIGHT: f64 = 20.0;
 /// A sum below this is no news, whatever was told before, and scores nothing:
 /// among the lowest sums a threshold would only fish in noise.
-const NEWS_BITS_MIN: f64 = 20.0;
+const NEWS_BITS_MIN: f64 = 15.0;
+/// Share of the surprise usual at this minute of the day that is no news.
+const DAILY_SHARE: f64 = 0.5;
 /// Points over which a told sum fades to 1/e at one minute steps. It grows with
 /// the root of the step: who samples each hour does not want to hear of one
 /// trouble every hour.
@@ -46,6 +49,7 @@ pub struct Panel {
     detector: Detector,
     discord: Discord,
     recalls: [Recall; 2],
+    daily: Daily,
     told: f64,
     seen: u32,
     tail: Tail,
@@ -59,6 +63,7 @@ impl Panel {
             detector: Detector::new(params),
             discord: Discord::default(),
             recalls: PACES.map(Recall::new),
+            daily: Daily::default(),
             told: 0.0,
             seen: 0,
             tail: Tail::new(8.0, 4.0),
@@ -66,7 +71,8 @@ impl Panel {
     }
 
     /// Judges one point and learns from it: [`Detector::update`],
-    /// [`Discord::update`] and [`Recall::update`], added up.
+    /// [`Discord::update`] and [`Recall::update`], added up, less what is usual
+    /// at this time of the day.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
         let (mut verdict, surprise) = self.detector.judge(params, at_ns, value);
         let shape = self.discord.update(value);
@@ -74,7 +80,8 @@ impl Panel {
         if matches!(verdict.reason, Reason::Learning | Reason::Missing) {
             return verdict;
         }
-        let (bits, reason) = add_up(&surprise, shape, recalls);
+        let (sum, reason) = add_up(&surprise, shape, recalls);
+        let bits = (sum - DAILY_SHARE * self.daily.usual(at_ns, sum)).max(0.0);
         let steps = f64::from(self.detector.step_secs()).max(1.0) / FADE_STEP_SECS;
         let news = bits > self.told && bits >= NEWS_BITS_MIN;
         self.told = (self.told * (1.0 - 1.0 / (FADE_POINTS * steps.sqrt()).max(2.0))).max(bits);
