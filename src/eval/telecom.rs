@@ -109,7 +109,11 @@ fn figures(ranks: &[Option<usize>]) -> [f64; 4] {
 }
 
 fn alarm_file(folder: &Path) -> PathBuf {
-    ["alarm.csv", "alarm.csv.gz"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file()).unwrap_or_default()
+    ["alarm.csv", "alarm.csv.gz"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.is_file())
+        .unwrap_or_default()
 }
 
 fn teach(bench: &Bench, folder: &Path, name: &str, notes: &mut Vec<String>) -> Result<Taught> {
