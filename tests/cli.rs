@@ -72,6 +72,13 @@ fn the_configuration_in_the_readme_runs_as_pasted() {
     let id = first["record"]["id"].as_str().expect("an id");
     let told = stdout(&bellwether(&["explain", id, "--from", &state.display().to_string()]));
     assert!(told.contains("who should act"), "{told}");
+    let alert = first["record"]["alerts"][0]["fingerprint"].as_str().expect("a fingerprint");
+    let told = stdout(&bellwether(&["explain", alert, "--not-in", id, "--from", &state.display().to_string()]));
+    assert!(told.contains(&format!("Alert {alert}")) && told.contains("is in it"), "{told}");
+    let refused = bellwether(&["explain", id, "--not-in", id, "--from", &state.display().to_string()]);
+    assert!(
+        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--not-in asks about an alert")
+    );
     // Started again, it tells nothing twice.
     stdout(&bellwether(&["run", "-c", &config]));
     assert_eq!(std::fs::read_to_string(state.join("incidents.ndjson")).expect("events"), events);

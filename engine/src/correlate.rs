@@ -240,6 +240,17 @@ impl Correlator {
         self.placements.get(&fingerprint)
     }
 
+    /// What a link of this evidence would score without each kind of it.
+    pub(crate) fn without(&self, evidence: &Evidence) -> [f64; 4] {
+        let params = self.grouper.params();
+        let (whole, parts) = (params.logit(evidence), params.contributions(evidence));
+        std::array::from_fn(|kind| match kind {
+            // Onsets too far apart forbid the link whatever the rest says.
+            0 => 0.0,
+            _ => 1.0 / (1.0 + (parts[kind] - whole).exp()),
+        })
+    }
+
     /// Why an alert is in its group now.
     pub(crate) fn why(&mut self, fingerprint: u64, topology: &Topology) -> Option<Why> {
         let hub = self.grouper.params().hub_scale;

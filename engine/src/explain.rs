@@ -44,16 +44,55 @@ pub struct Related {
 pub struct MemberReason {
     /// 16 hexadecimal digits.
     pub fingerprint: String,
-    /// The rule's name.
+    /// The rule's name, with what it measured where one rule watches many metrics.
     pub name: String,
     /// The entity it is about.
     pub entity: String,
+    /// Beginning of its present or last firing.
+    pub starts_at: EventTime,
     /// Its score when it joined, 0–1; `None` for the alert that began the group.
     pub score: Option<f64>,
     /// Evidence of its best link: time, topology, text, learned, each 0–1.
     pub evidence: [f64; 4],
-    /// The alert at the other end of that link.
+    /// What that link would score without each of them: what decided.
+    pub without: [f64; 4],
+    /// The alert at the other end of that link, in words.
     pub linked_to: Option<String>,
+    /// The same by its fingerprint, 16 hexadecimal digits.
+    pub linked_alert: Option<String>,
+}
+
+/// A log template may be as long as the line; a table of alerts has no room for it.
+const NAME_CHARS_MAX: usize = 48;
+
+/// The kinds of evidence, in the order of their numbers.
+const KINDS: [&str; 4] = ["time", "topology", "text", "learned"];
+
+/// Hour, minute and second of an event time in UTC.
+fn clock(at: EventTime) -> String {
+    let seconds = at.0.div_euclid(1_000_000_000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+impl MemberReason {
+    /// Why it is in its incident: each kind of evidence, and whether it would have joined without.
+    #[must_use]
+    pub fn told(&self, threshold: f64) -> String {
+        let Some((score, other)) = self.score.zip(self.linked_to.as_deref()) else {
+            return format!("{} on {} began the group", self.name, self.entity);
+        };
+        let head = format!("{} on {}: {score:.2}, {threshold:.2} was needed", self.name, self.entity);
+        let mut text = format!("{head}\n  linked most firmly with {other}");
+        for ((kind, value), without) in KINDS.iter().zip(self.evidence).zip(self.without) {
+            let verdict = match without {
+                _ if value == 0.0 => "added nothing".to_owned(),
+                low if low < threshold => format!("decided: without it the link is {low:.2}"),
+                high => format!("did not decide: without it the link is {high:.2}"),
+            };
+            text.push_str(&format!("\n  {kind:<9} {value:.2}  {verdict}"));
+        }
+        text
+    }
 }
 
 /// What has been learned about one kind of edge.
@@ -93,22 +132,37 @@ pub struct Placed {
 }
 
 impl fmt::Display for Explanation {
+    /// A table: each alert on a line, with the number of the one that it is linked with.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} alerts, joined from a score of {:.2}", self.incident, self.members.len(), self.threshold)?;
+        let (count, threshold) = (self.members.len(), self.threshold);
+        writeln!(f, "{}: {count} alerts, each joined with a score of at least {threshold:.2}", self.incident)?;
         let wide = |of: &dyn Fn(&MemberReason) -> usize| self.members.iter().map(of).max().unwrap_or(0);
-        let (names, entities) = (wide(&|m| m.name.len()), wide(&|m| m.entity.len()));
-        for member in &self.members {
-            write!(f, "  {:names$}  {:entities$}  ", member.name, member.entity)?;
+        let (names, entities) = (wide(&|m| m.name.chars().count()).max(5), wide(&|m| m.entity.chars().count()).max(2));
+        let place = |print: &str| self.members.iter().position(|m| m.fingerprint == print).map(|at| at + 1);
+        writeln!(
+            f,
+            "    #  began     {:names$}  {:entities$}  score  time  topology  text  learned  linked with",
+            "alert", "on"
+        )?;
+        for (at, member) in self.members.iter().enumerate() {
+            write!(
+                f,
+                "{:>5}  {}  {:names$}  {:entities$}  ",
+                at + 1,
+                clock(member.starts_at),
+                member.name,
+                member.entity
+            )?;
             match (member.score, &member.linked_to) {
                 (Some(score), Some(other)) => {
                     let [time, topology, text, learned] = member.evidence;
-                    writeln!(
-                        f,
-                        "{score:.2}  time {time:.2}  topology {topology:.2}  text {text:.2}  learned {learned:.2}  with {other}"
-                    )?;
+                    let known = member.linked_alert.as_deref().and_then(place);
+                    let with = known.map_or_else(|| other.clone(), |number| format!("#{number}"));
+                    write!(f, " {score:.2}  {time:.2}      {topology:.2}  {text:.2}     {learned:.2}  {with}")?;
                 }
-                _ => writeln!(f, "began the group")?,
+                _ => write!(f, "began the group")?,
             }
+            writeln!(f, "  {}", member.fingerprint)?;
         }
         for (place, related) in self.under.iter().map(|r| ("under", r)).chain(self.over.iter().map(|r| ("over", r))) {
             writeln!(
@@ -166,12 +220,23 @@ impl Tenant {
         let alert = self.alerts.get(fingerprint)?;
         let placement = self.correlator.placement(fingerprint);
         let linked_to = placement.and_then(|p| p.linked_to);
+        let measured = alert.observation.as_ref().filter(|observed| !observed.name.is_empty());
+        let name = self.alert_name(alert);
         Some(MemberReason {
             fingerprint: format!("{fingerprint:016x}"),
-            name: self.alert_name(alert).to_owned(),
+            name: measured.map_or_else(
+                || name.to_owned(),
+                |observed| {
+                    let of: String = observed.name.chars().take(NAME_CHARS_MAX).collect();
+                    format!("{name} {of}")
+                },
+            ),
             entity: self.entities.text(alert.entity).to_owned(),
+            starts_at: alert.starts_at,
             score: placement.filter(|p| p.linked_to.is_some()).map(|p| p.score),
             evidence: placement.map_or([0.0; 4], |p| p.evidence.values()),
+            without: placement.map_or([0.0; 4], |p| self.correlator.without(&p.evidence)),
+            linked_alert: linked_to.map(|other| format!("{other:016x}")),
             linked_to: linked_to.map(|other| match self.alerts.get(other) {
                 Some(alert) => {
                     format!("{} on {}", self.alert_name(alert), self.entities.text(alert.entity))
@@ -186,15 +251,17 @@ impl Tenant {
         let number = self.ledger.of_id(incident)?;
         let group = self.ledger.get(number)?.group;
         let why = self.correlator.why_not(alert, group, &self.topology)?;
-        let kinds = ["time", "topology", "text", "learned"];
         let mut text = format!(
-            "score {:.2} against {incident}, {:.2} was needed (its own group: {:.2})",
+            "{:.2} against {incident}, {:.2} was needed; against the alerts it is with: {:.2}",
             why.score, why.threshold, why.own_score
         );
-        for (kind, needed) in kinds.iter().zip(&why.needed) {
+        if why.links.is_empty() {
+            text.push_str("\n  nothing in it is near enough in time or topology to be compared");
+        }
+        for (kind, needed) in KINDS.iter().zip(&why.needed) {
             let change = match needed.needed {
-                Some(value) => format!("would join at {value:.2}"),
-                None => "cannot change it alone".to_owned(),
+                Some(value) => format!("{value:.2} would have been enough, all else equal"),
+                None => "could not have changed it alone".to_owned(),
             };
             text.push_str(&format!("\n  {kind:<9} {:.2}  {change}", needed.now));
         }

@@ -79,7 +79,11 @@ fn an_operators_word_is_a_revision() {
     assert_eq!(events[1].record.owner.as_ref().map(|o| o.assignee.as_str()), Some("ana"));
     let explanation = engine.explain("acme", &id).expect("it is known");
     assert_eq!(explanation.members.len(), 2);
-    assert!(explanation.to_string().contains("began the group"));
+    let table = explanation.to_string();
+    assert!(table.contains("began the group") && table.contains("#1"), "{table}");
+    let joined = explanation.members.iter().find(|member| member.score.is_some()).expect("one joined");
+    let told = joined.told(explanation.threshold);
+    assert!(told.contains("0.50 was needed") && told.contains("decided: without it the link is 0.00"), "{told}");
 }
 
 #[test]

@@ -27,17 +27,21 @@ own reasons are told, out of its newest checkpoint; from a file what the record 
 Examples:
   bellwether explain inc_01KJ9QYV6ZK6QK3Q9GV3S5T7XN --from demo-out/plant-line
   bellwether explain 5T7XN --from incidents.ndjson       the end of the id is enough
-  bellwether explain inc_… --alert 00c0ffee00c0ffee      why that alert is, or is not, in it")]
+  bellwether explain inc_… --alert 00c0ffee00c0ffee      why that alert is, or is not, in it
+  bellwether explain 00c0ffee00c0ffee --not-in 5T7XN     the same question, the alert first")]
 pub(super) struct ExplainArgs {
-    /// The incident's id, or enough of its end
-    #[arg(value_name = "INCIDENT")]
-    incident: String,
+    /// The incident's id, or enough of its end; with --not-in an alert's fingerprint
+    #[arg(value_name = "INCIDENT|ALERT")]
+    subject: String,
     /// Where the incident is told of
     #[arg(long, value_name = "PATH", default_value = "bellwether-state")]
     from: PathBuf,
     /// An alert's fingerprint, 16 hexadecimal digits: why it is in the incident, or why not
     #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint)]
     alert: Option<u64>,
+    /// Why the alert named first is not in this incident: its id, or enough of its end
+    #[arg(long, value_name = "INCIDENT", conflicts_with = "alert")]
+    not_in: Option<String>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -45,6 +49,21 @@ pub(super) struct ExplainArgs {
 
 fn parse_fingerprint(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|_| "a fingerprint is 16 hexadecimal digits".to_owned())
+}
+
+impl ExplainArgs {
+    /// The incident asked about, and the alert if there is one.
+    fn question(&self) -> Result<(&str, Option<u64>)> {
+        match &self.not_in {
+            Some(incident) => {
+                let alert = parse_fingerprint(&self.subject).map_err(|remedy| {
+                    UsageError(format!("--not-in asks about an alert, and `{}` is none: {remedy}", self.subject))
+                })?;
+                Ok((incident, Some(alert)))
+            }
+            None => Ok((&self.subject, self.alert)),
+        }
+    }
 }
 
 /// A line of the file that sinks and `replay --out` write.
@@ -60,18 +79,19 @@ struct Line {
 /// # Errors
 /// When the incident is not there, or what tells of it cannot be read.
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
+    let (incident, alert) = args.question()?;
     let folder = args.from.is_dir();
     let file = if folder { args.from.join(INCIDENTS_FILE) } else { args.from.clone() };
-    let line = find(&file, &args.incident)?;
+    let line = find(&file, incident)?;
     let tenant = line.key.split('/').next().unwrap_or_default().to_owned();
     let mut engine = if folder { engine_of(args)? } else { None };
-    if args.alert.is_some() && engine.is_none() {
-        let message = "--alert needs the engine's state: name the folder of a run with --from".to_owned();
-        return Err(UsageError(message).into());
+    if alert.is_some() && engine.is_none() {
+        let message = "a question about an alert needs the engine's state: name the folder of a run with --from";
+        return Err(UsageError(message.to_owned()).into());
     }
     let id = &line.record.id;
     let members = engine.as_mut().and_then(|engine| engine.explain(&tenant, id));
-    let why_not = match (&mut engine, args.alert) {
+    let why_not = match (&mut engine, alert) {
         (Some(engine), Some(alert)) => engine.explain_not_in(&tenant, alert, id),
         _ => None,
     };
@@ -83,13 +103,15 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     }
     let term = Term::stdout();
     write!(out, "{}", incident_page(&line.record, Some(&tenant), &term))?;
-    match (args.alert, &members) {
+    match (alert, &members) {
         (Some(alert), Some(members)) => {
             let fingerprint = format!("{alert:016x}");
             writeln!(out, "\n{}", term.paint(Ink::Bold, &format!("Alert {fingerprint}")))?;
             let member = members.members.iter().find(|member| member.fingerprint == fingerprint);
             match (member, why_not) {
-                (Some(member), _) => writeln!(out, "  is in it: {}", member_line(member))?,
+                (Some(member), _) => {
+                    writeln!(out, "  is in it: {}", member.told(members.threshold).replace('\n', "\n  "))?;
+                }
                 (None, Some(why)) => writeln!(out, "  is not in it: {}", why.replace('\n', "\n  "))?,
                 (None, None) => writeln!(out, "  is not known to the engine any more, or never was")?,
             }
@@ -111,14 +133,6 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
         _ => {}
     }
     Ok(Exit::Ok)
-}
-
-fn member_line(member: &bellwether_engine::MemberReason) -> String {
-    let with = member.linked_to.as_deref().unwrap_or("nothing: it began the group");
-    match member.score {
-        Some(score) => format!("{} on {}, score {score:.2} with {with}", member.name, member.entity),
-        None => format!("{} on {} began the group", member.name, member.entity),
-    }
 }
 
 /// The latest revision of the incident in a file.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::models_cmd::{causes, detect, forecast, groups, learn_groups, sessions, templates};
+use crate::models_cmd::{causes, detect, forecast, groups, learn_groups, precedence, sessions, templates};
 
 /// One command for each kind of model.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,8 @@ pub(super) enum Models {
     Groups(groups::GroupsArgs),
     /// Learn the weights of the evidence that groups alerts from labels
     LearnGroups(learn_groups::LearnGroupsArgs),
+    /// Learn which types of alert come before which
+    Precedence(precedence::PrecedenceArgs),
     /// Rank the causes of a case
     Causes(causes::CausesArgs),
 }
@@ -35,6 +37,7 @@ impl Models {
             Models::Sessions(args) => sessions::run(args),
             Models::Groups(args) => groups::run(args),
             Models::LearnGroups(args) => learn_groups::run(args),
+            Models::Precedence(args) => precedence::run(args),
             Models::Causes(args) => causes::run(args),
         }
     }

@@ -21,6 +21,7 @@ pub mod proving;
 pub mod report;
 pub mod settings;
 pub mod sure;
+pub mod telecom;
 pub mod templates;
 pub mod units;
 
@@ -123,6 +124,7 @@ pub const TASKS: &[Task] = &[
     ("nezha_tt", "causes: services of TrainTicket, logs and traces too", causes::nezha_tt),
     ("sockshop", "causes: metrics of Sock Shop services", causes::sockshop),
     ("ait", "groups: alerts of multi-step attacks", groups::ait),
+    ("telecom", "groups: root types of sets of telecom alarms", telecom::telecom),
 ];
 
 /// The data directory: the flag, else the variable, else the default.
@@ -189,7 +191,7 @@ fn one(task: Task, bench: &Bench, as_json: bool) -> Result<()> {
 
 /// Names that stand for several tasks.
 const FAMILIES: [(&str, &[&str]); 2] =
-    [("groups", &["ait"]), ("causes", &["petshop", "nezha_ob", "nezha_tt", "sockshop"])];
+    [("groups", &["ait", "telecom"]), ("causes", &["petshop", "nezha_ob", "nezha_tt", "sockshop"])];
 
 fn chosen(names: &[String]) -> Result<Vec<Task>> {
     if names.is_empty() {
@@ -261,7 +263,7 @@ mod tests {
         let names = |family: &str| -> Vec<&str> {
             chosen(&[family.to_owned()]).expect("it is known").iter().map(|task| task.0).collect()
         };
-        assert_eq!(names("groups"), ["ait"]);
+        assert_eq!(names("groups"), ["ait", "telecom"]);
         assert_eq!(names("causes"), ["petshop", "nezha_ob", "nezha_tt", "sockshop"]);
     }
 

@@ -14,7 +14,7 @@ use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use bellwether_models::causes::case::CaseParams;
 use bellwether_models::exhaustion::ExhaustionParams;
-use bellwether_models::group::EpisodeParams;
+use bellwether_models::group::{EpisodeParams, PrecedenceParams};
 use bellwether_models::metric::DetectorParams;
 use bellwether_models::multi::MultiParams;
 use bellwether_models::templates::MinerParams;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub exhaustion: ExhaustionParams,
     /// Alerts into groups where no topology is known: `ait`.
     pub episodes: EpisodeParams,
+    /// Which types of alert come before which: `telecom`.
+    pub precedence: PrecedenceParams,
     /// Causes of labelled cases: `petshop`, `nezha_ob`, `nezha_tt`, `sockshop`.
     pub causes: CaseParams,
 }
@@ -78,6 +80,7 @@ impl Settings {
         self.miner.clone().check().map_err(|error| usage(format!("miner: {error}")))?;
         self.exhaustion.check().map_err(|error| usage(format!("exhaustion: {error}")))?;
         not_negative("episodes", &serde_json::to_value(&self.episodes)?)?;
+        not_negative("precedence", &serde_json::to_value(&self.precedence)?)?;
         not_negative("causes", &serde_json::to_value(&self.causes)?)?;
         Ok(())
     }

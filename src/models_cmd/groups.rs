@@ -26,15 +26,9 @@ pub struct GroupsArgs {
     /// Edges as CSV or JSON with the columns from, to and perhaps relation, or a .npy adjacency matrix
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
-    /// Column with the time
-    #[arg(long, value_name = "NAME")]
-    pub time_column: Option<String>,
-    /// Column with the type of alert
-    #[arg(long, value_name = "NAME")]
-    pub type_column: Option<String>,
-    /// Column with the entity
-    #[arg(long, value_name = "NAME")]
-    pub entity_column: Option<String>,
+    /// Columns of the file
+    #[command(flatten)]
+    pub columns: AlertColumns,
     /// Column with the alert's id
     #[arg(long, value_name = "NAME")]
     pub id_column: Option<String>,
@@ -44,6 +38,20 @@ pub struct GroupsArgs {
     /// Where and how to write
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Which columns of a file of alerts hold what; known names are found without.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct AlertColumns {
+    /// Column with the time
+    #[arg(long, value_name = "NAME")]
+    pub time_column: Option<String>,
+    /// Column with the type of alert
+    #[arg(long, value_name = "NAME")]
+    pub type_column: Option<String>,
+    /// Column with the entity
+    #[arg(long, value_name = "NAME")]
+    pub entity_column: Option<String>,
 }
 
 /// How alerts are grouped.
@@ -95,7 +103,7 @@ pub struct Row {
 pub fn run(args: &GroupsArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.alerts)?;
     let topology = args.topology.as_deref().map(Topology::read).transpose()?;
-    let groups = group_by(&rows(args, &table)?, topology, args.method, &EpisodeParams::default());
+    let groups = group_by(&rows(&args.columns, &table)?, topology, args.method, &EpisodeParams::default());
     let alerts = match column(&table, args.id_column.as_deref(), ID_COLUMNS)? {
         Some(id) => table.text(id),
         None => (0..table.rows()).map(|row| row.to_string()).collect(),
@@ -115,7 +123,7 @@ fn column(table: &TextTable, flag: Option<&str>, known: &[&str]) -> Result<Optio
 }
 
 /// The alerts of a table.
-pub(super) fn rows(args: &GroupsArgs, table: &TextTable) -> Result<Vec<Row>> {
+pub(super) fn rows(args: &AlertColumns, table: &TextTable) -> Result<Vec<Row>> {
     let none = |what: &str, known: &[&str]| {
         format!("no column for the {what} (known: {}): name it with --{what}-column", known.join(", "))
     };
@@ -270,7 +278,8 @@ fn by_density(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u
     dbscan(&views, &topology, &GroupParams::default(), NEIGHBOURS)
 }
 
-fn hash(parts: &[&str]) -> u64 {
+/// A token of text: the same in every run.
+pub(super) fn hash(parts: &[&str]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(parts.join("\u{1f}").as_bytes())
 }
 
@@ -326,17 +335,7 @@ mod tests {
     #[test]
     fn a_file_without_the_columns_says_which_are_known() {
         let table = TextTable::from_reader("a.csv", "when,what\n1,2\n".as_bytes()).expect("a table");
-        let args = GroupsArgs {
-            alerts: PathBuf::from("a.csv"),
-            topology: None,
-            time_column: None,
-            type_column: None,
-            entity_column: None,
-            id_column: None,
-            method: None,
-            output: OutputArgs { out: None, format: None },
-        };
-        let error = rows(&args, &table).expect_err("no time").to_string();
+        let error = rows(&AlertColumns::default(), &table).expect_err("no time").to_string();
         assert!(error.contains("timestamp") && error.contains("--time-column"), "{error}");
     }
 }

@@ -5,8 +5,8 @@
 //! Written are the weights to put into the configuration, and what they gain on pairs left out of the
 //! learning. Nothing is changed: who runs the engine decides.
 
-use super::groups::{self, GroupsArgs};
-use super::io::{OutputArgs, TextTable};
+use super::groups::{self, AlertColumns};
+use super::io::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result, bail};
 use bellwether_connectors::{Checkpoint, Checkpoints};
@@ -124,17 +124,7 @@ fn feedback(folder: &Path) -> Result<(GroupParams, Vec<LabelledPair>)> {
 fn labelled(file: &Path, group_column: &str, topology: Option<Topology>) -> Result<Vec<LabelledPair>> {
     let table = TextTable::read(file)?;
     let truth = table.text(table.require(group_column)?);
-    let args = GroupsArgs {
-        alerts: file.to_owned(),
-        topology: None,
-        time_column: None,
-        type_column: None,
-        entity_column: None,
-        id_column: None,
-        method: None,
-        output: OutputArgs { out: None, format: None },
-    };
-    Ok(pairs_of(&groups::rows(&args, &table)?, &truth, topology))
+    Ok(pairs_of(&groups::rows(&AlertColumns::default(), &table)?, &truth, topology))
 }
 
 fn pairs_of(alerts: &[groups::Row], truth: &[String], topology: Option<Topology>) -> Vec<LabelledPair> {

@@ -12,6 +12,7 @@ pub mod forecast;
 pub mod groups;
 pub mod io;
 pub mod learn_groups;
+pub mod precedence;
 pub mod sessions;
 pub mod templates;
 pub mod topology;

@@ -1,12 +1,16 @@
 //! Telecom alarms of the NeurIPS 2023 causal structure learning competition:
 //! `alarm.csv` (alarm_id, device_id, start_timestamp, end_timestamp, in
-//! seconds from the start), `topology.npy` (links of devices), `rca_prior.csv`
-//! (sets of alarm types with their root).
+//! seconds from the start), `topology.npy` (links of devices). Their truth:
+//! `rca_prior.csv` (sets of alarm types with their root), `true_graph.npy` and,
+//! as far as experts filled it in, `causal_prior.npy` (row causes column).
+//!
+//! Folders lack files: `dataset4` has no topology, only the sample has the
+//! whole graph. A file that is absent is `None`, a broken one an error.
 
 use super::LoadError;
 use super::grid::Grid;
 use super::npy::Matrix;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One alarm.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,16 +54,49 @@ pub fn topology(folder: &Path) -> Result<Option<Matrix>, LoadError> {
     if path.is_file() { Matrix::read(&path).map(Some) } else { Ok(None) }
 }
 
-/// Sets of alarm types with the type at their root.
+/// Sets of alarm types with the type at their root: `"(6, 51)"` and `51`, in
+/// one file `"(51)"`. None where the folder has no such file.
 ///
 /// # Errors
-/// When the file is absent or broken.
+/// When the file is broken.
 pub fn truth(folder: &Path) -> Result<Vec<(Vec<u32>, u32)>, LoadError> {
-    let grid = Grid::read(&folder.join("rca_prior.csv"))?;
+    let path = folder.join("rca_prior.csv");
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let grid = Grid::read(&path)?;
+    let numbers = |row, column| -> Vec<u32> {
+        grid.text(row, column).split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+    };
     let set = |row| {
-        let numbers = grid.text(row, 0).split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
-        let root = grid.text(row, 1).parse().map_err(|_| grid.bad(row, 1, "an alarm type"))?;
-        Ok((numbers.collect(), root))
+        let root = numbers(row, 1).first().copied().ok_or_else(|| grid.bad(row, 1, "an alarm type"))?;
+        Ok((numbers(row, 0), root))
     };
     (1..grid.rows.len()).map(set).collect()
+}
+
+/// Which type causes which, as far as it is known: 1 yes, 0 no, else unknown.
+/// The whole graph where the folder has it, else what experts filled in.
+///
+/// # Errors
+/// When the file is broken.
+pub fn graph(folder: &Path) -> Result<Option<Matrix>, LoadError> {
+    let known = ["true_graph.npy", "causal_prior.npy"].map(|name| folder.join(name));
+    known.iter().find(|path| path.is_file()).map(|path| Matrix::read(path)).transpose()
+}
+
+/// The folders with alarms below `folder`, in order of their names.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn folders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(LoadError::read(folder))? {
+        let path = entry.map_err(LoadError::read(folder))?.path();
+        if ["alarm.csv", "alarm.csv.gz"].iter().any(|name| path.join(name).is_file()) {
+            out.push(path);
+        }
+    }
+    out.sort();
+    Ok(out)
 }

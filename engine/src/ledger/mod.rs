@@ -16,6 +16,7 @@
 //! major one over them (`ledger/major.rs`), which is over when they are.
 
 mod incident;
+mod index;
 mod major;
 mod record;
 mod worth;
@@ -30,6 +31,7 @@ use crate::signal::Severity;
 use crate::time::{EventTime, Span};
 
 pub(crate) use incident::{Incident, State, Told};
+use index::Index;
 pub use major::MajorConfig;
 pub(crate) use major::{Tie, tie};
 pub(crate) use record::{RecordScene, build_record, closing_signature, would_tell};
@@ -122,6 +124,7 @@ impl Default for LedgerConfig {
 
 /// The incidents of one tenant that are not closed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "SavedLedger")]
 pub(crate) struct Ledger {
     incidents: BTreeMap<u64, Incident>,
     by_group: BTreeMap<GroupId, u64>,
@@ -133,6 +136,34 @@ pub(crate) struct Ledger {
     pub(crate) transient: u64,
     /// Groups that never weighed enough.
     pub(crate) too_light: u64,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// The ledger as a checkpoint holds it; the index follows from it.
+#[derive(Deserialize)]
+struct SavedLedger {
+    incidents: BTreeMap<u64, Incident>,
+    by_group: BTreeMap<GroupId, u64>,
+    by_id: BTreeMap<String, u64>,
+    next: u64,
+    refused: u64,
+    transient: u64,
+    too_light: u64,
+}
+
+impl From<SavedLedger> for Ledger {
+    fn from(saved: SavedLedger) -> Ledger {
+        let mut index = Index::default();
+        for (number, incident) in &saved.incidents {
+            index.file(*number, Some(incident));
+        }
+        for (group, number) in &saved.by_group {
+            index.bind(*group, *number, None);
+        }
+        let SavedLedger { incidents, by_group, by_id, next, refused, transient, too_light } = saved;
+        Ledger { incidents, by_group, by_id, next, refused, transient, too_light, index }
+    }
 }
 
 impl Ledger {
@@ -148,13 +179,34 @@ impl Ledger {
         self.incidents.get_mut(&number)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&u64, &Incident)> {
-        self.incidents.iter()
+    /// The active incidents, oldest first.
+    pub(crate) fn active(&self) -> impl DoubleEndedIterator<Item = (u64, &Incident)> {
+        self.index.active().filter_map(|number| Some((number, self.incidents.get(&number)?)))
     }
 
-    /// The incidents, newest first.
-    pub(crate) fn iter_newest(&self) -> impl Iterator<Item = (&u64, &Incident)> {
-        self.incidents.iter().rev()
+    /// How many incidents are active.
+    pub(crate) fn active_len(&self) -> usize {
+        self.index.active().len()
+    }
+
+    /// The active incidents whose first cause lies at the entity `root`, oldest first.
+    pub(crate) fn active_at(&self, root: &str) -> impl Iterator<Item = (u64, &Incident)> {
+        self.index.at_root(root).filter_map(|number| Some((number, self.incidents.get(&number)?)))
+    }
+
+    /// Whether an active incident besides `number` has told of a cause.
+    pub(crate) fn any_cause_besides(&self, number: u64) -> bool {
+        self.index.any_root_besides(number)
+    }
+
+    /// Active incidents of each person.
+    pub(crate) fn load(&self) -> &BTreeMap<String, u32> {
+        self.index.load()
+    }
+
+    /// An incident has been told: it is looked up by what it says now.
+    pub(crate) fn refile(&mut self, number: u64) {
+        self.index.file(number, self.incidents.get(&number));
     }
 
     /// Puts one incident under another; both are to be told.
@@ -197,7 +249,7 @@ impl Ledger {
         let number = self.next;
         self.next += 1;
         self.incidents.insert(number, Incident::candidate(group, now, now.plus(config.group_wait)));
-        self.by_group.insert(group, number);
+        self.bind(group, number);
         Some(number)
     }
 
@@ -211,19 +263,25 @@ impl Ledger {
 
     /// Lets a group's name lead to this incident.
     pub(crate) fn bind(&mut self, group: GroupId, number: u64) {
-        self.by_group.insert(group, number);
+        let before = self.by_group.insert(group, number);
+        self.index.bind(group, number, before);
     }
 
     /// Forgets a group's name: it takes no more alerts.
     pub(crate) fn unbind(&mut self, group: GroupId) {
-        self.by_group.remove(&group);
+        if let Some(number) = self.by_group.remove(&group) {
+            self.index.unbind(group, number);
+        }
     }
 
     /// Takes an incident out for good.
     pub(crate) fn remove(&mut self, number: u64) -> Option<Incident> {
         let incident = self.incidents.remove(&number)?;
         self.by_id.remove(&incident.id);
-        self.by_group.retain(|_, n| *n != number);
+        self.index.file(number, None);
+        for group in self.index.take_groups(number) {
+            self.by_group.remove(&group);
+        }
         Some(incident)
     }
 }

@@ -46,8 +46,6 @@ pub(crate) struct RecordScene<'a> {
     pub(crate) history: &'a History,
     pub(crate) correlator: &'a Correlator,
     pub(crate) ledger: &'a Ledger,
-    /// Open incidents per person.
-    pub(crate) load: &'a BTreeMap<String, u32>,
 }
 
 /// Alerts examined for one record; the worst and earliest of a larger incident.
@@ -188,7 +186,7 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
     };
     if owner.assignee.is_empty() && scene.config.enrich.assign_people {
         let skills = scene.lookup.items.get(&primary).map_or(&[][..], |i| &i.skills[..]);
-        let person = pick_assignee(&owner.team, skills, scene.lookup, scene.load);
+        let person = pick_assignee(&owner.team, skills, scene.lookup, scene.ledger.load());
         owner.assignee = person.unwrap_or_default();
     }
     let next = named.as_ref().map_or_else(Vec::new, |cause| {

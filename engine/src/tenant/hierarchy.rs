@@ -51,13 +51,13 @@ impl Tenant {
         let Some(own) = &incident.told else {
             return Vec::new();
         };
-        let fresh = |other: &Incident| other.is_active() && now.since(other.last_news) <= config.correlate.quiet;
-        let others = self.ledger.iter_newest().filter(|(other, i)| **other != number && fresh(i));
+        let fresh = |other: &Incident| now.since(other.last_news) <= config.correlate.quiet;
+        let others = self.ledger.active().rev().filter(|(other, i)| *other != number && fresh(i));
         let is_related = |told| tie(own, told, &config.ledger.major).score >= config.ledger.major.related_min;
         let mut related: Vec<u64> = others
             .take(RELATIVES_MAX)
             .filter(|(_, other)| other.told.as_ref().is_some_and(is_related))
-            .map(|(other, _)| *other)
+            .map(|(other, _)| other)
             .collect();
         related.sort_unstable();
         related

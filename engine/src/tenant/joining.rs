@@ -1,7 +1,7 @@
 //! `correlate`: alerts join and leave incidents; groups that become one or fall apart take their
 //! incidents with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bellwether_models::group::GroupId;
 
@@ -266,20 +266,14 @@ impl Tenant {
         let config = &compiled.config;
         let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
         let incident = self.ledger.get(number)?;
-        let others = || {
-            self.ledger.iter().filter(|(other, incident)| {
-                **other != number && incident.is_active() && now.since(incident.last_news) <= config.correlate.quiet
-            })
-        };
         // A diagnosis costs more than a look at what has been told.
-        if incident.live.is_empty() || !others().any(|(_, other)| other.told.as_ref().is_some_and(sure)) {
+        if incident.live.is_empty() || !self.ledger.any_cause_besides(number) {
             return None;
         }
-        let load = BTreeMap::new();
         let own = match (told_next, &incident.told) {
             (Some(next), _) => next.clone(),
             (None, Some(told)) if !incident.dirty => told.clone(),
-            (None, _) => would_tell(incident, now, &self.record_scene(compiled, &load)),
+            (None, _) => would_tell(incident, now, &self.record_scene(compiled)),
         };
         if !sure(&own) {
             return None;
@@ -287,11 +281,13 @@ impl Tenant {
         let alike = |other: &Incident| {
             let same = |told: &Told| {
                 let by_one_change = told.cause == own.cause && told.cause != told.root;
-                sure(told) && told.root == own.root && (by_one_change || self.is_live_at(other, &told.root))
+                sure(told) && (by_one_change || self.is_live_at(other, &told.root))
             };
             other.told.as_ref().is_some_and(same)
         };
-        others().find(|(_, other)| alike(other)).map(|(other, _)| *other)
+        let fresh = |other: &Incident| now.since(other.last_news) <= config.correlate.quiet;
+        let mut others = self.ledger.active_at(&own.root).filter(|(other, i)| *other != number && fresh(i));
+        others.find(|(_, other)| alike(other)).map(|(other, _)| other)
     }
 
     /// Whether an alert of `incident` about the entity `root` still fires: what is well again causes

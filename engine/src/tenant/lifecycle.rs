@@ -156,8 +156,7 @@ impl Tenant {
     /// The next revision of a told incident that something has happened to.
     fn build(&self, number: u64, now: EventTime, compiled: &Compiled) -> Option<(IncidentRecord, Told)> {
         let incident = self.ledger.get(number).filter(|i| i.dirty && i.told.is_some())?;
-        let load = self.load();
-        Some(build_record(incident, now, incident.revision + 1, &self.record_scene(compiled, &load)))
+        Some(build_record(incident, now, incident.revision + 1, &self.record_scene(compiled)))
     }
 
     /// Tells the next revision when it says something worth telling.
@@ -181,6 +180,7 @@ impl Tenant {
         incident.reason = StatusReason::Updated;
         incident.told = Some(now_told);
         incident.owner = record.owner.clone();
+        self.ledger.refile(number);
         self.stats.incident_events += 1;
         let mut record = record;
         record.status_reason = Some(StatusReason::Updated);
@@ -224,11 +224,10 @@ impl Tenant {
         if let Some(event) = out.last_mut() {
             event.record.status = IncidentStatus::Closed;
         }
-        let load = self.load();
         let Some(incident) = self.ledger.get(number) else {
             return;
         };
-        let signature = closing_signature(incident, &self.record_scene(compiled, &load));
+        let signature = closing_signature(incident, &self.record_scene(compiled));
         let past = Past {
             id: incident.id.clone(),
             ticket: incident.tickets.first().map(|t| t.key.clone()).unwrap_or_default(),
@@ -283,11 +282,10 @@ impl Tenant {
         compiled: &Compiled,
         out: &mut Vec<IncidentEvent>,
     ) {
-        let load = self.load();
         let Some(incident) = self.ledger.get(number) else {
             return;
         };
-        let scene = self.record_scene(compiled, &load);
+        let scene = self.record_scene(compiled);
         let (record, told) = build_record(incident, now, incident.revision + 1, &scene);
         let Some(incident) = self.ledger.get_mut(number) else {
             return;
@@ -296,27 +294,12 @@ impl Tenant {
         incident.dirty = false;
         incident.told = Some(told);
         incident.owner = record.owner.clone();
+        self.ledger.refile(number);
         self.stats.incident_events += 1;
         out.push(IncidentEvent { tenant: self.name.clone(), verb, record });
     }
 
-    /// Active incidents per assignee.
-    fn load(&self) -> BTreeMap<String, u32> {
-        let mut load = BTreeMap::new();
-        let owners = self.ledger.iter().filter(|(_, i)| i.is_active());
-        for owner in owners.filter_map(|(_, i)| i.owner.as_ref()) {
-            if !owner.assignee.is_empty() {
-                *load.entry(owner.assignee.clone()).or_default() += 1;
-            }
-        }
-        load
-    }
-
-    pub(super) fn record_scene<'a>(
-        &'a self,
-        compiled: &'a Compiled,
-        load: &'a BTreeMap<String, u32>,
-    ) -> RecordScene<'a> {
+    pub(super) fn record_scene<'a>(&'a self, compiled: &'a Compiled) -> RecordScene<'a> {
         RecordScene {
             tenant: &self.name,
             config: &compiled.config,
@@ -332,7 +315,6 @@ impl Tenant {
             history: &self.history,
             correlator: &self.correlator,
             ledger: &self.ledger,
-            load,
         }
     }
 }

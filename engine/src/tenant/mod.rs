@@ -233,7 +233,7 @@ impl Tenant {
         stats.topology_edges = self.topology.len() as u64;
         stats.changes = self.changes.len() as u64;
         stats.history = self.history.len() as u64;
-        stats.incidents_live = self.ledger.iter().filter(|(_, i)| i.is_active()).count() as u64;
+        stats.incidents_live = self.ledger.active_len() as u64;
         stats.incidents_kept = self.ledger.len() as u64;
         let evicted = &mut stats.evicted;
         evicted.insert("alerts".into(), self.alerts.evicted());
