@@ -35,6 +35,7 @@ use crate::stats::EngineStats;
 use crate::suppress::{self, CompiledInhibit};
 use crate::tenant::{SavedPending, Tenant};
 use crate::time::{EventTime, Span};
+use crate::topology::EdgeView;
 
 /// Most tenants of one engine; entries of further ones are refused and counted.
 pub const TENANTS_MAX: usize = 10_000;
@@ -304,6 +305,11 @@ impl Engine {
     /// The tenants, by name.
     pub fn tenant_names(&self) -> impl Iterator<Item = &str> {
         self.tenants.keys().map(|name| &**name)
+    }
+
+    /// The edges of a tenant with everybody's word about them, by name; empty for an unknown tenant.
+    pub fn topology(&self, tenant: &str) -> Vec<EdgeView> {
+        self.tenants.get(tenant).map(Tenant::topology_view).unwrap_or_default()
     }
 
     /// How long trouble takes along each kind of edge of a tenant, as learned so far; empty for an

@@ -17,6 +17,7 @@ mod run;
 mod schema;
 pub mod simulate;
 mod tap;
+mod topology;
 mod validate;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Check(check::CheckArgs),
     Tap(tap::TapArgs),
+    Topology(topology::TopologyArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
@@ -81,6 +83,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
+            Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),
             Command::Check(args) => check::run(&args).map(ExitCode::from),
             Command::Validate(args) => validate::run(&args).map(ExitCode::from),

@@ -17,6 +17,7 @@ use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::feeds::input_time;
 use super::gauges::Gauges;
@@ -94,6 +95,14 @@ pub struct Fold {
     pub questions: mpsc::Receiver<Question>,
 }
 
+/// One timer for all waits: a new one for each would wake the runtime's threads, too.
+fn idle_ticks(runtime: &Handle) -> Interval {
+    let _context = runtime.enter();
+    let mut ticks = tokio::time::interval(IDLE_WAIT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 struct Pending {
     position: Position,
     state: Vec<u8>,
@@ -115,6 +124,7 @@ impl Fold {
         self.gauges.at(self.position);
         let mut entries = self.journal.read(self.position)?;
         let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
+        let mut idle = idle_ticks(runtime);
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
@@ -131,7 +141,7 @@ impl Fold {
                     if self.reached_end() {
                         break;
                     }
-                    self.wait(runtime);
+                    self.wait(runtime, &mut idle);
                 }
             }
             self.checkpoint_if_due(&mut pace)?;
@@ -162,7 +172,7 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    fn wait(&mut self, runtime: &Handle) {
+    fn wait(&mut self, runtime: &Handle, idle: &mut Interval) {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
             return;
@@ -174,7 +184,7 @@ impl Fold {
                 _ = end.changed() => None,
                 _ = delivered.changed() => None,
                 Some(question) = questions.recv() => Some(question),
-                () = tokio::time::sleep(IDLE_WAIT) => None,
+                _ = idle.tick() => None,
             }
         });
         if let Some(question) = question {

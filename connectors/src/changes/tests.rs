@@ -153,3 +153,34 @@ proptest! {
         }
     }
 }
+
+/// `examples/argocd` with its placeholders filled as Argo CD's template engine fills them.
+#[test]
+fn argo_cds_template_gives_a_cdevent() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/argocd/notifications.yaml");
+    let text = std::fs::read_to_string(path).expect("the example reads");
+    let map: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let template = map["data"]["template.bellwether-change"].as_str().expect("a template");
+    let webhook: Value = serde_saphyr::from_str(template).expect("YAML");
+    let (path, body) = (&webhook["webhook"]["bellwether"]["path"], &webhook["webhook"]["bellwether"]["body"]);
+    let mut body = body.as_str().expect("a body").to_owned();
+    for (placeholder, value) in [
+        ("{{.app.metadata.uid}}", "0b5f"),
+        ("{{.app.metadata.namespace}}", "argocd"),
+        ("{{.app.metadata.name}}", "checkout"),
+        ("{{.app.status.operationState.startedAt}}", "2026-03-01T09:57:00Z"),
+        ("{{.app.status.operationState.finishedAt}}", "2026-03-01T09:58:00Z"),
+        ("{{.app.spec.destination.namespace}}", "prod"),
+        ("{{.app.spec.source.repoURL}}", "https://git.example.com/shop"),
+        ("{{.app.status.sync.revision}}", "c1a5"),
+    ] {
+        assert!(body.contains(placeholder), "{placeholder}");
+        body = body.replace(placeholder, value);
+    }
+    assert!(!body.contains("{{"), "{body}");
+    let outcome = send(path.as_str().expect("a path"), &HeaderMap::new(), &body);
+    assert_eq!(outcome.reply.status, 202);
+    let change = row(&outcome);
+    assert_eq!((change.id, change.entity), ("0b5f/2026-03-01T09:57:00Z", "service:checkout"));
+    assert_eq!((change.artifact, change.who), (Some("https://git.example.com/shop@c1a5"), Some("argocd")));
+}

@@ -36,7 +36,7 @@ use crate::stats::TenantStats;
 use crate::suppress::{Inhibitors, Silences};
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
-use crate::topology::Topology;
+use crate::topology::{EdgeView, Topology};
 use crate::waiting::Waiting;
 
 pub(crate) use pending::{Event, Pending, SavedPending};
@@ -251,5 +251,10 @@ impl Tenant {
         stats.candidates_transient = self.ledger.transient;
         stats.candidates_light = self.ledger.too_light;
         stats
+    }
+
+    /// Every edge with everybody's word about it.
+    pub(crate) fn topology_view(&self) -> Vec<EdgeView> {
+        self.topology.view(&self.entities, &self.names)
     }
 }

@@ -16,7 +16,7 @@ use crate::signal::Relation;
 use crate::suppress::{self, Scene};
 use crate::time::EventTime;
 
-/// Signals below which spreading a stretch over threads costs more than it saves.
+/// Samples and log lines below which spreading a stretch over threads costs more than it saves.
 const PARALLEL_MIN: usize = 2_048;
 
 /// Source of the edges that a catalogue states.
@@ -50,7 +50,7 @@ impl Tenant {
 
     /// Runs the shards; their alerts come back in the order of the shards.
     fn sense(&mut self, until: EventTime, compiled: &Compiled) -> Findings {
-        let workers = compiled.workers.as_ref().filter(|_| self.waiting() >= PARALLEL_MIN);
+        let workers = compiled.workers.as_ref().filter(|_| self.waiting_telemetry() >= PARALLEL_MIN);
         let streams_max = (compiled.config.limits.log_streams_max / self.logs.len()).max(1);
         let metrics = |shard: &mut crate::sense::MetricShard| {
             let (mut out, mut moved) = (Vec::new(), Vec::new());

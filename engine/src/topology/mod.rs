@@ -5,6 +5,7 @@
 //! source. Bounded in nodes and edges: what no longer fits is refused and counted.
 
 mod delays;
+mod view;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::time::EventTime;
 
 pub(crate) use delays::Delays;
 pub use delays::{Delay, DelaysConfig};
+pub use view::{ClaimView, EdgeView};
 pub(crate) use walk::GroupDistance;
 
 /// One edge as seen from one of its ends.
