@@ -1,3 +1,5 @@
+//! Each word as its action, what is refused, and what comes again.
+
 use std::sync::Arc;
 
 use bellwether_engine::incident::TicketRef;
