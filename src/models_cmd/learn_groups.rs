@@ -6,7 +6,8 @@
 //! learning. Nothing is changed: who runs the engine decides.
 
 use super::groups::{self, GroupsArgs};
-use super::io::{OutputArgs, TextTable};
+use super::io::OutputArgs;
+use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result, bail};
 use bellwether_connectors::{Checkpoint, Checkpoints};

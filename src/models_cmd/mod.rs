@@ -14,4 +14,5 @@ pub mod io;
 pub mod learn_groups;
 pub mod sessions;
 pub mod templates;
+pub mod text_table;
 pub mod topology;
