@@ -2,7 +2,7 @@
 //!
 //! They appear only when a person is watching (a terminal, no `--quiet`); a log gets nothing.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock};
@@ -26,6 +26,14 @@ const REPAINT_EVERY: Duration = Duration::from_millis(100);
 pub fn set_quiet(quiet: bool) {
     // The first word counts: it is said once, when the command line is read.
     let _ = QUIET.set(quiet);
+}
+
+/// Says on stderr what a user should know of a command's input; `--quiet` silences it.
+pub fn note(text: &str) {
+    if !QUIET.get().copied().unwrap_or(false) {
+        // A closed stderr loses the note, not the work.
+        let _ = writeln!(std::io::stderr(), "note: {text}");
+    }
 }
 
 /// A bar over `total` of something; without a total, a spinner that counts.

@@ -7,7 +7,7 @@
 //!
 //! A reader refuses what it does not understand; it never guesses. Version history: 1, first; 2, with the
 //! settings in force; 3, with the series that have left their level, the states of alerts whose details were
-//! shed, major incidents and learned delays.
+//! shed, major incidents and learned delays; 4, with bands of exhaustion forecasts; 5, with the pace of resources.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 4;
+pub const CHECKPOINT_VERSION: u32 = 5;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

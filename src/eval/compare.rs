@@ -10,7 +10,7 @@ use super::methods::OURS;
 use super::report::{number, print};
 use super::sure::{RESAMPLES, difference};
 use super::units::{Better, Figure};
-use crate::models_cmd::io::TextTable;
+use crate::models_cmd::text_table::TextTable;
 use crate::progress::shared_bar;
 use crate::term::{Ink, Lean, Table, Term};
 use anyhow::{Context, Result, bail};

@@ -222,6 +222,7 @@ fn line_48h(resource: &Resource) -> Vec<Decision> {
             hours: Some([hours; 3]),
             full_within_horizon: full,
             coverage: Coverage::default(),
+            faster_since_ns: None,
         }
     };
     (12..resource.used_pct.len()).step_by(12).map(judge).collect()

@@ -5,7 +5,7 @@
 //! cause is none of the entities.
 
 use super::cases::{self, Place};
-use super::io::parse_time;
+use super::text_table::parse_time;
 use anyhow::{Context, Result, bail};
 use bellwether_models::causes::case::CaseParams;
 use serde_json::{Value, json};

@@ -6,9 +6,10 @@
 //! `contribution_<column>` per value column. Rows come out in the order they
 //! came in, `timestamp` as it was written.
 
-use super::io::{Column, OutputArgs, Table, TextTable};
+use super::io::{Column, OutputArgs, Table};
+use super::text_table::TextTable;
 use crate::eval::settings::Settings;
-use crate::progress::{SharedBar, shared_bar};
+use crate::progress::{SharedBar, note, shared_bar};
 use anyhow::{Result, bail};
 use bellwether_models::metric::{DetectorParams, Panel, Verdict};
 use bellwether_models::multi::{MultiDetector, MultiParams};
@@ -24,7 +25,7 @@ pub struct DetectArgs {
     /// Column with the time; without such a column rows count as minutes
     #[arg(long, default_value = "timestamp", value_name = "NAME")]
     pub time_column: String,
-    /// Column with the value
+    /// Column with the value; the only other column serves without it
     #[arg(long, default_value = "value", value_name = "NAME")]
     pub value_column: String,
     /// Judge all value columns together as the series of one entity
@@ -67,6 +68,7 @@ pub fn run(args: &DetectArgs) -> Result<ExitCode> {
 /// Times as written and as nanoseconds; row numbers when there is no column.
 fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     let Some(column) = table.position(name) else {
+        note(&format!("no column `{name}`: rows count as minutes (`--time-column` names another)"));
         let rows = 0..table.rows() as i64;
         return Ok((rows.clone().map(|row| row.to_string()).collect(), rows.map(|row| row * STEP_NS).collect()));
     };
@@ -78,7 +80,15 @@ fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     {
         at_ns.iter_mut().for_each(|at| *at *= 60);
     }
+    tell_disorder(at_ns.windows(2).filter(|pair| pair[1] <= pair[0]).count());
     Ok((table.text(column), at_ns))
+}
+
+/// Says how many rows are not newer than the one before: models read a stream.
+pub fn tell_disorder(rows: usize) {
+    if rows > 0 {
+        note(&format!("{rows} rows are not newer than the row before: sort them by time"));
+    }
 }
 
 /// Verdicts on one series: shared with `bellwether eval`. `bar` is pushed by
@@ -103,7 +113,8 @@ fn detect_one(
     texts: Vec<String>,
     at_ns: &[i64],
 ) -> Result<Table> {
-    let values = table.numbers(table.require(&args.value_column)?)?;
+    let others: Vec<&str> = std::iter::once(args.time_column.as_str()).chain(LABEL_COLUMNS.iter().copied()).collect();
+    let values = table.numbers(table.value_column(&args.value_column, &others)?)?;
     let mut params = settings.detector.clone();
     params.alerts_per_week = args.alerts_per_week.unwrap_or(params.alerts_per_week);
     let verdicts = verdicts(&params, at_ns, &values, &shared_bar(Some(values.len() as u64), "points"))?;
@@ -258,7 +269,7 @@ mod tests {
         std::fs::write(&input, "timestamp,value\n0,1\nlater,2\n").expect("writes");
         let error = run(&args(input.clone(), folder.path().join("o.csv"), false)).expect_err("no time").to_string();
         assert!(error.contains("row 3 column `timestamp`: `later`"), "{error}");
-        std::fs::write(&input, "timestamp,level\n0,1\n").expect("writes");
+        std::fs::write(&input, "timestamp,a,b\n0,1,2\n").expect("writes");
         let error = run(&args(input, folder.path().join("o.csv"), false)).expect_err("no value").to_string();
         assert!(error.contains("no column `value`"), "{error}");
     }

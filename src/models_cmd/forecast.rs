@@ -2,15 +2,18 @@
 //! each resource run out?
 //!
 //! One row per decision (every hour of every series):
-//! `series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage`.
+//! `series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage,faster_since`.
 //! The quantiles are hours from the decision; they are empty where nothing
 //! points at the limit. `coverage` is the share of the 90 % bands stated for
-//! this series before that held, `bands_checked` of how many.
+//! this series before that held, `bands_checked` of how many; `faster_since` is
+//! when the level began to move faster towards the limit than it used to.
 
-use super::io::{Column, OutputArgs, Table, TextTable};
+use super::detect::tell_disorder;
+use super::io::{Column, OutputArgs, Table};
+use super::text_table::TextTable;
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bellwether_models::exhaustion::{Coverage, Exhaustion, ExhaustionParams};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +28,12 @@ pub struct ForecastArgs {
     /// The level at which the resource is full
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
     pub limit: f64,
+    /// The resource is used up when it falls to the limit: free bytes, days until a certificate ends
+    #[arg(long)]
+    pub falling: bool,
+    /// Quantile of each hour's samples that is watched: 0.99 for a latency budget [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    pub quantile: Option<f64>,
     /// How far ahead to look: 90m, 24h, 7d
     #[arg(long, default_value = "24h", value_name = "DURATION")]
     pub horizon: String,
@@ -55,7 +64,7 @@ pub struct Decision {
     pub row: usize,
     /// Nanoseconds since 1970.
     pub at_ns: i64,
-    /// Median of the last hour.
+    /// Level of the last hour.
     pub level: f64,
     /// Hours to full: early edge, middle, late edge; `None` when nothing points
     /// at the limit.
@@ -64,6 +73,8 @@ pub struct Decision {
     pub full_within_horizon: bool,
     /// How often the bands stated for the series so far held.
     pub coverage: Coverage,
+    /// Since when the level moves faster towards its limit, nanoseconds since 1970.
+    pub faster_since_ns: Option<i64>,
 }
 
 /// Nanoseconds of an hour.
@@ -77,10 +88,17 @@ const HOUR_NS: f64 = 3.6e12;
 pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.file)?;
     let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    let params = ExhaustionParams { limit: args.limit, horizon_ns: duration_ns(&args.horizon)?, ..settings.exhaustion };
+    let params = ExhaustionParams {
+        limit: args.limit,
+        horizon_ns: duration_ns(&args.horizon)?,
+        falling: args.falling || settings.exhaustion.falling,
+        quantile: args.quantile.unwrap_or(settings.exhaustion.quantile),
+        ..settings.exhaustion
+    };
     let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
     let names = table.position(&args.series_column).map(|column| table.text(column));
-    let values = table.numbers(value_column(args, &table)?)?;
+    let others = [args.time_column.as_str(), args.series_column.as_str(), "step"];
+    let values = table.numbers(table.value_column(&args.value_column, &others)?)?;
     let times = times(args, &table)?;
     for (row, value) in values.iter().enumerate() {
         let name = names.as_ref().map_or("", |names| names[row].as_str());
@@ -94,6 +112,8 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     }
     let mut out = Rows::default();
     let bar = shared_bar(Some(values.len() as u64), "rows");
+    let disordered = |points: &Vec<(usize, i64, f64)>| points.windows(2).filter(|pair| pair[1].1 <= pair[0].1).count();
+    tell_disorder(named.values().map(disordered).sum());
     for (name, points) in &named {
         let at_ns: Vec<i64> = points.iter().map(|point| point.1).collect();
         let values: Vec<f64> = points.iter().map(|point| point.2).collect();
@@ -124,10 +144,11 @@ pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Re
         out.push(Decision {
             row,
             at_ns: *at,
-            level: state.level(),
+            level: state.level(&params),
             hours: forecast.map(|f| [hours(f.p10_ns), hours(f.p50_ns), hours(f.p90_ns)]),
             full_within_horizon: forecast.is_some_and(|f| f.full_within_horizon),
             coverage: state.coverage(),
+            faster_since_ns: forecast.and_then(|f| f.faster_since_ns),
         });
     }
     Ok(out)
@@ -143,13 +164,13 @@ struct Rows {
     full: Vec<bool>,
     checked: Vec<i64>,
     coverage: Vec<f64>,
+    faster_since: Vec<String>,
 }
 
 impl Rows {
     fn push(&mut self, name: &str, decision: &Decision) {
         self.series.push(name.to_owned());
-        let stamp = jiff::Timestamp::from_nanosecond(i128::from(decision.at_ns));
-        self.at.push(stamp.map_or_else(|_| decision.at_ns.to_string(), |stamp| stamp.to_string()));
+        self.at.push(stamp(decision.at_ns));
         self.row.push(decision.row as i64);
         self.level.push(decision.level);
         for (index, column) in self.quantiles.iter_mut().enumerate() {
@@ -158,6 +179,7 @@ impl Rows {
         self.full.push(decision.full_within_horizon);
         self.checked.push(i64::from(decision.coverage.checked));
         self.coverage.push(decision.coverage.share().unwrap_or(f64::NAN));
+        self.faster_since.push(decision.faster_since_ns.map(stamp).unwrap_or_default());
     }
 
     fn table(self) -> Table {
@@ -173,21 +195,14 @@ impl Rows {
             .with("full_within_horizon", Column::Bool(self.full))
             .with("bands_checked", Column::Int(self.checked))
             .with("coverage", Column::Float(self.coverage))
+            .with("faster_since", Column::Text(self.faster_since))
     }
 }
 
-/// The named value column, else the only column that is no time and no name.
-fn value_column(args: &ForecastArgs, table: &TextTable) -> Result<usize> {
-    if let Some(column) = table.position(&args.value_column) {
-        return Ok(column);
-    }
-    let known = [args.time_column.as_str(), args.series_column.as_str(), "step"];
-    let is_other = |i: &usize| !known.iter().any(|name| table.header[*i].eq_ignore_ascii_case(name));
-    let others: Vec<usize> = (0..table.header.len()).filter(is_other).collect();
-    match others.as_slice() {
-        [only] => Ok(*only),
-        _ => table.require(&args.value_column),
-    }
+/// A time as ISO 8601; as nanoseconds where the calendar ends.
+fn stamp(at_ns: i64) -> String {
+    let stamp = jiff::Timestamp::from_nanosecond(i128::from(at_ns));
+    stamp.map_or_else(|_| at_ns.to_string(), |stamp| stamp.to_string())
 }
 
 /// Times from the time column, else from `step`; `None` when rows must serve.
@@ -204,15 +219,15 @@ fn times(args: &ForecastArgs, table: &TextTable) -> Result<Option<Vec<i64>>> {
 
 /// `90m`, `24h`, `7d` as nanoseconds.
 fn duration_ns(text: &str) -> Result<i64> {
-    let wrong = || format!("`{text}` is not a duration: write it as 90m, 24h or 7d");
+    let wrong = || anyhow::anyhow!("`{text}` is not a duration: write it as 90m, 24h or 7d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().with_context(wrong)?;
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
     let unit = match &text[digits.len()..] {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
-        _ => anyhow::bail!(wrong()),
+        _ => return Err(wrong()),
     };
     Ok((number * unit * 1e9) as i64)
 }
@@ -240,6 +255,8 @@ mod tests {
         let args = ForecastArgs {
             file: input,
             limit: 100.0,
+            falling: false,
+            quantile: None,
             horizon: "24h".into(),
             time_column: "timestamp".into(),
             value_column: "value".into(),
@@ -250,14 +267,14 @@ mod tests {
         };
         run(&args).expect("forecasts");
         let written = std::fs::read_to_string(output).expect("reads");
-        assert!(
-            written.starts_with("series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage\n")
-        );
+        assert!(written.starts_with(
+            "series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage,faster_since\n"
+        ));
         let last = |name: &str| written.lines().rfind(|line| line.starts_with(name)).expect("rows").to_owned();
         let climb = last("climb");
-        let coverage: f64 = climb.rsplit(',').next().and_then(|cell| cell.parse().ok()).expect("a share");
+        let coverage: f64 = climb.rsplit(',').nth(1).and_then(|cell| cell.parse().ok()).expect("a share");
         assert!(climb.contains(",true,") && (0.9..=1.0).contains(&coverage), "{climb}");
-        assert!(last("flat").ends_with(",,,,false,0,"), "{}", last("flat"));
+        assert!(last("flat").ends_with(",,,,false,0,,"), "{}", last("flat"));
         assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 59);
     }
 }

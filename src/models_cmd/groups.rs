@@ -9,7 +9,8 @@
 //! ([`Grouper`]); a stream of mostly recurring alerts without topology is cut
 //! into [`Episodes`].
 
-use super::io::{Column, OutputArgs, Table, TextTable};
+use super::io::{Column, OutputArgs, Table};
+use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result};
 use bellwether_models::group::{AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, dbscan, tokenize};

@@ -1,14 +1,11 @@
-//! Tables in and out of the `models` commands.
-//!
-//! In: CSV with a header from a file or stdin. A broken cell is an error that
-//! names file, row and column; an empty numeric cell is a missing value (NaN).
-//! Out: one [`Table`] as CSV, NDJSON or Parquet.
+//! What the `models` commands open, and the one [`Table`] they write as CSV,
+//! NDJSON or Parquet.
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use clap::ValueEnum;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,20 +78,30 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Opens a file, or stdin for `-`; `.gz` is decompressed.
+/// First bytes of gzip.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Opens a file, or stdin for `-`; gzip is known by its first bytes and
+/// decompressed.
 ///
 /// # Errors
-/// When the file cannot be opened.
-pub fn open(path: &Path) -> Result<Box<dyn Read>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdin().lock()));
+/// When the file cannot be opened or is a folder.
+pub fn open(path: &Path) -> Result<Box<dyn BufRead>> {
+    let failed = || format!("cannot read `{}`", path.display());
+    let raw: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = File::open(path).with_context(failed)?;
+        if file.metadata().with_context(failed)?.is_dir() {
+            bail!("cannot read `{}`: it is a folder, name a file in it", path.display());
+        }
+        Box::new(file)
+    };
+    let mut raw = BufReader::with_capacity(1 << 16, raw);
+    if raw.fill_buf().with_context(failed)?.starts_with(&GZIP_MAGIC) {
+        return Ok(Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(raw))));
     }
-    let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let file = BufReader::with_capacity(1 << 16, file);
-    if path.extension().is_some_and(|e| e == "gz") {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)));
-    }
-    Ok(Box::new(file))
+    Ok(Box::new(raw))
 }
 
 /// One column of an output table.
@@ -232,188 +239,29 @@ impl Table {
     }
 }
 
-/// A CSV with a header, cells as text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TextTable {
-    name: String,
-    /// Column names, in order.
-    pub header: Vec<String>,
-    records: Vec<csv::StringRecord>,
-}
-
-/// What a file's rows may hold at most, so that a wrong file cannot fill the
-/// memory: 50 million rows are a year of seconds and then some.
-const ROWS_MAX: usize = 50_000_000;
-
-impl TextTable {
-    /// Reads a whole CSV.
-    ///
-    /// # Errors
-    /// When the file cannot be read, has no header, or a row has another
-    /// number of cells than the header.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::from_reader(&path.display().to_string(), open(path)?)
-    }
-
-    /// Reads a whole CSV from `reader`; `name` is used in messages.
-    ///
-    /// # Errors
-    /// As [`TextTable::read`].
-    pub fn from_reader(name: &str, reader: impl Read) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
-        let header = reader.headers().with_context(|| format!("`{name}`: cannot read the header"))?;
-        let header: Vec<String> = header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
-        if header.iter().all(String::is_empty) {
-            bail!("`{name}` is empty: a header line such as `timestamp,value` is needed");
-        }
-        let mut records = Vec::new();
-        for (index, record) in reader.records().enumerate() {
-            let row = index + 2;
-            if index == ROWS_MAX {
-                bail!("`{name}` has more than {ROWS_MAX} rows: split it");
-            }
-            records.push(record.with_context(|| format!("`{name}` row {row}: not a CSV row"))?);
-        }
-        Ok(Self { name: name.to_owned(), header, records })
-    }
-
-    /// Number of data rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.records.len()
-    }
-
-    /// The index of a column, by name without regard to case.
-    #[must_use]
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|h| h.eq_ignore_ascii_case(name))
-    }
-
-    /// The index of a column that must be there.
-    ///
-    /// # Errors
-    /// When it is not, naming the columns there are.
-    pub fn require(&self, name: &str) -> Result<usize> {
-        self.position(name).with_context(|| {
-            format!("`{}` has no column `{name}`; its columns are `{}`", self.name, self.header.join("`, `"))
-        })
-    }
-
-    /// One column as text.
-    #[must_use]
-    pub fn text(&self, column: usize) -> Vec<String> {
-        self.records.iter().map(|record| record.get(column).unwrap_or("").to_owned()).collect()
-    }
-
-    /// One column as numbers; empty, `nan`, `null`, `na` and infinities are NaN.
-    ///
-    /// # Errors
-    /// Naming file, row and column of the first cell that is neither.
-    pub fn numbers(&self, column: usize) -> Result<Vec<f64>> {
-        self.cells(column, "a number", |cell| {
-            if ["", "nan", "null", "na", "n/a", "none"].iter().any(|word| cell.eq_ignore_ascii_case(word)) {
-                return Some(f64::NAN);
-            }
-            cell.parse().ok().map(|x: f64| if x.is_finite() { x } else { f64::NAN })
-        })
-    }
-
-    /// One column as times in nanoseconds: see [`parse_time`].
-    ///
-    /// # Errors
-    /// Naming file, row and column of the first cell that is no time.
-    pub fn times(&self, column: usize) -> Result<Vec<i64>> {
-        let remedy = "a time (seconds, milliseconds, microseconds or nanoseconds since 1970, or 2026-11-20T14:00:00Z)";
-        self.cells(column, remedy, parse_time)
-    }
-
-    fn cells<T>(&self, column: usize, wanted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-        let mut out = Vec::with_capacity(self.records.len());
-        for (index, record) in self.records.iter().enumerate() {
-            let cell = record.get(column).unwrap_or("");
-            let Some(value) = parse(cell) else {
-                let (name, row, header) = (&self.name, index + 2, &self.header[column]);
-                bail!("`{name}` row {row} column `{header}`: `{}` is not {wanted}", clip(cell));
-            };
-            out.push(value);
-        }
-        Ok(out)
-    }
-}
-
-/// At most 60 characters of a cell, for messages.
-fn clip(cell: &str) -> String {
-    cell.chars().take(60).collect()
-}
-
-/// A time as nanoseconds since 1970. Numbers are taken as seconds,
-/// milliseconds, microseconds or nanoseconds by their size (seconds reach to
-/// the year 5138, milliseconds start in 1973); text as ISO 8601 / RFC 3339,
-/// with a space or `T`, UTC where no offset is given.
-#[must_use]
-pub fn parse_time(text: &str) -> Option<i64> {
-    if let Ok(whole) = text.parse::<i64>() {
-        let unit = match whole.unsigned_abs() {
-            0..=99_999_999_999 => 1_000_000_000,
-            100_000_000_000..=99_999_999_999_999 => 1_000_000,
-            100_000_000_000_000..=99_999_999_999_999_999 => 1_000,
-            _ => 1,
-        };
-        return whole.checked_mul(unit);
-    }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds.is_finite() && seconds.abs() < 9e9).then_some((seconds * 1e9) as i64);
-    }
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(instant.as_nanosecond()).ok();
-    }
-    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    i64::try_from(zoned.timestamp().as_nanosecond()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_of_every_habit_meet() {
-        let expected = Some(1_397_088_000_000_000_000);
-        for text in [
-            "1397088000",
-            "1397088000000",
-            "1397088000.0",
-            "2014-04-10 00:00:00",
-            "2014-04-10T00:00:00Z",
-            "2014-04-10T02:00:00+02:00",
-            "2014-04-10",
-        ] {
-            assert_eq!(parse_time(text), expected, "{text}");
-        }
-        assert_eq!(parse_time("yesterday"), None);
-        assert_eq!(parse_time("17"), Some(17_000_000_000));
+    fn missing_numbers_come_out_empty() {
+        let numbers = Column::Float(vec![f64::NAN, 1.5, f64::INFINITY]);
+        let mut text = Vec::new();
+        Table::default().with("v", numbers).write_text(Format::Ndjson, &mut text).expect("writes");
+        assert_eq!(String::from_utf8(text).expect("utf8"), "{\"v\":null}\n{\"v\":1.5}\n{\"v\":null}\n");
     }
 
     #[test]
-    fn a_broken_cell_names_file_row_and_column() {
-        let table = TextTable::from_reader("a.csv", "timestamp,value\n1,2\n2,abc\n".as_bytes()).expect("reads");
-        let error = table.numbers(1).expect_err("abc is no number").to_string();
-        assert_eq!(error, "`a.csv` row 3 column `value`: `abc` is not a number");
-        let error = table.require("level").expect_err("no such column").to_string();
-        assert!(error.contains("`timestamp`, `value`"), "{error}");
-        assert!(TextTable::from_reader("a.csv", "".as_bytes()).is_err());
-        assert!(
-            TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes()).expect_err("ragged").to_string().contains("row 2")
-        );
-    }
-
-    #[test]
-    fn missing_numbers_are_nan_and_come_out_empty() {
-        let table = TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
-        let numbers = table.numbers(0).expect("numbers");
-        assert!(numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan());
-        let mut csv = Vec::new();
-        Table::default().with("v", Column::Float(numbers)).write_text(Format::Ndjson, &mut csv).expect("writes");
-        assert_eq!(String::from_utf8(csv).expect("utf8"), "{\"v\":null}\n{\"v\":1.5}\n{\"v\":null}\n{\"v\":null}\n");
+    fn gzip_is_known_by_its_bytes_not_its_name() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("packed");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(b"v\n1\n").expect("packs");
+        std::fs::write(&path, packer.finish().expect("packs")).expect("writes");
+        let mut text = String::new();
+        open(&path).expect("opens").read_to_string(&mut text).expect("unpacks");
+        assert_eq!(text, "v\n1\n");
+        let error = open(folder.path()).err().expect("a folder is no file").to_string();
+        assert!(error.contains("it is a folder"), "{error}");
     }
 }

@@ -6,7 +6,7 @@
 //! learning. Nothing is changed: who runs the engine decides.
 
 use super::groups::{self, AlertColumns};
-use super::io::TextTable;
+use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result, bail};
 use bellwether_connectors::{Checkpoint, Checkpoints};

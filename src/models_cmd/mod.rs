@@ -15,4 +15,5 @@ pub mod learn_groups;
 pub mod precedence;
 pub mod sessions;
 pub mod templates;
+pub mod text_table;
 pub mod topology;

@@ -6,7 +6,8 @@
 //! of the input are found as `models groups` finds them.
 
 use super::groups::{AlertColumns, hash, in_order, rows};
-use super::io::{Column, OutputArgs, Table, TextTable};
+use super::io::{Column, OutputArgs, Table};
+use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::Result;
 use bellwether_models::group::{NO_ENTITY, Occurrence, Precedence, PrecedenceParams};

@@ -2,7 +2,7 @@
 //! `from,to[,relation][,confidence]`, the same as JSON objects, or a `.npy`
 //! adjacency matrix whose entities are their row numbers.
 
-use super::io::TextTable;
+use super::text_table::TextTable;
 use anyhow::{Context, Result, bail};
 use bellwether_datasets::public::Matrix;
 use bellwether_models::group::Distance;

@@ -56,6 +56,7 @@ fn commands() -> Vec<Command> {
                 "full_within_horizon",
                 "bands_checked",
                 "coverage",
+                "faster_since",
             ],
             input: levels,
         },

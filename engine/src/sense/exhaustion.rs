@@ -22,6 +22,12 @@ pub struct ExhaustionRule {
     pub metric: String,
     /// The value at which it is full, in the metric's unit.
     pub limit: f64,
+    /// It is used up when it falls to the limit: free bytes, days until a certificate ends.
+    #[serde(default)]
+    pub falling: bool,
+    /// The quantile of an hour's samples that is watched: 0.99 for a latency budget.
+    #[serde(default = "default_quantile")]
+    pub quantile: f64,
     /// Warn when it is full within this long.
     #[serde(default = "default_horizon")]
     pub horizon: Span,
@@ -32,6 +38,10 @@ pub struct ExhaustionRule {
 
 fn default_horizon() -> Span {
     Span::from_hours(24)
+}
+
+fn default_quantile() -> f64 {
+    ExhaustionParams::default().quantile
 }
 
 fn default_severity() -> Severity {
@@ -54,7 +64,13 @@ pub(crate) struct CompiledExhaustion {
 
 impl CompiledExhaustion {
     pub(super) fn new(rule: &ExhaustionRule) -> Result<CompiledExhaustion, String> {
-        let params = ExhaustionParams { limit: rule.limit, horizon_ns: rule.horizon.0, ..ExhaustionParams::default() };
+        let params = ExhaustionParams {
+            limit: rule.limit,
+            horizon_ns: rule.horizon.0,
+            falling: rule.falling,
+            quantile: rule.quantile,
+            ..ExhaustionParams::default()
+        };
         Ok(CompiledExhaustion {
             rule: rule.clone(),
             glob: Glob::new(&rule.metric),
@@ -133,7 +149,7 @@ impl CompiledExhaustion {
     ) -> (EventTime, Sensed) {
         let summary = match status {
             AlertStatus::Firing => format!(
-                "{} on {} is at {} and reaches {} in about {} (between {} and {}{})",
+                "{} on {} is at {} and reaches {} in about {} (between {} and {}{}){}",
                 meta.name,
                 meta.entity,
                 short(forecast.level),
@@ -141,7 +157,8 @@ impl CompiledExhaustion {
                 hours(forecast.p50_ns),
                 hours(forecast.p10_ns),
                 hours(forecast.p90_ns),
-                held(&forecast.coverage)
+                held(&forecast.coverage),
+                faster(forecast, at)
             ),
             AlertStatus::Resolved => {
                 format!("{} on {} no longer runs out", meta.name, meta.entity)
@@ -177,6 +194,14 @@ fn held(coverage: &Coverage) -> String {
             format!("; {:.0} % of {} earlier 90 % bands held", 100.0 * share, coverage.checked)
         }
         _ => String::new(),
+    }
+}
+
+/// Since when it goes faster, if that is what happened.
+fn faster(forecast: &Forecast, at: EventTime) -> String {
+    match forecast.faster_since_ns {
+        Some(since) => format!(", faster than it used to since about {} ago", hours(at.0.saturating_sub(since))),
+        None => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) const FAR_NS: i64 = 315_360_000_000_000_000;
 pub struct Forecast {
     /// When it was decided, nanoseconds since the epoch.
     pub at_ns: i64,
-    /// The level at the decision (median of the last hour).
+    /// The level at the decision (of the last hour, its median by default).
     pub level: f64,
     /// Early edge of the interval, nanoseconds from the decision.
     pub p10_ns: i64,
@@ -24,4 +24,7 @@ pub struct Forecast {
     pub full_within_horizon: bool,
     /// How often bands stated for this series before held.
     pub coverage: Coverage,
+    /// Since when the level moves faster towards its limit than it used to,
+    /// nanoseconds since the epoch; `None` when its pace did not change.
+    pub faster_since_ns: Option<i64>,
 }

@@ -1,5 +1,7 @@
-//! When does this resource run out? Disks, inodes, pools, quotas: a level with
-//! a limit, forecast at each decision point (an hour) as p10 / p50 / p90.
+//! When does this resource run out? Disks, inodes, pools, quotas rise to a
+//! limit; free space, certificates and error budgets fall to one; a latency
+//! budget is a quantile that rises. Forecast at each decision point (an hour)
+//! as p10 / p50 / p90, with the hour from which it went faster.
 //!
 //! Every point goes through a screen of a few nanoseconds: it fills the hour's
 //! sample. Once an hour the screen asks whether the fastest plausible growth
@@ -8,6 +10,7 @@
 mod bands;
 mod contest;
 mod forecast;
+mod hour;
 mod params;
 mod passage;
 mod paths;

@@ -1,18 +1,17 @@
-//! Per-series state: the samples of the running hour and a ring of hourly
-//! medians of the last ten days; the screen, and the decision.
+//! Per-series state: the running hour and a ring of hourly levels of the last
+//! ten days; the screen, and the decision.
 
 use super::bands::{Bands, Coverage};
 use super::contest::outlook;
 use super::forecast::{FAR_NS, Forecast};
+use super::hour::Hour;
 use super::params::{CheckedExhaustionParams, HOUR_NS};
 use super::passage::Passages;
+use crate::shared::ChangePoints;
 use serde::{Deserialize, Serialize};
 
 /// Hours kept: three teeth of the longest sawtooth looked for.
 const HOURS_MAX: usize = 240;
-/// Samples of an hour that enter its median; more are thinned by doubling the
-/// stride, so the sample stays spread over the hour.
-const SAMPLES_MAX: usize = 32;
 /// Hours a first forecast needs.
 const HOURS_MIN: usize = 8;
 /// The screen looks at the largest rise over windows of these hours …
@@ -32,19 +31,21 @@ const EDGE_HOURS: f64 = 0.1;
 const VERDICT_SHARE: f64 = 0.62;
 const VERDICT_WIDTH: f64 = 1.2;
 
-/// Forecaster of one series: at most 1.4 KiB.
+/// Forecaster of one series: at most 1.5 KiB, and the sketch of the running hour
+/// where another quantile than the median is watched. Levels of a resource that
+/// falls to its limit are kept negated: inside, everything rises.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exhaustion {
     hour_ends_ns: i64,
     decide_at_ns: i64,
-    stride: u32,
-    phase: u32,
-    /// Samples of the running hour as ordered integers: see [`key`].
-    samples: Vec<i32>,
+    hour: Hour,
     hours: Vec<f32>,
     head: usize,
     hours_seen: u32,
     bands: Bands,
+    /// Changes of the hourly rise, and when it last became faster.
+    pace: ChangePoints,
+    faster_since_ns: Option<i64>,
 }
 
 impl Default for Exhaustion {
@@ -52,13 +53,13 @@ impl Default for Exhaustion {
         Self {
             hour_ends_ns: i64::MIN,
             decide_at_ns: i64::MIN,
-            stride: 1,
-            phase: 0,
-            samples: Vec::with_capacity(SAMPLES_MAX),
+            hour: Hour::default(),
             hours: Vec::new(),
             head: 0,
             hours_seen: 0,
             bands: Bands::default(),
+            pace: ChangePoints::default(),
+            faster_since_ns: None,
         }
     }
 }
@@ -72,7 +73,7 @@ impl Exhaustion {
             return None;
         }
         let decided = if at_ns >= self.hour_ends_ns { self.turn_hour(params, at_ns) } else { None };
-        self.sample(key(value as f32));
+        self.hour.add(params.quantile, params.sign * value);
         decided
     }
 
@@ -82,10 +83,10 @@ impl Exhaustion {
         self.hours_seen
     }
 
-    /// Median of the last closed hour; NaN before the first.
+    /// Level of the last closed hour, in the unit of the series; NaN before the first.
     #[must_use]
-    pub fn level(&self) -> f64 {
-        if self.hours.is_empty() { f64::NAN } else { self.hour(0) }
+    pub fn level(&self, params: &CheckedExhaustionParams) -> f64 {
+        if self.hours.is_empty() { f64::NAN } else { params.sign * self.hour(0) }
     }
 
     /// How often bands stated for the level half a day ahead held so far: the
@@ -95,26 +96,9 @@ impl Exhaustion {
         self.bands.coverage()
     }
 
-    fn sample(&mut self, value: i32) {
-        self.phase += 1;
-        if self.phase < self.stride {
-            return;
-        }
-        self.phase = 0;
-        if self.samples.len() == SAMPLES_MAX {
-            let mut index = 0;
-            self.samples.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.stride *= 2;
-        }
-        self.samples.push(value);
-    }
-
     fn turn_hour(&mut self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
         let first = self.hour_ends_ns == i64::MIN;
-        self.close_hour();
+        self.close_hour(params);
         self.hour_ends_ns = at_ns.div_euclid(HOUR_NS).saturating_add(1).saturating_mul(HOUR_NS);
         if first || at_ns < self.decide_at_ns {
             return None;
@@ -124,26 +108,31 @@ impl Exhaustion {
         self.decide(params, at_ns)
     }
 
-    fn close_hour(&mut self) {
-        self.stride = 1;
-        self.phase = 0;
-        if self.samples.is_empty() {
-            return;
+    fn close_hour(&mut self, params: &CheckedExhaustionParams) {
+        let Some(level) = self.hour.close(params.quantile) else { return };
+        if !self.hours.is_empty() {
+            self.follow_pace(params, f64::from(level) - self.hour(0));
         }
-        self.samples.sort_unstable();
         self.hours_seen = self.hours_seen.saturating_add(1);
-        let median = value_of(self.samples[self.samples.len() / 2]);
-        self.samples.clear();
         if self.hours.len() < HOURS_MAX {
-            self.hours.push(median);
+            self.hours.push(level);
         } else {
-            self.hours[self.head] = median;
+            self.hours[self.head] = level;
             self.head = (self.head + 1) % HOURS_MAX;
         }
-        self.bands.check(self.hours_seen, f64::from(median));
+        self.bands.check(self.hours_seen, f64::from(level));
     }
 
-    /// Median of the hour `back` hours before the last closed one.
+    /// Did the hourly rise change, and since when? Slower is no onset.
+    fn follow_pace(&mut self, params: &CheckedExhaustionParams, rise: f64) {
+        if let Some(change) = self.pace.update(&params.pace, rise) {
+            let hours_ago = i64::from(change.points_ago).saturating_add(1);
+            let since_ns = self.hour_ends_ns.saturating_sub(hours_ago.saturating_mul(HOUR_NS));
+            self.faster_since_ns = (change.after > change.before).then_some(since_ns);
+        }
+    }
+
+    /// Level of the hour `back` hours before the last closed one.
     fn hour(&self, back: usize) -> f64 {
         let len = self.hours.len();
         f64::from(self.hours[(self.head + len - 1 - back) % len])
@@ -191,25 +180,15 @@ impl Exhaustion {
         let p50_ns = ns(ways.quantile(0.5));
         Some(Forecast {
             at_ns,
-            level: now,
+            level: params.sign * now,
             p10_ns: ns(ways.quantile(EDGES[0]) - EDGE_HOURS).min(p50_ns),
             p50_ns,
             p90_ns: ns(ways.quantile(EDGES[1]) + EDGE_HOURS).max(p50_ns),
             full_within_horizon: ns(careful.quantile(VERDICT_SHARE)) <= params.horizon_ns.min(self.reach_ns()),
             coverage: self.bands.coverage(),
+            faster_since_ns: self.faster_since_ns,
         })
     }
-}
-
-/// A float as an integer of the same order: integers sort without branches.
-fn key(value: f32) -> i32 {
-    let bits = value.to_bits() as i32;
-    bits ^ (((bits >> 31) as u32) >> 1) as i32
-}
-
-/// The inverse of [`key`].
-fn value_of(key: i32) -> f32 {
-    f32::from_bits((key ^ (((key >> 31) as u32) >> 1) as i32) as u32)
 }
 
 #[cfg(test)]
@@ -234,6 +213,53 @@ mod tests {
         assert!(last.p10_ns <= last.p50_ns && last.p50_ns <= last.p90_ns);
     }
 
+    /// Forecasts over samples every ten minutes; the value is given the hour.
+    fn forecasts(params: ExhaustionParams, hours: u32, value: impl Fn(f64) -> f64) -> Vec<Forecast> {
+        let params = params.check().expect("in range");
+        let mut state = Exhaustion::default();
+        let one = |step: u32| state.update(&params, i64::from(step) * HOUR_NS / 6, value(f64::from(step) / 6.0));
+        (0..6 * hours).filter_map(one).collect()
+    }
+
+    #[test]
+    fn what_falls_to_its_limit_is_forecast_as_its_mirror_image() {
+        let noise = |hour: f64| (hour * 6.0 * 7919.0) % 13.0 * 0.02;
+        let rising = forecasts(ExhaustionParams::default(), 90, |hour| 40.0 + 0.5 * hour + noise(hour));
+        let days_left = ExhaustionParams { limit: 0.0, falling: true, ..ExhaustionParams::default() };
+        let falling = forecasts(days_left, 90, |hour| 60.0 - 0.5 * hour - noise(hour));
+        assert_eq!(rising.len(), falling.len());
+        let (rising, falling) = (rising.last().expect("flagged"), falling.last().expect("flagged"));
+        assert!((falling.level - (100.0 - rising.level)).abs() < 1e-3, "{falling:?}");
+        assert!(falling.p50_ns.abs_diff(rising.p50_ns) < HOUR_NS as u64 / 60, "{rising:?} {falling:?}");
+        assert_eq!(falling.full_within_horizon, rising.full_within_horizon);
+    }
+
+    #[test]
+    fn a_latency_budget_is_watched_at_its_quantile() {
+        // Three answers in a hundred slow down hour by hour; the median stays.
+        let budget = |quantile| ExhaustionParams { limit: 500.0, quantile, ..ExhaustionParams::default() };
+        let told = |params: ExhaustionParams| {
+            let params = params.check().expect("in range");
+            let mut state = Exhaustion::default();
+            let value = |step: i64| if step % 33 == 5 { 100.0 + 6.0 * step as f64 / 240.0 } else { 20.0 };
+            let one = |step| state.update(&params, step * HOUR_NS / 240, value(step));
+            (0..240 * 60).filter_map(one).any(|forecast| forecast.full_within_horizon)
+        };
+        assert!(told(budget(0.99)));
+        assert!(!told(budget(0.5)));
+    }
+
+    #[test]
+    fn a_late_onset_is_dated() {
+        let noise = |hour: f64| (hour * 6.0 * 7919.0) % 13.0 * 0.02;
+        let value = |hour: f64| 40.0 + noise(hour) + 2.0 * (hour - 70.0).max(0.0);
+        let all = forecasts(ExhaustionParams::default(), 90, value);
+        let since = all.last().and_then(|forecast| forecast.faster_since_ns).expect("the onset is seen");
+        assert!(since.abs_diff(70 * HOUR_NS) <= 3 * HOUR_NS as u64, "{}", since / HOUR_NS);
+        let steady = forecasts(ExhaustionParams::default(), 90, |hour| 40.0 + 0.6 * hour + noise(hour));
+        assert!(!steady.is_empty() && steady.iter().all(|forecast| forecast.faster_since_ns.is_none()));
+    }
+
     #[test]
     fn a_watched_climb_counts_how_often_its_bands_held() {
         let params = ExhaustionParams::default().check().expect("in range");
@@ -244,13 +270,6 @@ mod tests {
         let coverage = state.coverage();
         assert!(coverage.checked > 40, "{coverage:?}");
         assert!(coverage.share().is_some_and(|share| share > 0.8), "{coverage:?}");
-    }
-
-    #[test]
-    fn keys_order_as_their_floats_and_come_back() {
-        let values = [-1e30_f32, -2.5, -0.0, 0.0, 1e-9, 3.5, 1e30];
-        assert!(values.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
-        assert!(values.iter().all(|value| value_of(key(*value)).to_bits() == value.to_bits()));
     }
 
     #[test]

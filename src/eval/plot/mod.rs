@@ -136,14 +136,17 @@ pub fn precision_recall(title: &str, methods: &[(String, Vec<f64>)], truth: &[bo
     for ((name, scores), colour) in methods.iter().zip(CURVES).rev() {
         let mut order: Vec<usize> = (0..scores.len().min(truth.len())).collect();
         order.sort_unstable_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-        let (mut hits, mut points) = (0.0, Vec::new());
+        let (mut hits, mut reached, mut points) = (0.0, 0.0, Vec::new());
         let step = order.len().div_ceil(COLUMNS).max(1);
         for (rank, index) in order.iter().enumerate() {
             hits += f64::from(u8::from(truth[*index]));
             // Points of one score are judged together: between them no threshold lies.
             let last = order.get(rank + 1).is_none_or(|next| scores[*next] < scores[*index]);
             if last && (rank < COLUMNS || rank % step == 0 || rank + 1 == order.len()) {
-                points.push((hits / positives, hits / (rank + 1) as f64));
+                // A step, as average precision counts it: no threshold lies between two points.
+                let (recall, precision) = (hits / positives, hits / (rank + 1) as f64);
+                points.extend([(reached, precision), (recall, precision)]);
+                reached = recall;
             }
         }
         frame.line(points.into_iter(), colour, if name == "bellwether" { 2.5 } else { 1.5 });

@@ -1,0 +1,254 @@
+//! What the `models` commands read: a CSV with a header, its cells as text. A
+//! broken cell is an error that names file, row and column; an empty numeric
+//! cell is a missing value (NaN).
+
+use super::io::open;
+use anyhow::{Context, Result, anyhow, bail};
+use std::io::BufRead;
+use std::path::Path;
+
+/// A CSV with a header, cells as text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextTable {
+    name: String,
+    /// Column names, in order.
+    pub header: Vec<String>,
+    records: Vec<csv::StringRecord>,
+}
+
+/// What a file's rows may hold at most, so that a wrong file cannot fill the
+/// memory: 50 million rows are a year of seconds and then some.
+const ROWS_MAX: usize = 50_000_000;
+
+impl TextTable {
+    /// Reads a whole CSV.
+    ///
+    /// # Errors
+    /// When the file cannot be read, has no header, or a row has another
+    /// number of cells than the header.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
+        Self::from_reader(&name, open(path)?)
+    }
+
+    /// Reads a whole CSV from `reader`; `name` is used in messages.
+    ///
+    /// # Errors
+    /// As [`TextTable::read`].
+    pub fn from_reader(name: &str, mut reader: impl BufRead) -> Result<Self> {
+        let delimiter = delimiter(reader.fill_buf().with_context(|| format!("cannot read `{name}`"))?);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter).from_reader(reader);
+        let header = reader.headers().map_err(|error| anyhow!("`{name}`: the header is {}", csv_fault(&error)))?;
+        let header: Vec<String> = header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
+        if header.iter().all(String::is_empty) {
+            bail!("`{name}` is empty: a header line such as `timestamp,value` is needed");
+        }
+        let mut records = Vec::new();
+        for (index, record) in reader.records().enumerate() {
+            let row = index + 2;
+            if index == ROWS_MAX {
+                bail!("`{name}` has more than {ROWS_MAX} rows: split it");
+            }
+            records.push(record.map_err(|error| anyhow!("`{name}` row {row} is {}", csv_fault(&error)))?);
+        }
+        Ok(Self { name: name.to_owned(), header, records })
+    }
+
+    /// Number of data rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The index of a column, by name without regard to case.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|h| h.eq_ignore_ascii_case(name))
+    }
+
+    /// The index of a column that must be there.
+    ///
+    /// # Errors
+    /// When it is not, naming the columns there are.
+    pub fn require(&self, name: &str) -> Result<usize> {
+        self.position(name).with_context(|| {
+            let columns = self.header.join("`, `");
+            format!("`{}` has no column `{name}`; its columns are `{columns}`: name one by flag", self.name)
+        })
+    }
+
+    /// The index of the value column: the one called `name`, else the only one
+    /// whose name is not among `others`.
+    ///
+    /// # Errors
+    /// When there is none or there are several, naming the columns there are.
+    pub fn value_column(&self, name: &str, others: &[&str]) -> Result<usize> {
+        if let Some(column) = self.position(name) {
+            return Ok(column);
+        }
+        let is_value = |i: &usize| !others.iter().any(|other| self.header[*i].eq_ignore_ascii_case(other));
+        let mut values = (0..self.header.len()).filter(is_value);
+        match (values.next(), values.next()) {
+            (Some(only), None) => Ok(only),
+            _ => self.require(name),
+        }
+    }
+
+    /// One column as text.
+    #[must_use]
+    pub fn text(&self, column: usize) -> Vec<String> {
+        self.records.iter().map(|record| record.get(column).unwrap_or("").to_owned()).collect()
+    }
+
+    /// One column as numbers; empty, `nan`, `null`, `na` and infinities are NaN.
+    ///
+    /// # Errors
+    /// Naming file, row and column of the first cell that is neither.
+    pub fn numbers(&self, column: usize) -> Result<Vec<f64>> {
+        self.cells(column, "a number", |cell| {
+            if ["", "nan", "null", "na", "n/a", "none"].iter().any(|word| cell.eq_ignore_ascii_case(word)) {
+                return Some(f64::NAN);
+            }
+            cell.parse().ok().map(|x: f64| if x.is_finite() { x } else { f64::NAN })
+        })
+    }
+
+    /// One column as times in nanoseconds: see [`parse_time`].
+    ///
+    /// # Errors
+    /// Naming file, row and column of the first cell that is no time.
+    pub fn times(&self, column: usize) -> Result<Vec<i64>> {
+        let remedy = "a time (seconds, milliseconds, microseconds or nanoseconds since 1970, or 2026-11-20T14:00:00Z)";
+        self.cells(column, remedy, parse_time)
+    }
+
+    fn cells<T>(&self, column: usize, wanted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+        let mut out = Vec::with_capacity(self.records.len());
+        for (index, record) in self.records.iter().enumerate() {
+            let cell = record.get(column).unwrap_or("");
+            let Some(value) = parse(cell) else {
+                let (name, row, header) = (&self.name, index + 2, &self.header[column]);
+                bail!("`{name}` row {row} column `{header}`: `{}` is not {wanted}", clip(cell));
+            };
+            out.push(value);
+        }
+        Ok(out)
+    }
+}
+
+/// What parts the cells of a file that begins like this: the first of comma,
+/// semicolon and tab that its first line holds.
+fn delimiter(begin: &[u8]) -> u8 {
+    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    b",;\t".iter().copied().find(|mark| line.contains(mark)).unwrap_or(b',')
+}
+
+/// What is wrong with a row, in words that follow "is".
+fn csv_fault(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("broken: it has {len} cells, the header {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "not text (UTF-8): is this a CSV file?".to_owned(),
+        csv::ErrorKind::Io(error) => format!("not readable: {error}"),
+        _ => format!("not CSV: {error}"),
+    }
+}
+
+/// At most 60 characters of a cell, for messages.
+fn clip(cell: &str) -> String {
+    cell.chars().take(60).collect()
+}
+
+/// A time as nanoseconds since 1970. Numbers are taken as seconds,
+/// milliseconds, microseconds or nanoseconds by their size (seconds reach to
+/// the year 5138, milliseconds start in 1973); text as ISO 8601 / RFC 3339,
+/// with a space or `T`, UTC where no offset is given.
+#[must_use]
+pub fn parse_time(text: &str) -> Option<i64> {
+    if let Ok(whole) = text.parse::<i64>() {
+        let unit = match whole.unsigned_abs() {
+            0..=99_999_999_999 => 1_000_000_000,
+            100_000_000_000..=99_999_999_999_999 => 1_000_000,
+            100_000_000_000_000..=99_999_999_999_999_999 => 1_000,
+            _ => 1,
+        };
+        return whole.checked_mul(unit);
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return (seconds.is_finite() && seconds.abs() < 9e9).then_some((seconds * 1e9) as i64);
+    }
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return i64::try_from(instant.as_nanosecond()).ok();
+    }
+    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    i64::try_from(zoned.timestamp().as_nanosecond()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_every_habit_meet() {
+        let expected = Some(1_397_088_000_000_000_000);
+        for text in [
+            "1397088000",
+            "1397088000000",
+            "1397088000.0",
+            "2014-04-10 00:00:00",
+            "2014-04-10T00:00:00Z",
+            "2014-04-10T02:00:00+02:00",
+            "2014-04-10",
+        ] {
+            assert_eq!(parse_time(text), expected, "{text}");
+        }
+        assert_eq!(parse_time("yesterday"), None);
+        assert_eq!(parse_time("17"), Some(17_000_000_000));
+    }
+
+    #[test]
+    fn a_broken_cell_names_file_row_and_column() {
+        let table = TextTable::from_reader("a.csv", "timestamp,value\n1,2\n2,abc\n".as_bytes()).expect("reads");
+        let error = table.numbers(1).expect_err("abc is no number").to_string();
+        assert_eq!(error, "`a.csv` row 3 column `value`: `abc` is not a number");
+        let error = table.require("level").expect_err("no such column").to_string();
+        assert!(error.contains("`timestamp`, `value`"), "{error}");
+        assert!(TextTable::from_reader("a.csv", "".as_bytes()).is_err());
+        assert!(
+            TextTable::from_reader("a.csv", "a,b\n1\n".as_bytes()).expect_err("ragged").to_string().contains("row 2")
+        );
+    }
+
+    #[test]
+    fn missing_numbers_are_nan() {
+        let table = TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
+        let numbers = table.numbers(0).expect("numbers");
+        assert!(numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan());
+    }
+
+    #[test]
+    fn semicolons_and_tabs_part_cells_where_the_header_says_so() {
+        for text in ["timestamp;value\n1;2\n", "timestamp\tvalue\n1\t2\n", "timestamp,value\n1,2\n"] {
+            let table = TextTable::from_reader("a.csv", text.as_bytes()).expect("reads");
+            assert_eq!(table.numbers(table.require("value").expect("is there")).expect("numbers"), [2.0], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_only_other_column_is_the_value() {
+        let table = TextTable::from_reader("a.csv", "timestamp,cpu\n1,2\n".as_bytes()).expect("reads");
+        assert_eq!(table.value_column("value", &["timestamp"]).expect("one is left"), 1);
+        let table = TextTable::from_reader("a.csv", "timestamp,a,b\n1,2,3\n".as_bytes()).expect("reads");
+        assert!(table.value_column("value", &["timestamp"]).is_err());
+    }
+
+    #[test]
+    fn broken_rows_say_what_is_wrong() {
+        let fault = |text: &[u8]| TextTable::from_reader("a.csv", text).expect_err("broken").to_string();
+        assert_eq!(fault(b"a,b\n1,2\n1,2,3\n"), "`a.csv` row 3 is broken: it has 3 cells, the header 2");
+        assert_eq!(fault(b"a,b\n1,\xff\n"), "`a.csv` row 2 is not text (UTF-8): is this a CSV file?");
+        assert_eq!(fault(b"\xff\xfe,b\n"), "`a.csv`: the header is not text (UTF-8): is this a CSV file?");
+    }
+}
