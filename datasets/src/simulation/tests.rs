@@ -106,6 +106,36 @@ fn every_alert_in_the_journal_is_in_the_truth_and_recovers() {
 }
 
 #[test]
+fn alerts_flap_and_come_twice_and_faults_overlap() {
+    let mut twice = 0;
+    let mut said = BTreeSet::new();
+    let mut simulation = Simulation::new(random(21, 600, 4));
+    for input in simulation.by_ref() {
+        let Input::Batch(batch) = input else { continue };
+        if batch.kind() == SignalKind::Alert {
+            let alerts = AlertColumns::of(&batch);
+            let words = (0..alerts.len()).map(|row| {
+                let status = alerts.status(row).expect("a known word");
+                (alerts.fingerprint[row], alerts.time[row], status == AlertStatus::Firing)
+            });
+            twice += words.filter(|word| !said.insert(*word)).count();
+        }
+    }
+    assert!(twice * 200 >= said.len(), "{twice} copies of {}", said.len());
+    let truth = simulation.into_truth();
+    let mut noise: BTreeMap<&str, usize> = BTreeMap::new();
+    for alert in truth.alerts.iter().filter(|alert| alert.fault.is_none()) {
+        *noise.entry(&alert.fingerprint).or_default() += 1;
+    }
+    assert!(noise.values().any(|firings| *firings >= 5), "nothing flaps: {noise:?}");
+    let overlap = |seed| {
+        let plan = random(seed, 100, 6);
+        plan.faults.windows(2).any(|pair| pair[1].at < pair[0].at.plus(pair[0].lasts))
+    };
+    assert!((0..10).filter(|seed| overlap(*seed)).count() >= 5, "faults hardly overlap");
+}
+
+#[test]
 fn what_arrives_is_never_later_than_promised() {
     let plan = random(31, 150, 3);
     // The slowest tool, its clock behind, a long way round and a second copy.

@@ -11,7 +11,7 @@
 //! suffers. Each kind of relation counts once; they combine as independent reasons do
 //! (1 − Π(1 − weight)), and fade with the gap of the onsets. From `related_min` on, and from
 //! `incidents_min` incidents on, the one that explains the others best becomes the major incident
-//! (ITIL's word) over those it is related to. A child leaves below `release_min` only, so it does
+//! (ITIL's word) over those that it explains: not over what began before it, nor over what causes it. A child leaves below `release_min` only, so it does
 //! not hop; there is one level, and who has a parent gets no children.
 
 use schemars::JsonSchema;
@@ -59,6 +59,9 @@ const SAME_CAUSE: f64 = 0.6;
 const SAME_DEVICE: f64 = 0.4;
 const SAME_BUSINESS: f64 = 0.3;
 const SAME_PLACE: f64 = 0.2;
+
+/// A cause may be told this much later than what follows from it: tools look every so often.
+const ONSET_SLACK: Span = Span::from_mins(2);
 
 /// Entities of a blast radius kept for comparison.
 pub(super) const REACH_MAX: usize = 1_024;
@@ -150,6 +153,8 @@ pub(crate) fn tie(above: &Told, below: &Told, config: &MajorConfig) -> Tie {
     let gap = a.onset.0.abs_diff(b.onset.0) as f64 / config.time_scale.0.max(1) as f64;
     let score = (1.0 - apart) / (1.0 + gap * gap);
     let explains = match (within, without) {
+        // What was there before it began does not follow from it.
+        _ if b.onset.plus(ONSET_SLACK) < a.onset => 0.0,
         (true, _) => score,
         (false, true) => 0.0,
         // Nothing says which way: the earlier is a little more likely to explain the later.
@@ -209,6 +214,14 @@ mod tests {
             side.footprint.devices = vec!["switch:s1".into()];
         }
         assert!(tie(&a, &b, &config).score > config.related_min);
+    }
+
+    #[test]
+    fn nothing_explains_what_was_there_before_it() {
+        let config = MajorConfig::default();
+        let switch = told(600, "switch:s1", &["host:a", "host:b"]);
+        assert!(tie(&switch, &told(300, "host:a", &[]), &config).explains == 0.0, "five minutes before");
+        assert!(tie(&switch, &told(540, "host:b", &[]), &config).explains > 0.0, "told a minute before");
     }
 
     #[test]

@@ -27,15 +27,15 @@ impl Tenant {
         let related = self.related(number, incident, now, compiled);
         if !incident.under.is_empty() {
             let free = related.into_iter().filter(|other| self.is_free(*other));
-            let ties = free.filter_map(|other| Some((other, self.tie_between(number, other, compiled)?))).collect();
+            let ties = free.filter_map(|other| Some((other, self.explanation(number, other, compiled)?))).collect();
             self.put_under(number, ties, now, compiled, out);
             return;
         }
-        let score = |other: &u64| self.tie_between(*other, number, compiled).map_or(0.0, |tie| tie.score);
+        let score = |other: &u64| self.explanation(*other, number, compiled).map_or(0.0, |tie| tie.score);
         let majors = related.iter().filter(|other| self.ledger.get(**other).is_some_and(|i| !i.under.is_empty()));
         let best = majors.max_by(|a, b| score(a).total_cmp(&score(b)).then(b.cmp(a))).copied();
         if let Some(major) = best {
-            if let Some(tie) = self.tie_between(major, number, compiled) {
+            if let Some(tie) = self.explanation(major, number, compiled) {
                 self.put_under(major, BTreeMap::from([(number, tie)]), now, compiled, out);
             }
             return;
@@ -73,6 +73,11 @@ impl Tenant {
         Some(tie(told(above)?, told(below)?, &compiled.config.ledger.major))
     }
 
+    /// How one incident is related to another that it explains; `None` when it does not.
+    fn explanation(&self, above: u64, below: u64, compiled: &Compiled) -> Option<Tie> {
+        self.tie_between(above, below, compiled).filter(|tie| tie.explains > 0.0)
+    }
+
     /// Of an incident and those related to it the one that explains its own relatives best, with
     /// these; `None` when none has enough.
     fn major_of(
@@ -95,7 +100,7 @@ impl Tenant {
             let below = self.related(above, self.ledger.get(above)?, now, compiled);
             let free = below.into_iter().filter(|other| self.is_free(*other));
             let ties: BTreeMap<u64, Tie> =
-                free.filter_map(|other| Some((other, self.tie_between(above, other, compiled)?))).collect();
+                free.filter_map(|other| Some((other, self.explanation(above, other, compiled)?))).collect();
             if ties.len() + 1 < config.incidents_min {
                 continue;
             }
