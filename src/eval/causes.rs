@@ -224,7 +224,8 @@ fn sockshop_faults(folder: &Path) -> Result<Vec<Fault>> {
 /// A reliability curve in words, ten bins: how sure the answers were and how often right.
 pub(super) fn curve(answers: &[(f64, bool)]) -> String {
     let bins = reliability(answers, 10);
-    let said = bins.iter().map(|bin| format!("{:.2} stated, {:.2} right ({})", bin.confidence, bin.accuracy, bin.answers));
+    let said =
+        bins.iter().map(|bin| format!("{:.2} stated, {:.2} right ({})", bin.confidence, bin.accuracy, bin.answers));
     said.collect::<Vec<_>>().join("; ")
 }
 

@@ -343,8 +343,10 @@ mod tests {
 
     #[test]
     fn statements_with_the_same_words_are_told_apart_by_their_place_in_the_code() {
-        let before = template("INFO t.s.TravelServiceImpl#366 TraceID: 4a SpanID: 9 [getTickets][Calculate distance] 12");
-        let after = template("INFO t.s.TravelServiceImpl#372 TraceID: 7f SpanID: 3 [getTickets][Calculate distance] 99");
+        let before =
+            template("INFO t.s.TravelServiceImpl#366 TraceID: 4a SpanID: 9 [getTickets][Calculate distance] 12");
+        let after =
+            template("INFO t.s.TravelServiceImpl#372 TraceID: 7f SpanID: 3 [getTickets][Calculate distance] 99");
         assert_ne!(before, after);
         let again = template("INFO t.s.TravelServiceImpl#366 TraceID: 88 SpanID: 1 [getTickets][Calculate distance] 7");
         assert_eq!(before, again);
