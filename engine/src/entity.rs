@@ -38,6 +38,11 @@ pub fn is_network(entity_type: &str) -> bool {
     )
 }
 
+/// Whether entities of this type are run by somebody else: what fails there did not begin here.
+pub fn is_outside(entity_type: &str) -> bool {
+    matches!(entity_type, "external" | "partner" | "third_party" | "thirdparty" | "saas")
+}
+
 /// The entity as an incident record names it.
 pub fn entity_ref(id: &str, role: Option<EntityRole>) -> EntityRef {
     let (entity_type, name) = split_entity(id);

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use bellwether_datasets::public::{nezha, petshop, sockshop};
 use bellwether_models::causes::baseline::{self, Baseline};
 use bellwether_models::causes::case::CaseParams;
-use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error};
+use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error, reliability};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -221,6 +221,14 @@ fn sockshop_faults(folder: &Path) -> Result<Vec<Fault>> {
     Ok(out)
 }
 
+/// A reliability curve in words, ten bins: how sure the answers were and how often right.
+pub(super) fn curve(answers: &[(f64, bool)]) -> String {
+    let bins = reliability(answers, 10);
+    let said =
+        bins.iter().map(|bin| format!("{:.2} stated, {:.2} right ({})", bin.confidence, bin.accuracy, bin.answers));
+    said.collect::<Vec<_>>().join("; ")
+}
+
 fn outcome(
     bench: &Bench,
     protocol: &str,
@@ -250,6 +258,7 @@ fn outcome(
         for (name, value) in [("as1", as1), ("as3", as3), ("as5", as5), ("avg5", avg5), ("ece", ece)] {
             out.metrics.insert(format!("{name}{suffix}"), value);
         }
+        out.notes.push(format!("reliability {when}: {}", curve(&ranked.answers)));
     }
     for ([ranks, _], method) in simple.iter().zip(Baseline::ALL) {
         out = out.row(Who::Floor, method.name(), &row(ranks, f64::NAN));

@@ -94,10 +94,11 @@ pub fn service_of(pod: &str) -> &str {
     if replica_set && hash(last, 5..=5) { service } else { pod }
 }
 
-/// Whether a folder is a day of this layout.
+/// Whether a folder is a day of this layout. The fault list may be absent: the
+/// time can be given.
 #[must_use]
 pub fn is_case(folder: &Path) -> bool {
-    fault_list(folder).is_ok() || (folder.join("metric").is_dir() && folder.join("trace").is_dir())
+    fault_list(folder).is_ok() || files(&folder.join("metric"), "_metric.csv").is_ok_and(|found| !found.is_empty())
 }
 
 /// Times of the faults of a day, in seconds since 1970, in order. The text
@@ -243,11 +244,14 @@ fn fault_list(day: &Path) -> Result<PathBuf, LoadError> {
     found.ok_or_else(|| LoadError::meta(day, "no fault list in it"))
 }
 
-/// The entries of a fault list: an object of arrays by hour, or one array.
+/// The entries of a fault list: an object of arrays by hour, one array, or one entry.
 fn entries(path: &Path) -> Result<Vec<serde_json::Value>, LoadError> {
     use serde_json::Value;
     Ok(match json(path)? {
         Value::Array(list) => list,
+        Value::Object(entry) if entry.contains_key("inject_time") || entry.contains_key("inject_timestamp") => {
+            vec![Value::Object(entry)]
+        }
         Value::Object(hours) => hours
             .into_iter()
             .flat_map(|(_, value)| match value {
@@ -296,6 +300,9 @@ mod tests {
         std::fs::write(day.join("2022-08-22-fault_list.json"), list).expect("temporary file");
         assert_eq!(fault_times(&day).expect("two times"), [1_661_140_434, 1_661_140_927]);
         assert!(truth(&day).is_err(), "no pod is named");
+        std::fs::write(day.join("2022-08-22-fault_list.json"), r#"{"inject_time":"2022-08-22 03:53:54"}"#)
+            .expect("temporary file");
+        assert_eq!(fault_times(&day).expect("one time"), [1_661_140_434]);
         std::fs::remove_dir_all(&day).expect("temporary folder");
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Blast {
     pub(crate) affected: BTreeMap<String, Affected>,
     /// Customers and user groups of the affected, by name.
     pub(crate) customers: BTreeSet<String>,
+    /// Those of them who use what alerts now.
+    pub(crate) customers_now: BTreeSet<String>,
     /// The most critical of the affected items of the catalogue.
     pub(crate) criticality: Option<Criticality>,
 }
@@ -40,6 +42,13 @@ impl Blast {
             .map(|id| split_entity(id))
             .filter(move |(kind, _)| *kind == entity_type)
             .map(|(_, name)| name)
+    }
+
+    /// Those of one type that alert now, by name.
+    pub(crate) fn alerting_of_type(&self, entity_type: &str) -> Vec<&str> {
+        let alerting = self.affected.iter().filter(|(_, affected)| affected.alerting);
+        let split = alerting.map(|(id, _)| split_entity(id));
+        split.filter(|(kind, _)| *kind == entity_type).map(|(_, name)| name).collect()
     }
 }
 
@@ -74,9 +83,12 @@ pub(crate) fn blast_radius(
             .or_insert(Affected { alerting: true, hops: u8::MAX })
             .alerting = true;
     }
-    for id in blast.affected.keys() {
+    for (id, affected) in &blast.affected {
         if let Some(item) = items.get(id) {
             blast.customers.extend(item.customers.iter().cloned());
+            if affected.alerting {
+                blast.customers_now.extend(item.customers.iter().cloned());
+            }
             blast.criticality = blast.criticality.max(Some(item.criticality));
         }
     }

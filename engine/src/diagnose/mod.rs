@@ -12,14 +12,16 @@
 //! depends on the first cause, up to business services and customers.
 
 mod blast;
+mod changes;
 mod class;
 mod departed;
 mod next;
+mod precedent;
 mod ranking;
 mod sign;
 mod standing;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_models::causes::{self, CauseChange, CauseEdge, CauseNode, CauseReasons, CauseSubject, RankedCause};
 use schemars::JsonSchema;
@@ -34,6 +36,7 @@ use crate::time::{EventTime, Span};
 use crate::topology::Topology;
 
 pub(crate) use blast::{Blast, blast_radius};
+pub(crate) use changes::{Change, Changes};
 pub(crate) use class::{Class, classify};
 pub(crate) use departed::{DepartedSeries, Departure};
 pub(crate) use next::{Next, who_is_next};
@@ -41,6 +44,9 @@ pub(crate) use sign::{condition, speaks_of_state};
 pub(crate) use standing::Standing;
 
 pub use ranking::{CauseWeights, RankingConfig};
+
+use changes::ONSET_SLACK;
+use precedent::Record;
 
 /// Settings of the `diagnose` stage.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -67,73 +73,13 @@ impl Default for DiagnoseConfig {
     }
 }
 
-/// A change the tenant made.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Change {
-    pub(crate) at: EventTime,
-    pub(crate) id: Box<str>,
-    pub(crate) change_type: Box<str>,
-    pub(crate) entity: Sym,
-    pub(crate) artifact: Option<Box<str>>,
-    pub(crate) who: Option<Box<str>>,
-    pub(crate) url: Option<Box<str>>,
-    pub(crate) text: Option<Box<str>>,
-}
-
-/// The recent changes of one tenant, oldest first; bounded.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Changes {
-    recent: VecDeque<Change>,
-    forgotten: u64,
-}
-
-impl Changes {
-    /// Remembers a change; a second word about the same id replaces the first.
-    pub(crate) fn add(&mut self, change: Change, changes_max: usize) {
-        self.recent.retain(|known| known.id != change.id);
-        self.recent.push_back(change);
-        while self.recent.len() > changes_max {
-            self.recent.pop_front();
-            self.forgotten += 1;
-        }
-    }
-
-    /// The changes within `window` before `until`, oldest first.
-    pub(crate) fn before(&self, until: EventTime, window: Span) -> impl Iterator<Item = &Change> {
-        let from = until.minus(window);
-        self.recent.iter().filter(move |c| c.at >= from && c.at <= until)
-    }
-
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.forgotten
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.recent.len()
-    }
-}
-
-/// How likely a change of this type breaks things, before anything is known: network and
-/// configuration changes lead the post-mortems, then deployments; removals and flags follow.
-fn change_weight(change_type: &str) -> f64 {
-    let lower = change_type.to_ascii_lowercase();
-    let has = |word: &str| lower.contains(word);
-    if has("config") || has("network") || has("firewall") {
-        0.9
-    } else if has("deployed") || has("upgraded") || has("rolledback") || has("schema") {
-        0.8
-    } else if has("removed") || has("flag") || has("scaled") {
-        0.6
-    } else {
-        0.4
-    }
-}
-
 /// One cause as the record tells it.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Cause {
     pub(crate) entity: Sym,
     pub(crate) change: Option<Change>,
+    /// How often trouble followed changes of its type, where it is a change.
+    pub(crate) precedent: Option<Record>,
     pub(crate) score: f64,
     pub(crate) confidence: f64,
     pub(crate) reasons: CauseReasons,
@@ -198,10 +144,6 @@ const REMOTE_AROUND: Span = Span::from_mins(4);
 /// With more of them than this, their coming together says nothing.
 const REMOTE_MAX: usize = 8;
 
-/// Onsets of alerts are told by tools that sample: a change this much after the first symptom
-/// may still have come before the trouble.
-const ONSET_SLACK: Span = Span::from_mins(1);
-
 /// Ranks the causes of one incident's alerts.
 pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scene<'_>) -> Diagnosis {
     let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
@@ -243,14 +185,14 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scen
         .map(|change| CauseChange {
             node: number[&change.entity],
             at_ns: change.at.0,
-            weight: change_weight(&change.change_type),
+            weight: scene.changes.weight(&change.change_type),
         })
         .collect();
     let mut ranked = Vec::new();
     causes::rank(&scene.config.ranking.params(), &cause_nodes, &edges, &cause_changes, &mut ranked);
     Diagnosis {
-        causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes)).collect(),
-        changes: near_changes(&changes, onset, window),
+        causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes, scene)).collect(),
+        changes: near_changes(&changes, onset, scene),
         onset,
         alerting,
     }
@@ -378,28 +320,33 @@ fn model_relation(relation: Relation) -> causes::Relation {
     }
 }
 
-fn tell(ranked: &RankedCause, nodes: &[(Sym, CauseNode)], changes: &[&Change]) -> Cause {
+fn tell(ranked: &RankedCause, nodes: &[(Sym, CauseNode)], changes: &[&Change], scene: &Scene<'_>) -> Cause {
     let (entity, change) = match ranked.subject {
         CauseSubject::Node(node) => (nodes[node as usize].0, None),
         CauseSubject::Change(i) => (changes[i].entity, Some(changes[i].clone())),
     };
-    Cause { entity, change, score: ranked.score, confidence: ranked.confidence, reasons: ranked.because }
+    let precedent = change.as_ref().and_then(|change| scene.changes.precedents.of(&change.change_type));
+    Cause { entity, change, precedent, score: ranked.score, confidence: ranked.confidence, reasons: ranked.because }
 }
 
 /// Changes near the onset with their nearness 0–1, nearest first.
-fn near_changes(changes: &[&Change], onset: EventTime, window: Span) -> Vec<(Change, f64)> {
+fn near_changes(changes: &[&Change], onset: EventTime, scene: &Scene<'_>) -> Vec<(Change, f64)> {
+    let window = scene.config.change_window;
     let mut near: Vec<(Change, f64)> = changes
         .iter()
         .map(|change| {
             let before = onset.since(change.at).as_secs_f64().max(0.0);
             let nearness = 1.0 - (before / window.as_secs_f64().max(1.0)).min(1.0);
-            ((*change).clone(), nearness * change_weight(&change.change_type))
+            ((*change).clone(), nearness * scene.changes.weight(&change.change_type))
         })
         .collect();
     near.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.id.cmp(&b.0.id)));
     near.truncate(20);
     near
 }
+
+/// Fewer changes of a type than this are no record worth a word.
+const PRECEDENTS_TOLD: f64 = 5.0;
 
 /// Why a cause stands where it stands, in one sentence of the record.
 pub(crate) fn explain_cause(cause: &Cause, entities: &Symbols) -> String {
@@ -410,6 +357,9 @@ pub(crate) fn explain_cause(cause: &Cause, entities: &Symbols) -> String {
     if let Some(change) = &cause.change {
         let text = change.text.as_deref().unwrap_or(&change.change_type);
         parts.push(format!("{} on {name} at {} ({text})", change.id, change.at));
+    }
+    if let Some(record) = cause.precedent.filter(|record| record.made >= PRECEDENTS_TOLD && record.followed >= 1.0) {
+        parts.push(format!("trouble followed {:.0} of {:.0} such changes", record.followed, record.made));
     }
     if reasons.explains > 0.05 {
         let share = (reasons.explains * 100.0).round();

@@ -4,7 +4,7 @@
 //! diagnose:
 //!   ranking:
 //!     weights: {explains: 4.5, condition: 2.5}
-//!     temperature: 0.7
+//!     temperature: 0.5
 //! ```
 
 use bellwether_models::causes::CauseParams;
@@ -23,9 +23,14 @@ pub struct RankingConfig {
     pub temperature: f64,
     /// Score of "none of these": higher is less sure.
     pub unknown_score: f64,
+    /// Chance, 0–1, that the cause is nothing that is seen at all, however well something fits.
+    pub unseen: f64,
     /// Weight, 0–1, with which a condition reaches symptoms that no known way leads to: no
     /// catalogue is complete.
     pub unknown_way: f64,
+    /// Share, 0–1, of its own slow or failing answers that an entity explains: they came from
+    /// somewhere. A condition of its own, or a change on it, explains them in full.
+    pub own_effects: f64,
     /// Onsets nearer than this have no order: tools look every so often.
     pub onset_slack: Span,
     /// Lead of an onset at which it has lost two thirds of its worth.
@@ -70,7 +75,9 @@ impl Default for RankingConfig {
             weights: CauseWeights::default(),
             temperature: params.temperature,
             unknown_score: params.unknown_score,
+            unseen: params.unseen,
             unknown_way: params.unknown_way,
+            own_effects: params.own_effects,
             onset_slack: Span(params.onset_slack_ns),
             onset_scale: Span(params.onset_scale_ns),
             change_scale: Span(params.change_scale_ns),
@@ -85,7 +92,9 @@ impl RankingConfig {
             weights: [w.explains, w.onset, w.strength, w.unexplained, w.change, w.logs, w.history, w.condition],
             temperature: self.temperature,
             unknown_score: self.unknown_score,
+            unseen: self.unseen,
             unknown_way: self.unknown_way,
+            own_effects: self.own_effects,
             onset_slack_ns: self.onset_slack.0,
             onset_scale_ns: self.onset_scale.0,
             change_scale_ns: self.change_scale.0,

@@ -8,7 +8,7 @@
 //! OpenTelemetry metric names.
 
 use crate::alert::Alert;
-use crate::entity::{is_network, split_entity};
+use crate::entity::{is_network, is_outside, split_entity};
 use crate::symbols::Symbols;
 
 /// An alert of which nothing can be said.
@@ -16,6 +16,9 @@ const UNDECIDED: f64 = 0.4;
 
 /// Demand from outside is a cause in its own right; a state of the entity may follow from demand.
 const STATE: f64 = 0.9;
+
+/// What fails outside is a cause for all that is known here: nothing that it depends on is.
+const OUTSIDE: f64 = 0.8;
 
 /// Words of demand.
 const DEMAND: &[&str] = &["traffic", "request rate", "requestrate", "requests rate", "throughput", "rps", "qps"];
@@ -141,7 +144,8 @@ pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f
     // `http.server.request.rate` and `disk_used` are words with other spaces.
     let text = text.replace(['.', '_', '-'], " ");
     let (kind, _) = split_entity(entities.text(alert.entity));
-    of_words(&text, is_network(kind) || kind == "monitor")
+    let said = of_words(&text, is_network(kind) || kind == "monitor");
+    if is_outside(kind) { said.max(OUTSIDE) } else { said }
 }
 
 /// Whether a metric of this name tells a state of its entity: how full, how busy, how hot.

@@ -16,8 +16,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) last_onset: EventTime,
     /// The first symptom: entity and what was said.
     pub(crate) first: (&'a str, &'a str),
+    /// The other entities in trouble, in the order in which they showed it.
+    pub(crate) then: Vec<&'a str>,
     pub(crate) alerts: u64,
-    pub(crate) alerting: usize,
+    /// Since when it is over.
+    pub(crate) over: Option<EventTime>,
     /// The named cause with its entity, or the best guess when it is not sure.
     pub(crate) cause: Option<(&'a Cause, &'a str)>,
     pub(crate) cause_is_sure: bool,
@@ -77,17 +80,17 @@ fn what_happened(facts: &Facts<'_>) -> String {
     let says = clip(says, 140);
     let mut sentence =
         format!("At {} {} was the first to show trouble ({says})", clock_time(facts.onset), entity_name(entity));
-    let spread = facts.last_onset.since(facts.onset);
-    if facts.alerting > 1 {
-        sentence.push_str(&format!(
-            ", and within {} {} entities raised {} alerts",
-            rough(spread),
-            facts.alerting,
-            facts.alerts
-        ));
+    if !facts.then.is_empty() {
+        let then: Vec<&str> = facts.then.iter().map(|entity| entity_name(entity)).collect();
+        let spread = rough(facts.last_onset.since(facts.onset));
+        let so_far = if facts.over.is_some() { "in all" } else { "so far" };
+        sentence.push_str(&format!(", then {} within {spread} ({} alerts {so_far})", list(&then, 2), facts.alerts));
     }
     if let Some(shared) = facts.shared.first() {
         sentence.push_str(&format!(", nearly all with {shared}"));
+    }
+    if let Some(over) = facts.over {
+        sentence.push_str(&format!("; it is over since {}", clock_time(over)));
     }
     sentence.push('.');
     sentence
@@ -122,26 +125,30 @@ fn likely_cause(facts: &Facts<'_>) -> String {
 }
 
 fn whom_it_hurts(facts: &Facts<'_>) -> Option<String> {
-    let services: Vec<&str> = facts.blast.of_type("service").collect();
-    let next = facts.blast.affected.len().saturating_sub(facts.blast.alerting());
-    let mut parts = Vec::new();
-    if !services.is_empty() {
-        parts.push(format!("services {}", list(&services, 4)));
-    }
-    if !facts.blast.customers.is_empty() {
-        let customers: Vec<&str> = facts.blast.customers.iter().map(String::as_str).collect();
-        parts.push(format!("customers {}", list(&customers, 4)));
-    }
-    if parts.is_empty() && next == 0 {
+    let blast = facts.blast;
+    let now = [
+        named("service", &blast.alerting_of_type("service")),
+        named("business service", &blast.alerting_of_type("business")),
+        named("customer", &blast.customers_now.iter().map(String::as_str).collect::<Vec<_>>()),
+    ];
+    let now: Vec<String> = now.into_iter().flatten().collect();
+    let next = blast.affected.len().saturating_sub(blast.alerting());
+    if now.is_empty() && next == 0 {
         return None;
     }
-    let mut sentence = if parts.is_empty() {
-        format!("{} entities are affected", facts.blast.alerting())
-    } else {
-        format!("It hurts {}", parts.join(" and "))
+    let verb = if facts.over.is_some() { "hurt" } else { "hurts" };
+    let mut sentence = match now.as_slice() {
+        [] => format!("No service shows it yet, {} in trouble", many(blast.alerting(), "entity is", "entities are")),
+        parts => format!("It {verb} {}", parts.join("; ")),
     };
-    if next > 0 {
-        sentence.push_str(&format!("; {next} more depend on it and may follow"));
+    if next > 0 && facts.over.is_none() {
+        let depend =
+            many(next, "more entity depends on it and may follow", "more entities depend on it and may follow");
+        sentence.push_str(&format!("; {depend}"));
+        let later: Vec<&str> = blast.customers.difference(&blast.customers_now).map(String::as_str).collect();
+        if let Some(customers) = named("customer", &later) {
+            sentence.push_str(&format!(" ({customers})"));
+        }
         if let Some(first) = facts.next {
             let name = entity_name(&first.entity);
             let by = rough(first.expected_by.since(facts.now));
@@ -150,6 +157,17 @@ fn whom_it_hurts(facts: &Facts<'_>) -> Option<String> {
     }
     sentence.push('.');
     Some(sentence)
+}
+
+/// `services a, b and 3 more`, when there are any.
+fn named(what: &str, names: &[&str]) -> Option<String> {
+    let plural = if names.len() == 1 { "" } else { "s" };
+    (!names.is_empty()).then(|| format!("{what}{plural} {}", list(names, 4)))
+}
+
+/// `1 entity is` or `3 entities are`.
+fn many(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 fn who_acts(facts: &Facts<'_>) -> String {

@@ -210,13 +210,15 @@ fn facts<'a>(
     let first = found.members.iter().min_by_key(|a| (a.starts_at, a.fingerprint));
     let says = first.map_or("", |a| if a.summary().is_empty() { scene.names.text(a.name) } else { a.summary() });
     let first_entity = first.map_or("", |a| scene.entities.text(a.entity));
+    let in_order = found.diagnosis.alerting.iter().map(|(entity, _)| scene.entities.text(*entity));
     let guess = found.named.as_ref().or_else(|| found.diagnosis.causes.first());
     Facts {
         onset: found.diagnosis.onset,
         last_onset: found.diagnosis.alerting.last().map_or(found.diagnosis.onset, |(_, at)| *at),
         first: (first_entity, says),
+        then: in_order.filter(|entity| *entity != first_entity).collect(),
         alerts: incident.alert_count,
-        alerting: found.diagnosis.alerting.len(),
+        over: incident.resolved_at,
         cause: guess.map(|cause| (cause, scene.entities.text(cause.entity))),
         cause_is_sure: found.named.is_some(),
         blast: &found.blast,

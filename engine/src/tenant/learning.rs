@@ -8,9 +8,9 @@ use crate::symbols::Sym;
 use crate::time::EventTime;
 
 impl Tenant {
-    /// Learns how long trouble took along the edges of a resolved incident, once. What was no
-    /// incident, and what nobody saw the end of, teaches nothing.
-    pub(super) fn learn_delays(&mut self, number: u64) {
+    /// Learns of a resolved incident, once, how long trouble took along its edges and which
+    /// changes it followed. What was no incident, and what nobody saw the end of, teaches nothing.
+    pub(super) fn learn_of(&mut self, number: u64) {
         let Some(incident) = self.ledger.get(number) else {
             return;
         };
@@ -22,6 +22,7 @@ impl Tenant {
             let at = began.entry(alert.entity).or_insert(alert.starts_at);
             *at = (*at).min(alert.starts_at);
         }
+        self.changes.learn(&began);
         let mut onsets: Vec<(Sym, EventTime)> = began.into_iter().collect();
         onsets.sort_by_key(|(entity, at)| (*at, self.entities.text(*entity)));
         let learned = self.correlator.delays.learn(&onsets, &self.topology);

@@ -201,7 +201,7 @@ impl Tenant {
         incident.state = State::Resolved;
         incident.reason = reason;
         incident.resolved_at = Some(now);
-        self.learn_delays(number);
+        self.learn_of(number);
         self.tell(number, Verb::Resolved, now, compiled, out);
         self.wake_incident(number, now.plus(compiled.config.ledger.close_after));
         self.wake_parent(number, now);

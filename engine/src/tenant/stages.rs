@@ -110,6 +110,7 @@ impl Tenant {
                     who: change.who,
                     url: change.url,
                     text: change.text,
+                    followed: false,
                 };
                 self.changes.add(change, compiled.config.limits.changes_max);
             }

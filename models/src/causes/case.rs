@@ -186,8 +186,8 @@ impl Default for CaseParams {
             pattern_free: 3.5,
             opaque: 0.7,
             centrality: 0.5,
-            temperature: 0.7,
-            unknown_score: 1.5,
+            temperature: 0.55,
+            unknown_score: 1.0,
         }
     }
 }

@@ -160,9 +160,15 @@ pub struct CauseParams {
     pub temperature: f64,
     /// Score of "none of these" in the softmax.
     pub unknown_score: f64,
+    /// Chance that the cause is nothing that can be seen, however well something fits, 0..1.
+    pub unseen: f64,
     /// Weight with which a condition reaches symptoms that no known way leads to, 0..1: no
     /// topology is complete.
     pub unknown_way: f64,
+    /// Share of its own symptoms that an entity explains when they are effects alone, 0..1: slow
+    /// answers came from somewhere, a full disk begins where it is. A change on it explains them
+    /// as a condition does.
+    pub own_effects: f64,
     /// Candidates examined in full; the rest are dropped by a cheaper score.
     pub candidates_max: usize,
 }
@@ -176,9 +182,11 @@ impl Default for CauseParams {
             onset_scale_ns: 90_000_000_000,
             change_scale_ns: 1_800_000_000_000,
             weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
-            temperature: 0.7,
-            unknown_score: 5.0,
+            temperature: 0.5,
+            unknown_score: 6.0,
+            unseen: 0.07,
             unknown_way: 0.3,
+            own_effects: 0.5,
             candidates_max: 512,
         }
     }
@@ -189,6 +197,10 @@ const REACH_MIN: f64 = 0.05;
 
 /// Nearness of a change above which the change itself is named before its entity.
 const CHANGE_NAMED_MIN: f64 = 0.25;
+
+/// Power of a change's nearness that is its part of the confidence of its entity: where the cause
+/// is an entity with a change close before, the change is nearly always it.
+const CHANGE_PART: f64 = 0.2;
 
 /// Ranks the causes of one incident, best first; ties in order of the subject.
 ///
@@ -215,7 +227,8 @@ pub fn rank(
     let mut explains = Vec::with_capacity(candidates.len());
     for &candidate in &candidates {
         reach(&scene.flow, candidate, params.hops_max, REACH_MIN, &mut scratch, &mut reached);
-        explains.push(scene.explained_by(params, nodes, candidate, &reached, &mut parents));
+        let (change, _) = change_of[candidate as usize];
+        explains.push(scene.explained_by(params, nodes, (candidate, change), &reached, &mut parents));
     }
     for (position, &candidate) in candidates.iter().enumerate() {
         let node = &nodes[candidate as usize];
@@ -304,18 +317,20 @@ impl Scene {
         scored.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// The share of all symptoms that trouble at `candidate` explains; raises
-    /// `parents` of what it reaches by as much as it explains of each.
+    /// The share of all symptoms that trouble at a candidate, with the nearest `change` on it,
+    /// explains; raises `parents` of what it reaches by as much as it explains of each.
     fn explained_by(
         &self,
         params: &CauseParams,
         nodes: &[CauseNode],
-        candidate: u32,
+        (candidate, change): (u32, f64),
         reached: &[Reached],
         parents: &mut [f64],
     ) -> f64 {
         let own = &nodes[candidate as usize];
         let unknown_way = if own.alerting { params.unknown_way * own.condition.clamp(0.0, 1.0) } else { 0.0 };
+        let begins_there = own.condition.max(change).clamp(0.0, 1.0);
+        let own_share = params.own_effects + (1.0 - params.own_effects) * begins_there;
         let mut explained = 0.0;
         if unknown_way > 0.0 {
             for symptom in nodes.iter().filter(|node| node.is_symptom()) {
@@ -328,7 +343,8 @@ impl Scene {
                 continue;
             }
             let order = order_factor(params, own, symptom);
-            explained += (other.weight - unknown_way).max(0.0) * order * symptom_weight(symptom);
+            let way = if other.node == candidate { own_share } else { other.weight };
+            explained += (way - unknown_way).max(0.0) * order * symptom_weight(symptom);
             if other.node != candidate && own.alerting {
                 let pull = other.weight * order * symptom_weight(own);
                 let parent = &mut parents[other.node as usize];
@@ -398,8 +414,8 @@ fn nearest_changes(
     best
 }
 
-/// Softmax over the entities and "none of these"; a change splits the
-/// probability of its entity by how near it is.
+/// Softmax over the entities and "none of these", less the chance of what cannot be seen; a
+/// change takes its part of the probability of its entity by how near it is.
 fn set_confidences(
     params: &CauseParams,
     change_of: &[(f64, Option<usize>)],
@@ -421,9 +437,9 @@ fn set_confidences(
         })
         .collect();
     for (node, score) in node_score {
-        let whole = mass(score) / total;
+        let whole = (1.0 - params.unseen.clamp(0.0, 1.0)) * mass(score) / total;
         let (near, named) = change_of[node as usize];
-        let share = if named.is_some() { near.clamp(0.0, 1.0) } else { 0.0 };
+        let share = if named.is_some() { near.clamp(0.0, 1.0).powf(CHANGE_PART) } else { 0.0 };
         for cause in ranking.iter_mut() {
             match cause.subject {
                 CauseSubject::Node(index) if index == node => cause.confidence = whole * (1.0 - share),

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_engine::EngineConfig;
 use bellwether_engine::incident::ProbableCause;
-use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error, reliability};
+use bellwether_models::score::causes::{as_at, avg_at_5, calibration_error};
 use serde_json::{Value, json};
 
 use super::Setting;
 use super::play::{Item, Played};
+use crate::eval::causes::curve;
 use crate::eval::report::{Outcome, Who};
 
 /// Steps of PageRank: it has converged to the third digit long before.
@@ -77,11 +78,9 @@ pub(super) fn outcome(played: &[Played], setting: Setting, config: &EngineConfig
         out = out.row(Who::Floor, name, &cells);
     }
     out = out.row(Who::Floor, "null", &[0.0, 0.0, 0.0, 0.0, f64::NAN, 0.0]);
-    let bin = |bin: &bellwether_models::score::causes::Bin| {
-        format!("{:.2} stated, {:.2} right ({})", bin.confidence, bin.accuracy, bin.answers)
-    };
-    let curve: Vec<String> = reliability(&last.answers, 10).iter().map(bin).collect();
-    out.notes.push(format!("reliability of the last word: {}", curve.join("; ")));
+    for (name, ranks) in [("first word", &first), ("last word", &last)] {
+        out.notes.push(format!("reliability of the {name}: {}", curve(&ranks.answers)));
+    }
     let kinds: Vec<String> = kinds.iter().map(|(kind, (hit, all))| format!("{kind} {hit}/{all}")).collect();
     out.notes.push(format!("first in the last word, by kind: {}", kinds.join(", ")));
     out

@@ -62,6 +62,11 @@ impl NamedCase {
 /// When the layout is not known or a file is broken.
 pub fn read(folder: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
     use bellwether_datasets::public;
+    if !folder.is_dir() {
+        bail!("`{}` is no folder", folder.display());
+    }
+    // What lies above a case belongs to it, also when the case is named `.`.
+    let folder = &std::path::absolute(folder)?;
     if public::sockshop::is_case(folder) {
         return Ok(sockshop::case(&public::sockshop::load(folder)?));
     }
@@ -72,7 +77,7 @@ pub fn read(folder: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
         return Ok(petshop::case(&public::petshop::load(folder)?));
     }
     bail!(
-        "`{}` is no case folder known here: PetShop (target.json, graph.csv above), Nezha (a day with a fault list), Sock Shop (normal.csv, anomalous.csv)",
+        "`{}` is no case folder known here: PetShop (metrics.csv, with graph.csv and noissue/ above), Nezha (a day with a fault list or metric/), Sock Shop (normal.csv and anomalous.csv, plain or .gz)",
         folder.display()
     )
 }
@@ -131,5 +136,29 @@ mod tests {
         let error = read(&path, None).expect_err("nothing in it").to_string();
         fs::remove_dir_all(&path).expect("temporary folder");
         assert!(error.contains("PetShop") && error.contains("Nezha"), "{error}");
+        let error = read(&path, None).expect_err("it is gone").to_string();
+        assert!(error.contains("is no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_pet_shop_issue_whose_answers_were_taken_out_is_read() {
+        let scenario = folder("petshop");
+        let issue = scenario.join("test/issue_0");
+        fs::create_dir_all(&issue).expect("temporary folder");
+        fs::create_dir_all(scenario.join("noissue")).expect("temporary folder");
+        fs::write(scenario.join("graph.csv"), ",shop,search\nshop,0,1\nsearch,0,0\n").expect("temporary file");
+        let file = |rows: i64, search: f64| {
+            let head = "microservice,shop,search\nmetric,latency,latency\nstatistic,Average,Average\n,,\n";
+            let row = |row: i64| format!("{},{},{}\n", row * 300, 1.0 + (row % 3) as f64 * 0.01, search);
+            format!("{head}{}", (0..rows).map(row).collect::<String>())
+        };
+        fs::write(scenario.join("noissue/metrics.csv"), file(50, 0.2)).expect("temporary file");
+        fs::write(issue.join("metrics.csv"), file(4, 9.0)).expect("temporary file");
+        for target in ["", "{}", r#"{"target":{"node":"shop","metric":"latency"},"root_cause":{}}"#] {
+            fs::write(issue.join("target.json"), target).expect("temporary file");
+            let places = read(&issue, None).expect("a case").rank(&CaseParams::default());
+            assert_eq!(places[0].entity, "search", "with `{target}`");
+        }
+        fs::remove_dir_all(&scenario).expect("temporary folder");
     }
 }

@@ -48,6 +48,7 @@ pub fn read(day: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
         Some(at) => at,
         None => match nezha::fault_times(day)?.as_slice() {
             [only] => *only,
+            [] => bail!("the fault list of `{}` is empty: name a time with --at", day.display()),
             many => bail!("`{}` lists {} faults: name the time of one with --at", day.display(), many.len()),
         },
     };
@@ -270,17 +271,27 @@ fn hash(text: &str) -> u64 {
 /// late in a line, and two lines of one statement share its first words.
 const TEMPLATE_WORDS: usize = 9;
 
-/// The words of a line that do not vary: without those that hold a digit or
-/// are a single letter, at most nine.
+/// The words of a line that do not vary, at most nine: places in the code, and
+/// words without digits longer than a letter.
 fn template(body: &str) -> String {
     let mut out = String::with_capacity(80);
-    let words = body.split(|c: char| !(c.is_alphanumeric() || c == '.'));
-    let fixed = |word: &&str| word.len() > 1 && !word.bytes().any(|byte| byte.is_ascii_digit());
+    let words = body.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '#')));
+    let fixed = |word: &&str| {
+        is_code_place(word) || (word.len() > 1 && !word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'#'))
+    };
     for word in words.filter(fixed).take(TEMPLATE_WORDS) {
         out.push_str(word);
         out.push(' ');
     }
     out
+}
+
+/// Whether a word is where a statement stands, `shop.OrderService#31`: two
+/// statements with the same words are told apart by it.
+fn is_code_place(word: &str) -> bool {
+    word.split_once('#').is_some_and(|(class, line)| {
+        class.starts_with(|c: char| c.is_alphabetic()) && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 fn add_edges(out: &mut NamedCase, calls: &BTreeSet<(u32, u32)>) {
@@ -323,5 +334,22 @@ fn kind_of(metric: &str) -> Option<IndicatorKind> {
         "PodServerLatencyP90(s)" | "PodServerLatencyP95(s)" => Some(IndicatorKind::Latency),
         "PodWorkload(Ops)" | "NetworkReceiveBytes" | "NetworkTransmitBytes" => Some(IndicatorKind::Traffic),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_with_the_same_words_are_told_apart_by_their_place_in_the_code() {
+        let before =
+            template("INFO t.s.TravelServiceImpl#366 TraceID: 4a SpanID: 9 [getTickets][Calculate distance] 12");
+        let after =
+            template("INFO t.s.TravelServiceImpl#372 TraceID: 7f SpanID: 3 [getTickets][Calculate distance] 99");
+        assert_ne!(before, after);
+        let again = template("INFO t.s.TravelServiceImpl#366 TraceID: 88 SpanID: 1 [getTickets][Calculate distance] 7");
+        assert_eq!(before, again);
+        assert!(!is_code_place("order#12a") && !is_code_place("#12") && !is_code_place("plain"));
     }
 }

@@ -171,8 +171,15 @@ pub(super) fn alert_entries(found: &Findings<'_>, scene: &RecordScene<'_>) -> Ve
     let map = |pairs: &crate::alert::LabelSet| {
         pairs.iter().map(|(name, value)| (name.to_string(), clip(value, 512))).collect()
     };
-    let shown = found.members.iter().take(ALERTS_SHOWN);
+    // The worst come first; the one that showed trouble first is there in any case.
+    let first = found.members.iter().min_by_key(|alert| (alert.starts_at, alert.fingerprint));
+    let mut shown: Vec<&Alert> = found.members.iter().take(ALERTS_SHOWN).copied().collect();
+    if let Some(first) = first.filter(|first| !shown.iter().any(|alert| alert.fingerprint == first.fingerprint)) {
+        shown.pop();
+        shown.push(first);
+    }
     shown
+        .into_iter()
         .map(|alert| AlertEntry {
             fingerprint: format!("{:016x}", alert.fingerprint),
             source: scene.names.text(alert.source).to_owned(),

@@ -101,6 +101,14 @@ pub(super) fn labels(
     let next = found.blast.affected.len().saturating_sub(found.blast.alerting());
     set("impact.entities_at_risk", next.to_string());
     set("impact.services", found.blast.of_type("service").count().to_string());
+    set("impact.services_alerting", found.blast.alerting_of_type("service").len().to_string());
+    let business: Vec<&str> = found.blast.of_type("business").take(20).collect();
+    if !business.is_empty() {
+        set("impact.business_services", business.join(", "));
+    }
+    if let Some((_, at)) = found.diagnosis.alerting.last() {
+        set("alerts.last_onset", at.to_string());
+    }
     if !found.next.is_empty() {
         let told = found.next.iter().take(NEXT_SHOWN);
         let told = told.map(|n| format!("{} {} {}", n.entity, n.likely_at, n.expected_by));

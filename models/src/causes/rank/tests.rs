@@ -87,3 +87,46 @@ fn extreme_values_from_outside_do_not_panic() {
     let change = CauseChange { node: 7, at_ns: i64::MIN, weight: f64::INFINITY };
     let _ = ranked(&[odd, alerting(i64::MAX / SECOND, 2.0)], &[edge], &[change]);
 }
+
+#[test]
+fn slow_answers_alone_give_way_to_a_condition_of_what_is_called() {
+    // The service shows its effect first and strongly; what it calls has a condition, told later.
+    let service = alerting(100, 0.9);
+    let full_disk = CauseNode { condition: 0.9, ..alerting(130, 0.4) };
+    let first = |own_effects: f64| {
+        let params = CauseParams { own_effects, ..CauseParams::default() };
+        let mut out = Vec::new();
+        rank(&params, &[service, full_disk], &[calls(0, 1)], &[], &mut out);
+        let explains = |node| {
+            out.iter()
+                .find(|cause| cause.subject == CauseSubject::Node(node))
+                .map_or(0.0, |cause| cause.because.explains)
+        };
+        (explains(0), explains(1))
+    };
+    let (service_in_full, disk) = first(1.0);
+    let (service_in_half, disk_again) = first(0.5);
+    assert!(service_in_half < service_in_full, "{service_in_half} {service_in_full}");
+    assert!((disk - disk_again).abs() < 0.05, "a condition explains itself: {disk} {disk_again}");
+}
+
+#[test]
+fn a_change_explains_the_effects_where_it_was_made() {
+    let nodes = [alerting(1000, 0.8), alerting(1000, 0.8)];
+    let deploy = CauseChange { node: 1, at_ns: 990 * SECOND, weight: 1.0 };
+    let explains = |changes: &[CauseChange]| {
+        let out = ranked(&nodes, &[calls(0, 1)], changes);
+        out.iter().find(|cause| cause.subject == CauseSubject::Node(1)).map_or(0.0, |cause| cause.because.explains)
+    };
+    assert!(explains(&[deploy]) > explains(&[]) + 0.1);
+}
+
+#[test]
+fn however_well_something_fits_the_cause_may_be_unseen() {
+    let params = CauseParams { unseen: 0.07, ..CauseParams::default() };
+    let mut out = Vec::new();
+    let condition = CauseNode { condition: 1.0, ..alerting(100, 1.0) };
+    rank(&params, &[condition, alerting(200, 0.3)], &[calls(1, 0)], &[], &mut out);
+    let sum: f64 = out.iter().map(|cause| cause.confidence).sum();
+    assert!(out[0].confidence > 0.85 && sum <= 0.93 + 1e-9, "{} {sum}", out[0].confidence);
+}
