@@ -141,28 +141,21 @@ impl fmt::Display for Explanation {
         let place = |print: &str| self.members.iter().position(|m| m.fingerprint == print).map(|at| at + 1);
         writeln!(
             f,
-            "    #  began     {:names$}  {:entities$}  score  time  topology  text  learned  linked with",
-            "alert", "on"
+            "    #  began     {:names$}  {:entities$}  {:16}  score  time  topology  text  learned  linked with",
+            "alert", "on", "fingerprint"
         )?;
         for (at, member) in self.members.iter().enumerate() {
-            write!(
-                f,
-                "{:>5}  {}  {:names$}  {:entities$}  ",
-                at + 1,
-                clock(member.starts_at),
-                member.name,
-                member.entity
-            )?;
+            let (number, began, print) = (at + 1, clock(member.starts_at), &member.fingerprint);
+            write!(f, "{number:>5}  {began}  {:names$}  {:entities$}  {print}  ", member.name, member.entity)?;
             match (member.score, &member.linked_to) {
                 (Some(score), Some(other)) => {
                     let [time, topology, text, learned] = member.evidence;
                     let known = member.linked_alert.as_deref().and_then(place);
                     let with = known.map_or_else(|| other.clone(), |number| format!("#{number}"));
-                    write!(f, " {score:.2}  {time:.2}      {topology:.2}  {text:.2}     {learned:.2}  {with}")?;
+                    writeln!(f, " {score:.2}  {time:.2}      {topology:.2}  {text:.2}     {learned:.2}  {with}")?;
                 }
-                _ => write!(f, "began the group")?,
+                _ => writeln!(f, " began the group")?,
             }
-            writeln!(f, "  {}", member.fingerprint)?;
         }
         for (place, related) in self.under.iter().map(|r| ("under", r)).chain(self.over.iter().map(|r| ("over", r))) {
             writeln!(
