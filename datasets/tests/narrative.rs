@@ -175,17 +175,24 @@ fn after_value<'a>(rest: &'a str, field: &str, record: &IncidentRecord) -> Vec<&
 
 /// `services a, b`, `business service c`, `customers d`: names of the record.
 fn after_services<'a>(rest: &'a str, record: &IncidentRecord) -> Vec<&'a str> {
-    let of = |kind: &str| -> BTreeSet<String> {
-        record.entities.iter().filter(|entity| entity.entity_type == kind).map(|entity| name(&entity.id)).collect()
+    // Lists of entities are cut at their length; labels name what the narrative may.
+    let label = |name: &str| -> Vec<String> {
+        record.labels.get(name).into_iter().flat_map(|all| all.split(", ")).map(str::to_owned).collect()
     };
-    let customers = record.labels.get("impact.customers").map(String::as_str).unwrap_or("");
+    let of = |kind: &str, labels: Vec<String>| -> BTreeSet<String> {
+        let listed = record.entities.iter().filter(|entity| entity.entity_type == kind).map(|entity| name(&entity.id));
+        listed.chain(labels).collect()
+    };
+    let business = of("business", label("impact.business_services"));
+    let services = of("service", Vec::new());
+    let customers: BTreeSet<String> = label("impact.customers").into_iter().collect();
     let kinds = [
-        ("business services ", of("business")),
-        ("business service ", of("business")),
-        ("services ", of("service")),
-        ("service ", of("service")),
-        ("customers ", customers.split(", ").map(str::to_owned).collect()),
-        ("customer ", customers.split(", ").map(str::to_owned).collect()),
+        ("business services ", &business),
+        ("business service ", &business),
+        ("services ", &services),
+        ("service ", &services),
+        ("customers ", &customers),
+        ("customer ", &customers),
     ];
     kinds.iter().filter_map(|(word, names)| Some(begins_with_list(rest.strip_prefix(word)?, names))).flatten().collect()
 }
