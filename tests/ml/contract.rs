@@ -156,7 +156,8 @@ fn errors_name_row_and_column_and_what_would_do() {
     assert!(error(detect, "timestamp,value\n0,1\n60,abc\n").contains("row 3 column `value`: `abc` is not a number"));
     assert!(error(detect, "timestamp,value\nsoon,1\n").contains("row 2 column `timestamp`: `soon`"));
     assert!(
-        error(detect, "timestamp,level\n0,1\n").contains("no column `value`; its columns are `timestamp`, `level`")
+        error(detect, "timestamp,level,load\n0,1,2\n")
+            .contains("no column `value`; its columns are `timestamp`, `level`, `load`")
     );
     assert!(error(detect, "").contains("a header line such as `timestamp,value` is needed"));
     assert!(error(detect, "timestamp,value\n0\n").contains("row 2"));
