@@ -19,7 +19,7 @@ const CLAUSES: &[&str] = &[
     ", then {then} within {spread} ({alerts} alerts so far)",
     ", then {then} within {spread} ({alerts} alerts in all)",
     ", nearly all with {shared}",
-    "; it is over since {resolved}",
+    "; it was over at {resolved}",
     "The likely cause is {subject} ({sure} % sure)",
     "The cause is unknown; the best guess is {subject} ({sure} % sure)",
     "The cause is unknown",

@@ -90,7 +90,7 @@ fn what_happened(facts: &Facts<'_>) -> String {
         sentence.push_str(&format!(", nearly all with {shared}"));
     }
     if let Some(over) = facts.over {
-        sentence.push_str(&format!("; it is over since {}", clock_time(over)));
+        sentence.push_str(&format!("; it was over at {}", clock_time(over)));
     }
     sentence.push('.');
     sentence
