@@ -47,6 +47,8 @@ test: nats peers ml ## Run every test, those against real servers and senders to
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --features kafka -- -D warnings
+	@# What other platforms need is read, too, and no build here has fetched it.
+	cargo fetch --locked
 	@# The advisory database is fetched from the network; run `cargo deny check advisories` where there is one.
 	$(DENY) --offline check --hide-inclusion-graph licenses bans sources
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
