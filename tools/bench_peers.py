@@ -355,6 +355,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
 
 def alertmanager(folder):
     sink = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    sink.handle_error = lambda *_: None  # Alertmanager hangs up when it is stopped.
     threading.Thread(target=sink.serve_forever, daemon=True).start()
     (folder / "alertmanager.yml").write_text(
         "route: {receiver: sink, group_by: ['...'], group_wait: 1s, group_interval: 5m, repeat_interval: 4h}\n"
