@@ -42,8 +42,7 @@ pub const AGE_MAX: Span = Span::from_hours(24);
 pub struct Receipt {
     /// When its entries were handed over.
     pub at: EventTime,
-    /// Whose it is: a hash of the tenant's name. Receipts of the first format have none and share
-    /// [`TENANT_UNKNOWN`].
+    /// Whose it is: a hash of the tenant's name; 0 in receipts of the first format, which have none.
     pub tenant: u32,
     /// What came in it.
     pub keys: Vec<u128>,
