@@ -5,18 +5,16 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use bellwether_connectors::{Checkpoint, Checkpoints};
-use bellwether_engine::Engine;
 use bellwether_engine::incident::IncidentRecord;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::replay::threads;
 use crate::config::INCIDENTS_FILE;
 use crate::exit::{Exit, UsageError};
 use crate::report::incident_page;
 use crate::term::{Ink, Term};
+use crate::wiring::newest::newest_engine;
 
 /// Say why an incident says what it says, and why each alert is in it
 #[derive(Debug, Args)]
@@ -84,7 +82,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     let file = if folder { args.from.join(INCIDENTS_FILE) } else { args.from.clone() };
     let line = find(&file, incident)?;
     let tenant = line.key.split('/').next().unwrap_or_default().to_owned();
-    let mut engine = if folder { engine_of(args)? } else { None };
+    let mut engine = if folder { newest_engine(&args.from)? } else { None };
     if alert.is_some() && engine.is_none() {
         let message = "a question about an alert needs the engine's state: name the folder of a run with --from";
         return Err(UsageError(message.to_owned()).into());
@@ -152,14 +150,4 @@ fn find(file: &Path, incident: &str) -> Result<Line> {
         found = Some(line);
     }
     found.with_context(|| format!("no incident `{incident}` in `{}`", file.display()))
-}
-
-/// The engine as its newest checkpoint has it; nothing on disk is changed.
-fn engine_of(args: &ExplainArgs) -> Result<Option<Engine>> {
-    let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(threads(None), &checkpoint.state));
-    let checkpoints = Checkpoints::look(args.from.join("checkpoints"));
-    match checkpoints.restore(resume)? {
-        None => Ok(None),
-        Some((_, resumed)) => Ok(Some(resumed?)),
-    }
 }

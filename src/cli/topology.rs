@@ -5,14 +5,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use bellwether_connectors::{Checkpoint, Checkpoints};
-use bellwether_engine::Engine;
 use bellwether_engine::topology::{ClaimView, EdgeView};
 use clap::Args;
 
-use super::replay::threads;
 use crate::exit::{Exit, UsageError};
 use crate::term::{Ink, Term};
+use crate::wiring::newest::newest_engine;
 
 /// Show the topology: each edge with who says it and since when, and where they disagree
 #[derive(Debug, Args)]
@@ -53,12 +51,14 @@ impl TopologyArgs {
 /// # Errors
 /// When there is no checkpoint, or it cannot be read.
 pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
-    let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(threads(None), &checkpoint.state));
-    let Some((_, resumed)) = Checkpoints::look(args.from.join("checkpoints")).restore(resume)? else {
+    let Some(engine) = newest_engine(&args.from)? else {
         let text = format!("no checkpoint in `{}`: name the folder of a run with --from", args.from.display());
         return Err(UsageError(text).into());
     };
-    let engine = resumed?;
+    if let Some(wanted) = args.tenant.as_ref().filter(|wanted| !engine.tenant_names().any(|name| name == **wanted)) {
+        let known: Vec<&str> = engine.tenant_names().collect();
+        return Err(UsageError(format!("no tenant `{wanted}`, known: {}", known.join(", "))).into());
+    }
     let tenants = engine.tenant_names().filter(|name| args.tenant.as_ref().is_none_or(|wanted| wanted == name));
     let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
     for tenant in tenants {

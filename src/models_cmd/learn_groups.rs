@@ -8,16 +8,14 @@
 use super::groups::{self, AlertColumns};
 use super::text_table::TextTable;
 use super::topology::Topology;
+use crate::wiring::newest::newest_engine;
 use anyhow::{Context, Result, bail};
-use bellwether_connectors::{Checkpoint, Checkpoints};
-use bellwether_engine::Engine;
 use bellwether_models::group::{
     Gain, GroupParams, Grouper, LabelledPair, LearnParams, Proposal, cross_validate, judge, learn,
 };
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -110,12 +108,8 @@ fn text(proposal: &Proposal, gain: &Gain) -> String {
 
 /// The weights in force and the labels of all tenants, by name of tenant, out of a run's newest checkpoint.
 fn feedback(folder: &Path) -> Result<(GroupParams, Vec<LabelledPair>)> {
-    let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
-    let checkpoints = Checkpoints::look(folder.join("checkpoints"));
-    let found = checkpoints.restore(resume)?;
-    let (_, engine) =
-        found.with_context(|| format!("no checkpoint in `{}`: name the folder of a run", folder.display()))?;
-    let engine = engine?;
+    let engine = newest_engine(folder)?
+        .with_context(|| format!("no checkpoint in `{}`: name the folder of a run", folder.display()))?;
     let pairs = engine.tenant_names().flat_map(|tenant| engine.labels(tenant)).collect();
     Ok((engine.settings().correlate.params(), pairs))
 }

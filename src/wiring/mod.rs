@@ -18,6 +18,7 @@ pub mod fold;
 pub mod gauges;
 pub mod memory;
 pub mod merge;
+pub mod newest;
 pub mod outbox;
 pub mod reload;
 pub mod screen;
