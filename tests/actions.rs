@@ -8,7 +8,7 @@ use std::process::Command;
 
 use bellwether_connectors::nats::testing::NatsServer;
 use serde_json::{Value, json};
-use service::{Service, TOKEN, free_address, wait_until};
+use service::{Service, TICKETING, TOKEN, free_address, wait_until};
 
 /// Each alert is an incident of its own, and told soon.
 const APART: &str = "  correlate: {threshold: 0.9999, merge_threshold: 0.9999}\n";
@@ -49,7 +49,7 @@ fn say(service: &Service, folder: &Path, words: &[&str]) {
     script
         .args(words)
         .env("BELLWETHER_URL", format!("http://{}", service.http))
-        .env("TOKEN_FILE", folder.join("token"));
+        .env("TOKEN_FILE", folder.join("ticketing"));
     let done = script.output().expect("sh and curl");
     let shown =
         format!("{words:?}: {}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -89,10 +89,20 @@ fn what_is_said_over_http_is_done() {
 
     say(&service, dir.path(), &["ticket", "resolved", "rt", first, "17"]);
     wait_until("the end with its ticket", || has_status(&service, first, "resolved"));
-    let wrong = service.ask("POST", "/feedback/resolve", TOKEN, &json!({"incident": first}).to_string());
+    let wrong = service.ask("POST", "/feedback/resolve", TICKETING, &json!({"incident": first}).to_string());
     let wrong = wrong.expect("an answer");
     assert!(wrong.status == 400 && wrong.text.contains("who"), "{}", wrong.text);
     assert_eq!(service.ask("POST", "/feedback/resolve", "wrong", "{}").expect("an answer").status, 401);
+    // Who may send may not act, nor silence, and the reverse.
+    let refused = |path: &str, token: &str, word: &str| {
+        let reply = service.ask("POST", path, token, "{}").expect("an answer");
+        assert!(reply.status == 403 && reply.text.contains(word), "{path}: {} {}", reply.status, reply.text);
+    };
+    refused("/feedback/resolve", TOKEN, "lacks `act`");
+    refused("/api/v2/silences", TOKEN, "lacks `act`");
+    refused("/api/v2/alerts", TICKETING, "lacks `send`");
+    let look = service.ask("GET", "/api/v2/silences", TOKEN, "").expect("an answer");
+    assert_eq!(look.status, 200, "looking is free: {}", look.text);
     let page = service.metrics();
     assert!(page.contains("component_id=\"actions\""), "{page}");
     assert_eq!(service.stop(), Some(0));

@@ -16,6 +16,7 @@ use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 
+use crate::auth::Right;
 use crate::limits::{Compression, Limits};
 use crate::receipts::{Claim, Claims};
 
@@ -276,6 +277,12 @@ pub trait HttpWire: Send + Sync + 'static {
 
     /// The paths it answers.
     fn routes(&self) -> Vec<Route>;
+
+    /// What a sender must be allowed to for this request; `None` for a look.
+    fn needs(&self, method: &Method, path: &str) -> Option<Right> {
+        let _ = path;
+        (!method.is_safe()).then_some(Right::Send)
+    }
 
     /// Decodes one request. Must not block on anything but the processor.
     fn serve(&self, request: &Request<'_>) -> Outcome;

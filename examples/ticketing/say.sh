@@ -5,11 +5,11 @@
 #   say.sh merge INCIDENT ana OTHER              # OTHER goes on with the alerts of INCIDENT
 #   say.sh ticket created rt INCIDENT 17         # ticket 17 of system `rt` is about it
 #   say.sh ticket resolved rt INCIDENT 17
-# Every word is sent under an id of its own, so that a repetition is known. A full receiver
+# The token in `token` beside this file is one with `may: [act]`. Every word is sent under an id of its own, so that a repetition is known. A full receiver
 # answers 503; curl asks it again.
 set -eu
 url=${BELLWETHER_URL:-http://127.0.0.1:9099}
-token=$(cat "${TOKEN_FILE:-$(dirname "$0")/../token}")
+token=$(cat "${TOKEN_FILE:-$(dirname "$0")/token}")
 id=$(date +%s%N)-$$
 
 post() {

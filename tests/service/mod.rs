@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// The bearer token of tenant `acme`.
 pub(crate) const TOKEN: &str = "a-token-of-no-value";
+/// The bearer token of its ticketing system, which acts and sends nothing.
+pub(crate) const TICKETING: &str = "a-ticketing-token-of-no-value";
 /// The bearer token of the operator.
 pub(crate) const OPERATOR: &str = "an-operator-of-no-value";
 /// Longest wait for anything.
@@ -57,12 +59,14 @@ impl Service {
         let text = format!(
             "state: {}\ntick: 100ms\nsinks:\n  - ndjson: {{path: {}}}\n\
              engine:\n  lateness: 200ms\n  ledger: {{group_wait: 500ms}}\n{engine}\
-             wires:\n  auth: {{credentials: [{{tenant: acme, bearer_file: token}}], operators: [{{bearer_file: operator}}]}}\n  \
+             wires:\n  auth: {{credentials: [{{tenant: acme, bearer_file: token}}, \
+             {{tenant: acme, bearer_file: ticketing, may: [act]}}], operators: [{{bearer_file: operator}}]}}\n  \
              http: {{listen: '{http}'}}\n{wires}",
             folder.join("state").display(),
             folder.join("incidents.ndjson").display()
         );
         std::fs::write(folder.join("token"), TOKEN).expect("writes");
+        std::fs::write(folder.join("ticketing"), TICKETING).expect("writes");
         std::fs::write(folder.join("operator"), OPERATOR).expect("writes");
         let config = folder.join("bellwether.yaml");
         std::fs::write(&config, text).expect("writes");

@@ -28,8 +28,9 @@
 //! not stored. What names an incident that is not open any more is counted by the engine, and
 //! changes nothing.
 //!
-//! Over HTTP the tenant is the credential's: whoever may send a tenant's signals may act for it
-//! when this wire is on. It answers 202 once the journal has it, 400 with the reason, 503 when full.
+//! Over HTTP the tenant is the credential's, which must have the right to act
+//! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason,
+//! 503 when full.
 
 mod read;
 
@@ -43,6 +44,7 @@ use serde_json::json;
 
 pub(crate) use read::{Said, feedback, ticket};
 
+use crate::auth::Right;
 use crate::limits::Limits;
 use crate::receipts::{Claim, request_key};
 use crate::reject::BadRow;
@@ -100,6 +102,10 @@ impl HttpWire for Actions {
 
     fn routes(&self) -> Vec<Route> {
         vec![Route::new("/feedback/{kind}"), Route::new("/ticket/{verb}/{system}")]
+    }
+
+    fn needs(&self, method: &Method, _: &str) -> Option<Right> {
+        (!method.is_safe()).then_some(Right::Act)
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

@@ -19,8 +19,8 @@
 //!
 //! Both ways give an alert of the same labels the same fingerprint, so a team may use both.
 //! As in Alertmanager, the good alerts of a request are stored even when others are refused
-//! (400). amtool works against it: alerts can be listed and silences set; a silence goes to
-//! the engine. What the listing knows is lost at a restart until the senders repeat it, which
+//! (400). amtool works against it: alerts can be listed and, with a credential that may `act`,
+//! silences set; a silence goes to the engine. What the listing knows is lost at a restart until the senders repeat it, which
 //! they do each minute; what the engine knows is not.
 
 mod api;
@@ -40,6 +40,7 @@ use bellwether_engine::time::{EventTime, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Right;
 use crate::entity_resolution::EntityResolver;
 use crate::limits::Limits;
 use crate::wire::{HttpWire, Outcome, Refusals, Reply, Request, Route, unpacked};
@@ -260,6 +261,11 @@ impl HttpWire for Alertmanager {
             .map(|path| Route::new(format!("{prefix}/api/v2/{path}")))
             .chain([Route::new(&self.config.webhook_path)])
             .collect()
+    }
+
+    fn needs(&self, method: &Method, path: &str) -> Option<Right> {
+        let silences = path.contains("/api/v2/silence");
+        (!method.is_safe()).then_some(if silences { Right::Act } else { Right::Send })
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

@@ -26,6 +26,8 @@ pub struct AuthConfig {
 pub struct Credential {
     /// Whose it is.
     pub tenant: String,
+    /// What it is good for; looking is always allowed. Give senders no right to act.
+    pub may: Rights,
     /// SHA-256 of the bearer token, 64 hexadecimal digits (`printf %s TOKEN | sha256sum`).
     pub bearer_sha256: Option<String>,
     /// A file with the bearer token itself.
@@ -41,6 +43,67 @@ pub struct Credential {
     pub certificate_sha256: Option<String>,
     /// A DNS name the client certificate is valid for; `tls.client_ca_file` says who may vouch.
     pub certificate_name: Option<String>,
+}
+
+/// What a credential may do for its tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Vec<Right>", into = "Vec<Right>")]
+#[schemars(with = "Vec<Right>")]
+pub struct Rights {
+    send: bool,
+    act: bool,
+}
+
+/// One thing that a credential may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// Send signals: telemetry, alerts, changes, topology.
+    Send,
+    /// Say what is done about them: acknowledge, resolve, correct and silence.
+    Act,
+}
+
+impl Rights {
+    /// Both.
+    pub const ALL: Rights = Rights { send: true, act: true };
+
+    /// Whether `right` is among them.
+    pub fn include(self, right: Right) -> bool {
+        match right {
+            Right::Send => self.send,
+            Right::Act => self.act,
+        }
+    }
+
+    /// What both allow.
+    pub(super) fn both(self, other: Rights) -> Rights {
+        Rights { send: self.send && other.send, act: self.act && other.act }
+    }
+}
+
+/// A sender sends, and no more.
+impl Default for Rights {
+    fn default() -> Self {
+        Rights { send: true, act: false }
+    }
+}
+
+impl TryFrom<Vec<Right>> for Rights {
+    type Error = &'static str;
+
+    fn try_from(rights: Vec<Right>) -> Result<Self, Self::Error> {
+        if rights.is_empty() {
+            return Err("`may` is empty: write [send], [act] or both");
+        }
+        Ok(Rights { send: rights.contains(&Right::Send), act: rights.contains(&Right::Act) })
+    }
+}
+
+impl From<Rights> for Vec<Right> {
+    fn from(rights: Rights) -> Self {
+        [Right::Send, Right::Act].into_iter().filter(|right| rights.include(*right)).collect()
+    }
 }
 
 /// The credential of somebody who runs this service: a bearer token or a client certificate.

@@ -10,6 +10,9 @@
 //!       password_file: /run/secrets/prometheus
 //!     - tenant: acme                 # a client certificate, where the listener asks for one
 //!       certificate_name: agent.acme.example.com
+//!     - tenant: acme                 # the ticketing system: acts on incidents and silences, sends nothing
+//!       bearer_file: /run/secrets/ticketing
+//!       may: [act]                   # [send] when left out
 //!   operators:                      # may reload the configuration and look at every tenant
 //!     - { bearer_file: /run/secrets/operator }
 //!   networks:                      # for datagrams, which carry no credential
@@ -20,7 +23,8 @@
 //! Secrets are kept as SHA-256 digests and compared in constant time against every entry, so
 //! neither memory nor timing shows which one was nearly right. Use random tokens of at least
 //! 256 bits (`openssl rand -hex 32`): a plain digest is no protection for a guessable password.
-//! A request that shows a certificate and a token needs both to stand for one tenant.
+//! A request that shows a certificate and a token needs both to stand for one tenant, and may what
+//! both allow. An anonymous sender, on a loopback address, may all that a tenant may.
 //!
 //! The credentials can be replaced while listeners run ([`Auth::replace`]): each request is
 //! judged by those that are in force when its headers have come.
@@ -41,7 +45,7 @@ use bellwether_engine::signal::check_tenant;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-pub use config::{AuthConfig, AuthError, Credential, Network, Operator};
+pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
 use secrets::{CertificateMark, Digest, Range, Secret, address_bits, kept_basic, kept_bearer, range, secret_of};
 pub(crate) use secrets::{from_hex, read_secret, sha256};
 
@@ -51,8 +55,17 @@ const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
 /// Whose a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    Tenant(usize),
+    Tenant(usize, Rights),
     Operator,
+}
+
+/// What a request may do, by its credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The tenant it speaks for.
+    pub tenant: Arc<str>,
+    /// What it may do for it.
+    pub may: Rights,
 }
 
 struct Known {
@@ -128,25 +141,22 @@ impl Auth {
         Ok(())
     }
 
-    /// The tenant of a request, from its headers alone; `None` is 401.
-    pub fn tenant_of(&self, headers: &HeaderMap) -> Option<Arc<str>> {
-        self.tenant_of_sender(Shown { headers, certificate: None })
-    }
-
-    /// The tenant of a request from what its sender shows; `None` is 401. A token and a known
+    /// What a request may do, by what its sender shows; `None` is 401. A token and a known
     /// certificate must stand for the same tenant.
-    pub fn tenant_of_sender(&self, shown: Shown<'_>) -> Option<Arc<str>> {
+    pub fn grant(&self, shown: Shown<'_>) -> Option<Grant> {
         let checked = self.current();
         let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
         let by_token = shown.headers.contains_key(AUTHORIZATION).then(|| checked.owner_of_token(shown.headers));
-        let tenant = match (by_token, by_certificate) {
-            (None, None) => checked.anonymous,
-            (None, Some(Owner::Tenant(tenant))) | (Some(Some(Owner::Tenant(tenant))), None) => Some(tenant),
-            (Some(Some(Owner::Tenant(token))), Some(Owner::Tenant(tenant))) => Some(tenant).filter(|at| *at == token),
+        let (tenant, may) = match (by_token, by_certificate) {
+            (None, None) => (checked.anonymous?, Rights::ALL),
+            (None, Some(Owner::Tenant(tenant, may))) | (Some(Some(Owner::Tenant(tenant, may))), None) => (tenant, may),
+            (Some(Some(Owner::Tenant(token, may))), Some(Owner::Tenant(tenant, also))) if token == tenant => {
+                (tenant, may.both(also))
+            }
             // An operator sends nothing, and a wrong token is not made good by a certificate.
-            _ => None,
+            _ => return None,
         };
-        tenant.map(|at| checked.tenants[at].clone())
+        Some(Grant { tenant: checked.tenants[tenant].clone(), may })
     }
 
     /// Whether the sender runs this service.
@@ -163,16 +173,16 @@ impl Auth {
         owners.chain(checked.certificates.iter().map(|(_, owner)| *owner)).any(|owner| owner == Owner::Operator)
     }
 
-    /// The tenant of a secret that a wire carries in its own header (`X-Gitlab-Token`).
+    /// The tenant that may send with a secret that a wire carries in its own header (`X-Gitlab-Token`).
     pub fn tenant_of_token(&self, token: &str) -> Option<Arc<str>> {
         let checked = self.current();
-        checked.tenant_named(checked.owner_of_digest(&kept_bearer(&sha256(&[token.as_bytes()]))))
+        checked.sending_tenant(checked.owner_of_digest(&kept_bearer(&sha256(&[token.as_bytes()]))))
     }
 
-    /// The tenant of a client certificate that the TLS layer has verified.
+    /// The tenant that may send with a client certificate that the TLS layer has verified.
     pub fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<Arc<str>> {
         let checked = self.current();
-        checked.tenant_named(checked.owner_of_certificate(certificate))
+        checked.sending_tenant(checked.owner_of_certificate(certificate))
     }
 
     /// The tenant of a datagram from `address`.
@@ -191,7 +201,7 @@ impl Checked {
         for (index, credential) in config.credentials.iter().enumerate() {
             let tenant = checked.tenant(&credential.tenant)?;
             let whose = format!("tenant `{}`", credential.tenant);
-            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant));
+            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant, credential.may));
         }
         for (index, operator) in config.operators.iter().enumerate() {
             let Operator { bearer_sha256, bearer_file, certificate_sha256, certificate_name } = operator.clone();
@@ -276,9 +286,9 @@ impl Checked {
         self.certificates.iter().find(|(mark, _)| fits(mark)).map(|(_, owner)| *owner)
     }
 
-    fn tenant_named(&self, owner: Option<Owner>) -> Option<Arc<str>> {
+    fn sending_tenant(&self, owner: Option<Owner>) -> Option<Arc<str>> {
         match owner? {
-            Owner::Tenant(at) => Some(self.tenants[at].clone()),
+            Owner::Tenant(at, may) => may.include(Right::Send).then(|| self.tenants[at].clone()),
             Owner::Operator => None,
         }
     }

@@ -38,8 +38,12 @@ fn headers(value: &str) -> HeaderMap {
     headers
 }
 
+fn grant(auth: &Auth, value: &str) -> Option<Grant> {
+    auth.grant(Shown { headers: &headers(value), certificate: None })
+}
+
 fn tenant(auth: &Auth, value: &str) -> Option<String> {
-    auth.tenant_of(&headers(value)).map(|tenant| tenant.to_string())
+    grant(auth, value).map(|grant| grant.tenant.to_string())
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn a_credential_stands_for_its_tenant_and_nothing_else_does() {
     ] {
         assert_eq!(tenant(&auth, wrong), None, "{wrong}");
     }
-    assert_eq!(auth.tenant_of(&HeaderMap::new()), None);
+    assert_eq!(auth.grant(Shown { headers: &HeaderMap::new(), certificate: None }), None);
 }
 
 #[test]
@@ -87,7 +91,8 @@ fn an_address_belongs_to_the_first_range_that_holds_it() {
 fn a_door_open_to_everybody_is_only_opened_on_loopback() {
     let anonymous = AuthConfig { anonymous_tenant: Some("default".to_owned()), ..AuthConfig::default() };
     let auth = Auth::new(&anonymous).expect("config is good");
-    assert_eq!(auth.tenant_of(&HeaderMap::new()).as_deref(), Some("default"));
+    let nobody = auth.grant(Shown { headers: &HeaderMap::new(), certificate: None });
+    assert_eq!(nobody, Some(Grant { tenant: "default".into(), may: Rights::ALL }));
     assert!(auth.check_listener("127.0.0.1:9090".parse().expect("address")).is_ok());
     assert!(auth.check_listener("0.0.0.0:9090".parse().expect("address")).is_err());
     let none = Auth::new(&AuthConfig::default()).expect("empty is good");
@@ -102,6 +107,32 @@ fn an_operator_may_look_and_not_send_and_a_tenant_is_no_operator() {
     assert!(auth.has_operators() && is_operator("Bearer run it"));
     assert_eq!(tenant(&auth, "Bearer run it"), None);
     assert!(!is_operator(&format!("Bearer {TOKEN}")) && !is_operator("Bearer wrong"));
+}
+
+#[test]
+fn a_credential_may_what_it_says_and_by_default_send_only() {
+    let read = |may: &str| -> Result<Rights, serde_json::Error> { serde_json::from_str(may) };
+    let mut config = config();
+    config.credentials[1].may = read(r#"["act"]"#).expect("a right");
+    let auth = Auth::new(&config).expect("config is good");
+    let may = |value: &str| {
+        let may = grant(&auth, value).expect("known").may;
+        (may.include(Right::Send), may.include(Right::Act))
+    };
+    assert_eq!(may(&format!("Bearer {TOKEN}")), (true, false));
+    assert_eq!(may(&format!("Basic {}", STANDARD.encode("prometheus:a:b"))), (false, true));
+    assert_eq!(read(r#"["act", "send"]"#).expect("rights"), Rights::ALL);
+    assert_eq!(serde_json::to_string(&Rights::ALL).expect("plain"), r#"["send","act"]"#);
+    assert!(read("[]").expect_err("nothing").to_string().contains("[send], [act] or both"));
+    assert!(read(r#"["own"]"#).is_err());
+}
+
+#[test]
+fn a_token_that_only_acts_sends_nothing_in_a_header_of_its_own() {
+    let mut config = config();
+    config.credentials[0].may = Rights::try_from(vec![Right::Act]).expect("a right");
+    let auth = Auth::new(&config).expect("config is good");
+    assert_eq!(auth.tenant_of_token(TOKEN), None);
 }
 
 #[test]

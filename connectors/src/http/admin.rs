@@ -23,7 +23,7 @@ use serde_json::json;
 use super::connection::Busy;
 use super::exposition::{WireReport, exposition, families};
 use super::{HttpBody, HttpWires};
-use crate::auth::Shown;
+use crate::auth::{Right, Shown};
 use crate::source::Intake;
 use crate::tap::{Describe, Rows, Tap};
 use crate::wire::{Reply, percent_decoded};
@@ -108,7 +108,7 @@ impl HttpWires {
             pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
         };
         let wanted = parameter("tenant");
-        let tenant = match (self.auth.is_operator(shown), self.auth.tenant_of_sender(shown)) {
+        let tenant = match (self.auth.is_operator(shown), self.auth.grant(shown).map(|grant| grant.tenant)) {
             (true, _) => wanted.map(Arc::from),
             (false, Some(own)) if wanted.as_deref().is_none_or(|wanted| *wanted == *own) => Some(own),
             (false, Some(_)) => return Err(Reply::text(403, "only an operator may look at another tenant\n")),
@@ -188,4 +188,13 @@ impl HttpWires {
 pub(super) fn unauthorized(text: &str) -> Reply {
     Reply::text(401, format!("{text}\n"))
         .with("www-authenticate", "Bearer realm=\"bellwether\", Basic realm=\"bellwether\"")
+}
+
+/// 403, before the body is read: the credential is good, for something else.
+pub(super) fn forbidden(right: Right) -> Reply {
+    let (wants, word) = match right {
+        Right::Send => ("send", "send"),
+        Right::Act => ("acknowledge, resolve, correct or silence", "act"),
+    };
+    Reply::text(403, format!("this credential may not {wants}: its `may` in `auth.credentials` lacks `{word}`\n"))
 }

@@ -209,12 +209,12 @@ impl HttpWires {
         };
         let tenant: Arc<str> = match access {
             Access::Own => "".into(),
-            Access::Credential => match self.auth.tenant_of_sender(shown) {
-                Some(tenant) => tenant,
-                None => {
-                    mounted.counters.refuse("unauthorized", 1);
+            Access::Credential => match self.let_in(mounted, head, shown) {
+                Ok(tenant) => tenant,
+                Err((refusal, reason)) => {
+                    mounted.counters.refuse(reason, 1);
                     let_run_out(body);
-                    return admin::unauthorized("a credential is needed");
+                    return refusal;
                 }
             },
         };
@@ -242,6 +242,16 @@ impl HttpWires {
         mounted.counters.request(body.len());
         parsed.body = &body;
         self.hand_over(&intake.of(&mounted.id), mounted, &parsed).await
+    }
+
+    /// The tenant that the sender may do this for; otherwise the answer and the reason counted.
+    fn let_in(&self, mounted: &Mounted, head: &Parts, shown: Shown<'_>) -> Result<Arc<str>, (Reply, &'static str)> {
+        let unknown = || (admin::unauthorized("a credential is needed"), "unauthorized");
+        let grant = self.auth.grant(shown).ok_or_else(unknown)?;
+        match mounted.wire.needs(&head.method, head.uri.path()) {
+            Some(right) if !grant.may.include(right) => Err((admin::forbidden(right), "forbidden")),
+            _ => Ok(grant.tenant),
+        }
     }
 
     /// Decodes, stores and answers. What somebody else is storing is waited for.

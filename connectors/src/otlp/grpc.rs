@@ -30,7 +30,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::connections::{Caller, connections};
 use super::{Export, Exported, Otlp};
-use crate::auth::{Auth, Shown};
+use crate::auth::{Auth, Right, Shown};
 use crate::http::now;
 use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
@@ -131,11 +131,14 @@ impl tonic::service::Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let headers = request.metadata().clone().into_headers();
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-        match self.auth.tenant_of_sender(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
-            Some(tenant) => {
-                let tenant = Tenant(tenant.to_string());
-                request.extensions_mut().insert(tenant);
+        match self.auth.grant(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
+            Some(grant) if grant.may.include(Right::Send) => {
+                request.extensions_mut().insert(Tenant(grant.tenant.to_string()));
                 Ok(request)
+            }
+            Some(_) => {
+                self.counters.refuse("forbidden", 1);
+                Err(Status::permission_denied("this credential may not send: its `may` lacks `send`"))
             }
             None => {
                 self.counters.refuse("unauthorized", 1);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::alertmanager::{Alertmanager, AlertmanagerConfig};
-use bellwether_connectors::auth::{Auth, AuthConfig, Credential, Network};
+use bellwether_connectors::auth::{Auth, AuthConfig, Credential, Network, Rights};
 use bellwether_connectors::entity_resolution::EntityResolver;
 use bellwether_connectors::http::{HttpConfig, HttpSource, HttpWires};
 use bellwether_connectors::journal::Entries;
@@ -105,6 +105,7 @@ impl Rig {
                 Credential {
                     tenant: "acme".to_owned(),
                     bearer_file: Some(dir.path().join("token")),
+                    may: Rights::ALL,
                     ..Credential::default()
                 },
                 Credential {
