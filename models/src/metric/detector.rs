@@ -51,7 +51,7 @@ const RESTLESS_POINTS_MIN: u32 = 1_000;
 /// Points at which a longer run of one value is news when none was before.
 const STUCK_RUN_MIN: u32 = 40;
 
-/// Per-series state: 136 bytes, and 368 for the season once there are two points.
+/// Per-series state: 144 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     seen: u32,
@@ -69,6 +69,8 @@ pub struct Detector {
     reported_bits: f32,
     /// Deviation of the fast question the series is known for.
     restless: f32,
+    /// Whether it was ever below zero: the band of what never was ends there.
+    below_zero: bool,
     season: Option<Box<Season>>,
 }
 
@@ -116,6 +118,7 @@ impl Detector {
             reported_at_ns: i64::MIN,
             reported_bits: 0.0,
             restless: 0.0,
+            below_zero: false,
             season: None,
         }
     }
@@ -159,9 +162,11 @@ impl Detector {
         let alarm_bits = self.alarm_bits(params);
         let expected = self.fast.level + look.seasonal;
         let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
+        let lower = if self.below_zero { expected - half } else { (expected - half).max(0.0) };
 
         self.learn(params, &look, sizes);
         self.last_value = value;
+        self.below_zero |= value < 0.0;
         self.seen = self.seen.saturating_add(1);
         let learning = self.seen < params.learning_points;
         let (bits, reason) = if learning {
@@ -174,8 +179,8 @@ impl Detector {
             score: score_from_bits(bits),
             anomaly: above,
             expected,
-            lower: expected - half,
-            upper: expected + half,
+            lower,
+            upper: (expected + half).max(lower),
             reason: if above || learning { reason } else { Reason::None },
             departure: if self.seen < DEPARTURE_POINTS_MIN { 0.0 } else { shift },
         };
@@ -281,6 +286,7 @@ impl Detector {
         self.seen = 1;
         self.last_at_ns = at_ns;
         self.last_value = value;
+        self.below_zero = value < 0.0;
         self.fast.level = value;
         self.slow.level = value;
     }
@@ -360,7 +366,7 @@ mod tests {
 
     #[test]
     fn state_fits_its_budget() {
-        assert_eq!(size_of::<Detector>(), 136);
+        assert_eq!(size_of::<Detector>(), 144);
         assert_eq!(size_of::<Season>(), 368);
     }
 
@@ -389,6 +395,19 @@ mod tests {
         let found = alarms((0..6000).map(noisy));
         assert!(found.iter().any(|(i, reason)| *reason == Reason::Variance && (4000..4300).contains(i)), "{found:?}");
         assert!(found.iter().all(|(i, _)| *i > 4000), "{found:?}");
+    }
+
+    #[test]
+    fn the_band_of_what_was_never_below_zero_ends_there() {
+        let params = params();
+        let mut detector = Detector::new(&params);
+        let rate = |i: i64| if i % 7 == 0 { 3.0 } else { 0.0 };
+        for i in 0..500 {
+            let verdict = detector.update(&params, i * MINUTE, rate(i));
+            assert!(verdict.lower >= 0.0 && verdict.upper >= verdict.lower, "{verdict:?}");
+        }
+        detector.update(&params, 500 * MINUTE, -1.0);
+        assert!(detector.update(&params, 501 * MINUTE, 0.0).lower < 0.0);
     }
 
     #[test]

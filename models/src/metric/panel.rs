@@ -143,4 +143,26 @@ mod tests {
         assert!(reasons.iter().any(|(i, reason)| *reason == Reason::Shape && (5000..5200).contains(i)), "{reasons:?}");
         assert!(reasons.iter().all(|(i, _)| *i >= 5000), "{reasons:?}");
     }
+
+    #[test]
+    fn a_nightly_backup_becomes_usual_and_the_same_spike_at_noon_does_not() {
+        const DAY: i64 = 1_440;
+        let params = DetectorParams::default().check().expect("in range");
+        let mut panel = Panel::new(&params);
+        let mut nights = Vec::new();
+        let mut noon = 0.0_f64;
+        for i in 0..14 * DAY {
+            let (day, minute) = (i / DAY, i % DAY);
+            let spike = minute == 180 || (day == 13 && minute == 720);
+            let noise = ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1 << 24);
+            let verdict = panel.update(&params, i * 60_000_000_000, if spike { 60.0 } else { 10.0 + noise });
+            match minute {
+                180 => nights.push(verdict.score),
+                720 if spike => noon = verdict.score,
+                _ => {}
+            }
+        }
+        let late = nights[10..].iter().copied().fold(0.0, f64::max);
+        assert!(nights[2] > 0.0 && noon > late, "third night {}, later nights {late}, noon {noon}", nights[2]);
+    }
 }
