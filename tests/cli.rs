@@ -72,6 +72,11 @@ fn the_configuration_in_the_readme_runs_as_pasted() {
     let id = first["record"]["id"].as_str().expect("an id");
     let told = stdout(&bellwether(&["explain", id, "--from", &state.display().to_string()]));
     assert!(told.contains("who should act"), "{told}");
+    let nothing = bellwether(&["topology", "--from", &here.display().to_string()]);
+    let nothing = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(nothing.contains("name the folder of a run with --from"), "{nothing}");
+    let listed = stdout(&bellwether(&["explain", "--from", &state.display().to_string()]));
+    assert!(listed.lines().any(|line| line.contains(id) && line.contains("resolved")), "{listed}");
     let alert = first["record"]["alerts"][0]["fingerprint"].as_str().expect("a fingerprint");
     let told = stdout(&bellwether(&["explain", alert, "--not-in", id, "--from", &state.display().to_string()]));
     assert!(told.contains(&format!("Alert {alert}")) && told.contains("is in it"), "{told}");

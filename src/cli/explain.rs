@@ -1,5 +1,6 @@
 //! `bellwether explain`: why an incident says what it says, and holds what it holds.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,17 +13,18 @@ use serde_json::json;
 
 use crate::config::INCIDENTS_FILE;
 use crate::exit::{Exit, UsageError};
-use crate::report::incident_page;
-use crate::term::{Ink, Term};
+use crate::report::{date_and_time, incident_page, safe, state};
+use crate::term::{Ink, Lean, Table, Term};
 use crate::wiring::newest::newest_engine;
 
-/// Say why an incident says what it says, and why each alert is in it
+/// Say why an incident says what it says, and why each alert is in it; without one, list them
 #[derive(Debug, Args)]
 #[command(after_help = "\
 --from is the folder of a run or demo, or a file of incident events. From a folder the engine's
 own reasons are told, out of its newest checkpoint; from a file what the record holds.
 
 Examples:
+  bellwether explain --from demo-out/plant-line          which incidents there are
   bellwether explain inc_01KJ9QYV6ZK6QK3Q9GV3S5T7XN --from demo-out/plant-line
   bellwether explain 5T7XN --from incidents.ndjson       the end of the id is enough
   bellwether explain inc_… --alert 00c0ffee00c0ffee      why that alert is, or is not, in it
@@ -30,15 +32,15 @@ Examples:
 pub(super) struct ExplainArgs {
     /// The incident's id, or enough of its end; with --not-in an alert's fingerprint
     #[arg(value_name = "INCIDENT|ALERT")]
-    subject: String,
+    subject: Option<String>,
     /// Where the incident is told of
     #[arg(long, value_name = "PATH", default_value = "bellwether-state")]
     from: PathBuf,
     /// An alert's fingerprint, 16 hexadecimal digits: why it is in the incident, or why not
-    #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint)]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint, requires = "subject")]
     alert: Option<u64>,
     /// Why the alert named first is not in this incident: its id, or enough of its end
-    #[arg(long, value_name = "INCIDENT", conflicts_with = "alert")]
+    #[arg(long, value_name = "INCIDENT", conflicts_with = "alert", requires = "subject")]
     not_in: Option<String>,
     /// Print as JSON
     #[arg(long)]
@@ -51,15 +53,15 @@ fn parse_fingerprint(text: &str) -> Result<u64, String> {
 
 impl ExplainArgs {
     /// The incident asked about, and the alert if there is one.
-    fn question(&self) -> Result<(&str, Option<u64>)> {
+    fn question<'a>(&'a self, subject: &'a str) -> Result<(&'a str, Option<u64>)> {
         match &self.not_in {
             Some(incident) => {
-                let alert = parse_fingerprint(&self.subject).map_err(|remedy| {
-                    UsageError(format!("--not-in asks about an alert, and `{}` is none: {remedy}", self.subject))
+                let alert = parse_fingerprint(subject).map_err(|remedy| {
+                    UsageError(format!("--not-in asks about an alert, and `{subject}` is none: {remedy}"))
                 })?;
                 Ok((incident, Some(alert)))
             }
-            None => Ok((&self.subject, self.alert)),
+            None => Ok((subject, self.alert)),
         }
     }
 }
@@ -72,16 +74,25 @@ struct Line {
     record: IncidentRecord,
 }
 
+impl Line {
+    fn tenant(&self) -> &str {
+        self.key.split('/').next().unwrap_or_default()
+    }
+}
+
 /// Prints the reasons.
 ///
 /// # Errors
 /// When the incident is not there, or what tells of it cannot be read.
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
-    let (incident, alert) = args.question()?;
     let folder = args.from.is_dir();
     let file = if folder { args.from.join(INCIDENTS_FILE) } else { args.from.clone() };
+    let Some(subject) = &args.subject else {
+        return list(&file, args.json);
+    };
+    let (incident, alert) = args.question(subject)?;
     let line = find(&file, incident)?;
-    let tenant = line.key.split('/').next().unwrap_or_default().to_owned();
+    let tenant = line.tenant().to_owned();
     let mut engine = if folder { newest_engine(&args.from)? } else { None };
     if alert.is_some() && engine.is_none() {
         let message = "a question about an alert needs the engine's state: name the folder of a run with --from";
@@ -133,14 +144,64 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The latest revision of the incident in a file.
-fn find(file: &Path, incident: &str) -> Result<Line> {
+/// Prints the latest revision of each incident of a file, in the order in which they were told
+/// first.
+fn list(file: &Path, json: bool) -> Result<Exit> {
+    let mut at: HashMap<String, usize> = HashMap::new();
+    let mut latest: Vec<Line> = Vec::new();
+    for line in lines(file)? {
+        let line = line?;
+        match at.get(&line.record.id) {
+            Some(place) => latest[*place] = line,
+            None => {
+                at.insert(line.record.id.clone(), latest.len());
+                latest.push(line);
+            }
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    if json {
+        for line in &latest {
+            writeln!(out, "{}", json!({"tenant": line.tenant(), "record": line.record}))?;
+        }
+        return Ok(Exit::Ok);
+    }
+    if latest.is_empty() {
+        writeln!(out, "`{}` tells of no incident.", file.display())?;
+        return Ok(Exit::Ok);
+    }
+    let columns = ["", "opened (UTC)", "state", "tenant", "id", "incident"].map(|name| (name, Lean::Left));
+    let mut table = Table::new(&columns);
+    for line in &latest {
+        let record = &line.record;
+        table.row(vec![
+            record.priority.to_string(),
+            date_and_time(record.opened_at),
+            state(record.status).to_owned(),
+            safe(line.tenant()),
+            record.id.clone(),
+            safe(&record.title),
+        ]);
+    }
+    write!(out, "{}", table.render(&Term::stdout(), 0))?;
+    Ok(Exit::Ok)
+}
+
+/// The lines of a file of incident events.
+fn lines(file: &Path) -> Result<impl Iterator<Item = Result<Line>>> {
     let opened = File::open(file)
         .with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
+    Ok(BufReader::new(opened).lines().enumerate().map(move |(number, text)| {
+        serde_json::from_str(&text?)
+            .with_context(|| format!("{}:{}: not an incident event", file.display(), number + 1))
+    }))
+}
+
+/// The latest revision of the incident in a file.
+fn find(file: &Path, incident: &str) -> Result<Line> {
     let mut found: Option<Line> = None;
-    for (number, text) in BufReader::new(opened).lines().enumerate() {
-        let line: Line = serde_json::from_str(&text?)
-            .with_context(|| format!("{}:{}: not an incident event", file.display(), number + 1))?;
+    for line in lines(file)? {
+        let line = line?;
         if !line.record.id.ends_with(incident) {
             continue;
         }

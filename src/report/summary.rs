@@ -57,7 +57,8 @@ pub fn tenant_count(latest: &[Arc<IncidentEvent>]) -> usize {
     tenants.len()
 }
 
-fn state(status: IncidentStatus) -> &'static str {
+/// A status in a word.
+pub(crate) fn state(status: IncidentStatus) -> &'static str {
     match status {
         IncidentStatus::Open => "open",
         IncidentStatus::Acknowledged => "taken",

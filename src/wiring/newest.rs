@@ -14,7 +14,11 @@ use bellwether_engine::Engine;
 pub fn newest_engine(folder: &Path) -> Result<Option<Engine>> {
     // Who only looks needs no threads.
     let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
-    match Checkpoints::look(folder.join("checkpoints")).restore(resume)? {
+    let checkpoints = folder.join("checkpoints");
+    if !checkpoints.is_dir() {
+        return Ok(None);
+    }
+    match Checkpoints::look(checkpoints).restore(resume)? {
         None => Ok(None),
         Some((_, resumed)) => Ok(Some(resumed?)),
     }
