@@ -94,16 +94,8 @@ impl CompiledExhaustion {
     /// The end of a warning whose watch is taken away.
     pub(super) fn ended(&self, meta: &SeriesMeta, since: EventTime, at: EventTime) -> (EventTime, Sensed) {
         Raise {
-            name: &self.rule.name,
-            entity: &meta.entity,
-            severity: self.rule.severity,
-            status: AlertStatus::Resolved,
-            starts_at: since,
-            ends_at: None,
-            labels: &meta.labels,
-            about: ("metric", &meta.name),
             summary: format!("{} on {} is no longer watched", meta.name, meta.entity),
-            observation: None,
+            ..Raise::of_series((&self.rule.name, self.rule.severity), meta, AlertStatus::Resolved, since)
         }
         .at(at)
     }
@@ -165,14 +157,6 @@ impl CompiledExhaustion {
             }
         };
         Raise {
-            name: &self.rule.name,
-            entity: &meta.entity,
-            severity: self.rule.severity,
-            status,
-            starts_at: since,
-            ends_at: None,
-            labels: &meta.labels,
-            about: ("metric", &meta.name),
             summary,
             observation: Some(Observation {
                 signal: EvidenceSignal::Metric,
@@ -182,6 +166,7 @@ impl CompiledExhaustion {
                 score: 0.9,
                 detector: "exhaustion".into(),
             }),
+            ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }
         .at(at)
     }

@@ -295,14 +295,6 @@ pub(super) fn heartbeat_alert(
         AlertStatus::Resolved => format!("{} of {} is heard of again", meta.name, meta.entity),
     };
     Raise {
-        name: &rule.name,
-        entity: &meta.entity,
-        severity: rule.severity,
-        status,
-        starts_at: since,
-        ends_at: None,
-        labels: &meta.labels,
-        about: ("metric", &meta.name),
         summary,
         observation: Some(Observation {
             signal: EvidenceSignal::Metric,
@@ -312,6 +304,7 @@ pub(super) fn heartbeat_alert(
             score: 1.0,
             detector: "heartbeat".into(),
         }),
+        ..Raise::of_series((&rule.name, rule.severity), meta, status, since)
     }
     .at(at)
 }
@@ -383,14 +376,6 @@ fn raise_anomaly(
     let summary = format!("{} on {}: {}", meta.name, meta.entity, verdict.reason.sentence(verdict, value));
     out.push(
         Raise {
-            name: ANOMALY_ALERT,
-            entity: &meta.entity,
-            severity,
-            status,
-            starts_at: since,
-            ends_at: None,
-            labels: &meta.labels,
-            about: ("metric", &meta.name),
             summary: if status == AlertStatus::Firing {
                 summary
             } else {
@@ -404,6 +389,7 @@ fn raise_anomaly(
                 score: verdict.score,
                 detector: "anomaly".into(),
             }),
+            ..Raise::of_series((ANOMALY_ALERT, severity), meta, status, since)
         }
         .at(at),
     );

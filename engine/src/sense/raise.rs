@@ -1,5 +1,6 @@
 //! How the sensing stage words its alerts.
 
+use super::series::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
 use crate::signal::{AlertStatus, Severity, alert_fingerprint};
 use crate::time::EventTime;
@@ -19,7 +20,28 @@ pub(super) struct Raise<'a> {
     pub(super) observation: Option<Observation>,
 }
 
-impl Raise<'_> {
+impl<'a> Raise<'a> {
+    /// An alert about a series, without words and observation.
+    pub(super) fn of_series(
+        (name, severity): (&'a str, Severity),
+        meta: &'a SeriesMeta,
+        status: AlertStatus,
+        starts_at: EventTime,
+    ) -> Raise<'a> {
+        Raise {
+            name,
+            entity: &meta.entity,
+            severity,
+            status,
+            starts_at,
+            ends_at: None,
+            labels: &meta.labels,
+            about: ("metric", &meta.name),
+            summary: String::new(),
+            observation: None,
+        }
+    }
+
     /// The alert at event time `at`.
     pub(super) fn at(self, at: EventTime) -> (EventTime, Sensed) {
         let mut labels: Vec<(Box<str>, Box<str>)> = self.labels.to_vec();

@@ -115,16 +115,8 @@ impl Change<'_> {
         let Some(since) = series.anomaly.since else { return };
         let meta = &series.meta;
         let ended = Raise {
-            name: ANOMALY_ALERT,
-            entity: &meta.entity,
-            severity: old.severity,
-            status: AlertStatus::Resolved,
-            starts_at: since,
-            ends_at: None,
-            labels: &meta.labels,
-            about: ("metric", &meta.name),
             summary: format!("{} on {} is watched otherwise from now on", meta.name, meta.entity),
-            observation: None,
+            ..Raise::of_series((ANOMALY_ALERT, old.severity), meta, AlertStatus::Resolved, since)
         };
         out.push(ended.at(self.at));
     }

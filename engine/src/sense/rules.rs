@@ -172,14 +172,6 @@ impl CompiledRule {
             self.rule.summary.clone()
         };
         Raise {
-            name: &self.rule.name,
-            entity: &meta.entity,
-            severity: self.rule.severity,
-            status,
-            starts_at: since,
-            ends_at: None,
-            labels: &meta.labels,
-            about: ("metric", &meta.name),
             summary: format!("{says}: {} {} ({})", short(value), meta.unit, self.rule.when).replace("  ", " "),
             observation: Some(Observation {
                 signal: EvidenceSignal::Metric,
@@ -189,6 +181,7 @@ impl CompiledRule {
                 score: 1.0,
                 detector: "rule".into(),
             }),
+            ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }
         .at(at)
     }
