@@ -217,6 +217,9 @@ pub(crate) struct Alert {
     pub(crate) status: AlertStatus,
     /// Beginning of the present or last firing.
     pub(crate) starts_at: EventTime,
+    /// Beginning of its first firing as a part of its present incident: who asks what came first
+    /// is not misled by what fires again.
+    pub(crate) began_at: EventTime,
     /// End of the last firing.
     pub(crate) resolved_at: Option<EventTime>,
     /// Last row.

@@ -310,6 +310,7 @@ fn new_alert(
         severity: row.severity(),
         status: AlertStatus::Firing,
         starts_at: row.starts_at().min(now),
+        began_at: row.starts_at().min(now),
         resolved_at: None,
         last_at: now,
         expires_at: expiry(row, now, config),

@@ -211,6 +211,53 @@ fn an_alert_that_fires_again_beside_new_trouble_joins_it_and_reopens_nothing() {
 }
 
 #[test]
+fn what_fires_again_keeps_its_place_in_the_order_of_events() {
+    let mut inputs = chain();
+    inputs.push(Input::Batch(alerts(&[
+        (10, "Odd", "service:b", Major, Firing),
+        (50, "Odd", "service:a", Major, Firing),
+        (200, "Odd", "service:b", Major, Resolved),
+        (1_100, "Odd", "service:b", Major, Firing),
+        (1_500, "Odd", "service:b", Major, Resolved),
+        (1_520, "Odd", "service:a", Major, Resolved),
+    ])));
+    inputs.push(Input::Tick(at(3_000)));
+    let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
+    let last = &events.iter().rfind(|event| event.verb == Verb::Resolved).expect("it ends").record;
+    assert_eq!(events[0].record.id, last.id, "one incident: {:?}", verbs(&events));
+    let of = |reference: &str| {
+        let cause = last.probable_causes.iter().find(|cause| cause.reference == reference);
+        cause.map_or("", |cause| cause.explanation.as_str())
+    };
+    assert!(of("service:b").contains("it showed first"), "{:?}", last.probable_causes);
+    assert_eq!(last.started_at, Some(at(10)));
+    assert!(last.alerts.iter().any(|alert| alert.starts_at == at(1_100)), "the alert itself tells its last firing");
+}
+
+#[test]
+fn what_goes_on_to_other_trouble_is_not_forgotten_where_it_was_first() {
+    let mut inputs = chain();
+    inputs.push(Input::Batch(alerts(&[
+        (10, "Odd", "service:b", Major, Firing),
+        (50, "Odd", "service:a", Major, Firing),
+        (200, "Odd", "service:b", Major, Resolved),
+        (1_000, "DiskFull", "service:d", Major, Firing),
+        (1_020, "Odd", "service:b", Major, Firing),
+        (1_500, "Odd", "service:a", Major, Resolved),
+    ])));
+    inputs.push(Input::Tick(at(2_500)));
+    let events = run(&mut engine(EngineConfig::default(), 1), &inputs);
+    let first = &events[0].record.id;
+    let elsewhere = events.iter().rfind(|event| event.record.id != *first).expect("other trouble is another incident");
+    assert_eq!(elsewhere.record.labels["alerts.firing"], "2", "{:?}", verbs(&events));
+    let ended = events.iter().rfind(|event| event.record.id == *first && event.verb == Verb::Resolved);
+    let ended = &ended.expect("the first is over").record;
+    assert_eq!(ended.started_at, Some(at(10)));
+    let names: Vec<&str> = ended.probable_causes.iter().map(|cause| cause.reference.as_str()).collect();
+    assert_eq!(names.first(), Some(&"service:b"), "{names:?}");
+}
+
+#[test]
 fn a_condition_that_stood_before_is_named_although_it_is_no_part_of_the_incident() {
     let mut inputs = vec![edge(0, "service:web", "host:h1", 1.0)];
     inputs.push(Input::Batch(alerts(&[

@@ -117,7 +117,7 @@ pub(crate) fn classify<'a>(
         return Class::Change;
     }
     let mut ordered: Vec<&Alert> = alerts.collect();
-    ordered.sort_by_key(|a| (a.starts_at, a.fingerprint));
+    ordered.sort_by_key(|a| (a.began_at, a.fingerprint));
     let mut votes = [0.0_f64; WORDS.len()];
     for (rank, alert) in ordered.iter().take(200).enumerate() {
         let entity = entities.text(alert.entity);

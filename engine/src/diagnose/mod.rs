@@ -141,16 +141,25 @@ const STANDING_SCALE: Span = Span::from_mins(30);
 /// although no known way leads from the one to the other.
 const REMOTE_AROUND: Span = Span::from_mins(4);
 
+/// Symptoms that begin this long after the last wave of them are another wave.
+const WAVES_APART: Span = Span::from_mins(1);
+
+/// The same as [`REMOTE_AROUND`] for a further wave: of many waves each has fewer suspects.
+const WAVE_AROUND: Span = Span::from_mins(2);
+
+/// Waves looked at.
+const WAVES_MAX: usize = 16;
+
 /// With more of them than this, their coming together says nothing.
 const REMOTE_MAX: usize = 8;
 
-/// Ranks the causes of one incident's alerts.
-pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = &'a Alert>, scene: &Scene<'_>) -> Diagnosis {
+/// Ranks the causes of one incident's alerts, each with when it began there.
+pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>, scene: &Scene<'_>) -> Diagnosis {
     let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
-    for alert in alerts {
+    for (alert, began_at) in alerts {
         let node = symptoms.entry(alert.entity).or_insert(CauseNode::SILENT);
         node.alerting = true;
-        node.onset_ns = node.onset_ns.min(alert.starts_at.0);
+        node.onset_ns = node.onset_ns.min(began_at.0);
         node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
         node.condition = node.condition.max(alert.condition);
         if alert.observation.as_ref().is_some_and(|o| &*o.detector == "log-watch") {
@@ -231,15 +240,29 @@ fn with_silent(
         let new = around.into_iter().map(|reach| reach.entity).filter(|e| !symptoms.contains_key(e));
         silent.extend(new.take(room));
     }
-    let told = scene.standing.near(onset, REMOTE_AROUND, REMOTE_MAX, scene.alerts);
-    let untold = scene.departed.near(onset, REMOTE_AROUND, REMOTE_MAX);
-    let mut remote: BTreeSet<Sym> = told.into_iter().flatten().chain(untold.into_iter().flatten()).collect();
+    let mut remote = remote_suspects(alerting, onset, scene);
     remote.retain(|entity| !symptoms.contains_key(entity) && !silent.contains(entity));
     let mut nodes: Vec<(Sym, CauseNode)> = symptoms.iter().map(|(e, n)| (*e, *n)).collect();
     nodes.extend(remote.into_iter().map(|e| (e, suspect(e, onset, scene))));
     nodes.extend(silent.into_iter().map(|e| (e, suspect(e, onset, scene))));
     nodes.sort_by_key(|(entity, _)| scene.entities.text(*entity));
     nodes
+}
+
+/// Entities anywhere with a condition, told or not, that began near the trouble: near its onset,
+/// and near each further wave of it, which may have a cause of its own.
+fn remote_suspects(alerting: &[(Sym, EventTime)], onset: EventTime, scene: &Scene<'_>) -> BTreeSet<Sym> {
+    let told = |at, around| scene.standing.near(at, around, REMOTE_MAX, scene.alerts).into_iter().flatten();
+    let untold = scene.departed.near(onset, REMOTE_AROUND, REMOTE_MAX).into_iter().flatten();
+    let mut remote: BTreeSet<Sym> = told(onset, REMOTE_AROUND).chain(untold).collect();
+    let (mut last, mut waves) = (onset, 0);
+    for (_, at) in alerting {
+        if at.since(last) >= WAVES_APART && waves < WAVES_MAX {
+            (last, waves) = (*at, waves + 1);
+            remote.extend(told(*at, WAVE_AROUND));
+        }
+    }
+    remote
 }
 
 /// A silent entity, or one with a condition that was told before, outside of this incident.

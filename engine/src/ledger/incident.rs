@@ -43,6 +43,9 @@ pub(crate) struct Told {
     pub(crate) footprint: Footprint,
 }
 
+/// Alerts that left an incident and are remembered by it.
+const LEFT_MAX: usize = 1_024;
+
 /// One incident.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Incident {
@@ -56,6 +59,9 @@ pub(crate) struct Incident {
     pub(crate) members: BTreeSet<u64>,
     /// Those that fire now and are not suppressed.
     pub(crate) live: BTreeSet<u64>,
+    /// Alerts that fired again and were placed elsewhere, and when they began here: what they told
+    /// of this incident stays told.
+    pub(crate) left: BTreeMap<u64, EventTime>,
     /// Alerts that were part of another incident before, and of which: while this is a candidate.
     pub(crate) relapses: BTreeMap<u64, u64>,
     /// Rows of all its alerts.
@@ -106,6 +112,7 @@ impl Incident {
             reason: StatusReason::Detected,
             members: BTreeSet::new(),
             live: BTreeSet::new(),
+            left: BTreeMap::new(),
             relapses: BTreeMap::new(),
             alert_count: 0,
             severity: Severity::Info,
@@ -160,6 +167,24 @@ impl Incident {
         self.last_news = now;
         self.quiet_since = None;
         self.dirty = true;
+    }
+
+    /// One of its alerts is part of another incident from now on.
+    pub(crate) fn lose(&mut self, fingerprint: u64, began_at: EventTime) {
+        self.members.remove(&fingerprint);
+        if self.left.len() < LEFT_MAX {
+            self.left.insert(fingerprint, began_at);
+        }
+    }
+
+    /// Remembers what an incident that becomes a part of this one has lost.
+    pub(crate) fn inherit_left(&mut self, left: BTreeMap<u64, EventTime>) {
+        for (fingerprint, began_at) in left {
+            if self.left.len() < LEFT_MAX && !self.members.contains(&fingerprint) {
+                let at = self.left.entry(fingerprint).or_insert(began_at);
+                *at = (*at).min(began_at);
+            }
+        }
     }
 
     /// One of its alerts recovered or was suppressed.

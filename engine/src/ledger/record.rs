@@ -145,11 +145,12 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
         incident.members.iter().filter_map(|fingerprint| scene.alerts.get(*fingerprint)).collect();
     members.sort_by_key(|a| {
         let worst_first = std::cmp::Reverse((a.is_live(), a.severity));
-        (worst_first, a.starts_at, a.fingerprint)
+        (worst_first, a.began_at, a.fingerprint)
     });
     members.truncate(ALERTS_EXAMINED_MAX);
+    let left = incident.left.iter().filter_map(|(f, began_at)| Some((scene.alerts.get(*f)?, *began_at)));
     let diagnosis = diagnose(
-        members.iter().copied(),
+        members.iter().map(|alert| (*alert, alert.began_at)).chain(left),
         &diagnose::Scene {
             config: &scene.config.diagnose,
             topology: scene.topology,
@@ -207,7 +208,7 @@ fn facts<'a>(
     shared: &'a [String],
     scene: &'a RecordScene<'a>,
 ) -> Facts<'a> {
-    let first = found.members.iter().min_by_key(|a| (a.starts_at, a.fingerprint));
+    let first = found.members.iter().min_by_key(|a| (a.began_at, a.fingerprint));
     let says = first.map_or("", |a| if a.summary().is_empty() { scene.names.text(a.name) } else { a.summary() });
     let first_entity = first.map_or("", |a| scene.entities.text(a.entity));
     let in_order = found.diagnosis.alerting.iter().map(|(entity, _)| scene.entities.text(*entity));

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bellwether_models::group::GroupId;
 
 use super::Tenant;
+use crate::alert::Alert;
 use crate::engine::Compiled;
 use crate::incident::{IncidentEvent, Verb};
 use crate::ledger::{Incident, State, Told, would_tell};
@@ -75,12 +76,13 @@ impl Tenant {
     /// An alert of an incident has been placed anew: unless that is where it was, it is no longer
     /// part of the incident, which is the answer.
     fn leave_old_place(&mut self, fingerprint: u64, group: GroupId) -> Option<u64> {
-        let old = self.alerts.get(fingerprint).and_then(|alert| alert.incident)?;
+        let alert = self.alerts.get(fingerprint)?;
+        let (old, began_at) = (alert.incident?, alert.began_at);
         if self.ledger.of_group(group) == Some(old) {
             return None;
         }
         if let Some(incident) = self.ledger.get_mut(old) {
-            incident.members.remove(&fingerprint);
+            incident.lose(fingerprint, began_at);
         }
         if let Some(alert) = self.alerts.get_mut(fingerprint) {
             alert.incident = None;
@@ -100,11 +102,11 @@ impl Tenant {
         let Some(incident) = self.ledger.get(number) else {
             return false;
         };
-        let mut olds = incident.live.iter().map(|fingerprint| incident.relapses.get(fingerprint));
-        let Some(Some(old)) = olds.next().map(Option::<&u64>::copied) else {
+        let mut olds = incident.live.iter().map(|fingerprint| incident.relapses.get(fingerprint).copied());
+        let Some(Some(old)) = olds.next() else {
             return false;
         };
-        if olds.any(|other| other != Some(&old)) || !self.takes_more(old, now, compiled) {
+        if olds.any(|other| other != Some(old)) || !self.takes_more(old, now, compiled) {
             return false;
         }
         if !self.is_relapse(&incident.live, old) {
@@ -117,9 +119,7 @@ impl Tenant {
         for fingerprint in &gone.members {
             // A group of relapses must not attract others to what is over.
             self.correlator.remove(*fingerprint);
-            if let Some(alert) = self.alerts.get_mut(*fingerprint) {
-                alert.incident = Some(old);
-            }
+            self.place(*fingerprint, old);
         }
         if let Some(incident) = self.ledger.get_mut(old) {
             incident.members.extend(&gone.members);
@@ -161,10 +161,9 @@ impl Tenant {
         compiled: &Compiled,
         out: &mut Vec<IncidentEvent>,
     ) {
-        let Some(alert) = self.alerts.get_mut(fingerprint) else {
+        let Some(alert) = self.place(fingerprint, number) else {
             return;
         };
-        alert.incident = Some(number);
         let (severity, rows) = (alert.severity, alert.count);
         let Some(incident) = self.ledger.get_mut(number) else {
             return;
@@ -183,6 +182,17 @@ impl Tenant {
             (_, None) => now,
         };
         self.wake_incident(number, due);
+    }
+
+    /// Makes an alert a part of an incident. What comes back began when it began there first.
+    fn place(&mut self, fingerprint: u64, number: u64) -> Option<&Alert> {
+        let began_at = self.ledger.get_mut(number).and_then(|incident| incident.left.remove(&fingerprint));
+        let alert = self.alerts.get_mut(fingerprint)?;
+        if alert.incident != Some(number) {
+            alert.began_at = began_at.unwrap_or(alert.starts_at);
+        }
+        alert.incident = Some(number);
+        Some(alert)
     }
 
     /// Takes an alert that recovered or was suppressed out of what is live at its incident.
@@ -336,8 +346,13 @@ impl Tenant {
         self.inherit_place(winner, loser, &gone, now);
         for fingerprint in &gone.members {
             self.alerts.set_incident(*fingerprint, Some(winner));
+            let back = self.ledger.get_mut(winner).and_then(|incident| incident.left.remove(fingerprint));
+            if let (Some(began_at), Some(alert)) = (back, self.alerts.get_mut(*fingerprint)) {
+                alert.began_at = alert.began_at.min(began_at);
+            }
         }
         if let Some(incident) = self.ledger.get_mut(winner) {
+            incident.inherit_left(gone.left);
             incident.members.extend(&gone.members);
             incident.live.extend(&gone.live);
             incident.alert_count += gone.alert_count;

@@ -18,9 +18,11 @@ impl Tenant {
             return;
         }
         let mut began: BTreeMap<Sym, EventTime> = BTreeMap::new();
-        for alert in incident.members.iter().filter_map(|f| self.alerts.get(*f)) {
-            let at = began.entry(alert.entity).or_insert(alert.starts_at);
-            *at = (*at).min(alert.starts_at);
+        let members = incident.members.iter().filter_map(|f| self.alerts.get(*f)).map(|alert| (alert, alert.began_at));
+        let left = incident.left.iter().filter_map(|(f, began_at)| Some((self.alerts.get(*f)?, *began_at)));
+        for (alert, began_at) in members.chain(left) {
+            let at = began.entry(alert.entity).or_insert(began_at);
+            *at = (*at).min(began_at);
         }
         self.changes.learn(&began);
         let mut onsets: Vec<(Sym, EventTime)> = began.into_iter().collect();

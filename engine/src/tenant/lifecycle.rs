@@ -112,7 +112,7 @@ impl Tenant {
             .members
             .iter()
             .filter_map(|f| self.alerts.get(*f))
-            .min_by_key(|a| (a.starts_at, a.fingerprint))
+            .min_by_key(|a| (a.began_at, a.fingerprint))
             .map_or(0, |a| a.fingerprint);
         let id = incident_id(&self.name, first, now);
         self.ledger.name(number, id);

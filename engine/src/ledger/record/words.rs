@@ -20,7 +20,7 @@ const CHILDREN_SHOWN: usize = 100;
 /// Stable over re-firings: what it is about, not when.
 pub(super) fn dedup_key(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
     let name =
-        found.members.iter().min_by_key(|a| (a.starts_at, a.fingerprint)).map_or("", |a| scene.names.text(a.name));
+        found.members.iter().min_by_key(|a| (a.began_at, a.fingerprint)).map_or("", |a| scene.names.text(a.name));
     let mut key = format!("{}/{}/{}", scene.tenant, found.primary, name);
     let mut end = key.len().min(255);
     while !key.is_char_boundary(end) {
@@ -44,7 +44,7 @@ pub(super) fn title(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
         .members
         .iter()
         .filter(|a| scene.entities.text(a.entity) == found.primary)
-        .min_by_key(|a| (std::cmp::Reverse(a.severity), a.starts_at, a.fingerprint));
+        .min_by_key(|a| (std::cmp::Reverse(a.severity), a.began_at, a.fingerprint));
     match own {
         Some(alert) => format!("{} on {primary}{spread}", scene.names.text(alert.name)),
         None => format!("{primary} ({}){spread}", found.class.name()),
