@@ -22,8 +22,13 @@ const MARGIN_SECS: i64 = 600;
 const LEAD_SECS: i64 = -20;
 
 /// Seconds before the given time from which visits count as the fault: its
-/// start is known to the minute, and detection may be late by more.
-const VISITS_BACK_SECS: i64 = 90;
+/// start is known to the minute. Further back lies what was before it.
+const VISITS_BACK_SECS: i64 = 30;
+
+/// Seconds from the given time on in which visits count as the fault: the three
+/// minutes that the shortest last, less one by which detection may be late.
+/// After its end visits are as usual again, and thin it out.
+const VISITS_SECS: i64 = 120;
 
 /// Visits older than this count as normal.
 const CALM_GAP_SECS: i64 = 300;
@@ -163,7 +168,7 @@ impl Day {
     /// fault, and visits of the fault.
     fn visits_around(&mut self, at_secs: i64) -> Result<(Usual, Vec<Visit>)> {
         let minute = at_secs.rem_euclid(86_400).div_euclid(60);
-        let (first, last) = (minute - VISITS_BACK_SECS / 60 - 1, minute + FAULT_SECS / 60 + 1);
+        let (first, last) = (minute - VISITS_BACK_SECS / 60 - 1, minute + VISITS_SECS / 60 + 1);
         let (mut usual, mut during) = (Usual::default(), Vec::new());
         if let Some(folder) = nezha::fault_free(&self.folder) {
             for path in nezha::trace_files(&folder)? {
@@ -171,7 +176,7 @@ impl Day {
             }
         }
         let from_ns = (at_secs - VISITS_BACK_SECS).saturating_mul(1_000_000_000);
-        let to_ns = (at_secs + FAULT_SECS).saturating_mul(1_000_000_000);
+        let to_ns = (at_secs + VISITS_SECS).saturating_mul(1_000_000_000);
         let calm_ns = (at_secs - CALM_GAP_SECS).saturating_mul(1_000_000_000);
         for path in nezha::trace_files(&self.folder)? {
             let Some(named) = nezha::minute_of(&path) else { continue };
