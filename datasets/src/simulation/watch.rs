@@ -173,3 +173,27 @@ fn skew(plan: &Plan, tenant: usize, tool: Tool) -> Span {
     let millis = (2.0 * unit(bits) - 1.0) * tool.spec().skew_ms_max as f64;
     Span(millis as i64 * 1_000_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::simulation::PlanParams;
+
+    #[test]
+    fn the_clock_of_each_tool_is_wrong_by_its_own_within_its_bound() {
+        use Tool::{HostAgent, LogMonitor, NetworkPoller, Probe, Prometheus};
+        let mut wrong = BTreeSet::new();
+        for seed in 0..40 {
+            let plan = Plan::random(&PlanParams::new(seed, 60, 1)).expect("a size within the limits");
+            for tool in [Prometheus, HostAgent, NetworkPoller, Probe, LogMonitor] {
+                let off = skew(&plan, 0, tool);
+                assert!(off.0.abs() <= tool.spec().skew_ms_max * 1_000_000, "{tool:?} is off by {off}");
+                wrong.insert(off);
+            }
+        }
+        let ahead = wrong.iter().filter(|off| **off > Span::ZERO).count();
+        assert!(wrong.len() > 150 && ahead > 50 && ahead < wrong.len() - 50, "{} differ, {ahead} ahead", wrong.len());
+    }
+}
