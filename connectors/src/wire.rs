@@ -278,10 +278,10 @@ pub trait HttpWire: Send + Sync + 'static {
     /// The paths it answers.
     fn routes(&self) -> Vec<Route>;
 
-    /// What a sender must be allowed to for this request; `None` for a look.
-    fn needs(&self, method: &Method, path: &str) -> Option<Right> {
+    /// The right that a request to `path` takes, unless it is a mere look.
+    fn right(&self, path: &str) -> Right {
         let _ = path;
-        (!method.is_safe()).then_some(Right::Send)
+        Right::Send
     }
 
     /// Decodes one request. Must not block on anything but the processor.

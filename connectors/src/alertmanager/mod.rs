@@ -20,8 +20,8 @@
 //! Both ways give an alert of the same labels the same fingerprint, so a team may use both.
 //! As in Alertmanager, the good alerts of a request are stored even when others are refused
 //! (400). amtool works against it: alerts can be listed and, with a credential that may `act`,
-//! silences set; a silence goes to the engine. What the listing knows is lost at a restart until the senders repeat it, which
-//! they do each minute; what the engine knows is not.
+//! silences set; a silence goes to the engine. What the listing knows is lost at a restart until
+//! the senders repeat it, which they do each minute; what the engine knows is not.
 
 mod api;
 mod decode;
@@ -263,9 +263,8 @@ impl HttpWire for Alertmanager {
             .collect()
     }
 
-    fn needs(&self, method: &Method, path: &str) -> Option<Right> {
-        let silences = path.contains("/api/v2/silence");
-        (!method.is_safe()).then_some(if silences { Right::Act } else { Right::Send })
+    fn right(&self, path: &str) -> Right {
+        if path.contains("/api/v2/silence") { Right::Act } else { Right::Send }
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

@@ -64,6 +64,18 @@ pub enum Right {
     Act,
 }
 
+impl Right {
+    /// What to tell the holder of a credential without it.
+    pub(crate) fn refusal(self) -> &'static str {
+        match self {
+            Right::Send => "this credential may not send: its `may` in `auth.credentials` lacks `send`",
+            Right::Act => {
+                "this credential may not acknowledge, resolve, correct or silence: its `may` in `auth.credentials` lacks `act`"
+            }
+        }
+    }
+}
+
 impl Rights {
     /// Both.
     pub const ALL: Rights = Rights { send: true, act: true };

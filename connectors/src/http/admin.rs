@@ -23,7 +23,7 @@ use serde_json::json;
 use super::connection::Busy;
 use super::exposition::{WireReport, exposition, families};
 use super::{HttpBody, HttpWires};
-use crate::auth::{Right, Shown};
+use crate::auth::Shown;
 use crate::source::Intake;
 use crate::tap::{Describe, Rows, Tap};
 use crate::wire::{Reply, percent_decoded};
@@ -188,13 +188,4 @@ impl HttpWires {
 pub(super) fn unauthorized(text: &str) -> Reply {
     Reply::text(401, format!("{text}\n"))
         .with("www-authenticate", "Bearer realm=\"bellwether\", Basic realm=\"bellwether\"")
-}
-
-/// 403, before the body is read: the credential is good, for something else.
-pub(super) fn forbidden(right: Right) -> Reply {
-    let (wants, word) = match right {
-        Right::Send => ("send", "send"),
-        Right::Act => ("acknowledge, resolve, correct or silence", "act"),
-    };
-    Reply::text(403, format!("this credential may not {wants}: its `may` in `auth.credentials` lacks `{word}`\n"))
 }

@@ -248,9 +248,11 @@ impl HttpWires {
     fn let_in(&self, mounted: &Mounted, head: &Parts, shown: Shown<'_>) -> Result<Arc<str>, (Reply, &'static str)> {
         let unknown = || (admin::unauthorized("a credential is needed"), "unauthorized");
         let grant = self.auth.grant(shown).ok_or_else(unknown)?;
-        match mounted.wire.needs(&head.method, head.uri.path()) {
-            Some(right) if !grant.may.include(right) => Err((admin::forbidden(right), "forbidden")),
-            _ => Ok(grant.tenant),
+        let right = mounted.wire.right(head.uri.path());
+        if head.method.is_safe() || grant.may.include(right) {
+            Ok(grant.tenant)
+        } else {
+            Err((Reply::text(403, format!("{}\n", right.refusal())), "forbidden"))
         }
     }
 

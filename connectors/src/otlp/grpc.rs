@@ -138,7 +138,7 @@ impl tonic::service::Interceptor for Guard {
             }
             Some(_) => {
                 self.counters.refuse("forbidden", 1);
-                Err(Status::permission_denied("this credential may not send: its `may` lacks `send`"))
+                Err(Status::permission_denied(Right::Send.refusal()))
             }
             None => {
                 self.counters.refuse("unauthorized", 1);
