@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::LedgerConfig;
 use super::major::{Footprint, Tie};
+use crate::alert::Alert;
+use crate::dedup::Alerts;
 use crate::incident::{Owner, Priority, StatusReason, TicketRef};
 use crate::signal::Severity;
 use crate::time::EventTime;
@@ -175,6 +177,11 @@ impl Incident {
         if self.left.len() < LEFT_MAX {
             self.left.insert(fingerprint, began_at);
         }
+    }
+
+    /// The alerts that left it and are still known, with when they began in it.
+    pub(crate) fn left_alerts<'a>(&'a self, alerts: &'a Alerts) -> impl Iterator<Item = (&'a Alert, EventTime)> {
+        self.left.iter().filter_map(|(fingerprint, began_at)| Some((alerts.get(*fingerprint)?, *began_at)))
     }
 
     /// Remembers what an incident that becomes a part of this one has lost.

@@ -67,6 +67,13 @@ struct Findings<'a> {
     next: Vec<Next>,
 }
 
+impl<'a> Findings<'a> {
+    /// The alert that began first.
+    fn first(&self) -> Option<&'a Alert> {
+        self.members.iter().copied().min_by_key(|alert| (alert.began_at, alert.fingerprint))
+    }
+}
+
 /// The record of `incident` at `now`, and what it says for later comparison. `revision` is the
 /// one it will carry.
 pub(crate) fn build_record(
@@ -148,9 +155,8 @@ fn find<'a>(incident: &Incident, now: EventTime, scene: &RecordScene<'a>) -> Fin
         (worst_first, a.began_at, a.fingerprint)
     });
     members.truncate(ALERTS_EXAMINED_MAX);
-    let left = incident.left.iter().filter_map(|(f, began_at)| Some((scene.alerts.get(*f)?, *began_at)));
     let diagnosis = diagnose(
-        members.iter().map(|alert| (*alert, alert.began_at)).chain(left),
+        members.iter().map(|alert| (*alert, alert.began_at)).chain(incident.left_alerts(scene.alerts)),
         &diagnose::Scene {
             config: &scene.config.diagnose,
             topology: scene.topology,
@@ -208,7 +214,7 @@ fn facts<'a>(
     shared: &'a [String],
     scene: &'a RecordScene<'a>,
 ) -> Facts<'a> {
-    let first = found.members.iter().min_by_key(|a| (a.began_at, a.fingerprint));
+    let first = found.first();
     let says = first.map_or("", |a| if a.summary().is_empty() { scene.names.text(a.name) } else { a.summary() });
     let first_entity = first.map_or("", |a| scene.entities.text(a.entity));
     let in_order = found.diagnosis.alerting.iter().map(|(entity, _)| scene.entities.text(*entity));

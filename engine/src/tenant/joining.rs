@@ -346,12 +346,14 @@ impl Tenant {
         self.inherit_place(winner, loser, &gone, now);
         for fingerprint in &gone.members {
             self.alerts.set_incident(*fingerprint, Some(winner));
-            let back = self.ledger.get_mut(winner).and_then(|incident| incident.left.remove(fingerprint));
-            if let (Some(began_at), Some(alert)) = (back, self.alerts.get_mut(*fingerprint)) {
-                alert.began_at = alert.began_at.min(began_at);
-            }
         }
         if let Some(incident) = self.ledger.get_mut(winner) {
+            for fingerprint in &gone.members {
+                let back = incident.left.remove(fingerprint);
+                if let (Some(began_at), Some(alert)) = (back, self.alerts.get_mut(*fingerprint)) {
+                    alert.began_at = alert.began_at.min(began_at);
+                }
+            }
             incident.inherit_left(gone.left);
             incident.members.extend(&gone.members);
             incident.live.extend(&gone.live);

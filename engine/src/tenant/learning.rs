@@ -19,8 +19,7 @@ impl Tenant {
         }
         let mut began: BTreeMap<Sym, EventTime> = BTreeMap::new();
         let members = incident.members.iter().filter_map(|f| self.alerts.get(*f)).map(|alert| (alert, alert.began_at));
-        let left = incident.left.iter().filter_map(|(f, began_at)| Some((self.alerts.get(*f)?, *began_at)));
-        for (alert, began_at) in members.chain(left) {
+        for (alert, began_at) in members.chain(incident.left_alerts(&self.alerts)) {
             let at = began.entry(alert.entity).or_insert(began_at);
             *at = (*at).min(began_at);
         }

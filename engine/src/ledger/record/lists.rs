@@ -172,7 +172,7 @@ pub(super) fn alert_entries(found: &Findings<'_>, scene: &RecordScene<'_>) -> Ve
         pairs.iter().map(|(name, value)| (name.to_string(), clip(value, 512))).collect()
     };
     // The worst come first; the one that showed trouble first is there in any case.
-    let first = found.members.iter().min_by_key(|alert| (alert.began_at, alert.fingerprint));
+    let first = found.first();
     let mut shown: Vec<&Alert> = found.members.iter().take(ALERTS_SHOWN).copied().collect();
     if let Some(first) = first.filter(|first| !shown.iter().any(|alert| alert.fingerprint == first.fingerprint)) {
         shown.pop();

@@ -19,8 +19,7 @@ const CHILDREN_SHOWN: usize = 100;
 
 /// Stable over re-firings: what it is about, not when.
 pub(super) fn dedup_key(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
-    let name =
-        found.members.iter().min_by_key(|a| (a.began_at, a.fingerprint)).map_or("", |a| scene.names.text(a.name));
+    let name = found.first().map_or("", |a| scene.names.text(a.name));
     let mut key = format!("{}/{}/{}", scene.tenant, found.primary, name);
     let mut end = key.len().min(255);
     while !key.is_char_boundary(end) {
