@@ -9,7 +9,7 @@
 
 #![allow(clippy::print_stderr)] // figures beside criterion's
 
-use bellwether_models::group::{AlertView, Distance, GroupParams, Grouper, tokenize};
+use bellwether_models::group::{AlertView, Distance, GroupParams, Grouper, Names, name_hash, names_in, tokenize};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hdrhistogram::Histogram;
 use std::hint::black_box;
@@ -86,11 +86,15 @@ struct Alert {
     kind: u32,
     entity: u32,
     tokens: Vec<u32>,
+    own: u32,
+    mentioned: Vec<u32>,
 }
 
 impl Alert {
     fn view(&self) -> AlertView<'_> {
-        AlertView { id: self.id, time_ns: self.time_ns, kind: self.kind, entity: self.entity, tokens: &self.tokens }
+        let names = Names { own: self.own, mentioned: &self.mentioned };
+        let (tokens, entity) = (self.tokens.as_slice(), self.entity);
+        AlertView { id: self.id, time_ns: self.time_ns, kind: self.kind, entity, tokens, names }
     }
 }
 
@@ -116,8 +120,15 @@ fn storm(estate: &Estate) -> Vec<Alert> {
             (entity, numbers.below(40))
         };
         let mut tokens = Vec::new();
-        tokenize(&format!("rule-{kind} latency of svc-{entity}-{} above limit", entity % 97), &mut tokens);
-        alerts.push(Alert { id: u64::from(entity) << 32 | u64::from(kind), time_ns, kind, entity, tokens });
+        // Every second alert names a neighbour.
+        let neighbour = estate.0[entity as usize].first().filter(|_| kind % 2 == 0);
+        let upstream = neighbour.map(|other| format!(" waiting for svc-{other}")).unwrap_or_default();
+        let text = format!("alarm {kind}: latency of svc-{entity} above limit{upstream}");
+        tokenize(&text, &mut tokens);
+        let (own, mut mentioned) = (name_hash(&format!("svc-{entity}")), Vec::new());
+        names_in(&text, own, |_| false, &mut mentioned);
+        let id = u64::from(entity) << 32 | u64::from(kind);
+        alerts.push(Alert { id, time_ns, kind, entity, tokens, own, mentioned });
     }
     alerts
 }
@@ -168,7 +179,8 @@ fn bench(criterion: &mut Criterion) {
         .enumerate()
         .map(|(index, alert)| {
             let first = &alerts[index % 1_000];
-            Alert { id: first.id, time_ns: alert.time_ns, kind: first.kind, entity: first.entity, tokens: Vec::new() }
+            let (id, kind, entity, own) = (first.id, first.kind, first.entity, first.own);
+            Alert { id, time_ns: alert.time_ns, kind, entity, tokens: Vec::new(), own, mentioned: Vec::new() }
         })
         .collect();
     group.bench_function("repeats_only", |bencher| {

@@ -1,6 +1,6 @@
 //! One alert as the stages after `sense` see it.
 
-use bellwether_models::group::tokenize;
+use bellwether_models::group::{names_in, tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::incident::EvidenceSignal;
@@ -206,6 +206,12 @@ impl Suppressor {
 /// How many status changes an alert remembers: enough to see flapping.
 pub(crate) const TRANSITIONS_KEPT: usize = 8;
 
+/// The annotations that hold a text for people, the shortest first.
+const TEXTS: [&str; 3] = ["summary", "description", "message"];
+
+/// How much of one text is looked through for names.
+const MENTION_BYTES_MAX: usize = 1_024;
+
 /// One remembered alert.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Alert {
@@ -237,6 +243,8 @@ pub(crate) struct Alert {
     pub(crate) suppression: Option<Suppression>,
     /// How much it speaks of its entity's own condition, 0–1; set when it first fires.
     pub(crate) condition: f64,
+    /// The names that its texts hold but its own, sorted; set with `condition`.
+    pub(crate) mentioned: Box<[u32]>,
     /// The incident it is part of, by the ledger's number.
     pub(crate) incident: Option<u64>,
     /// The one timer it may have.
@@ -263,10 +271,17 @@ impl Alert {
 
     /// The text people wrote for it: `summary`, else `description`, else nothing.
     pub(crate) fn summary(&self) -> &str {
-        label(&self.annotations, "summary")
-            .or_else(|| label(&self.annotations, "description"))
-            .or_else(|| label(&self.annotations, "message"))
-            .unwrap_or("")
+        TEXTS.iter().find_map(|key| label(&self.annotations, key)).unwrap_or("")
+    }
+
+    /// Appends the names in what people and tools wrote of it, but its own; see [`names_in`].
+    pub(crate) fn names_in_texts(&self, name: &str, own: u32, is_name: impl Fn(u32) -> bool, out: &mut Vec<u32>) {
+        let texts = TEXTS.iter().filter_map(|key| label(&self.annotations, key));
+        let seen = self.observation.as_ref().map(|observation| &*observation.name);
+        for text in std::iter::once(name).chain(texts).chain(seen) {
+            let end = (0..=MENTION_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            names_in(&text[..end], own, &is_name, out);
+        }
     }
 
     /// The words by which it resembles other alerts.

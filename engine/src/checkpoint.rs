@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 6;
+pub const CHECKPOINT_VERSION: u32 = 7;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

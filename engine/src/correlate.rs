@@ -14,12 +14,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bellwether_models::group::{
-    AlertView, Assignment, Counters, Evidence, GroupId, GroupParams, Grouper, LabelledPair, Link, Why, WhyNot,
+    AlertView, Assignment, Counters, Evidence, GroupId, GroupParams, Grouper, LabelledPair, Link, Names, Why, WhyNot,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::mentions::name_of;
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
 use crate::topology::{Delays, DelaysConfig, GroupDistance, Topology};
@@ -56,6 +57,13 @@ pub struct CorrelateConfig {
     /// How much further, in steps, a way through an entity with many neighbours counts, per natural
     /// logarithm of their number over eight.
     pub hub_scale: f64,
+    /// Text evidence where one alert's text names the other's entity, 0–1, while the name is rare in
+    /// texts; with 0 only words in common count.
+    pub mention: f64,
+    /// A topology edge that its source told again and again and leaves out for this long, while it
+    /// tells others, counts half, a quarter after twice this long, and is forgotten after four times;
+    /// 0 keeps every edge as it was told.
+    pub edge_life: Span,
     /// The score against a group is the mean over this many best links.
     pub links_mean: usize,
     /// How delays along edges are learned from resolved incidents.
@@ -100,6 +108,8 @@ impl Default for CorrelateConfig {
             topology_absent: params.topology_absent,
             beyond_penalty: params.beyond_penalty,
             hub_scale: params.hub_scale,
+            mention: params.mention,
+            edge_life: Span::from_hours(24),
             links_mean: params.links_mean,
             delays: DelaysConfig::default(),
         }
@@ -124,6 +134,7 @@ impl CorrelateConfig {
             topology_absent: self.topology_absent,
             beyond_penalty: self.beyond_penalty,
             hub_scale: self.hub_scale.max(0.0),
+            mention: self.mention.clamp(0.0, 1.0),
             links_mean: self.links_mean,
             ..GroupParams::default()
         }
@@ -136,6 +147,22 @@ pub(crate) struct Placement {
     pub(crate) score: f64,
     pub(crate) evidence: Evidence,
     pub(crate) linked_to: Option<u64>,
+    /// Its text names the other's entity.
+    pub(crate) names: bool,
+    /// The other's text names its entity.
+    pub(crate) named: bool,
+}
+
+impl Placement {
+    /// Who names whom, for people; empty where no text names the other's entity.
+    pub(crate) fn naming(&self) -> &'static str {
+        match (self.names, self.named) {
+            (true, true) => "the texts name each other's entity",
+            (true, false) => "its text names the other's entity",
+            (false, true) => "the other's text names its entity",
+            (false, false) => "",
+        }
+    }
 }
 
 /// The groups of one tenant.
@@ -174,7 +201,13 @@ impl Correlator {
     }
 
     /// Puts an alert into a group.
-    pub(crate) fn assign(&mut self, alert: &Alert, now: EventTime, topology: &Topology, names: &Symbols) -> Assignment {
+    pub(crate) fn assign(
+        &mut self,
+        alert: &Alert,
+        now: EventTime,
+        topology: &Topology,
+        (names, entities): (&Symbols, &Symbols),
+    ) -> Assignment {
         let name = names.text(alert.name);
         let mut tokens = std::mem::take(&mut self.tokens);
         alert.tokens(name, &mut tokens);
@@ -188,13 +221,21 @@ impl Correlator {
                 kind,
                 entity: alert.entity.0,
                 tokens: &tokens,
+                names: Names { own: name_of(entities.text(alert.entity)), mentioned: &alert.mentioned },
             },
             &GroupDistance::new(topology, &self.delays, hub),
         );
         self.tokens = tokens;
         if assignment.fresh && self.placements.len() < PLACEMENTS_MAX {
-            let placement =
-                Placement { score: assignment.score, evidence: assignment.evidence, linked_to: assignment.linked_to };
+            let Assignment { score, evidence, linked_to, .. } = assignment;
+            let naming = |by: u64, of: u64| self.grouper.mentions(by, of);
+            let placement = Placement {
+                score,
+                evidence,
+                linked_to,
+                names: linked_to.is_some_and(|other| naming(alert.fingerprint, other)),
+                named: linked_to.is_some_and(|other| naming(other, alert.fingerprint)),
+            };
             self.placements.insert(alert.fingerprint, placement);
         }
         assignment
@@ -205,7 +246,14 @@ impl Correlator {
         let hub = self.grouper.params().hub_scale;
         if self.grouper.group_of(alert.fingerprint).is_some() {
             self.grouper.assign(
-                &AlertView { id: alert.fingerprint, time_ns: now.0, kind: 0, entity: alert.entity.0, tokens: &[] },
+                &AlertView {
+                    id: alert.fingerprint,
+                    time_ns: now.0,
+                    kind: 0,
+                    entity: alert.entity.0,
+                    tokens: &[],
+                    names: Names::default(),
+                },
                 &GroupDistance::new(topology, &self.delays, hub),
             );
         }

@@ -322,6 +322,7 @@ fn new_alert(
         observation: row.observation(),
         suppression: None,
         condition: 0.0,
+        mentioned: Box::default(),
         incident: None,
         timer: None,
     }

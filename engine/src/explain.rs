@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::correlate::Placement;
 use crate::ledger::Tie;
 use crate::signal::Relation;
 use crate::tenant::Tenant;
@@ -56,6 +57,8 @@ pub struct MemberReason {
     pub evidence: [f64; 4],
     /// What that link would score without each of them: what decided.
     pub without: [f64; 4],
+    /// Whose text names whose entity, in words; empty where neither does.
+    pub naming: String,
     /// The alert at the other end of that link, in words.
     pub linked_to: Option<String>,
     /// The same by its fingerprint, 16 hexadecimal digits.
@@ -89,7 +92,9 @@ impl MemberReason {
                 low if low < threshold => format!("decided: without it the link is {low:.2}"),
                 high => format!("did not decide: without it the link is {high:.2}"),
             };
-            text.push_str(&format!("\n  {kind:<9} {value:.2}  {verdict}"));
+            let naming =
+                if *kind == "text" && !self.naming.is_empty() { format!("; {}", self.naming) } else { String::new() };
+            text.push_str(&format!("\n  {kind:<9} {value:.2}  {verdict}{naming}"));
         }
         text
     }
@@ -229,6 +234,7 @@ impl Tenant {
             score: placement.filter(|p| p.linked_to.is_some()).map(|p| p.score),
             evidence: placement.map_or([0.0; 4], |p| p.evidence.values()),
             without: placement.map_or([0.0; 4], |p| self.correlator.without(&p.evidence)),
+            naming: placement.map_or("", Placement::naming).to_owned(),
             linked_alert: linked_to.map(|other| format!("{other:016x}")),
             linked_to: linked_to.map(|other| match self.alerts.get(other) {
                 Some(alert) => {

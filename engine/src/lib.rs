@@ -20,6 +20,7 @@ pub mod expr;
 pub mod incident;
 pub mod input;
 pub mod ledger;
+mod mentions;
 pub mod sense;
 pub mod signal;
 mod stats;

@@ -13,8 +13,10 @@ use super::io::{Column, OutputArgs, Table};
 use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result};
-use bellwether_models::group::{AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, dbscan, tokenize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use bellwether_models::group::{
+    AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, Names, dbscan, name_hash, names_in, tokenize,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -226,21 +228,39 @@ fn by_episodes(alerts: &[Row], firsts: &[usize], params: &EpisodeParams) -> Vec<
     out
 }
 
-/// The words of each of `firsts`.
-pub(super) fn words(alerts: &[Row], firsts: &[usize]) -> Vec<Vec<u32>> {
-    let words = |at: &usize| {
-        let (alert, mut tokens) = (&alerts[*at], Vec::new());
+/// What an alert says: its words, and the names in it.
+pub(super) struct Says {
+    tokens: Vec<u32>,
+    own: u32,
+    mentioned: Vec<u32>,
+}
+
+/// What each of `firsts` says.
+pub(super) fn says(alerts: &[Row], firsts: &[usize]) -> Vec<Says> {
+    let names: HashSet<u32> = alerts.iter().map(|alert| name_hash(named(&alert.entity))).collect();
+    let says = |at: &usize| {
+        let (alert, mut tokens, mut mentioned) = (&alerts[*at], Vec::new(), Vec::new());
         tokenize(&format!("{} {} {}", alert.kind, alert.entity, alert.text), &mut tokens);
-        tokens
+        let own = name_hash(named(&alert.entity));
+        for text in [&alert.kind, &alert.text] {
+            names_in(text, own, |word| names.contains(&word), &mut mentioned);
+        }
+        Says { tokens, own, mentioned }
     };
-    firsts.iter().map(words).collect()
+    firsts.iter().map(says).collect()
+}
+
+/// The name of an entity, which a file may write with its type or with a port: `host:db-1`, `db-1:9100`.
+fn named(entity: &str) -> &str {
+    let typed = entity.split_once(':').filter(|(_, name)| !name.bytes().all(|byte| byte.is_ascii_digit()));
+    typed.map_or(entity, |(_, name)| name)
 }
 
 /// Each of `firsts` as the grouper takes it; its id is its place there.
 pub(super) fn views<'a>(
     alerts: &[Row],
     firsts: &[usize],
-    words: &'a [Vec<u32>],
+    says: &'a [Says],
     topology: &mut Topology,
 ) -> Vec<AlertView<'a>> {
     let view = |(place, at): (usize, &usize)| AlertView {
@@ -248,14 +268,15 @@ pub(super) fn views<'a>(
         time_ns: alerts[*at].time_ns,
         kind: hash(&[&alerts[*at].kind]) as u32,
         entity: if alerts[*at].entity.is_empty() { NO_ENTITY } else { topology.number(&alerts[*at].entity) },
-        tokens: &words[place],
+        tokens: &says[place].tokens,
+        names: Names { own: says[place].own, mentioned: &says[place].mentioned },
     };
     firsts.iter().enumerate().map(view).collect()
 }
 
 fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
-    let words = words(alerts, firsts);
-    let mut views = views(alerts, firsts, &words, &mut topology);
+    let says = says(alerts, firsts);
+    let mut views = views(alerts, firsts, &says, &mut topology);
     let mut grouper = Grouper::new(GroupParams::default());
     let mut assigned = Vec::with_capacity(views.len());
     grouper.assign_batch(&mut views, &topology, &mut assigned);
@@ -274,8 +295,8 @@ fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<
 }
 
 fn by_density(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
-    let words = words(alerts, firsts);
-    let views = views(alerts, firsts, &words, &mut topology);
+    let says = says(alerts, firsts);
+    let views = views(alerts, firsts, &says, &mut topology);
     dbscan(&views, &topology, &GroupParams::default(), NEIGHBOURS)
 }
 
@@ -316,6 +337,21 @@ mod tests {
         let dense = group_by(&alerts, topology(), Some(Method::Dbscan), &EpisodeParams::default());
         assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence), &EpisodeParams::default()));
         assert_eq!(dense, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_a_text_names_is_in_its_group() {
+        let shop = Row { text: "POST orders-db-2.prod:5432 timed out".into(), ..row(0, "errors", "service:shop") };
+        let topology = || Some(edges("from,to\nweb,api\n"));
+        let db = row(30, "full", "host:orders-db-2");
+        assert_eq!(group(&[shop.clone(), db.clone(), row(31, "late", "mail-1")], topology()), [0, 0, 1]);
+        let silent = Row { text: String::new(), ..shop };
+        assert_eq!(group(&[silent, db], topology()), [0, 1]);
+    }
+
+    #[test]
+    fn an_entity_is_named_without_its_type_and_its_port() {
+        assert_eq!(["host:db-1", "db-1:9100", "db-1"].map(|entity| name_hash(named(entity))), [name_hash("db-1"); 3]);
     }
 
     #[test]

@@ -125,8 +125,8 @@ fn pairs_of(alerts: &[groups::Row], truth: &[String], topology: Option<Topology>
     let order = groups::in_order(alerts);
     let (firsts, _) = groups::without_repeats(alerts, &order);
     let mut topology = topology.unwrap_or_default();
-    let words = groups::words(alerts, &firsts);
-    let mut views = groups::views(alerts, &firsts, &words, &mut topology);
+    let says = groups::says(alerts, &firsts);
+    let mut views = groups::views(alerts, &firsts, &says, &mut topology);
     views.sort_by_key(|view| (view.time_ns, view.id));
     let of: HashMap<u64, &str> = firsts.iter().enumerate().map(|(i, at)| (i as u64, truth[*at].as_str())).collect();
     let mut grouper = Grouper::new(GroupParams::default());

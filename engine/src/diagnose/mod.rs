@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::Alert;
 use crate::dedup::Alerts;
 use crate::entity::{entity_name, is_network, split_entity};
+use crate::mentions::name_of;
 use crate::signal::{Relation, Severity};
 use crate::symbols::{Sym, Symbols};
 use crate::time::{EventTime, Span};
@@ -83,6 +84,8 @@ pub(crate) struct Cause {
     pub(crate) score: f64,
     pub(crate) confidence: f64,
     pub(crate) reasons: CauseReasons,
+    /// Entities in trouble whose alerts name it.
+    pub(crate) named_by: usize,
 }
 
 /// The diagnosis of one incident.
@@ -153,15 +156,25 @@ const WAVES_MAX: usize = 16;
 /// With more of them than this, their coming together says nothing.
 const REMOTE_MAX: usize = 8;
 
+/// Names in alerts that are looked at: of a storm the first ones say enough.
+const MENTIONS_MAX: usize = 4_096;
+
+/// How sure it is that one entity needs another which its alert names.
+const NAMED_CONFIDENCE: f64 = 0.5;
+
 /// Ranks the causes of one incident's alerts, each with when it began there.
 pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>, scene: &Scene<'_>) -> Diagnosis {
     let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
+    let mut mentions: BTreeSet<(Sym, u32)> = BTreeSet::new();
     for (alert, began_at) in alerts {
         let node = symptoms.entry(alert.entity).or_insert(CauseNode::SILENT);
         node.alerting = true;
         node.onset_ns = node.onset_ns.min(began_at.0);
         node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
         node.condition = node.condition.max(alert.condition);
+        if mentions.len() < MENTIONS_MAX {
+            mentions.extend(alert.mentioned.iter().map(|name| (alert.entity, *name)));
+        }
         if alert.observation.as_ref().is_some_and(|o| &*o.detector == "log-watch") {
             node.logs = node.logs.max(0.5 + 0.5 * strength(alert));
         }
@@ -182,7 +195,9 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>,
     let nodes = with_silent(&symptoms, &alerting, onset, scene);
     let number: BTreeMap<Sym, u32> = nodes.iter().enumerate().map(|(i, (entity, _))| (*entity, i as u32)).collect();
     let cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
-    let edges = edges_among(&nodes, &number, scene.topology);
+    let mut edges = edges_among(&nodes, &number, scene.topology);
+    let named = named_among(&nodes, &number, &mentions, scene.entities);
+    add_named(&named, &mut edges);
     let window = scene.config.change_window;
     let changes: Vec<&Change> = scene
         .changes
@@ -200,7 +215,7 @@ pub(crate) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>,
     let mut ranked = Vec::new();
     causes::rank(&scene.config.ranking.params(), &cause_nodes, &edges, &cause_changes, &mut ranked);
     Diagnosis {
-        causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes, scene)).collect(),
+        causes: ranked.iter().take(10).map(|cause| tell(cause, &nodes, &changes, &named, scene)).collect(),
         changes: near_changes(&changes, onset, scene),
         onset,
         alerting,
@@ -333,6 +348,40 @@ fn edges_among(nodes: &[(Sym, CauseNode)], number: &BTreeMap<Sym, u32>, topology
     edges
 }
 
+/// Which nodes are named in the alerts of which others, by their numbers: `(by, of)`.
+fn named_among(
+    nodes: &[(Sym, CauseNode)],
+    number: &BTreeMap<Sym, u32>,
+    mentions: &BTreeSet<(Sym, u32)>,
+    entities: &Symbols,
+) -> BTreeSet<(u32, u32)> {
+    if mentions.is_empty() {
+        return BTreeSet::new();
+    }
+    let names: BTreeSet<(u32, u32)> =
+        nodes.iter().map(|(entity, _)| (name_of(entities.text(*entity)), number[entity])).collect();
+    let called = |name: u32| names.range((name, 0)..=(name, u32::MAX)).map(|(_, node)| *node);
+    mentions
+        .iter()
+        .filter_map(|(entity, name)| Some((*number.get(entity)?, *name)))
+        .flat_map(|(by, name)| called(name).map(move |of| (by, of)))
+        .collect()
+}
+
+/// An alert that names another entity speaks of what it waits for: a call nobody else knows of,
+/// where the topology has no edge between the two.
+fn add_named(named: &BTreeSet<(u32, u32)>, edges: &mut Vec<CauseEdge>) {
+    let known: BTreeSet<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    let unknown = named.iter().filter(|(by, of)| !known.contains(&(*by, *of)) && !known.contains(&(*of, *by)));
+    let edge = |(by, of): &(u32, u32)| CauseEdge {
+        from: *by,
+        to: *of,
+        relation: causes::Relation::Calls,
+        confidence: NAMED_CONFIDENCE,
+    };
+    edges.extend(unknown.map(edge));
+}
+
 fn model_relation(relation: Relation) -> causes::Relation {
     match relation {
         Relation::Calls => causes::Relation::Calls,
@@ -343,13 +392,21 @@ fn model_relation(relation: Relation) -> causes::Relation {
     }
 }
 
-fn tell(ranked: &RankedCause, nodes: &[(Sym, CauseNode)], changes: &[&Change], scene: &Scene<'_>) -> Cause {
+fn tell(
+    ranked: &RankedCause,
+    nodes: &[(Sym, CauseNode)],
+    changes: &[&Change],
+    named: &BTreeSet<(u32, u32)>,
+    scene: &Scene<'_>,
+) -> Cause {
     let (entity, change) = match ranked.subject {
         CauseSubject::Node(node) => (nodes[node as usize].0, None),
         CauseSubject::Change(i) => (changes[i].entity, Some(changes[i].clone())),
     };
     let precedent = change.as_ref().and_then(|change| scene.changes.precedents.of(&change.change_type));
-    Cause { entity, change, precedent, score: ranked.score, confidence: ranked.confidence, reasons: ranked.because }
+    let named_by = named.iter().filter(|(_, of)| nodes[*of as usize].0 == entity).count();
+    let RankedCause { score, confidence, because: reasons, .. } = *ranked;
+    Cause { entity, change, precedent, score, confidence, reasons, named_by }
 }
 
 /// Changes near the onset with their nearness 0–1, nearest first.
@@ -387,6 +444,10 @@ pub(crate) fn explain_cause(cause: &Cause, entities: &Symbols) -> String {
     if reasons.explains > 0.05 {
         let share = (reasons.explains * 100.0).round();
         parts.push(format!("trouble at {name} would explain {share:.0} % of the symptoms"));
+    }
+    if cause.named_by > 0 {
+        let who = if cause.named_by == 1 { "one entity".to_owned() } else { format!("{} entities", cause.named_by) };
+        parts.push(format!("the alerts of {who} name it"));
     }
     if reasons.condition > 0.7 {
         parts.push("what it reports is a condition of its own".to_owned());

@@ -21,10 +21,11 @@ impl Tenant {
         if self.rejoin(fingerprint, now, compiled, out) {
             return;
         }
+        self.topology.age(now, compiled.config.correlate.edge_life);
         let Some(alert) = self.alerts.get(fingerprint) else {
             return;
         };
-        let assignment = self.correlator.assign(alert, now, &self.topology, &self.names);
+        let assignment = self.correlator.assign(alert, now, &self.topology, (&self.names, &self.entities));
         self.ensure_sweep(now);
         for closed in self.correlator.take_closed() {
             self.ledger.unbind(closed);
@@ -352,6 +353,12 @@ impl Tenant {
                 let back = incident.left.remove(fingerprint);
                 if let (Some(began_at), Some(alert)) = (back, self.alerts.get_mut(*fingerprint)) {
                     alert.began_at = alert.began_at.min(began_at);
+                }
+            }
+            // What the one had lost to the other began with the one.
+            for (fingerprint, began_at) in gone.left.iter().filter(|(left, _)| incident.members.contains(left)) {
+                if let Some(alert) = self.alerts.get_mut(*fingerprint) {
+                    alert.began_at = alert.began_at.min(*began_at);
                 }
             }
             incident.inherit_left(gone.left);

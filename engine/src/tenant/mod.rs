@@ -31,6 +31,7 @@ use crate::engine::Compiled;
 use crate::enrich::{History, Lookup};
 use crate::incident::IncidentEvent;
 use crate::ledger::Ledger;
+use crate::mentions::KnownNames;
 use crate::sense::{LogShard, MetricShard, SHARDS};
 use crate::stats::TenantStats;
 use crate::suppress::{Inhibitors, Silences};
@@ -72,6 +73,8 @@ pub(crate) struct Tenant {
     pub(crate) entities: Symbols,
     pub(crate) topology: Topology,
     lookup: Lookup,
+    #[serde(skip)]
+    known: KnownNames,
     changes: Changes,
     /// An index of `alerts`, made anew when a checkpoint is restored.
     #[serde(skip)]
@@ -102,6 +105,7 @@ impl Tenant {
             entities: Symbols::new(limits.entities_max),
             topology: Topology::default(),
             lookup: Lookup::default(),
+            known: KnownNames::default(),
             changes: Changes::default(),
             standing: Standing::default(),
             departed: DepartedSeries::default(),
@@ -125,6 +129,7 @@ impl Tenant {
     pub(crate) fn revive(&mut self) {
         self.alerts.reindex();
         self.standing = Standing::of(&self.alerts);
+        self.known.set_catalogue(&self.lookup);
         self.silences.recompile();
     }
 

@@ -128,6 +128,7 @@ impl Tenant {
 
     fn learn_catalogue(&mut self, catalogue: &Catalogue, now: EventTime, compiled: &Compiled) {
         self.lookup = Lookup::of(catalogue);
+        self.known.set_catalogue(&self.lookup);
         for edge in &catalogue.topology {
             let edge = OwnedEdge {
                 from: edge.from.as_str().into(),
@@ -150,6 +151,9 @@ impl Tenant {
                 self.learn_edge(&edge, now, compiled);
             }
         }
+        // It replaces the one before.
+        let source = self.names.intern(CATALOGUE_SOURCE);
+        self.topology.take_back(source, now);
     }
 
     fn learn_edge(&mut self, edge: &OwnedEdge, now: EventTime, compiled: &Compiled) {
@@ -216,10 +220,11 @@ impl Tenant {
         }
     }
 
-    /// Reads once what an alert speaks of, and keeps the index of standing conditions.
+    /// Reads once what an alert speaks of and what it names, and keeps the index of standing conditions.
     fn note_standing(&mut self, fingerprint: u64) {
         if let Some(alert) = self.alerts.get_mut(fingerprint) {
             alert.condition = condition(alert, &self.names, &self.entities);
+            alert.mentioned = self.known.read(alert, &self.names, &self.entities);
             self.standing.note(alert);
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! A weighted, directed multigraph over the tenant's entities. Each source's word about an
 //! edge is kept apart with its confidence and age; the edge counts as sure as its surest
-//! source. Bounded in nodes and edges: what no longer fits is refused and counted.
+//! source. A word that was repeated and is repeated no more loses weight with age ([`age`]). Bounded
+//! in nodes and edges: what no longer fits is refused and counted.
 
+mod age;
 mod delays;
 mod view;
 mod walk;
@@ -39,8 +41,16 @@ pub(crate) struct Edge {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Claim {
     source: Sym,
+    /// As the source said.
     confidence: f64,
+    /// What is left of it with age.
+    worth: f64,
+    /// When it was told first.
+    since: EventTime,
+    /// When it was told last.
     seen_at: EventTime,
+    /// How often it was told.
+    told: u32,
 }
 
 type EdgeKey = (Sym, Sym, Relation);
@@ -50,6 +60,10 @@ type EdgeKey = (Sym, Sym, Relation);
 pub(crate) struct Topology {
     claims: BTreeMap<EdgeKey, Vec<Claim>>,
     adjacent: Vec<Vec<Edge>>,
+    /// When each source told anything last.
+    heard: BTreeMap<Sym, EventTime>,
+    /// When ages are looked at next.
+    next_aging: Option<EventTime>,
     epoch: u64,
     refused: u64,
     /// Edges that carry trouble: all but ownership.
@@ -84,20 +98,44 @@ impl Topology {
                 return false;
             }
         }
+        let heard = self.heard.entry(source).or_insert(seen_at);
+        *heard = seen_at.max(*heard);
         let claims = self.claims.entry(key).or_default();
         let before = surest(claims);
-        claims.retain(|claim| claim.source != source);
+        let known = claims.iter().position(|claim| claim.source == source).map(|at| claims.remove(at));
         if confidence > 0.0 {
-            claims.push(Claim { source, confidence: confidence.min(1.0), seen_at });
+            let (since, told) = known.map_or((seen_at, 0), |claim| (claim.since, claim.told));
+            let worth = confidence.min(1.0);
+            claims.push(Claim { source, confidence: worth, worth, since, seen_at, told: told.saturating_add(1) });
         }
-        let after = surest(claims);
-        if claims.is_empty() {
+        self.settle(key, before)
+    }
+
+    /// Takes back every word of `source` that is older than `seen_at`.
+    pub(crate) fn take_back(&mut self, source: Sym, seen_at: EventTime) {
+        let old = |claim: &Claim| claim.source == source && claim.seen_at < seen_at;
+        let keys: Vec<EdgeKey> =
+            self.claims.iter().filter(|(_, claims)| claims.iter().any(old)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(claims) = self.claims.get_mut(&key) {
+                let before = surest(claims);
+                claims.retain(|claim| !old(claim));
+                self.settle(key, before);
+            }
+        }
+    }
+
+    /// Draws the consequences of a change to the words about one edge, which was as sure as
+    /// `before`; answers whether there are any.
+    fn settle(&mut self, key: EdgeKey, before: f64) -> bool {
+        let after = self.claims.get(&key).map_or(0.0, |claims| surest(claims));
+        if self.claims.get(&key).is_some_and(Vec::is_empty) {
             self.claims.remove(&key);
         }
         if before == after {
             return false;
         }
-        if relation != Relation::OwnedBy {
+        if key.2 != Relation::OwnedBy {
             self.carrying += usize::from(before == 0.0);
             self.carrying -= usize::from(after == 0.0);
         }
@@ -152,7 +190,7 @@ impl Topology {
 }
 
 fn surest(claims: &[Claim]) -> f64 {
-    claims.iter().map(|c| c.confidence).fold(0.0, f64::max)
+    claims.iter().map(|claim| claim.worth).fold(0.0, f64::max)
 }
 
 /// The owners of `entity` by `owned_by` edges, surest first, then by name.
@@ -188,6 +226,21 @@ mod tests {
         assert!(!topology.knows(a) && !topology.knows(b));
         assert_eq!(topology.len(), 0);
         assert!(!topology.carries_trouble());
+    }
+
+    #[test]
+    fn a_source_that_tells_all_anew_takes_back_what_it_leaves_out() {
+        let mut topology = Topology::default();
+        let (a, b, c, catalogue, traces) = (Sym(0), Sym(1), Sym(2), Sym(8), Sym(9));
+        let at = EventTime::from_secs;
+        topology.claim(a, b, Relation::Calls, catalogue, 0.9, at(1), &limits());
+        topology.claim(a, c, Relation::Calls, catalogue, 0.9, at(1), &limits());
+        topology.claim(a, c, Relation::Calls, traces, 0.5, at(1), &limits());
+        topology.claim(b, c, Relation::Calls, catalogue, 0.9, at(2), &limits());
+        topology.take_back(catalogue, at(2));
+        let left: Vec<(Sym, Sym, f64)> = topology.claims.iter().map(|(k, claims)| (k.0, k.1, surest(claims))).collect();
+        assert_eq!(left, [(a, c, 0.5), (b, c, 0.9)]);
+        assert_eq!(topology.edges(a).len(), 1);
     }
 
     #[test]

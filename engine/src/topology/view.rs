@@ -19,7 +19,7 @@ use crate::time::EventTime;
 pub struct ClaimView {
     /// Who says so.
     pub source: String,
-    /// How sure, 0–1.
+    /// How sure, 0–1, with what age has left of it.
     pub confidence: f64,
     /// When it said so last.
     pub seen_at: EventTime,
@@ -53,7 +53,7 @@ impl Topology {
             .map(|(&(from, to, relation), claims)| {
                 let claim = |claim: &super::Claim| ClaimView {
                     source: names.text(claim.source).to_owned(),
-                    confidence: claim.confidence,
+                    confidence: claim.worth,
                     seen_at: claim.seen_at,
                 };
                 let mut views: Vec<ClaimView> = claims.iter().map(claim).collect();

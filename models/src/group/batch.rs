@@ -34,7 +34,7 @@ pub fn dbscan(alerts: &[AlertView<'_>], topology: &impl Distance, params: &Group
     let mut order: Vec<usize> = (0..alerts.len()).collect();
     order.sort_by_key(|at| (alerts[*at].time_ns, alerts[*at].id));
     let mut text = TextModel::default();
-    order.iter().for_each(|at| text.observe(alerts[*at].tokens));
+    order.iter().for_each(|at| text.observe(alerts[*at].tokens, alerts[*at].names.mentioned));
     let gap = |a: usize, b: usize| alerts[b].time_ns.saturating_sub(alerts[a].time_ns);
     let reach = reach_ns(params, topology.exists());
     let mut waiting: Vec<&[usize]> = order.chunk_by(|a, b| gap(*a, *b) <= reach).collect();
@@ -88,10 +88,7 @@ impl Scores {
         params: &GroupParams,
         text: &TextModel,
     ) -> Scores {
-        let member = |alert: &AlertView<'_>| {
-            Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text.weigh(alert.tokens))
-        };
-        let members: Vec<Member> = alerts.map(member).collect();
+        let members: Vec<Member> = alerts.map(|alert| Member::of(alert, text)).collect();
         let side = members.len();
         let mut apart = vec![0.0_f32; side * side];
         let (nothing, mut near) = (CoOccurrence::default(), Vec::new());
@@ -104,7 +101,7 @@ impl Scores {
             for (column, other) in members.iter().enumerate().skip(row + 1) {
                 let proximity = proximity(alert.entity, other.entity, &near, topology);
                 let delay = topology.delay_s(alert.entity, other.entity);
-                let score = params.combine(&pair_evidence(params, &nothing, alert, other, proximity, delay));
+                let score = params.combine(&pair_evidence(params, &nothing, text, alert, other, proximity, delay));
                 apart[row * side + column] = (1.0 - score) as f32;
                 apart[column * side + row] = (1.0 - score) as f32;
             }
@@ -148,10 +145,17 @@ fn clusters(scores: Scores, params: &GroupParams, neighbours: usize) -> Vec<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::NoTopology;
+    use crate::group::{Names, NoTopology};
 
     fn alert(id: u64, second: i64, tokens: &[u32]) -> AlertView<'_> {
-        AlertView { id, time_ns: second * 1_000_000_000, kind: id as u32, entity: id as u32, tokens }
+        AlertView {
+            id,
+            time_ns: second * 1_000_000_000,
+            kind: id as u32,
+            entity: id as u32,
+            tokens,
+            names: Names::default(),
+        }
     }
 
     #[test]

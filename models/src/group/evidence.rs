@@ -14,7 +14,7 @@ pub struct Evidence {
     pub time: f64,
     /// Nearness in the topology.
     pub topology: f64,
-    /// Likeness of names and text.
+    /// Likeness of names and text, or that one text names what the other is about.
     pub text: f64,
     /// How often alerts of these types belonged together before.
     pub learned: f64,
@@ -75,6 +75,9 @@ pub struct GroupParams {
     /// Added to the distance of a path through an entity with many neighbours, per natural
     /// logarithm of their number over eight: what hangs off one core switch is not near. 0 for none.
     pub hub_scale: f64,
+    /// Text evidence where one alert's text names the other's entity, 0..1, while the name is rare;
+    /// a name that stands in every text says nothing. 0 turns it off.
+    pub mention: f64,
     /// Longest topology distance searched, in hops.
     pub hops_max: u8,
     /// Score of an alert against a group: mean over this many best links.
@@ -106,6 +109,7 @@ impl Default for GroupParams {
             topology_absent: 0.6,
             beyond_penalty: 0.0,
             hub_scale: 0.0,
+            mention: 0.9,
             hops_max: 3,
             links_mean: 2,
             quiet_ns: 1_800_000_000_000,

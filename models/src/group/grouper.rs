@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, GroupParams, Proximity};
 use super::learned::CoOccurrence;
+use super::names::Names;
 use super::saved::SavedGrouper;
 use super::search::Search;
 use super::tables::{Counters, Distance, Member, Members, NO_ENTITY, Neighbourhoods};
@@ -38,6 +39,8 @@ pub struct AlertView<'a> {
     pub entity: u32,
     /// Words as [`super::tokenize`] gives them: sorted, each once.
     pub tokens: &'a [u32],
+    /// The name of its entity and the names in its text.
+    pub names: Names<'a>,
 }
 
 /// Where an alert went, and why.
@@ -224,11 +227,19 @@ impl Grouper {
         Some(self.members.get(self.members.slot_of(alert)?).kind)
     }
 
+    /// Whether the text of one active alert names the entity of another.
+    #[must_use]
+    pub fn mentions(&self, by: u64, of: u64) -> bool {
+        let (Some(by), Some(of)) = (self.members.slot_of(by), self.members.slot_of(of)) else {
+            return false;
+        };
+        self.params.mention > 0.0 && self.members.get(by).mentioned.contains(&self.members.get(of).name)
+    }
+
     /// Every pair that a new alert would be compared with, and its evidence, without taking the
     /// alert in: what weights are learned from. In order of the other's id.
     pub fn compared(&mut self, alert: &AlertView<'_>, distance: &impl Distance) -> Vec<(u64, Evidence)> {
-        let text = self.text.weigh(alert.tokens);
-        let member = Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text);
+        let member = Member::of(alert, &self.text);
         let mut pairs = Vec::new();
         self.compare(&member, distance, &mut pairs);
         let mut out: Vec<(u64, Evidence)> =
@@ -272,9 +283,8 @@ impl Grouper {
             return self.refresh(slot, alert.time_ns);
         }
         self.make_room();
-        self.text.observe(alert.tokens);
-        let text = self.text.weigh(alert.tokens);
-        let member = Member::new(alert.id, alert.time_ns, alert.kind, alert.entity, text);
+        self.text.observe(alert.tokens, alert.names.mentioned);
+        let member = Member::of(alert, &self.text);
         let mut pairs = std::mem::take(&mut self.pairs);
         self.compare(&member, distance, &mut pairs);
         let scores = self.group_scores(&mut pairs);
@@ -342,8 +352,9 @@ impl Grouper {
         }
     }
 
-    /// Compares a new alert with at most `pairs_max` active ones: nearest in
-    /// the topology first, then the latest of its type, then the latest of all.
+    /// Compares a new alert with at most `pairs_max` active ones: named in its
+    /// text or naming it first, then nearest in the topology, then the latest of its type, then the
+    /// latest of all.
     pub(super) fn compare(&mut self, alert: &Member, distance: &impl Distance, pairs: &mut Vec<Pair>) {
         pairs.clear();
         self.stamp = self.stamp.wrapping_add(1);
@@ -356,12 +367,27 @@ impl Grouper {
             params: &self.params,
             members: &self.members,
             learned: &self.learned,
+            text: &self.text,
             seen: &mut self.seen,
             stamp: self.stamp,
             alert,
             delay_s: &|a, b| distance.delay_s(a, b),
             pairs,
         };
+        let proximity_of = |entity| {
+            if entity == alert.entity && entity != NO_ENTITY {
+                return Proximity::Near(0.0);
+            }
+            if !distance.exists() {
+                return Proximity::Absent;
+            }
+            if !known || entity == NO_ENTITY || !distance.knows(entity) {
+                return Proximity::Unknown;
+            }
+            let near = around.iter().find(|(other, _)| *other == entity);
+            near.map_or(Proximity::Beyond, |(_, far)| Proximity::Near(f64::from(*far)))
+        };
+        search.named(proximity_of);
         if alert.entity != NO_ENTITY {
             search.entity(alert.entity, Proximity::Near(0.0));
             for &(other, far) in around {
@@ -371,16 +397,7 @@ impl Grouper {
                 search.entity(other, Proximity::Near(f64::from(far)));
             }
         }
-        search.others(|entity| {
-            if !distance.exists() {
-                return Proximity::Absent;
-            }
-            if !known || entity == NO_ENTITY || !distance.knows(entity) {
-                return Proximity::Unknown;
-            }
-            let near = around.iter().find(|(other, _)| *other == entity);
-            near.map_or(Proximity::Beyond, |(_, far)| Proximity::Near(f64::from(*far)))
-        });
+        search.others(proximity_of);
         self.counters.pairs += pairs.len() as u64;
     }
 

@@ -1,14 +1,18 @@
-//! Finding the partners of a new alert: nearest in the topology first, then the
-//! latest of its type, then the latest of all, within a fixed number of
+//! Finding the partners of a new alert: those that one text names first, then the nearest in the
+//! topology, then the latest of its type, then the latest of all, within a fixed number of
 //! comparisons.
 
 use super::evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
 use super::grouper::Pair;
 use super::learned::CoOccurrence;
 use super::tables::{List, Member, Members, NIL};
+use super::text::TextModel;
 
 /// Alerts of the same type compared whatever their place in the topology.
 const SAME_KIND_MAX: usize = 4;
+
+/// Alerts compared because a text names what the other is about: the latest of each name.
+const NAMED_MAX: usize = 8;
 
 /// Alerts compared per entity: its latest.
 const PER_ENTITY_MAX: usize = 4;
@@ -18,6 +22,7 @@ pub(super) struct Search<'a> {
     pub(super) params: &'a GroupParams,
     pub(super) members: &'a Members,
     pub(super) learned: &'a CoOccurrence,
+    pub(super) text: &'a TextModel,
     pub(super) seen: &'a mut [u32],
     pub(super) stamp: u32,
     pub(super) alert: &'a Member,
@@ -29,6 +34,19 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     pub(super) fn full(&self) -> bool {
         self.pairs.len() >= self.params.pairs_max
+    }
+
+    /// Compares with the latest alerts about what the alert's text names, and with the latest whose
+    /// text names what it is about.
+    pub(super) fn named(&mut self, proximity_of: impl Fn(u32) -> Proximity) {
+        if self.params.mention <= 0.0 {
+            return;
+        }
+        let (members, alert) = (self.members, self.alert);
+        let about = alert.mentioned.iter().flat_map(|name| members.about(*name).take(PER_ENTITY_MAX));
+        for slot in about.take(NAMED_MAX).chain(members.mentioning(alert.name).take(PER_ENTITY_MAX)) {
+            self.compare(slot, proximity_of(members.get(slot).entity));
+        }
     }
 
     /// Compares with the latest alerts of one entity.
@@ -79,7 +97,7 @@ impl Search<'_> {
             Proximity::Near(far) if far > 0.0 => (self.delay_s)(self.alert.entity, other.entity),
             _ => None,
         };
-        let evidence = pair_evidence(self.params, self.learned, self.alert, other, proximity, delay_s);
+        let evidence = pair_evidence(self.params, self.learned, self.text, self.alert, other, proximity, delay_s);
         let score = self.params.combine(&evidence);
         self.pairs.push(Pair { slot, group: other.group, score, evidence });
     }
@@ -89,6 +107,7 @@ impl Search<'_> {
 pub(super) fn pair_evidence(
     params: &GroupParams,
     learned: &CoOccurrence,
+    words: &TextModel,
     alert: &Member,
     other: &Member,
     proximity: Proximity,
@@ -101,7 +120,15 @@ pub(super) fn pair_evidence(
     Evidence {
         time: time_evidence(params, alert.onset_ns, other.onset_ns, far, delay_s),
         topology: topology_evidence(params, proximity),
-        text: alert.text.cosine(&other.text),
+        text: alert.text.cosine(&other.text).max(mention(params, words, alert, other)),
         learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },
     }
+}
+
+/// Text evidence from names: the more, the rarer the name is in texts.
+fn mention(params: &GroupParams, words: &TextModel, alert: &Member, other: &Member) -> f64 {
+    let named = |by: &Member, of: &Member| {
+        if by.mentioned.contains(&of.name) { words.rarity(of.name) } else { 0.0 }
+    };
+    params.mention * named(alert, other).max(named(other, alert))
 }

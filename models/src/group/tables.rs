@@ -1,14 +1,17 @@
 //! The tables behind the grouper: active alerts with their indexes, and the
 //! cache of topology neighbourhoods. All are bounded.
 //!
-//! Alerts lie in a slab; three intrusive lists (per entity, per type, over all)
+//! Alerts lie in a slab; four intrusive lists (per entity, per type, per name, over all)
 //! give the latest first without allocating. Nothing here depends on slot
 //! numbers, so a grouper restored from a checkpoint goes on exactly as before.
+
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::text::WeightedTokens;
+use super::grouper::AlertView;
+use super::text::{TextModel, WeightedTokens};
 
 /// The entity of an alert that names none.
 pub const NO_ENTITY: u32 = u32::MAX;
@@ -92,8 +95,15 @@ pub(super) struct Member {
     pub(super) entity: u32,
     pub(super) group: u32,
     pub(super) text: WeightedTokens,
+    /// Name of its entity, 0 for none.
+    pub(super) name: u32,
+    /// Names in its text.
+    pub(super) mentioned: Box<[u32]>,
     #[serde(skip)]
-    pub(super) links: [Ends; 3],
+    pub(super) links: [Ends; 4],
+    /// Counts up with every insertion.
+    #[serde(skip)]
+    pub(super) order: u64,
 }
 
 /// Neighbours of a member in one intrusive list.
@@ -115,13 +125,27 @@ pub(super) enum List {
     Entity = 0,
     Kind = 1,
     All = 2,
+    Name = 3,
 }
 
 impl Member {
     /// A member of no list yet.
-    pub(super) fn new(id: u64, time_ns: i64, kind: u32, entity: u32, text: WeightedTokens) -> Self {
-        let links = [Ends::default(); 3];
-        Self { id, onset_ns: time_ns, last_ns: time_ns, count: 1, kind, entity, group: NIL, text, links }
+    pub(super) fn of(alert: &AlertView<'_>, text: &TextModel) -> Self {
+        let AlertView { id, time_ns, kind, entity, tokens, names } = *alert;
+        Self {
+            id,
+            onset_ns: time_ns,
+            last_ns: time_ns,
+            count: 1,
+            kind,
+            entity,
+            group: NIL,
+            text: text.weigh(tokens),
+            name: names.own,
+            mentioned: names.mentioned.into(),
+            links: [Ends::default(); 4],
+            order: 0,
+        }
     }
 
     pub(super) fn older(&self, list: List) -> u32 {
@@ -137,6 +161,10 @@ pub(super) struct Members {
     by_id: HashMap<u64, u32, foldhash::fast::FixedState>,
     by_entity: Vec<u32>,
     by_kind: HashMap<u32, u32, foldhash::fast::FixedState>,
+    by_name: HashMap<u32, u32, foldhash::fast::FixedState>,
+    /// Whose texts hold a name, by the name and the order of insertion.
+    by_mention: BTreeMap<(u32, u64), u32>,
+    inserted: u64,
     latest: u32,
     oldest: u32,
     len: usize,
@@ -177,6 +205,17 @@ impl Members {
         self.by_kind.get(&kind).copied().unwrap_or(NIL)
     }
 
+    /// Alerts about what is called so, latest first.
+    pub(super) fn about(&self, name: u32) -> impl Iterator<Item = u32> {
+        let head = self.by_name.get(&name).copied();
+        std::iter::successors(head, |slot| Some(self.get(*slot).older(List::Name)).filter(|older| *older != NIL))
+    }
+
+    /// Alerts whose text holds this name, latest first.
+    pub(super) fn mentioning(&self, name: u32) -> impl Iterator<Item = u32> {
+        self.by_mention.range((name, 0)..=(name, u64::MAX)).rev().map(|(_, slot)| *slot)
+    }
+
     /// Head of the list of all, latest first.
     pub(super) fn latest(&self) -> u32 {
         self.latest
@@ -196,13 +235,16 @@ impl Members {
         })
     }
 
-    pub(super) fn insert(&mut self, member: Member) -> u32 {
+    pub(super) fn insert(&mut self, mut member: Member) -> u32 {
+        member.order = self.inserted;
+        self.inserted += 1;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as u32
         });
         self.by_id.insert(member.id, slot);
-        let (kind, entity) = (member.kind, member.entity);
+        let (kind, entity, name) = (member.kind, member.entity, member.name);
+        self.by_mention.extend(member.mentioned.iter().map(|mention| ((*mention, member.order), slot)));
         self.slots[slot as usize] = Some(member);
         self.len += 1;
         if entity < ENTITIES_MAX {
@@ -214,6 +256,10 @@ impl Members {
         }
         let head = self.by_kind.insert(kind, slot).unwrap_or(NIL);
         self.push_front(List::Kind, slot, head);
+        if name != 0 {
+            let head = self.by_name.insert(name, slot).unwrap_or(NIL);
+            self.push_front(List::Name, slot, head);
+        }
         let head = std::mem::replace(&mut self.latest, slot);
         self.push_front(List::All, slot, head);
         if self.oldest == NIL {
@@ -231,7 +277,7 @@ impl Members {
 
     pub(super) fn remove(&mut self, slot: u32) -> Member {
         let ends = self.get(slot).links;
-        for list in [List::Entity, List::Kind, List::All] {
+        for list in [List::Entity, List::Kind, List::All, List::Name] {
             let Ends { newer, older } = ends[list as usize];
             if newer != NIL {
                 self.get_mut(newer).links[list as usize].older = older;
@@ -244,15 +290,20 @@ impl Members {
         self.free.push(slot);
         self.len -= 1;
         self.by_id.remove(&member.id);
-        let [entity, kind, all] = ends;
+        for mention in &member.mentioned {
+            self.by_mention.remove(&(*mention, member.order));
+        }
+        let [entity, kind, all, name] = ends;
         if entity.newer == NIL && member.entity < ENTITIES_MAX {
             self.by_entity[member.entity as usize] = entity.older;
         }
-        if kind.newer == NIL {
-            if kind.older == NIL {
-                self.by_kind.remove(&member.kind);
-            } else {
-                self.by_kind.insert(member.kind, kind.older);
+        for (heads, key, Ends { newer, older }) in
+            [(&mut self.by_kind, member.kind, kind), (&mut self.by_name, member.name, name)]
+        {
+            match older {
+                _ if newer != NIL => {}
+                NIL => drop(heads.remove(&key)),
+                older => drop(heads.insert(key, older)),
             }
         }
         if all.newer == NIL {
@@ -301,10 +352,12 @@ impl Neighbourhoods {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Names;
     use super::*;
 
     fn member(id: u64, entity: u32) -> Member {
-        Member::new(id, id as i64, 7, entity, WeightedTokens::default())
+        let view = AlertView { id, time_ns: id as i64, kind: 7, entity, tokens: &[], names: Names::default() };
+        Member::of(&view, &TextModel::default())
     }
 
     fn entity_ids(members: &Members, entity: u32) -> Vec<u64> {

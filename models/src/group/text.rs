@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Words of one text beyond this are ignored: a name plus one template line.
 const TOKENS_MAX: usize = 32;
 
+/// Texts that a name must outlive to be called common.
+const COMMON_AFTER: f64 = 16.0;
+
 /// Distinct words counted; a 10,000-entity estate has some 30,000.
 const VOCABULARY_MAX: usize = 65_536;
 
@@ -75,10 +78,10 @@ pub struct TextModel {
 }
 
 impl TextModel {
-    /// Counts one alert's words (as [`tokenize`] gives them).
-    pub fn observe(&mut self, tokens: &[u32]) {
+    /// Counts one alert's words (as [`tokenize`] gives them) and the names in its text.
+    pub fn observe(&mut self, tokens: &[u32], names: &[u32]) {
         self.documents = self.documents.saturating_add(1);
-        for &token in tokens {
+        for &token in tokens.iter().chain(names) {
             let count = self.frequency.entry(token).or_insert(0);
             *count = count.saturating_add(1);
         }
@@ -97,6 +100,14 @@ impl TextModel {
         };
         let length = tokens.iter().map(|token| idf(token).powi(2)).sum::<f64>().sqrt();
         WeightedTokens(tokens.iter().map(|token| (*token, (idf(token) / length) as f32)).collect())
+    }
+
+    /// How rare a name is in texts: 1 for one that was never seen, 0 for one that every text holds.
+    /// A handful of texts proves no name common.
+    #[must_use]
+    pub fn rarity(&self, name: u32) -> f64 {
+        let seen = f64::from(self.frequency.get(&name).copied().unwrap_or(0));
+        1.0 - seen / (f64::from(self.documents) + COMMON_AFTER).max(seen)
     }
 
     /// Words dropped because the table was full.
@@ -163,7 +174,7 @@ mod tests {
     fn a_rare_common_word_says_more_than_a_frequent_one() {
         let mut model = TextModel::default();
         for index in 0..50 {
-            model.observe(&words(&format!("service latency high case{index}x")));
+            model.observe(&words(&format!("service latency high case{index}x")), &[]);
         }
         let cosine = |a: &str, b: &str| model.weigh(&words(a)).cosine(&model.weigh(&words(b)));
         let rare = cosine("service checkout", "latency checkout");
@@ -174,10 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_every_text_holds_says_nothing_and_a_few_texts_prove_nothing() {
+        let mut model = TextModel::default();
+        (0..4).for_each(|_| model.observe(&[], &[7]));
+        assert!(model.rarity(7) > 0.75 && model.rarity(8) == 1.0);
+        (0..1_000).for_each(|_| model.observe(&[], &[7]));
+        model.observe(&[], &[8]);
+        assert!(model.rarity(7) < 0.02 && model.rarity(8) > 0.99);
+    }
+
+    #[test]
     fn the_vocabulary_is_bounded_and_counts_what_it_forgets() {
         let mut model = TextModel::default();
         for token in 0..(VOCABULARY_MAX as u32 + 10) {
-            model.observe(&[token, u32::MAX]);
+            model.observe(&[token, u32::MAX], &[]);
         }
         assert!(model.frequency.len() <= VOCABULARY_MAX && model.forgotten() > 0);
         assert!(model.frequency.contains_key(&u32::MAX), "the frequent word stays");

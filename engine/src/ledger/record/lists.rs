@@ -111,6 +111,8 @@ pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &Record
         let placement = scene.correlator.placement(alert.fingerprint)?;
         let other = scene.alerts.get(placement.linked_to?)?;
         let [time, topology, text, learned] = placement.evidence.values();
+        let naming = Some(placement.naming()).filter(|naming| !naming.is_empty());
+        let naming = naming.map(|naming| format!(" ({naming})")).unwrap_or_default();
         Some(EvidenceEntry {
             signal: EvidenceSignal::Event,
             at: alert.starts_at,
@@ -121,7 +123,7 @@ pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &Record
             score: Some(round3(placement.score)),
             detector: "correlate".to_owned(),
             text: format!(
-                "grouped with {} on {}: time {time:.2}, topology {topology:.2}, text {text:.2}, learned {learned:.2}",
+                "grouped with {} on {}: time {time:.2}, topology {topology:.2}, text {text:.2}{naming}, learned {learned:.2}",
                 scene.names.text(other.name),
                 scene.entities.text(other.entity),
             ),

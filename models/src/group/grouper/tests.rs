@@ -1,7 +1,7 @@
 //! The grouper, by its facts.
 
 use super::*;
-use crate::group::{NoTopology, tokenize};
+use crate::group::{NoTopology, name_hash, names_in, tokenize};
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -28,7 +28,7 @@ fn words(text: &str) -> Vec<u32> {
 }
 
 fn alert(id: u64, second: i64, entity: u32, tokens: &[u32]) -> AlertView<'_> {
-    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity, tokens }
+    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity, tokens, names: Names::default() }
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn run(input: &[(i64, u32, u8)], order: &[usize]) -> Vec<(u64, GroupId)> {
             let (second, entity, word) = input[index];
             let kind = u32::from(word);
             let tokens = &vocabulary[word as usize];
-            AlertView { id: index as u64, time_ns: second * SECOND, kind, entity, tokens }
+            AlertView { id: index as u64, time_ns: second * SECOND, kind, entity, tokens, names: Names::default() }
         })
         .collect();
     let mut grouper = Grouper::new(GroupParams { members_max: 24, ..GroupParams::default() });
@@ -184,6 +184,7 @@ proptest! {
                 kind: u32::from(*word),
                 entity: *entity,
                 tokens: &[],
+                names: Names::default(),
             };
             let assignment = grouper.assign(&view, &Line(40));
             prop_assert_eq!(grouper.group_of(view.id), Some(assignment.group));
@@ -215,4 +216,87 @@ fn a_restored_grouper_goes_on_as_the_original() {
     }
     assert_eq!(original.groups(), restored.groups());
     assert_eq!(original.counters(), restored.counters());
+}
+
+/// An alert on `entity`, called `name`, with the words and names of `text`.
+fn naming<'a>(id: u64, second: i64, name: &str, words: &'a [u32], mentioned: &'a [u32]) -> AlertView<'a> {
+    let names = Names { own: name_hash(name), mentioned };
+    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity: id as u32, tokens: words, names }
+}
+
+fn mentioned(text: &str) -> Vec<u32> {
+    let mut out = Vec::new();
+    names_in(text, 0, |_| false, &mut out);
+    out
+}
+
+#[test]
+fn an_alert_joins_the_one_that_its_text_names_and_the_one_that_names_it() {
+    // Sixty alerts of other trouble come between: neither is among the latest of all.
+    for swapped in [false, true] {
+        let mut grouper = Grouper::new(GroupParams::default());
+        let text = mentioned("connection to pay-db-3:5432 refused");
+        let (shop, db) = (naming(1, 100, "shop", &[1], &text), naming(2, 160, "pay-db-3", &[2], &[]));
+        let (first, second) = if swapped { (db, AlertView { time_ns: 160 * SECOND, ..shop }) } else { (shop, db) };
+        let first = AlertView { time_ns: 100 * SECOND, ..first };
+        let one = grouper.assign(&first, &Line(0));
+        for other in 0..60 {
+            let noise = naming(100 + other, 110, "lone", &[], &[]);
+            assert_ne!(grouper.assign(&noise, &Line(0)).group, one.group);
+        }
+        let two = grouper.assign(&second, &Line(0));
+        assert_eq!((two.group, two.linked_to), (one.group, Some(first.id)), "swapped: {swapped}");
+        assert!(two.evidence.text > 0.8 && two.evidence.topology < 0.1);
+        let alone = Grouper::new(GroupParams { mention: 0.0, ..GroupParams::default() });
+        let mut alone = alone;
+        let apart = (alone.assign(&first, &Line(0)).group, alone.assign(&second, &Line(0)).group);
+        assert_ne!(apart.0, apart.1);
+    }
+}
+
+#[test]
+fn a_name_that_stands_in_every_text_joins_nothing() {
+    let text = mentioned("seen by prod-eu1");
+    let joined = |texts_before: u64| {
+        let mut grouper = Grouper::new(GroupParams::default());
+        for id in 0..texts_before {
+            grouper.assign(&naming(id, id as i64 * 1_000, "lone", &[], &text), &Line(0));
+        }
+        let last = grouper.assign(&naming(900, 300_000, "lone", &[], &text), &Line(0));
+        let cluster = grouper.assign(&naming(901, 300_040, "prod-eu1", &[], &[]), &Line(0));
+        cluster.group == last.group
+    };
+    assert!(joined(0) && !joined(200));
+}
+
+proptest! {
+    #[test]
+    fn names_are_indexed_as_the_alerts_come_and_go(steps in prop::collection::vec((0..20_u64, 0..4_u32, 0..4_u32, any::<bool>()), 1..120)) {
+        let mut grouper = Grouper::new(GroupParams { members_max: 12, ..GroupParams::default() });
+        for (at, (id, own, named, remove)) in steps.into_iter().enumerate() {
+            if remove {
+                grouper.remove(id);
+            } else {
+                let text = [named + 1];
+                let names = Names { own: own + 1, mentioned: &text };
+                let view = AlertView { id, time_ns: at as i64 * SECOND, kind: 1, entity: id as u32, tokens: &[], names };
+                grouper.assign(&view, &NoTopology);
+            }
+            for name in 1..6 {
+                let newest_first: Vec<u32> = grouper.members.in_order().map(|(slot, _)| slot).collect::<Vec<_>>();
+                let with = |of: &dyn Fn(&Member) -> bool| -> Vec<u32> {
+                    newest_first.iter().rev().copied().filter(|slot| of(grouper.members.get(*slot))).collect()
+                };
+                let about: Vec<u32> = grouper.members.about(name).collect();
+                prop_assert_eq!(about, with(&|member| member.name == name));
+                let mentioning: Vec<u32> = grouper.members.mentioning(name).collect();
+                prop_assert_eq!(mentioning, with(&|member| member.mentioned.contains(&name)));
+            }
+        }
+        let restored = Grouper::from(SavedGrouper::from(grouper.clone()));
+        for name in 1..6 {
+            let ids = |of: &Grouper| -> Vec<u64> { of.members.mentioning(name).map(|slot| of.members.get(slot).id).collect() };
+            prop_assert_eq!(ids(&grouper), ids(&restored));
+        }
+    }
 }
