@@ -1,6 +1,6 @@
 //! `bellwether explain`: why an incident says what it says, and holds what it holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::config::INCIDENTS_FILE;
 use crate::exit::{Exit, UsageError};
-use crate::report::{date_and_time, incident_page, safe, state};
-use crate::term::{Ink, Lean, Table, Term};
+use crate::report::{IncidentLine, incident_lines, incident_page};
+use crate::term::{Ink, Term};
 use crate::wiring::newest::newest_engine;
 
 /// Say why an incident says what it says, and why each alert is in it; without one, list them
@@ -145,23 +145,26 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
 }
 
 /// Prints the latest revision of each incident of a file, in the order in which they were told
-/// first.
+/// first; as JSON in the order of their last words. Of each no more is kept than a table tells.
 fn list(file: &Path, json: bool) -> Result<Exit> {
     let mut at: HashMap<String, usize> = HashMap::new();
-    let mut latest: Vec<Line> = Vec::new();
-    for line in lines(file)? {
+    let mut latest: Vec<(usize, IncidentLine)> = Vec::new();
+    for (number, line) in lines(file)?.enumerate() {
         let line = line?;
+        let shown = (number, IncidentLine::of(line.tenant(), &line.record));
         match at.get(&line.record.id) {
-            Some(place) => latest[*place] = line,
+            Some(place) => latest[*place] = shown,
             None => {
-                at.insert(line.record.id.clone(), latest.len());
-                latest.push(line);
+                at.insert(line.record.id, latest.len());
+                latest.push(shown);
             }
         }
     }
     let mut out = std::io::stdout().lock();
     if json {
-        for line in &latest {
+        let last: HashSet<usize> = latest.iter().map(|(number, _)| *number).collect();
+        for (_, line) in lines(file)?.enumerate().filter(|(number, _)| last.contains(number)) {
+            let line = line?;
             writeln!(out, "{}", json!({"tenant": line.tenant(), "record": line.record}))?;
         }
         return Ok(Exit::Ok);
@@ -170,20 +173,8 @@ fn list(file: &Path, json: bool) -> Result<Exit> {
         writeln!(out, "`{}` tells of no incident.", file.display())?;
         return Ok(Exit::Ok);
     }
-    let columns = ["", "opened (UTC)", "state", "tenant", "id", "incident"].map(|name| (name, Lean::Left));
-    let mut table = Table::new(&columns);
-    for line in &latest {
-        let record = &line.record;
-        table.row(vec![
-            record.priority.to_string(),
-            date_and_time(record.opened_at),
-            state(record.status).to_owned(),
-            safe(line.tenant()),
-            record.id.clone(),
-            safe(&record.title),
-        ]);
-    }
-    write!(out, "{}", table.render(&Term::stdout(), 0))?;
+    let latest: Vec<IncidentLine> = latest.into_iter().map(|(_, line)| line).collect();
+    write!(out, "{}", incident_lines(&latest, true).render(&Term::stdout(), 0))?;
     Ok(Exit::Ok)
 }
 

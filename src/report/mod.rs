@@ -8,8 +8,7 @@ mod summary;
 pub use answers::{answers_json, answers_line, answers_table};
 pub use line::{LineStyle, event_line};
 pub use page::incident_page;
-pub(crate) use summary::state;
-pub use summary::{Figures, incident_table, micros, tenant_count};
+pub use summary::{Figures, IncidentLine, incident_lines, incident_table, micros, tenant_count};
 
 use bellwether_engine::incident::Priority;
 use bellwether_engine::time::{EventTime, Span};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_engine::incident::{IncidentEvent, IncidentStatus, Verb};
-use bellwether_engine::time::Span;
+use bellwether_engine::incident::{IncidentEvent, IncidentRecord, IncidentStatus, Priority, Verb};
+use bellwether_engine::time::{EventTime, Span};
 use serde_json::{Value, json};
 
 use super::{date_and_time, rough, safe};
@@ -15,46 +15,79 @@ use crate::wiring::screen::Kept;
 /// Incidents in the table; the file has all.
 const ROWS_MAX: usize = 40;
 
-/// The table of incidents, the gravest and longest first.
-pub fn incident_table(latest: &[Arc<IncidentEvent>], term: &Term) -> String {
-    let tenants = tenant_count(latest);
-    let mut events: Vec<&Arc<IncidentEvent>> =
-        latest.iter().filter(|event| event.record.status != IncidentStatus::Merged).collect();
-    events.sort_by_key(|event| (event.record.priority, event.record.opened_at, event.record.id.clone()));
+/// One incident as a table tells it.
+#[derive(Clone, Debug)]
+pub struct IncidentLine {
+    tenant: String,
+    priority: Priority,
+    opened_at: EventTime,
+    alerts: u64,
+    status: IncidentStatus,
+    id: String,
+    title: String,
+}
+
+impl IncidentLine {
+    /// What a table tells of `record`.
+    pub fn of(tenant: &str, record: &IncidentRecord) -> IncidentLine {
+        IncidentLine {
+            tenant: safe(tenant),
+            priority: record.priority,
+            opened_at: record.opened_at,
+            alerts: record.alert_count,
+            status: record.status,
+            id: record.id.clone(),
+            title: safe(&record.title),
+        }
+    }
+}
+
+/// A table of incidents in the order given, with their tenants where there are several.
+pub fn incident_lines(lines: &[IncidentLine], ids: bool) -> Table {
+    let several = tenants(lines.iter().map(|line| line.tenant.as_str())) > 1;
     let mut columns =
         vec![("", Lean::Left), ("opened (UTC)", Lean::Left), ("alerts", Lean::Right), ("state", Lean::Left)];
-    if tenants > 1 {
-        columns.push(("tenant", Lean::Left));
-    }
+    columns.extend(several.then_some(("tenant", Lean::Left)));
+    columns.extend(ids.then_some(("id", Lean::Left)));
     columns.push(("incident", Lean::Left));
     let mut table = Table::new(&columns);
-    for event in events.iter().take(ROWS_MAX) {
-        let record = &event.record;
+    for line in lines {
         let mut row = vec![
-            record.priority.to_string(),
-            date_and_time(record.opened_at),
-            thousands(record.alert_count),
-            state(record.status).to_owned(),
+            line.priority.to_string(),
+            date_and_time(line.opened_at),
+            thousands(line.alerts),
+            state(line.status).to_owned(),
         ];
-        if tenants > 1 {
-            row.push(event.tenant.to_string());
-        }
-        row.push(safe(&record.title));
+        row.extend(several.then(|| line.tenant.clone()));
+        row.extend(ids.then(|| line.id.clone()));
+        row.push(line.title.clone());
         table.row(row);
     }
-    let mut out = table.render(term, 2);
-    if events.len() > ROWS_MAX {
-        out.push_str(&format!("  … and {} more\n", thousands((events.len() - ROWS_MAX) as u64)));
+    table
+}
+
+/// The table of incidents, the gravest and longest first.
+pub fn incident_table(latest: &[Arc<IncidentEvent>], term: &Term) -> String {
+    let mut lines: Vec<IncidentLine> = latest
+        .iter()
+        .filter(|event| event.record.status != IncidentStatus::Merged)
+        .map(|event| IncidentLine::of(&event.tenant, &event.record))
+        .collect();
+    lines.sort_by(|a, b| (a.priority, a.opened_at, &a.id).cmp(&(b.priority, b.opened_at, &b.id)));
+    let mut out = incident_lines(&lines[..lines.len().min(ROWS_MAX)], false).render(term, 2);
+    if lines.len() > ROWS_MAX {
+        out.push_str(&format!("  … and {} more\n", thousands((lines.len() - ROWS_MAX) as u64)));
     }
     out
 }
 
 /// How many tenants have an incident.
 pub fn tenant_count(latest: &[Arc<IncidentEvent>]) -> usize {
-    let mut tenants: Vec<&str> = latest.iter().map(|event| &*event.tenant).collect();
-    tenants.sort_unstable();
-    tenants.dedup();
-    tenants.len()
+    tenants(latest.iter().map(|event| &*event.tenant))
+}
+
+fn tenants<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.collect::<std::collections::BTreeSet<&str>>().len()
 }
 
 /// A status in a word.
