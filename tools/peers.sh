@@ -2,7 +2,9 @@
 # Fetches the real programs the wire tests talk to, into the ignored folder .tools:
 #   .tools/peers   Debian packages, unpacked with dpkg -x (nothing is installed or started)
 #   .tools/newer   the same from Debian's unstable suite: Prometheus 3, which speaks remote write 2
-#   .tools/py      a Python virtual environment with the OpenTelemetry SDK and fluent-logger
+#   .tools/py      a Python virtual environment with the OpenTelemetry SDK, fluent-logger and
+#                  PagerDuty's client
+#   .tools/github-examples  the webhooks that GitHub's client library is tested with, where npm is there
 # Safe to run again: what is there is kept. Needs apt, dpkg and python3 with venv.
 set -eu
 cd "$(dirname "$0")/.."
@@ -58,6 +60,16 @@ fetch libltdl7 "$lib/libltdl.so.7"
 fetch snmp usr/bin/snmptrap
 fetch libsnmp40 "$lib/libnetsnmp.so.40"
 fetch libsnmp-base usr/share/snmp
+fetch nagios4-core usr/sbin/nagios4
+fetch icinga2-bin "$lib/icinga2/sbin/icinga2"
+fetch icinga2-common usr/share/icinga2/include/itl
+for part in coroutine context thread filesystem iostreams program_options regex; do
+    fetch "libboost-$(echo $part | tr _ -)1.74.0" "$lib/libboost_$part.so.1.74.0"
+done
+fetch libedit2 "$lib/libedit.so.2"
+fetch libbsd0 "$lib/libbsd.so.0"
+fetch libmd0 "$lib/libmd.so.0"
+fetch libicu72 "$lib/libicuuc.so.72"
 fetch rsyslog-gnutls "$lib/rsyslog/lmnsd_gtls.so"
 
 # Programs of Go run on an older Debian. The mirror is the machine's own, only the suite is another.
@@ -83,13 +95,25 @@ if [ ! -e "$newer/usr/bin/prometheus" ]; then
     rm -rf "$apt"
 fi
 
-if [ ! -e .tools/py/wires-ready ]; then
+if [ ! -e .tools/py/wires-ready-2 ]; then
     echo "fetching the Python clients"
     [ -e .tools/py/bin/python ] || python3 -m venv .tools/py
     .tools/py/bin/pip install -q \
         opentelemetry-sdk==1.45.2 \
         opentelemetry-exporter-otlp-proto-http==1.45.2 \
         opentelemetry-exporter-otlp-proto-grpc==1.45.2 \
-        fluent-logger==0.11.1
-    touch .tools/py/wires-ready
+        fluent-logger==0.11.1 \
+        pagerduty==7.2.0
+    touch .tools/py/wires-ready-2
+fi
+
+if [ ! -e .tools/github-examples/package.json ]; then
+    if command -v npm >/dev/null 2>&1; then
+        echo "fetching GitHub's examples"
+        (cd .tools && npm pack --silent @octokit/webhooks-examples@7.6.1 >/dev/null &&
+            tar -xzf octokit-webhooks-examples-7.6.1.tgz && mv package github-examples &&
+            rm octokit-webhooks-examples-7.6.1.tgz)
+    else
+        echo "npm is not installed: the test of GitHub's webhooks will skip" >&2
+    fi
 fi

@@ -5,8 +5,10 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the peer said")]
 
 mod alerts;
+mod changes;
 mod logs;
 mod metrics;
 mod notifications;
 mod opentelemetry;
 mod rig;
+mod suites;

@@ -1,5 +1,4 @@
-//! net-snmp's snmptrap and snmpinform, the Fluent logger for Python, and the notification
-//! command for Nagios and its kin.
+//! net-snmp's snmptrap and snmpinform, and the Fluent logger for Python.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +8,6 @@ use bellwether_connectors::forward::{Forward, ForwardConfig};
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::packets::Datagrams;
 use bellwether_connectors::snmp::{Snmp, SnmpConfig};
-use bellwether_connectors::webhook::{WebhookConfig, Webhooks};
-use bellwether_connectors::wire::HttpWire;
 use bellwether_engine::signal::{AlertColumns, AlertStatus, LogColumns, SignalKind};
 
 use crate::rig::{Rig, command, free_address, output_of, peer, repository};
@@ -115,29 +112,4 @@ async fn the_fluent_logger_for_python_sends_records() {
         assert_eq!((entity.as_str(), *severity, tag.as_str()), ("service:pay", 17, "shop.checkout"));
         assert_ne!(time % 1_000_000_000, 0, "the time has its nanoseconds");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_notification_command_posts_its_environment() {
-    let mapping = repository().join("examples/mappings/nagios.yaml");
-    let hooks = [WebhookConfig { name: "nagios".to_owned(), mapping }];
-    let rig = Rig::start(|resolver, _, _| {
-        let webhooks = Webhooks::new(&hooks, Limits::default(), resolver.clone()).expect("the shipped file is good");
-        vec![("webhooks".to_owned(), Arc::new(webhooks) as Arc<dyn HttpWire>)]
-    })
-    .await;
-    for (kind, state) in [("PROBLEM", "CRITICAL"), ("RECOVERY", "OK")] {
-        let mut notify = command("py/bin/python");
-        notify.arg(repository().join("examples/mappings/notify.py"));
-        notify.args(["--prefix", "NAGIOS_", "--url", &format!("http://{}/webhook/nagios", rig.http)]);
-        notify.arg("--token-file").arg(rig.dir.path().join("token"));
-        let macros =
-            [("NOTIFICATIONTYPE", kind), ("HOSTNAME", "web-1"), ("SERVICEDESC", "HTTP"), ("SERVICESTATE", state)];
-        notify.envs(macros.map(|(name, value)| (format!("NAGIOS_{name}"), value)));
-        output_of(notify);
-    }
-    let found = alerts(&rig);
-    assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("HTTP", "host:web-1"));
-    assert_eq!((found[0].2, found[1].2), (Some(AlertStatus::Firing), Some(AlertStatus::Resolved)));
-    assert_eq!((found.len(), found[0].3), (2, found[1].3));
 }
