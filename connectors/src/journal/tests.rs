@@ -1,18 +1,18 @@
-//! The journal against crashes, damage, full disks, and a plain list.
+//! The journal against restarts and a plain list; against damage and failing disks below.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use bellwether_engine::time::{EventTime, Span};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::writer::{Disk, RealDisk, SegmentFile};
 use super::*;
 use crate::receipts::Claim;
+
+mod damage;
+mod faults;
 
 /// Bytes of a segment's header that knows of nothing before it.
 const HEADER_BYTES: u64 = 36;
@@ -26,14 +26,14 @@ fn config(dir: &Path) -> JournalConfig {
 }
 
 fn group(entries: &[&[u8]]) -> Arc<Group> {
-    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), mark: None, claims: None })
+    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), ..Group::default() })
 }
 
 fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<Group> {
     Arc::new(Group {
         entries: entries.iter().map(|e| e.to_vec()).collect(),
         mark: Some(Mark { source: "files".to_owned(), cursor: cursor.to_vec() }),
-        claims: None,
+        ..Group::default()
     })
 }
 
@@ -116,7 +116,7 @@ fn a_mark_alone_is_durable_and_is_no_entry() {
 fn claimed(journal: &LocalJournal, entry: &[u8], keys: &[u128]) -> Arc<Group> {
     let claims = Claims::new(journal.receipts(), "acme", EventTime::from_secs(5));
     keys.iter().for_each(|key| assert_ne!(claims.take(*key), Claim::Busy));
-    Arc::new(Group { entries: vec![entry.to_vec()], mark: None, claims: Some(claims) })
+    Arc::new(Group { entries: vec![entry.to_vec()], claims: Some(claims), ..Group::default() })
 }
 
 fn knows(journal: &LocalJournal, key: u128) -> bool {
@@ -194,141 +194,6 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
-fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
-    let dir = folder();
-    let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"first"])).expect("appended");
-    drop(journal);
-    let path = only_segment(dir.path());
-    let kept = fs::metadata(&path).expect("metadata").len();
-    let (journal, _) = open(dir.path());
-    append(&journal, marked(&[b"second", b"third"], b"9")).expect("appended");
-    drop(journal);
-    let whole = fs::read(&path).expect("bytes");
-
-    for len in kept..whole.len() as u64 {
-        fs::write(&path, &whole[..len as usize]).expect("written");
-        let (journal, report) = open(dir.path());
-        assert_eq!(report.last, Position(1), "cut at {len}");
-        assert_eq!(report.torn.map(|t| (t.offset, t.bytes)), (len > kept).then_some((kept, len - kept)));
-        assert_eq!(journal.cursor("files"), None);
-        assert_eq!(read_all(&journal, Position::START), [(1, b"first".to_vec())]);
-        assert_eq!(append(&journal, group(&[b"again"])).expect("appended"), Position(2));
-        drop(journal);
-        let (journal, _) = open(dir.path());
-        assert_eq!(read_all(&journal, Position(1)), [(2, b"again".to_vec())]);
-    }
-}
-
-#[test]
-fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
-    let (dir, killed) = (folder(), folder());
-    let mut config = config(dir.path());
-    config.segment_bytes = 200;
-    let copy = || {
-        for path in segments(dir.path()) {
-            fs::copy(&path, killed.path().join(path.file_name().expect("a name"))).expect("copied");
-        }
-    };
-    let (journal, _) = LocalJournal::open(&config).expect("opens");
-    append(&journal, group(&[&[1; 200]])).expect("appended");
-    // As a kill leaves the first segment; it is closed and the second begun, but never made shorter.
-    copy();
-    let first = segments(killed.path()).remove(0);
-    let roomy = fs::read(&first).expect("bytes");
-    append(&journal, group(&[b"b"])).expect("appended");
-    append(&journal, group(&[b"c"])).expect("appended");
-    copy();
-    fs::write(&first, &roomy).expect("written");
-    drop(journal);
-    assert!(segments(dir.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() < 1_000));
-    assert!(segments(killed.path()).iter().all(|path| fs::metadata(path).expect("metadata").len() > 1 << 20));
-
-    let (journal, report) = open(killed.path());
-    assert_eq!((report.last, report.torn), (Position(3), None));
-    append(&journal, group(&[b"d"])).expect("appended");
-    let bytes: Vec<Vec<u8>> = read_all(&journal, Position(1)).into_iter().map(|(_, bytes)| bytes).collect();
-    assert_eq!(bytes, [b"b", b"c", b"d"]);
-    assert_eq!(read_all(&journal, Position::START).len(), 4);
-    // Zeros where entries had been are damage, not room.
-    let damaged: Vec<u8> = roomy.iter().take(100).copied().chain([0; 1_000]).collect();
-    fs::write(&first, damaged).expect("written");
-    assert!(journal.read(Position::START).and_then(|mut reader| reader.next_entry()).is_err());
-}
-
-#[test]
-fn a_crash_while_a_segment_is_made_loses_nothing() {
-    let dir = folder();
-    let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"a"])).expect("appended");
-    drop(journal);
-    let header = fs::read(only_segment(dir.path())).expect("bytes");
-    let half = [&header[..20], &[0; 1_000]].concat();
-    for bytes in [&[][..], &header[..1], &header[..31], &[0; 40], &half] {
-        let young = dir.path().join(format!("{:020}.journal", 2));
-        fs::write(&young, bytes).expect("written");
-        let (journal, report) = open(dir.path());
-        assert_eq!(report.last, Position(1));
-        assert_eq!(report.torn.map(|t| t.segment), Some(young.clone()));
-        assert!(!young.exists());
-        assert_eq!(read_all(&journal, Position::START).len(), 1);
-    }
-}
-
-#[test]
-fn any_flipped_bit_before_the_last_commit_is_reported_with_its_place() {
-    let dir = folder();
-    let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"one"])).expect("appended");
-    append(&journal, group(&[b"two"])).expect("appended");
-    drop(journal);
-    let path = only_segment(dir.path());
-    let whole = fs::read(&path).expect("bytes");
-    // The last record is 32 + 3 bytes: every bit before it belongs to acknowledged entries
-    // that the last record says were durable, or to the header.
-    for bit in 0..(whole.len() - 35) * 8 {
-        let mut damaged = whole.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        fs::write(&path, &damaged).expect("written");
-        let error = LocalJournal::open(&config(dir.path())).map(|_| ()).expect_err("damage is noticed");
-        match error {
-            JournalError::Damaged { segment, offset, .. } => {
-                assert_eq!(segment, path);
-                assert!(offset == 0 || offset == HEADER_BYTES, "bit {bit}: {offset}");
-            }
-            JournalError::Version { .. } => assert!((8 * 8..12 * 8).contains(&bit), "bit {bit}"),
-            other => panic!("bit {bit}: {other}"),
-        }
-        assert_eq!(fs::read(&path).expect("bytes"), damaged, "a damaged file is not touched");
-    }
-}
-
-#[test]
-fn damage_in_an_older_segment_stops_the_reader_there() {
-    let dir = folder();
-    let mut config = config(dir.path());
-    config.segment_bytes = 1;
-    let (journal, _) = LocalJournal::open(&config).expect("opens");
-    for entry in [b"a", b"b", b"c"] {
-        append(&journal, group(&[entry])).expect("appended");
-    }
-    let second = dir.path().join(format!("{:020}.journal", 2));
-    let mut bytes = fs::read(&second).expect("bytes");
-    *bytes.last_mut().expect("not empty") ^= 1;
-    fs::write(&second, bytes).expect("written");
-    let mut reader = journal.read(Position::START).expect("a reader");
-    assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
-    for _ in 0..2 {
-        let error = reader.next_entry().expect_err("damage is noticed");
-        let place = matches!(&error, JournalError::Damaged { segment, offset: HEADER_BYTES, .. } if *segment == second);
-        assert!(place, "{error}");
-    }
-    fs::remove_file(&second).expect("removed");
-    let error = reader.next_entry().expect_err("a hole is noticed");
-    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
-}
-
-#[test]
 fn retention_drops_what_is_released_and_nothing_else() {
     let dir = folder();
     let mut config = config(dir.path());
@@ -386,7 +251,7 @@ fn over_the_capacity_is_a_refusal_that_passes() {
 fn entries_and_marks_over_their_limits_are_refused_alone() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], mark: None, claims: None });
+    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], ..Group::default() });
     assert!(matches!(append(&journal, large), Err(JournalError::TooLarge { .. })));
     let mark = marked(&[b"a"], &vec![0; MARK_BYTES_MAX]);
     assert!(matches!(append(&journal, mark), Err(JournalError::TooLarge { .. })));
@@ -415,101 +280,6 @@ fn a_folder_can_be_read_without_being_changed() {
     assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     assert_eq!(reader.next_entry().expect("reads"), None);
     assert_eq!(fs::metadata(&path).expect("metadata").len(), bytes.len() as u64 - 1);
-}
-
-/// What the next write or sync does.
-#[derive(Clone, Default)]
-struct Fault(Arc<AtomicU8>);
-
-const WRITE_FULL: u8 = 1;
-const WRITE_ERROR: u8 = 2;
-const SYNC_ERROR: u8 = 3;
-
-impl Fault {
-    fn set(&self, fault: u8) {
-        self.0.store(fault, Ordering::SeqCst);
-    }
-
-    fn check(&self, faults: &[u8]) -> io::Result<()> {
-        match self.0.load(Ordering::SeqCst) {
-            fault if !faults.contains(&fault) => Ok(()),
-            WRITE_FULL => Err(io::ErrorKind::StorageFull.into()),
-            _ => Err(io::Error::other("injected")),
-        }
-    }
-}
-
-struct FaultyDisk(Fault);
-struct FaultyFile(Fault, Box<dyn SegmentFile>);
-
-impl Disk for FaultyDisk {
-    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        Ok(Box::new(FaultyFile(self.0.clone(), RealDisk.open(path)?)))
-    }
-
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
-    }
-}
-
-impl SegmentFile for FaultyFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.0.check(&[WRITE_FULL, WRITE_ERROR]) {
-            // As a full disk does: some of it is written.
-            self.1.append(&bytes[..bytes.len() / 2])?;
-            return Err(error);
-        }
-        self.1.append(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.check(&[SYNC_ERROR])?;
-        self.1.sync()
-    }
-
-    fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        self.1.cut(bytes)
-    }
-}
-
-#[test]
-fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
-    let dir = folder();
-    let fault = Fault::default();
-    fault.set(WRITE_FULL);
-    let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
-    let refused = |journal: &LocalJournal| append(journal, group(&[b"lost"])).expect_err("full").is_retryable();
-    assert!(refused(&journal), "before the first segment");
-    fault.set(0);
-    append(&journal, group(&[b"a"])).expect("appended");
-    fault.set(WRITE_FULL);
-    assert!(refused(&journal) && refused(&journal));
-    fault.set(0);
-    assert_eq!(append(&journal, group(&[b"b"])).expect("appended"), Position(2));
-    assert_eq!(read_all(&journal, Position::START).len(), 2);
-    drop(journal);
-    let (journal, report) = open(dir.path());
-    assert_eq!(report.torn, None);
-    assert_eq!(read_all(&journal, Position::START).len(), 2);
-}
-
-#[test]
-fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
-    for kind in [WRITE_ERROR, SYNC_ERROR] {
-        let dir = folder();
-        let fault = Fault::default();
-        let (journal, _) =
-            LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
-        append(&journal, group(&[b"a"])).expect("appended");
-        fault.set(kind);
-        assert!(append(&journal, group(&[b"b"])).expect_err("broken").is_fatal());
-        fault.set(0);
-        assert!(append(&journal, group(&[b"c"])).expect_err("still broken").is_fatal());
-        assert_eq!(*journal.durable().borrow(), Position(1));
-        drop(journal);
-        let (journal, _) = open(dir.path());
-        assert_eq!(read_all(&journal, Position::START)[0], (1, b"a".to_vec()));
-    }
 }
 
 /// What a model test does next.
@@ -561,7 +331,7 @@ proptest! {
                     let mark = mark.map(|c| Mark { source: "s".to_owned(), cursor: vec![c] });
                     cursor = mark.as_ref().map(|m| m.cursor.clone()).or(cursor);
                     model.extend(entries.clone());
-                    let position = append(&journal, Arc::new(Group { entries, mark, claims: None })).expect("appended");
+                    let position = append(&journal, Arc::new(Group { entries, mark, ..Group::default() })).expect("appended");
                     prop_assert_eq!(position, Position(model.len() as u64));
                 }
                 Step::Reopen => {

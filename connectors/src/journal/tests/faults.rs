@@ -1,0 +1,102 @@
+//! A disk that fails: full, or broken, and what is left of it.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::super::writer::{Disk, RealDisk, SegmentFile};
+use super::*;
+
+/// What the next write or sync does.
+#[derive(Clone, Default)]
+struct Fault(Arc<AtomicU8>);
+
+const WRITE_FULL: u8 = 1;
+const WRITE_ERROR: u8 = 2;
+const SYNC_ERROR: u8 = 3;
+
+impl Fault {
+    fn set(&self, fault: u8) {
+        self.0.store(fault, Ordering::SeqCst);
+    }
+
+    fn check(&self, faults: &[u8]) -> io::Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            fault if !faults.contains(&fault) => Ok(()),
+            WRITE_FULL => Err(io::ErrorKind::StorageFull.into()),
+            _ => Err(io::Error::other("injected")),
+        }
+    }
+}
+
+struct FaultyDisk(Fault);
+struct FaultyFile(Fault, Box<dyn SegmentFile>);
+
+impl Disk for FaultyDisk {
+    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(FaultyFile(self.0.clone(), RealDisk.open(path)?)))
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+}
+
+impl SegmentFile for FaultyFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.0.check(&[WRITE_FULL, WRITE_ERROR]) {
+            // As a full disk does: some of it is written.
+            self.1.append(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.1.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.check(&[SYNC_ERROR])?;
+        self.1.sync()
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.1.cut(bytes)
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
+    let dir = folder();
+    let fault = Fault::default();
+    fault.set(WRITE_FULL);
+    let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    let refused = |journal: &LocalJournal| append(journal, group(&[b"lost"])).expect_err("full").is_retryable();
+    assert!(refused(&journal), "before the first segment");
+    fault.set(0);
+    append(&journal, group(&[b"a"])).expect("appended");
+    fault.set(WRITE_FULL);
+    assert!(refused(&journal) && refused(&journal));
+    fault.set(0);
+    assert_eq!(append(&journal, group(&[b"b"])).expect("appended"), Position(2));
+    assert_eq!(read_all(&journal, Position::START).len(), 2);
+    drop(journal);
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.torn, None);
+    assert_eq!(read_all(&journal, Position::START).len(), 2);
+}
+
+#[test]
+fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
+    for kind in [WRITE_ERROR, SYNC_ERROR] {
+        let dir = folder();
+        let fault = Fault::default();
+        let (journal, _) =
+            LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+        append(&journal, group(&[b"a"])).expect("appended");
+        fault.set(kind);
+        assert!(append(&journal, group(&[b"b"])).expect_err("broken").is_fatal());
+        fault.set(0);
+        assert!(append(&journal, group(&[b"c"])).expect_err("still broken").is_fatal());
+        assert_eq!(*journal.durable().borrow(), Position(1));
+        drop(journal);
+        let (journal, _) = open(dir.path());
+        assert_eq!(read_all(&journal, Position::START)[0], (1, b"a".to_vec()));
+    }
+}
