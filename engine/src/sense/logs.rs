@@ -68,9 +68,9 @@ impl LogLine {
         LogColumns::of(&self.batch).attributes(self.row as usize).get(name)
     }
 
-    /// The one row as a batch of its own, for a checkpoint.
-    pub(crate) fn row_batch(&self) -> Batch {
-        self.batch.slice(self.row as usize, 1)
+    /// The batch and the row that hold it, for a checkpoint.
+    pub(crate) fn place(&self) -> (&Arc<Batch>, u32) {
+        (&self.batch, self.row)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What waits for the watermark, and the order in which it comes out.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -134,11 +135,11 @@ impl SavedPending {
     /// What waits at `tenant`.
     pub(crate) fn of(tenant: &Tenant) -> SavedPending {
         let mut saved = SavedPending::default();
-        let mut rows: Vec<Batch> = Vec::new();
+        let mut alerts = Vec::new();
         for pending in tenant.pending.iter() {
             let event = match &pending.event {
                 Event::Alert(batch, row) => {
-                    rows.push(batch.slice(*row as usize, 1));
+                    alerts.push((batch, *row));
                     saved.alert_times.push(pending.time);
                     continue;
                 }
@@ -156,11 +157,10 @@ impl SavedPending {
             };
             saved.others.push((pending.time, pending.key, event));
         }
-        saved.alerts = one_batch(&tenant.name, SignalKind::Alert, &rows);
-        let lines: Vec<&LogLine> = tenant.logs.iter().flat_map(|s| s.pending().iter()).collect();
-        saved.log_times = lines.iter().map(|line| line.time).collect();
-        let rows: Vec<Batch> = lines.iter().map(|line| line.row_batch()).collect();
-        saved.logs = one_batch(&tenant.name, SignalKind::Log, &rows);
+        saved.alerts = one_batch(&tenant.name, SignalKind::Alert, alerts.into_iter());
+        let lines = || tenant.logs.iter().flat_map(|shard| shard.pending().iter());
+        saved.log_times = lines().map(|line| line.time).collect();
+        saved.logs = one_batch(&tenant.name, SignalKind::Log, lines().map(LogLine::place));
         saved
     }
 
@@ -202,15 +202,24 @@ impl SavedPending {
     }
 }
 
-/// Many one-row batches as the bytes of one; nothing for none.
-fn one_batch(tenant: &str, kind: SignalKind, rows: &[Batch]) -> Vec<u8> {
+/// Rows of many batches as the bytes of one; nothing for none. They are picked out of whole batches: a
+/// slice for each row would take a kilobyte and more for columns, and there may be a million.
+fn one_batch<'a>(tenant: &str, kind: SignalKind, rows: impl Iterator<Item = (&'a Arc<Batch>, u32)>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    if rows.is_empty() {
+    let mut places: HashMap<*const Batch, usize> = HashMap::new();
+    let mut batches: Vec<&RecordBatch> = Vec::new();
+    let mut picked: Vec<(usize, usize)> = Vec::new();
+    for (batch, row) in rows {
+        let place = *places.entry(Arc::as_ptr(batch)).or_insert_with(|| {
+            batches.push(batch.records());
+            batches.len() - 1
+        });
+        picked.push((place, row as usize));
+    }
+    if picked.is_empty() {
         return bytes;
     }
-    let records: Vec<&RecordBatch> = rows.iter().map(Batch::records).collect();
-    let indices: Vec<(usize, usize)> = (0..records.len()).map(|i| (i, 0)).collect();
-    let all = interleave_record_batch(&records, &indices).expect("all rows have one schema");
+    let all = interleave_record_batch(&batches, &picked).expect("all rows have one schema");
     let batch = Batch::new(tenant, kind, all).expect("the rows came from checked batches");
     ipc::encode(&batch, &mut bytes);
     bytes
