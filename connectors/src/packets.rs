@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::auth::Auth;
 use crate::http::now;
+use crate::journal::Coming;
 use crate::receipts::{Claim, Claims};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::wire::WireCounters;
@@ -197,7 +198,7 @@ impl Datagrams {
             let inputs = of_tenant.finish(&tenant);
             if !inputs.is_empty() {
                 let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims(&tenant));
-                match intake.accept_now(&inputs, claims).await {
+                match intake.accept_now(&inputs, claims, Coming::default()).await {
                     Ok(_) => self.counters.accept(of_tenant.events),
                     Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
                     Err(_) => {

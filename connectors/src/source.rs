@@ -10,7 +10,7 @@
 //! # use bellwether_connectors::{Intake, AcceptError};
 //! # use bellwether_engine::input::Input;
 //! async fn handle_request(intake: Intake, tenant: &str, decoded: Vec<Input>) -> u16 {
-//!     match intake.accept_now(&decoded, intake.claims(tenant)).await {
+//!     match intake.accept_now(&decoded, intake.claims(tenant), intake.coming()).await {
 //!         Ok(_) => 200,
 //!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
@@ -32,7 +32,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::in_time::in_time_order;
-use crate::journal::{Group, Journal, JournalError, Mark, Position};
+use crate::journal::{Coming, Group, Journal, JournalError, Mark, Position};
 use crate::receipts::{Claims, Receipts};
 use crate::reject::{RejectLog, Rejection};
 use crate::tap::Taps;
@@ -254,6 +254,11 @@ impl Intake {
         Claims::new(self.receipts.clone(), tenant, arrival_time())
     }
 
+    /// Says that signals are about to be accepted, before they are decoded: see [`Journal::coming`].
+    pub fn coming(&self) -> Coming {
+        self.journal.coming()
+    }
+
     /// What came and may come again.
     pub fn receipts(&self) -> &Receipts {
         &self.receipts
@@ -270,7 +275,7 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
     pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, mark, None)).await
+        self.accept_patiently(inputs, encode(inputs, mark, None, Coming::default())).await
     }
 
     /// The same for what its sender may send again: the claims become receipts with the entries.
@@ -278,7 +283,7 @@ impl Intake {
     /// # Errors
     /// As of [`Intake::accept`].
     pub async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, None, Some(claims))).await
+        self.accept_patiently(inputs, encode(inputs, None, Some(claims), Coming::default())).await
     }
 
     async fn accept_patiently(&self, inputs: &[Input], group: Arc<Group>) -> Result<Position, AcceptError> {
@@ -304,9 +309,9 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
+    pub async fn accept_now(&self, inputs: &[Input], claims: Claims, coming: Coming) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
-        let append = self.journal.append(encode(inputs, None, Some(claims)));
+        let append = self.journal.append(encode(inputs, None, Some(claims), coming));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
             Err(_) => {
@@ -364,12 +369,12 @@ impl Intake {
     }
 }
 
-fn encode(inputs: &[Input], mark: Option<Mark>, claims: Option<Claims>) -> Arc<Group> {
+fn encode(inputs: &[Input], mark: Option<Mark>, claims: Option<Claims>, coming: Coming) -> Arc<Group> {
     let mut entries = Vec::with_capacity(inputs.len());
     for input in &in_time_order(inputs) {
         encode_one(input, &mut entries);
     }
-    Arc::new(Group { entries, mark, claims })
+    Arc::new(Group { entries, mark, claims, coming })
 }
 
 /// Encodes `input`, halving a batch that is too large for one entry.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bellwether_connectors::journal::{Entries, Group, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Coming, Entries, Group, Journal, JournalError, Position};
 use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -69,6 +69,10 @@ impl Journal for TimedJournal {
             self.arrivals.note(last, at);
             Ok(last)
         })
+    }
+
+    fn coming(&self) -> Coming {
+        self.inner.coming()
     }
 
     fn durable(&self) -> watch::Receiver<Position> {

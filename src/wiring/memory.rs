@@ -157,7 +157,7 @@ mod tests {
         let writer = journal.clone();
         let writing = tokio::spawn(async move {
             for index in 0..count {
-                let group = Group { entries: vec![vec![index as u8]], mark: None, claims: None };
+                let group = Group { entries: vec![vec![index as u8]], ..Group::default() };
                 writer.append(Arc::new(group)).await.expect("memory takes it");
             }
         });

@@ -44,6 +44,7 @@ pub use routes::RouteConflict;
 use routes::{Mounted, Routes};
 
 use crate::auth::{Auth, Shown};
+use crate::journal::Coming;
 use crate::limits::Limits;
 use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
@@ -261,6 +262,7 @@ impl HttpWires {
         let guarded = mounted.wire.resend_is_duplicate(request) && !request.body.is_empty();
         let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
         let mut patience = BUSY_FOR;
+        let mut coming = intake.coming();
         loop {
             let claims = intake.claims(request.tenant);
             match key.map(|key| claims.take(key)) {
@@ -272,12 +274,14 @@ impl HttpWires {
                 Some(Claim::Ours) | None => {
                     let outcome = mounted.wire.serve(&Request { claims: Some(&claims), ..request.clone() });
                     if !claims.is_blocked() {
-                        return store(intake, mounted, request, outcome, claims).await;
+                        return store(intake, mounted, request, outcome, claims, coming).await;
                     }
                     mounted.wire.undo(&outcome.inputs);
                 }
             }
             drop(claims);
+            // Nothing waits for what waits for others.
+            drop(std::mem::take(&mut coming));
             if patience.is_zero() {
                 mounted.counters.refuse("busy", 1);
                 return mounted.wire.overloaded(request, "the same is being stored for another request");
@@ -289,7 +293,14 @@ impl HttpWires {
 }
 
 /// Makes what was decoded durable, and gives the answer.
-async fn store(intake: &Intake, mounted: &Mounted, request: &Request<'_>, outcome: Outcome, claims: Claims) -> Reply {
+async fn store(
+    intake: &Intake,
+    mounted: &Mounted,
+    request: &Request<'_>,
+    outcome: Outcome,
+    claims: Claims,
+    coming: Coming,
+) -> Reply {
     for (reason, count) in outcome.refused.iter() {
         mounted.counters.refuse(reason, count);
     }
@@ -299,7 +310,7 @@ async fn store(intake: &Intake, mounted: &Mounted, request: &Request<'_>, outcom
     }
     // Who is told of a failure may send the same again, and the rest of it is wanted then.
     let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
-    match intake.accept_now(&outcome.inputs, claims).await {
+    match intake.accept_now(&outcome.inputs, claims, coming).await {
         Ok(_) => {
             mounted.counters.accept(outcome.accepted);
             outcome.reply

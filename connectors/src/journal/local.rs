@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::format::{Marks, RECORD_BYTES_MAX};
+use super::gather::{Coming, Expected};
 use super::reader::SegmentReader;
 use super::segments::scan;
 use super::writer::{Disk, RealDisk, Request, Shared, Writer};
@@ -107,6 +108,7 @@ pub struct LocalJournal {
     receipts: Arc<Receipts>,
     released: watch::Sender<Position>,
     writer: Option<JoinHandle<()>>,
+    expected: Arc<Expected>,
     lock: File,
 }
 
@@ -154,12 +156,23 @@ impl LocalJournal {
             released_receiver,
         )?;
         let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
+        let expected = Arc::new(Expected::default());
+        let awaited = expected.clone();
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer.run(requests))
+            .spawn(move || writer.run(requests, &awaited))
             .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
-        let journal =
-            LocalJournal { dir, queue: Some(queue), durable, marks, receipts, released, writer: Some(writer), lock };
+        let journal = LocalJournal {
+            dir,
+            queue: Some(queue),
+            durable,
+            marks,
+            receipts,
+            released,
+            writer: Some(writer),
+            expected,
+            lock,
+        };
         Ok((journal, report))
     }
 }
@@ -211,9 +224,16 @@ impl Journal for LocalJournal {
                 path: self.dir.to_path_buf(),
                 reason: "the writer has ended".to_owned(),
             };
-            queue.send(Request { group, reply }).await.map_err(|_| ended())?;
+            let queued = queue.send(Request { group: group.clone(), reply }).await;
+            group.coming.arrived();
+            drop(group);
+            queued.map_err(|_| ended())?;
             answer.await.map_err(|_| ended())?
         })
+    }
+
+    fn coming(&self) -> Coming {
+        self.expected.coming()
     }
 
     fn durable(&self) -> watch::Receiver<Position> {

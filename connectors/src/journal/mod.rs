@@ -15,6 +15,7 @@
 //! longer be trusted, so the process must end and start again from what is on disk.
 
 mod format;
+mod gather;
 mod local;
 mod reader;
 mod segments;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 use crate::receipts::{Claims, Receipts};
 
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
+pub use gather::Coming;
 pub use local::{JournalConfig, LocalJournal, OpenReport, TornTail, is_in_use};
 pub use reader::SegmentReader;
 
@@ -74,6 +76,8 @@ pub struct Group {
     /// Under which keys the entries are known again. The journal keeps them when the group is
     /// durable and drops them with the group otherwise.
     pub claims: Option<Claims>,
+    /// That it was announced by [`Journal::coming`].
+    pub coming: Coming,
 }
 
 /// One entry read back.
@@ -96,6 +100,12 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::Full`] (retry later), [`JournalError::TooLarge`] (never), and
     /// [`JournalError::Fatal`], after which every append fails and the process should end.
     fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>>;
+
+    /// Says that a group is about to be appended, before what it takes to make it: what is being
+    /// written waits for it a moment. Put it into the group, or drop it.
+    fn coming(&self) -> Coming {
+        Coming::default()
+    }
 
     /// The last durable position; changes as groups become durable.
     fn durable(&self) -> watch::Receiver<Position>;

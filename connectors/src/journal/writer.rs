@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::format::{FORMAT_VERSION, Marks, RecordHead, SegmentHeader, encode_record};
+use super::gather::Expected;
 use super::local::JournalConfig;
 use super::segments::{Scan, Segment, segment_path};
 use super::{Group, JournalError, Position};
@@ -198,17 +199,20 @@ impl Writer {
     }
 
     /// Serves requests until the last sender is gone.
-    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>, expected: &Expected) {
         while let Some(first) = requests.blocking_recv() {
             let mut bytes = group_bytes(&first.group);
             let mut batch = vec![first];
-            while bytes < COMMIT_BYTES {
-                let Ok(request) = requests.try_recv() else {
-                    break;
-                };
-                bytes += group_bytes(&request.group);
-                batch.push(request);
-            }
+            expected.gather(|| {
+                while bytes < COMMIT_BYTES {
+                    let Ok(request) = requests.try_recv() else {
+                        return true;
+                    };
+                    bytes += group_bytes(&request.group);
+                    batch.push(request);
+                }
+                false
+            });
             self.commit(batch, bytes as u64);
         }
     }

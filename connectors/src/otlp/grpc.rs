@@ -32,6 +32,7 @@ use super::connections::{Caller, connections};
 use super::{Export, Exported, Otlp};
 use crate::auth::{Auth, Right, Shown};
 use crate::http::now;
+use crate::journal::Coming;
 use crate::receipts::{Claim, Claims, request_key};
 use crate::source::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::tls::{LiveTls, TlsError};
@@ -201,7 +202,7 @@ impl Receiver {
             self.counters.refuse(reason, count);
         }
         if !inputs.is_empty()
-            && let Err(error) = self.intake.accept_now(&inputs, claims).await
+            && let Err(error) = self.intake.accept_now(&inputs, claims, Coming::default()).await
         {
             self.otlp.not_stored(tenant, &inputs);
             self.counters.refuse("journal", accepted);

@@ -7,7 +7,7 @@ use bellwether_engine::signal::{LogBuilder, LogColumns, LogRow};
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::{JournalConfig, LocalJournal};
+use crate::journal::{Coming, JournalConfig, LocalJournal};
 use crate::receipts::{Claim, request_key};
 
 #[tokio::test]
@@ -58,7 +58,9 @@ fn line(number: u8) -> Input {
 async fn send(intake: &Intake, number: u8) {
     let claims = intake.claims("acme");
     match claims.take(request_key("acme", "/push", &[number])) {
-        Claim::Ours => drop(intake.accept_now(&[line(number)], claims).await.expect("there is room")),
+        Claim::Ours => {
+            intake.accept_now(&[line(number)], claims, Coming::default()).await.expect("there is room");
+        }
         Claim::Taken => {}
         Claim::Busy => panic!("nobody else sends"),
     }

@@ -12,7 +12,7 @@ use bellwether_connectors::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::auth::{Auth, AuthConfig, Credential, Network, Rights};
 use bellwether_connectors::entity_resolution::EntityResolver;
 use bellwether_connectors::http::{HttpConfig, HttpSource, HttpWires};
-use bellwether_connectors::journal::Entries;
+use bellwether_connectors::journal::{Coming, Entries};
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::otlp::{Otlp, OtlpConfig};
@@ -49,6 +49,10 @@ impl Journal for Moody {
             return Box::pin(async move { Err(JournalError::Full { reason }) });
         }
         self.inner.append(group)
+    }
+
+    fn coming(&self) -> Coming {
+        self.inner.coming()
     }
 
     fn durable(&self) -> watch::Receiver<Position> {
