@@ -1,10 +1,10 @@
 //! A JSON object read into a document's leaves, without being built.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Documents, Mark};
+use super::Documents;
 
 /// Puts the scalars below one JSON value into the documents' leaves. Lists count as `a.0`,
 /// `a.1`; `null` is no leaf. The parser refuses nesting deeper than 128.
@@ -60,12 +60,14 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mark = self.0.path.len();
         for index in 0usize.. {
             if self.0.is_full() {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 break;
             }
-            let mark = self.0.enter_place(index);
+            let gap = if mark == 0 { "" } else { "." };
+            let _ = write!(self.0.path, "{gap}{index}");
             let more = list.next_element_seed(Leaf(self.0))?.is_some();
             self.0.leave(mark);
             if !more {
@@ -76,7 +78,8 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(mark) = map.next_key_seed(Name(self.0))? {
+        let mark = self.0.path.len();
+        while map.next_key_seed(Name(self.0))?.is_some() {
             if self.0.is_full() {
                 map.next_value::<IgnoredAny>()?;
             } else {
@@ -88,25 +91,26 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     }
 }
 
-/// Enters what a key names.
+/// Appends a key to the path.
 struct Name<'d, 'de, 'r>(&'d mut Documents<'de, 'r>);
 
 impl<'de> DeserializeSeed<'de> for Name<'_, 'de, '_> {
-    type Value = Mark;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Mark, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl<'de> Visitor<'de> for Name<'_, 'de, '_> {
-    type Value = Mark;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Mark, E> {
-        Ok(self.0.enter(name))
+    fn visit_str<E>(self, name: &str) -> Result<(), E> {
+        self.0.enter(name);
+        Ok(())
     }
 }

@@ -4,15 +4,14 @@
 //! the leaves become one row: the fields that hold time, message, level and trace by their
 //! usual names, the entity by what the others say, and the others as attributes.
 //!
-//! Documents of one sender look alike, and that is where the speed comes from. The keys of a request
-//! are a tree of steps; each step remembers the one that followed it last, so the next document's are
-//! found by comparing a key, and no path is put together. The order of attributes and the entity are
+//! Documents of one sender look alike, and that is where the speed comes from. Paths are
+//! interned once per request; each remembers the path that followed it last, so the next
+//! document's paths are found by one comparison. The order of attributes and the entity are
 //! remembered, too. A document like the one before allocates nothing. Both tables are bounded
-//! ([`STEPS_MAX`], [`row::ENTITIES_MAX`]) and begin anew when full, which costs speed and no row.
+//! ([`PATHS_MAX`], [`row::ENTITIES_MAX`]) and begin anew when full, which costs speed and no row.
 
 mod json;
 mod row;
-mod steps;
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -24,7 +23,6 @@ use crate::entity_resolution::EntityResolver;
 use crate::series_table::AsIs;
 use row::AttributeOrder;
 pub(crate) use row::Beside;
-use steps::{Mark, NO_PATH, Steps};
 
 const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported"];
 const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];
@@ -34,8 +32,8 @@ const TRACE_FIELDS: [&str; 2] = ["trace.id", "trace_id"];
 /// Most leaves kept of one document: enough for any log record; the rest is read over.
 pub(crate) const LEAVES_MAX: usize = 128;
 
-/// Most steps kept from one document to the next; senders have dozens.
-const STEPS_MAX: usize = 4_096;
+/// Most paths interned; senders have dozens, a document with made-up keys brings 128.
+const PATHS_MAX: usize = 4_096;
 
 /// What a path is to a log record. The number is its rank among its kind; the lowest wins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +62,8 @@ struct Path {
     text: Box<str>,
     role: Role,
     names_entity: bool,
+    /// The path that came after it last time.
+    next: u32,
 }
 
 /// A leaf's text: as it stands in the source, or made (an unescaped text, a number).
@@ -78,9 +78,12 @@ pub(crate) struct Documents<'de, 'r> {
     resolver: &'r EntityResolver,
     paths: Vec<Path>,
     by_text: HashMap<Box<str>, u32>,
-    steps: Steps,
+    /// The path a document began with last time.
+    first: u32,
+    last: Option<u32>,
     leaves: Vec<(u32, Piece<'de>)>,
     made: String,
+    path: String,
     order: AttributeOrder,
     entities: HashMap<u128, Box<str>, BuildHasherDefault<AsIs>>,
     // Room that is used again.
@@ -96,9 +99,11 @@ impl<'de, 'r> Documents<'de, 'r> {
             resolver,
             paths: Vec::new(),
             by_text: HashMap::new(),
-            steps: Steps::default(),
+            first: 0,
+            last: None,
             leaves: Vec::with_capacity(32),
             made: String::new(),
+            path: String::new(),
             order: AttributeOrder::default(),
             entities: HashMap::default(),
             plain: Vec::new(),
@@ -109,14 +114,16 @@ impl<'de, 'r> Documents<'de, 'r> {
 
     /// Begins a document; the one before is forgotten.
     pub(crate) fn begin(&mut self) {
-        if self.steps.begin(STEPS_MAX) {
+        if self.paths.len() > PATHS_MAX {
             self.paths.clear();
             self.by_text.clear();
             self.order = AttributeOrder::default();
             self.entities.clear();
         }
+        self.last = None;
         self.leaves.clear();
         self.made.clear();
+        self.path.clear();
     }
 
     /// Reads the JSON object `text` as one document.
@@ -134,18 +141,18 @@ impl<'de, 'r> Documents<'de, 'r> {
     }
 
     /// Goes one step down; give what it returns to [`Documents::leave`].
-    pub(crate) fn enter(&mut self, name: &str) -> Mark {
-        self.steps.enter(name)
-    }
-
-    /// The same for the place in a list.
-    pub(crate) fn enter_place(&mut self, place: usize) -> Mark {
-        self.steps.enter(digits(place as u64, &mut [0; 20]))
+    pub(crate) fn enter(&mut self, name: &str) -> usize {
+        let mark = self.path.len();
+        if mark > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        mark
     }
 
     /// Goes back up.
-    pub(crate) fn leave(&mut self, mark: Mark) {
-        self.steps.leave(mark);
+    pub(crate) fn leave(&mut self, mark: usize) {
+        self.path.truncate(mark);
     }
 
     /// True when further leaves would not be kept.
@@ -167,42 +174,52 @@ impl<'de, 'r> Documents<'de, 'r> {
     }
 
     /// A leaf that is a whole number; the general way of writing one costs five times as much.
-    fn number(&mut self, value: u64) {
+    fn number(&mut self, mut value: u64) {
+        let mut digits = [0u8; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
         let from = self.made.len();
-        self.made.push_str(digits(value, &mut [0; 20]));
+        self.made.extend(digits[start..].iter().map(|digit| char::from(*digit)));
         self.leaf(Piece::Made(from, self.made.len()));
     }
 
     fn leaf(&mut self, piece: Piece<'de>) {
-        if self.is_full() {
+        if self.is_full() || self.path.is_empty() {
             return;
         }
-        let path = match self.steps.path() {
-            Some(path) => path,
-            None => self.intern(),
+        let guess = self.last.map_or(self.first, |last| self.paths[last as usize].next);
+        let id = match self.paths.get(guess as usize) {
+            Some(path) if *path.text == *self.path => guess,
+            _ => self.intern(),
         };
-        if path != NO_PATH {
-            self.leaves.push((path, piece));
-        }
+        self.last = Some(id);
+        self.leaves.push((id, piece));
     }
 
-    /// Gives the present step its path; what has no name, and what is beyond the limit, has none.
-    #[cold]
+    /// The number of the current path, and notes whom it followed.
     fn intern(&mut self) -> u32 {
-        let text = self.steps.text();
-        let id = match self.by_text.get(text.as_str()) {
-            _ if text.is_empty() => NO_PATH,
+        let id = match self.by_text.get(self.path.as_str()) {
             Some(id) => *id,
             None => {
                 let id = self.paths.len() as u32;
-                let (role, names_entity) = (Role::of(&text), self.resolver.reads(&text));
-                let text: Box<str> = text.into();
-                self.paths.push(Path { text: text.clone(), role, names_entity });
+                let names_entity = self.resolver.reads(&self.path);
+                let text: Box<str> = self.path.as_str().into();
+                self.paths.push(Path { text: text.clone(), role: Role::of(&text), names_entity, next: 0 });
                 self.by_text.insert(text, id);
                 id
             }
         };
-        self.steps.set_path(id);
+        match self.last {
+            Some(last) => self.paths[last as usize].next = id,
+            None => self.first = id,
+        }
         id
     }
 
@@ -210,19 +227,6 @@ impl<'de, 'r> Documents<'de, 'r> {
     pub(crate) fn value(&self, path: &str) -> Option<&str> {
         let found = self.leaves.iter().find(|(id, _)| *self.paths[*id as usize].text == *path);
         found.map(|(_, piece)| shown(*piece, &self.made)).filter(|text| !text.is_empty())
-    }
-}
-
-/// A number in decimal digits, written from the end of `room`.
-fn digits(mut value: u64, room: &mut [u8; 20]) -> &str {
-    let mut start = room.len();
-    loop {
-        start -= 1;
-        room[start] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            return std::str::from_utf8(&room[start..]).unwrap_or_default();
-        }
     }
 }
 

@@ -83,7 +83,7 @@ fn made_up_keys_do_not_fill_the_table() {
     for text in &texts {
         documents.read_json(text).expect("json");
         push(&mut documents, text, &mut out);
-        assert!(documents.paths.len() <= STEPS_MAX + LEAVES_MAX);
+        assert!(documents.paths.len() <= PATHS_MAX + LEAVES_MAX);
     }
     assert_eq!(out.len(), 500);
 }

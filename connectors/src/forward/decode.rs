@@ -229,7 +229,7 @@ fn leaves<'a>(record: &mut &'a [u8], depth: usize, documents: &mut Documents<'a,
         Token::Map(fields) => fields_of(record, fields, depth - 1, documents)?,
         Token::List(items) => {
             for index in 0..items {
-                let mark = documents.enter_place(index);
+                let mark = documents.enter(&index.to_string());
                 leaves(record, depth - 1, documents)?;
                 documents.leave(mark);
             }
