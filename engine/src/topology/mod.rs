@@ -2,7 +2,7 @@
 //!
 //! A weighted, directed multigraph over the tenant's entities. Each source's word about an
 //! edge is kept apart with its confidence and age; the edge counts as sure as its surest
-//! source. A word that was repeated and is repeated no more loses weight with age ([`age`]). Bounded
+//! source. A word that was repeated and is repeated no more loses weight with age (`age.rs`). Bounded
 //! in nodes and edges: what no longer fits is refused and counted.
 
 mod age;
