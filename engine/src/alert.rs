@@ -4,7 +4,7 @@ use bellwether_models::group::{names_in, tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::incident::EvidenceSignal;
-use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity};
+use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity, cut_to};
 use crate::symbols::Sym;
 use crate::time::EventTime;
 
@@ -279,8 +279,7 @@ impl Alert {
         let texts = TEXTS.iter().filter_map(|key| label(&self.annotations, key));
         let seen = self.observation.as_ref().map(|observation| &*observation.name);
         for text in std::iter::once(name).chain(texts).chain(seen) {
-            let end = (0..=MENTION_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            names_in(&text[..end], own, &is_name, out);
+            names_in(cut_to(text, MENTION_BYTES_MAX), own, &is_name, out);
         }
     }
 

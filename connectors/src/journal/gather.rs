@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_is_woken_by_the_last_to_arrive() {
+    fn what_arrives_while_the_writer_waits_is_taken() {
         let expected = Arc::new(Expected::default());
         let (first, second) = (expected.coming(), expected.coming());
         let queue = Arc::new(AtomicUsize::new(0));

@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use alert::{AlertBuilder, AlertColumns, AlertRow, alert_fingerprint};
 pub use change::{ChangeBuilder, ChangeColumns, ChangeRow};
 pub use edge::{EdgeBuilder, EdgeColumns, EdgeRow};
+pub(crate) use labels::cut_to;
 pub use labels::{LabelPairs, Labels, sorted_labels};
 pub use log::{LogBuilder, LogColumns, LogRow};
 pub use metric::{MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id};

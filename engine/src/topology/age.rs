@@ -94,9 +94,9 @@ mod tests {
                 tell(&mut topology, C, TRACES, at);
             }
         }
-        tell(&mut topology, C, CMDB, 0);
+        (0..TOLD_MIN).for_each(|_| tell(&mut topology, C, CMDB, 0));
         topology.claim(B, C, Relation::Calls, CMDB, 0.9, hour(190), &LimitsConfig::default());
-        assert_eq!(sure(&mut topology, C, 201), Some(0.8), "the catalogue said so, once");
+        assert_eq!(sure(&mut topology, C, 201), Some(0.8), "the catalogue said so, at one time");
         assert_eq!(topology.claims[&(A, C, Relation::Calls)].len(), 1, "the traces are forgotten");
         assert_eq!(sure(&mut topology, B, 900), Some(0.8), "its source is silent altogether");
     }
