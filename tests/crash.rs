@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull::OrderedConfig;
-use bellwether_connectors::nats::INCIDENT_STREAM;
 use bellwether_connectors::nats::testing::NatsServer;
+use bellwether_connectors::sinks::nats::INCIDENT_STREAM;
 use futures::StreamExt as _;
 
 /// Kills in one run; more with `BELLWETHER_KILLS`.

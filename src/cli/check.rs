@@ -10,11 +10,12 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use bellwether_connectors::auth::AuthConfig;
-use bellwether_connectors::files::FilesConfig;
 use bellwether_connectors::journal::is_in_use;
-use bellwether_connectors::nats::{NatsConnection, NatsSourceConfig};
-use bellwether_connectors::tls::{TlsConfig, acceptor};
+use bellwether_connectors::nats::NatsConnection;
+use bellwether_connectors::server::auth::AuthConfig;
+use bellwether_connectors::server::tls::{TlsConfig, acceptor};
+use bellwether_connectors::sources::files::FilesConfig;
+use bellwether_connectors::sources::nats::NatsSourceConfig;
 use bellwether_connectors::{SinkConfig, SourceConfig, wires};
 use clap::Args;
 use serde::Serialize;

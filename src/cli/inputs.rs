@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use bellwether_connectors::files::{FilesConfig, FilesSource};
-use bellwether_connectors::nats::{NatsConnection, NatsSink, NatsSinkConfig};
+use bellwether_connectors::nats::NatsConnection;
+use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
+use bellwether_connectors::sources::files::{FilesConfig, FilesSource};
 use bellwether_connectors::{RejectLog, Sink, Source};
 use bellwether_engine::time::Span;
 

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::auth::AuthConfig;
-use bellwether_connectors::http::client::{Client, ClientError, Identity, Lines, Method, Trust};
+use bellwether_connectors::server::auth::AuthConfig;
+use bellwether_connectors::server::http::client::{Client, ClientError, Identity, Lines, Method, Trust};
 use clap::Args;
 
 use crate::config::Config;

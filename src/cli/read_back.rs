@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::consumer::pull::OrderedConfig;
-use bellwether_connectors::nats::{INCIDENT_BUCKET, INCIDENT_STREAM, NatsConnection};
+use bellwether_connectors::nats::NatsConnection;
+use bellwether_connectors::sinks::nats::{INCIDENT_BUCKET, INCIDENT_STREAM};
 use futures::StreamExt as _;
 
 /// A message that does not come for this long is not there.

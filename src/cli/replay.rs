@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
-use bellwether_connectors::ndjson_sink::{NdjsonSink, NdjsonSinkConfig};
+use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
 use bellwether_datasets::real::{self, Judge};
 use bellwether_engine::input::Input;

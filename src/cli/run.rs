@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::entity_resolution::EntityResolver;
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
+use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::wires::{self, Wires};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::CheckpointError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bellwether_connectors::http::client::Lines;
+use bellwether_connectors::server::http::client::Lines;
 use bellwether_engine::time::Span;
 use clap::Args;
 use serde_json::Value;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use bellwether_connectors::ndjson_sink::NdjsonSinkConfig;
-use bellwether_connectors::terminal::TerminalSinkConfig;
+use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
+use bellwether_connectors::sinks::terminal::TerminalSinkConfig;
 use bellwether_connectors::wires::WiresConfig;
 use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
 use bellwether_engine::EngineConfig;

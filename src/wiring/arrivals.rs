@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use bellwether_connectors::journal::receipts::Receipts;
 use bellwether_connectors::journal::{Coming, Entries, Group, Journal, JournalError, Position};
-use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 

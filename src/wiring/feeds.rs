@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_connectors::source::event_times;
+use bellwether_connectors::intake::event_times;
 use bellwether_connectors::{Intake, Source, SourceError, Stop};
 use bellwether_engine::input::Input;
 use futures::future::BoxFuture;

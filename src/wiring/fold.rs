@@ -10,8 +10,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
-use bellwether_connectors::tap::SeriesName;
 use bellwether_connectors::{Checkpoints, CheckpointsError};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};

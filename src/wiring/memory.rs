@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bellwether_connectors::journal::receipts::Receipts;
 use bellwether_connectors::journal::{Entries, Entry, Group, Journal, JournalError, Position};
-use bellwether_connectors::receipts::Receipts;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwether_connectors::source::event_times;
+use bellwether_connectors::intake::event_times;
 use bellwether_connectors::{Intake, Source, SourceError, Stop};
 use bellwether_engine::input::Input;
 use bellwether_engine::time::Span;

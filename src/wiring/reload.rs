@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bellwether_connectors::http::{Admin, Reloaded};
+use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
-use bellwether_connectors::tap::{Describe, SeriesName};
+use bellwether_connectors::server::http::{Admin, Reloaded};
 use bellwether_connectors::wires::LiveWires;
 use bellwether_connectors::{Intake, Mark, RejectLog};
 use bellwether_engine::input::Input;

@@ -18,7 +18,7 @@ use bellwether_engine::signal::SignalKind;
 
 use super::row::{Field, Row, RowsConfig, Scalar, known_fields};
 use super::signals::Signals;
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// Most columns of a table.
 const COLUMNS_MAX: usize = 4_096;

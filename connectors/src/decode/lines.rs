@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::row::Scalar;
 use super::signals::Signals;
 use super::time::{TimeUnit, civil_nanos, read_time};
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// Level words are looked for among this many words after the time.
 const LEVEL_WORDS: usize = 6;

@@ -4,21 +4,27 @@
 //! against its kind and gathers batches. A bad row is a [`crate::BadRow`] that names the
 //! column; the rows around it go on.
 
+pub mod actions;
+pub mod changes;
 pub mod csv;
+pub mod documents;
+pub mod json;
 pub mod lines;
 pub mod ndjson;
 pub mod parquet;
+pub mod protobuf;
 pub mod row;
 pub mod signals;
 pub mod split;
 pub mod time;
+pub mod topology;
 
 use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reject::BadRow;
+use crate::intake::reject::BadRow;
 
 pub use lines::LinesConfig;
 pub use row::RowsConfig;

@@ -17,7 +17,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use super::row::{Field, Pairs, Row, RowsConfig, Scalar};
 use super::signals::Signals;
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// Most keys of one object: far more than any row has.
 const KEYS_MAX: usize = 256;

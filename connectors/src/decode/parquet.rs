@@ -22,7 +22,7 @@ use super::csv::{Role, place, push_wide, roles};
 use super::row::{Row, RowsConfig, Scalar};
 use super::signals::Signals;
 use super::time::{TIME_SECS_MAX, TIME_SECS_MIN};
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// Rows decoded at a time.
 const ROWS_PER_BATCH: usize = 8_192;

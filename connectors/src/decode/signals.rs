@@ -13,7 +13,7 @@ use bellwether_engine::time::EventTime;
 
 use super::row::{Field, Pairs, Row, RowsConfig, Scalar, known_fields};
 use super::time::read_time;
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// Series whose description was sent. Beyond, all are described again as they come: a
 /// description costs a row, a forgotten one nothing else.

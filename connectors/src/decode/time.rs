@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::Scalar;
-use crate::reject::{BadRow, Reason};
+use crate::intake::reject::{BadRow, Reason};
 
 /// 2000-01-01: earlier event times are a broken clock or a wrong unit.
 pub const TIME_SECS_MIN: i64 = 946_684_800;

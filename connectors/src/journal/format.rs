@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A record's payload is an entry, or nothing when it only carries a mark, or, with the flag
-//! for it, the receipt of its group ([`crate::receipts`]). A segment's header repeats what the
+//! for it, the receipt of its group ([`crate::journal::receipts`]). A segment's header repeats what the
 //! older ones say of marks and receipts, so the newest segment alone says where a source is and
 //! what came before.
 //!
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::Mark;
-use crate::receipts::Receipt;
+use crate::journal::receipts::Receipt;
 
 /// Version of the format, in each segment's header. Older versions are read, newer refused.
 pub const FORMAT_VERSION: u32 = 3;

@@ -17,7 +17,7 @@ use super::reader::SegmentReader;
 use super::segments::scan;
 use super::writer::{Disk, RealDisk, Request, Shared, Writer};
 use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
-use crate::receipts::Receipts;
+use crate::journal::receipts::Receipts;
 
 /// Groups waiting to be written; beyond, sources wait. A group is up to some MiB, and one
 /// commit takes several.

@@ -6,7 +6,7 @@
 //! in what it reads (a file's offset, a stream's sequence). The mark becomes durable in the
 //! same instant as the entries, so a source that goes on from [`Journal::cursor`] reads
 //! nothing twice and misses nothing. Beside the mark stand the receipts of what its senders may
-//! send again ([`crate::receipts`]).
+//! send again ([`crate::journal::receipts`]).
 //!
 //! What is promised: an acknowledged entry survives the death of the process and, with
 //! disks that honour `fdatasync`, of the machine. A torn tail (never acknowledged) is cut and
@@ -18,6 +18,7 @@ mod format;
 mod gather;
 mod local;
 mod reader;
+pub mod receipts;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::receipts::{Claims, Receipts};
+use crate::journal::receipts::{Claims, Receipts};
 
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
 pub use gather::Coming;

@@ -10,7 +10,7 @@ use super::format::{
 };
 use super::local::TornTail;
 use super::{JournalError, Position};
-use crate::receipts::Receipt;
+use crate::journal::receipts::Receipt;
 
 /// What segment files end in.
 const SEGMENT_SUFFIX: &str = ".journal";

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::receipts::Claim;
+use crate::journal::receipts::Claim;
 
 mod damage;
 mod faults;

@@ -14,7 +14,7 @@ use super::gather::Expected;
 use super::local::JournalConfig;
 use super::segments::{Scan, Segment, segment_path};
 use super::{Group, JournalError, Position};
-use crate::receipts::{Claims, Receipts};
+use crate::journal::receipts::{Claims, Receipts};
 
 /// One commit takes queued groups until it has this many bytes: larger gains nothing on a
 /// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.

@@ -21,7 +21,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long one JetStream request may take; a leader change takes 4–8 s, retries cover it.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// Acknowledgements that may be outstanding on one connection.
-pub(super) const ACKS_IN_FLIGHT_MAX: usize = 1_024;
+pub(crate) const ACKS_IN_FLIGHT_MAX: usize = 1_024;
 
 /// Where NATS is, and who we are to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,7 +116,7 @@ pub enum NatsError {
 
 impl NatsError {
     /// A [`NatsError::Request`].
-    pub(super) fn request(operation: &'static str, error: impl std::fmt::Display) -> NatsError {
+    pub(crate) fn request(operation: &'static str, error: impl std::fmt::Display) -> NatsError {
         NatsError::Request { operation, reason: error.to_string() }
     }
 

@@ -14,11 +14,13 @@ use futures::StreamExt;
 
 use super::testing::NatsServer;
 use super::*;
+use crate::intake::reject::RejectLog;
+use crate::intake::{Intake, Source, stop_pair};
 use crate::journal::{Journal, JournalConfig, LocalJournal, Position};
-use crate::reject::RejectLog;
-use crate::sink::tests::event;
-use crate::sink::{Outgoing, Sink};
-use crate::source::{Intake, Source, stop_pair};
+use crate::sinks::nats::*;
+use crate::sinks::tests::event;
+use crate::sinks::{Outgoing, Sink};
+use crate::sources::nats::*;
 
 fn server() -> NatsServer {
     NatsServer::start().expect("a nats-server")

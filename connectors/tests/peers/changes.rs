@@ -4,13 +4,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 
-use bellwether_connectors::auth::Auth;
-use bellwether_connectors::changes::{Changes, ChangesConfig, GithubHook};
-use bellwether_connectors::entity_resolution::EntityResolver;
-use bellwether_connectors::http::{HttpConfig, HttpSource, HttpWires};
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::tls::TlsConfig;
-use bellwether_connectors::wire::HttpWire;
+use bellwether_connectors::resolve::entity_resolution::EntityResolver;
+use bellwether_connectors::server::auth::Auth;
+use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
+use bellwether_connectors::server::tls::TlsConfig;
+use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::wires::changes::{Changes, ChangesConfig, GithubHook};
 use bellwether_engine::signal::{ChangeColumns, SignalKind};
 use serde_json::Value;
 

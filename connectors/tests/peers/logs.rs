@@ -5,12 +5,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_connectors::bulk::{Bulk, BulkConfig};
-use bellwether_connectors::collectd::{Collectd, CollectdConfig};
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::packets::Datagrams;
-use bellwether_connectors::syslog::{Syslog, SyslogStream};
-use bellwether_connectors::wire::HttpWire;
+use bellwether_connectors::server::packets::Datagrams;
+use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
+use bellwether_connectors::wires::collectd::{Collectd, CollectdConfig};
+use bellwether_connectors::wires::syslog::{Syslog, SyslogStream};
 use bellwether_engine::signal::{LogColumns, SeriesColumns, SignalKind};
 
 use crate::rig::{Peer, Rig, command, free_address, output_of, repository};

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use bellwether_connectors::forward::{Forward, ForwardConfig};
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::packets::Datagrams;
-use bellwether_connectors::snmp::{Snmp, SnmpConfig};
+use bellwether_connectors::server::packets::Datagrams;
+use bellwether_connectors::wires::forward::{Forward, ForwardConfig};
+use bellwether_connectors::wires::snmp::{Snmp, SnmpConfig};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, LogColumns, SignalKind};
 
 use crate::rig::{Rig, command, free_address, output_of, peer, repository};

@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bellwether_connectors::alertmanager::{Alertmanager, AlertmanagerConfig};
-use bellwether_connectors::auth::{Auth, AuthConfig, Credential, Network, Rights};
-use bellwether_connectors::entity_resolution::EntityResolver;
-use bellwether_connectors::http::{HttpConfig, HttpSource, HttpWires};
+use bellwether_connectors::journal::receipts::Receipts;
 use bellwether_connectors::journal::{Coming, Entries};
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::otlp::grpc::OtlpGrpc;
-use bellwether_connectors::otlp::{Otlp, OtlpConfig};
-use bellwether_connectors::receipts::Receipts;
-use bellwether_connectors::remote_write::{RemoteWrite, RemoteWriteConfig};
-use bellwether_connectors::series_table::SeriesTable;
-use bellwether_connectors::wire::HttpWire;
+use bellwether_connectors::resolve::entity_resolution::EntityResolver;
+use bellwether_connectors::resolve::series_table::SeriesTable;
+use bellwether_connectors::server::auth::{Auth, AuthConfig, Credential, Network, Rights};
+use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
+use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
+use bellwether_connectors::wires::otlp::grpc::OtlpGrpc;
+use bellwether_connectors::wires::otlp::{Otlp, OtlpConfig};
+use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::{
     Group, Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source, Stopper, stop_pair,
 };

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::webhook::{WebhookConfig, Webhooks};
-use bellwether_connectors::wire::HttpWire;
+use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::wires::webhook::{WebhookConfig, Webhooks};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
 
 use crate::rig::{Peer, Rig, command, output_of, peer, repository};

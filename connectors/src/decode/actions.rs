@@ -1,0 +1,178 @@
+//! From a payload to what the engine is to do: no I/O, everything checked.
+
+use bellwether_engine::incident::TicketRef;
+use bellwether_engine::input::Action;
+use serde::Deserialize;
+
+use crate::intake::reject::{BadRow, Reason};
+
+/// Longest text of a payload in bytes: ids, names, links.
+const TEXT_BYTES_MAX: usize = 1_024;
+/// Longest payload in bytes: every text at its longest, each byte escaped.
+const PAYLOAD_BYTES_MAX: usize = 64 << 10;
+/// Digits of an alert's fingerprint.
+const FINGERPRINT_DIGITS: usize = 16;
+
+/// The kinds of feedback.
+const KINDS: [&str; 7] = ["acknowledge", "resolve", "close", "false_positive", "attach", "detach", "merge"];
+/// What can have become of a ticket.
+const VERBS: [&str; 5] = ["created", "updated", "acknowledged", "resolved", "closed"];
+
+/// One message, read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Said {
+    /// Under which it may come again.
+    pub(crate) id: Option<String>,
+    /// In this order.
+    pub(crate) actions: Vec<Action>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feedback {
+    id: Option<String>,
+    incident: String,
+    who: String,
+    alert: Option<String>,
+    into: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ticket {
+    id: Option<String>,
+    incident: String,
+    key: String,
+    #[serde(default)]
+    url: String,
+    status: Option<String>,
+    who: Option<String>,
+    resolution: Option<Resolution>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Resolution {
+    Fixed,
+    FalsePositive,
+}
+
+/// What an operator says: `kind` of an incident.
+///
+/// # Errors
+/// [`BadRow`] naming the field and what belongs there.
+pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
+    if !KINDS.contains(&kind) {
+        return Err(unknown("kind of feedback", kind, &KINDS));
+    }
+    let Feedback { id, incident, who, alert, into } = parse(payload)?;
+    if let Some(id) = &id {
+        check("id", id)?;
+    }
+    check("incident", &incident)?;
+    check("who", &who)?;
+    let fingerprint = takes("alert", kind, alert, ["attach", "detach"].contains(&kind))?;
+    let other = takes("into", kind, into, kind == "merge")?;
+    if !fingerprint.is_empty() {
+        check_fingerprint(&fingerprint)?;
+    }
+    let action = match kind {
+        "acknowledge" => Action::Acknowledge { incident, who },
+        "resolve" => Action::Resolve { incident, who },
+        "close" => Action::Close { incident, who },
+        "false_positive" => Action::FalsePositive { incident, who },
+        "attach" => Action::Attach { incident, alert: fingerprint, who },
+        "detach" => Action::Detach { incident, alert: fingerprint, who },
+        _ => Action::Merge { incident, into: other, who },
+    };
+    Ok(Said { id, actions: vec![action] })
+}
+
+/// What a ticketing system says: a ticket of `system` was `verb`.
+///
+/// # Errors
+/// [`BadRow`] naming the field and what belongs there.
+pub(crate) fn ticket(verb: &str, system: &str, payload: &[u8]) -> Result<Said, BadRow> {
+    if !VERBS.contains(&verb) {
+        return Err(unknown("verb of a ticket", verb, &VERBS));
+    }
+    check("system", system)?;
+    let Ticket { id, incident, key, url, status, who, resolution } = parse(payload)?;
+    for (field, text) in [("id", id.as_deref()), ("status", status.as_deref()), ("who", who.as_deref())] {
+        text.map_or(Ok(()), |text| check(field, text))?;
+    }
+    check("incident", &incident)?;
+    check("key", &key)?;
+    if !url.is_empty() {
+        check("url", &url)?;
+    }
+    let ends = ["resolved", "closed"].contains(&verb);
+    if resolution.is_some() && !ends {
+        return Err(BadRow::new(Reason::Unknown, "resolution", format!("a ticket that is {verb} has none")));
+    }
+    let who = who.unwrap_or_else(|| system.to_owned());
+    let status = status.unwrap_or_else(|| verb.to_owned());
+    let ticket = TicketRef { system: system.to_owned(), key, url, status };
+    let mut actions = vec![Action::Ticket { incident: incident.clone(), ticket }];
+    if verb == "acknowledged" {
+        actions.push(Action::Acknowledge { incident: incident.clone(), who: who.clone() });
+    }
+    if ends && resolution == Some(Resolution::FalsePositive) {
+        actions.push(Action::FalsePositive { incident: incident.clone(), who: who.clone() });
+    } else if verb == "resolved" {
+        actions.push(Action::Resolve { incident: incident.clone(), who: who.clone() });
+    }
+    if verb == "closed" {
+        actions.push(Action::Close { incident, who });
+    }
+    Ok(Said { id, actions })
+}
+
+fn parse<'p, T: Deserialize<'p>>(payload: &'p [u8]) -> Result<T, BadRow> {
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(BadRow::new(Reason::TooLong, "", format!("the payload is longer than {PAYLOAD_BYTES_MAX} bytes")));
+    }
+    serde_json::from_slice(payload).map_err(|error| {
+        let reason = if error.is_data() { Reason::Type } else { Reason::Syntax };
+        BadRow::new(reason, "", error.to_string())
+    })
+}
+
+/// The text of `field`, where `kind` has one, and empty where it has none.
+fn takes(field: &str, kind: &str, text: Option<String>, wanted: bool) -> Result<String, BadRow> {
+    match (text, wanted) {
+        (Some(text), true) => check(field, &text).map(|()| text),
+        (None, true) => Err(BadRow::new(Reason::Missing, field, format!("`{kind}` needs it"))),
+        (Some(_), false) => Err(BadRow::new(Reason::Unknown, field, format!("`{kind}` has none"))),
+        (None, false) => Ok(String::new()),
+    }
+}
+
+fn check(field: &str, text: &str) -> Result<(), BadRow> {
+    if text.trim().is_empty() {
+        return Err(BadRow::new(Reason::Missing, field, "it is empty"));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(BadRow::new(Reason::TooLong, field, format!("it is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(BadRow::new(Reason::Word, field, "it has control characters"));
+    }
+    Ok(())
+}
+
+fn check_fingerprint(text: &str) -> Result<(), BadRow> {
+    if text.len() == FINGERPRINT_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    let detail = format!("`{}` is no fingerprint: {FINGERPRINT_DIGITS} hexadecimal digits", short(text));
+    Err(BadRow::new(Reason::Word, "alert", detail))
+}
+
+fn unknown(what: &str, word: &str, known: &[&str]) -> BadRow {
+    BadRow::new(Reason::Word, "", format!("unknown {what} `{}`, known: {}", short(word), known.join(", ")))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}

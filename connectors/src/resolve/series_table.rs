@@ -1,0 +1,427 @@
+//! Which series have been described: the table between a sender's labels and our series ids.
+//!
+//! Metric wires hash a series' labels as they stand in the message and look the hash up here;
+//! only a series not seen before is parsed, resolved to an entity and described in a `series`
+//! batch. The table is bounded per tenant, forgets series that have been silent for one to two
+//! hours, and lets in only so many new ones per hour, so a label holding a request id cannot
+//! fill the memory of the engine behind it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::{
+    Batch, EdgeBuilder, EdgeRow, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX, LabelPairs, Relation,
+    SeriesBuilder, SeriesColumns, SeriesType, SignalKind, series_id,
+};
+use bellwether_engine::time::{EventTime, Span};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::limits::Limits;
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::resolve::service_graph;
+
+/// After this long without a sample a series is forgotten, and described again if it returns.
+const GENERATION: Span = Span::from_hours(1);
+
+/// Most pairs of entities remembered per tenant as told: a service on its host, a call; 100,000 topology nodes are
+/// the engine's own limit.
+const RELATED_MAX: usize = 100_000;
+
+/// How sure an edge read from labels is: the sender says so of itself.
+const LABEL_CONFIDENCE: f64 = 0.9;
+
+/// A hasher for keys that are hashes already.
+#[derive(Default)]
+pub(crate) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+type Keyed<V> = HashMap<u128, V, BuildHasherDefault<AsIs>>;
+
+#[derive(Default)]
+struct Described {
+    /// Hash of the labels as sent → series id.
+    current: Keyed<u64>,
+    previous: Keyed<u64>,
+    started: EventTime,
+    new_this_hour: usize,
+    related: Keyed<()>,
+}
+
+impl Described {
+    /// Once an hour the silent half is forgotten.
+    fn turn(&mut self, now: EventTime) {
+        if now.since(self.started) > GENERATION {
+            self.previous = std::mem::take(&mut self.current);
+            self.started = now;
+            self.new_this_hour = 0;
+            self.related.clear();
+        }
+    }
+}
+
+/// The tables of all tenants; one instance is shared by all metric wires.
+pub struct SeriesTable {
+    resolver: Arc<EntityResolver>,
+    series_max: usize,
+    new_per_hour_max: usize,
+    tenants: RwLock<HashMap<String, Arc<RwLock<Described>>>>,
+}
+
+impl SeriesTable {
+    /// An empty table.
+    pub fn new(resolver: Arc<EntityResolver>, limits: &Limits) -> SeriesTable {
+        SeriesTable {
+            resolver,
+            series_max: limits.series_max,
+            new_per_hour_max: limits.new_series_per_hour_max,
+            tenants: RwLock::default(),
+        }
+    }
+
+    /// The resolver that names the entities.
+    pub fn resolver(&self) -> &EntityResolver {
+        &self.resolver
+    }
+
+    fn tenant(&self, tenant: &str) -> Arc<RwLock<Described>> {
+        let known = self.tenants.read().unwrap_or_else(|held| held.into_inner());
+        if let Some(table) = known.get(tenant) {
+            return table.clone();
+        }
+        drop(known);
+        let mut tenants = self.tenants.write().unwrap_or_else(|held| held.into_inner());
+        tenants.entry(tenant.to_owned()).or_default().clone()
+    }
+
+    /// Runs `decode` with a session of `tenant`; returns its result and the journal entries
+    /// that describe what was new, to be stored before the samples.
+    pub fn session<T>(
+        &self,
+        tenant: &str,
+        source: &str,
+        now: EventTime,
+        decode: impl FnOnce(&mut Session<'_>) -> T,
+    ) -> (T, Vec<Input>) {
+        let described = self.tenant(tenant);
+        let due = {
+            let table = described.read().unwrap_or_else(|held| held.into_inner());
+            now.since(table.started) > GENERATION
+        };
+        if due {
+            described.write().unwrap_or_else(|held| held.into_inner()).turn(now);
+        }
+        let mut session = Session {
+            table: self,
+            described: &described,
+            reading: None,
+            source,
+            now,
+            series: SeriesBuilder::new(),
+            edges: EdgeBuilder::new(),
+        };
+        let result = decode(&mut session);
+        (result, session.finish(tenant))
+    }
+
+    /// The series described in `inputs` were not stored: describe them again next time.
+    pub fn undo(&self, inputs: &[Input]) {
+        for input in inputs {
+            if let Input::Batch(batch) = input
+                && batch.kind() == SignalKind::Series
+            {
+                self.forget(batch);
+            }
+        }
+    }
+
+    fn forget(&self, batch: &Batch) {
+        let columns = SeriesColumns::of(batch);
+        let ids: std::collections::HashSet<u64> = (0..columns.len()).map(|row| columns.row(row).series).collect();
+        let described = self.tenant(batch.tenant());
+        let mut table = described.write().unwrap_or_else(|held| held.into_inner());
+        table.current.retain(|_, id| !ids.contains(id));
+        table.previous.retain(|_, id| !ids.contains(id));
+        table.related.clear();
+    }
+}
+
+/// One request's view of a tenant's table.
+pub struct Session<'a> {
+    table: &'a SeriesTable,
+    described: &'a RwLock<Described>,
+    reading: Option<RwLockReadGuard<'a, Described>>,
+    source: &'a str,
+    now: EventTime,
+    series: SeriesBuilder,
+    edges: EdgeBuilder,
+}
+
+impl Session<'_> {
+    /// The id of the series whose labels hash to `key`, when it is described already.
+    #[inline]
+    pub fn known(&mut self, key: u128) -> Option<u64> {
+        let described = self.described;
+        let reading = self.reading.get_or_insert_with(|| described.read().unwrap_or_else(|held| held.into_inner()));
+        reading.current.get(&key).copied()
+    }
+
+    /// Describes a series of these labels, of which none is `__name__`; they need no order.
+    /// Returns its id.
+    ///
+    /// # Errors
+    /// The reason to refuse it: too many labels, too long, named twice, or too many series.
+    pub fn describe(
+        &mut self,
+        key: u128,
+        name: &str,
+        unit: &str,
+        series_type: SeriesType,
+        labels: &mut Vec<(&str, &str)>,
+    ) -> Result<u64, &'static str> {
+        check_labels(name, labels)?;
+        let resolver = &self.table.resolver;
+        let Some(call) = service_graph::call(resolver, name, labels) else {
+            let entity = resolver.resolve(name, labels);
+            return self.admit(key, name, &entity, unit, series_type, labels);
+        };
+        let id = self.admit(key, name, &call.server, unit, series_type, labels)?;
+        if let Some(client) = call.client {
+            self.relate(&client, &call.server, Relation::Calls);
+        }
+        Ok(id)
+    }
+
+    /// As [`Session::describe`], for a wire that knows the entity and has sorted the labels.
+    pub fn describe_of(
+        &mut self,
+        key: u128,
+        name: &str,
+        entity: &str,
+        unit: &str,
+        series_type: SeriesType,
+        labels: &mut Vec<(&str, &str)>,
+    ) -> Result<u64, &'static str> {
+        check_labels(name, labels)?;
+        self.admit(key, name, entity, unit, series_type, labels)
+    }
+
+    fn admit(
+        &mut self,
+        key: u128,
+        name: &str,
+        entity: &str,
+        unit: &str,
+        series_type: SeriesType,
+        labels: LabelPairs<'_>,
+    ) -> Result<u64, &'static str> {
+        self.reading = None;
+        let mut described = self.described.write().unwrap_or_else(|held| held.into_inner());
+        if let Some(id) = described.current.get(&key) {
+            return Ok(*id);
+        }
+        if let Some(id) = described.previous.remove(&key) {
+            described.current.insert(key, id);
+            return Ok(id);
+        }
+        if described.current.len() >= self.table.series_max {
+            return Err("series_max");
+        }
+        if described.new_this_hour >= self.table.new_per_hour_max {
+            return Err("new_series_per_hour_max");
+        }
+        described.new_this_hour += 1;
+        let id = self.series.push(name, entity, unit, series_type, labels);
+        debug_assert_eq!(id, series_id(name, entity, labels));
+        described.current.insert(key, id);
+        drop(described);
+        if let Some((service, host)) = self.table.resolver.placement(labels) {
+            self.relate(&service, &host, Relation::RunsOn);
+        }
+        Ok(id)
+    }
+
+    /// Tells an edge that labels speak of, once.
+    fn relate(&mut self, from: &str, to: &str, relation: Relation) {
+        let pair = xxh3_128(format!("{from}\n{to}").as_bytes());
+        let mut described = self.described.write().unwrap_or_else(|held| held.into_inner());
+        if described.related.len() < RELATED_MAX && described.related.insert(pair, ()).is_none() {
+            let (time, source, confidence) = (self.now, self.source, LABEL_CONFIDENCE);
+            self.edges.push(&EdgeRow { time, from, to, relation, source, confidence });
+        }
+    }
+
+    fn finish(mut self, tenant: &str) -> Vec<Input> {
+        self.reading = None;
+        let batches = [self.series.finish(tenant), self.edges.finish(tenant)];
+        batches.into_iter().filter_map(Result::ok).filter(|batch| !batch.is_empty()).map(Input::Batch).collect()
+    }
+}
+
+/// Sorts labels by name and checks them against the limits.
+fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("no_name");
+    }
+    labels.retain(|(_, value)| !value.is_empty());
+    if labels.len() > LABELS_MAX {
+        return Err("labels_max");
+    }
+    let too_long =
+        |(name, value): &(&str, &str)| name.len() > LABEL_NAME_BYTES_MAX || value.len() > LABEL_VALUE_BYTES_MAX;
+    if name.len() > LABEL_VALUE_BYTES_MAX || labels.iter().any(too_long) {
+        return Err("label_bytes_max");
+    }
+    labels.sort_unstable_by_key(|(name, _)| *name);
+    if labels.iter().any(|(name, _)| name.is_empty()) {
+        return Err("label_name_empty");
+    }
+    if labels.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err("label_twice");
+    }
+    Ok(())
+}
+
+/// The type of a series that does not say: Prometheus' and OpenMetrics' suffixes of totals.
+pub fn type_by_name(name: &str) -> SeriesType {
+    let totals = ["_total", "_count", "_sum", "_bucket"];
+    if totals.iter().any(|suffix| name.ends_with(suffix)) { SeriesType::Counter } else { SeriesType::Gauge }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: EventTime = EventTime::from_secs(1_000_000);
+
+    fn table(limits: Limits) -> SeriesTable {
+        SeriesTable::new(Arc::new(EntityResolver::default()), &limits)
+    }
+
+    fn add(table: &SeriesTable, now: EventTime, key: u128) -> (Result<u64, &'static str>, usize) {
+        let (id, inputs) = table.session("acme", "test", now, |session| {
+            let host = format!("h{key}");
+            let mut labels = vec![("host", host.as_str())];
+            match session.known(key) {
+                Some(id) => Ok(id),
+                None => session.describe(key, "cpu", "", SeriesType::Gauge, &mut labels),
+            }
+        });
+        (id, inputs.len())
+    }
+
+    #[test]
+    fn a_pair_of_a_service_graph_is_an_edge_told_once() {
+        let table = table(Limits::default());
+        let describe = |key: u128, code: &str| {
+            let (_, inputs) = table.session("acme", "remote_write", NOW, |session| {
+                let mut labels = vec![("client", "shop"), ("server", "pay"), ("code", code)];
+                session.describe(key, "traces_service_graph_request_total", "", SeriesType::Counter, &mut labels)
+            });
+            inputs
+        };
+        let first = describe(1, "200");
+        let [Input::Batch(series), Input::Batch(edges)] = &first[..] else { panic!("two batches: {first:?}") };
+        assert_eq!(SeriesColumns::of(series).row(0).entity, "service:pay");
+        let edge = bellwether_engine::signal::EdgeColumns::of(edges).row(0).expect("an edge");
+        assert_eq!((edge.from, edge.to, edge.relation), ("service:shop", "service:pay", Relation::Calls));
+        assert_eq!(describe(2, "500").len(), 1, "the series alone");
+    }
+
+    #[test]
+    fn a_series_is_described_once_and_again_after_it_was_not_stored() {
+        let table = table(Limits::default());
+        let (first, inputs) = table.session("acme", "test", NOW, |session| {
+            let mut labels = vec![("service", "a"), ("host.name", "h")];
+            session.describe(7, "cpu", "", SeriesType::Gauge, &mut labels)
+        });
+        assert_eq!(inputs.len(), 1);
+        let known = table.session("acme", "test", NOW, |session| session.known(7));
+        assert_eq!((known.0, known.1.len()), (first.ok(), 0));
+        assert_eq!(table.session("other", "test", NOW, |s| s.known(7)).0, None);
+        table.undo(&inputs);
+        assert_eq!(table.session("acme", "test", NOW, |s| s.known(7)).0, None);
+    }
+
+    #[test]
+    fn a_service_and_its_machine_are_told_once_as_an_edge() {
+        let table = table(Limits::default());
+        let mut told = Vec::new();
+        for name in ["a", "b"] {
+            let ((), inputs) = table.session("acme", "test", NOW, |session| {
+                let mut labels = vec![("service.name", "shop"), ("host.name", "h1")];
+                let key = xxh3_128(name.as_bytes());
+                session.describe(key, name, "", SeriesType::Gauge, &mut labels).expect("plain");
+            });
+            told.push(inputs.len());
+        }
+        assert_eq!(told, vec![2, 1]);
+    }
+
+    #[test]
+    fn a_silent_series_is_forgotten_and_a_live_one_is_not() {
+        let table = table(Limits::default());
+        assert_eq!((add(&table, NOW, 1).1, add(&table, NOW, 2).1), (1, 1));
+        let hour = Span::from_mins(61);
+        let later = NOW.plus(hour);
+        assert_eq!(add(&table, later, 1).1, 0, "still known in the older generation");
+        let last = later.plus(hour);
+        assert_eq!(add(&table, last, 1).1, 0);
+        assert_eq!(add(&table, last, 2).1, 1, "silent for two hours, described again");
+    }
+
+    #[test]
+    fn too_many_series_are_refused_by_name_of_the_limit() {
+        let small = table(Limits { series_max: 2, ..Limits::default() });
+        let hourly = table(Limits { new_series_per_hour_max: 2, ..Limits::default() });
+        for key in 0..2 {
+            assert!(add(&small, NOW, key).0.is_ok());
+            assert!(add(&hourly, NOW, key).0.is_ok());
+        }
+        assert_eq!(add(&small, NOW, 2).0, Err("series_max"));
+        assert_eq!(add(&hourly, NOW, 2).0, Err("new_series_per_hour_max"));
+        let next_hour = NOW.plus(Span::from_mins(61));
+        assert!(add(&hourly, next_hour, 2).0.is_ok());
+    }
+
+    #[test]
+    fn labels_that_name_nothing_or_too_much_are_refused() {
+        let table = table(Limits::default());
+        let long = "x".repeat(LABEL_VALUE_BYTES_MAX + 1);
+        let names: Vec<String> = (0..=LABELS_MAX).map(|n| format!("l{n}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+        let cases: [Case<'_>; 5] = [
+            ("", vec![("a", "b")], "no_name"),
+            ("m", vec![("a", "b"), ("a", "c")], "label_twice"),
+            ("m", vec![("", "b")], "label_name_empty"),
+            ("m", vec![("a", &long)], "label_bytes_max"),
+            ("m", many, "labels_max"),
+        ];
+        for (name, mut labels, why) in cases {
+            let (result, _) = table
+                .session("acme", "test", NOW, |session| session.describe(1, name, "", SeriesType::Gauge, &mut labels));
+            assert_eq!(result, Err(why));
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! One HTTP server for every wire spoken over HTTP.
+//!
+//! ```yaml
+//! http:
+//!   listen: 127.0.0.1:9099
+//!   tls: { certificate_file: tls.crt, key_file: tls.key }
+//! ```
+//!
+//! For each request, in this order: route, credential (401 before the body is read), declared
+//! size (413), a free place (503), the body within its time, a re-send known from before, the
+//! wire's decoder, the journal, and only then the answer. Beside the wires it answers
+//! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
+//!
+//! Wires and limits can be replaced while it serves ([`HttpWires::replace`]): a request is
+//! answered by those in force when its headers have come.
+
+mod admin;
+pub mod client;
+mod connection;
+mod exposition;
+mod routes;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use axum::http::{Request as HttpRequest, Response, StatusCode};
+use bellwether_engine::time::EventTime;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use admin::{Admin, Reloaded};
+use connection::Sender;
+pub use connection::serve;
+pub use exposition::{RefusedRows, WireReport, exposition};
+pub use routes::RouteConflict;
+use routes::{Mounted, Routes};
+
+use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
+use crate::journal::Coming;
+use crate::journal::receipts::{Claim, Claims, request_key};
+use crate::limits::Limits;
+use crate::server::auth::{Auth, Shown};
+use crate::server::tls::{LiveTls, TlsConfig, TlsError};
+use crate::server::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
+
+/// The component id of the listener itself, in counters of connections.
+const HTTP_ID: &str = "http";
+
+/// ALPN of HTTP listeners.
+const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// How long a request waits for another that holds the same, as long as the journal may take to
+/// say that it is busy; and how often it looks.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What is sent back: a whole answer, or a tap's lines.
+pub type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port; anything but loopback needs credentials.
+    pub listen: SocketAddr,
+    /// Serve HTTPS.
+    pub tls: Option<TlsConfig>,
+}
+
+impl Default for HttpConfig {
+    fn default() -> HttpConfig {
+        HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9099)), tls: None }
+    }
+}
+
+/// The wires of one listener, with what they share.
+pub struct HttpWires {
+    auth: Arc<Auth>,
+    routes: RwLock<Arc<Routes>>,
+    /// Connections refused or closed, by reason.
+    listener: Arc<WireCounters>,
+    others: OnceLock<Vec<OtherWire>>,
+    more: OnceLock<MoreMetrics>,
+    admin: OnceLock<Arc<dyn Admin>>,
+}
+
+/// A listener that does not speak HTTP, by source name.
+type OtherWire = (&'static str, Arc<WireCounters>);
+
+/// Further families in Prometheus' text format.
+type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
+
+impl HttpWires {
+    /// Mounts `wires`, each under its component id.
+    ///
+    /// # Errors
+    /// [`RouteConflict`] when two of them claim one path.
+    pub fn new(
+        auth: Arc<Auth>,
+        limits: Limits,
+        wires: Vec<(String, Arc<dyn HttpWire>)>,
+    ) -> Result<HttpWires, RouteConflict> {
+        Ok(HttpWires {
+            auth,
+            routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
+            listener: Arc::default(),
+            others: OnceLock::new(),
+            more: OnceLock::new(),
+            admin: OnceLock::new(),
+        })
+    }
+
+    /// Puts other limits and wires in force; a wire of an id that was there before goes on
+    /// counting where it was. On an error nothing changes.
+    ///
+    /// # Errors
+    /// [`RouteConflict`] when two of them claim one path.
+    pub fn replace(&self, limits: Limits, wires: Vec<(String, Arc<dyn HttpWire>)>) -> Result<(), RouteConflict> {
+        let fresh = Arc::new(Routes::new(limits, wires, Some(&self.routes()))?);
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    fn routes(&self) -> Arc<Routes> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The running wire of component `id`.
+    pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpWire>> {
+        self.routes().wires.iter().find(|mounted| mounted.id == id).map(|mounted| mounted.wire.clone())
+    }
+
+    /// Lets `admin` answer for the process. Only the first call counts.
+    pub fn administered_by(&self, admin: Arc<dyn Admin>) {
+        let _ = self.admin.set(admin);
+    }
+
+    /// Shows the totals of listeners that do not speak HTTP at `/metrics`, too. Only the first
+    /// call counts.
+    pub fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
+        let _ = self.others.set(others);
+    }
+
+    /// Puts what `more` says, in Prometheus' text format, at the end of `/metrics`. Only the
+    /// first call counts.
+    pub fn show_more(&self, more: impl Fn() -> String + Send + Sync + 'static) {
+        let _ = self.more.set(Box::new(more));
+    }
+
+    /// What every wire has received so far.
+    pub fn reports(&self) -> Vec<WireReport> {
+        let routes = self.routes();
+        routes
+            .wires
+            .iter()
+            .map(|mounted| WireReport {
+                id: mounted.id.clone(),
+                kind: mounted.wire.kind(),
+                totals: mounted.counters.read(),
+            })
+            .collect()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Limits {
+        self.routes().limits.clone()
+    }
+
+    /// Answers one request, as hyper hands it over.
+    pub async fn respond(&self, intake: &Intake, mut request: HttpRequest<Incoming>) -> Response<HttpBody> {
+        let head_only = request.method() == axum::http::Method::HEAD;
+        let sender = request.extensions_mut().remove::<Sender>().unwrap_or_default();
+        let mut response = self.answer(intake, request, sender).await;
+        if head_only {
+            *response.body_mut() = Full::new(Bytes::new()).boxed_unsync();
+        }
+        response
+    }
+
+    async fn answer<B>(&self, intake: &Intake, request: HttpRequest<B>, sender: Sender) -> Response<HttpBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let shown = Shown { headers: &head.headers, certificate: sender.certificate.as_deref() };
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        if let Some(page) = self.own_page(intake, &head.method, path, query, shown, sender.busy).await {
+            return page;
+        }
+        response(self.reply_to(intake, &head, body, shown).await)
+    }
+
+    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>) -> Reply
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let routes = self.routes();
+        let Some((mounted, access)) = routes.find(head.uri.path()) else {
+            return Reply::text(404, "no wire is configured for this path\n");
+        };
+        let tenant: Arc<str> = match access {
+            Access::Own => "".into(),
+            Access::Credential => match self.let_in(mounted, head, shown) {
+                Ok(tenant) => tenant,
+                Err((refusal, reason)) => {
+                    mounted.counters.refuse(reason, 1);
+                    let_run_out(body);
+                    return refusal;
+                }
+            },
+        };
+        let mut parsed = Request {
+            tenant: &tenant,
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            body: &[],
+            received: now(),
+            claims: None,
+        };
+        let Ok(_place) = routes.places.try_acquire() else {
+            mounted.counters.refuse("busy", 1);
+            return mounted.wire.overloaded(&parsed, "too many requests at once");
+        };
+        let body = match read(body, &routes.limits).await {
+            Ok(body) => body,
+            Err((reply, reason)) => {
+                mounted.counters.refuse(reason, 1);
+                return reply;
+            }
+        };
+        mounted.counters.request(body.len());
+        parsed.body = &body;
+        self.hand_over(&intake.of(&mounted.id), mounted, &parsed).await
+    }
+
+    /// The tenant that the sender may do this for; otherwise the answer and the reason counted.
+    fn let_in(&self, mounted: &Mounted, head: &Parts, shown: Shown<'_>) -> Result<Arc<str>, (Reply, &'static str)> {
+        let unknown = || (admin::unauthorized("a credential is needed"), "unauthorized");
+        let grant = self.auth.grant(shown).ok_or_else(unknown)?;
+        let right = mounted.wire.right(head.uri.path());
+        if head.method.is_safe() || grant.may.include(right) {
+            Ok(grant.tenant)
+        } else {
+            Err((Reply::text(403, format!("{}\n", right.refusal())), "forbidden"))
+        }
+    }
+
+    /// Decodes, stores and answers. What somebody else is storing is waited for.
+    async fn hand_over(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
+        let guarded = mounted.wire.resend_is_duplicate(request) && !request.body.is_empty();
+        let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
+        let mut patience = BUSY_FOR;
+        let mut coming = intake.coming();
+        loop {
+            let claims = intake.claims(request.tenant);
+            match key.map(|key| claims.take(key)) {
+                Some(Claim::Taken) => {
+                    mounted.counters.duplicate(1);
+                    return mounted.wire.answer_again(request);
+                }
+                Some(Claim::Busy) => {}
+                Some(Claim::Ours) | None => {
+                    let outcome = mounted.wire.serve(&Request { claims: Some(&claims), ..request.clone() });
+                    if !claims.is_blocked() {
+                        return store(intake, mounted, request, outcome, claims, coming).await;
+                    }
+                    mounted.wire.undo(&outcome.inputs);
+                }
+            }
+            drop(claims);
+            // Nothing waits for what waits for others.
+            drop(std::mem::take(&mut coming));
+            if patience.is_zero() {
+                mounted.counters.refuse("busy", 1);
+                return mounted.wire.overloaded(request, "the same is being stored for another request");
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+            patience = patience.saturating_sub(BUSY_PAUSE);
+        }
+    }
+}
+
+/// Makes what was decoded durable, and gives the answer.
+async fn store(
+    intake: &Intake,
+    mounted: &Mounted,
+    request: &Request<'_>,
+    outcome: Outcome,
+    claims: Claims,
+    coming: Coming,
+) -> Reply {
+    for (reason, count) in outcome.refused.iter() {
+        mounted.counters.refuse(reason, count);
+    }
+    if outcome.inputs.is_empty() {
+        mounted.counters.accept(outcome.accepted);
+        return outcome.reply;
+    }
+    // Who is told of a failure may send the same again, and the rest of it is wanted then.
+    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
+    match intake.accept_now(&outcome.inputs, claims, coming).await {
+        Ok(_) => {
+            mounted.counters.accept(outcome.accepted);
+            outcome.reply
+        }
+        Err(error) => {
+            mounted.wire.undo(&outcome.inputs);
+            mounted.counters.refuse("journal", outcome.accepted);
+            match error {
+                AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
+                error => mounted.wire.overloaded(request, &error.to_string()),
+            }
+        }
+    }
+}
+
+/// The body, within its size and time; otherwise the answer and the reason counted.
+async fn read<B>(body: B, limits: &Limits) -> Result<Bytes, (Reply, &'static str)>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let bytes_max = limits.body_bytes_max;
+    let too_large = || {
+        let text = format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n");
+        (Reply::text(413, text), "too_large")
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let within = Duration::from_secs(limits.body_timeout_secs);
+    let read = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(within, read).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err((Reply::text(400, "the body could not be read\n"), "body_not_read")),
+        Err(_) => Err((Reply::text(408, "the body took too long\n"), "body_timeout")),
+    }
+}
+
+/// The listener as a source: binds, serves, and ends when told to stop.
+pub struct HttpSource {
+    name: String,
+    listen: SocketAddr,
+    tls: Option<Arc<LiveTls>>,
+    wires: Arc<HttpWires>,
+}
+
+impl HttpSource {
+    /// A listener called `name` for `wires`.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
+    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> Result<HttpSource, TlsError> {
+        let tls = config.tls.map(|tls| LiveTls::new(tls, HTTP_PROTOCOLS)).transpose()?.map(Arc::new);
+        Ok(HttpSource { name: name.into(), listen: config.listen, tls, wires })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
+    }
+}
+
+impl Source for HttpSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            let address = self.listen;
+            let wrong = |reason: String| SourceError::config(&self.name, reason);
+            self.wires.auth.check_listener(address).map_err(|error| wrong(error.to_string()))?;
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
+            serve(self.wires, intake, listener, self.tls, async move { stop.stopped().await }).await;
+            Ok(())
+        })
+    }
+}
+
+/// The wall clock; connectors are the only place that may look at it.
+pub(crate) fn now() -> EventTime {
+    crate::intake::arrival_time()
+}
+
+/// Bytes of a refused body that are taken in and thrown away.
+const REFUSED_BYTES_MAX: usize = 64 << 10;
+/// How long they are waited for.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
+/// Takes in what little of a refused body is on its way, while the answer goes out: a connection
+/// closed with unread bytes is reset, and the reset can overtake the answer (RFC 9112, 9.6).
+fn let_run_out<B>(body: B)
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    tokio::spawn(async move {
+        let rest = Limited::new(body, REFUSED_BYTES_MAX).collect();
+        let _ = tokio::time::timeout(REFUSED_FOR, rest).await.is_ok();
+    });
+}
+
+fn response(reply: Reply) -> Response<HttpBody> {
+    let mut response = Response::new(Full::new(reply.body).boxed_unsync());
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().append(name, value);
+        }
+    }
+    let nosniff = axum::http::HeaderValue::from_static("nosniff");
+    response.headers_mut().insert("x-content-type-options", nosniff);
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Sinks: where incident events go, and when they count as delivered.
+//!
+//! The engine folds journal entry `p` and gives events; each becomes an [`Outgoing`] with the
+//! position `p`. The wiring hands them to every sink in order and waits for
+//! [`Sink::deliver`]: what it returns is durable at the receiver. The rule that makes effects
+//! happen once:
+//!
+//! 1. **A checkpoint at position `p` is written only when every sink has delivered the events
+//!    of all positions up to `p`.** So a restart from any checkpoint gives every event that
+//!    may be missing again, with the same `(id, revision)`.
+//! 2. **A sink skips a revision the receiver already has.** It asks the receiver for its
+//!    memory when it opens, not only a duplicate window of some minutes.
+
+pub mod nats;
+pub mod ndjson;
+pub mod terminal;
+
+use std::sync::Arc;
+
+use bellwether_engine::incident::IncidentEvent;
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::Position;
+
+/// Every sink, as it is written in the configuration: `- nats: {…}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkConfig {
+    /// The incident stream on NATS JetStream, and the bucket of latest records.
+    Nats(nats::NatsSinkConfig),
+    /// NDJSON in a file.
+    Ndjson(ndjson::NdjsonSinkConfig),
+    /// Lines on the terminal.
+    Terminal(terminal::TerminalSinkConfig),
+}
+
+impl SinkConfig {
+    /// Its name; unique among the sinks of one configuration.
+    pub fn name(&self) -> &str {
+        match self {
+            SinkConfig::Nats(config) => &config.name,
+            SinkConfig::Ndjson(config) => &config.name,
+            SinkConfig::Terminal(config) => &config.name,
+        }
+    }
+
+    /// Opens the sink: connects, checks, and learns what the receiver has.
+    ///
+    /// # Errors
+    /// [`SinkError`] saying what to change.
+    pub async fn open(self) -> Result<Box<dyn Sink>, SinkError> {
+        Ok(match self {
+            SinkConfig::Nats(config) => {
+                let name = config.name.clone();
+                let opened = nats::NatsSink::open(config).await;
+                Box::new(opened.map_err(|e| SinkError::config(&name, e.to_string()))?)
+            }
+            SinkConfig::Ndjson(config) => Box::new(ndjson::NdjsonSink::open(config)?),
+            SinkConfig::Terminal(config) => Box::new(terminal::TerminalSink::new(config)),
+        })
+    }
+}
+
+/// One incident event on its way out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The journal entry that caused it.
+    pub position: Position,
+    /// The event.
+    pub event: Arc<IncidentEvent>,
+}
+
+/// Something that takes incident events.
+pub trait Sink: Send {
+    /// Its name in configuration and logs.
+    fn name(&self) -> &str;
+
+    /// Delivers `events`, which come in the order of their positions, and of their revisions
+    /// within an incident. When it returns, each is durable at the receiver or already was.
+    /// Retries by itself; an error means that it gave up.
+    ///
+    /// # Errors
+    /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
+    /// is safe.
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+}
+
+/// What a delivery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Everything up to this position is durable at the receiver.
+    pub upto: Position,
+    /// Events newly delivered.
+    pub sent: u64,
+    /// Events the receiver already had.
+    pub skipped: u64,
+}
+
+/// Why events could not be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// What is configured cannot work.
+    #[error("sink `{sink}`: {reason}")]
+    Config {
+        /// Which sink.
+        sink: String,
+        /// What, where, and the remedy.
+        reason: String,
+    },
+    /// The receiver did not take the events within the sink's deadline.
+    #[error("sink `{sink}`: {reason}")]
+    Unavailable {
+        /// Which sink.
+        sink: String,
+        /// What happened, and for how long.
+        reason: String,
+    },
+    /// Writing failed for good.
+    #[error("sink `{sink}`: {reason}")]
+    Io {
+        /// Which sink.
+        sink: String,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl SinkError {
+    /// True when delivering the same events later may work.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, SinkError::Unavailable { .. })
+    }
+
+    /// A [`SinkError::Config`].
+    pub fn config(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Config { sink: sink.to_owned(), reason: reason.into() }
+    }
+
+    /// A [`SinkError::Io`].
+    pub fn io(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Io { sink: sink.to_owned(), reason: reason.into() }
+    }
+
+    /// A [`SinkError::Unavailable`].
+    pub fn unavailable(sink: &str, reason: impl Into<String>) -> SinkError {
+        SinkError::Unavailable { sink: sink.to_owned(), reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use bellwether_engine::incident::{IncidentEvent, IncidentRecord, Verb, incident_id};
+    use bellwether_engine::time::EventTime;
+
+    use super::Outgoing;
+    use crate::journal::Position;
+
+    /// Revision `revision` of incident `incident` of `tenant`.
+    pub(crate) fn event(tenant: &str, incident: u64, revision: u64) -> Outgoing {
+        let at = EventTime::from_secs(1_772_359_200);
+        let record = serde_json::json!({
+            "schema_version": "1",
+            "id": incident_id(tenant, incident, at),
+            "dedup_key": format!("key-{incident}"),
+            "revision": revision,
+            "status": "open",
+            "severity": "major",
+            "priority": "P2",
+            "title": "checkout is slow",
+            "opened_at": "2026-03-01T10:00:00Z",
+            "updated_at": "2026-03-01T10:00:00Z",
+            "entities": [],
+            "alert_count": 1,
+        });
+        let record: IncidentRecord = serde_json::from_value(record).expect("a record");
+        Outgoing {
+            position: Position(revision),
+            event: Arc::new(IncidentEvent {
+                tenant: tenant.into(),
+                verb: if revision == 1 { Verb::Opened } else { Verb::Updated },
+                record,
+            }),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Incident events as NDJSON in a file, one line a revision: `{"key":…,"subject":…,"record":…}`.
+//!
+//! The file is its own memory: at opening the keys in it are read, so a replay appends only
+//! what is missing, and a line that a crash cut short is removed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
+
+/// Where to write incident events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NdjsonSinkConfig {
+    /// Name in logs.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// The file; appended to when it exists.
+    pub path: PathBuf,
+}
+
+fn default_name() -> String {
+    "ndjson".to_owned()
+}
+
+/// Incident events as NDJSON in a file.
+pub struct NdjsonSink {
+    config: NdjsonSinkConfig,
+    file: File,
+    /// Bytes of whole lines.
+    bytes: u64,
+    /// Latest revision in the file, by tenant and incident.
+    known: HashMap<String, u64>,
+    /// A write failed: the end of the file has to be cut before the next.
+    unsure: bool,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    key: String,
+}
+
+#[derive(Serialize)]
+struct LineOut<'a> {
+    key: String,
+    subject: String,
+    record: &'a bellwether_engine::incident::IncidentRecord,
+}
+
+impl NdjsonSink {
+    /// Opens the file and reads what is in it.
+    ///
+    /// # Errors
+    /// [`SinkError`] when it cannot be opened, or holds something else.
+    pub fn open(config: NdjsonSinkConfig) -> Result<NdjsonSink, SinkError> {
+        let fail = |e: std::io::Error| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()));
+        let file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&config.path).map_err(fail)?;
+        let (known, bytes) = read_known(&config, &file)?;
+        if file.metadata().map_err(fail)?.len() > bytes {
+            tracing::warn!(file = %config.path.display(), "a line cut short by a crash is removed");
+        }
+        Ok(NdjsonSink { config, file, bytes, known, unsure: true })
+    }
+
+    fn write(&mut self, events: &[Outgoing]) -> std::io::Result<Delivered> {
+        if self.unsure {
+            self.file.set_len(self.bytes)?;
+            self.file.seek(SeekFrom::Start(self.bytes))?;
+        }
+        self.unsure = true;
+        let mut text = Vec::new();
+        let mut news: HashMap<String, u64> = HashMap::new();
+        let mut sent = 0;
+        for outgoing in events {
+            let key = outgoing.event.key();
+            let Some((incident, _)) = key.rsplit_once('/') else {
+                continue;
+            };
+            let revision = outgoing.event.record.revision;
+            let latest = news.get(incident).or(self.known.get(incident)).copied().unwrap_or(0);
+            if revision <= latest {
+                continue;
+            }
+            news.insert(incident.to_owned(), revision);
+            sent += 1;
+            let line = LineOut { subject: outgoing.event.subject(), record: &outgoing.event.record, key };
+            serde_json::to_writer(&mut text, &line)?;
+            text.push(b'\n');
+        }
+        self.file.write_all(&text)?;
+        self.file.sync_data()?;
+        self.bytes += text.len() as u64;
+        self.known.extend(news);
+        self.unsure = false;
+        Ok(Delivered {
+            upto: events.last().map(|o| o.position).unwrap_or_default(),
+            sent,
+            skipped: events.len() as u64 - sent,
+        })
+    }
+}
+
+/// The latest revision of each incident in the file, and where its last whole line ends.
+fn read_known(config: &NdjsonSinkConfig, file: &File) -> Result<(HashMap<String, u64>, u64), SinkError> {
+    let mut known = HashMap::new();
+    let mut bytes = 0;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    let mut number = 0u64;
+    loop {
+        line.clear();
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|e| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display())))?;
+        number += 1;
+        if read == 0 || line.last() != Some(&b'\n') {
+            return Ok((known, bytes));
+        }
+        let (incident, revision) = identity(&line).ok_or_else(|| not_ours(config, &config.path, number))?;
+        let latest = known.entry(incident).or_insert(0);
+        *latest = revision.max(*latest);
+        bytes += read as u64;
+    }
+}
+
+fn identity(line: &[u8]) -> Option<(String, u64)> {
+    let Line { key } = serde_json::from_slice(line).ok()?;
+    let (incident, revision) = key.rsplit_once('/')?;
+    Some((incident.to_owned(), revision.parse().ok()?))
+}
+
+fn not_ours(config: &NdjsonSinkConfig, path: &Path, line: u64) -> SinkError {
+    let reason = format!("`{}` line {line} is no incident event: name another file", path.display());
+    SinkError::config(&config.name, reason)
+}
+
+impl Sink for NdjsonSink {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
+        Box::pin(async move {
+            self.write(events)
+                .map_err(|e| SinkError::io(&self.config.name, format!("`{}`: {e}", self.config.path.display())))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::sinks::tests::event;
+
+    fn open(path: &Path) -> NdjsonSink {
+        NdjsonSink::open(NdjsonSinkConfig { name: default_name(), path: path.to_owned() }).expect("opens")
+    }
+
+    #[test]
+    fn a_replay_appends_only_what_is_missing_also_after_a_torn_line() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("incidents.ndjson");
+        let events = [event("acme", 1, 1), event("beta", 1, 1), event("acme", 1, 2)];
+        assert_eq!(block_on(open(&path).deliver(&events)).expect("delivered").sent, 3);
+        let whole = std::fs::read(&path).expect("bytes");
+        let last_line = whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines") + 1;
+        for cut in last_line..whole.len() {
+            std::fs::write(&path, &whole[..cut]).expect("written");
+            let delivered = block_on(open(&path).deliver(&events)).expect("delivered");
+            assert_eq!((delivered.sent, delivered.skipped), (1, 2), "cut at {cut}");
+            assert_eq!(std::fs::read(&path).expect("bytes"), whole);
+        }
+    }
+
+    #[test]
+    fn another_file_is_not_written_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("notes.txt");
+        std::fs::write(&path, "my notes\n").expect("written");
+        let config = NdjsonSinkConfig { name: default_name(), path: path.clone() };
+        assert!(NdjsonSink::open(config).is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("text"), "my notes\n");
+    }
+}

@@ -1,0 +1,118 @@
+//! What operators and ticketing systems say about incidents: over HTTP, and over NATS by subject.
+//!
+//! ```yaml
+//! wires:
+//!   actions: {}                # POST /feedback/<kind>, POST /ticket/<verb>/<system>
+//! sources:
+//!   - nats:                    # the same payloads, and changes, by subject
+//!       name: said
+//!       stream: BELLWETHER_SAID
+//!       subjects: ["bellwether.v1.*.feedback.>", "bellwether.v1.*.ticket.>", "bellwether.v1.*.change.>"]
+//!       tenant_token: 3
+//!       payload: events
+//! ```
+//!
+//! | path | subject after `bellwether.v1.<tenant>.` | payload, JSON | what follows |
+//! |---|---|---|---|
+//! | `/feedback/acknowledge` | `feedback.acknowledge` | `{incident, who}` | acknowledged, `who` is the assignee |
+//! | `/feedback/resolve`, `close` | `feedback.resolve`, `close` | `{incident, who}` | resolved; over |
+//! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident |
+//! | `/feedback/attach`, `detach` | `feedback.attach`, `detach` | `{incident, alert, who}` | the alert belongs there; does not |
+//! | `/feedback/merge` | `feedback.merge` | `{incident, into, who}` | `into` goes on with the alerts of `incident` |
+//! | `/ticket/created/<system>`, `updated` | `ticket.created.<system>`, `updated` | `{incident, key, url?, status?, who?}` | the record names the ticket |
+//! | `/ticket/acknowledged/<system>`, `resolved`, `closed` | `ticket.acknowledged.<system>`, … | the same, `resolution?` | and so is the incident |
+//!
+//! `incident` and `into` are ids of records, `alert` is an alert's fingerprint as records list it.
+//! `resolution: false_positive` of a resolved or closed ticket says that it was no incident. An
+//! `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
+//! not stored. What names an incident that is not open any more is counted by the engine, and
+//! changes nothing.
+//!
+//! Over HTTP the tenant is the credential's, which must have the right to act
+//! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason,
+//! 503 when full.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use bellwether_engine::input::Input;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::decode::actions::{Said, feedback, ticket};
+
+use crate::intake::reject::BadRow;
+use crate::journal::receipts::{Claim, request_key};
+use crate::limits::Limits;
+use crate::server::auth::Right;
+use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+
+/// What operators and ticketing systems say, over HTTP. It has no settings yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActionsConfig {}
+
+/// The wire.
+pub struct Actions {
+    limits: Limits,
+}
+
+impl Actions {
+    /// A wire within `limits`.
+    pub fn new(limits: Limits) -> Actions {
+        Actions { limits }
+    }
+
+    fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let body = unpacked(&self.limits, request)?;
+        let said = read_path(request.path, &body).map_err(|bad| {
+            let reply = Reply::json(400, &json!({"message": bad.to_string()}));
+            Outcome::refused(reply, "malformed")
+        })?;
+        let mut outcome = Outcome::answer(Reply::empty(202));
+        if let Some(id) = &said.id
+            && request.claim(request_key(request.tenant, "actions", id.as_bytes())) != Claim::Ours
+        {
+            return Ok(outcome);
+        }
+        let tenant: Arc<str> = request.tenant.into();
+        let input = |action| Input::Action { tenant: tenant.clone(), at: request.received, action };
+        outcome.accepted = said.actions.len() as u64;
+        outcome.inputs = said.actions.into_iter().map(input).collect();
+        Ok(outcome)
+    }
+}
+
+/// What a request to `path` says.
+fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
+    let mut parts = path.trim_matches('/').split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("feedback"), Some(kind), None) => feedback(kind, body),
+        (_, verb, system) => ticket(verb.unwrap_or_default(), system.unwrap_or_default(), body),
+    }
+}
+
+impl HttpWire for Actions {
+    fn kind(&self) -> &'static str {
+        "actions"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        vec![Route::new("/feedback/{kind}"), Route::new("/ticket/{verb}/{system}")]
+    }
+
+    fn right(&self, _: &str) -> Right {
+        Right::Act
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        if request.method != Method::POST {
+            return Outcome::refused(Reply::empty(405), "method");
+        }
+        self.take(request).unwrap_or_else(|refused| refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;

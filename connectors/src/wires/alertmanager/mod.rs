@@ -1,0 +1,295 @@
+//! Alertmanager's API v2 and its webhook, and Grafana's webhook of the same shape.
+//!
+//! ```yaml
+//! alertmanager:
+//!   webhook_path: /webhook/alertmanager
+//!   resolve_timeout: 5m
+//! ```
+//!
+//! ```yaml
+//! # prometheus.yml: one more Alertmanager
+//! alerting:
+//!   alertmanagers:
+//!     - static_configs: [{ targets: ['127.0.0.1:9099'] }]
+//! # alertmanager.yml: one more receiver
+//! receivers:
+//!   - name: bellwether
+//!     webhook_configs: [{ url: 'http://127.0.0.1:9099/webhook/alertmanager' }]
+//! ```
+//!
+//! Both ways give an alert of the same labels the same fingerprint, so a team may use both.
+//! As in Alertmanager, the good alerts of a request are stored even when others are refused
+//! (400). amtool works against it: alerts can be listed and, with a credential that may `act`,
+//! silences set; a silence goes to the engine. What the listing knows is lost at a restart until
+//! the senders repeat it, which they do each minute; what the engine knows is not.
+
+mod api;
+mod decode;
+mod matcher;
+mod repeats;
+mod silences;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use axum::http::Method;
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::AlertBuilder;
+use bellwether_engine::time::{EventTime, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::intake::reject::Refusals;
+use crate::limits::Limits;
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::server::auth::Right;
+use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use decode::{Context, Decoded, Posted, take_heard, take_posted};
+use repeats::Repeats;
+use silences::{PostedSilence, Silences};
+use table::Table;
+
+/// How alerts are received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertmanagerConfig {
+    /// Put in front of `/api/v2`, for senders with a path prefix.
+    pub path_prefix: String,
+    /// Where Alertmanager's and Grafana's webhooks are received.
+    pub webhook_path: String,
+    /// An alert without an end ends this long after it was last heard of.
+    pub resolve_timeout: Span,
+}
+
+impl Default for AlertmanagerConfig {
+    fn default() -> AlertmanagerConfig {
+        AlertmanagerConfig {
+            path_prefix: String::new(),
+            webhook_path: "/webhook/alertmanager".to_owned(),
+            resolve_timeout: Span::from_mins(5),
+        }
+    }
+}
+
+/// What is kept for one tenant's listings, and of its alerts' texts.
+#[derive(Default)]
+struct TenantState {
+    alerts: Table,
+    silences: Silences,
+    repeats: Repeats,
+}
+
+/// The wire.
+pub struct Alertmanager {
+    config: AlertmanagerConfig,
+    limits: Limits,
+    resolver: Arc<EntityResolver>,
+    tenants: Mutex<HashMap<String, Arc<Mutex<TenantState>>>>,
+    started: OnceLock<EventTime>,
+}
+
+/// A message of the webhook; Grafana's has `orgId` beside.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Webhook<'a> {
+    #[serde(borrow)]
+    alerts: Vec<Posted<'a>>,
+    #[serde(default)]
+    truncated_alerts: u64,
+    #[serde(default)]
+    org_id: Option<serde_json::Value>,
+}
+
+impl Alertmanager {
+    /// A wire with empty listings.
+    pub fn new(config: AlertmanagerConfig, limits: Limits, resolver: Arc<EntityResolver>) -> Alertmanager {
+        Alertmanager { config, limits, resolver, tenants: Mutex::default(), started: OnceLock::new() }
+    }
+
+    fn with_tenant<T>(&self, tenant: &str, run: impl FnOnce(&mut TenantState) -> T) -> T {
+        let mut tenants = self.tenants.lock().unwrap_or_else(|held| held.into_inner());
+        let state = match tenants.get(tenant) {
+            Some(state) => state.clone(),
+            None => tenants.entry(tenant.to_owned()).or_default().clone(),
+        };
+        drop(tenants);
+        run(&mut state.lock().unwrap_or_else(|held| held.into_inner()))
+    }
+
+    fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let body = unpacked(&self.limits, request)?;
+        let body = text(&body)?;
+        let context = self.context(request, "prometheus");
+        let told_before = self.with_tenant(request.tenant, |state| {
+            let alerts = state.repeats.read(body, context.source, &self.resolver)?;
+            Some(self.store(request, alerts.len(), &mut state.alerts, |out| {
+                take_heard(&alerts, &state.repeats, &context, out);
+            }))
+        });
+        if let Some(outcome) = told_before {
+            return Ok(outcome);
+        }
+        let posted: Vec<Posted<'_>> = serde_json::from_str(body).map_err(|error| malformed(&error))?;
+        Ok(self.store_posted(request, &posted, &context))
+    }
+
+    fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let body = unpacked(&self.limits, request)?;
+        let webhook: Webhook<'_> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
+        let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
+        let mut outcome = self.store_posted(request, &webhook.alerts, &self.context(request, source));
+        // What the sender left out itself is counted, and no reason to refuse the message.
+        if webhook.truncated_alerts > 0 {
+            outcome.refused.add("truncated_by_sender", webhook.truncated_alerts);
+        }
+        Ok(outcome)
+    }
+
+    fn context<'a>(&'a self, request: &Request<'_>, source: &'a str) -> Context<'a> {
+        Context {
+            source,
+            received: request.received,
+            resolve_timeout: self.config.resolve_timeout,
+            limits: &self.limits,
+            resolver: &self.resolver,
+        }
+    }
+
+    fn store_posted(&self, request: &Request<'_>, alerts: &[Posted<'_>], context: &Context<'_>) -> Outcome {
+        self.with_tenant(request.tenant, |state| {
+            self.store(request, alerts.len(), &mut state.alerts, |out| take_posted(alerts, context, out))
+        })
+    }
+
+    fn store(
+        &self,
+        request: &Request<'_>,
+        count: usize,
+        table: &mut Table,
+        take: impl FnOnce(&mut Decoded<'_>),
+    ) -> Outcome {
+        if count > self.limits.events_max {
+            let reply = Reply::json(413, &format!("{count} alerts are more than `limits.events_max`"));
+            return Outcome::refused(reply, "events_max");
+        }
+        let mut out = Decoded { table, rows: AlertBuilder::with_capacity(count), refused: Refusals::default() };
+        take(&mut out);
+        let Decoded { mut rows, refused, .. } = out;
+        let reply = if refused.is_empty() {
+            Reply::empty(200)
+        } else {
+            Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
+        };
+        let mut outcome = Outcome { accepted: rows.len() as u64, reply, refused, ..Outcome::default() };
+        if let Ok(batch) = rows.finish(request.tenant) {
+            outcome.push(batch);
+        }
+        outcome
+    }
+
+    fn post_silence(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let body = unpacked(&self.limits, request)?;
+        let posted: PostedSilence = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+        let set = self.with_tenant(request.tenant, |state| state.silences.set(posted, request.received));
+        match set {
+            Ok((id, action)) => Ok(Outcome {
+                inputs: vec![action_input(request, action)],
+                reply: Reply::json(200, &serde_json::json!({"silenceID": id})),
+                accepted: 1,
+                ..Outcome::default()
+            }),
+            Err(reason) => Err(Outcome::refused(Reply::json(400, &reason), "silence")),
+        }
+    }
+
+    fn one_silence(&self, request: &Request<'_>) -> Outcome {
+        let id = request.path.rsplit('/').next().unwrap_or_default();
+        if request.method != Method::DELETE {
+            return Outcome::answer(
+                self.with_tenant(request.tenant, |state| api::silence(state, id, request.received)),
+            );
+        }
+        let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
+        match expired {
+            Some(action) => Outcome {
+                inputs: vec![action_input(request, action)],
+                reply: Reply::empty(200),
+                accepted: 1,
+                ..Outcome::default()
+            },
+            None => Outcome::answer(Reply::empty(404)),
+        }
+    }
+
+    fn read(&self, request: &Request<'_>, path: &str) -> Option<Reply> {
+        if path == "/status" {
+            return Some(api::status(*self.started.get_or_init(|| request.received)));
+        }
+        let answer: fn(&TenantState, &Request<'_>) -> Reply = match path {
+            "/receivers" => |_, _| api::receivers(),
+            "/alerts" => api::alerts,
+            "/alerts/groups" => api::groups,
+            "/silences" => api::silences,
+            _ => return None,
+        };
+        Some(self.with_tenant(request.tenant, |state| answer(state, request)))
+    }
+}
+
+fn action_input(request: &Request<'_>, action: bellwether_engine::input::Action) -> Input {
+    Input::Action { tenant: request.tenant.into(), at: request.received, action }
+}
+
+/// The body as text, checked once instead of string by string.
+fn text(body: &[u8]) -> Result<&str, Outcome> {
+    std::str::from_utf8(body).map_err(|error| malformed(&error))
+}
+
+fn malformed(error: &dyn std::fmt::Display) -> Outcome {
+    Outcome::refused(Reply::json(400, &format!("not the JSON expected: {error}")), "malformed")
+}
+
+impl HttpWire for Alertmanager {
+    fn kind(&self) -> &'static str {
+        "alertmanager"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let api = ["status", "receivers", "alerts", "alerts/groups", "silences", "silence/{id}"];
+        let prefix = self.config.path_prefix.trim_end_matches('/');
+        api.iter()
+            .map(|path| Route::new(format!("{prefix}/api/v2/{path}")))
+            .chain([Route::new(&self.config.webhook_path)])
+            .collect()
+    }
+
+    fn right(&self, path: &str) -> Right {
+        if path.contains("/api/v2/silence") { Right::Act } else { Right::Send }
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        let post = request.method == Method::POST;
+        let path = request.path.trim_end_matches('/');
+        if path == self.config.webhook_path && post {
+            return self.post_webhook(request).unwrap_or_else(|refused| refused);
+        }
+        let path = path.find("/api/v2").map_or("", |at| &path[at + "/api/v2".len()..]);
+        if path.starts_with("/silence/") {
+            return self.one_silence(request);
+        }
+        let outcome = match (post, path) {
+            (true, "/alerts") => self.post_alerts(request),
+            (true, "/silences") => self.post_silence(request),
+            (false, path) if request.method == Method::GET || request.method == Method::HEAD => {
+                let reply = self.read(request, path).unwrap_or_else(|| Reply::empty(404));
+                Ok(Outcome::answer(reply))
+            }
+            _ => Err(Outcome::refused(Reply::empty(405), "method")),
+        };
+        outcome.unwrap_or_else(|refused| refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;

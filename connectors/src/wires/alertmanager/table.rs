@@ -1,0 +1,168 @@
+//! The alerts a tenant's senders have told us, for those who ask the API for them.
+//!
+//! The engine has its own memory; this one answers `GET /api/v2/alerts`, and lends a recovery
+//! the annotations its sender left out. It is bounded: when full, alerts that are over go
+//! first, then those not heard of for longest. Nothing is lost by that but the listing.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use bellwether_engine::time::{EventTime, Span};
+
+use super::repeats::Pairs;
+use crate::resolve::series_table::AsIs;
+
+/// Most alerts listed per tenant; with 1 KiB each that is 50 MB.
+pub(super) const ALERTS_MAX: usize = 50_000;
+
+/// An alert that is over is listed for as long as Alertmanager lists it.
+const RESOLVED_KEPT: Span = Span::from_mins(15);
+
+/// One alert as it was last told.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Listed {
+    labels: Arc<Pairs>,
+    annotations: Arc<Pairs>,
+    pub(super) starts_at: EventTime,
+    pub(super) ends_at: EventTime,
+    pub(super) updated_at: EventTime,
+    pub(super) url: Box<str>,
+}
+
+/// The table of one tenant, by fingerprint. Its texts are those of [`super::repeats`], not copies.
+#[derive(Default)]
+pub(super) struct Table {
+    alerts: HashMap<u64, Listed, BuildHasherDefault<AsIs>>,
+}
+
+/// What is told of one alert.
+pub(super) struct Told<'a> {
+    pub(super) fingerprint: u64,
+    pub(super) labels: &'a Arc<Pairs>,
+    pub(super) annotations: &'a Arc<Pairs>,
+    pub(super) starts_at: EventTime,
+    pub(super) ends_at: EventTime,
+    pub(super) url: &'a str,
+}
+
+impl Table {
+    /// Notes an alert. Annotations are kept when this telling has none.
+    pub(super) fn note(&mut self, told: &Told<'_>, now: EventTime) {
+        if let Some(known) = self.alerts.get_mut(&told.fingerprint) {
+            known.starts_at = known.starts_at.min(told.starts_at);
+            if now >= known.updated_at && known.ends_at < now {
+                known.starts_at = told.starts_at;
+            }
+            known.ends_at = told.ends_at;
+            known.updated_at = now;
+            if !told.annotations.is_empty() && !Arc::ptr_eq(&known.annotations, told.annotations) {
+                known.annotations = told.annotations.clone();
+            }
+            return;
+        }
+        if self.alerts.len() >= ALERTS_MAX {
+            self.make_room(now);
+        }
+        self.alerts.insert(
+            told.fingerprint,
+            Listed {
+                labels: told.labels.clone(),
+                annotations: told.annotations.clone(),
+                starts_at: told.starts_at,
+                ends_at: told.ends_at,
+                updated_at: now,
+                url: told.url.into(),
+            },
+        );
+    }
+
+    /// The alert with this fingerprint.
+    pub(super) fn get(&self, fingerprint: u64) -> Option<&Listed> {
+        self.alerts.get(&fingerprint)
+    }
+
+    /// Alerts that are firing, or over since a short time, by fingerprint.
+    pub(super) fn iter(&self, now: EventTime) -> impl Iterator<Item = (u64, &Listed)> {
+        let listed = self.alerts.iter().filter(|(_, alert)| now.since(alert.ends_at) <= RESOLVED_KEPT);
+        let mut listed: Vec<(u64, &Listed)> = listed.map(|(fingerprint, alert)| (*fingerprint, alert)).collect();
+        listed.sort_unstable_by_key(|(fingerprint, _)| *fingerprint);
+        listed.into_iter()
+    }
+
+    fn make_room(&mut self, now: EventTime) {
+        self.alerts.retain(|_, alert| alert.ends_at > now);
+        if self.alerts.len() < ALERTS_MAX {
+            return;
+        }
+        // A tenth at once, so that a flood does not search the table for each alert.
+        let mut heard: Vec<EventTime> = self.alerts.values().map(|alert| alert.updated_at).collect();
+        let (_, limit, _) = heard.select_nth_unstable(ALERTS_MAX / 10);
+        let limit = *limit;
+        let mut surplus = ALERTS_MAX / 10;
+        self.alerts.retain(|_, alert| {
+            let goes = surplus > 0 && alert.updated_at <= limit;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+impl Listed {
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter()
+    }
+
+    pub(super) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.annotations.iter()
+    }
+
+    pub(super) fn label(&self, name: &str) -> Option<&str> {
+        self.labels().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(table: &mut Table, fingerprint: u64, annotations: &[(&str, &str)], ends_at: i64, now: i64) {
+        let told = Told {
+            fingerprint,
+            labels: &Arc::new(Pairs::sorted([("alertname", "Disk"), ("empty", "")])),
+            annotations: &Arc::new(Pairs::sorted(annotations.iter().copied())),
+            starts_at: EventTime::from_secs(5),
+            ends_at: EventTime::from_secs(ends_at),
+            url: "",
+        };
+        table.note(&told, EventTime::from_secs(now));
+    }
+
+    #[test]
+    fn a_recovery_without_annotations_keeps_those_told_before() {
+        let mut table = Table::default();
+        note(&mut table, 1, &[("summary", "disk is full")], 100, 10);
+        note(&mut table, 1, &[], 20, 20);
+        let alert = table.get(1).expect("noted");
+        assert_eq!(alert.annotations().collect::<Vec<_>>(), vec![("summary", "disk is full")]);
+        assert_eq!(alert.labels().collect::<Vec<_>>(), vec![("alertname", "Disk"), ("empty", "")]);
+        assert_eq!(table.iter(EventTime::from_secs(30)).count(), 1);
+        assert_eq!(table.iter(EventTime::from_secs(20 + 901)).count(), 0);
+    }
+
+    #[test]
+    fn a_full_table_drops_what_is_over_and_then_the_oldest() {
+        let mut table = Table::default();
+        for at in 0..ALERTS_MAX as u64 {
+            let ends = if at < 10 { 1 } else { 1_000 };
+            note(&mut table, at, &[], ends, at as i64 / 1_000);
+        }
+        note(&mut table, u64::MAX, &[], 1_000, 60);
+        assert_eq!(table.alerts.len(), ALERTS_MAX - 9);
+        assert!(table.get(3).is_none() && table.get(11).is_some());
+        for at in 0..20u64 {
+            note(&mut table, 1 << 40 | at, &[], 1_000, 61);
+        }
+        assert!(table.alerts.len() <= ALERTS_MAX && table.get(10).is_none());
+    }
+}

@@ -1,0 +1,167 @@
+//! Changes: who deployed what, when. CDEvents are the normal form; other tools' webhooks are
+//! read into it.
+//!
+//! ```yaml
+//! changes:
+//!   github:                     # /changes/github/shop
+//!     - { hook: shop, tenant: acme, secret_file: /run/secrets/github }
+//! ```
+//!
+//! | path | sender | credential |
+//! |---|---|---|
+//! | `/changes/cdevents` | CDEvents in CloudEvents, binary or structured; Argo CD by template | token |
+//! | `/changes/plain` | `{"service": …, "type": …, "text": …}` from a script | token |
+//! | `/changes/gitlab` | GitLab deployment events | `X-Gitlab-Token` |
+//! | `/changes/github/{hook}` | GitHub `deployment_status` | HMAC-SHA256 over the body |
+//! | `/v2/change/enqueue` | PagerDuty change events | token |
+//!
+//! A deployment that only starts is answered and not kept: it changes nothing yet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bellwether_engine::signal::ChangeBuilder;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::decode::changes::{self as read, push};
+use crate::limits::Limits;
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::server::auth::{Auth, AuthError, from_hex, read_secret};
+use crate::server::wire::{Access, HttpWire, Outcome, Reply, Request, Route, unpacked};
+
+/// Which webhooks are received.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangesConfig {
+    /// GitHub webhooks, each with its secret.
+    pub github: Vec<GithubHook>,
+}
+
+/// One GitHub webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GithubHook {
+    /// The last part of its path.
+    pub hook: String,
+    /// Whose changes it tells.
+    pub tenant: String,
+    /// A file with the webhook's secret.
+    pub secret_file: PathBuf,
+}
+
+struct Hook {
+    name: String,
+    tenant: String,
+    key: ring::hmac::Key,
+}
+
+/// The wire.
+pub struct Changes {
+    hooks: Vec<Hook>,
+    auth: Arc<Auth>,
+    limits: Limits,
+    resolver: Arc<EntityResolver>,
+}
+
+impl Changes {
+    /// Reads the webhooks' secrets.
+    ///
+    /// # Errors
+    /// [`AuthError`] when a secret cannot be read or a tenant's name is odd.
+    pub fn new(
+        config: &ChangesConfig,
+        auth: Arc<Auth>,
+        limits: Limits,
+        resolver: Arc<EntityResolver>,
+    ) -> Result<Changes, AuthError> {
+        let mut hooks = Vec::with_capacity(config.github.len());
+        for hook in &config.github {
+            bellwether_engine::signal::check_tenant(&hook.tenant)?;
+            let secret = read_secret(&hook.secret_file)?;
+            hooks.push(Hook {
+                name: hook.hook.clone(),
+                tenant: hook.tenant.clone(),
+                key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes()),
+            });
+        }
+        Ok(Changes { hooks, auth, limits, resolver })
+    }
+
+    /// The tenant of a webhook that signs its body or carries its own token.
+    fn tenant_of(&self, request: &Request<'_>) -> Option<Arc<str>> {
+        if !request.tenant.is_empty() {
+            return Some(request.tenant.into());
+        }
+        if request.path == "/changes/gitlab" {
+            return self.auth.tenant_of_token(request.header("x-gitlab-token"));
+        }
+        let name = request.path.strip_prefix("/changes/github/")?;
+        let hook = self.hooks.iter().find(|hook| hook.name == name)?;
+        let signature = request.header("x-hub-signature-256").strip_prefix("sha256=")?;
+        let signature = from_hex(signature)?;
+        // In constant time, over the body as it came.
+        ring::hmac::verify(&hook.key, request.body, &signature).ok()?;
+        Some(hook.tenant.as_str().into())
+    }
+
+    fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let tenant = self.tenant_of(request).ok_or_else(|| {
+            let reply = Reply::text(401, "the signature or token is not known\n");
+            Outcome::refused(reply, "unauthorized")
+        })?;
+        let body = unpacked(&self.limits, request)?;
+        let malformed = |text: String| Outcome::refused(Reply::json(400, &json!({"message": text})), "malformed");
+        let document: Value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
+        let from = read::Source { resolver: &self.resolver, document: &document, body: &body };
+        let delivery = request.header("x-github-delivery");
+        let read = match request.path.trim_end_matches('/') {
+            "/changes/cdevents" => from.cdevent(),
+            "/changes/plain" => from.plain(),
+            "/changes/gitlab" => from.gitlab(),
+            "/v2/change/enqueue" => from.pagerduty(),
+            _ => from.github(request.header("x-github-event"), delivery),
+        };
+        let change = read.map_err(|reason| malformed(reason.to_owned()))?;
+        let accepted_reply = match request.path {
+            "/v2/change/enqueue" => {
+                Reply::json(202, &json!({"status": "success", "message": "Change event processed"}))
+            }
+            _ => Reply::empty(202),
+        };
+        let mut outcome = Outcome::answer(accepted_reply);
+        if let Some(change) = change {
+            let mut builder = ChangeBuilder::new();
+            push(&change, self.limits.believed(change.time, request.received), &mut builder);
+            outcome.accepted = 1;
+            let batch = builder.finish(&tenant).map_err(|error| malformed(error.to_string()))?;
+            outcome.push(batch);
+        }
+        Ok(outcome)
+    }
+}
+
+impl HttpWire for Changes {
+    fn kind(&self) -> &'static str {
+        "changes"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let own = |path: &str| Route { path: path.to_owned(), access: Access::Own };
+        vec![
+            Route::new("/changes/cdevents"),
+            Route::new("/changes/plain"),
+            Route::new("/v2/change/enqueue"),
+            own("/changes/gitlab"),
+            own("/changes/github/{hook}"),
+        ]
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        self.take(request).unwrap_or_else(|refused| refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! OTLP over gRPC: the same decoder behind tonic's services.
+//!
+//! The credential is checked from the call's metadata, and from the certificate that the sender
+//! has shown where the listener asks for one, before its message is read. Overload is
+//! `UNAVAILABLE` with `RetryInfo`, which exporters repeat; a message over the limit is
+//! `RESOURCE_EXHAUSTED` without it, which they do not.
+
+use std::sync::Arc;
+
+use bellwether_engine::time::EventTime;
+use futures::future::BoxFuture;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use tonic::codec::CompressionEncoding;
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Code, Request, Response, Status};
+
+use super::{Export, Exported, Otlp};
+use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
+use crate::journal::Coming;
+use crate::journal::receipts::{Claim, Claims, request_key};
+use crate::server::auth::{Auth, Right, Shown};
+use crate::server::connections::{Caller, connections};
+use crate::server::http::now;
+use crate::server::tls::{LiveTls, TlsError};
+use crate::server::wire::{RETRY_AFTER_SECS, WireCounters};
+
+/// Calls one connection may have open.
+const STREAMS_MAX: u32 = 64;
+
+/// ALPN of the listener: gRPC is HTTP/2.
+const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
+
+/// The gRPC listener as a source.
+pub struct OtlpGrpc {
+    name: String,
+    otlp: Arc<Otlp>,
+    tls: Option<Arc<LiveTls>>,
+    auth: Arc<Auth>,
+    counters: Arc<WireCounters>,
+}
+
+impl OtlpGrpc {
+    /// A listener called `name` at the decoder's `grpc_listen`, with its `grpc_tls`.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
+    pub fn new(name: impl Into<String>, otlp: Arc<Otlp>, auth: Arc<Auth>) -> Result<OtlpGrpc, TlsError> {
+        let tls = otlp.config.grpc_tls.clone().map(|tls| LiveTls::new(tls, GRPC_PROTOCOLS)).transpose()?;
+        Ok(OtlpGrpc { name: name.into(), otlp, tls: tls.map(Arc::new), auth, counters: Arc::default() })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
+    }
+
+    /// What it has received so far.
+    pub fn counters(&self) -> Arc<WireCounters> {
+        self.counters.clone()
+    }
+}
+
+impl Source for OtlpGrpc {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            let Some(address) = self.otlp.config.grpc_listen else {
+                let reason = "otlp.grpc_listen is not set; set it or leave this source out";
+                return Err(SourceError::config(&self.name, reason));
+            };
+            let wrong = |reason: String| SourceError::config(&self.name, reason);
+            self.auth.check_listener(address).map_err(|error| wrong(error.to_string()))?;
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
+            let incoming = connections(listener, self.tls.clone(), &self.otlp.limits, self.counters.clone());
+            let receiver = Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone() };
+            let size = self.otlp.limits.decompressed_bytes_max;
+            let guard = Guard { auth: self.auth.clone(), counters: self.counters.clone() };
+            let metrics = MetricsServiceServer::new(receiver.clone())
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(size);
+            let logs = LogsServiceServer::new(receiver.clone())
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(size);
+            let traces = TraceServiceServer::new(receiver)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(size);
+            tonic::transport::Server::builder()
+                .max_concurrent_streams(STREAMS_MAX)
+                .concurrency_limit_per_connection(STREAMS_MAX as usize)
+                .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
+                .add_service(InterceptedService::new(metrics, guard.clone()))
+                .add_service(InterceptedService::new(logs, guard.clone()))
+                .add_service(InterceptedService::new(traces, guard))
+                .serve_with_incoming_shutdown(incoming, async move { stop.stopped().await })
+                .await
+                .map_err(|error| wrong(format!("cannot serve on `{address}`: {error}")))
+        })
+    }
+}
+
+/// The tenant of a call, put beside it by the [`Guard`].
+#[derive(Clone)]
+struct Tenant(String);
+
+/// Refuses a call without a credential.
+#[derive(Clone)]
+struct Guard {
+    auth: Arc<Auth>,
+    counters: Arc<WireCounters>,
+}
+
+impl tonic::service::Interceptor for Guard {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        match self.auth.grant(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
+            Some(grant) if grant.may.include(Right::Send) => {
+                request.extensions_mut().insert(Tenant(grant.tenant.to_string()));
+                Ok(request)
+            }
+            Some(_) => {
+                self.counters.refuse("forbidden", 1);
+                Err(Status::permission_denied(Right::Send.refusal()))
+            }
+            None => {
+                self.counters.refuse("unauthorized", 1);
+                Err(Status::unauthenticated("a credential is needed"))
+            }
+        }
+    }
+}
+
+/// What the three services share.
+#[derive(Clone)]
+struct Receiver {
+    otlp: Arc<Otlp>,
+    intake: Intake,
+    counters: Arc<WireCounters>,
+}
+
+impl Receiver {
+    /// Decodes, stores, and returns how much was refused and why.
+    async fn receive<T: Message>(
+        &self,
+        request: Request<T>,
+        path: &str,
+        export: impl FnOnce(T) -> Export,
+    ) -> Result<Option<(i64, String)>, Status> {
+        let Some(Tenant(tenant)) = request.extensions().get::<Tenant>().cloned() else {
+            return Err(Status::unauthenticated("a credential is needed"));
+        };
+        let message = request.into_inner();
+        let received = now();
+        let bytes = message.encode_to_vec();
+        self.counters.request(bytes.len());
+        let key = request_key(&tenant, path, &bytes);
+        drop(bytes);
+        let claims = self.intake.claims(&tenant);
+        match claims.take(key) {
+            Claim::Ours => {}
+            Claim::Busy => return Err(unavailable("the same request is being stored")),
+            Claim::Taken => {
+                self.counters.duplicate(1);
+                return Ok(None);
+            }
+        }
+        self.store(&tenant, export(message), received, claims).await
+    }
+
+    async fn store(
+        &self,
+        tenant: &str,
+        export: Export,
+        received: EventTime,
+        claims: Claims,
+    ) -> Result<Option<(i64, String)>, Status> {
+        let exported = self.otlp.export(tenant, &export, received);
+        let Exported { inputs, accepted, refused } = exported.map_err(|limit| {
+            self.counters.refuse(limit, 1);
+            Status::resource_exhausted(format!("more events than `limits.{limit}`"))
+        })?;
+        for (reason, count) in refused.iter() {
+            self.counters.refuse(reason, count);
+        }
+        if !inputs.is_empty()
+            && let Err(error) = self.intake.accept_now(&inputs, claims, Coming::default()).await
+        {
+            self.otlp.not_stored(tenant, &inputs);
+            self.counters.refuse("journal", accepted);
+            return Err(match error {
+                AcceptError::TooLarge { reason } => Status::resource_exhausted(reason),
+                error => unavailable(&error.to_string()),
+            });
+        }
+        self.counters.accept(accepted);
+        let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
+        Ok((!refused.is_empty()).then(|| (rejected, refused.describe())))
+    }
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StatusDetails {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes, tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<ProtoDuration>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ProtoDuration {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+}
+
+/// `UNAVAILABLE` with the time after which to come back.
+fn unavailable(text: &str) -> Status {
+    let retry = RetryInfo { retry_delay: Some(ProtoDuration { seconds: RETRY_AFTER_SECS as i64 }) };
+    let details = StatusDetails {
+        code: Code::Unavailable as i32,
+        message: text.to_owned(),
+        details: vec![Any {
+            type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+            value: retry.encode_to_vec(),
+        }],
+    };
+    Status::with_details(Code::Unavailable, text, details.encode_to_vec().into())
+}
+
+#[tonic::async_trait]
+impl MetricsService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let refused = self.receive(request, "metrics", Export::Metrics).await?;
+        Ok(Response::new(ExportMetricsServiceResponse {
+            partial_success: refused.map(|(rejected_data_points, error_message)| ExportMetricsPartialSuccess {
+                rejected_data_points,
+                error_message,
+            }),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let refused = self.receive(request, "logs", Export::Logs).await?;
+        Ok(Response::new(ExportLogsServiceResponse {
+            partial_success: refused.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
+                rejected_log_records,
+                error_message,
+            }),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let refused = self.receive(request, "traces", Export::Traces).await?;
+        Ok(Response::new(ExportTraceServiceResponse {
+            partial_success: refused
+                .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message }),
+        }))
+    }
+}

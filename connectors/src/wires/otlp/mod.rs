@@ -1,0 +1,353 @@
+//! OpenTelemetry protocol: metrics, logs and traces, over HTTP (protobuf and JSON) and gRPC.
+//!
+//! ```yaml
+//! otlp:
+//!   path_prefix: ""                # /v1/metrics, /v1/logs, /v1/traces below it
+//!   grpc_listen: 127.0.0.1:4317    # see [`grpc`]
+//!   grpc_tls: { certificate_file: tls.crt, key_file: tls.key, client_ca_file: clients.crt }
+//! ```
+//!
+//! Answers follow the specification: 200 with `partial_success` when something was refused
+//! (the client must not repeat it), 400 for bad data, 503 with `Retry-After` for overload, in
+//! the content type of the request; error bodies are `google.rpc.Status`. Specification:
+//! OTLP 1.x, <https://opentelemetry.io/docs/specs/otlp/>.
+
+mod attributes;
+pub mod grpc;
+mod logs;
+mod metrics;
+mod traces;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::{LogBuilder, MetricBuilder};
+use bellwether_engine::time::EventTime;
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::intake::reject::Refusals;
+use crate::limits::{Compression, Limits};
+use crate::resolve::series_table::SeriesTable;
+use crate::server::tls::TlsConfig;
+use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route};
+
+/// Where OTLP is received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// Put in front of `/v1/metrics`, `/v1/logs` and `/v1/traces`.
+    pub path_prefix: String,
+    /// Where gRPC listens; absent for HTTP only.
+    pub grpc_listen: Option<SocketAddr>,
+    /// Speak TLS on the gRPC listener.
+    pub grpc_tls: Option<TlsConfig>,
+}
+
+impl Default for OtlpConfig {
+    fn default() -> OtlpConfig {
+        let grpc_listen = Some(SocketAddr::from(([127, 0, 0, 1], 4317)));
+        OtlpConfig { path_prefix: String::new(), grpc_listen, grpc_tls: None }
+    }
+}
+
+/// One of the three requests, decoded.
+#[derive(Debug)]
+pub enum Export {
+    /// `/v1/metrics`.
+    Metrics(ExportMetricsServiceRequest),
+    /// `/v1/logs`.
+    Logs(ExportLogsServiceRequest),
+    /// `/v1/traces`.
+    Traces(ExportTraceServiceRequest),
+}
+
+impl Export {
+    /// Data points, log records or spans in it.
+    fn events(&self) -> usize {
+        match self {
+            Export::Metrics(request) => request
+                .resource_metrics
+                .iter()
+                .flat_map(|resource| &resource.scope_metrics)
+                .flat_map(|scope| &scope.metrics)
+                .map(points)
+                .sum(),
+            Export::Logs(request) => request
+                .resource_logs
+                .iter()
+                .flat_map(|resource| &resource.scope_logs)
+                .map(|scope| scope.log_records.len())
+                .sum(),
+            Export::Traces(request) => request
+                .resource_spans
+                .iter()
+                .flat_map(|resource| &resource.scope_spans)
+                .map(|scope| scope.spans.len())
+                .sum(),
+        }
+    }
+}
+
+fn points(metric: &opentelemetry_proto::tonic::metrics::v1::Metric) -> usize {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    match &metric.data {
+        None => 0,
+        Some(Data::Gauge(data)) => data.data_points.len(),
+        Some(Data::Sum(data)) => data.data_points.len(),
+        Some(Data::Histogram(data)) => data.data_points.len(),
+        Some(Data::ExponentialHistogram(data)) => data.data_points.len(),
+        Some(Data::Summary(data)) => data.data_points.len(),
+    }
+}
+
+/// What came of an export, before it is put into an answer.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// For the journal.
+    pub inputs: Vec<Input>,
+    /// Points, records or spans taken.
+    pub accepted: u64,
+    /// Points, records or spans not taken.
+    pub refused: Refusals,
+}
+
+/// The decoder behind both transports.
+pub struct Otlp {
+    config: OtlpConfig,
+    limits: Limits,
+    series: Arc<SeriesTable>,
+    graphs: Mutex<HashMap<String, traces::Graph>>,
+}
+
+/// `google.rpc.Status` without details.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+/// The partial success of all three responses: field 1 holds this.
+#[derive(Clone, PartialEq, prost::Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Response {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+const INVALID_ARGUMENT: i32 = 3;
+const RESOURCE_EXHAUSTED: i32 = 8;
+const UNAVAILABLE: i32 = 14;
+
+impl Otlp {
+    /// A decoder that describes new series through `series`.
+    pub fn new(config: OtlpConfig, limits: Limits, series: Arc<SeriesTable>) -> Otlp {
+        Otlp { config, limits, series, graphs: Mutex::default() }
+    }
+
+    /// Turns one decoded request of `tenant` into journal entries.
+    ///
+    /// # Errors
+    /// The name of the limit when it holds more events than `limits.events_max`.
+    pub fn export(&self, tenant: &str, export: &Export, received: EventTime) -> Result<Exported, &'static str> {
+        if export.events() > self.limits.events_max {
+            return Err("events_max");
+        }
+        Ok(match export {
+            Export::Metrics(request) => self.metrics(tenant, request, received),
+            Export::Logs(request) => self.logs(tenant, request, received),
+            Export::Traces(request) => self.traces(tenant, request, received),
+        })
+    }
+
+    fn metrics(&self, tenant: &str, request: &ExportMetricsServiceRequest, received: EventTime) -> Exported {
+        let ((mut samples, accepted, refused), mut inputs) = self.series.session(tenant, "otlp", received, |session| {
+            let mut decoder = metrics::Decoder {
+                session,
+                limits: &self.limits,
+                received,
+                samples: MetricBuilder::new(),
+                accepted: 0,
+                refused: Refusals::default(),
+            };
+            decoder.decode(request);
+            (decoder.samples, decoder.accepted, decoder.refused)
+        });
+        inputs.extend(non_empty(samples.finish(tenant)));
+        Exported { inputs, accepted, refused }
+    }
+
+    fn logs(&self, tenant: &str, request: &ExportLogsServiceRequest, received: EventTime) -> Exported {
+        let mut builder = LogBuilder::new();
+        logs::decode(request, self.series.resolver(), &self.limits, received, &mut builder);
+        Exported {
+            accepted: builder.len() as u64,
+            inputs: non_empty(builder.finish(tenant)).into_iter().collect(),
+            refused: Refusals::default(),
+        }
+    }
+
+    fn traces(&self, tenant: &str, request: &ExportTraceServiceRequest, received: EventTime) -> Exported {
+        let mut graphs = self.graphs.lock().unwrap_or_else(|held| held.into_inner());
+        let graph = graphs.entry(tenant.to_owned()).or_default();
+        let (mut told, mut inputs) = self.series.session(tenant, "otlp", received, |session| {
+            graph.decode(request, self.series.resolver(), &self.limits, received, session)
+        });
+        inputs.extend(non_empty(told.edges.finish(tenant)));
+        inputs.extend(non_empty(told.samples.finish(tenant)));
+        Exported { inputs, accepted: told.accepted, refused: told.refused }
+    }
+
+    /// The entries of an export were not stored.
+    pub fn not_stored(&self, tenant: &str, inputs: &[Input]) {
+        self.series.undo(inputs);
+        let mut graphs = self.graphs.lock().unwrap_or_else(|held| held.into_inner());
+        if let Some(graph) = graphs.get_mut(tenant) {
+            graph.tell_again();
+        }
+    }
+
+    fn decoded(&self, request: &Request<'_>) -> Result<Export, (u16, String, &'static str)> {
+        let encoding = request.header("content-encoding");
+        let compression = Compression::from_header(encoding)
+            .ok_or_else(|| (415, format!("content encoding `{encoding}` is not supported"), "encoding"))?;
+        let mut body = Vec::new();
+        self.limits
+            .unpack(request.body, compression, &mut body)
+            .map_err(|error| (error.status(), error.to_string(), error.reason()))?;
+        let json = match request.media_type().as_str() {
+            "application/x-protobuf" => false,
+            "application/json" => true,
+            other => {
+                let text =
+                    format!("content type `{other}` is not supported, known: application/x-protobuf, application/json");
+                return Err((415, text, "content_type"));
+            }
+        };
+        let path = request.path.trim_end_matches('/');
+        let read = |result: Result<Export, String>| result.map_err(|error| (400, error, "malformed"));
+        match path.rsplit('/').next() {
+            Some("metrics") => read(message(&body, json).map(Export::Metrics)),
+            Some("logs") => read(message(&body, json).map(Export::Logs)),
+            _ => read(message(&body, json).map(Export::Traces)),
+        }
+    }
+}
+
+fn non_empty(batch: Result<bellwether_engine::signal::Batch, bellwether_engine::signal::SignalError>) -> Option<Input> {
+    batch.ok().filter(|batch| !batch.is_empty()).map(Input::Batch)
+}
+
+fn message<T: Message + Default + DeserializeOwned>(body: &[u8], json: bool) -> Result<T, String> {
+    if json {
+        serde_json::from_slice(body).map_err(|error| error.to_string())
+    } else {
+        T::decode(body).map_err(|error| error.to_string())
+    }
+}
+
+/// An error in the content type of the request.
+fn failure(request: &Request<'_>, http: u16, text: String) -> Reply {
+    let code = match http {
+        413 => RESOURCE_EXHAUSTED,
+        503 => UNAVAILABLE,
+        _ => INVALID_ARGUMENT,
+    };
+    if request.media_type() == "application/json" {
+        return Reply::json(http, &serde_json::json!({"code": code, "message": text}));
+    }
+    let body = RpcStatus { code, message: text }.encode_to_vec();
+    protobuf(http, body)
+}
+
+fn protobuf(status: u16, body: Vec<u8>) -> Reply {
+    Reply { status, headers: vec![("content-type", "application/x-protobuf".to_owned())], body: Bytes::from(body) }
+}
+
+/// 200, with the refused events when there are any.
+fn success(request: &Request<'_>, refused: &Refusals) -> Reply {
+    let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
+    if request.media_type() == "application/json" {
+        if refused.is_empty() {
+            return Reply::json(200, &serde_json::json!({}));
+        }
+        let field = match request.path.trim_end_matches('/').rsplit('/').next() {
+            Some("metrics") => "rejectedDataPoints",
+            Some("logs") => "rejectedLogRecords",
+            _ => "rejectedSpans",
+        };
+        let partial = serde_json::json!({field: rejected.to_string(), "errorMessage": refused.describe()});
+        return Reply::json(200, &serde_json::json!({"partialSuccess": partial}));
+    }
+    let partial_success = (!refused.is_empty()).then(|| PartialSuccess { rejected, error_message: refused.describe() });
+    protobuf(200, Response { partial_success }.encode_to_vec())
+}
+
+impl HttpWire for Otlp {
+    fn kind(&self) -> &'static str {
+        "otlp"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let prefix = self.config.path_prefix.trim_end_matches('/');
+        ["metrics", "logs", "traces"].iter().map(|signal| Route::new(format!("{prefix}/v1/{signal}"))).collect()
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        let refuse = |(status, text, reason)| Outcome::refused(failure(request, status, text), reason);
+        let export = match self.decoded(request) {
+            Ok(export) => export,
+            Err(error) => return refuse(error),
+        };
+        match self.export(request.tenant, &export, request.received) {
+            Err(limit) => refuse((413, format!("more events than `limits.{limit}`"), limit)),
+            Ok(exported) => Outcome {
+                reply: success(request, &exported.refused),
+                inputs: exported.inputs,
+                accepted: exported.accepted,
+                refused: exported.refused,
+            },
+        }
+    }
+
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
+        true
+    }
+
+    fn answer_again(&self, request: &Request<'_>) -> Reply {
+        // Spans are not to be counted again for an answer; what was refused of them has been said.
+        success(request, &Refusals::default())
+    }
+
+    fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {
+        failure(request, 503, reason.to_owned()).with("retry-after", crate::server::wire::RETRY_AFTER_SECS.to_string())
+    }
+
+    fn undo(&self, inputs: &[Input]) {
+        let tenant = inputs.iter().find_map(|input| match input {
+            Input::Batch(batch) => Some(batch.tenant()),
+            _ => None,
+        });
+        self.not_stored(tenant.unwrap_or_default(), inputs);
+    }
+}
+
+#[cfg(test)]
+mod tests;

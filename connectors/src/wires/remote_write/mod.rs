@@ -1,0 +1,302 @@
+//! Prometheus remote write 1.0 and 2.0.
+//!
+//! ```yaml
+//! remote_write:
+//!   paths: [/api/v1/write]
+//! ```
+//!
+//! ```yaml
+//! # prometheus.yml
+//! remote_write:
+//!   - url: http://127.0.0.1:9099/api/v1/write
+//!     authorization: { credentials_file: token }
+//! ```
+//!
+//! Bodies are snappy blocks (Prometheus) or zstd frames (vmagent). A message is read in place:
+//! the bytes of a series' labels are hashed and looked up, and only a series not seen before
+//! is parsed. Answers: 204 when everything was written; 400 when something was refused, which
+//! the sender does not repeat, with the rest stored; 503 when it should come again. A native
+//! histogram becomes the series `_count` and `_sum`; its buckets and all exemplars are not
+//! kept, and the written-counts headers say so. A stale marker is kept as the NaN it is, bit
+//! for bit. Specifications: Prometheus remote write 1.0 and 2.0-rc.
+
+mod v1;
+mod v2;
+
+use std::sync::Arc;
+
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::MetricBuilder;
+use bellwether_engine::time::EventTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::decode::protobuf::{Field, Malformed, field};
+use crate::intake::reject::Refusals;
+use crate::limits::{Compression, Limits};
+use crate::resolve::series_table::{SeriesTable, Session};
+use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route};
+
+/// The one NaN that ends a series (Prometheus `value.StaleNaN`).
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Where remote write is received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoteWriteConfig {
+    /// Paths to answer.
+    pub paths: Vec<String>,
+}
+
+impl Default for RemoteWriteConfig {
+    fn default() -> RemoteWriteConfig {
+        RemoteWriteConfig { paths: vec!["/api/v1/write".to_owned()] }
+    }
+}
+
+/// The wire.
+pub struct RemoteWrite {
+    config: RemoteWriteConfig,
+    limits: Limits,
+    series: Arc<SeriesTable>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
+}
+
+/// What a message held.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The samples, in message order.
+    pub samples: MetricBuilder,
+    /// Samples taken from `samples` fields.
+    pub samples_written: u64,
+    /// Native histograms of which count and sum were taken.
+    pub histograms_written: u64,
+    /// What was not taken.
+    pub refused: Refusals,
+}
+
+impl RemoteWrite {
+    /// A wire that describes new series through `series`.
+    pub fn new(config: RemoteWriteConfig, limits: Limits, series: Arc<SeriesTable>) -> RemoteWrite {
+        RemoteWrite { config, limits, series }
+    }
+
+    fn take(&self, request: &Request<'_>) -> Result<Outcome, (Reply, &'static str)> {
+        let version = version_of(request)?;
+        let compression = match request.header("content-encoding") {
+            "snappy" => Compression::Snappy,
+            "zstd" => Compression::Zstd,
+            other => {
+                let text = format!("content encoding `{other}` is not supported, known: snappy, zstd\n");
+                return Err((Reply::text(415, text), "encoding"));
+            }
+        };
+        let mut message = Vec::new();
+        self.limits
+            .unpack(request.body, compression, &mut message)
+            .map_err(|error| (Reply::text(error.status(), format!("{error}\n")), error.reason()))?;
+        let (decoded, mut inputs) =
+            self.series.session(request.tenant, "remote_write", request.received, |session| match version {
+                Version::V1 => v1::decode(&message, session, self.too_new(request)),
+                Version::V2 => v2::decode(&message, session, self.too_new(request)),
+            });
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.series.undo(&inputs);
+                return Err((Reply::text(400, format!("{error}\n")), "malformed"));
+            }
+        };
+        let events = decoded.samples.len();
+        if events > self.limits.events_max {
+            self.series.undo(&inputs);
+            let text = format!("{events} samples are more than `limits.events_max`\n");
+            return Err((Reply::text(413, text), "events_max"));
+        }
+        Ok(self.answer(request, decoded, &mut inputs))
+    }
+
+    fn too_new(&self, request: &Request<'_>) -> EventTime {
+        self.limits.latest(request.received)
+    }
+
+    fn answer(&self, request: &Request<'_>, mut decoded: Decoded, inputs: &mut Vec<Input>) -> Outcome {
+        if let Ok(batch) = decoded.samples.finish(request.tenant)
+            && !batch.is_empty()
+        {
+            inputs.push(Input::Batch(batch));
+        }
+        // Only what was lost whole makes the answer a failure; buckets and exemplars are a
+        // documented loss of detail, visible in the counts.
+        let lost: Vec<String> = decoded
+            .refused
+            .iter()
+            .filter(|(reason, _)| !DETAIL.contains(reason))
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        let reply = if lost.is_empty() {
+            Reply::empty(204)
+        } else {
+            Reply::text(400, format!("refused: {}; the rest was stored\n", lost.join(", ")))
+        };
+        let written = [
+            ("x-prometheus-remote-write-samples-written", decoded.samples_written),
+            ("x-prometheus-remote-write-histograms-written", decoded.histograms_written),
+            ("x-prometheus-remote-write-exemplars-written", 0),
+        ];
+        Outcome {
+            inputs: std::mem::take(inputs),
+            reply: written.into_iter().fold(reply, |reply, (name, count)| reply.with(name, count.to_string())),
+            accepted: decoded.samples_written + decoded.histograms_written,
+            refused: decoded.refused,
+        }
+    }
+}
+
+/// Losses of detail that are not failures of the write.
+const DETAIL: [&str; 2] = ["exemplar", "histogram_buckets"];
+
+impl HttpWire for RemoteWrite {
+    fn kind(&self) -> &'static str {
+        "remote_write"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        self.config.paths.iter().map(Route::new).collect()
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        self.take(request).unwrap_or_else(|(reply, reason)| {
+            let none_written = ["samples", "histograms", "exemplars"].iter().fold(reply, |reply, kind| {
+                let name = match *kind {
+                    "samples" => "x-prometheus-remote-write-samples-written",
+                    "histograms" => "x-prometheus-remote-write-histograms-written",
+                    _ => "x-prometheus-remote-write-exemplars-written",
+                };
+                reply.with(name, "0")
+            });
+            Outcome::refused(none_written, reason)
+        })
+    }
+
+    fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
+        true
+    }
+
+    fn undo(&self, inputs: &[Input]) {
+        self.series.undo(inputs);
+    }
+}
+
+/// Which message the content type names.
+fn version_of(request: &Request<'_>) -> Result<Version, (Reply, &'static str)> {
+    let unsupported = || {
+        let text = "known content types: application/x-protobuf, with proto=prometheus.WriteRequest \
+                    or proto=io.prometheus.write.v2.Request\n";
+        (Reply::text(415, text), "content_type")
+    };
+    if request.media_type() != "application/x-protobuf" {
+        return Err(unsupported());
+    }
+    let proto = request
+        .header("content-type")
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix("proto="))
+        .map(|name| name.trim_matches('"'));
+    match proto {
+        None | Some("prometheus.WriteRequest") => Ok(Version::V1),
+        Some("io.prometheus.write.v2.Request") => Ok(Version::V2),
+        Some(_) => Err(unsupported()),
+    }
+}
+
+/// One sample: value, and milliseconds since the epoch. The message is the same in both versions.
+#[inline]
+fn sample(mut message: &[u8]) -> Result<(f64, i64), Malformed> {
+    // What every sender writes: tag 9, eight bytes, tag 16, a varint.
+    if let [0x09, a, b, c, d, e, f, g, h, 0x10, rest @ ..] = message {
+        let mut rest = rest;
+        let time = crate::decode::protobuf::varint(&mut rest)?;
+        if rest.is_empty() {
+            return Ok((f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), time as i64));
+        }
+    }
+    let (mut value, mut time) = (0.0, 0);
+    while !message.is_empty() {
+        match field(&mut message)? {
+            (1, Field::Fixed64(bits)) => value = f64::from_bits(bits),
+            (2, Field::Varint(millis)) => time = millis as i64,
+            _ => {}
+        }
+    }
+    Ok((value, time))
+}
+
+/// Count, sum and milliseconds of a native histogram; the same fields in both versions.
+fn histogram(mut message: &[u8]) -> Result<(f64, f64, i64), Malformed> {
+    let (mut count, mut sum, mut time) = (0.0, 0.0, 0);
+    while !message.is_empty() {
+        match field(&mut message)? {
+            (1, Field::Varint(whole)) => count = whole as f64,
+            (2, Field::Fixed64(bits)) => count = f64::from_bits(bits),
+            (3, Field::Fixed64(bits)) => sum = f64::from_bits(bits),
+            (15, Field::Varint(millis)) => time = millis as i64,
+            _ => {}
+        }
+    }
+    Ok((count, sum, time))
+}
+
+/// The histogram fields of one series, and the labels they belong to.
+struct Histograms<'a> {
+    key: u128,
+    name: &'a str,
+    labels: Vec<(&'a str, &'a str)>,
+}
+
+impl Histograms<'_> {
+    /// Writes count and sum of each message in `fields`.
+    fn write(
+        mut self,
+        fields: &[&[u8]],
+        session: &mut Session<'_>,
+        latest: EventTime,
+        out: &mut Decoded,
+    ) -> Result<(), Malformed> {
+        use bellwether_engine::signal::SeriesType::Counter;
+        let mut id = |suffix: &str, salt: u128| {
+            let key = self.key ^ salt;
+            match session.known(key) {
+                Some(id) => Ok(id),
+                None => {
+                    let name = format!("{}{suffix}", self.name);
+                    session.describe(key, &name, "", Counter, &mut self.labels)
+                }
+            }
+        };
+        let ids = id("_count", 1).and_then(|count| Ok((count, id("_sum", 2)?)));
+        for message in fields {
+            let (count, sum, millis) = histogram(message)?;
+            let time = EventTime::from_millis(millis);
+            match ids {
+                Err(reason) => out.refused.add(reason, 1),
+                Ok(_) if time > latest => out.refused.add("in_the_future", 1),
+                Ok((count_id, sum_id)) => {
+                    out.samples.push(time, count_id, count);
+                    out.samples.push(time, sum_id, sum);
+                    out.histograms_written += 1;
+                    out.refused.add("histogram_buckets", 1);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! Syslog over UDP, TCP and TLS: RFC 5424, RFC 3164, framing of RFC 6587, TLS of RFC 5425.
+//!
+//! ```yaml
+//! syslog:
+//!   udp_listen: 127.0.0.1:5514
+//!   tcp_listen: 127.0.0.1:5514
+//!   tls_listen: 127.0.0.1:6514
+//!   tls: { certificate_file: tls.crt, key_file: tls.key }
+//! ```
+//!
+//! A message belongs to the host it names, else to the address it came from. Over TCP a full
+//! journal stops the reading, so that the sender keeps its queue; over UDP what does not fit
+//! is lost and counted. Tenants come from `auth.networks`.
+
+mod frame;
+mod parse;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_engine::signal::{LABELS_MAX, LogRow};
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+pub use frame::{FRAME_BYTES_MAX, Framer};
+pub use parse::{Message, parse, severity_number};
+
+use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
+use crate::limits::Limits;
+use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
+use crate::server::auth::Auth;
+use crate::server::http::now;
+use crate::server::packets::{GATHER, Gathered, Packet, PacketWire};
+use crate::server::streams::{Caller, Conversation, Listener, listen};
+use crate::server::tls::{LiveTls, TlsConfig, TlsError};
+use crate::server::wire::WireCounters;
+
+/// Frames gathered from one connection before they are stored.
+const FRAMES_MAX: usize = 1_000;
+
+/// Where syslog is received; each listener is optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyslogConfig {
+    /// Datagrams.
+    pub udp_listen: Option<SocketAddr>,
+    /// Streams in the clear.
+    pub tcp_listen: Option<SocketAddr>,
+    /// Streams with TLS; needs `tls`.
+    pub tls_listen: Option<SocketAddr>,
+    /// Certificate and key.
+    pub tls: Option<TlsConfig>,
+}
+
+/// The decoder, behind all three transports.
+pub struct Syslog {
+    limits: Limits,
+    resolver: Arc<EntityResolver>,
+}
+
+impl Syslog {
+    /// A decoder that names hosts by `resolver`.
+    pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> Syslog {
+        Syslog { limits, resolver }
+    }
+}
+
+impl PacketWire for Syslog {
+    fn kind(&self) -> &'static str {
+        "syslog"
+    }
+
+    fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
+        let text = String::from_utf8_lossy(packet.bytes);
+        let message = parse(&text, packet.received);
+        if message.text.is_empty() && message.data.is_empty() {
+            return Err("empty");
+        }
+        let body = unescaped(message.text);
+        let named = [("host.name", message.host)];
+        let entity = match self.resolver.resolve("", &named) {
+            unknown if unknown == UNKNOWN_ENTITY => self.resolver.host(&packet.from.to_string()),
+            entity => entity,
+        };
+        let facility = message.facility.to_string();
+        let fixed = [
+            ("syslog.appname", message.app),
+            ("syslog.facility", facility.as_str()),
+            ("syslog.msgid", message.id),
+            ("syslog.procid", message.process),
+        ];
+        let data = message.data.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
+        let mut attributes: Vec<(&str, &str)> =
+            fixed.into_iter().filter(|(_, value)| !value.is_empty()).chain(data).take(LABELS_MAX).collect();
+        attributes.sort_unstable_by_key(|(name, _)| *name);
+        attributes.dedup_by_key(|(name, _)| *name);
+        out.logs.push(&LogRow {
+            time: self.limits.believed(message.time, packet.received),
+            entity: &entity,
+            severity: severity_number(message.severity),
+            body: &body,
+            attributes: &attributes,
+            trace_id: None,
+        });
+        out.events += 1;
+        Ok(None)
+    }
+}
+
+/// rsyslog writes control characters as `#` and three octal digits; line feeds and tabs matter
+/// for reading and are put back.
+fn unescaped(text: &str) -> String {
+    text.replace("#012", "\n").replace("#011", "\t")
+}
+
+/// A TCP or TLS listener as a source.
+pub struct SyslogStream {
+    name: String,
+    listen: SocketAddr,
+    tls: Option<Arc<LiveTls>>,
+    wire: Arc<Syslog>,
+    auth: Arc<Auth>,
+    counters: Arc<WireCounters>,
+}
+
+impl SyslogStream {
+    /// A listener called `name` at `listen`; with `tls`, RFC 5425.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a certificate or key cannot be used.
+    pub fn new(
+        name: impl Into<String>,
+        listen: SocketAddr,
+        tls: Option<TlsConfig>,
+        wire: Arc<Syslog>,
+        auth: Arc<Auth>,
+    ) -> Result<SyslogStream, TlsError> {
+        let tls = tls.map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
+        Ok(SyslogStream { name: name.into(), listen, tls, wire, auth, counters: Arc::default() })
+    }
+
+    /// Its TLS, to be reloaded.
+    pub fn tls(&self) -> Option<Arc<LiveTls>> {
+        self.tls.clone()
+    }
+
+    /// What it has received so far.
+    pub fn counters(&self) -> Arc<WireCounters> {
+        self.counters.clone()
+    }
+
+    /// Reads one connection to its end, storing what has gathered whenever it falls silent.
+    async fn converse(&self, caller: Caller, intake: &Intake, mut stop: Stop) -> Result<(), SourceError> {
+        let Caller { mut stream, from, tenant: Some(tenant) } = caller else { return Ok(()) };
+        let tenant = &*tenant;
+        let idle = Duration::from_secs(self.wire.limits.idle_timeout_secs);
+        let mut framer = Framer::default();
+        let mut gathered = Gathered::default();
+        let mut buffer = vec![0; 16 << 10];
+        let mut frames = 0;
+        // A sender that never falls silent must not keep its first line waiting.
+        let mut due: Option<Instant> = None;
+        loop {
+            let patience = match due {
+                Some(due) if !gathered.is_empty() => due.saturating_duration_since(Instant::now()),
+                _ => idle,
+            };
+            let read = tokio::select! {
+                () = stop.stopped() => break,
+                read = tokio::time::timeout(patience, stream.read(&mut buffer)) => read,
+            };
+            match read {
+                Ok(Ok(length @ 1..)) => {
+                    self.counters.request(length);
+                    framer.feed(&buffer[..length]);
+                    while let Some(frame) = framer.next_frame() {
+                        self.frame(frame, from, tenant, &mut gathered);
+                        frames += 1;
+                    }
+                    let since = *due.get_or_insert_with(|| Instant::now() + GATHER);
+                    if frames < FRAMES_MAX && Instant::now() < since {
+                        continue;
+                    }
+                }
+                Err(_) if !gathered.is_empty() => {}
+                _ => break,
+            }
+            (frames, due) = (0, None);
+            self.store(tenant, &mut gathered, intake).await?;
+        }
+        if let Some(frame) = framer.rest() {
+            self.frame(frame, from, tenant, &mut gathered);
+        }
+        self.store(tenant, &mut gathered, intake).await
+    }
+
+    fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &str, gathered: &mut Gathered) {
+        let packet = Packet { tenant, from: from.ip(), bytes: frame, received: now() };
+        if let Err(reason) = self.wire.read(packet, gathered) {
+            self.counters.refuse(reason, 1);
+        }
+    }
+
+    /// Waits for the journal: while it is full nothing is read, and the sender keeps its queue.
+    async fn store(&self, tenant: &str, gathered: &mut Gathered, intake: &Intake) -> Result<(), SourceError> {
+        let events = std::mem::take(&mut gathered.events);
+        let inputs = gathered.finish(tenant);
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        match intake.accept(&inputs, None).await {
+            Ok(_) => self.counters.accept(events),
+            Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
+            Err(_) => self.counters.refuse("journal", events),
+        }
+        Ok(())
+    }
+}
+
+impl Source for SyslogStream {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Box<Self>, intake: Intake, stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
+        listen(*self, intake, stop)
+    }
+}
+
+impl Conversation for SyslogStream {
+    fn listener(&self) -> Listener<'_> {
+        Listener {
+            name: &self.name,
+            address: self.listen,
+            tls: self.tls.as_ref(),
+            auth: &self.auth,
+            limits: &self.wire.limits,
+            counters: &self.counters,
+        }
+    }
+
+    fn converse(
+        self: Arc<Self>,
+        caller: Caller,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move { SyslogStream::converse(&self, caller, &intake, stop).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_engine::signal::LogColumns;
+    use bellwether_engine::time::EventTime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &[u8]) -> (Result<(), &'static str>, Gathered) {
+        let wire = Syslog::new(Limits::default(), Arc::new(EntityResolver::default()));
+        let mut gathered = Gathered::default();
+        let packet = Packet {
+            tenant: "acme",
+            from: [10, 0, 0, 9].into(),
+            bytes: text,
+            received: EventTime::from_secs(1_795_174_743),
+        };
+        (wire.read(packet, &mut gathered).map(|_| ()), gathered)
+    }
+
+    #[test]
+    fn a_message_is_a_log_record_of_its_host() {
+        let (result, mut gathered) =
+            read(b"<131>1 2026-11-20T11:39:02Z DB-1.example.com app 7 - [o@1 a=\"b\"] one#012two");
+        assert_eq!(result, Ok(()));
+        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        let columns = LogColumns::of(&batch);
+        assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("host:db-1", "one\ntwo", 17));
+        let attributes: Vec<(&str, &str)> = columns.attributes(0).iter().collect();
+        let want = [("o@1.a", "b"), ("syslog.appname", "app"), ("syslog.facility", "16"), ("syslog.procid", "7")];
+        assert_eq!(attributes, want);
+    }
+
+    #[test]
+    fn a_message_without_a_host_belongs_to_its_sender() {
+        let (_, mut gathered) = read(b"%LINK-3-UPDOWN: down");
+        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        assert_eq!(LogColumns::of(&batch).entity(0), "host:10.0.0.9");
+        assert_eq!(read(b"<13>\n").0, Err("empty"));
+    }
+
+    proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
+        #[test]
+        fn any_datagram_is_taken_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let (result, gathered) = read(&bytes);
+            prop_assert_eq!(result.is_ok(), gathered.logs.len() == 1);
+        }
+    }
+}

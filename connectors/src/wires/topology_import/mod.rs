@@ -1,0 +1,111 @@
+//! Topology from what already knows it: service catalogues, CMDBs, network inventories.
+//!
+//! ```sh
+//! curl -H "Authorization: Bearer $TOKEN" --data-binary @catalog-info.yaml \
+//!      http://127.0.0.1:9099/topology/backstage
+//! ```
+//!
+//! | path | body |
+//! |---|---|
+//! | `/topology/csv` | `from,to,relation[,confidence]` with a header |
+//! | `/topology/yaml` | a list of the same four, or a map with it under `topology` |
+//! | `/topology/backstage` | `catalog-info.yaml`, any number of documents, or the API's JSON list |
+//! | `/topology/servicenow` | `GET /api/now/table/cmdb_rel_ci` with display values |
+//! | `/topology/netbox` | `GET /api/dcim/cables/` |
+//! | `/topology/kubernetes` | `kubectl get pods,services -A -o json` |
+//!
+//! Each edge keeps its source and the time it was told, so sources can be compared and age. A
+//! record that makes no edge is counted and named; the others are stored.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use bellwether_engine::signal::{EdgeBuilder, EdgeRow};
+use serde_json::{Value, json};
+
+use crate::decode::topology::{self, Found};
+use crate::limits::Limits;
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+
+/// The formats, each the last part of its path and the source of its edges.
+const FORMATS: [&str; 6] = ["csv", "yaml", "backstage", "servicenow", "netbox", "kubernetes"];
+
+/// The wire.
+pub struct TopologyImport {
+    limits: Limits,
+    resolver: Arc<EntityResolver>,
+}
+
+impl TopologyImport {
+    /// An importer that names hosts and services by `resolver`.
+    pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> TopologyImport {
+        TopologyImport { limits, resolver }
+    }
+
+    fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        if request.method != Method::POST && request.method != Method::PUT {
+            return Err(Outcome::refused(Reply::empty(405), "method"));
+        }
+        let format = request.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let body = unpacked(&self.limits, request)?;
+        let malformed = |reason: String| Outcome::refused(Reply::text(400, format!("{reason}\n")), "malformed");
+        let text = std::str::from_utf8(&body).map_err(|_| malformed("the body is not UTF-8".to_owned()))?;
+        let found = self.read(format, text).map_err(malformed)?;
+        if found.edges.len() > self.limits.events_max {
+            let text = format!("{} edges are more than `limits.events_max`\n", found.edges.len());
+            return Err(Outcome::refused(Reply::text(413, text), "events_max"));
+        }
+        let mut builder = EdgeBuilder::new();
+        for edge in &found.edges {
+            builder.push(&EdgeRow {
+                time: request.received,
+                from: &edge.from,
+                to: &edge.to,
+                relation: edge.relation,
+                source: format,
+                confidence: edge.confidence,
+            });
+        }
+        let answer = json!({"edges": builder.len(), "refused": found.refused.describe()});
+        let mut outcome = Outcome {
+            reply: Reply::json(200, &answer),
+            accepted: builder.len() as u64,
+            refused: found.refused,
+            ..Outcome::default()
+        };
+        if let Ok(batch) = builder.finish(request.tenant) {
+            outcome.push(batch);
+        }
+        Ok(outcome)
+    }
+
+    fn read(&self, format: &str, text: &str) -> Result<Found, String> {
+        let json = || serde_json::from_str::<Value>(text).map_err(|error| error.to_string());
+        match format {
+            "csv" => topology::csv(text, &self.resolver),
+            "yaml" => Ok(topology::edges(&topology::yaml(text)?, &self.resolver)),
+            "backstage" => Ok(topology::backstage(&topology::yaml(text)?, &self.resolver)),
+            "servicenow" => Ok(topology::inventory::servicenow(&json()?, &self.resolver)),
+            "netbox" => Ok(topology::inventory::netbox(&json()?, &self.resolver)),
+            _ => Ok(topology::inventory::kubernetes(&json()?, &self.resolver)),
+        }
+    }
+}
+
+impl HttpWire for TopologyImport {
+    fn kind(&self) -> &'static str {
+        "topology_import"
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        FORMATS.iter().map(|format| Route::new(format!("/topology/{format}"))).collect()
+    }
+
+    fn serve(&self, request: &Request<'_>) -> Outcome {
+        self.take(request).unwrap_or_else(|refused| refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;
