@@ -12,16 +12,31 @@ peers=.tools/peers
 debs=.tools/debs
 mkdir -p "$peers" "$debs"
 
-# A machine whose package lists are empty gets lists of its own, in the ignored folder too.
-apt_options=
-if ! apt-get download --print-uris prometheus >/dev/null 2>&1; then
-    apt="$PWD/.tools/apt"
+# Which packages there are is asked as if nothing were installed: of a package that the machine has in
+# another version than its lists, apt would download neither.
+apt="$PWD/.tools/apt"
+mkdir -p "$apt"
+: >"$apt/status"
+apt_options="-o Dir::State::status=$apt/status"
+
+# Package lists of our own, in the ignored folder: for a machine whose lists are empty or out of date.
+own_lists() {
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    apt_options="-o Dir::State::Lists=$apt/lists -o Dir::Cache=$apt/cache"
+    apt_options="$apt_options -o Dir::State::Lists=$apt/lists -o Dir::Cache=$apt/cache"
     echo "fetching package lists"
     # shellcheck disable=SC2086
     apt-get $apt_options -qq update
-fi
+    lists_are_own=yes
+}
+lists_are_own=
+# shellcheck disable=SC2086
+apt-get $apt_options download --print-uris prometheus >/dev/null 2>&1 || own_lists
+
+# apt warns that it cannot drop its rights for our folder; its errors are shown all the same.
+download() {
+    # shellcheck disable=SC2086
+    (cd "$debs" && rm -f "${1}"_*.deb && apt-get $apt_options -q download "$1" >/dev/null 2>apt.log)
+}
 
 # package -> a file that proves it is unpacked
 fetch() {
@@ -31,9 +46,7 @@ fetch() {
         return 0
     fi
     echo "fetching $package"
-    # apt warns that it cannot drop its rights for our folder; its errors are shown all the same.
-    # shellcheck disable=SC2086
-    (cd "$debs" && rm -f "${package}"_*.deb && apt-get $apt_options -q download "$package" >/dev/null 2>apt.log) ||
+    download "$package" || { [ -z "$lists_are_own" ] && own_lists && download "$package"; } ||
         { cat "$debs/apt.log" >&2; exit 1; }
     dpkg -x "$debs/${package}"_*.deb "$peers"
     if [ ! -e "$peers/$proof" ]; then
