@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, GroupParams};
-use super::grouper::{GroupId, Grouper, Pair};
+use super::grouper::Grouper;
+use super::placement::{GroupId, Pair};
 use super::tables::Distance;
 
 /// Links given in an explanation: enough to read, the best first.

@@ -3,8 +3,8 @@
 //! comparisons.
 
 use super::evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
-use super::grouper::Pair;
 use super::learned::CoOccurrence;
+use super::placement::Pair;
 use super::tables::{List, Member, Members, NIL};
 use super::text::TextModel;
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::grouper::AlertView;
+use super::placement::AlertView;
 use super::text::{TextModel, WeightedTokens};
 
 /// The entity of an alert that names none.

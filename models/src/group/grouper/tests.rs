@@ -1,6 +1,7 @@
 //! The grouper, by its facts.
 
 use super::*;
+use crate::group::Names;
 use crate::group::{NoTopology, name_hash, names_in, tokenize};
 use proptest::prelude::*;
 
