@@ -7,6 +7,9 @@
 
 #![allow(clippy::print_stderr)] // the counts are what people look for
 
+#[path = "support/skipped.rs"]
+mod skipped;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +19,7 @@ use bellwether_datasets::real::{self, Judge};
 use bellwether_engine::incident::IncidentEvent;
 use bellwether_engine::input::Input;
 use bellwether_engine::{Engine, EngineConfig};
+use skipped::skipped;
 
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("BELLWETHER_DATA").map_or_else(|| "../shared/data".into(), PathBuf::from);
@@ -23,7 +27,7 @@ fn data() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: no data in `{}`; set BELLWETHER_DATA to the folder of public data sets", folder.display());
+    skipped(&format!("no data in `{}`; set BELLWETHER_DATA to the folder of public data sets", folder.display()));
     None
 }
 

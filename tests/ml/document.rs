@@ -3,6 +3,7 @@
 //! Python with polars comes from `.tools/ml` (`make test` installs it) or from
 //! `BELLWETHER_ML_PYTHON`. Without it the test says so and checks nothing.
 
+use crate::skipped::skipped;
 use crate::{said, sets};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +27,7 @@ fn blocks(language: &str) -> Vec<String> {
 #[test]
 fn the_python_of_the_page_runs_on_what_eval_and_tune_leave() {
     let Some(python) = python() else {
-        eprintln!("SKIPPED: no Python with polars; `make ml` installs it into .tools/ml");
+        skipped("no Python with polars; `make ml` installs it into .tools/ml");
         return;
     };
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -6,6 +6,7 @@
 //! installs it) or from `BELLWETHER_ML_PYTHON`. Without them the test says so.
 
 use crate::document::python;
+use crate::skipped::skipped;
 use crate::{said, sets};
 use std::process::Command;
 
@@ -17,7 +18,7 @@ fn other_programs_find_the_figures_that_eval_printed() {
         Command::new(python).args(["-c", "import polars, sklearn"]).output().is_ok_and(|it| it.status.success())
     };
     let Some(python) = python().filter(has_sklearn) else {
-        eprintln!("SKIPPED: no Python with polars and scikit-learn; `make ml` installs them into .tools/ml");
+        skipped("no Python with polars and scikit-learn; `make ml` installs them into .tools/ml");
         return;
     };
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -1,14 +1,13 @@
 //! The bench as its users meet it: `models …` and their stable columns, `eval`
 //! over every task, `tune`, comparisons, and the Python of `docs/ml.md`.
 
-// A test that is skipped says so.
-#![allow(clippy::print_stderr)]
-
 mod contract;
 mod document;
 mod evaluate;
 mod independent;
 mod sets;
+#[path = "../support/skipped.rs"]
+mod skipped;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -15,6 +15,7 @@ use bellwether_engine::signal::{ChangeColumns, SignalKind};
 use serde_json::Value;
 
 use crate::rig::{Rig, TOKEN, command, free_address, output_of, repository};
+use crate::skipped::skipped;
 
 /// The wire, with the token as the secret of the webhook `shop`.
 fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<(String, Arc<dyn HttpWire>)> {
@@ -96,7 +97,7 @@ async fn pagerdutys_client_tells_of_a_deployment_and_asks_again_when_refused() {
 fn github_examples(event: &str) -> Vec<Value> {
     let file = repository().join(".tools/github-examples/api.github.com/index.json");
     let Ok(text) = std::fs::read_to_string(&file) else {
-        eprintln!("SKIPPED: {} is missing: tools/peers.sh fetches it where npm is installed", file.display());
+        skipped(&format!("{} is missing: tools/peers.sh fetches it where npm is installed", file.display()));
         return Vec::new();
     };
     let index: Vec<Value> = serde_json::from_str(&text).expect("an index");

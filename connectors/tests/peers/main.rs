@@ -11,4 +11,6 @@ mod metrics;
 mod notifications;
 mod opentelemetry;
 mod rig;
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
 mod suites;
