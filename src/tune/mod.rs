@@ -2,6 +2,7 @@
 //! sure that is.
 //!
 //! ```yaml
+//! # space.yaml
 //! detector:
 //!   memory_points: [8, 12, 20]
 //!   refractory_secs: { from: 600, to: 7200, steps: 4, scale: log }

@@ -194,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn the_space_in_the_head_of_tune_is_accepted() {
+        let head = include_str!("mod.rs").lines().map_while(|line| line.strip_prefix("//!"));
+        let text: String = head.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+        let block = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+        let document: Value = serde_saphyr::from_str(block).expect("YAML");
+        assert_eq!(Space::of(&document).expect("accepted").count(), 12);
+    }
+
+    #[test]
     fn every_combination_is_a_trial_and_the_defaults_come_first() {
         let space = Space::of(&json!({"miner": {"values_min": [4, 5], "named_values_min": [2, 3]}})).expect("a space");
         let drawn = space.draw(32, 1).expect("in range");

@@ -1,5 +1,9 @@
-//! The house is as its documents say: who imports whom, what each crate explains, and that
-//! every file and command a document names is there.
+//! The house is as its documents say: who imports whom, between crates and inside them, what each
+//! crate explains, and that what documents name is there and accepted.
+
+mod documents;
+mod imports;
+mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +12,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -98,114 +102,8 @@ fn each_source_file_begins_with_what_it_is() {
     }
 }
 
-/// Documents for readers of the repository.
-fn documents() -> Vec<PathBuf> {
-    let mut found = files(&root().join("docs"), "md");
-    let top = fs::read_dir(root()).expect("the root reads").filter_map(Result::ok).map(|entry| entry.path());
-    found.extend(top.filter(|path| path.extension().is_some_and(|e| e == "md")));
-    for folder in ["engine", "models", "connectors", "datasets", "benches", "tests", "examples"] {
-        let readme = root().join(folder).join("README.md");
-        found.extend(readme.exists().then_some(readme));
-    }
-    found
-}
-
-#[test]
-fn every_file_a_document_links_to_exists() {
-    for document in documents() {
-        let text = fs::read_to_string(&document).expect("documents read");
-        let folder = document.parent().expect("a document is in a folder");
-        for target in links(&text) {
-            let path = folder.join(target.split('#').next().unwrap_or_default());
-            assert!(path.exists(), "{} links to `{target}`", document.display());
-        }
-    }
-}
-
-#[test]
-fn every_file_a_document_names_exists() {
-    let endings = [".rs", ".md", ".toml", ".yaml", ".json", ".sh", ".py", ".svg"];
-    let folders = [
-        "src/",
-        "engine/",
-        "models/",
-        "connectors/",
-        "datasets/",
-        "tests/",
-        "benches/",
-        "docs/",
-        "tools/",
-        "examples/",
-        ".ci/",
-    ];
-    for document in documents() {
-        let text = fs::read_to_string(&document).expect("documents read");
-        for code in inline_code(&text) {
-            let names_file =
-                !code.contains([' ', '*', '<', '{', '$', '…']) && endings.iter().any(|e| code.ends_with(e));
-            if names_file && folders.iter().any(|folder| code.starts_with(folder)) {
-                let beside = document.parent().expect("a document is in a folder").join(code);
-                assert!(root().join(code).exists() || beside.exists(), "{} names `{code}`", document.display());
-            }
-        }
-    }
-}
-
-#[test]
-fn every_command_a_document_names_exists() {
-    let tree = bellwether::cli::command_tree();
-    let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile reads");
-    for document in documents() {
-        let text = fs::read_to_string(&document).expect("documents read");
-        let name = document.display();
-        for line in text.lines() {
-            for words in invocations(line, "bellwether ") {
-                if let Some(word) =
-                    words.first().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
-                {
-                    assert!(tree.find_subcommand(word).is_some(), "{name} names `bellwether {word}`: {line}");
-                }
-            }
-            for words in invocations(line, "make ") {
-                let target = words.first().map(String::as_str).unwrap_or_default();
-                let known = makefile.lines().any(|rule| rule.starts_with(&format!("{target}:")));
-                assert!(known, "{name} names `make {target}`: {line}");
-            }
-        }
-    }
-}
-
-/// The words after `program` where a line shows it as a command: after a prompt, in a code
-/// span, or at the beginning of an indented or fenced line.
-fn invocations(line: &str, program: &str) -> Vec<Vec<String>> {
-    let starts = line.match_indices(program).filter(|(at, _)| {
-        let before = line[..*at].trim_end_matches(program);
-        before.ends_with('`') || before.trim().is_empty() || before.ends_with("$ ") || before.ends_with(".tools/")
-    });
-    let in_code = |at: usize| line[..at].ends_with('`') || line.starts_with(program) || line.starts_with("    ");
-    starts
-        .filter(|(at, _)| in_code(*at))
-        .map(|(at, _)| {
-            let rest = &line[at + program.len()..];
-            let rest = rest.split('`').next().unwrap_or_default();
-            rest.split_whitespace().map(|word| word.trim_end_matches([',', '.', ';', ':']).to_owned()).collect()
-        })
-        .filter(|words: &Vec<String>| !words.is_empty())
-        .collect()
-}
-
-fn links(text: &str) -> Vec<&str> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    targets
-        .filter(|target| !target.contains("://") && !target.starts_with('#') && !target.starts_with("mailto:"))
-        .collect()
-}
-
-fn inline_code(text: &str) -> Vec<&str> {
-    text.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n')).collect()
-}
-
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+/// The files below `folder` whose names end in `.ending`.
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found = Vec::new();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {

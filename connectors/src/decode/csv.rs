@@ -1,12 +1,16 @@
 //! CSV (RFC 4180) with a header line: columns by name, or by a mapping.
 //!
 //! ```yaml
-//! rows:
-//!   signal: metric
-//!   columns: {time: timestamp, entity: host}
-//!   constants: {unit: "%"}
-//!   values: [cpu, memory]      # a wide table: one sample for each of these columns
-//!   labels: [region]
+//! sources:
+//!   - files:
+//!       tenant: acme
+//!       paths: [hosts.csv]
+//!       rows:
+//!         signal: metric
+//!         columns: {time: timestamp, entity: host}
+//!         constants: {unit: "%"}
+//!         values: [cpu, memory]      # a wide table: one sample for each of these columns
+//!         labels: [region]
 //! ```
 //!
 //! Records are split by hand because they come in bounded pieces that must be resumable at any
