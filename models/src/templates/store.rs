@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::class::Kind;
+use super::element::Element;
 use super::lexer::{Lexer, mix};
 use super::template::{Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
 
@@ -137,18 +138,25 @@ impl Store {
 
     /// Opens weak pieces that differ, and lists whose length differs.
     fn refine(&mut self, root: u32, line: &str, lexer: &Lexer) {
+        let template = &self.slots[root as usize];
+        let opened = |(piece, element): (&Piece, &Element)| {
+            let text = &line[element.start as usize..element.end as usize];
+            piece.kind == Kind::Weak && !piece.wild && piece.text != text
+        };
+        // Its places depend on which pieces are open: they are looked up by what they were.
+        if template.pieces.iter().zip(heads(&lexer.elements)).any(opened) {
+            self.leave_places(root);
+            let template = &mut self.slots[root as usize];
+            for (piece, element) in template.pieces.iter_mut().zip(heads(&lexer.elements)) {
+                piece.wild |= opened((piece, element));
+            }
+            template.render();
+            self.enter_places(root);
+        }
         let template = &mut self.slots[root as usize];
         let mut changed = false;
         let mut at = 0;
         for piece in &mut template.pieces {
-            let element = &lexer.elements[at];
-            if piece.kind == Kind::Weak
-                && !piece.wild
-                && piece.text != line[element.start as usize..element.end as usize]
-            {
-                piece.wild = true;
-                changed = true;
-            }
             let end = list_end(&lexer.elements, at);
             if let Some(shown) = &piece.list
                 && !list_is(shown, line, &lexer.elements[at + 1..end])
@@ -197,10 +205,6 @@ impl Store {
         for key in &template.keys {
             self.index.insert(*key, slot);
         }
-        for (_, place) in template.places() {
-            let roots = self.places.entry(place).or_default();
-            roots.push(slot);
-        }
         if template.pieces.iter().any(|piece| piece.wild && piece.kind == Kind::Word)
             && let Some(bucket) = template.bucket()
         {
@@ -208,6 +212,19 @@ impl Store {
             let roots = self.open.entry(bucket).or_default();
             roots.push(slot);
             roots.sort_by_key(|root| slots[*root as usize].born);
+        }
+        self.enter_places(slot);
+    }
+
+    fn enter_places(&mut self, slot: u32) {
+        for (_, place) in self.slots[slot as usize].places() {
+            self.places.entry(place).or_default().push(slot);
+        }
+    }
+
+    fn leave_places(&mut self, slot: u32) {
+        for (_, place) in self.slots[slot as usize].places() {
+            remove_from(&mut self.places, place, slot);
         }
     }
 
@@ -219,12 +236,10 @@ impl Store {
                 self.index.remove(&key);
             }
         }
-        for (_, place) in template.places() {
-            remove_from(&mut self.places, place, slot);
-        }
         if let Some(bucket) = template.bucket() {
             remove_from(&mut self.open, bucket, slot);
         }
+        self.leave_places(slot);
     }
 
     /// Merges as long as a place of the slot has shown enough values. Returns the root.
@@ -382,6 +397,55 @@ fn remove_from(table: &mut HashMap<u64, Vec<u32>, foldhash::fast::FixedState>, k
         slots.retain(|&other| other != slot);
         if slots.is_empty() {
             table.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::lexer::Bounds;
+    use super::*;
+
+    /// Lines of few shapes whose places differ: words, digits inside words, lists, names, structure.
+    fn lines() -> impl Strategy<Value = Vec<String>> {
+        let line =
+            (0..5_usize, "[a-d]", 0..4_u8, "(1(, [0-9]){0,2})").prop_map(|(shape, word, number, list)| match shape {
+                0 => format!("1 host su - ID{number} [a@1 k=\"{word}\"] BOM failed for u{number}"),
+                1 => format!("host tag[{number}]: message {word} of job{number} is late"),
+                2 => format!("{word} host tag[12]: message x of job{number} is late"),
+                3 => format!("user {word} asked for list {list} of u{number} again"),
+                _ => format!("host su - ID{number} {word} BOM failed for user {word}"),
+            });
+        proptest::collection::vec(line, 1..80)
+    }
+
+    fn sorted(table: &HashMap<u64, Vec<u32>, foldhash::fast::FixedState>) -> Vec<(u64, Vec<u32>)> {
+        let in_order = |(key, slots): (&u64, &Vec<u32>)| {
+            let mut slots = slots.clone();
+            slots.sort_unstable();
+            (*key, slots)
+        };
+        let mut all: Vec<_> = table.iter().map(in_order).collect();
+        all.sort_unstable();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn the_look_up_tables_are_those_that_the_slots_give(lines in lines(), templates_max in 2_usize..9) {
+            let mut store = Store::new(Rules { templates_max, values_min: 3, named_values_min: 2 });
+            let mut lexer = Lexer::default();
+            for line in &lines {
+                lexer.read(line, Bounds { line_bytes_max: 8_192, elements_max: 256 });
+                let (root, _) = store.learn(line, &lexer);
+                store.count(root);
+                let rebuilt = Store::from_state(store.state());
+                prop_assert_eq!(sorted(&store.places), sorted(&rebuilt.places), "places after `{}`", line);
+                prop_assert_eq!(sorted(&store.open), sorted(&rebuilt.open), "open after `{}`", line);
+                prop_assert_eq!(store.roots, rebuilt.roots);
+            }
         }
     }
 }
