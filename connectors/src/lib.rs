@@ -20,6 +20,7 @@ pub mod intake;
 pub mod journal;
 pub mod limits;
 pub mod nats;
+pub mod outbox;
 pub mod resolve;
 pub mod server;
 pub mod sinks;

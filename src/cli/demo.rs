@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, JournalConfig, LocalJournal, Position};
 use bellwether_connectors::nats::testing::NatsServer;
+use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{Checkpoints, RejectLog, Sink, Source, stop_pair};
@@ -31,6 +32,7 @@ use crate::term::{Ink, Term, wrap};
 use crate::wiring::feeds::EntryFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
+use crate::wiring::outbox::Delivery;
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
 
@@ -131,7 +133,7 @@ fn introduce(
         field("estate"),
         args.seconds
     )?;
-    writeln!(out, "{}journal on disk → engine → sinks, all in {}", field("path"), folder.display())?;
+    writeln!(out, "{}journal on disk → engine → incident log → sinks, all in {}", field("path"), folder.display())?;
     match nats {
         Ok(server) => {
             writeln!(out, "{}JetStream of a real nats-server, just for this, at {}", field("NATS"), server.url())?
@@ -150,7 +152,7 @@ struct Stage {
     engine: Engine,
     journal: Arc<dyn Journal>,
     checkpoints: Checkpoints,
-    sinks: Vec<Box<dyn Sink>>,
+    delivery: Delivery,
     simulation: Arc<Mutex<Simulation>>,
     gauges: Arc<Gauges>,
     kept: Kept,
@@ -179,11 +181,14 @@ impl Stage {
         let path = folder.join(INCIDENTS_FILE);
         sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "file".to_owned(), path })?));
         sinks.push(Box::new(KeepSink::new(&kept)));
+        let log = IncidentLog::open(&IncidentLogConfig::default(), &folder.join("incident-log"))?;
+        let readers = sinks.into_iter().map(Reader::of).collect();
+        let delivery = Delivery { log, readers, companions: Vec::new(), cursors: None };
         Ok(Stage {
             engine,
             journal: Arc::new(journal),
             checkpoints: Checkpoints::open(folder.join("checkpoints"))?,
-            sinks,
+            delivery,
             simulation: Arc::new(Mutex::new(Simulation::new(plan.clone()))),
             gauges: Arc::new(Gauges::default()),
             kept,
@@ -204,7 +209,7 @@ impl Stage {
             rejects: RejectLog::counting(),
             sources: vec![feed],
             companions: Vec::new(),
-            sinks: self.sinks,
+            delivery: self.delivery,
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             finish: true,
             questions: wiring::no_questions(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bellwether_connectors::nats::NatsConnection;
+use bellwether_connectors::outbox::ReaderTotals;
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
 use bellwether_connectors::sources::files::{FilesConfig, FilesSource};
 use bellwether_connectors::{RejectLog, Sink, Source};
@@ -63,6 +64,20 @@ pub(super) async fn nats_sink(url: &str) -> Result<Box<dyn Sink>> {
     let connection = NatsConnection { servers: vec![url.to_owned()], ..NatsConnection::default() };
     let sink = NatsSink::open(NatsSinkConfig { connection, ..NatsSinkConfig::default() }).await?;
     Ok(Box::new(sink))
+}
+
+/// Checks that every receiver has everything: a log in memory ends with the process.
+///
+/// # Errors
+/// Names the first that has not, and why.
+pub(super) fn all_delivered(readers: &[ReaderTotals]) -> Result<()> {
+    match readers.iter().find(|reader| reader.left > 0) {
+        Some(reader) => {
+            let reason = reader.reason.as_deref().unwrap_or("there was no more time");
+            anyhow::bail!("`{}` has not got {} events: {reason}", reader.name, reader.left)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Says on stderr which rows were refused, by reason, and shows the first.

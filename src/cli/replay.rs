@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
+use bellwether_connectors::outbox::{IncidentLog, Reader};
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
 use bellwether_datasets::real::{self, Judge};
@@ -24,6 +25,7 @@ use crate::term::{Ink, Term};
 use crate::wiring::feeds::EntryFeed;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::memory::MemoryJournal;
+use crate::wiring::outbox::Delivery;
 use crate::wiring::screen::{JudgeSink, KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
 
@@ -120,7 +122,12 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
         rejects: rejects.clone(),
         sources: vec![source],
         companions: Vec::new(),
-        sinks: sinks(args, &kept, judge.as_ref(), &bar, term).await?,
+        delivery: Delivery {
+            log: IncidentLog::in_memory(),
+            readers: readers(args, &kept, judge.as_ref(), &bar, term).await?,
+            companions: Vec::new(),
+            cursors: None,
+        },
         checkpoints: None,
         finish: true,
         questions: wiring::no_questions(),
@@ -132,6 +139,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     watching.abort();
     bar.finish_and_clear();
     let outcome = ended?;
+    inputs::all_delivered(&outcome.readers)?;
     let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
     let judge = judge.map(|judge| judge.lock().unwrap_or_else(PoisonError::into_inner).clone());
     print(args, &figures, &kept, judge.as_ref(), &term)?;
@@ -200,13 +208,13 @@ pub(super) fn journal_entries(
     }))
 }
 
-async fn sinks(
+async fn readers(
     args: &ReplayArgs,
     kept: &Kept,
     judge: Option<&Arc<Mutex<Judge>>>,
     bar: &indicatif::ProgressBar,
     term: Term,
-) -> Result<Vec<Box<dyn Sink>>> {
+) -> Result<Vec<Reader>> {
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(KeepSink::new(kept))];
     if let Some(judge) = judge {
         sinks.push(Box::new(JudgeSink::new(judge)));
@@ -222,7 +230,7 @@ async fn sinks(
     if let Some(url) = &args.sink {
         sinks.push(inputs::nats_sink(url).await?);
     }
-    Ok(sinks)
+    Ok(sinks.into_iter().map(Reader::of).collect())
 }
 
 fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, judge: Option<&Judge>, term: &Term) -> Result<()> {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
+use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::wires::{self, Wires};
-use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, Sink, SinkConfig, Source, Stopper, stop_pair};
+use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::CheckpointError;
 use bellwether_engine::Engine;
 use bellwether_engine::time::Span;
@@ -24,16 +25,21 @@ use crate::report::Figures;
 use crate::wiring::feeds::TickFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
+use crate::wiring::outbox::Delivery;
 use crate::wiring::reload::{QUESTIONS_MAX, Reloader, Teller};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Wiring};
+
+/// Where the readers of the incident log keep where they are, in the state folder.
+pub(super) const READERS_FOLDER: &str = "readers";
 
 /// Run the service: read the sources, keep the journal, tell the incidents
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What it accepts is in the journal before the sender hears so. Kill it at any moment: the next
 start goes on from the newest checkpoint and tells nothing twice. SIGTERM and Ctrl-C stop it in
-order: sources, engine, sinks, a last checkpoint, exit 0. SIGHUP reads the file again: what can
+order: sources, engine, a last checkpoint, what receivers take within seconds, exit 0; the rest
+waits in the incident log for the next start. SIGHUP reads the file again: what can
 change while it runs does, what needs a restart is named in the log, and a mistake changes nothing.
 
 Examples:
@@ -72,12 +78,12 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
     let config = &config;
     std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
-    if let Some(torn) = &report.torn {
-        tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, reason = torn.reason,
-            "a crash left the journal's end unfinished: cut, it had not been acknowledged");
-    }
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
     let (engine, position) = recover(config, &checkpoints, report.first)?;
+    let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
+    log.check_covers(position).map_err(anyhow::Error::msg)?;
+    let cursors = config.state.join(READERS_FOLDER);
+    std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
     tracing::info!(position = position.0, journal = report.last.0, "starting");
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
@@ -88,8 +94,12 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
     teller.catalogues(config).await?;
 
     let kept = Kept::default();
-    let mut sinks = open_sinks(config, args.json).await?;
-    sinks.push(Box::new(KeepSink::new(&kept)));
+    let delivery = Delivery {
+        log,
+        readers: open_readers(config, args.json).await?,
+        companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))],
+        cursors: Some(cursors),
+    };
     let gauges = Arc::new(Gauges::default());
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
     let Wires { sources: listeners, http, resolver, live, .. } = wires;
@@ -107,7 +117,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
         rejects: rejects.clone(),
         sources,
         companions: ticks(config.tick),
-        sinks,
+        delivery,
         checkpoints: Some((checkpoints, cadence(config))),
         finish: false,
         questions,
@@ -121,6 +131,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
     reloading.abort();
     rejects.flush()?;
     let outcome = ended?;
+    outcome.readers.iter().for_each(report_left);
     let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
     report_end(args, &figures)?;
     inputs::report_rejects(&rejects)?;
@@ -184,14 +195,22 @@ fn open_sources(
     Ok(sources)
 }
 
-async fn open_sinks(config: &Config, quiet: bool) -> Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+async fn open_readers(config: &Config, quiet: bool) -> Result<Vec<Reader>> {
+    let mut readers = Vec::new();
     for sink in config.sinks_or_default() {
         if !(quiet && matches!(sink, SinkConfig::Terminal(_))) {
-            sinks.push(sink.open().await?);
+            readers.push(sink.reader().await?);
         }
     }
-    Ok(sinks)
+    Ok(readers)
+}
+
+/// Says what a receiver has not got.
+fn report_left(reader: &ReaderTotals) {
+    if reader.left > 0 {
+        let reason = reader.reason.as_deref().unwrap_or("there was no more time");
+        tracing::warn!(reader = reader.name, left = reader.left, reason, "its events wait in the incident log");
+    }
 }
 
 /// Waits for SIGTERM or Ctrl-C; a second one ends the process at once.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
 use bellwether_connectors::sinks::terminal::TerminalSinkConfig;
 use bellwether_connectors::wires::WiresConfig;
@@ -31,6 +32,8 @@ pub struct Config {
     pub tenants: BTreeMap<String, TenantConfig>,
     /// The journal; `<state>/journal` with its defaults when left out.
     pub journal: Option<JournalConfig>,
+    /// The log of incident events that every sink reads: how much of it is kept.
+    pub incident_log: IncidentLogConfig,
     /// How often the engine's state is written down.
     pub checkpoint: CheckpointPolicy,
     /// What is read.
@@ -52,6 +55,7 @@ impl Default for Config {
             tick: Span::from_secs(5),
             tenants: BTreeMap::new(),
             journal: None,
+            incident_log: IncidentLogConfig::default(),
             checkpoint: CheckpointPolicy::default(),
             sources: Vec::new(),
             wires: WiresConfig::default(),

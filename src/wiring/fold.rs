@@ -1,9 +1,9 @@
-//! The engine's thread: reads the journal in order, folds, hands out events, writes checkpoints.
+//! The engine's thread: reads the journal in order, folds, tells events, writes checkpoints.
 //!
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, so that a process which dies again and again still moves on. It is written only
-//! when every sink has the events up to its position: from any checkpoint on disk, nothing
-//! that may be missing at a receiver is lost.
+//! when the incident log has the events up to its position: from any checkpoint on disk, nothing
+//! that may be missing there is lost.
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::{Checkpoints, CheckpointsError};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
@@ -21,7 +22,6 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::feeds::input_time;
 use super::gauges::Gauges;
-use super::outbox::{Outbox, Parcel};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
@@ -66,9 +66,9 @@ pub enum FoldError {
     /// A checkpoint was not written.
     #[error("{0}; free space or repair the disk, then start again")]
     Checkpoint(#[from] CheckpointsError),
-    /// A sink gave up; it says why itself.
-    #[error("a sink has ended")]
-    SinkEnded,
+    /// The incident log takes nothing more; it says why itself.
+    #[error("the incident log has ended")]
+    LogEnded,
 }
 
 /// The engine between journal and outbox.
@@ -79,10 +79,10 @@ pub struct Fold {
     pub position: Position,
     /// What it reads.
     pub journal: Arc<dyn Journal>,
-    /// Where events go.
-    pub outbox: Outbox,
-    /// How far every sink is.
-    pub delivered: watch::Receiver<Position>,
+    /// Where events go; dropped at the end.
+    pub outbox: Option<Outbox>,
+    /// Up to where the incident log has everything.
+    pub logged: watch::Receiver<LogPosition>,
     /// Where checkpoints go, and how often; `None` when nothing is kept.
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// `Some(p)` once nothing after `p` will be appended.
@@ -160,12 +160,15 @@ impl Fold {
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
         }
-        if events.is_empty() { Ok(()) } else { self.hand_out(events) }
+        if events.is_empty() { Ok(()) } else { self.tell(events, false) }
     }
 
-    fn hand_out(&self, events: Vec<bellwether_engine::incident::IncidentEvent>) -> Result<(), FoldError> {
-        let parcel = Parcel { position: self.position, events: events.into_iter().map(Arc::new).collect() };
-        if self.outbox.send(parcel) { Ok(()) } else { Err(FoldError::SinkEnded) }
+    /// Hands events to the log. Without events it notes how far the engine is.
+    fn tell(&self, events: Vec<bellwether_engine::incident::IncidentEvent>, finished: bool) -> Result<(), FoldError> {
+        let position = LogPosition { journal: self.position, finished };
+        let folded = Folded { position, events: events.into_iter().map(Arc::new).collect() };
+        let taken = self.outbox.as_ref().is_some_and(|outbox| outbox.tell(folded));
+        if taken { Ok(()) } else { Err(FoldError::LogEnded) }
     }
 
     fn reached_end(&self) -> bool {
@@ -177,12 +180,12 @@ impl Fold {
         if *durable.borrow_and_update() > self.position {
             return;
         }
-        let (end, delivered, questions) = (&mut self.end, &mut self.delivered, &mut self.questions);
+        let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
         let question = runtime.block_on(async {
             tokio::select! {
                 _ = durable.changed() => None,
                 _ = end.changed() => None,
-                _ = delivered.changed() => None,
+                _ = logged.changed() => None,
                 Some(question) = questions.recv() => Some(question),
                 _ = idle.tick() => None,
             }
@@ -207,14 +210,14 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the sinks are that far.
+    /// Takes a snapshot when one is due, and writes the one before once the log is that far.
     fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
         let Some((_, cadence)) = &self.checkpoints else { return Ok(()) };
         let due = pace.entries >= cadence.entries || (pace.entries > 0 && pace.since.elapsed() >= cadence.every);
         if due && pace.pending.is_none() {
             self.snapshot(pace)?;
         }
-        if pace.pending.as_ref().is_some_and(|pending| pending.position <= *self.delivered.borrow()) {
+        if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
             self.save(pace)?;
         }
         Ok(())
@@ -226,8 +229,8 @@ impl Fold {
             entries: 0,
             pending: Some(Pending { position: self.position, state: self.engine.snapshot() }),
         };
-        // An empty parcel: the sinks say when they are here.
-        self.hand_out(Vec::new())
+        // The log says when it is here.
+        self.tell(Vec::new(), false)
     }
 
     fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
@@ -239,7 +242,7 @@ impl Fold {
         Ok(())
     }
 
-    /// The last events, the last checkpoint, and the end of the sinks' queues.
+    /// The last events, the last checkpoint, and the end of the log's queue.
     fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
         if self.checkpoints.is_some() {
             self.snapshot(&mut pace)?;
@@ -248,13 +251,13 @@ impl Fold {
             let mut events = Vec::new();
             self.engine.finish(&mut events);
             self.gauges.folded(0, events.len());
-            self.hand_out(events)?;
+            self.tell(events, true)?;
         }
-        drop(std::mem::replace(&mut self.outbox, Outbox::closed()));
+        self.outbox = None;
         if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
-            let reached = runtime.block_on(self.delivered.wait_for(|delivered| *delivered >= wanted)).is_ok();
+            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= wanted)).is_ok();
             if !reached {
-                return Err(FoldError::SinkEnded);
+                return Err(FoldError::LogEnded);
             }
             self.save(&mut pace)?;
         }

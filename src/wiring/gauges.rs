@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bellwether_connectors::journal::Position;
+use bellwether_connectors::outbox::Readers;
 use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
 
 /// Counters that every part of the wiring adds to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Gauges {
     entries: AtomicU64,
     signals: AtomicU64,
@@ -19,6 +20,7 @@ pub struct Gauges {
     time_ns: AtomicI64,
     position: AtomicU64,
     latency_us: Mutex<Option<Histogram<u64>>>,
+    readers: OnceLock<Readers>,
 }
 
 /// A day: what takes longer is told as a day.
@@ -27,6 +29,11 @@ const LATENCY_US_MAX: u64 = 86_400_000_000;
 const LATENCY_DIGITS: u8 = 3;
 
 impl Gauges {
+    /// Whose counters are shown beside those here.
+    pub fn shows_readers(&self, readers: &Readers) {
+        let _ = self.readers.set(readers.clone());
+    }
+
     /// One journal entry of `rows` signals was folded and gave `events`.
     pub fn folded(&self, rows: usize, events: usize) {
         self.entries.fetch_add(1, Ordering::Relaxed);
@@ -110,6 +117,9 @@ impl Gauges {
         let behind = durable.0.saturating_sub(self.position.load(Ordering::Relaxed));
         let help = "Durable journal entries that are not folded yet.";
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {behind}");
+        if let Some(readers) = self.readers.get() {
+            out.push_str(&readers.exposition());
+        }
         out
     }
 }

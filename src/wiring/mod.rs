@@ -1,16 +1,17 @@
-//! From sources to sinks: who hands what to whom, and what is durable when.
+//! From sources to receivers: who hands what to whom, and what is durable when.
 //!
 //! ```text
-//! sources ─▶ intake ─▶ journal ─▶ fold (one thread, the engine) ─▶ outbox ─▶ sinks
-//!            durable before          │ checkpoint at p, once every
-//!            the sender hears "ok"   ▼ sink has the events up to p
+//! sources ─▶ intake ─▶ journal ─▶ fold (one thread, the engine) ─▶ incident log ─┬▶ reader ─▶ sink
+//!            durable before          │ checkpoint at p, once the                 └▶ reader ─▶ sink
+//!            the sender hears "ok"   ▼ log has the events up to p
 //!                               checkpoints
 //! ```
 //!
-//! Every arrow is bounded: a slow sink makes the engine wait, the journal takes what arrives
-//! meanwhile, a full journal makes the sources wait or refuse. The end is orderly: sources
-//! stop, the engine reads to the journal's end, the sinks take the last events, a last
-//! checkpoint is written.
+//! Every arrow is bounded: a slow disk makes the engine wait, the journal takes what arrives
+//! meanwhile, a full journal makes the sources wait or refuse. A slow receiver delays its own reader
+//! and nothing else. The end is orderly: sources stop, the engine reads to the journal's end, a last
+//! checkpoint is written, and readers deliver what they can within their deadline; the rest is in the
+//! log for the next start.
 
 pub mod arrivals;
 pub mod feeds;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
-use bellwether_connectors::{Checkpoints, Intake, RejectLog, Sink, SinkError, Source, SourceError, Stop, stop_pair};
+use bellwether_connectors::outbox::{Deadline, OutboxError, ReaderTotals};
+use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, stop_pair};
 use bellwether_engine::Engine;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -35,15 +37,17 @@ use tokio::task::JoinSet;
 use arrivals::TimedJournal;
 use fold::{Cadence, Fold, FoldError, Question};
 use gauges::Gauges;
-use outbox::{Outbox, SinkTotals, Sinks};
+use outbox::{Delivering, Delivery};
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";
 /// What is known of an engine's thread that is gone without a word.
 const PANICKED: &str = "its thread panicked, standard error says where";
 
-/// How long receivers that are away may keep an ending process waiting.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long receivers that are away may keep a process waiting whose input has ended.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long receivers may keep a process waiting that was told to stop.
+const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// Everything that is to be connected.
 pub struct Wiring {
@@ -59,8 +63,8 @@ pub struct Wiring {
     pub sources: Vec<Box<dyn Source>>,
     /// What runs beside the sources and does not keep the wiring alive: ticks.
     pub companions: Vec<Box<dyn Source>>,
-    /// Who takes the events; the first one speaks for the latency.
-    pub sinks: Vec<Box<dyn Sink>>,
+    /// Where the events go, and who reads them.
+    pub delivery: Delivery,
     /// Where checkpoints go, if anywhere.
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
@@ -78,8 +82,8 @@ pub fn no_questions() -> mpsc::Receiver<Question> {
 pub struct Outcome {
     /// The engine with its last state.
     pub engine: Engine,
-    /// What each sink did, by name.
-    pub sinks: Vec<SinkTotals>,
+    /// What each reader did, and what is left to it.
+    pub readers: Vec<ReaderTotals>,
     /// Sources that failed; the others went on.
     pub failed_sources: Vec<SourceError>,
 }
@@ -90,9 +94,9 @@ pub enum WiringError {
     /// A source says the process must end.
     #[error(transparent)]
     Source(SourceError),
-    /// A sink cannot work.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
+    /// The incident log cannot be written.
+    #[error("{0}; free space or repair the disk, then start again: the journal has everything")]
+    Outbox(#[from] OutboxError),
     /// The engine could not go on.
     #[error(transparent)]
     Fold(#[from] FoldError),
@@ -109,15 +113,17 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let journal = Arc::new(TimedJournal::new(wiring.journal));
     let arrivals = journal.arrivals();
     let intake = Intake::new(journal.clone(), wiring.rejects);
-    let (sink_stopper, sink_stop) = stop_pair();
-    let (outbox, delivered, mut sinks) = Outbox::start(wiring.sinks, wiring.position, &gauges, &arrivals, &sink_stop);
+    let (patience_ends, patience) = stop_pair();
+    let (abandon, hard) = stop_pair();
+    let deadline = Deadline { patience, hard };
+    let (outbox, logged, delivering) = wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline);
     let (end, end_seen) = watch::channel(None);
     let fold = Fold {
         engine: wiring.engine,
         position: wiring.position,
         journal: journal.clone(),
-        outbox,
-        delivered,
+        outbox: Some(outbox),
+        logged,
         checkpoints: wiring.checkpoints,
         end: end_seen,
         finish: wiring.finish,
@@ -134,43 +140,62 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     });
     spawned.map_err(|error| WiringError::Died(error.to_string()))?;
 
+    let told_to_stop = stop.clone();
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
         read = reading => read?,
-        folded = &mut folding => return Err(early(folded, &mut sinks).await),
+        folded = &mut folding => {
+            abandon.stop();
+            return Err(early(folded, delivering).await);
+        }
     };
     // Nothing is appended from here on: the journal's end is the end.
     end.send_replace(Some(*journal.durable().borrow()));
-    let grace = tokio::spawn(async move {
-        tokio::time::sleep(STOP_GRACE).await;
-        sink_stopper.stop();
-    });
     let folded = folding.await;
-    let totals = sinks.finished().await;
-    grace.abort();
+    let grace = move || {
+        tokio::spawn(async move {
+            let stopped = told_to_stop.is_stopped();
+            tokio::time::sleep(if stopped { STOP_GRACE } else { PATIENCE }).await;
+            patience_ends.stop();
+            if stopped {
+                abandon.stop();
+            }
+            // Kept until nobody asks any more: a stopper that is gone has stopped.
+            std::future::pending::<()>().await;
+            drop((patience_ends, abandon));
+        })
+    };
+    let mut waiting = None;
+    let readers = delivering.finished(|| waiting = Some(grace())).await;
+    if let Some(waiting) = waiting {
+        waiting.abort();
+    }
     let engine = match folded {
         Ok(Ok(engine)) => engine,
-        Ok(Err(FoldError::SinkEnded)) => return Err(sink_error(totals)),
+        Ok(Err(FoldError::LogEnded)) => return Err(log_error(readers)),
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => return Err(WiringError::Died(PANICKED.into())),
     };
-    Ok(Outcome { engine, sinks: totals?, failed_sources })
+    Ok(Outcome { engine, readers: readers?, failed_sources })
 }
 
 /// The engine ended although input was still coming: says why.
-async fn early(folded: Result<Result<Engine, FoldError>, oneshot::error::RecvError>, sinks: &mut Sinks) -> WiringError {
+async fn early(
+    folded: Result<Result<Engine, FoldError>, oneshot::error::RecvError>,
+    delivering: Delivering,
+) -> WiringError {
     match folded {
-        Ok(Err(FoldError::SinkEnded)) => sink_error(sinks.finished().await),
+        Ok(Err(FoldError::LogEnded)) => log_error(delivering.finished(|| ()).await),
         Ok(Err(error)) => error.into(),
         Ok(Ok(_)) => WiringError::Died("it saw an end nobody announced".into()),
         Err(_) => WiringError::Died(PANICKED.into()),
     }
 }
 
-fn sink_error(totals: Result<Vec<SinkTotals>, SinkError>) -> WiringError {
-    match totals {
+fn log_error(readers: Result<Vec<ReaderTotals>, OutboxError>) -> WiringError {
+    match readers {
         Err(error) => error.into(),
-        Ok(_) => FoldError::SinkEnded.into(),
+        Ok(_) => FoldError::LogEnded.into(),
     }
 }
 

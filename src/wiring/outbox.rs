@@ -1,205 +1,150 @@
-//! From the engine to the sinks: every sink gets every event, in order, and says when it has it.
+//! From the engine to the receivers: the incident log, and a reader for each sink.
 //!
-//! Each sink has a bounded queue. A slow or dead receiver fills it, then the engine waits, and
-//! the journal takes what arrives meanwhile: nothing is dropped. A sink that cannot work (as
-//! opposed to one whose receiver is away) ends the process.
+//! The engine hands over what each journal entry gave and waits for nobody but the log, which is a
+//! disk. What becomes of a reader that waits for a person is told as trouble of our own: an alert of
+//! the tenant [`OWN_TENANT`], through the journal like any other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bellwether_connectors::intake::arrival_time;
 use bellwether_connectors::journal::Position;
-use bellwether_connectors::{Outgoing, Sink, SinkError, Stop};
-use bellwether_engine::incident::IncidentEvent;
+use bellwether_connectors::outbox::{
+    Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
+};
+use bellwether_connectors::{Intake, Outgoing};
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, alert_fingerprint};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 use super::arrivals::Arrivals;
 use super::gauges::Gauges;
 
-/// Parcels a sink may be behind before the engine waits.
-const QUEUE_PARCELS_MAX: usize = 256;
-/// Parcels delivered in one call.
-const DELIVER_PARCELS_MAX: usize = 64;
-/// First and longest pause while a receiver is away.
-const AWAY_PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// Whose trouble it is when a reader of ours waits for a person.
+pub const OWN_TENANT: &str = "bellwether";
+/// What raises the alert.
+const SOURCE: &str = "bellwether";
+/// Its rule.
+const RULE: &str = "IncidentReaderParked";
 
-/// What one journal entry gave; empty when it only says how far the engine is.
-#[derive(Debug)]
-pub struct Parcel {
-    /// The entry.
-    pub position: Position,
-    /// Its events.
-    pub events: Vec<Arc<IncidentEvent>>,
+/// The log, and who reads it.
+pub struct Delivery {
+    /// The log.
+    pub log: IncidentLog,
+    /// Who reads it; the first one speaks for the latency.
+    pub readers: Vec<Reader>,
+    /// Readers of this process alone: they begin at the log's end and keep nothing.
+    pub companions: Vec<Reader>,
+    /// Where cursors are kept; `None` when the log ends with the process.
+    pub cursors: Option<PathBuf>,
 }
 
-/// The engine's end: hands parcels to every sink.
-#[derive(Debug)]
-pub struct Outbox {
-    queues: Vec<mpsc::Sender<Arc<Parcel>>>,
+/// Everything behind the engine, running.
+pub struct Delivering {
+    appender: JoinHandle<Result<(), OutboxError>>,
+    readers: Vec<JoinHandle<ReaderTotals>>,
+    end: watch::Sender<Option<Position>>,
+    log: IncidentLog,
+    telling: JoinHandle<()>,
 }
 
-/// How far every sink is.
-#[derive(Debug)]
-struct Progress {
-    upto: Vec<AtomicU64>,
-    least: watch::Sender<Position>,
-}
-
-impl Progress {
-    fn reached(&self, sink: usize, position: Position) {
-        self.upto[sink].store(position.0, Ordering::SeqCst);
-        let least = self.upto.iter().map(|upto| upto.load(Ordering::SeqCst)).min().unwrap_or(position.0);
-        self.least.send_if_modified(|held| {
-            let moved = held.0 < least;
-            held.0 = held.0.max(least);
-            moved
-        });
-    }
-}
-
-/// What a sink did in its life.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SinkTotals {
-    /// Its name.
-    pub name: String,
-    /// Events newly delivered.
-    pub sent: u64,
-    /// Events the receiver already had.
-    pub skipped: u64,
-}
-
-/// The running sinks.
-pub struct Sinks {
-    tasks: JoinSet<Result<SinkTotals, SinkError>>,
-}
-
-impl Outbox {
-    /// Starts a task for each sink. `stop` ends the waiting for a receiver that is away.
-    /// Returns the engine's end, how far all sinks are, and the running sinks.
+impl Delivery {
+    /// Starts the appender and the readers. Returns the engine's end, up to where the log has
+    /// everything, and what runs. `from` is where the engine has read the journal to.
     pub fn start(
-        sinks: Vec<Box<dyn Sink>>,
+        self,
         from: Position,
-        gauges: &Arc<Gauges>,
-        arrivals: &Arrivals,
-        stop: &Stop,
-    ) -> (Outbox, watch::Receiver<Position>, Sinks) {
-        let upto = sinks.iter().map(|_| AtomicU64::new(from.0)).collect();
-        let progress = Arc::new(Progress { upto, least: watch::Sender::new(from) });
-        let delivered = progress.least.subscribe();
-        let mut tasks = JoinSet::new();
-        let mut queues = Vec::with_capacity(sinks.len());
-        for (index, sink) in sinks.into_iter().enumerate() {
-            let (sender, queue) = mpsc::channel(QUEUE_PARCELS_MAX);
-            queues.push(sender);
-            let worker = Worker {
-                index,
-                sink,
-                progress: progress.clone(),
-                gauges: gauges.clone(),
-                arrivals: arrivals.clone(),
-                stop: stop.clone(),
+        (gauges, arrivals): (&Arc<Gauges>, &Arrivals),
+        intake: &Intake,
+        deadline: &Deadline,
+    ) -> (Outbox, watch::Receiver<LogPosition>, Delivering) {
+        let (places, notices) = Readers::of(&self.log);
+        gauges.shows_readers(&places);
+        let (end, seen) = watch::channel(None);
+        let mut readers = Vec::new();
+        let kept = self.readers.into_iter().map(|reader| (reader, self.cursors.as_deref()));
+        let beside = self.companions.into_iter().map(|reader| (reader, None));
+        for (index, (reader, cursors)) in kept.chain(beside).enumerate() {
+            let (gauges, arrivals) = (gauges.clone(), arrivals.clone());
+            let told = move |events: &[Outgoing]| {
+                // One reader speaks for the latency: the first in the configuration.
+                if index == 0 {
+                    note_latencies(events, &gauges, &arrivals);
+                }
             };
-            tasks.spawn(worker.work(queue));
+            readers.push(reader.start(&self.log, &places, cursors, seen.clone(), deadline.clone(), told));
         }
-        (Outbox { queues }, delivered, Sinks { tasks })
-    }
-
-    /// An outbox without sinks.
-    pub fn closed() -> Outbox {
-        Outbox { queues: Vec::new() }
-    }
-
-    /// Hands a parcel to every sink, waiting while a queue is full. Blocking. False when a sink
-    /// has ended: the process is about to.
-    pub fn send(&self, parcel: Parcel) -> bool {
-        let parcel = Arc::new(parcel);
-        self.queues.iter().all(|queue| queue.blocking_send(parcel.clone()).is_ok())
+        let telling = tokio::spawn(tell(notices, intake.of(SOURCE)));
+        let from = LogPosition { journal: from, finished: false };
+        let (outbox, logged, appender) = Outbox::start(self.log.clone(), places, from);
+        (outbox, logged, Delivering { appender, readers, end, log: self.log, telling })
     }
 }
 
-impl Sinks {
-    /// Waits until every sink has delivered everything, or one cannot.
+impl Delivering {
+    /// Once the engine's end is dropped: waits until the log has everything, and the readers as much
+    /// as the deadline lets them. `closing` is called in between, when nothing more is written.
     ///
     /// # Errors
-    /// The first sink that gave up.
-    pub async fn finished(&mut self) -> Result<Vec<SinkTotals>, SinkError> {
+    /// [`OutboxError`] when the log could not be written.
+    pub async fn finished(self, closing: impl FnOnce()) -> Result<Vec<ReaderTotals>, OutboxError> {
+        let appended = self.appender.await.expect("the appender neither panics nor is cancelled");
+        closing();
+        self.end.send_replace(Some(self.log.end()));
         let mut totals = Vec::new();
-        while let Some(joined) = self.tasks.join_next().await {
-            totals.push(joined.expect("a sink task neither panics nor is cancelled")?);
+        for reader in self.readers {
+            totals.push(reader.await.expect("a reader neither panics nor is cancelled"));
         }
-        totals.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(totals)
+        self.telling.abort();
+        appended.map(|()| totals)
     }
 }
 
-struct Worker {
-    index: usize,
-    sink: Box<dyn Sink>,
-    progress: Arc<Progress>,
-    gauges: Arc<Gauges>,
-    arrivals: Arrivals,
-    stop: Stop,
-}
-
-impl Worker {
-    async fn work(mut self, mut queue: mpsc::Receiver<Arc<Parcel>>) -> Result<SinkTotals, SinkError> {
-        let mut totals = SinkTotals { name: self.sink.name().to_owned(), ..SinkTotals::default() };
-        let mut parcels = Vec::with_capacity(DELIVER_PARCELS_MAX);
-        while queue.recv_many(&mut parcels, DELIVER_PARCELS_MAX).await > 0 {
-            let outgoing = unpack(&parcels);
-            if !outgoing.is_empty() {
-                self.deliver(&outgoing, &mut totals).await?;
-                self.note_latencies(&parcels);
-            }
-            if let Some(last) = parcels.last() {
-                self.progress.reached(self.index, last.position);
-            }
-            parcels.clear();
-        }
-        Ok(totals)
-    }
-
-    /// Delivers, waiting for a receiver that is away until told to stop.
-    async fn deliver(&mut self, outgoing: &[Outgoing], totals: &mut SinkTotals) -> Result<(), SinkError> {
-        let mut pause = AWAY_PAUSE[0];
-        loop {
-            match self.sink.deliver(outgoing).await {
-                Ok(delivered) => {
-                    totals.sent += delivered.sent;
-                    totals.skipped += delivered.skipped;
-                    return Ok(());
-                }
-                Err(error) if error.is_retryable() => {
-                    if pause == AWAY_PAUSE[0] {
-                        tracing::warn!(sink = totals.name, %error, "receiver is away, the engine will wait for it");
-                    }
-                    if self.stop.sleep(pause).await {
-                        return Err(error);
-                    }
-                    pause = (pause * 2).min(AWAY_PAUSE[1]);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn note_latencies(&self, parcels: &[Arc<Parcel>]) {
-        // One sink speaks for the latency: the first in the configuration.
-        if self.index != 0 {
-            return;
-        }
-        let now = Instant::now();
-        for parcel in parcels {
-            // Looked up only now: the engine may be faster than the answer of the journal.
-            if let Some(arrived) = self.arrivals.of(parcel.position) {
-                parcel.events.iter().for_each(|_| self.gauges.delivered_after(now - arrived));
-            }
+fn note_latencies(events: &[Outgoing], gauges: &Gauges, arrivals: &Arrivals) {
+    let now = Instant::now();
+    for outgoing in events {
+        // Looked up only now: the engine may be faster than the answer of the journal.
+        if let Some(arrived) = arrivals.of(outgoing.position) {
+            gauges.delivered_after(now - arrived);
         }
     }
 }
 
-fn unpack(parcels: &[Arc<Parcel>]) -> Vec<Outgoing> {
-    let events = parcels.iter().flat_map(|parcel| parcel.events.iter().map(|event| (parcel.position, event)));
-    events.map(|(position, event)| Outgoing { position, event: event.clone() }).collect()
+/// Tells what becomes of readers as alerts of our own.
+async fn tell(mut notices: mpsc::Receiver<Notice>, intake: Intake) {
+    while let Some(notice) = notices.recv().await {
+        let Some(input) = alert(&notice) else { continue };
+        if let Err(error) = intake.accept(&[input], None).await {
+            tracing::warn!(%error, reader = notice.reader, "that a reader waits for a person could not be told");
+        }
+    }
+}
+
+/// The alert that a reader waits for a person, or that it does no more.
+fn alert(notice: &Notice) -> Option<Input> {
+    let now = arrival_time();
+    let entity = "service:bellwether";
+    let labels = [("reader", notice.reader.as_str())];
+    let summary = match &notice.parked {
+        Some(reason) => format!("Incidents no longer reach `{}`: {reason}", notice.reader),
+        None => format!("Incidents reach `{}` again", notice.reader),
+    };
+    let mut builder = AlertBuilder::new();
+    builder.push(&AlertRow {
+        time: now,
+        source: SOURCE,
+        name: RULE,
+        entity,
+        severity: Severity::Critical,
+        status: if notice.parked.is_some() { AlertStatus::Firing } else { AlertStatus::Resolved },
+        fingerprint: alert_fingerprint(SOURCE, RULE, entity, &labels),
+        labels: &labels,
+        annotations: &[("summary", &summary)],
+        starts_at: now,
+        ends_at: notice.parked.is_none().then_some(now),
+        url: None,
+    });
+    builder.finish(OWN_TENANT).ok().map(Input::Batch)
 }

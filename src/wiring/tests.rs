@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bellwether_connectors::journal::Mark;
+use bellwether_connectors::outbox::IncidentLog;
 use bellwether_connectors::{JournalConfig, LocalJournal};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::input::Input;
@@ -41,7 +42,12 @@ async fn a_cursor_without_rows_at_the_journals_end_does_not_keep_the_wiring_from
         rejects: RejectLog::counting(),
         sources: vec![Box::new(Repeating)],
         companions: Vec::new(),
-        sinks: Vec::new(),
+        delivery: Delivery {
+            log: IncidentLog::in_memory(),
+            readers: Vec::new(),
+            companions: Vec::new(),
+            cursors: None,
+        },
         checkpoints: None,
         finish: false,
         questions: no_questions(),

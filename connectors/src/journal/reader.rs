@@ -71,6 +71,11 @@ impl SegmentReader {
         Ok(SegmentReader { dir, end, at: after.0, open: None })
     }
 
+    /// The last entry there is.
+    pub fn end_position(&self) -> Position {
+        Position(self.end())
+    }
+
     fn end(&self) -> u64 {
         match &self.end {
             End::Live(durable) => durable.borrow().0,

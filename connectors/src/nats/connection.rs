@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Request};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,14 @@ impl Default for NatsConnection {
 /// Why NATS cannot be used, or not now.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
+    /// The server does not let us in.
+    #[error("NATS at {servers} refuses the credentials: {reason}; correct `credentials_file` or `token_file`")]
+    Refused {
+        /// Where.
+        servers: String,
+        /// What it said.
+        reason: String,
+    },
     /// No server answered.
     #[error("no NATS server answers at {servers}: {reason}; start one with `nats-server -js`, or correct `servers`")]
     Connect {
@@ -120,9 +128,9 @@ impl NatsError {
         NatsError::Request { operation, reason: error.to_string() }
     }
 
-    /// True when trying again may work.
+    /// True when trying again may work without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, NatsError::Request { .. })
+        matches!(self, NatsError::Request { .. } | NatsError::Connect { .. })
     }
 }
 
@@ -130,7 +138,7 @@ impl NatsConnection {
     /// Connects and checks the server. Afterwards the client reconnects by itself.
     ///
     /// # Errors
-    /// [`NatsError::Connect`], [`NatsError::Secret`], [`NatsError::TooOld`],
+    /// [`NatsError::Connect`], [`NatsError::Refused`], [`NatsError::Secret`], [`NatsError::TooOld`],
     /// [`NatsError::NoJetStream`].
     pub async fn connect(&self) -> Result<Context, NatsError> {
         let options = self.options().await?;
@@ -139,7 +147,12 @@ impl NatsConnection {
         let client = tokio::time::timeout(CONNECT_MAX, connect)
             .await
             .map_err(|_| refused(format!("nothing within {} s", CONNECT_MAX.as_secs())))?
-            .map_err(|e| refused(e.to_string()))?;
+            .map_err(|error| match error.kind() {
+                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                    NatsError::Refused { servers: self.servers.join(", "), reason: error.to_string() }
+                }
+                _ => refused(error.to_string()),
+            })?;
         check_server(&client).await?;
         let context = jetstream::ContextBuilder::new()
             .timeout(REQUEST_MAX)

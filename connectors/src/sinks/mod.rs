@@ -1,21 +1,17 @@
-//! Sinks: where incident events go, and when they count as delivered.
+//! Sinks: where incident events go.
 //!
-//! The engine folds journal entry `p` and gives events; each becomes an [`Outgoing`] with the
-//! position `p`. The wiring hands them to every sink in order and waits for
-//! [`Sink::deliver`]: what it returns is durable at the receiver. The rule that makes effects
-//! happen once:
-//!
-//! 1. **A checkpoint at position `p` is written only when every sink has delivered the events
-//!    of all positions up to `p`.** So a restart from any checkpoint gives every event that
-//!    may be missing again, with the same `(id, revision)`.
-//! 2. **A sink skips a revision the receiver already has.** It asks the receiver for its
-//!    memory when it opens, not only a duplicate window of some minutes.
+//! A sink tries once: it takes a batch of events in the order of their revisions, and answers
+//! whether the receiver has them, or whose fault it is that it has not. When to try again, for how
+//! long, and what to do with an event that is refused is the business of the reader in front of it
+//! ([`crate::outbox`]), which delivers again what may have been lost; a sink whose receiver
+//! remembers skips what is there.
 
 pub mod nats;
 pub mod ndjson;
 pub mod terminal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_engine::incident::IncidentEvent;
 use futures::future::BoxFuture;
@@ -23,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Position;
+use crate::outbox::Reader;
 
 /// Every sink, as it is written in the configuration: `- nats: {…}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,19 +46,49 @@ impl SinkConfig {
     /// Opens the sink: connects, checks, and learns what the receiver has.
     ///
     /// # Errors
-    /// [`SinkError`] saying what to change.
+    /// [`SinkError`]: a receiver that is away can be tried again, anything else says what to change.
     pub async fn open(self) -> Result<Box<dyn Sink>, SinkError> {
         Ok(match self {
             SinkConfig::Nats(config) => {
                 let name = config.name.clone();
                 let opened = nats::NatsSink::open(config).await;
-                Box::new(opened.map_err(|e| SinkError::config(&name, e.to_string()))?)
+                Box::new(opened.map_err(|error| nats::failure(&name, &error))?)
             }
             SinkConfig::Ndjson(config) => Box::new(ndjson::NdjsonSink::open(config)?),
             SinkConfig::Terminal(config) => Box::new(terminal::TerminalSink::new(config)),
         })
     }
+
+    /// The reader in front of the sink. A receiver that is away is opened by the reader, later.
+    ///
+    /// # Errors
+    /// [`SinkError`] when what is configured cannot work.
+    pub async fn reader(self) -> Result<Reader, SinkError> {
+        match self.clone().open().await {
+            Ok(sink) => Ok(Reader::of(sink)),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "the receiver is away: its events wait in the incident log");
+                let (name, remembers, give_up_after) = self.traits();
+                let open = move || -> BoxFuture<'static, _> { Box::pin(self.clone().open()) };
+                Ok(Reader::later(&name, remembers, give_up_after, Box::new(open)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a sink says of itself, for one that is not open yet.
+    fn traits(&self) -> (String, bool, Duration) {
+        let name = self.name().to_owned();
+        match self {
+            SinkConfig::Nats(config) => (name, true, config.give_up_after()),
+            SinkConfig::Ndjson(_) => (name, true, GIVE_UP_AFTER),
+            SinkConfig::Terminal(_) => (name, false, GIVE_UP_AFTER),
+        }
+    }
 }
+
+/// After how long of nothing but failures a reader is parked.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
 
 /// One incident event on its way out.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,21 +104,28 @@ pub trait Sink: Send {
     /// Its name in configuration and logs.
     fn name(&self) -> &str;
 
-    /// Delivers `events`, which come in the order of their positions, and of their revisions
+    /// Tries once to deliver `events`, which come in the order of the log, and of their revisions
     /// within an incident. When it returns, each is durable at the receiver or already was.
-    /// Retries by itself; an error means that it gave up.
+    /// Dropping the answer before it is there is a failure like any other.
     ///
     /// # Errors
-    /// [`SinkError`]. Which events arrived is then unknown; delivering the same events again
-    /// is safe.
+    /// [`SinkError`]. Which events arrived is then unknown; the same events come again.
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
+
+    /// Whether the receiver knows what it has, so that what comes again does not double.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// After how long of nothing but failures its reader waits for a person.
+    fn give_up_after(&self) -> Duration {
+        GIVE_UP_AFTER
+    }
 }
 
 /// What a delivery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Everything up to this position is durable at the receiver.
-    pub upto: Position,
     /// Events newly delivered.
     pub sent: u64,
     /// Events the receiver already had.
@@ -117,7 +151,17 @@ pub enum SinkError {
         /// What happened, and for how long.
         reason: String,
     },
-    /// Writing failed for good.
+    /// The receiver will never take this one event.
+    #[error("sink `{sink}`: `{key}` is refused: {reason}")]
+    Refused {
+        /// Which sink.
+        sink: String,
+        /// The event's key.
+        key: String,
+        /// What the receiver says.
+        reason: String,
+    },
+    /// Writing failed.
     #[error("sink `{sink}`: {reason}")]
     Io {
         /// Which sink.
@@ -130,7 +174,7 @@ pub enum SinkError {
 impl SinkError {
     /// True when delivering the same events later may work.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, SinkError::Unavailable { .. })
+        matches!(self, SinkError::Unavailable { .. } | SinkError::Io { .. })
     }
 
     /// A [`SinkError::Config`].

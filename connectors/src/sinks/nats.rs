@@ -3,7 +3,7 @@
 //!
 //! ```yaml
 //! sinks:
-//!   - nats: {servers: ["nats://127.0.0.1:4222"]}
+//!   - nats: {connection: {servers: ["nats://127.0.0.1:4222"]}}
 //! ```
 //!
 //! CloudEvents in binary mode: attributes in `ce-*` headers (lower case, NATS keeps the case),
@@ -31,7 +31,7 @@
 //! overtaken by the next.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
@@ -66,8 +66,9 @@ const KNOWN_MAX: usize = 100_000;
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// Shortest duplicate window of a stream we find: twice the longest retry pause.
 const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(10);
-/// First and longest pause between attempts.
-const PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+
+/// Room for the headers of a message.
+const HEADER_BYTES: usize = 2_048;
 
 /// Where incident events go on NATS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,8 +83,8 @@ pub struct NatsSinkConfig {
     pub replicas: usize,
     /// How long the stream keeps events; for one we create.
     pub retain_age: Span,
-    /// Give up, and end the process, when events could not be delivered for this long. Until
-    /// then the journal keeps what arrives.
+    /// When nothing could be delivered for this long, wait for a person (`bellwether sinks`). The
+    /// incident log keeps what there is to deliver; nothing else waits.
     pub give_up_after: Span,
 }
 
@@ -99,6 +100,13 @@ impl Default for NatsSinkConfig {
     }
 }
 
+impl NatsSinkConfig {
+    /// After how long of nothing but failures the reader waits for a person.
+    pub(super) fn give_up_after(&self) -> Duration {
+        Duration::from_nanos(self.give_up_after.0.max(0) as u64)
+    }
+}
+
 /// The incident stream as a sink.
 pub struct NatsSink {
     config: NatsSinkConfig,
@@ -111,8 +119,6 @@ pub struct NatsSink {
     settled: u64,
     /// An answer did not come: the stream has to be read before anything is sent.
     unsure: bool,
-    /// Attempts that failed.
-    retries: u64,
 }
 
 /// What of a record is read back.
@@ -130,15 +136,9 @@ impl NatsSink {
         let context = config.connection.connect().await?;
         let stream = ensure_stream(&context, &config).await?;
         let bucket = ensure_bucket(&context, &config).await?;
-        let mut sink =
-            NatsSink { config, context, stream, bucket, known: HashMap::new(), settled: 0, unsure: true, retries: 0 };
+        let mut sink = NatsSink { config, context, stream, bucket, known: HashMap::new(), settled: 0, unsure: true };
         sink.reconcile().await?;
         Ok(sink)
-    }
-
-    /// Attempts that failed and were made again.
-    pub fn retries(&self) -> u64 {
-        self.retries
     }
 
     fn outbox_key(&self) -> String {
@@ -247,6 +247,20 @@ impl NatsSink {
         Ok(())
     }
 
+    /// Refuses the first event that the server can never take.
+    fn check_size(&self, events: &[Outgoing]) -> Result<(), SinkError> {
+        let limit = self.context.client().max_payload();
+        let too_large = |outgoing: &&Outgoing| outgoing.event.payload().len() + HEADER_BYTES > limit;
+        match events.iter().find(too_large) {
+            Some(outgoing) => Err(SinkError::Refused {
+                sink: self.config.name.clone(),
+                key: outgoing.event.key(),
+                reason: format!("it is larger than the server's `max_payload` of {limit} bytes: raise that"),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// One attempt to bring everything of `events` to the receiver; returns how many were new.
     async fn attempt(&mut self, events: &[Outgoing]) -> Result<u64, NatsError> {
         if self.unsure {
@@ -342,33 +356,29 @@ impl Sink for NatsSink {
         &self.config.name
     }
 
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    fn give_up_after(&self) -> Duration {
+        self.config.give_up_after()
+    }
+
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
-            let upto = events.last().map(|o| o.position).unwrap_or_default();
-            let give_up = Duration::from_nanos(self.config.give_up_after.0.max(0) as u64);
-            let began = Instant::now();
-            let mut pause = PAUSE[0];
-            loop {
-                let error = match self.attempt(events).await {
-                    Ok(sent) => {
-                        let skipped = events.len() as u64 - sent;
-                        return Ok(Delivered { upto, sent, skipped });
-                    }
-                    Err(error) => error,
-                };
-                if !error.is_retryable() {
-                    return Err(SinkError::config(&self.config.name, error.to_string()));
-                }
-                if began.elapsed() + pause > give_up {
-                    let reason = format!("{error}; gave up after {} s", began.elapsed().as_secs());
-                    return Err(SinkError::unavailable(&self.config.name, reason));
-                }
-                tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "incidents are not delivered, trying again");
-                self.retries += 1;
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE[1]);
-            }
+            self.check_size(events)?;
+            let attempted = self.attempt(events).await;
+            let sent = attempted.map_err(|error| failure(&self.config.name, &error))?;
+            Ok(Delivered { sent, skipped: events.len() as u64 - sent })
         })
+    }
+}
+
+/// What a reader makes of an error of NATS.
+pub(super) fn failure(sink: &str, error: &NatsError) -> SinkError {
+    match error.is_retryable() {
+        true => SinkError::unavailable(sink, error.to_string()),
+        false => SinkError::config(sink, error.to_string()),
     }
 }
 

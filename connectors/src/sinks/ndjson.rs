@@ -99,11 +99,7 @@ impl NdjsonSink {
         self.bytes += text.len() as u64;
         self.known.extend(news);
         self.unsure = false;
-        Ok(Delivered {
-            upto: events.last().map(|o| o.position).unwrap_or_default(),
-            sent,
-            skipped: events.len() as u64 - sent,
-        })
+        Ok(Delivered { sent, skipped: events.len() as u64 - sent })
     }
 }
 
@@ -144,6 +140,10 @@ fn not_ours(config: &NdjsonSinkConfig, path: &Path, line: u64) -> SinkError {
 impl Sink for NdjsonSink {
     fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn remembers(&self) -> bool {
+        true
     }
 
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {

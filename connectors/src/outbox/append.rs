@@ -1,0 +1,117 @@
+//! From the engine to the log: a bounded queue, and one task that appends what waits with one sync.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_engine::incident::IncidentEvent;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::log::{IncidentLog, LogPosition};
+use super::readers::Readers;
+use super::record::encode;
+use crate::journal::{Group, JournalError};
+
+/// Journal entries whose events may wait for the log before the engine does.
+const QUEUE_MAX: usize = 256;
+/// Journal entries whose events share a sync.
+const APPEND_MAX: usize = 64;
+/// How long the log waits for room on a full disk before it tries again.
+const FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// What one journal entry gave. Without events it only says how far the engine is, and asks the log
+/// to note that: what a checkpoint counts on.
+#[derive(Debug)]
+pub struct Folded {
+    /// The entry.
+    pub position: LogPosition,
+    /// Its events.
+    pub events: Vec<Arc<IncidentEvent>>,
+}
+
+/// Why the log takes nothing more.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("incident log: {0}")]
+pub struct OutboxError(#[from] pub JournalError);
+
+/// The engine's end of the log.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: mpsc::Sender<Folded>,
+}
+
+impl Outbox {
+    /// Starts the appender. Returns the engine's end, up to where the log has everything, and the
+    /// task, which ends when the engine's end is dropped.
+    pub fn start(
+        log: IncidentLog,
+        readers: Readers,
+        from: LogPosition,
+    ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let (logged, seen) = watch::channel(from);
+        let told = log.told().unwrap_or_default();
+        let appender = Appender { log, readers, told, logged };
+        (Outbox { queue }, seen, tokio::spawn(appender.run(waiting)))
+    }
+
+    /// Hands over what an entry gave, waiting while the queue is full. Blocking. False when the
+    /// appender has ended: the process is about to.
+    pub fn tell(&self, folded: Folded) -> bool {
+        self.queue.blocking_send(folded).is_ok()
+    }
+}
+
+struct Appender {
+    log: IncidentLog,
+    readers: Readers,
+    /// Up to where the log has everything: what a restarted engine tells again is passed over.
+    told: LogPosition,
+    logged: watch::Sender<LogPosition>,
+}
+
+impl Appender {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Folded>) -> Result<(), OutboxError> {
+        let mut batch = Vec::with_capacity(APPEND_MAX);
+        while waiting.recv_many(&mut batch, APPEND_MAX).await > 0 {
+            let upto = batch.last().map_or(self.told, |folded| folded.position);
+            let news = batch.drain(..).filter(|folded| folded.position > self.told);
+            let entries = news.flat_map(|folded| {
+                let position = folded.position.journal;
+                folded.events.into_iter().map(move |event| encode(position, &event))
+            });
+            let entries: Vec<Vec<u8>> = entries.collect();
+            if upto > self.told {
+                self.append(Group { entries, mark: Some(upto.mark()), ..Group::default() }).await?;
+                self.told = upto;
+            }
+            self.logged.send_replace(upto);
+        }
+        Ok(())
+    }
+
+    /// Appends, waiting while there is no room; readers that are behind make room first.
+    async fn append(&self, group: Group) -> Result<(), OutboxError> {
+        let group = Arc::new(group);
+        let mut told = false;
+        loop {
+            match self.log.journal().append(group.clone()).await {
+                Ok(_) => {
+                    // Where nobody reads, nobody else says what may be forgotten.
+                    self.readers.release();
+                    return Ok(());
+                }
+                Err(error) if error.is_retryable() => {
+                    if self.readers.make_room(&error.to_string()) {
+                        continue;
+                    }
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%error, "the incident log has no room: the engine waits, the journal takes what arrives");
+                    }
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

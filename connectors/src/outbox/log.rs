@@ -1,0 +1,191 @@
+//! The log itself: a journal of events, its identity, and up to where the engine has told.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bellwether_engine::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::memory::MemoryLog;
+use crate::journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
+
+/// The name under which the log keeps up to where the engine has told.
+const ENGINE: &str = "engine";
+/// The file with the log's identity.
+const IDENTITY_FILE: &str = "identity";
+
+/// How much of the incident log is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentLogConfig {
+    /// Folder of the log; `<state>/incident-log` when left out.
+    pub dir: Option<PathBuf>,
+    /// A segment file is closed when it reaches this many bytes.
+    pub segment_bytes: u64,
+    /// Keep about this many bytes of events that every reader has.
+    pub retain_bytes: u64,
+    /// Keep events that every reader has for this long.
+    pub retain_age: Span,
+    /// At this size readers that are behind are parked, so that the rest can go on.
+    pub capacity_bytes: u64,
+}
+
+impl Default for IncidentLogConfig {
+    fn default() -> IncidentLogConfig {
+        IncidentLogConfig {
+            dir: None,
+            segment_bytes: 16 << 20,
+            retain_bytes: 256 << 20,
+            retain_age: Span::from_hours(7 * 24),
+            capacity_bytes: 4 << 30,
+        }
+    }
+}
+
+impl IncidentLogConfig {
+    /// Where the log of `state` is.
+    pub fn folder(&self, state: &Path) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| state.join("incident-log"))
+    }
+}
+
+/// Up to where the engine has told: a journal position, and whether what the end of a finite input
+/// gave is there, too. Ordered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct LogPosition {
+    /// Everything that the journal's entries up to here gave is in the log.
+    pub journal: Position,
+    /// And what the end of the input gave.
+    pub finished: bool,
+}
+
+impl LogPosition {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.journal.0.to_le_bytes().to_vec();
+        bytes.push(u8::from(self.finished));
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<LogPosition> {
+        let (journal, finished) = bytes.split_first_chunk::<8>()?;
+        let [finished @ (0 | 1)] = finished else { return None };
+        Some(LogPosition { journal: Position(u64::from_le_bytes(*journal)), finished: *finished == 1 })
+    }
+
+    /// What is kept in the log beside the events up to here.
+    pub(super) fn mark(self) -> Mark {
+        Mark { source: ENGINE.to_owned(), cursor: self.to_bytes() }
+    }
+}
+
+/// The incident log, on disk or in memory.
+#[derive(Clone)]
+pub struct IncidentLog {
+    journal: Arc<dyn Journal>,
+    identity: Arc<str>,
+    /// The first record there was when the log was opened.
+    first: Position,
+}
+
+impl IncidentLog {
+    /// Opens or creates the log in `dir`. Blocking.
+    ///
+    /// # Errors
+    /// Those of [`LocalJournal::open`].
+    pub fn open(config: &IncidentLogConfig, dir: &Path) -> Result<IncidentLog, JournalError> {
+        let journal = JournalConfig {
+            segment_bytes: config.segment_bytes,
+            retain_bytes: config.retain_bytes,
+            retain_age: config.retain_age,
+            capacity_bytes: config.capacity_bytes,
+            ..JournalConfig::new(dir)
+        };
+        let (journal, report) = LocalJournal::open(&journal)?;
+        let identity = identity(dir)?;
+        Ok(IncidentLog { journal: Arc::new(journal), identity: identity.into(), first: report.first })
+    }
+
+    /// A log that ends with the process: for input that can be read again.
+    pub fn in_memory() -> IncidentLog {
+        IncidentLog { journal: Arc::new(MemoryLog::default()), identity: "memory".into(), first: Position(1) }
+    }
+
+    /// Its records.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// What tells it from every other log.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The oldest record there was at opening; one beyond the end when there was none.
+    pub fn first(&self) -> Position {
+        self.first
+    }
+
+    /// Its last durable record.
+    pub fn end(&self) -> Position {
+        *self.journal.durable().borrow()
+    }
+
+    /// Up to where the engine has told; `None` in a log that nobody has written.
+    pub fn told(&self) -> Option<LogPosition> {
+        self.journal.cursor(ENGINE).and_then(|bytes| LogPosition::from_bytes(&bytes))
+    }
+
+    /// Checks that the log has what a checkpoint at `position` counts on. A log that is empty is
+    /// taken for the first start with one.
+    ///
+    /// # Errors
+    /// A text with the remedy when the log ends before the checkpoint.
+    pub fn check_covers(&self, position: Position) -> Result<(), String> {
+        match self.told() {
+            Some(told) if told.journal < position => Err(format!(
+                "the incident log has the events up to journal position {}, the newest checkpoint is at {position}: \
+                 the log is not the one of this state. Restore it from the same backup as the checkpoints, or move \
+                 its folder and the readers' aside: receivers then go on with what comes, and what they had not \
+                 read is lost",
+                told.journal
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The identity written beside the segments; made when there is none.
+fn identity(dir: &Path) -> Result<String, JournalError> {
+    let path = dir.join(IDENTITY_FILE);
+    let failed = |operation: &'static str| {
+        let path = path.clone();
+        move |error: std::io::Error| JournalError::Io { operation, path, reason: error.to_string() }
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("read")(error)),
+    }
+    let fresh = fresh_identity();
+    let aside = dir.join("identity.new");
+    let mut file = fs::File::create(&aside).map_err(failed("create"))?;
+    file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
+    fs::rename(&aside, &path).map_err(failed("write"))?;
+    Ok(fresh)
+}
+
+/// The identity of the log in `dir`, for who only looks.
+pub(super) fn read_identity(dir: &Path) -> Option<String> {
+    fs::read_to_string(dir.join(IDENTITY_FILE)).ok().map(|text| text.trim().to_owned())
+}
+
+fn fresh_identity() -> String {
+    let mut bytes = [0; 16];
+    let random = ring::rand::SystemRandom::new();
+    ring::rand::SecureRandom::fill(&random, &mut bytes).expect("the system has random numbers");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,484 @@
+//! A reader of the log and its delivery loop: the one place that knows of pauses, deadlines, parking
+//! and stopping. Sinks try once.
+//!
+//! A batch is delivered, then the cursor is saved. A receiver that is away is tried again, with
+//! pauses up to [`PAUSE`]; after `give_up_after` the reader is *parked*: it waits for a person
+//! (`bellwether sinks retry`, `bellwether sinks skip`) and is told. An event that the receiver refuses
+//! for good goes to the dead letters, and the rest go on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
+use super::dead_letters::DeadLetters;
+use super::log::IncidentLog;
+use super::readers::{Notice, Place, Readers};
+use super::record::decode;
+use super::request::{Request, Until};
+use crate::intake::{Stop, arrival_time};
+use crate::journal::{Entries, JournalError, Position};
+use crate::sinks::{Outgoing, Sink, SinkError};
+
+/// Events delivered in one attempt.
+const BATCH_EVENTS_MAX: usize = 256;
+/// First and longest pause while a receiver is away.
+pub(super) const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// How often a reader looks for what a person asks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes a sink; called until it succeeds.
+pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Sink>, SinkError>> + Send + Sync>;
+
+/// When a reader stops although there is more to deliver.
+#[derive(Clone)]
+pub struct Deadline {
+    /// Receivers that are away are no longer waited for.
+    pub patience: Stop,
+    /// What is being delivered is abandoned: it is delivered again at the next start.
+    pub hard: Stop,
+}
+
+/// A reader that has not begun.
+pub struct Reader {
+    name: String,
+    sink: Option<Box<dyn Sink>>,
+    open: Option<Open>,
+    /// The receiver knows what it has: delivering again is safe.
+    remembers: bool,
+    give_up_after: Duration,
+}
+
+/// What a reader did, and what is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReaderTotals {
+    /// Its name.
+    pub name: String,
+    /// Events newly delivered.
+    pub sent: u64,
+    /// Events the receiver already had.
+    pub skipped: u64,
+    /// Records it is not done with.
+    pub left: u64,
+    /// Why it is not.
+    pub reason: Option<String>,
+}
+
+impl Reader {
+    /// For a sink that is open.
+    pub fn of(sink: Box<dyn Sink>) -> Reader {
+        Reader {
+            name: sink.name().to_owned(),
+            remembers: sink.remembers(),
+            give_up_after: sink.give_up_after(),
+            sink: Some(sink),
+            open: None,
+        }
+    }
+
+    /// For a sink whose receiver is away: `open` is tried again and again.
+    pub fn later(name: &str, remembers: bool, give_up_after: Duration, open: Open) -> Reader {
+        Reader { name: name.to_owned(), sink: None, open: Some(open), remembers, give_up_after }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Begins where the cursor in `folder` says; without a folder at the log's end, and nothing is kept.
+    ///
+    /// `end` says after which record nothing follows; `told` sees every delivered batch.
+    pub fn start(
+        self,
+        log: &IncidentLog,
+        readers: &Readers,
+        folder: Option<&Path>,
+        end: watch::Receiver<Option<Position>>,
+        deadline: Deadline,
+        told: impl Fn(&[Outgoing]) + Send + 'static,
+    ) -> tokio::task::JoinHandle<ReaderTotals> {
+        let (cursor, kept) = self.resume(log, folder);
+        let place = readers.add(&self.name, Position(cursor.position));
+        let running = Running {
+            entries: None,
+            folder: folder.map(Path::to_owned),
+            file: folder.map(|folder| CursorFile::new(folder, &self.name)),
+            dead_letters: folder.map(|folder| DeadLetters::new(folder, &self.name)),
+            reader: self,
+            log: log.clone(),
+            readers: readers.clone(),
+            place,
+            cursor,
+            kept,
+            end,
+            deadline,
+            told: Box::new(told),
+            began: ReaderTotals::default(),
+        };
+        tokio::spawn(running.run())
+    }
+
+    /// The cursor to begin with, and whether its file may be written: one that says nothing about
+    /// this log stays as it is until a person has decided.
+    fn resume(&self, log: &IncidentLog, folder: Option<&Path>) -> (Cursor, bool) {
+        let now = arrival_time();
+        let at = |position: Position| Cursor::new(&self.name, log.identity(), position, now);
+        let Some(folder) = folder else { return (at(log.end()), false) };
+        let oldest = Position(log.first().0.saturating_sub(1));
+        let loaded = CursorFile::new(folder, &self.name).load();
+        let checked = loaded.and_then(|cursor| cursor.map(|c| c.check(log).map(|()| c)).transpose());
+        match checked {
+            Ok(Some(cursor)) if cursor.position < oldest.0 && cursor.parked.is_none() => {
+                let reason = gone(&self.name, cursor.position, log.first().0);
+                tracing::error!(reader = self.name, reason);
+                (Cursor { parked: Some(Parked { reason, since: now }), ..cursor }, true)
+            }
+            Ok(Some(cursor)) => (cursor, true),
+            Ok(None) if self.remembers => (at(oldest), true),
+            // A receiver that is new hears of what comes, not of a past that others have seen.
+            Ok(None) => (at(log.end()), true),
+            Err(error) if self.remembers && !matches!(error, CursorError::Io { .. }) => {
+                tracing::warn!(%error, "the receiver knows what it has: everything in the log is offered again");
+                (at(oldest), true)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the reader waits for a person");
+                let parked = Some(Parked { reason: error.to_string(), since: now });
+                (Cursor { parked, ..at(oldest) }, false)
+            }
+        }
+    }
+}
+
+fn gone(reader: &str, at: u64, first: u64) -> String {
+    format!(
+        "records {} to {} are gone from the incident log, which had no more room; `bellwether sinks skip {reader} \
+         --until oldest` goes on without them",
+        at + 1,
+        first - 1
+    )
+}
+
+/// A reader at work.
+struct Running {
+    reader: Reader,
+    log: IncidentLog,
+    readers: Readers,
+    place: Arc<Place>,
+    folder: Option<PathBuf>,
+    file: Option<CursorFile>,
+    dead_letters: Option<DeadLetters>,
+    cursor: Cursor,
+    /// Whether the cursor's file may be written.
+    kept: bool,
+    entries: Option<Box<dyn Entries>>,
+    end: watch::Receiver<Option<Position>>,
+    deadline: Deadline,
+    told: Box<dyn Fn(&[Outgoing]) + Send>,
+    /// What was done before this process.
+    began: ReaderTotals,
+}
+
+/// How a batch ended.
+enum Ended {
+    Delivered,
+    Parked(String),
+    Stopped,
+    /// A person has asked for something.
+    Asked,
+}
+
+impl Running {
+    async fn run(mut self) -> ReaderTotals {
+        self.began = ReaderTotals { sent: self.cursor.sent, skipped: self.cursor.skipped, ..ReaderTotals::default() };
+        self.publish();
+        if let Some(parked) = self.cursor.parked.clone() {
+            self.place.parked.store(true, Ordering::Relaxed);
+            self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: Some(parked.reason) });
+        }
+        loop {
+            self.follow_request();
+            if self.place.is_overtaken() && self.cursor.parked.is_none() {
+                self.park("the incident log had no more room, and this reader was furthest behind".to_owned());
+            }
+            if self.deadline.hard.is_stopped() || (self.cursor.parked.is_some() && self.end.borrow().is_some()) {
+                return self.totals(None);
+            }
+            if self.cursor.parked.is_some() {
+                self.rest().await;
+                continue;
+            }
+            let (events, upto) = match self.read().await {
+                Ok(read) => read,
+                Err(reason) => {
+                    self.park(reason);
+                    continue;
+                }
+            };
+            if events.is_empty() {
+                // What follows the last event may be no event: how far the engine is.
+                self.advance(upto);
+                if self.end.borrow().is_some_and(|end| end <= upto) {
+                    return self.totals(None);
+                }
+                self.rest().await;
+                continue;
+            }
+            match self.deliver(events).await {
+                Ended::Delivered => {
+                    self.advance(upto);
+                    self.save();
+                }
+                Ended::Parked(reason) => self.park(reason),
+                Ended::Stopped => return self.totals(self.cursor.fault.as_ref().map(|fault| fault.reason.clone())),
+                // What was read is read again from where the cursor stands.
+                Ended::Asked => self.entries = None,
+            }
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn rest(&mut self) {
+        let mut durable = self.log.journal().durable();
+        if self.cursor.parked.is_none() && durable.borrow_and_update().0 > self.cursor.position {
+            return;
+        }
+        let (end, parked) = (&mut self.end, self.cursor.parked.is_some());
+        let mut hard = self.deadline.hard.clone();
+        tokio::select! {
+            _ = durable.changed(), if !parked => {}
+            _ = end.changed() => {}
+            () = self.place.woken.notified() => {}
+            _ = hard.sleep(LOOK_EVERY) => {}
+        }
+    }
+
+    /// The next events, and up to which record they go. No events at the log's end.
+    async fn read(&mut self) -> Result<(Vec<Outgoing>, Position), String> {
+        let (log, at, held) = (self.log.clone(), Position(self.cursor.position), self.entries.take());
+        let reader = self.cursor.reader.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let describe = |error: JournalError| match error {
+                JournalError::Gone { asked, first } => gone(&reader, asked.0, first.0),
+                other => other.to_string(),
+            };
+            let mut entries = match held {
+                Some(entries) => entries,
+                None => log.journal().read(at).map_err(describe)?,
+            };
+            let mut events = Vec::new();
+            while events.len() < BATCH_EVENTS_MAX {
+                let Some(entry) = entries.next_entry().map_err(describe)? else { break };
+                events.push(decode(entry.position, &entry.bytes).map_err(|error| error.to_string())?);
+            }
+            let upto = entries.position();
+            Ok((events, upto, entries))
+        });
+        match reading.await {
+            Ok(Ok((events, upto, entries))) => {
+                self.entries = Some(entries);
+                Ok((events, upto))
+            }
+            Ok(Err(reason)) => Err(reason),
+            Err(error) => Err(format!("reading the incident log ended unexpectedly: {error}")),
+        }
+    }
+
+    /// Delivers a batch, however many attempts it takes.
+    async fn deliver(&mut self, mut events: Vec<Outgoing>) -> Ended {
+        let mut pause = PAUSE[0];
+        let mut failing: Option<Instant> = None;
+        loop {
+            let hard = self.deadline.hard.clone();
+            let attempted = tokio::select! {
+                attempted = attempt(&mut self.reader, &events) => attempted,
+                () = stopped(hard) => return Ended::Stopped,
+            };
+            let error = match attempted {
+                Ok(delivered) => {
+                    self.cursor.sent += delivered.sent;
+                    self.cursor.skipped += delivered.skipped;
+                    if self.cursor.fault.take().is_some() {
+                        tracing::info!(reader = self.cursor.reader, "the receiver takes events again");
+                    }
+                    (self.told)(&events);
+                    return Ended::Delivered;
+                }
+                Err(error) => error,
+            };
+            self.place.failures.fetch_add(1, Ordering::Relaxed);
+            if let SinkError::Refused { key, reason, .. } = &error {
+                match self.set_aside(&mut events, key, reason) {
+                    Ok(()) if events.is_empty() => return Ended::Delivered,
+                    Ok(()) => continue,
+                    Err(reason) => return Ended::Parked(reason),
+                }
+            }
+            if !error.is_retryable() {
+                return Ended::Parked(error.to_string());
+            }
+            let since = *failing.get_or_insert_with(Instant::now);
+            self.note(&error);
+            if since.elapsed() >= self.reader.give_up_after {
+                return Ended::Parked(format!("{error}; given up after {} s", since.elapsed().as_secs()));
+            }
+            if let Some(ended) = self.pause(pause).await {
+                return ended;
+            }
+            pause = (pause * 2).min(PAUSE[1]);
+        }
+    }
+
+    /// Waits before the next attempt; `Some` when there is to be none.
+    async fn pause(&mut self, pause: Duration) -> Option<Ended> {
+        let until = Instant::now() + pause;
+        loop {
+            if self.deadline.patience.is_stopped() || self.deadline.hard.is_stopped() {
+                return Some(Ended::Stopped);
+            }
+            let asked = self.folder.as_deref().is_some_and(|folder| Request::waits(folder, &self.cursor.reader));
+            if asked || self.place.is_overtaken() {
+                return Some(Ended::Asked);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.deadline.patience.sleep(left.min(LOOK_EVERY)).await;
+        }
+    }
+
+    /// Puts the event with `key` among the dead letters.
+    fn set_aside(&mut self, events: &mut Vec<Outgoing>, key: &str, reason: &str) -> Result<(), String> {
+        let Some(at) = events.iter().position(|outgoing| outgoing.event.key() == key) else {
+            return Err(format!("the receiver refuses `{key}`, which was not sent: {reason}"));
+        };
+        let refused = events.remove(at);
+        tracing::error!(reader = self.cursor.reader, key, reason, "the receiver refuses an event for good: set aside");
+        if let Some(dead_letters) = &self.dead_letters {
+            dead_letters.keep(&refused, reason).map_err(|error| format!("`{key}` cannot be set aside: {error}"))?;
+        }
+        self.cursor.dead_letters += 1;
+        Ok(())
+    }
+
+    /// Notes what goes wrong; the first time in a row it is said.
+    fn note(&mut self, error: &SinkError) {
+        let now = arrival_time();
+        let fault = match self.cursor.fault.take() {
+            Some(fault) => Fault { reason: error.to_string(), attempts: fault.attempts + 1, ..fault },
+            None => {
+                tracing::warn!(reader = self.cursor.reader, %error, "the receiver is away: tried again, nothing else waits for it");
+                Fault { reason: error.to_string(), since: now, attempts: 1 }
+            }
+        };
+        self.cursor.fault = Some(fault);
+        self.cursor.updated = now;
+        self.save();
+    }
+
+    /// What a person has asked.
+    fn follow_request(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        let Some(request) = Request::take(folder, &self.cursor.reader) else { return };
+        if let Request::Skip { until } = request {
+            let oldest = self.oldest();
+            let at = match until {
+                Until::Oldest => oldest,
+                Until::Now => self.log.end().0,
+                Until::Record(record) => record.clamp(oldest, self.log.end().0),
+            };
+            tracing::warn!(reader = self.cursor.reader, from = self.cursor.position, to = at, "moved, as asked");
+            self.cursor.position = at;
+            self.cursor.log = self.log.identity().to_owned();
+        } else {
+            tracing::info!(reader = self.cursor.reader, "tried again, as asked");
+        }
+        let was = self.cursor.parked.take();
+        self.cursor.fault = None;
+        self.entries = None;
+        self.kept = true;
+        self.place.parked.store(false, Ordering::Relaxed);
+        self.readers.moved(&self.place, Position(self.cursor.position));
+        if was.is_some() {
+            self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: None });
+        }
+        self.save();
+    }
+
+    /// The position before the oldest record there is.
+    fn oldest(&self) -> u64 {
+        match self.log.journal().read(Position::START) {
+            Err(JournalError::Gone { first, .. }) => first.0.saturating_sub(1),
+            _ => 0,
+        }
+    }
+
+    fn park(&mut self, reason: String) {
+        tracing::error!(reader = self.cursor.reader, reason, "the reader waits for a person: `bellwether sinks`");
+        let since = arrival_time();
+        self.cursor.parked = Some(Parked { reason: reason.clone(), since });
+        self.cursor.updated = since;
+        self.entries = None;
+        self.place.parked.store(true, Ordering::Relaxed);
+        self.save();
+        self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: Some(reason) });
+    }
+
+    fn advance(&mut self, upto: Position) {
+        if upto.0 > self.cursor.position {
+            self.cursor.position = upto.0;
+            self.cursor.updated = arrival_time();
+            self.readers.moved(&self.place, upto);
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let of = [
+            (&self.place.sent, self.cursor.sent),
+            (&self.place.skipped, self.cursor.skipped),
+            (&self.place.dead_letters, self.cursor.dead_letters),
+        ];
+        of.into_iter().for_each(|(counter, value)| counter.store(value, Ordering::Relaxed));
+    }
+
+    /// Saves the cursor. One that cannot be saved costs deliveries again, not events.
+    fn save(&self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.kept)
+            && let Err(error) = file.save(&self.cursor)
+        {
+            tracing::warn!(%error, "where the reader is was not saved");
+        }
+    }
+
+    fn totals(&self, reason: Option<String>) -> ReaderTotals {
+        self.save();
+        ReaderTotals {
+            name: self.cursor.reader.clone(),
+            sent: self.cursor.sent - self.began.sent,
+            skipped: self.cursor.skipped - self.began.skipped,
+            left: self.log.end().0.saturating_sub(self.cursor.position),
+            reason: reason.or_else(|| self.cursor.parked.as_ref().map(|parked| parked.reason.clone())),
+        }
+    }
+}
+
+/// One attempt: opens the sink if it is not open, delivers once.
+async fn attempt(reader: &mut Reader, events: &[Outgoing]) -> Result<crate::sinks::Delivered, SinkError> {
+    let sink = match (&mut reader.sink, &reader.open) {
+        (Some(sink), _) => sink,
+        (none, Some(open)) => none.insert(open().await?),
+        (None, None) => return Err(SinkError::config(&reader.name, "there is nothing to open")),
+    };
+    sink.deliver(events).await
+}
+
+async fn stopped(mut stop: Stop) {
+    stop.stopped().await;
+}

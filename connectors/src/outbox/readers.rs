@@ -1,0 +1,167 @@
+//! All readers of a log: where each is, what may be forgotten, and who has to give way.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::log::IncidentLog;
+use crate::journal::Position;
+
+/// Notices waiting to be told; more readers than this are not configured.
+const NOTICES_MAX: usize = 64;
+
+/// What becomes of a reader, for who tells people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Which reader.
+    pub reader: String,
+    /// Why it was parked; `None` when it goes on.
+    pub parked: Option<String>,
+}
+
+/// Where one reader is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) name: String,
+    /// The last record it is done with.
+    position: AtomicU64,
+    /// It has to give way: the log needs the room.
+    overtaken: AtomicBool,
+    pub(super) parked: AtomicBool,
+    pub(super) sent: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    pub(super) dead_letters: AtomicU64,
+    pub(super) failures: AtomicU64,
+    /// Wakes the reader.
+    pub(super) woken: Notify,
+}
+
+impl Place {
+    /// Whether it has to give way; asking takes note of it.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.overtaken.load(Ordering::SeqCst)
+    }
+}
+
+/// The readers of one log. Clones share them.
+#[derive(Clone)]
+pub struct Readers(Arc<Inner>);
+
+struct Inner {
+    log: IncidentLog,
+    places: Mutex<Vec<Arc<Place>>>,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Readers {
+    /// Nobody yet. The second half tells what becomes of them.
+    pub fn of(log: &IncidentLog) -> (Readers, mpsc::Receiver<Notice>) {
+        let (notices, told) = mpsc::channel(NOTICES_MAX);
+        (Readers(Arc::new(Inner { log: log.clone(), places: Mutex::default(), notices })), told)
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Place>>> {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, name: &str, at: Position) -> Arc<Place> {
+        let place = Arc::new(Place {
+            name: name.to_owned(),
+            position: AtomicU64::new(at.0),
+            overtaken: AtomicBool::default(),
+            parked: AtomicBool::default(),
+            sent: AtomicU64::default(),
+            skipped: AtomicU64::default(),
+            dead_letters: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            woken: Notify::new(),
+        });
+        self.places().push(place.clone());
+        place
+    }
+
+    /// A reader is done with everything up to `at`.
+    pub(super) fn moved(&self, place: &Place, at: Position) {
+        place.position.store(at.0, Ordering::SeqCst);
+        place.overtaken.store(false, Ordering::SeqCst);
+        self.release();
+    }
+
+    /// What every reader has may be forgotten. One that has to give way is not waited for.
+    pub(super) fn release(&self) {
+        let places = self.places();
+        let waited = places.iter().filter(|place| !place.is_overtaken());
+        let least = waited.map(|place| place.position.load(Ordering::SeqCst)).min();
+        let least = least.unwrap_or(self.0.log.end().0);
+        drop(places);
+        self.0.log.journal().release(Position(least));
+    }
+
+    /// The log is full: whoever is furthest behind gives way. False when nobody is behind.
+    pub(super) fn make_room(&self, reason: &str) -> bool {
+        let end = self.0.log.end().0;
+        let places = self.places();
+        let waited = places.iter().filter(|place| !place.is_overtaken());
+        let at = |place: &Arc<Place>| place.position.load(Ordering::SeqCst);
+        let least = waited.clone().map(at).min().filter(|least| *least < end);
+        let Some(least) = least else { return false };
+        for place in waited.filter(|place| at(place) == least) {
+            tracing::error!(
+                reader = place.name,
+                at = least,
+                end,
+                reason,
+                "a reader is furthest behind and has to give way"
+            );
+            place.overtaken.store(true, Ordering::SeqCst);
+            place.woken.notify_one();
+        }
+        drop(places);
+        self.release();
+        true
+    }
+
+    pub(super) fn tell(&self, notice: Notice) {
+        if self.0.notices.try_send(notice).is_err() {
+            tracing::warn!("nobody takes what is told of the readers");
+        }
+    }
+
+    /// Names of readers that are parked.
+    pub fn parked(&self) -> Vec<String> {
+        let places = self.places();
+        places.iter().filter(|place| place.parked.load(Ordering::Relaxed)).map(|place| place.name.clone()).collect()
+    }
+
+    /// The readers in Prometheus' text format 0.0.4.
+    pub fn exposition(&self) -> String {
+        let end = self.0.log.end().0;
+        let places = self.places();
+        let mut out = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Place) -> u64| {
+            let _ = writeln!(out, "# HELP bellwether_reader_{name} {help}\n# TYPE bellwether_reader_{name} {kind}");
+            for place in places.iter() {
+                let label = place.name.replace('\\', "\\\\").replace('"', "\\\"");
+                let _ = writeln!(out, "bellwether_reader_{name}{{reader=\"{label}\"}} {}", value(place));
+            }
+        };
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let lag = |place: &Place| end.saturating_sub(place.position.load(Ordering::Relaxed));
+        family("lag_records", "gauge", "Records of the incident log that the reader is not done with.", &lag);
+        family("parked", "gauge", "1 while the reader waits for a person.", &|place| {
+            u64::from(place.parked.load(Ordering::Relaxed))
+        });
+        family("delivered_events_total", "counter", "Events newly delivered.", &|place| read(&place.sent));
+        family("known_events_total", "counter", "Events the receiver already had.", &|place| read(&place.skipped));
+        family("dead_letters_total", "counter", "Events the receiver refused for good.", &|place| {
+            read(&place.dead_letters)
+        });
+        family("failures_total", "counter", "Attempts that failed.", &|place| read(&place.failures));
+        let name = "bellwether_incident_log_end";
+        let _ =
+            writeln!(out, "# HELP {name} Records ever written to the incident log.\n# TYPE {name} gauge\n{name} {end}");
+        out
+    }
+}

@@ -1,0 +1,116 @@
+//! How the readers of a state folder fare, for who only looks: also beside a running process.
+
+use std::path::Path;
+
+use bellwether_engine::time::EventTime;
+use serde::Serialize;
+
+use super::cursor::{CURSOR_SUFFIX, Cursor, CursorFile};
+use super::log::read_identity;
+use super::record::decode;
+use crate::journal::{Entries, JournalError, Position, SegmentReader};
+
+/// How one reader fares.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReaderStatus {
+    /// Its name.
+    pub reader: String,
+    /// Where it is; nothing when its cursor does not read.
+    pub cursor: Option<Cursor>,
+    /// Why its cursor says nothing about the log.
+    pub problem: Option<String>,
+    /// The last record of the log.
+    pub log_end: u64,
+    /// Records it is not done with.
+    pub behind_records: u64,
+    /// When the oldest event it has not got was told.
+    pub behind_since: Option<EventTime>,
+}
+
+/// Every reader whose cursor lies in `folder`, by name, against the log in `log`.
+///
+/// # Errors
+/// [`JournalError`] when the log cannot be looked at.
+pub fn statuses(folder: &Path, log: &Path) -> Result<Vec<ReaderStatus>, JournalError> {
+    let identity = read_identity(log);
+    let (first, end) = bounds(log)?;
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => {
+            return Err(JournalError::Io { operation: "list", path: folder.to_owned(), reason: error.to_string() });
+        }
+    };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.to_str().is_some_and(|path| path.ends_with(CURSOR_SUFFIX)) {
+            let file = CursorFile::at(path.clone());
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            found.push(status(&file, stem, identity.as_deref(), (first, end), log));
+        }
+    }
+    found.sort_by(|a, b| a.reader.cmp(&b.reader));
+    Ok(found)
+}
+
+fn status(
+    file: &CursorFile,
+    stem: String,
+    identity: Option<&str>,
+    (first, end): (u64, u64),
+    log: &Path,
+) -> ReaderStatus {
+    let unread = |problem: String| ReaderStatus {
+        reader: stem.clone(),
+        cursor: None,
+        problem: Some(problem),
+        log_end: end,
+        behind_records: 0,
+        behind_since: None,
+    };
+    let cursor = match file.load() {
+        Ok(Some(cursor)) => cursor,
+        Ok(None) => return unread("its cursor has gone".to_owned()),
+        Err(error) => return unread(error.to_string()),
+    };
+    let problem = if identity != Some(&cursor.log) {
+        Some("its cursor belongs to another incident log".to_owned())
+    } else if cursor.position > end {
+        Some(format!("its cursor is ahead of the log, which ends at {end}"))
+    } else if cursor.position + 1 < first {
+        Some(format!("records {} to {} are gone from the log", cursor.position + 1, first - 1))
+    } else {
+        None
+    };
+    let behind_since = problem.is_none().then(|| told_after(log, Position(cursor.position))).flatten();
+    ReaderStatus {
+        reader: cursor.reader.clone(),
+        log_end: end,
+        behind_records: end.saturating_sub(cursor.position),
+        behind_since,
+        problem,
+        cursor: Some(cursor),
+    }
+}
+
+/// The oldest record kept and the last one.
+fn bounds(log: &Path) -> Result<(u64, u64), JournalError> {
+    if !log.exists() {
+        return Ok((1, 0));
+    }
+    match SegmentReader::open_folder(log, Position::START) {
+        Ok((reader, _)) => Ok((1, reader.end_position().0)),
+        Err(JournalError::Gone { first, .. }) => {
+            let (reader, _) = SegmentReader::open_folder(log, Position(first.0 - 1))?;
+            Ok((first.0, reader.end_position().0))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// When the first event after `at` was told.
+fn told_after(log: &Path, at: Position) -> Option<EventTime> {
+    let (mut reader, _) = SegmentReader::open_folder(log, at).ok()?;
+    let entry = reader.next_entry().ok()??;
+    Some(decode(entry.position, &entry.bytes).ok()?.event.record.updated_at)
+}
