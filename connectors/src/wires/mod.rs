@@ -40,10 +40,11 @@ use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityConfig, EntityError, EntityResolver};
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::{Auth, AuthConfig, AuthError};
-use crate::server::http::{HttpConfig, HttpSource, HttpWires, RouteConflict};
+use crate::server::counters::WireCounters;
+use crate::server::http::{HttpConfig, HttpSource, HttpWires, RouteError};
 use crate::server::packets::Datagrams;
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::{HttpWire, WireCounters};
+use crate::server::wire::HttpWire;
 use crate::wires::actions::{Actions, ActionsConfig};
 use crate::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use crate::wires::bulk::{Bulk, BulkConfig};
@@ -206,7 +207,7 @@ pub enum WiresError {
     Forward(#[from] ForwardError),
     /// Two wires on one path.
     #[error(transparent)]
-    Route(#[from] RouteConflict),
+    Route(#[from] RouteError),
     /// A certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -424,7 +425,7 @@ fn grpc_of(config: &WiresConfig) -> Option<SocketAddr> {
     config.otlp.as_ref().and_then(|otlp| otlp.grpc_listen)
 }
 
-type Named = (String, Arc<dyn HttpWire>);
+type Named = (&'static str, Arc<dyn HttpWire>);
 
 /// The list of wires over HTTP. A wire whose settings are as they were `before` stays, with what
 /// it has learned.
@@ -440,12 +441,12 @@ fn over_http(
     let kept = before.filter(|(_, live)| Arc::ptr_eq(&live.parts.resolver, resolver));
     let running = |kind: &str| kept.and_then(|(_, live)| live.http.as_ref()?.wire(kind));
     let mut wires: Vec<Named> = Vec::new();
-    let mut add = |kind: &str, same: bool, build: &dyn Fn() -> Result<Arc<dyn HttpWire>, WiresError>| {
+    let mut add = |kind: &'static str, same: bool, build: &dyn Fn() -> Result<Arc<dyn HttpWire>, WiresError>| {
         let wire = match running(kind).filter(|_| same) {
             Some(wire) => wire,
             None => build()?,
         };
-        wires.push((kind.to_owned(), wire));
+        wires.push((kind, wire));
         Ok::<_, WiresError>(())
     };
     let was = kept.map(|(was, _)| was);

@@ -160,10 +160,6 @@ impl Snmp {
 }
 
 impl PacketWire for Snmp {
-    fn kind(&self) -> &'static str {
-        "snmp"
-    }
-
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let notification = notification(packet.bytes)?;
         if !self.is_known(&notification.community) {
@@ -293,8 +289,7 @@ fn change(rule: &TrapRule, entity: &str, details: &[(&str, &str)], packet: &Pack
         url: None,
         text: Some(&text),
     });
-    // The tenant was checked when the credentials were.
-    out.inputs.extend(changes.finish(packet.tenant).ok().map(Input::Batch));
+    out.inputs.push(Input::Batch(changes.finish_for(packet.tenant)));
 }
 
 fn log(

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_engine::signal::{LABELS_MAX, LogRow};
+use bellwether_engine::signal::{LABELS_MAX, LogRow, TenantName};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,11 +33,11 @@ use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::auth::Auth;
+use crate::server::counters::WireCounters;
 use crate::server::http::now;
 use crate::server::packets::{GATHER, Gathered, Packet, PacketWire};
 use crate::server::streams::{Caller, Conversation, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::WireCounters;
 
 /// Frames gathered from one connection before they are stored.
 const FRAMES_MAX: usize = 1_000;
@@ -70,10 +70,6 @@ impl Syslog {
 }
 
 impl PacketWire for Syslog {
-    fn kind(&self) -> &'static str {
-        "syslog"
-    }
-
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let text = String::from_utf8_lossy(packet.bytes);
         let message = parse(&text, packet.received);
@@ -156,7 +152,7 @@ impl SyslogStream {
     /// Reads one connection to its end, storing what has gathered whenever it falls silent.
     async fn converse(&self, caller: Caller, intake: &Intake, mut stop: Stop) -> Result<(), SourceError> {
         let Caller { mut stream, from, tenant: Some(tenant) } = caller else { return Ok(()) };
-        let tenant = &*tenant;
+        let tenant = &tenant;
         let idle = Duration::from_secs(self.wire.limits.idle_timeout_secs);
         let mut framer = Framer::default();
         let mut gathered = Gathered::default();
@@ -198,7 +194,7 @@ impl SyslogStream {
         self.store(tenant, &mut gathered, intake).await
     }
 
-    fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &str, gathered: &mut Gathered) {
+    fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &TenantName, gathered: &mut Gathered) {
         let packet = Packet { tenant, from: from.ip(), bytes: frame, received: now() };
         if let Err(reason) = self.wire.read(packet, gathered) {
             self.counters.refuse(reason, 1);
@@ -206,7 +202,7 @@ impl SyslogStream {
     }
 
     /// Waits for the journal: while it is full nothing is read, and the sender keeps its queue.
-    async fn store(&self, tenant: &str, gathered: &mut Gathered, intake: &Intake) -> Result<(), SourceError> {
+    async fn store(&self, tenant: &TenantName, gathered: &mut Gathered, intake: &Intake) -> Result<(), SourceError> {
         let events = std::mem::take(&mut gathered.events);
         let inputs = gathered.finish(tenant);
         if inputs.is_empty() {
@@ -260,12 +256,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::server::testing::acme;
 
     fn read(text: &[u8]) -> (Result<(), &'static str>, Gathered) {
         let wire = Syslog::new(Limits::default(), Arc::new(EntityResolver::default()));
         let mut gathered = Gathered::default();
         let packet = Packet {
-            tenant: "acme",
+            tenant: acme(),
             from: [10, 0, 0, 9].into(),
             bytes: text,
             received: EventTime::from_secs(1_795_174_743),
@@ -278,7 +275,7 @@ mod tests {
         let (result, mut gathered) =
             read(b"<131>1 2026-11-20T11:39:02Z DB-1.example.com app 7 - [o@1 a=\"b\"] one#012two");
         assert_eq!(result, Ok(()));
-        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        let batch = gathered.logs.finish_for(acme());
         let columns = LogColumns::of(&batch);
         assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("host:db-1", "one\ntwo", 17));
         let attributes: Vec<(&str, &str)> = columns.attributes(0).iter().collect();
@@ -289,7 +286,7 @@ mod tests {
     #[test]
     fn a_message_without_a_host_belongs_to_its_sender() {
         let (_, mut gathered) = read(b"%LINK-3-UPDOWN: down");
-        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        let batch = gathered.logs.finish_for(acme());
         assert_eq!(LogColumns::of(&batch).entity(0), "host:10.0.0.9");
         assert_eq!(read(b"<13>\n").0, Err("empty"));
     }

@@ -19,14 +19,17 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::signal::{EdgeBuilder, EdgeRow};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::decode::topology::{self, Found};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
 
 /// The formats, each the last part of its path and the source of its edges.
 const FORMATS: [&str; 6] = ["csv", "yaml", "backstage", "servicenow", "netbox", "kubernetes"];
@@ -68,16 +71,9 @@ impl TopologyImport {
             });
         }
         let answer = json!({"edges": builder.len(), "refused": found.refused.describe()});
-        let mut outcome = Outcome {
-            reply: Reply::json(200, &answer),
-            accepted: builder.len() as u64,
-            refused: found.refused,
-            ..Outcome::default()
-        };
-        if let Ok(batch) = builder.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        Ok(outcome)
+        let mut accepted = Accepted::default();
+        accepted.add_rows(builder.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, found.refused, Reply::json(200, &answer)))
     }
 
     fn read(&self, format: &str, text: &str) -> Result<Found, String> {
@@ -94,10 +90,6 @@ impl TopologyImport {
 }
 
 impl HttpWire for TopologyImport {
-    fn kind(&self) -> &'static str {
-        "topology_import"
-    }
-
     fn routes(&self) -> Vec<Route> {
         FORMATS.iter().map(|format| Route::new(format!("/topology/{format}"))).collect()
     }

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::signal::{
     AlertBuilder, AlertRow, AlertStatus, LABELS_MAX, Severity, alert_fingerprint, sorted_labels,
 };
 use bellwether_engine::time::EventTime;
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,7 +29,10 @@ use crate::decode::json::{at, time_of_text};
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, percent_decoded, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
 use mapping::{Mapping, MappingError, Status, Templates};
 
 /// Fields of a form at most.
@@ -115,11 +118,9 @@ impl Webhooks {
             true => Reply::empty(202),
             false => Reply::text(400, format!("refused: {}; the others were stored\n", refused.describe())),
         };
-        let mut outcome = Outcome { accepted: out.len() as u64, reply, refused, ..Outcome::default() };
-        if let Ok(batch) = out.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        Ok(outcome)
+        let mut accepted = Accepted::default();
+        accepted.add_rows(out.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, refused, reply))
     }
 
     fn alert(
@@ -187,12 +188,11 @@ fn pairs<'t>(texts: &'t [(&str, String)]) -> Vec<(&'t str, &'t str)> {
 fn form(body: &[u8]) -> Result<Value, Outcome> {
     let text = std::str::from_utf8(body).map_err(|_| malformed("not a form: no UTF-8"))?;
     let mut fields = serde_json::Map::new();
-    for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
+    for (name, value) in form_urlencoded::parse(text.trim().as_bytes()) {
         if fields.len() == FORM_FIELDS_MAX {
             return Err(malformed("more fields than a form may have"));
         }
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        fields.insert(percent_decoded(name), Value::String(percent_decoded(value)));
+        fields.insert(name.into_owned(), Value::String(value.into_owned()));
     }
     Ok(Value::Object(fields))
 }
@@ -202,10 +202,6 @@ fn malformed(text: &str) -> Outcome {
 }
 
 impl HttpWire for Webhooks {
-    fn kind(&self) -> &'static str {
-        "webhooks"
-    }
-
     fn routes(&self) -> Vec<Route> {
         self.hooks.iter().map(|(path, _)| Route::new(path)).collect()
     }
