@@ -24,6 +24,7 @@ use crate::journal::receipts::{Claim, Claims};
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::http::now;
+use crate::server::listener::Listening;
 
 /// How long rows are gathered before they become journal entries.
 pub const GATHER: Duration = Duration::from_millis(200);
@@ -128,6 +129,11 @@ impl Datagrams {
     /// What it has received so far.
     pub fn counters(&self) -> Arc<WireCounters> {
         self.counters.clone()
+    }
+
+    /// Ready to run.
+    pub fn listening(self) -> Listening {
+        Listening { counters: self.counters(), tls: None, source: Box::new(self) }
     }
 
     async fn listen(self, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {

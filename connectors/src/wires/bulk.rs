@@ -30,6 +30,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
 const VERSION: &str = "8.0.0";
@@ -43,6 +44,22 @@ const DOCUMENT_BYTES_USUAL: usize = 300;
 pub struct BulkConfig {
     /// Put in front of `/_bulk`.
     pub path_prefix: String,
+}
+
+impl WireConfig for BulkConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Bulk::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Elasticsearch `_bulk` (`src/wires/bulk.rs`)",
+            at: "`/_bulk`",
+            answers: "one item per action; 503 full",
+            again: "documents with `@timestamp` or `_id`",
+            peer: "rsyslog omelasticsearch",
+        }]
+    }
 }
 
 /// The wire.

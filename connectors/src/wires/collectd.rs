@@ -34,6 +34,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where value lists are received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,22 @@ pub struct CollectdConfig {
 impl Default for CollectdConfig {
     fn default() -> CollectdConfig {
         CollectdConfig { path: "/collectd".to_owned() }
+    }
+}
+
+impl WireConfig for CollectdConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Collectd::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "collectd `write_http` (`src/wires/collectd.rs`)",
+            at: "`/collectd`",
+            answers: "200; 503 full",
+            again: "same body",
+            peer: "collectd 5.12",
+        }]
     }
 }
 

@@ -35,6 +35,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where lines are received.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +43,22 @@ use crate::server::wire::{HttpWire, Route};
 pub struct InfluxConfig {
     /// Put in front of `/api/v2/write`, `/write` and `/ping`.
     pub path_prefix: String,
+}
+
+impl WireConfig for InfluxConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Influx::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "InfluxDB lines (`src/wires/influx.rs`)",
+            at: "`/api/v2/write`, `/write`",
+            answers: "204; 400 partly refused; 503 full",
+            again: "–",
+            peer: "– (recorded payloads)",
+        }]
+    }
 }
 
 /// The wire.

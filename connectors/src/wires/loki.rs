@@ -30,6 +30,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where pushes are received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +43,22 @@ pub struct LokiConfig {
 impl Default for LokiConfig {
     fn default() -> LokiConfig {
         LokiConfig { paths: vec!["/loki/api/v1/push".to_owned()] }
+    }
+}
+
+impl WireConfig for LokiConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Loki::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Loki push, protobuf and JSON (`src/wires/loki.rs`)",
+            at: "`/loki/api/v1/push`",
+            answers: "204; 503 full",
+            again: "same body",
+            peer: "– (recorded payloads)",
+        }]
     }
 }
 

@@ -23,7 +23,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::resolve::entity_resolution::UNKNOWN_ENTITY;
 use crate::resolve::series_table::SeriesTable;
-use crate::server::packets::{Gathered, Packet, PacketWire};
+use crate::server::listener::{Endpoint, Transport};
+use crate::server::packets::{Datagrams, Gathered, Packet, PacketWire};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Most names held between two writes, per process; further ones are refused.
 const NAMES_MAX: usize = 100_000;
@@ -45,6 +47,34 @@ pub struct StatsdConfig {
 impl Default for StatsdConfig {
     fn default() -> StatsdConfig {
         StatsdConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8125)), interval_secs: 10 }
+    }
+}
+
+impl WireConfig for StatsdConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = Endpoint {
+            name: "statsd",
+            protocol: "StatsD",
+            key: "listen",
+            transport: Transport::Udp,
+            address: self.listen,
+            tls: None,
+            asks_for_secret: false,
+        };
+        vec![Door::own(endpoint, |shared| {
+            let wire = Arc::new(Statsd::new(self, shared.series.clone()));
+            Ok(Datagrams::new("statsd", self.listen, wire, shared.auth.clone()).listening())
+        })]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "StatsD, DogStatsD (`src/wires/statsd.rs`)",
+            at: "UDP",
+            answers: "none",
+            again: "–",
+            peer: "–",
+        }]
     }
 }
 

@@ -22,6 +22,7 @@ mod routes;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -78,6 +79,13 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Serve HTTPS.
     pub tls: Option<TlsConfig>,
+}
+
+impl HttpConfig {
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
 }
 
 impl Default for HttpConfig {

@@ -46,11 +46,28 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// What operators and ticketing systems say, over HTTP. It has no settings yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActionsConfig {}
+
+impl WireConfig for ActionsConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Actions::new(shared.limits.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "what people and ticketing systems say about incidents (`src/wires/actions`)",
+            at: "`/feedback/…`, `/ticket/…`; by subject over NATS",
+            answers: "202; 400 with the reason; 503 full",
+            again: "by the payload's `id`",
+            peer: "`examples/ticketing/say.sh`; nats-server 2.15",
+        }]
+    }
+}
 
 /// The wire.
 pub struct Actions {

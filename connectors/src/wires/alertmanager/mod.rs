@@ -47,6 +47,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 use decode::{Context, Decoded, Posted, take_heard, take_posted};
 use repeats::Repeats;
 use silences::{PostedSilence, Silences};
@@ -71,6 +72,31 @@ impl Default for AlertmanagerConfig {
             webhook_path: "/webhook/alertmanager".to_owned(),
             resolve_timeout: Span::from_mins(5),
         }
+    }
+}
+
+impl WireConfig for AlertmanagerConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Alertmanager::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[
+            WireRow {
+                wire: "Alertmanager API v2 (`src/wires/alertmanager`)",
+                at: "`/api/v2/…`",
+                answers: "200; 400 partly refused; 503 full",
+                again: "same fingerprint",
+                peer: "Prometheus' rules, amtool 0.25",
+            },
+            WireRow {
+                wire: "Alertmanager webhook 4, Grafana webhook",
+                at: "`/webhook/alertmanager`",
+                answers: "200; 503 full, never 429",
+                again: "same fingerprint",
+                peer: "Alertmanager 0.25",
+            },
+        ]
     }
 }
 

@@ -34,6 +34,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route, Unsigned};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Which webhooks are received.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,32 @@ use crate::server::wire::{HttpWire, Route, Unsigned};
 pub struct ChangesConfig {
     /// GitHub webhooks, each with its secret.
     pub github: Vec<GithubHook>,
+}
+
+impl WireConfig for ChangesConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| {
+            Ok(Changes::new(self, shared.auth.clone(), shared.limits.clone(), shared.resolver.clone())?)
+        })]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.github.iter_mut().map(|hook| &mut hook.secret_file).collect()
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "changes: CDEvents, GitHub, GitLab, PagerDuty, plain (`src/wires/changes`)",
+            at: "`/changes/…`, `/v2/change/enqueue`",
+            answers: "202; 401 for a wrong signature; 503 full",
+            again: "by change id",
+            peer: "PagerDuty's client for Python, refused and accepted the second time; GitHub's `deployment_status` as its client library keeps them; CDEvents, GitLab and plain from documentation",
+        }]
+    }
 }
 
 /// One GitHub webhook.

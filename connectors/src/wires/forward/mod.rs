@@ -38,9 +38,11 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::{Auth, AuthError, read_secret};
 use crate::server::counters::WireCounters;
 use crate::server::http::now;
+use crate::server::listener::{Endpoint, Listening, Transport};
 use crate::server::packets::GATHER;
 use crate::server::streams::{Caller, Conversation, Duplex, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 use decode::{Context, decode, options};
 use handshake::{Key, answer, helo, nonce};
 use msgpack::Walk;
@@ -69,6 +71,40 @@ impl Default for ForwardConfig {
     fn default() -> ForwardConfig {
         let listen = SocketAddr::from(([127, 0, 0, 1], 24_224));
         ForwardConfig { listen, shared_keys: Vec::new(), tls: None }
+    }
+}
+
+impl WireConfig for ForwardConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = Endpoint {
+            name: "forward",
+            protocol: "Forward",
+            key: "listen",
+            transport: Transport::Tcp,
+            address: self.listen,
+            tls: self.tls.as_ref(),
+            asks_for_secret: !self.shared_keys.is_empty(),
+        };
+        vec![Door::own(endpoint, |shared| {
+            let (limits, resolver, auth) = (shared.limits.clone(), shared.resolver.clone(), shared.auth.clone());
+            let forward = Forward::new("forward", self.clone(), limits, resolver, auth)?;
+            Ok(Listening { counters: forward.counters(), tls: forward.tls(), source: Box::new(forward) })
+        })]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let keys = self.shared_keys.iter_mut().map(|key| &mut key.key_file);
+        keys.chain(self.tls.iter_mut().flat_map(TlsConfig::paths)).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Fluent Forward, all four forms, shared key, TLS (`src/wires/forward`)",
+            at: "port 24224",
+            answers: "`ack` when stored; a full journal stops the reading",
+            again: "chunks",
+            peer: "fluent-logger 0.11 for Python",
+        }]
     }
 }
 

@@ -20,7 +20,8 @@ mod traces;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{LogBuilder, MetricBuilder, TenantName};
@@ -37,11 +38,14 @@ use serde::{Deserialize, Serialize};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::series_table::SeriesTable;
+use crate::server::listener::{Endpoint, Listening, Transport};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::TlsConfig;
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
+use crate::wires::otlp::grpc::OtlpGrpc;
 
 /// Where OTLP is received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +63,58 @@ impl Default for OtlpConfig {
     fn default() -> OtlpConfig {
         let grpc_listen = Some(SocketAddr::from(([127, 0, 0, 1], 4317)));
         OtlpConfig { path_prefix: String::new(), grpc_listen, grpc_tls: None }
+    }
+}
+
+impl WireConfig for OtlpConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        // Both transports share what is remembered of spans.
+        let decoder = Arc::new(OnceLock::new());
+        let otlp = move |shared: &Shared| -> Arc<Otlp> {
+            let new = || Arc::new(Otlp::new(self.clone(), shared.limits.clone(), shared.series.clone()));
+            decoder.get_or_init(new).clone()
+        };
+        let of_http = otlp.clone();
+        let mut doors = vec![Door::Http(Box::new(move |shared| Ok(of_http(shared))))];
+        if let Some(address) = self.grpc_listen {
+            let endpoint = Endpoint {
+                name: "otlp_grpc",
+                protocol: "gRPC",
+                key: "grpc_listen",
+                transport: Transport::Tcp,
+                address,
+                tls: self.grpc_tls.as_ref(),
+                asks_for_secret: false,
+            };
+            doors.push(Door::own(endpoint, move |shared| {
+                let grpc = OtlpGrpc::new("otlp_grpc", otlp(shared), shared.auth.clone())?;
+                Ok(Listening { counters: grpc.counters(), tls: grpc.tls(), source: Box::new(grpc) })
+            }));
+        }
+        doors
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.grpc_tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[
+            WireRow {
+                wire: "OTLP over HTTP, protobuf and JSON, gzip (`src/wires/otlp`)",
+                at: "`/v1/metrics`, `/v1/logs`, `/v1/traces`",
+                answers: "200 with partial success; 503 and `Retry-After` full",
+                again: "same body; spans by id",
+                peer: "OpenTelemetry SDK for Python",
+            },
+            WireRow {
+                wire: "OTLP over gRPC, TLS, client certificates (`src/wires/otlp/grpc.rs`)",
+                at: "port 4317",
+                answers: "`UNAVAILABLE` with `RetryInfo` full",
+                again: "same message; spans by id",
+                peer: "OpenTelemetry SDK for Python",
+            },
+        ]
     }
 }
 

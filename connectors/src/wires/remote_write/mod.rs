@@ -39,6 +39,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The one NaN that ends a series (Prometheus `value.StaleNaN`).
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
@@ -54,6 +55,22 @@ pub struct RemoteWriteConfig {
 impl Default for RemoteWriteConfig {
     fn default() -> RemoteWriteConfig {
         RemoteWriteConfig { paths: vec!["/api/v1/write".to_owned()] }
+    }
+}
+
+impl WireConfig for RemoteWriteConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(RemoteWrite::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Prometheus remote write 1.0 and 2.0, snappy or zstd (`src/wires/remote_write`)",
+            at: "`/api/v1/write`",
+            answers: "204; 400 partly refused; 413, 415; 503 full",
+            again: "same body: answered, not stored",
+            peer: "Prometheus 2.42 and 3.5 (by 2.0), vmagent 1.79",
+        }]
     }
 }
 

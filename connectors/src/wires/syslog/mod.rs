@@ -16,6 +16,7 @@ mod frame;
 mod parse;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,11 @@ use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::http::now;
-use crate::server::packets::{GATHER, Gathered, Packet, PacketWire};
+use crate::server::listener::{Endpoint, Listening, Transport};
+use crate::server::packets::{Datagrams, GATHER, Gathered, Packet, PacketWire};
 use crate::server::streams::{Caller, Conversation, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
+use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
 
 /// Frames gathered from one connection before they are stored.
 const FRAMES_MAX: usize = 1_000;
@@ -56,6 +59,69 @@ pub struct SyslogConfig {
     pub tls: Option<TlsConfig>,
 }
 
+impl WireConfig for SyslogConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = |name, protocol, key, transport, address, tls| Endpoint {
+            name,
+            protocol,
+            key,
+            transport,
+            address,
+            tls,
+            asks_for_secret: false,
+        };
+        let mut doors = Vec::new();
+        if let Some(address) = self.udp_listen {
+            let udp = endpoint("syslog_udp", "syslog over UDP", "udp_listen", Transport::Udp, address, None);
+            doors.push(Door::own(udp, move |shared| {
+                Ok(Datagrams::new("syslog_udp", address, Syslog::of(shared), shared.auth.clone()).listening())
+            }));
+        }
+        if let Some(address) = self.tcp_listen {
+            let tcp = endpoint("syslog_tcp", "syslog over TCP", "tcp_listen", Transport::Tcp, address, None);
+            doors.push(Door::own(tcp, move |shared| Ok(stream("syslog_tcp", address, None, shared)?)));
+        }
+        if let Some(address) = self.tls_listen {
+            let tls = self.tls.as_ref();
+            let secured = endpoint("syslog_tls", "syslog over TLS", "tls_listen", Transport::Tcp, address, tls);
+            doors.push(Door::own(secured, move |shared| {
+                let tls = self.tls.clone().ok_or(SyslogError)?;
+                Ok(stream("syslog_tls", address, Some(tls), shared)?)
+            }));
+        }
+        doors
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "syslog, RFC 5424, 3164, 6587, 5425 (`src/wires/syslog`)",
+            at: "UDP, TCP, TLS",
+            answers: "a full journal stops the reading; UDP is lost and counted",
+            again: "–",
+            peer: "logger, rsyslog 8.2302",
+        }]
+    }
+}
+
+/// A TLS listener without a certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("syslog.tls_listen is set but syslog.tls is not; name a certificate and its key")]
+struct SyslogError;
+
+fn stream(
+    name: &'static str,
+    address: SocketAddr,
+    tls: Option<TlsConfig>,
+    shared: &Shared,
+) -> Result<Listening, TlsError> {
+    let stream = SyslogStream::new(name, address, tls, Syslog::of(shared), shared.auth.clone())?;
+    Ok(Listening { counters: stream.counters(), tls: stream.tls(), source: Box::new(stream) })
+}
+
 /// The decoder, behind all three transports.
 pub struct Syslog {
     limits: Limits,
@@ -66,6 +132,10 @@ impl Syslog {
     /// A decoder that names hosts by `resolver`.
     pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> Syslog {
         Syslog { limits, resolver }
+    }
+
+    fn of(shared: &Shared) -> Arc<Syslog> {
+        Arc::new(Syslog::new(shared.limits.clone(), shared.resolver.clone()))
     }
 }
 

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use bellwether_engine::signal::{EdgeBuilder, EdgeRow};
 use http::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::decode::topology::{self, Found};
@@ -30,9 +32,47 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
+use crate::wires::list::Switch;
 
 /// The formats, each the last part of its path and the source of its edges.
 const FORMATS: [&str; 6] = ["csv", "yaml", "backstage", "servicenow", "netbox", "kubernetes"];
+
+/// Whether inventories may be posted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct TopologyImportConfig(pub bool);
+
+impl Switch for TopologyImportConfig {
+    fn wire(&self) -> Option<&dyn WireConfig> {
+        self.0.then_some(self as &dyn WireConfig)
+    }
+
+    fn wire_mut(&mut self) -> Option<&mut dyn WireConfig> {
+        self.0.then_some(self as &mut dyn WireConfig)
+    }
+
+    fn rows() -> &'static [WireRow] {
+        <TopologyImportConfig as WireConfig>::rows()
+    }
+}
+
+impl WireConfig for TopologyImportConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(TopologyImport::new(shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "topology: Backstage, ServiceNow, NetBox, Kubernetes, CSV, YAML (`src/wires/topology_import`)",
+            at: "`/topology/…`",
+            answers: "200 with what was refused; 503 full",
+            again: "same edge",
+            peer: "– (recorded payloads)",
+        }]
+    }
+}
 
 /// The wire.
 pub struct TopologyImport {

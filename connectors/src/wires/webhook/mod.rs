@@ -33,6 +33,8 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
 use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
+use crate::wires::list::Switch;
 use mapping::{Mapping, MappingError, Status, Templates};
 
 /// Fields of a form at most.
@@ -46,6 +48,47 @@ pub struct WebhookConfig {
     pub name: String,
     /// The mapping file.
     pub mapping: PathBuf,
+}
+
+/// Webhooks, each with its mapping file.
+type WebhooksConfig = Vec<WebhookConfig>;
+
+impl Switch for WebhooksConfig {
+    fn wire(&self) -> Option<&dyn WireConfig> {
+        (!self.is_empty()).then_some(self as &dyn WireConfig)
+    }
+
+    fn wire_mut(&mut self) -> Option<&mut dyn WireConfig> {
+        (!self.is_empty()).then_some(self as &mut dyn WireConfig)
+    }
+
+    fn rows() -> &'static [WireRow] {
+        <WebhooksConfig as WireConfig>::rows()
+    }
+}
+
+impl WireConfig for WebhooksConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Webhooks::new(self, shared.limits.clone(), shared.resolver.clone())?))]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.iter_mut().map(|hook| &mut hook.mapping).collect()
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "webhooks by mapping file: Zabbix, Checkmk, Nagios, Icinga (`src/wires/webhook`)",
+            at: "`/webhook/<name>`",
+            answers: "202; 400 partly refused; 503 full",
+            again: "same fingerprint",
+            peer: "Nagios 4 and Icinga 2 with the files of `examples/nagios` and `examples/icinga`, a receiver that is full included; Zabbix' and Checkmk's payloads are from their documentation",
+        }]
+    }
 }
 
 /// A webhook that cannot be.
