@@ -13,23 +13,25 @@
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method};
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig};
 use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
-use bellwether_connectors::server::wire::{HttpWire, Request};
+use bellwether_connectors::server::request::Request;
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::{Intake, JournalConfig, LocalJournal, RejectLog, Source as _, Stopper, stop_pair};
+use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderValue, Method};
 use prost::Message;
 use serde::Deserialize;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -189,8 +191,13 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     pairs.iter().map(|(name, text)| (name.parse().expect("plain"), value(text))).collect()
 }
 
+fn acme() -> &'static TenantName {
+    static ACME: LazyLock<TenantName> = LazyLock::new(|| TenantName::new("acme").expect("a name"));
+    &ACME
+}
+
 fn request<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Request<'a> {
-    Request { tenant: "acme", method: &Method::POST, path, query: "", headers, body, received: NOW, claims: None }
+    Request { tenant: acme(), method: &Method::POST, path, query: "", headers, body, received: NOW, claims: None }
 }
 
 fn wire() -> RemoteWrite {
@@ -350,7 +357,7 @@ impl AlertServer {
         let limits = Limits::default();
         let wire =
             Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
-        let wires: Vec<(String, Arc<dyn HttpWire>)> = vec![("alertmanager".to_owned(), Arc::new(wire))];
+        let wires: Vec<(&str, Arc<dyn HttpWire>)> = vec![("alertmanager", Arc::new(wire))];
         let wires = Arc::new(HttpWires::new(auth, limits, wires).expect("one wire"));
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");

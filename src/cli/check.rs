@@ -6,17 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bellwether_connectors::journal::is_in_use;
 use bellwether_connectors::nats::NatsConnection;
 use bellwether_connectors::server::auth::AuthConfig;
+use bellwether_connectors::server::listener::Endpoint;
 use bellwether_connectors::server::tls::{TlsConfig, acceptor};
 use bellwether_connectors::sources::files::FilesConfig;
 use bellwether_connectors::sources::nats::NatsSourceConfig;
-use bellwether_connectors::{SinkConfig, SourceConfig, wires};
+use bellwether_connectors::wires::{self, WireList as _};
+use bellwether_connectors::{SinkConfig, SourceConfig};
 use clap::Args;
 use serde::Serialize;
 
@@ -119,9 +120,7 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     let mut checks = vec![state_check(config, in_use.map_err(|error| error.to_string()))];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
-    for (name, listen) in config.wires.listeners() {
-        checks.extend(listener(config, name, listen, running, known));
-    }
+    config.wires.each_endpoint(&mut |endpoint| checks.extend(listener(endpoint, running, known)));
     if let Some(Err(reason)) = &counters {
         checks.push(Check::new("metrics", "http", Err(reason.clone())));
     }
@@ -153,7 +152,7 @@ async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, 
     }
     let process = process_of(config, reach).map_err(|error| format!("{error:#}"))?;
     match process.get("/metrics").await {
-        Ok((200, text)) => Ok(read_counters(&text)),
+        Ok((200, text)) => Ok(read_counters(&text, &config.wires.names_over_http())),
         Ok((status, text)) => Err(format!("/metrics answers {status}: {}", text.trim())),
         Err(error) => Err(format!("{error}; it may be starting, or asks for a client certificate (--certificate)")),
     }
@@ -216,19 +215,9 @@ fn credentials(auth: &AuthConfig) -> Vec<Check> {
 }
 
 /// A listener, and what came in through it.
-fn listener(
-    config: &Config,
-    name: &'static str,
-    listen: SocketAddr,
-    running: bool,
-    counters: Option<&BTreeMap<String, Received>>,
-) -> Vec<Check> {
-    let tls = match name {
-        "http" => config.wires.http().and_then(|http| http.tls),
-        "syslog_tls" => config.wires.syslog.as_ref().and_then(|syslog| syslog.tls.clone()),
-        _ => None,
-    };
-    let mut first = Check::new("listen", name, bind(name, listen).map(|()| format!("{listen} is free")));
+fn listener(endpoint: &Endpoint<'_>, running: bool, counters: Option<&BTreeMap<String, Received>>) -> Vec<Check> {
+    let (name, listen) = (endpoint.name, endpoint.address);
+    let mut first = Check::new("listen", name, bind(endpoint).map(|()| format!("{listen} is free")));
     let taken = first.state == State::Failed;
     if taken && running {
         first.state = State::Running;
@@ -246,18 +235,15 @@ fn listener(
             received: Some(received.clone()),
         }));
     }
-    if let Some(tls) = tls {
-        checks.push(Check::new("tls", name, certificate(&tls)));
+    if let Some(tls) = endpoint.tls {
+        checks.push(Check::new("tls", name, certificate(tls)));
     }
     checks
 }
 
-fn bind(name: &str, listen: SocketAddr) -> Result<(), String> {
-    let bound = match name {
-        "statsd" | "syslog_udp" | "snmp" => UdpSocket::bind(listen).map(drop),
-        _ => TcpListener::bind(listen).map(drop),
-    };
-    bound.map_err(|error| {
+fn bind(endpoint: &Endpoint<'_>) -> Result<(), String> {
+    let listen = endpoint.address;
+    endpoint.try_bind().map_err(|error| {
         let remedy = match error.kind() {
             std::io::ErrorKind::AddrInUse => "stop what listens there (`ss -lntup`), or choose another port",
             std::io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one",

@@ -31,13 +31,9 @@ impl Received {
     }
 }
 
-/// Kinds of sources that have a listener of their own, or read by themselves.
-const NOT_OVER_HTTP: [&str; 8] =
-    ["source", "otlp_grpc", "statsd", "syslog_udp", "syslog_tcp", "syslog_tls", "snmp", "forward"];
-
 /// The counters of every source in a page of Prometheus' text format 0.0.4; other families are
-/// passed over.
-pub(super) fn read_counters(page: &str) -> BTreeMap<String, Received> {
+/// passed over. `over_http` names the wires over HTTP.
+pub(super) fn read_counters(page: &str, over_http: &[&str]) -> BTreeMap<String, Received> {
     let mut found: BTreeMap<String, Received> = BTreeMap::new();
     for line in page.lines() {
         let Some((family, labels, value)) = sample(line) else { continue };
@@ -47,7 +43,7 @@ pub(super) fn read_counters(page: &str) -> BTreeMap<String, Received> {
             _ => found.entry(id.clone()).or_default(),
         };
         if let Some(kind) = labels.get("component_type") {
-            received.over_http = !NOT_OVER_HTTP.contains(&kind.as_str());
+            received.over_http = over_http.contains(&kind.as_str());
         }
         match family {
             "component_received_requests_total" => received.requests = value as u64,
@@ -117,7 +113,7 @@ mod tests {
             of("loki", "loki"),
             of("a\\\"b,c=\\\\", "source"),
         );
-        let found = read_counters(&page);
+        let found = read_counters(&page, &["loki"]);
         let loki = &found["loki"];
         assert_eq!((loki.accepted, loki.refused["late"], loki.lag_secs, loki.over_http), (12, 3, Some(1.5), true));
         assert_eq!(found["a\"b,c=\\"].accepted, 7);

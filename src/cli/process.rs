@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use bellwether_connectors::server::auth::AuthConfig;
 use bellwether_connectors::server::http::client::{Client, ClientError, Identity, Lines, Method, Trust};
+use bellwether_connectors::wires::WireList as _;
 use clap::Args;
 
 use crate::config::Config;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
-use bellwether_connectors::wires::{self, Wires};
+use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::CheckpointError;
 use bellwether_engine::Engine;
@@ -61,7 +61,7 @@ pub(super) struct RunArgs {
 /// fails while running.
 pub(super) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config::load_beside(&args.config)?;
-    if config.sources.is_empty() && config.wires.listeners().is_empty() {
+    if config.sources.is_empty() && !config.wires.listens() {
         let message =
             format!("`{}` has neither sources nor wires: there would be nothing to read", args.config.display());
         return Err(UsageError(message).into());
@@ -74,7 +74,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
     exit
 }
 
-async fn serve(args: &RunArgs, config: Config, wires: Wires) -> Result<Exit> {
+async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Result<Exit> {
     let config = &config;
     std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;

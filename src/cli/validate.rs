@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use bellwether_connectors::wires::WireList as _;
 use bellwether_connectors::{SinkConfig, SourceConfig, wires};
 use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
@@ -82,12 +83,13 @@ fn describe_source(source: &SourceConfig) -> Result<String> {
 fn describe_wires(config: &wires::WiresConfig) -> Result<Vec<String>> {
     let built = wires::build(config).map_err(|error| UsageError(format!("wires: {error}")))?;
     let over_http: Vec<String> = built.http.iter().flat_map(|http| http.reports()).map(|report| report.id).collect();
-    let describe = |(name, listen)| match name {
-        "http" if over_http.is_empty() => format!("http: at {listen}"),
-        "http" => format!("http: {} at {listen}", over_http.join(", ")),
-        name => format!("{name}: at {listen}"),
-    };
-    Ok(config.listeners().into_iter().map(describe).collect())
+    let mut lines = Vec::new();
+    config.each_endpoint(&mut |endpoint| {
+        let wires = if endpoint.name == "http" { over_http.join(", ") } else { String::new() };
+        let gap = if wires.is_empty() { "" } else { " " };
+        lines.push(format!("{}:{gap}{wires} at {}", endpoint.name, endpoint.address));
+    });
+    Ok(lines)
 }
 
 fn describe_sink(sink: &SinkConfig) -> String {

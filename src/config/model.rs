@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
 use bellwether_connectors::sinks::terminal::TerminalSinkConfig;
-use bellwether_connectors::wires::WiresConfig;
+use bellwether_connectors::wires::{WireList as _, WiresConfig};
 use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::catalogue::Catalogue;

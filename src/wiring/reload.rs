@@ -18,7 +18,7 @@ use std::time::Duration;
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
 use bellwether_connectors::server::http::{Admin, Reloaded};
-use bellwether_connectors::wires::LiveWires;
+use bellwether_connectors::wires::{LiveWires, WiresConfig};
 use bellwether_connectors::{Intake, Mark, RejectLog};
 use bellwether_engine::input::Input;
 use bellwether_engine::time::EventTime;
@@ -147,7 +147,7 @@ pub struct Reloader {
 
 struct Running {
     config: Config,
-    wires: LiveWires,
+    wires: LiveWires<WiresConfig>,
 }
 
 impl Reloader {
@@ -155,7 +155,7 @@ impl Reloader {
     pub fn new(
         file: PathBuf,
         config: Config,
-        wires: LiveWires,
+        wires: LiveWires<WiresConfig>,
         teller: Teller,
         questions: mpsc::Sender<Question>,
     ) -> Reloader {

@@ -250,3 +250,18 @@ impl Refusals {
         parts.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_one_reason_are_summed() {
+        let mut refusals = Refusals::default();
+        refusals.add("late", 2);
+        refusals.add("early", 1);
+        refusals.add("late", 3);
+        assert_eq!(refusals.describe(), "5 late, 1 early");
+        assert_eq!(refusals.total(), 6);
+    }
+}

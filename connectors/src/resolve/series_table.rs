@@ -13,7 +13,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
     Batch, EdgeBuilder, EdgeRow, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX, LabelPairs, Relation,
-    SeriesBuilder, SeriesColumns, SeriesType, SignalKind, series_id,
+    SeriesBuilder, SeriesColumns, SeriesType, SignalKind, TenantName, series_id,
 };
 use bellwether_engine::time::{EventTime, Span};
 use xxhash_rust::xxh3::xxh3_128;
@@ -118,7 +118,7 @@ impl SeriesTable {
     /// that describe what was new, to be stored before the samples.
     pub fn session<T>(
         &self,
-        tenant: &str,
+        tenant: &TenantName,
         source: &str,
         now: EventTime,
         decode: impl FnOnce(&mut Session<'_>) -> T,
@@ -271,10 +271,10 @@ impl Session<'_> {
         }
     }
 
-    fn finish(mut self, tenant: &str) -> Vec<Input> {
+    fn finish(mut self, tenant: &TenantName) -> Vec<Input> {
         self.reading = None;
-        let batches = [self.series.finish(tenant), self.edges.finish(tenant)];
-        batches.into_iter().filter_map(Result::ok).filter(|batch| !batch.is_empty()).map(Input::Batch).collect()
+        let batches = [self.series.finish_for(tenant), self.edges.finish_for(tenant)];
+        batches.into_iter().filter(|batch| !batch.is_empty()).map(Input::Batch).collect()
     }
 }
 
@@ -311,6 +311,7 @@ pub fn type_by_name(name: &str) -> SeriesType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::testing::acme;
 
     const NOW: EventTime = EventTime::from_secs(1_000_000);
 
@@ -319,7 +320,7 @@ mod tests {
     }
 
     fn add(table: &SeriesTable, now: EventTime, key: u128) -> (Result<u64, &'static str>, usize) {
-        let (id, inputs) = table.session("acme", "test", now, |session| {
+        let (id, inputs) = table.session(acme(), "test", now, |session| {
             let host = format!("h{key}");
             let mut labels = vec![("host", host.as_str())];
             match session.known(key) {
@@ -334,7 +335,7 @@ mod tests {
     fn a_pair_of_a_service_graph_is_an_edge_told_once() {
         let table = table(Limits::default());
         let describe = |key: u128, code: &str| {
-            let (_, inputs) = table.session("acme", "remote_write", NOW, |session| {
+            let (_, inputs) = table.session(acme(), "remote_write", NOW, |session| {
                 let mut labels = vec![("client", "shop"), ("server", "pay"), ("code", code)];
                 session.describe(key, "traces_service_graph_request_total", "", SeriesType::Counter, &mut labels)
             });
@@ -351,16 +352,16 @@ mod tests {
     #[test]
     fn a_series_is_described_once_and_again_after_it_was_not_stored() {
         let table = table(Limits::default());
-        let (first, inputs) = table.session("acme", "test", NOW, |session| {
+        let (first, inputs) = table.session(acme(), "test", NOW, |session| {
             let mut labels = vec![("service", "a"), ("host.name", "h")];
             session.describe(7, "cpu", "", SeriesType::Gauge, &mut labels)
         });
         assert_eq!(inputs.len(), 1);
-        let known = table.session("acme", "test", NOW, |session| session.known(7));
+        let known = table.session(acme(), "test", NOW, |session| session.known(7));
         assert_eq!((known.0, known.1.len()), (first.ok(), 0));
-        assert_eq!(table.session("other", "test", NOW, |s| s.known(7)).0, None);
+        assert_eq!(table.session(&TenantName::new("other").expect("a name"), "test", NOW, |s| s.known(7)).0, None);
         table.undo(&inputs);
-        assert_eq!(table.session("acme", "test", NOW, |s| s.known(7)).0, None);
+        assert_eq!(table.session(acme(), "test", NOW, |s| s.known(7)).0, None);
     }
 
     #[test]
@@ -368,7 +369,7 @@ mod tests {
         let table = table(Limits::default());
         let mut told = Vec::new();
         for name in ["a", "b"] {
-            let ((), inputs) = table.session("acme", "test", NOW, |session| {
+            let ((), inputs) = table.session(acme(), "test", NOW, |session| {
                 let mut labels = vec![("service.name", "shop"), ("host.name", "h1")];
                 let key = xxh3_128(name.as_bytes());
                 session.describe(key, name, "", SeriesType::Gauge, &mut labels).expect("plain");
@@ -420,7 +421,7 @@ mod tests {
         ];
         for (name, mut labels, why) in cases {
             let (result, _) = table
-                .session("acme", "test", NOW, |session| session.describe(1, name, "", SeriesType::Gauge, &mut labels));
+                .session(acme(), "test", NOW, |session| session.describe(1, name, "", SeriesType::Gauge, &mut labels));
             assert_eq!(result, Err(why));
         }
     }

@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::transport::server::Connected;
 
 use crate::limits::Limits;
+use crate::server::counters::WireCounters;
 use crate::server::streams::{Duplex, secured};
 use crate::server::tls::LiveTls;
-use crate::server::wire::WireCounters;
 
 /// Connections that have shaken hands and wait for the server; it takes them at once.
 const READY_MAX: usize = 16;

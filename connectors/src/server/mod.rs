@@ -5,8 +5,15 @@
 
 pub mod auth;
 pub mod connections;
+pub mod counters;
 pub mod http;
+pub mod listener;
+pub mod outcome;
 pub mod packets;
+pub mod reply;
+pub mod request;
 pub mod streams;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 pub mod wire;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{AlertBuilder, Batch, LogBuilder, SignalError};
+use bellwether_engine::signal::{AlertBuilder, LogBuilder, TenantName};
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::net::UdpSocket;
@@ -22,8 +22,9 @@ use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::Coming;
 use crate::journal::receipts::{Claim, Claims};
 use crate::server::auth::Auth;
+use crate::server::counters::WireCounters;
 use crate::server::http::now;
-use crate::server::wire::WireCounters;
+use crate::server::listener::Listening;
 
 /// How long rows are gathered before they become journal entries.
 pub const GATHER: Duration = Duration::from_millis(200);
@@ -38,7 +39,7 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     /// The tenant of its sender.
-    pub tenant: &'a str,
+    pub tenant: &'a TenantName,
     /// Its sender.
     pub from: IpAddr,
     /// Its bytes.
@@ -81,20 +82,16 @@ impl Gathered {
     }
 
     /// The entries.
-    pub fn finish(&mut self, tenant: &str) -> Vec<Input> {
+    pub fn finish(&mut self, tenant: &TenantName) -> Vec<Input> {
         let mut inputs = std::mem::take(&mut self.inputs);
-        let keep = |batch: Result<Batch, SignalError>| batch.ok().filter(|batch| !batch.is_empty());
-        inputs.extend(keep(self.logs.finish(tenant)).map(Input::Batch));
-        inputs.extend(keep(self.alerts.finish(tenant)).map(Input::Batch));
+        let batches = [self.logs.finish_for(tenant), self.alerts.finish_for(tenant)];
+        inputs.extend(batches.into_iter().filter(|batch| !batch.is_empty()).map(Input::Batch));
         inputs
     }
 }
 
 /// A wire of packets.
 pub trait PacketWire: Send + Sync + 'static {
-    /// The kind of wire, e.g. `syslog`.
-    fn kind(&self) -> &'static str;
-
     /// Reads one packet into rows; returns an answer for its sender, sent once the rows are
     /// durable.
     ///
@@ -103,7 +100,7 @@ pub trait PacketWire: Send + Sync + 'static {
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str>;
 
     /// Called every [`GATHER`]: what has become due since, by tenant.
-    fn due(&self, now: EventTime) -> Vec<(String, Vec<Input>)> {
+    fn due(&self, now: EventTime) -> Vec<(TenantName, Vec<Input>)> {
         let _ = now;
         Vec::new()
     }
@@ -134,13 +131,18 @@ impl Datagrams {
         self.counters.clone()
     }
 
+    /// Ready to run.
+    pub fn listening(self) -> Listening {
+        Listening { counters: self.counters(), tls: None, source: Box::new(self) }
+    }
+
     async fn listen(self, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
         let wrong = |reason: String| SourceError::config(&self.name, reason);
         self.auth.check_listener(self.listen).map_err(|error| wrong(error.to_string()))?;
         let socket = UdpSocket::bind(self.listen)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.listen)))?;
-        let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
+        let mut gathered: BTreeMap<TenantName, Gathered> = BTreeMap::new();
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         let mut beat = tokio::time::interval(GATHER);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,17 +167,15 @@ impl Datagrams {
         self.flush(&intake, &socket, &mut gathered).await
     }
 
-    fn take(&self, bytes: &[u8], from: SocketAddr, intake: &Intake, gathered: &mut BTreeMap<String, Gathered>) {
+    fn take(&self, bytes: &[u8], from: SocketAddr, intake: &Intake, gathered: &mut BTreeMap<TenantName, Gathered>) {
         self.counters.request(bytes.len());
         let Some(tenant) = self.auth.tenant_of_address(from.ip()) else {
             self.counters.refuse("unauthorized", 1);
             return;
         };
         let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
-        let of_tenant = match gathered.get_mut(&*tenant) {
-            Some(of_tenant) => of_tenant,
-            None => gathered.entry(tenant.to_string()).or_insert_with(|| Gathered::claiming(intake.claims(&tenant))),
-        };
+        let claiming = || Gathered::claiming(intake.claims(&tenant));
+        let of_tenant = gathered.entry(tenant.clone()).or_insert_with(claiming);
         match self.wire.read(packet, of_tenant) {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
             Ok(None) => {}
@@ -187,7 +187,7 @@ impl Datagrams {
         &self,
         intake: &Intake,
         socket: &UdpSocket,
-        gathered: &mut BTreeMap<String, Gathered>,
+        gathered: &mut BTreeMap<TenantName, Gathered>,
     ) -> Result<(), SourceError> {
         for (tenant, inputs) in self.wire.due(now()) {
             let of_tenant = gathered.entry(tenant).or_default();

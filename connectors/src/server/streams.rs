@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_engine::signal::TenantName;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +19,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use crate::intake::{Intake, SourceError, Stop};
 use crate::limits::Limits;
 use crate::server::auth::Auth;
+use crate::server::counters::WireCounters;
 use crate::server::tls::{LiveTls, shown_certificate};
-use crate::server::wire::WireCounters;
 
 /// A connection, in the clear or not.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -34,7 +35,7 @@ pub(crate) struct Caller {
     pub(crate) from: SocketAddr,
     /// The tenant of the sender's certificate or address; `None` only when the conversation finds
     /// it.
-    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) tenant: Option<TenantName>,
 }
 
 /// What is spoken on each connection.

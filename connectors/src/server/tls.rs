@@ -33,6 +33,14 @@ pub struct TlsConfig {
     pub client_ca_file: Option<PathBuf>,
 }
 
+impl TlsConfig {
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let files = [Some(&mut self.certificate_file), Some(&mut self.key_file), self.client_ca_file.as_mut()];
+        files.into_iter().flatten().collect()
+    }
+}
+
 /// Why a TLS listener cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -12,9 +12,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::signal::LogBuilder;
 use bytes::Bytes;
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,10 +22,15 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::decode::documents::{Beside, Documents};
 use crate::decode::json::Text;
+use crate::intake::reject::Refusals;
 use crate::journal::receipts::Claim;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
 const VERSION: &str = "8.0.0";
@@ -39,6 +44,22 @@ const DOCUMENT_BYTES_USUAL: usize = 300;
 pub struct BulkConfig {
     /// Put in front of `/_bulk`.
     pub path_prefix: String,
+}
+
+impl WireConfig for BulkConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Bulk::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Elasticsearch `_bulk` (`src/wires/bulk.rs`)",
+            at: "`/_bulk`",
+            answers: "one item per action; 503 full",
+            again: "documents with `@timestamp` or `_id`",
+            peer: "rsyslog omelasticsearch",
+        }]
+    }
 }
 
 /// The wire.
@@ -93,7 +114,7 @@ impl<'a> Order<'a> {
             .ok_or_else(|| malformed("an action is index, create, update or delete"))?;
         let id = target.id.map_or(Cow::Borrowed(""), |id| id.0);
         let index = target.index.map_or_else(|| Cow::Owned(default_index(request.path).to_owned()), |index| index.0);
-        let seed = xxh3_64([request.tenant, &index, &id].join("\u{1f}").as_bytes());
+        let seed = xxh3_64([&**request.tenant, &index, &id].join("\u{1f}").as_bytes());
         let item = json!({verb: {"_index": index, "_id": id, "_version": 1, "result": "created", "status": 201}});
         let done = item.to_string().into_bytes();
         Ok(Order { line, verb, index, id, seed, done })
@@ -116,18 +137,17 @@ impl Bulk {
         let body = unpacked(&self.limits, request)?;
         let rows = (body.len() / DOCUMENT_BYTES_USUAL).min(self.limits.events_max);
         let mut out = LogBuilder::with_capacity(rows, body.len());
-        let mut outcome = self.actions(&body, request, &mut out)?;
-        outcome.accepted = out.len() as u64;
-        if let Ok(batch) = out.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        Ok(outcome)
+        let (refused, reply) = self.actions(&body, request, &mut out)?;
+        let mut accepted = Accepted::default();
+        accepted.add_rows(out.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, refused, reply))
     }
 
-    fn actions(&self, body: &[u8], request: &Request<'_>, out: &mut LogBuilder) -> Result<Outcome, Outcome> {
+    /// What was refused of the actions, and the answer; the documents go to `out`.
+    fn actions(&self, body: &[u8], request: &Request<'_>, out: &mut LogBuilder) -> Result<(Refusals, Reply), Outcome> {
         let mut lines = Lines(body);
         let mut documents = Documents::new(&self.resolver);
-        let mut outcome = Outcome::default();
+        let mut refused = Refusals::default();
         let mut items = Items::default();
         let mut last: Option<Order<'_>> = None;
         while let Some(line) = lines.next() {
@@ -153,21 +173,20 @@ impl Bulk {
                 Ok(Taken::Stored) => items.add(&order.done),
                 Ok(Taken::SentBefore) => {
                     // It is there, so the sender is told so.
-                    outcome.refused.add("sent_before", 1);
+                    refused.add("sent_before", 1);
                     items.add(&order.done);
                 }
                 // Nothing of the request is stored: it is served again when that is settled.
                 Ok(Taken::BeingStored) => return Err(busy()),
                 Err(reason) => {
-                    outcome.refused.add(reason, 1);
+                    refused.add(reason, 1);
                     items.add(order.refused(reason).as_bytes());
                     items.errors = true;
                 }
             }
             last = Some(order);
         }
-        outcome.reply = items.reply();
-        Ok(outcome)
+        Ok((refused, items.reply()))
     }
 
     fn document<'a>(
@@ -270,10 +289,6 @@ fn default_index(path: &str) -> &str {
 }
 
 impl HttpWire for Bulk {
-    fn kind(&self) -> &'static str {
-        "bulk"
-    }
-
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["/", "/_bulk", "/{index}/_bulk"].iter().map(|path| Route::new(format!("{prefix}{path}"))).collect()
@@ -296,15 +311,15 @@ impl HttpWire for Bulk {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
     use bellwether_engine::signal::LogColumns;
     use bellwether_engine::time::EventTime;
+    use http::HeaderMap;
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
     use crate::journal::receipts::{Claims, Receipts};
-    use crate::server::wire::testing::{batches, post};
+    use crate::server::testing::{batches, post};
 
     fn bulk() -> Bulk {
         Bulk::new(BulkConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
@@ -343,7 +358,7 @@ mod tests {
             "/plant/_bulk",
             "{\"index\":{}}\nnot json\n{\"index\":{}}\n{\"msg\":\"x\"}\n{\"delete\":{\"_id\":\"1\"}}",
         );
-        assert_eq!((outcome.reply.status, outcome.accepted), (200, 1));
+        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 1));
         assert_eq!(answer["errors"], true);
         let statuses: Vec<i64> =
             (0..2).map(|at| answer["items"][at]["index"]["status"].as_i64().unwrap_or(0)).collect();
@@ -369,7 +384,7 @@ mod tests {
         let (wire, receipts) = (bulk(), Arc::default());
         let timeless = "{\"index\":{}}\n{\"message\":\"x\"}\n";
         let (first, claims) = claimed(&wire, &receipts, &ONE.repeat(3));
-        assert_eq!((first.accepted, first.refused.describe().as_str()), (1, "2 sent_before"));
+        assert_eq!((first.accepted(), first.refused.describe().as_str()), (1, "2 sent_before"));
         let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
         assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
         let (meanwhile, blocked) = claimed(&wire, &receipts, ONE);
@@ -379,16 +394,16 @@ mod tests {
             "nobody knows yet whether it is stored"
         );
         claims.keep();
-        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted, 0);
+        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted(), 0);
         let twice = claimed(&wire, &receipts, &timeless.repeat(2)).0;
-        assert_eq!(twice.accepted, 2, "these may be two events");
+        assert_eq!(twice.accepted(), 2, "these may be two events");
     }
 
     #[test]
     fn a_request_refused_half_way_leaves_nothing_noted() {
         let (wire, receipts) = (bulk(), Arc::default());
         assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply.status, 400);
-        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted, 1, "the sender was told that nothing is stored");
+        assert_eq!(claimed(&wire, &receipts, ONE).0.accepted(), 1, "the sender was told that nothing is stored");
     }
 
     #[test]

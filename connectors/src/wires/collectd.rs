@@ -30,7 +30,11 @@ use crate::decode::json::epoch_time;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::series_table::{SeriesTable, Session};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where value lists are received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,22 @@ pub struct CollectdConfig {
 impl Default for CollectdConfig {
     fn default() -> CollectdConfig {
         CollectdConfig { path: "/collectd".to_owned() }
+    }
+}
+
+impl WireConfig for CollectdConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Collectd::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "collectd `write_http` (`src/wires/collectd.rs`)",
+            at: "`/collectd`",
+            answers: "200; 503 full",
+            again: "same body",
+            peer: "collectd 5.12",
+        }]
     }
 }
 
@@ -89,7 +109,7 @@ impl Collectd {
         let mut samples = MetricBuilder::new();
         let mut refused = Refusals::default();
         let latest = self.limits.latest(request.received);
-        let ((), mut inputs) = self.series.session(request.tenant, "collectd", request.received, |session| {
+        let ((), described) = self.series.session(request.tenant, "collectd", request.received, |session| {
             for list in &lists {
                 let Some(time) = epoch_time(list.time).filter(|time| *time <= latest) else {
                     refused.add("in_the_future", list.values.len() as u64);
@@ -105,17 +125,13 @@ impl Collectd {
                 }
             }
         });
-        let accepted = samples.len() as u64;
-        if let Ok(batch) = samples.finish(request.tenant)
-            && !batch.is_empty()
-        {
-            inputs.push(Input::Batch(batch));
-        }
+        let mut accepted = Accepted::describing(described);
+        accepted.add_rows(samples.finish_for(request.tenant));
         let reply = match refused.is_empty() {
             true => Reply::empty(200),
             false => Reply::text(400, format!("refused: {}; the rest was stored\n", refused.describe())),
         };
-        Ok(Outcome { inputs, reply, accepted, refused })
+        Ok(Outcome::store(accepted, refused, reply))
     }
 }
 
@@ -152,10 +168,6 @@ fn series(list: &ValueList, at: usize, session: &mut Session<'_>) -> Result<u64,
 }
 
 impl HttpWire for Collectd {
-    fn kind(&self) -> &'static str {
-        "collectd"
-    }
-
     fn routes(&self) -> Vec<Route> {
         vec![Route::new(&self.config.path)]
     }
@@ -175,13 +187,13 @@ impl HttpWire for Collectd {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
     use bellwether_engine::signal::{MetricColumns, SeriesColumns};
+    use http::HeaderMap;
     use proptest::prelude::*;
 
     use super::*;
     use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::wire::testing::{batches, post};
+    use crate::server::testing::{batches, post};
 
     fn collectd() -> Collectd {
         let limits = Limits::default();
@@ -197,7 +209,7 @@ mod tests {
     #[test]
     fn a_value_list_is_a_series_per_data_source() {
         let outcome = collectd().serve(&post("/collectd", &HeaderMap::new(), BODY.as_bytes()));
-        assert_eq!((outcome.reply.status, outcome.accepted), (200, 2));
+        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 2));
         let found = batches(&outcome);
         let series = SeriesColumns::of(found[0]);
         assert_eq!((series.row(0).name, series.row(0).entity), ("collectd.load.shortterm", "host:db-1"));

@@ -19,10 +19,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::MetricBuilder;
 use bellwether_engine::time::EventTime;
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,7 +31,11 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::series_table::{SeriesTable, Session, type_by_name};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where lines are received.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +43,22 @@ use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
 pub struct InfluxConfig {
     /// Put in front of `/api/v2/write`, `/write` and `/ping`.
     pub path_prefix: String,
+}
+
+impl WireConfig for InfluxConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Influx::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "InfluxDB lines (`src/wires/influx.rs`)",
+            at: "`/api/v2/write`, `/write`",
+            answers: "204; 400 partly refused; 503 full",
+            again: "–",
+            peer: "– (recorded payloads)",
+        }]
+    }
 }
 
 /// The wire.
@@ -79,7 +99,7 @@ impl Influx {
         let mut samples = MetricBuilder::new();
         let mut refused = Refusals::default();
         let latest = self.limits.latest(request.received);
-        let (complete, mut inputs) = self.series.session(request.tenant, "influx", request.received, |session| {
+        let (complete, described) = self.series.session(request.tenant, "influx", request.received, |session| {
             for line in lines(text) {
                 if samples.len() > self.limits.events_max {
                     return false;
@@ -107,20 +127,16 @@ impl Influx {
             true
         });
         if !complete {
-            self.series.undo(&inputs);
+            self.series.undo(&described);
             return Err(Outcome::refused(Reply::text(413, "more fields than `limits.events_max`\n"), "events_max"));
         }
-        let accepted = samples.len() as u64;
-        if let Ok(batch) = samples.finish(request.tenant)
-            && !batch.is_empty()
-        {
-            inputs.push(Input::Batch(batch));
-        }
+        let mut accepted = Accepted::describing(described);
+        accepted.add_rows(samples.finish_for(request.tenant));
         let reply = match refused.is_empty() {
             true => Reply::empty(204),
             false => invalid(&format!("partial write: {} dropped", refused.describe())),
         };
-        Ok(Outcome { inputs, reply, accepted, refused })
+        Ok(Outcome::store(accepted, refused, reply))
     }
 }
 
@@ -237,10 +253,6 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 }
 
 impl HttpWire for Influx {
-    fn kind(&self) -> &'static str {
-        "influx"
-    }
-
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["api/v2/write", "write", "ping"].iter().map(|path| Route::new(format!("{prefix}/{path}"))).collect()
@@ -263,13 +275,13 @@ impl HttpWire for Influx {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
     use bellwether_engine::signal::{MetricColumns, SeriesColumns};
+    use http::HeaderMap;
     use proptest::prelude::*;
 
     use super::*;
     use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::wire::testing::{batches, post};
+    use crate::server::testing::{batches, post};
 
     fn send(query: &str, body: &str) -> Outcome {
         let limits = Limits::default();
@@ -285,7 +297,7 @@ mod tests {
     fn numeric_fields_are_series_of_the_tags_entity() {
         let body = "cpu,host=db-1.example.com,cpu=cpu\\ 0 usage=1.5,idle=7i,note=\"a b,c=\\\"\" 5\n\n# comment\nup,service=pay value=t\n";
         let outcome = send("bucket=b&precision=s", body);
-        assert_eq!((outcome.reply.status, outcome.accepted), (204, 3));
+        assert_eq!((outcome.reply.status, outcome.accepted()), (204, 3));
         let found = batches(&outcome);
         let series = SeriesColumns::of(found[0]);
         assert_eq!((series.row(0).name, series.row(0).entity), ("cpu_usage", "host:db-1"));
@@ -299,7 +311,7 @@ mod tests {
     #[test]
     fn bad_lines_are_400_and_good_ones_are_stored() {
         let outcome = send("", "good v=1\nbad\nalso bad=\n,x v=1\nm v=1 noon\nm v=nan\n");
-        assert_eq!((outcome.reply.status, outcome.accepted), (400, 1));
+        assert_eq!((outcome.reply.status, outcome.accepted()), (400, 1));
         assert_eq!(outcome.refused.describe(), "5 malformed");
         assert_eq!(send("precision=h", "a v=1").reply.status, 400);
         assert_eq!(send("", "a v=1 9000000000000000000").refused.describe(), "1 in_the_future");

@@ -23,9 +23,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::json::{Text, TextMap};
 use crate::decode::protobuf::{Field, Malformed, field, text};
+use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where pushes are received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +43,22 @@ pub struct LokiConfig {
 impl Default for LokiConfig {
     fn default() -> LokiConfig {
         LokiConfig { paths: vec!["/loki/api/v1/push".to_owned()] }
+    }
+}
+
+impl WireConfig for LokiConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Loki::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Loki push, protobuf and JSON (`src/wires/loki.rs`)",
+            at: "`/loki/api/v1/push`",
+            answers: "204; 503 full",
+            again: "same body",
+            peer: "– (recorded payloads)",
+        }]
     }
 }
 
@@ -234,10 +255,6 @@ fn selector(text: &str) -> Option<Vec<(&str, Cow<'_, str>)>> {
 }
 
 impl HttpWire for Loki {
-    fn kind(&self) -> &'static str {
-        "loki"
-    }
-
     fn routes(&self) -> Vec<Route> {
         self.config.paths.iter().map(Route::new).collect()
     }
@@ -251,11 +268,9 @@ impl HttpWire for Loki {
             let text = format!("{} lines are more than `limits.events_max`\n", builder.len());
             return Outcome::refused(Reply::text(413, text), "events_max");
         }
-        let mut outcome = Outcome { reply: Reply::empty(204), accepted: builder.len() as u64, ..Outcome::default() };
-        if let Ok(batch) = builder.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        outcome
+        let mut accepted = Accepted::default();
+        accepted.add_rows(builder.finish_for(request.tenant));
+        Outcome::store(accepted, Refusals::default(), Reply::empty(204))
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
@@ -265,13 +280,13 @@ impl HttpWire for Loki {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderMap;
     use bellwether_engine::signal::LogColumns;
+    use http::HeaderMap;
     use proptest::prelude::*;
     use prost::Message;
 
     use super::*;
-    use crate::server::wire::testing::{batches, headers, post};
+    use crate::server::testing::{batches, headers, post};
 
     #[derive(Clone, PartialEq, prost::Message)]
     struct Push {
@@ -343,14 +358,14 @@ mod tests {
     fn json_and_protobuf_give_the_same_lines() {
         let wire = loki();
         let from_json = wire.serve(&post("/loki/api/v1/push", &json_headers(), JSON.as_bytes()));
-        assert_eq!((from_json.reply.status, from_json.accepted), (204, 2));
+        assert_eq!((from_json.reply.status, from_json.accepted()), (204, 2));
         let columns = LogColumns::of(batches(&from_json)[0]);
         assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("service:pay", "card refused", 17));
         assert_eq!((columns.time[0], columns.trace_id(0), columns.body(1)), (5_000_000_001, Some("0af7"), "again"));
         let binary = headers(&[("content-type", "application/x-protobuf")]);
         let body = packed(&push().encode_to_vec());
         let from_protobuf = wire.serve(&post("/loki/api/v1/push", &binary, &body));
-        assert_eq!(from_json.inputs, from_protobuf.inputs);
+        assert_eq!(from_json.inputs(), from_protobuf.inputs());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{MetricBuilder, SeriesType};
+use bellwether_engine::signal::{MetricBuilder, SeriesType, TenantName};
 use bellwether_engine::time::{EventTime, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::resolve::entity_resolution::UNKNOWN_ENTITY;
 use crate::resolve::series_table::SeriesTable;
-use crate::server::packets::{Gathered, Packet, PacketWire};
+use crate::server::listener::{Endpoint, Transport};
+use crate::server::packets::{Datagrams, Gathered, Packet, PacketWire};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Most names held between two writes, per process; further ones are refused.
 const NAMES_MAX: usize = 100_000;
@@ -48,6 +50,34 @@ impl Default for StatsdConfig {
     }
 }
 
+impl WireConfig for StatsdConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = Endpoint {
+            name: "statsd",
+            protocol: "StatsD",
+            key: "listen",
+            transport: Transport::Udp,
+            address: self.listen,
+            tls: None,
+            asks_for_secret: false,
+        };
+        vec![Door::own(endpoint, |shared| {
+            let wire = Arc::new(Statsd::new(self, shared.series.clone()));
+            Ok(Datagrams::new("statsd", self.listen, wire, shared.auth.clone()).listening())
+        })]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "StatsD, DogStatsD (`src/wires/statsd.rs`)",
+            at: "UDP",
+            answers: "none",
+            again: "–",
+            peer: "–",
+        }]
+    }
+}
+
 /// What is known of one name.
 #[derive(Default)]
 struct Entry {
@@ -69,7 +99,7 @@ enum Kind {
 }
 
 /// Tenant, sender, name and tags as sent.
-type Key = (String, IpAddr, String, String);
+type Key = (TenantName, IpAddr, String, String);
 
 #[derive(Default)]
 struct State {
@@ -98,21 +128,24 @@ impl Statsd {
         Statsd { interval: Span::from_secs(i64::from(config.interval_secs.max(1))), series, state: Mutex::default() }
     }
 
-    fn write(&self, state: &mut State, now: EventTime) -> Vec<(String, Vec<Input>)> {
+    fn write(&self, state: &mut State, now: EventTime) -> Vec<(TenantName, Vec<Input>)> {
         state.entries.retain(|_, entry| now.since(entry.heard) < FORGET);
-        let mut by_tenant: BTreeMap<&str, Vec<(&Key, &mut Entry)>> = BTreeMap::new();
+        let mut by_tenant: BTreeMap<TenantName, Vec<(&Key, &mut Entry)>> = BTreeMap::new();
         for (key, entry) in &mut state.entries {
             if entry.changed {
-                by_tenant.entry(key.0.as_str()).or_default().push((key, entry));
+                by_tenant.entry(key.0.clone()).or_default().push((key, entry));
             }
         }
         by_tenant
             .into_iter()
-            .map(|(tenant, entries)| (tenant.to_owned(), self.write_tenant(tenant, entries, now)))
+            .map(|(tenant, entries)| {
+                let inputs = self.write_tenant(&tenant, entries, now);
+                (tenant, inputs)
+            })
             .collect()
     }
 
-    fn write_tenant(&self, tenant: &str, entries: Vec<(&Key, &mut Entry)>, now: EventTime) -> Vec<Input> {
+    fn write_tenant(&self, tenant: &TenantName, entries: Vec<(&Key, &mut Entry)>, now: EventTime) -> Vec<Input> {
         let mut samples = MetricBuilder::new();
         let ((), mut inputs) = self.series.session(tenant, "statsd", now, |session| {
             for (key, entry) in entries {
@@ -149,9 +182,8 @@ impl Statsd {
                 entry.members.clear();
             }
         });
-        if let Ok(batch) = samples.finish(tenant)
-            && !batch.is_empty()
-        {
+        let batch = samples.finish_for(tenant);
+        if !batch.is_empty() {
             inputs.push(Input::Batch(batch));
         }
         inputs
@@ -159,10 +191,6 @@ impl Statsd {
 }
 
 impl PacketWire for Statsd {
-    fn kind(&self) -> &'static str {
-        "statsd"
-    }
-
     fn read(&self, packet: Packet<'_>, _: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let text = std::str::from_utf8(packet.bytes).map_err(|_| "malformed")?;
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
@@ -177,7 +205,7 @@ impl PacketWire for Statsd {
         result
     }
 
-    fn due(&self, now: EventTime) -> Vec<(String, Vec<Input>)> {
+    fn due(&self, now: EventTime) -> Vec<(TenantName, Vec<Input>)> {
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
         if now.since(state.written) < self.interval {
             return Vec::new();
@@ -193,7 +221,7 @@ impl PacketWire for Statsd {
 
 impl State {
     fn add(&mut self, packet: &Packet<'_>, line: &Line<'_>) -> Result<(), &'static str> {
-        let key = (packet.tenant.to_owned(), packet.from, line.name.to_owned(), line.tags.to_owned());
+        let key = (packet.tenant.clone(), packet.from, line.name.to_owned(), line.tags.to_owned());
         if self.entries.len() >= NAMES_MAX && !self.entries.contains_key(&key) {
             return Err("names_max");
         }
@@ -266,6 +294,7 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
     use crate::resolve::entity_resolution::EntityResolver;
+    use crate::server::testing::acme;
 
     fn statsd() -> Statsd {
         let table = SeriesTable::new(Arc::new(EntityResolver::default()), &Limits::default());
@@ -274,7 +303,7 @@ mod tests {
 
     fn send(statsd: &Statsd, text: &[u8], secs: i64) -> Result<(), &'static str> {
         let packet =
-            Packet { tenant: "acme", from: [10, 0, 0, 9].into(), bytes: text, received: EventTime::from_secs(secs) };
+            Packet { tenant: acme(), from: [10, 0, 0, 9].into(), bytes: text, received: EventTime::from_secs(secs) };
         statsd.read(packet, &mut Gathered::default()).map(|_| ())
     }
 
@@ -282,7 +311,7 @@ mod tests {
     fn written(statsd: &Statsd, names: &mut BTreeMap<u64, (String, String)>, secs: i64) -> BTreeMap<String, f64> {
         let mut found = BTreeMap::new();
         for (tenant, inputs) in statsd.due(EventTime::from_secs(secs)) {
-            assert_eq!(tenant, "acme");
+            assert_eq!(&*tenant, "acme");
             for input in inputs {
                 let Input::Batch(batch) = input else { continue };
                 if batch.kind() == SignalKind::Series {

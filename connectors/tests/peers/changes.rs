@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::auth::Auth;
-use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
+use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires, NamedWire};
 use bellwether_connectors::server::tls::TlsConfig;
 use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::changes::{Changes, ChangesConfig, GithubHook};
@@ -18,14 +18,14 @@ use crate::rig::{Rig, TOKEN, command, free_address, output_of, repository};
 use crate::skipped::skipped;
 
 /// The wire, with the token as the secret of the webhook `shop`.
-fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<(String, Arc<dyn HttpWire>)> {
+fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<NamedWire> {
     let dir = tempfile::tempdir().expect("temp dir");
     let secret_file = dir.path().join("secret");
     std::fs::write(&secret_file, TOKEN).expect("temp dir is writable");
     let hook = GithubHook { hook: "shop".to_owned(), tenant: "acme".to_owned(), secret_file };
     let config = ChangesConfig { github: vec![hook] };
     let changes = Changes::new(&config, auth.clone(), Limits::default(), resolver.clone()).expect("readable");
-    vec![("changes".to_owned(), Arc::new(changes) as Arc<dyn HttpWire>)]
+    vec![("changes", Arc::new(changes) as Arc<dyn HttpWire>)]
 }
 
 /// A listener with TLS and a certificate of its own, `server.crt` in the rig's folder; the client

@@ -33,7 +33,7 @@ async fn rig() -> (Rig, SocketAddr) {
         let limits = Limits::default();
         let bulk: Arc<dyn HttpWire> = Arc::new(Bulk::new(BulkConfig::default(), limits.clone(), resolver.clone()));
         let collectd: Arc<dyn HttpWire> = Arc::new(Collectd::new(CollectdConfig::default(), limits, series.clone()));
-        vec![("bulk".to_owned(), bulk), ("collectd".to_owned(), collectd)]
+        vec![("bulk", bulk), ("collectd", collectd)]
     })
     .await;
     let listen = free_address();

@@ -14,8 +14,7 @@ use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig, Credential, Network, Rights};
-use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
-use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires, NamedWire};
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::wires::otlp::{Otlp, OtlpConfig};
@@ -97,7 +96,7 @@ pub(crate) fn free_address() -> SocketAddr {
 impl Rig {
     /// Starts the HTTP and gRPC listeners. `more` adds wires.
     pub(crate) async fn start(
-        more: impl FnOnce(&Arc<EntityResolver>, &Arc<SeriesTable>, &Arc<Auth>) -> Vec<(String, Arc<dyn HttpWire>)>,
+        more: impl FnOnce(&Arc<EntityResolver>, &Arc<SeriesTable>, &Arc<Auth>) -> Vec<NamedWire>,
     ) -> Rig {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::write(dir.path().join("token"), TOKEN).expect("temp dir is writable");
@@ -129,16 +128,13 @@ impl Rig {
         let (http, grpc) = (free_address(), free_address());
         let config = OtlpConfig { grpc_listen: Some(grpc), ..OtlpConfig::default() };
         let otlp = Arc::new(Otlp::new(config, limits.clone(), series.clone()));
-        let mut wires: Vec<(String, Arc<dyn HttpWire>)> = vec![
+        let mut wires: Vec<NamedWire> = vec![
+            ("remote_write", Arc::new(RemoteWrite::new(RemoteWriteConfig::default(), limits.clone(), series.clone()))),
             (
-                "remote_write".to_owned(),
-                Arc::new(RemoteWrite::new(RemoteWriteConfig::default(), limits.clone(), series.clone())),
-            ),
-            (
-                "alertmanager".to_owned(),
+                "alertmanager",
                 Arc::new(Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), resolver.clone())),
             ),
-            ("otlp".to_owned(), otlp.clone()),
+            ("otlp", otlp.clone()),
         ];
         wires.extend(more(&resolver, &series, &auth));
         let wires = Arc::new(HttpWires::new(auth.clone(), limits, wires).expect("paths differ"));

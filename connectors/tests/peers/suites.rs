@@ -17,7 +17,7 @@ async fn rig(suite: &str) -> Rig {
     let hooks = [WebhookConfig { name: suite.to_owned(), mapping }];
     Rig::start(|resolver, _, _| {
         let webhooks = Webhooks::new(&hooks, Limits::default(), resolver.clone()).expect("the shipped file is good");
-        vec![("webhooks".to_owned(), Arc::new(webhooks) as Arc<dyn HttpWire>)]
+        vec![("webhooks", Arc::new(webhooks) as Arc<dyn HttpWire>)]
     })
     .await
 }

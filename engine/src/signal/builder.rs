@@ -4,7 +4,7 @@ use arrow::array::{Float64Builder, TimestampNanosecondBuilder};
 
 /// Makes a batch builder out of its columns, which stand in the order of the kind's schema.
 ///
-/// The struct gets `new`, `Default`, `len`, `is_empty` and `finish`; how a row is appended is
+/// The struct gets `new`, `Default`, `len`, `is_empty`, `finish` and `finish_for`; how a row is appended is
 /// what the kinds differ in, and each writes its own `push`.
 macro_rules! batch_builder {
     (
@@ -45,13 +45,18 @@ macro_rules! batch_builder {
             /// # Errors
             /// [`SignalError::Tenant`](super::SignalError::Tenant) when `tenant` is not usable as a name.
             pub fn finish(&mut self, tenant: &str) -> Result<super::Batch, super::SignalError> {
+                Ok(self.finish_for(&super::TenantName::new(tenant)?))
+            }
+
+            /// The batch of a tenant whose name is known to be one; the builder is empty afterwards.
+            pub fn finish_for(&mut self, tenant: &super::TenantName) -> super::Batch {
                 let columns: Vec<arrow::array::ArrayRef> = vec![
                     std::sync::Arc::new(self.$first.finish()),
                     $(std::sync::Arc::new(self.$column.finish()),)+
                 ];
                 let records = arrow::array::RecordBatch::try_new($kind.schema(), columns)
                     .expect("columns grow together and fit the schema");
-                super::Batch::new(tenant, $kind, records)
+                super::Batch::built(tenant, $kind, records)
             }
         }
     };

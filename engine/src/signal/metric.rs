@@ -10,7 +10,9 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::builder::batch_builder;
 use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
-use super::{Batch, LabelPairs, Labels, SignalError, SignalKind, map_field, text_field, time_field, versioned};
+use super::{
+    Batch, LabelPairs, Labels, SignalError, SignalKind, TenantName, map_field, text_field, time_field, versioned,
+};
 use crate::columns::column;
 use crate::time::EventTime;
 
@@ -100,7 +102,15 @@ impl MetricBuilder {
     }
 
     /// The batch; the builder is empty afterwards.
+    ///
+    /// # Errors
+    /// [`SignalError::Tenant`] when `tenant` is not usable as a name.
     pub fn finish(&mut self, tenant: &str) -> Result<Batch, SignalError> {
+        Ok(self.finish_for(&TenantName::new(tenant)?))
+    }
+
+    /// The batch of a tenant whose name is known to be one; the builder is empty afterwards.
+    pub fn finish_for(&mut self, tenant: &TenantName) -> Batch {
         let time = TimestampNanosecondArray::from(std::mem::take(&mut self.time)).with_timezone("UTC");
         let records = RecordBatch::try_new(
             SignalKind::Metric.schema(),
@@ -111,7 +121,7 @@ impl MetricBuilder {
             ],
         )
         .expect("columns grow together and fit the schema");
-        Batch::new(tenant, SignalKind::Metric, records)
+        Batch::built(tenant, SignalKind::Metric, records)
     }
 }
 

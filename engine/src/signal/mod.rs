@@ -25,6 +25,7 @@ pub mod ipc;
 mod labels;
 mod log;
 mod metric;
+mod tenant;
 mod words;
 
 use std::collections::HashMap;
@@ -43,6 +44,7 @@ pub(crate) use labels::cut_to;
 pub use labels::{LabelPairs, Labels, sorted_labels};
 pub use log::{LogBuilder, LogColumns, LogRow};
 pub use metric::{MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id};
+pub use tenant::{TENANT_BYTES_MAX, TenantName, check_tenant};
 pub use words::{AlertStatus, Relation, Severity, log_severity};
 
 /// Version of the five schemas; in each schema's metadata as `bellwether.schema`.
@@ -50,9 +52,6 @@ pub const SCHEMA_VERSION: &str = "1";
 
 /// Metadata key of [`SCHEMA_VERSION`].
 pub const SCHEMA_VERSION_KEY: &str = "bellwether.schema";
-
-/// Longest tenant name; a tenant is a NATS subject token and part of every key.
-pub const TENANT_BYTES_MAX: usize = 64;
 
 /// Most labels kept on one alert, series or log line (VictoriaMetrics keeps 40 as well).
 pub const LABELS_MAX: usize = 40;
@@ -166,6 +165,12 @@ impl Batch {
         Ok(Batch { tenant: tenant.into(), kind, records })
     }
 
+    /// What a builder of `kind` has put together: its name is checked and its columns fit.
+    pub(crate) fn built(tenant: &TenantName, kind: SignalKind, records: RecordBatch) -> Batch {
+        debug_assert_eq!(kind.schema().fields(), records.schema().fields(), "a builder fills the columns of its kind");
+        Batch { tenant: tenant.shared(), kind, records }
+    }
+
     /// The tenant the sender's credential stands for.
     pub fn tenant(&self) -> &str {
         &self.tenant
@@ -196,16 +201,6 @@ impl Batch {
     pub fn slice(&self, offset: usize, length: usize) -> Batch {
         Batch { tenant: self.tenant.clone(), kind: self.kind, records: self.records.slice(offset, length) }
     }
-}
-
-/// Accepts a tenant name made of letters, digits, `_`, `-` and `.`.
-///
-/// # Errors
-/// [`SignalError::Tenant`] otherwise: the name becomes a subject token and a file name.
-pub fn check_tenant(tenant: &str) -> Result<(), SignalError> {
-    let fits = !tenant.is_empty() && tenant.len() <= TENANT_BYTES_MAX;
-    let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if fits && plain { Ok(()) } else { Err(SignalError::Tenant(tenant.chars().take(80).collect())) }
 }
 
 /// Why a batch is not a signal.
@@ -294,14 +289,6 @@ fn map_field(name: &str) -> Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tenant_is_a_subject_token() {
-        assert_eq!(check_tenant("acme-eu.1"), Ok(()));
-        for bad in ["", "a b", "a>b", "a*", "ä", &"x".repeat(65)] {
-            assert!(check_tenant(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_batch_of_another_shape_says_which_column() {

@@ -20,6 +20,18 @@ pub struct AuthConfig {
     pub anonymous_tenant: Option<String>,
 }
 
+impl AuthConfig {
+    /// The files its secrets are in.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let of_tenants = self
+            .credentials
+            .iter_mut()
+            .flat_map(|credential| [&mut credential.bearer_file, &mut credential.password_file].into_iter().flatten());
+        let of_operators = self.operators.iter_mut().filter_map(|operator| operator.bearer_file.as_mut());
+        of_tenants.chain(of_operators).collect()
+    }
+}
+
 /// One credential: a bearer token, a user and password, or a client certificate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

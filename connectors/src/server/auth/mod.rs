@@ -37,11 +37,11 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bellwether_engine::signal::check_tenant;
+use bellwether_engine::signal::TenantName;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -63,7 +63,7 @@ enum Owner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The tenant it speaks for.
-    pub tenant: Arc<str>,
+    pub tenant: TenantName,
     /// What it may do for it.
     pub may: Rights,
 }
@@ -76,7 +76,7 @@ struct Known {
 /// Checked credentials, as they are in force between two reloads.
 #[derive(Default)]
 struct Checked {
-    tenants: Vec<Arc<str>>,
+    tenants: Vec<TenantName>,
     known: Vec<Known>,
     certificates: Vec<(CertificateMark, Owner)>,
     ranges: Vec<Range>,
@@ -174,19 +174,19 @@ impl Auth {
     }
 
     /// The tenant that may send with a secret that a wire carries in its own header (`X-Gitlab-Token`).
-    pub fn tenant_of_token(&self, token: &str) -> Option<Arc<str>> {
+    pub fn tenant_of_token(&self, token: &str) -> Option<TenantName> {
         let checked = self.current();
         checked.sending_tenant(checked.owner_of_digest(&kept_bearer(&sha256(&[token.as_bytes()]))))
     }
 
     /// The tenant that may send with a client certificate that the TLS layer has verified.
-    pub fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<Arc<str>> {
+    pub fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<TenantName> {
         let checked = self.current();
         checked.sending_tenant(checked.owner_of_certificate(certificate))
     }
 
     /// The tenant of a datagram from `address`.
-    pub fn tenant_of_address(&self, address: IpAddr) -> Option<Arc<str>> {
+    pub fn tenant_of_address(&self, address: IpAddr) -> Option<TenantName> {
         let checked = self.current();
         let (bits, v4) = address_bits(address.to_canonical());
         let range = checked.ranges.iter().find(|range| range.v4 == v4 && bits & range.mask == range.base);
@@ -225,11 +225,11 @@ impl Checked {
     }
 
     fn tenant(&mut self, name: &str) -> Result<usize, AuthError> {
-        check_tenant(name)?;
-        if let Some(at) = self.tenants.iter().position(|known| **known == *name) {
+        let name = TenantName::new(name)?;
+        if let Some(at) = self.tenants.iter().position(|known| *known == name) {
             return Ok(at);
         }
-        self.tenants.push(name.into());
+        self.tenants.push(name);
         Ok(self.tenants.len() - 1)
     }
 
@@ -286,7 +286,7 @@ impl Checked {
         self.certificates.iter().find(|(mark, _)| fits(mark)).map(|(_, owner)| *owner)
     }
 
-    fn sending_tenant(&self, owner: Option<Owner>) -> Option<Arc<str>> {
+    fn sending_tenant(&self, owner: Option<Owner>) -> Option<TenantName> {
         match owner? {
             Owner::Tenant(at, may) => may.include(Right::Send).then(|| self.tenants[at].clone()),
             Owner::Operator => None,

@@ -11,10 +11,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::http::{Method, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream;
+use http::{Method, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use super::{HttpBody, HttpWires};
 use crate::intake::Intake;
 use crate::intake::tap::{Describe, Rows, Tap};
 use crate::server::auth::Shown;
-use crate::server::wire::{Reply, percent_decoded};
+use crate::server::reply::Reply;
 
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,13 +104,13 @@ impl HttpWires {
             return Err(Reply::text(405, "tap with GET\n").with("allow", "GET"));
         }
         let parameter = |name: &str| {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
         let wanted = parameter("tenant");
         let tenant = match (self.auth.is_operator(shown), self.auth.grant(shown).map(|grant| grant.tenant)) {
             (true, _) => wanted.map(Arc::from),
-            (false, Some(own)) if wanted.as_deref().is_none_or(|wanted| *wanted == *own) => Some(own),
+            (false, Some(own)) if wanted.as_deref().is_none_or(|wanted| *wanted == *own) => Some(own.shared()),
             (false, Some(_)) => return Err(Reply::text(403, "only an operator may look at another tenant\n")),
             (false, None) => {
                 self.listener.refuse("unauthorized", 1);
@@ -146,7 +146,7 @@ impl HttpWires {
         });
         let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
         let headers = response.headers_mut();
-        let fixed = axum::http::HeaderValue::from_static;
+        let fixed = http::HeaderValue::from_static;
         headers.insert("content-type", fixed("application/x-ndjson"));
         headers.insert("cache-control", fixed("no-store"));
         headers.insert("x-content-type-options", fixed("nosniff"));
@@ -156,7 +156,7 @@ impl HttpWires {
     /// The sources that can be tapped: wires over HTTP, other listeners, and what else reads.
     fn source_names(&self, intake: &Intake) -> Vec<String> {
         let routes = self.routes();
-        let mut names: Vec<String> = routes.wires.iter().map(|mounted| mounted.id.clone()).collect();
+        let mut names: Vec<String> = routes.wires.iter().map(|mounted| mounted.id.to_owned()).collect();
         names.extend(self.others.get().into_iter().flatten().map(|(name, _)| (*name).to_owned()));
         names.extend(intake.flows().iter().map(|flow| flow.name.to_string()));
         names.retain(|name| name != super::HTTP_ID);

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use axum::http::Method;
-use axum::http::{Request, Response};
 use bytes::Bytes;
+pub use http::Method;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;

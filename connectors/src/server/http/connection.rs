@@ -25,8 +25,8 @@ use tokio::time::Instant;
 use super::HttpWires;
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::server::reply::RETRY_AFTER_SECS;
 use crate::server::tls::{LiveTls, shown_certificate};
-use crate::server::wire::RETRY_AFTER_SECS;
 
 /// Streams one HTTP/2 connection may have open; OTLP exporters use one to four.
 const STREAMS_MAX: u32 = 64;

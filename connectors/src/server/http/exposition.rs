@@ -8,7 +8,7 @@ use super::HTTP_ID;
 use crate::intake::FlowTotals;
 use crate::intake::reject::Reason;
 use crate::journal::receipts::ReceiptTotals;
-use crate::server::wire::WireTotals;
+use crate::server::counters::WireTotals;
 
 /// One wire's totals under its component id.
 #[derive(Clone, Debug)]

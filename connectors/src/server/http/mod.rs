@@ -22,14 +22,16 @@ mod routes;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::http::request::Parts;
-use axum::http::{Request as HttpRequest, Response, StatusCode};
+use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::request::Parts;
+use http::{Request as HttpRequest, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -40,16 +42,20 @@ pub use admin::{Admin, Reloaded};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};
-pub use routes::RouteConflict;
+pub use routes::RouteError;
 use routes::{Mounted, Routes};
 
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::Coming;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::limits::Limits;
-use crate::server::auth::{Auth, Shown};
+use crate::server::auth::{Auth, Right, Shown};
+use crate::server::counters::WireCounters;
+use crate::server::outcome::Outcome;
+use crate::server::reply::Reply;
+use crate::server::request::Request;
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::{Access, HttpWire, Outcome, Reply, Request, WireCounters};
+use crate::server::wire::{Access, HttpWire, Unsigned};
 
 /// The component id of the listener itself, in counters of connections.
 const HTTP_ID: &str = "http";
@@ -75,6 +81,13 @@ pub struct HttpConfig {
     pub tls: Option<TlsConfig>,
 }
 
+impl HttpConfig {
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> HttpConfig {
         HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9099)), tls: None }
@@ -92,6 +105,12 @@ pub struct HttpWires {
     admin: OnceLock<Arc<dyn Admin>>,
 }
 
+/// A wire under its name: its key in the configuration, and its component in `/metrics`.
+pub type NamedWire = (&'static str, Arc<dyn HttpWire>);
+
+/// What is answered when all places are taken.
+const TOO_MANY: &str = "too many requests at once";
+
 /// A listener that does not speak HTTP, by source name.
 type OtherWire = (&'static str, Arc<WireCounters>);
 
@@ -99,15 +118,11 @@ type OtherWire = (&'static str, Arc<WireCounters>);
 type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
 
 impl HttpWires {
-    /// Mounts `wires`, each under its component id.
+    /// Mounts `wires`, each under its name.
     ///
     /// # Errors
-    /// [`RouteConflict`] when two of them claim one path.
-    pub fn new(
-        auth: Arc<Auth>,
-        limits: Limits,
-        wires: Vec<(String, Arc<dyn HttpWire>)>,
-    ) -> Result<HttpWires, RouteConflict> {
+    /// [`RouteError`] when two of them claim one path.
+    pub fn new(auth: Arc<Auth>, limits: Limits, wires: Vec<NamedWire>) -> Result<HttpWires, RouteError> {
         Ok(HttpWires {
             auth,
             routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
@@ -122,8 +137,8 @@ impl HttpWires {
     /// counting where it was. On an error nothing changes.
     ///
     /// # Errors
-    /// [`RouteConflict`] when two of them claim one path.
-    pub fn replace(&self, limits: Limits, wires: Vec<(String, Arc<dyn HttpWire>)>) -> Result<(), RouteConflict> {
+    /// [`RouteError`] when two of them claim one path.
+    pub fn replace(&self, limits: Limits, wires: Vec<NamedWire>) -> Result<(), RouteError> {
         let fresh = Arc::new(Routes::new(limits, wires, Some(&self.routes()))?);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
@@ -133,7 +148,7 @@ impl HttpWires {
         self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The running wire of component `id`.
+    /// The running wire called `id`.
     pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpWire>> {
         self.routes().wires.iter().find(|mounted| mounted.id == id).map(|mounted| mounted.wire.clone())
     }
@@ -161,11 +176,7 @@ impl HttpWires {
         routes
             .wires
             .iter()
-            .map(|mounted| WireReport {
-                id: mounted.id.clone(),
-                kind: mounted.wire.kind(),
-                totals: mounted.counters.read(),
-            })
+            .map(|mounted| WireReport { id: mounted.id.to_owned(), kind: mounted.id, totals: mounted.counters.read() })
             .collect()
     }
 
@@ -176,7 +187,7 @@ impl HttpWires {
 
     /// Answers one request, as hyper hands it over.
     pub async fn respond(&self, intake: &Intake, mut request: HttpRequest<Incoming>) -> Response<HttpBody> {
-        let head_only = request.method() == axum::http::Method::HEAD;
+        let head_only = request.method() == http::Method::HEAD;
         let sender = request.extensions_mut().remove::<Sender>().unwrap_or_default();
         let mut response = self.answer(intake, request, sender).await;
         if head_only {
@@ -205,13 +216,14 @@ impl HttpWires {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let routes = self.routes();
-        let Some((mounted, access)) = routes.find(head.uri.path()) else {
+        let (path, headers) = (head.uri.path(), &head.headers);
+        let Some((mounted, route)) = routes.find(path) else {
             return Reply::text(404, "no wire is configured for this path\n");
         };
-        let tenant: Arc<str> = match access {
-            Access::Own => "".into(),
-            Access::Credential => match self.let_in(mounted, head, shown) {
-                Ok(tenant) => tenant,
+        let by_credential = match route.access {
+            Access::Own => None,
+            Access::Credential => match self.let_in(route.right, head, shown) {
+                Ok(tenant) => Some(tenant),
                 Err((refusal, reason)) => {
                     mounted.counters.refuse(reason, 1);
                     let_run_out(body);
@@ -219,19 +231,16 @@ impl HttpWires {
                 }
             },
         };
-        let mut parsed = Request {
-            tenant: &tenant,
-            method: &head.method,
-            path: head.uri.path(),
-            query: head.uri.query().unwrap_or_default(),
-            headers: &head.headers,
-            body: &[],
-            received: now(),
-            claims: None,
-        };
+        let (method, query, received) = (&head.method, head.uri.query().unwrap_or_default(), now());
         let Ok(_place) = routes.places.try_acquire() else {
             mounted.counters.refuse("busy", 1);
-            return mounted.wire.overloaded(&parsed, "too many requests at once");
+            return match &by_credential {
+                None => Reply::overloaded(TOO_MANY),
+                Some(tenant) => {
+                    let request = Request { tenant, method, path, query, headers, body: &[], received, claims: None };
+                    mounted.wire.overloaded(&request, TOO_MANY)
+                }
+            };
         };
         let body = match read(body, &routes.limits).await {
             Ok(body) => body,
@@ -241,15 +250,19 @@ impl HttpWires {
             }
         };
         mounted.counters.request(body.len());
-        parsed.body = &body;
-        self.hand_over(&intake.of(&mounted.id), mounted, &parsed).await
+        let tenant = by_credential.or_else(|| mounted.wire.tenant_of(&Unsigned { path, headers, body: &body }));
+        let Some(tenant) = &tenant else {
+            mounted.counters.refuse("unauthorized", 1);
+            return Reply::text(401, "the signature or token is not known\n");
+        };
+        let request = Request { tenant, method, path, query, headers, body: &body, received, claims: None };
+        self.hand_over(&intake.of(mounted.id), mounted, &request).await
     }
 
     /// The tenant that the sender may do this for; otherwise the answer and the reason counted.
-    fn let_in(&self, mounted: &Mounted, head: &Parts, shown: Shown<'_>) -> Result<Arc<str>, (Reply, &'static str)> {
+    fn let_in(&self, right: Right, head: &Parts, shown: Shown<'_>) -> Result<TenantName, (Reply, &'static str)> {
         let unknown = || (admin::unauthorized("a credential is needed"), "unauthorized");
         let grant = self.auth.grant(shown).ok_or_else(unknown)?;
-        let right = mounted.wire.right(head.uri.path());
         if head.method.is_safe() || grant.may.include(right) {
             Ok(grant.tenant)
         } else {
@@ -276,7 +289,7 @@ impl HttpWires {
                     if !claims.is_blocked() {
                         return store(intake, mounted, request, outcome, claims, coming).await;
                     }
-                    mounted.wire.undo(&outcome.inputs);
+                    mounted.wire.undo(outcome.inputs());
                 }
             }
             drop(claims);
@@ -304,20 +317,20 @@ async fn store(
     for (reason, count) in outcome.refused.iter() {
         mounted.counters.refuse(reason, count);
     }
-    if outcome.inputs.is_empty() {
-        mounted.counters.accept(outcome.accepted);
+    if outcome.inputs().is_empty() {
+        mounted.counters.accept(outcome.accepted());
         return outcome.reply;
     }
     // Who is told of a failure may send the same again, and the rest of it is wanted then.
     let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
-    match intake.accept_now(&outcome.inputs, claims, coming).await {
+    match intake.accept_now(outcome.inputs(), claims, coming).await {
         Ok(_) => {
-            mounted.counters.accept(outcome.accepted);
+            mounted.counters.accept(outcome.accepted());
             outcome.reply
         }
         Err(error) => {
-            mounted.wire.undo(&outcome.inputs);
-            mounted.counters.refuse("journal", outcome.accepted);
+            mounted.wire.undo(outcome.inputs());
+            mounted.counters.refuse("journal", outcome.accepted());
             match error {
                 AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
                 error => mounted.wire.overloaded(request, &error.to_string()),
@@ -424,7 +437,7 @@ fn response(reply: Reply) -> Response<HttpBody> {
             response.headers_mut().append(name, value);
         }
     }
-    let nosniff = axum::http::HeaderValue::from_static("nosniff");
+    let nosniff = http::HeaderValue::from_static("nosniff");
     response.headers_mut().insert("x-content-type-options", nosniff);
     response
 }

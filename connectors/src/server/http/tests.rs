@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bellwether_engine::input::Input;
 
 use super::*;
+use crate::intake::reject::Refusals;
 use crate::server::auth::{AuthConfig, Credential, sha256};
-use crate::server::wire::testing::Shelf;
-use crate::server::wire::{Outcome, Route};
+use crate::server::outcome::Accepted;
+use crate::server::outcome::Outcome;
+use crate::server::testing::{Shelf, acme};
+use crate::server::wire::Route;
 
 /// Answers 204 and stores one tick per request.
 #[derive(Default)]
@@ -16,25 +19,18 @@ struct Ticker {
 }
 
 impl HttpWire for Ticker {
-    fn kind(&self) -> &'static str {
-        "ticker"
-    }
-
     fn routes(&self) -> Vec<Route> {
-        vec![
-            Route::new("/tick"),
-            Route::new("/tick/{id}"),
-            Route { path: "/signed/{id}".to_owned(), access: Access::Own },
-        ]
+        vec![Route::new("/tick"), Route::new("/tick/{id}"), Route::own("/signed/{id}")]
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {
-        Outcome {
-            inputs: vec![Input::Tick(EventTime(request.body.len() as i64))],
-            reply: Reply::empty(204).with("x-tenant", request.tenant),
-            accepted: 1,
-            ..Outcome::default()
-        }
+        let mut accepted = Accepted::default();
+        accepted.add_one(Input::Tick(EventTime(request.body.len() as i64)));
+        Outcome::store(accepted, Refusals::default(), Reply::empty(204).with("x-tenant", &**request.tenant))
+    }
+
+    fn tenant_of(&self, request: &Unsigned<'_>) -> Option<TenantName> {
+        (request.body != b"forged").then(|| acme().clone())
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
@@ -65,11 +61,8 @@ fn rig(limits: Limits) -> Rig {
     };
     let (shelf, intake) = Shelf::with_intake();
     let ticker = Arc::new(Ticker::default());
-    let wires = HttpWires::new(
-        Arc::new(Auth::new(&auth).expect("config is good")),
-        limits,
-        vec![("ticker".to_owned(), ticker.clone())],
-    );
+    let wires =
+        HttpWires::new(Arc::new(Auth::new(&auth).expect("config is good")), limits, vec![("ticker", ticker.clone())]);
     Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
@@ -77,7 +70,7 @@ fn rig(limits: Limits) -> Rig {
 #[derive(Debug, PartialEq)]
 struct Answer {
     status: u16,
-    headers: axum::http::HeaderMap,
+    headers: http::HeaderMap,
     body: Bytes,
 }
 
@@ -150,7 +143,8 @@ async fn the_tenant_is_the_credentials() {
     let reply = rig.send("/tick", Some("secret"), b"x").await;
     assert_eq!((reply.status, reply.header("x-tenant")), (204, Some("acme")));
     let signed = rig.send("/signed/7", None, b"x").await;
-    assert_eq!((signed.status, signed.header("x-tenant")), (204, Some("")));
+    assert_eq!((signed.status, signed.header("x-tenant")), (204, Some("acme")));
+    assert_eq!(rig.send("/signed/7", None, b"forged").await.status, 401);
     assert_eq!(rig.send("/nothing", Some("secret"), b"x").await.status, 404);
 }
 
@@ -244,12 +238,12 @@ async fn replaced_wires_answer_at_once_and_go_on_counting() {
     let rig = rig(Limits::default());
     assert_eq!(rig.send("/tick", Some("secret"), b"12345").await.status, 204);
     let limits = Limits { body_bytes_max: 4, ..Limits::default() };
-    rig.wires.replace(limits, vec![("ticker".to_owned(), rig.ticker.clone())]).expect("one wire");
+    rig.wires.replace(limits, vec![("ticker", rig.ticker.clone())]).expect("one wire");
     assert_eq!(rig.send("/tick", Some("secret"), b"123456").await.status, 413);
     assert_eq!(rig.send("/tick", Some("secret"), b"1234").await.status, 204);
     assert_eq!(rig.wires.reports()[0].totals.accepted, 2);
     let wire = || rig.ticker.clone() as Arc<dyn HttpWire>;
-    let twice = vec![("one".to_owned(), wire()), ("two".to_owned(), wire())];
+    let twice = vec![("one", wire()), ("two", wire())];
     assert!(rig.wires.replace(Limits::default(), twice).is_err());
     assert_eq!(rig.send("/tick", Some("secret"), b"1234567").await.status, 413, "nothing has changed");
 }
@@ -308,11 +302,7 @@ async fn without_a_free_place_the_sender_is_asked_to_come_back() {
 async fn two_wires_on_one_path_are_refused_by_name() {
     let rig = rig(Limits::default());
     let wire = || Arc::new(Ticker::default()) as Arc<dyn HttpWire>;
-    let conflict = HttpWires::new(
-        rig.wires.auth.clone(),
-        Limits::default(),
-        vec![("one".to_owned(), wire()), ("two".to_owned(), wire())],
-    );
+    let conflict = HttpWires::new(rig.wires.auth.clone(), Limits::default(), vec![("one", wire()), ("two", wire())]);
     let text = conflict.err().expect("same paths").to_string();
     assert!(text.contains("`one`") && text.contains("`two`"), "{text}");
 }

@@ -15,7 +15,7 @@ use super::*;
 use crate::intake::reject::RejectLog;
 use crate::intake::{Stopper, stop_pair};
 use crate::journal::{Journal, JournalConfig, LocalJournal, Position};
-use crate::server::wire::testing::Shelf;
+use crate::server::testing::Shelf;
 
 const TOPIC: &str = "telemetry";
 

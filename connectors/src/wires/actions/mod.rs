@@ -32,26 +32,42 @@
 //! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason,
 //! 503 when full.
 
-use std::sync::Arc;
-
-use axum::http::Method;
 use bellwether_engine::input::Input;
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::decode::actions::{Said, feedback, ticket};
-
-use crate::intake::reject::BadRow;
+use crate::intake::reject::{BadRow, Refusals};
 use crate::journal::receipts::{Claim, request_key};
 use crate::limits::Limits;
-use crate::server::auth::Right;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// What operators and ticketing systems say, over HTTP. It has no settings yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActionsConfig {}
+
+impl WireConfig for ActionsConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Actions::new(shared.limits.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "what people and ticketing systems say about incidents (`src/wires/actions`)",
+            at: "`/feedback/…`, `/ticket/…`; by subject over NATS",
+            answers: "202; 400 with the reason; 503 full",
+            again: "by the payload's `id`",
+            peer: "`examples/ticketing/say.sh`; nats-server 2.15",
+        }]
+    }
+}
 
 /// The wire.
 pub struct Actions {
@@ -70,17 +86,17 @@ impl Actions {
             let reply = Reply::json(400, &json!({"message": bad.to_string()}));
             Outcome::refused(reply, "malformed")
         })?;
-        let mut outcome = Outcome::answer(Reply::empty(202));
+        let taken = Reply::empty(202);
         if let Some(id) = &said.id
             && request.claim(request_key(request.tenant, "actions", id.as_bytes())) != Claim::Ours
         {
-            return Ok(outcome);
+            return Ok(Outcome::answer(taken));
         }
-        let tenant: Arc<str> = request.tenant.into();
-        let input = |action| Input::Action { tenant: tenant.clone(), at: request.received, action };
-        outcome.accepted = said.actions.len() as u64;
-        outcome.inputs = said.actions.into_iter().map(input).collect();
-        Ok(outcome)
+        let mut accepted = Accepted::default();
+        for action in said.actions {
+            accepted.add_one(Input::Action { tenant: request.tenant.shared(), at: request.received, action });
+        }
+        Ok(Outcome::store(accepted, Refusals::default(), taken))
     }
 }
 
@@ -94,16 +110,8 @@ fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
 }
 
 impl HttpWire for Actions {
-    fn kind(&self) -> &'static str {
-        "actions"
-    }
-
     fn routes(&self) -> Vec<Route> {
-        vec![Route::new("/feedback/{kind}"), Route::new("/ticket/{verb}/{system}")]
-    }
-
-    fn right(&self, _: &str) -> Right {
-        Right::Act
+        vec![Route::acting("/feedback/{kind}"), Route::acting("/ticket/{verb}/{system}")]
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::journal::receipts::{Claims, Receipts};
-use crate::server::wire::testing::{headers, post};
+use crate::server::testing::{headers, post};
 
 const INCIDENT: &str = "inc_01KDV0000000000000000000AA";
 
@@ -26,7 +26,7 @@ fn actions(outcome: &Outcome) -> Vec<Action> {
         }
         other => panic!("no action: {other:?}"),
     };
-    outcome.inputs.iter().map(action).collect()
+    outcome.inputs().iter().map(action).collect()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn what_is_wrong_is_named_and_nothing_is_stored() {
     ] {
         let outcome = told(path, body);
         let reply = String::from_utf8_lossy(&outcome.reply.body).into_owned();
-        assert_eq!((outcome.reply.status, outcome.inputs.len()), (400, 0), "{path} {reply}");
+        assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0), "{path} {reply}");
         assert!(reply.contains(named), "{path}: {reply}");
     }
     assert_eq!(Actions::new(Limits::default()).routes().len(), 2);
@@ -119,7 +119,7 @@ fn what_comes_again_under_its_id_is_answered_and_not_stored() {
         let request = post("/feedback/resolve", &headers, body.as_bytes());
         let outcome = wire.serve(&Request { claims: Some(&claims), ..request });
         claims.keep();
-        (outcome.reply.status, outcome.inputs.len())
+        (outcome.reply.status, outcome.inputs().len())
     };
     assert_eq!((tell("ana"), tell("ana")), ((202, 1), (202, 0)));
 }

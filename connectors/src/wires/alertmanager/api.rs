@@ -10,7 +10,8 @@ use super::TenantState;
 use super::matcher::{Matcher, Test};
 use super::silences::{Silence, State};
 use super::table::Listed;
-use crate::server::wire::{Reply, Request};
+use crate::server::reply::Reply;
+use crate::server::request::Request;
 
 /// The one receiver we are.
 const RECEIVER: &str = "bellwether";

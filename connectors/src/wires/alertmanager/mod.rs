@@ -33,18 +33,21 @@ mod table;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use axum::http::Method;
-use bellwether_engine::input::Input;
+use bellwether_engine::input::{Action, Input};
 use bellwether_engine::signal::AlertBuilder;
 use bellwether_engine::time::{EventTime, Span};
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::auth::Right;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 use decode::{Context, Decoded, Posted, take_heard, take_posted};
 use repeats::Repeats;
 use silences::{PostedSilence, Silences};
@@ -69,6 +72,31 @@ impl Default for AlertmanagerConfig {
             webhook_path: "/webhook/alertmanager".to_owned(),
             resolve_timeout: Span::from_mins(5),
         }
+    }
+}
+
+impl WireConfig for AlertmanagerConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Alertmanager::new(self.clone(), shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[
+            WireRow {
+                wire: "Alertmanager API v2 (`src/wires/alertmanager`)",
+                at: "`/api/v2/…`",
+                answers: "200; 400 partly refused; 503 full",
+                again: "same fingerprint",
+                peer: "Prometheus' rules, amtool 0.25",
+            },
+            WireRow {
+                wire: "Alertmanager webhook 4, Grafana webhook",
+                at: "`/webhook/alertmanager`",
+                answers: "200; 503 full, never 429",
+                again: "same fingerprint",
+                peer: "Alertmanager 0.25",
+            },
+        ]
     }
 }
 
@@ -181,11 +209,9 @@ impl Alertmanager {
         } else {
             Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
         };
-        let mut outcome = Outcome { accepted: rows.len() as u64, reply, refused, ..Outcome::default() };
-        if let Ok(batch) = rows.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        outcome
+        let mut accepted = Accepted::default();
+        accepted.add_rows(rows.finish_for(request.tenant));
+        Outcome::store(accepted, refused, reply)
     }
 
     fn post_silence(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -193,12 +219,7 @@ impl Alertmanager {
         let posted: PostedSilence = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
         let set = self.with_tenant(request.tenant, |state| state.silences.set(posted, request.received));
         match set {
-            Ok((id, action)) => Ok(Outcome {
-                inputs: vec![action_input(request, action)],
-                reply: Reply::json(200, &serde_json::json!({"silenceID": id})),
-                accepted: 1,
-                ..Outcome::default()
-            }),
+            Ok((id, action)) => Ok(acted(request, action, Reply::json(200, &serde_json::json!({"silenceID": id})))),
             Err(reason) => Err(Outcome::refused(Reply::json(400, &reason), "silence")),
         }
     }
@@ -212,12 +233,7 @@ impl Alertmanager {
         }
         let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
         match expired {
-            Some(action) => Outcome {
-                inputs: vec![action_input(request, action)],
-                reply: Reply::empty(200),
-                accepted: 1,
-                ..Outcome::default()
-            },
+            Some(action) => acted(request, action, Reply::empty(200)),
             None => Outcome::answer(Reply::empty(404)),
         }
     }
@@ -237,8 +253,10 @@ impl Alertmanager {
     }
 }
 
-fn action_input(request: &Request<'_>, action: bellwether_engine::input::Action) -> Input {
-    Input::Action { tenant: request.tenant.into(), at: request.received, action }
+fn acted(request: &Request<'_>, action: Action, reply: Reply) -> Outcome {
+    let mut accepted = Accepted::default();
+    accepted.add_one(Input::Action { tenant: request.tenant.shared(), at: request.received, action });
+    Outcome::store(accepted, Refusals::default(), reply)
 }
 
 /// The body as text, checked once instead of string by string.
@@ -251,21 +269,12 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
 }
 
 impl HttpWire for Alertmanager {
-    fn kind(&self) -> &'static str {
-        "alertmanager"
-    }
-
     fn routes(&self) -> Vec<Route> {
-        let api = ["status", "receivers", "alerts", "alerts/groups", "silences", "silence/{id}"];
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        api.iter()
-            .map(|path| Route::new(format!("{prefix}/api/v2/{path}")))
-            .chain([Route::new(&self.config.webhook_path)])
-            .collect()
-    }
-
-    fn right(&self, path: &str) -> Right {
-        if path.contains("/api/v2/silence") { Right::Act } else { Right::Send }
+        let api = |path: &&str| format!("{prefix}/api/v2/{path}");
+        let alerts = ["status", "receivers", "alerts", "alerts/groups"].iter().map(|path| Route::new(api(path)));
+        let silences = ["silences", "silence/{id}"].iter().map(|path| Route::acting(api(path)));
+        alerts.chain(silences).chain([Route::new(&self.config.webhook_path)]).collect()
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

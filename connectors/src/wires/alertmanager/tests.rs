@@ -1,13 +1,13 @@
 //! What Prometheus, amtool, Alertmanager and Grafana rely on.
 
-use axum::http::HeaderMap;
 use bellwether_engine::input::Action;
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
+use http::HeaderMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::server::wire::testing::{batches, post};
+use crate::server::testing::{batches, post};
 
 fn wire() -> Alertmanager {
     Alertmanager::new(AlertmanagerConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
@@ -73,7 +73,7 @@ fn the_good_alert_of_a_bad_request_is_stored_and_400_is_answered() {
     let body = format!(r#"[{},{{"labels":{{}}}},{{"labels":{{"a":"b"}},"startsAt":"soon"}}]"#, alert("Disk", ENDS));
     let outcome = send(&wire, "/api/v2/alerts", &body);
     assert_eq!(outcome.reply.status, 400);
-    assert_eq!((outcome.accepted, outcome.refused.describe().as_str()), (1, "1 no_labels, 1 time_unreadable"));
+    assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (1, "1 no_labels, 1 time_unreadable"));
     let (status, listed) = get(&wire, "/api/v2/alerts", "active=true&silenced=true&inhibited=true");
     assert_eq!((status, listed.as_array().map(Vec::len)), (200, Some(1)));
     for broken in ["", "{}", "[1]", "[{\"labels\":{\"a\":\"b\"}]"] {
@@ -122,8 +122,8 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
     assert_eq!(set.reply.status, 200, "{:?}", set.reply);
     let answer: Value = serde_json::from_slice(&set.reply.body).expect("json");
     let id = answer["silenceID"].as_str().expect("an id").to_owned();
-    let Input::Action { action: Action::Silence { matching, who, .. }, tenant, .. } = &set.inputs[0] else {
-        panic!("a silence is an action: {:?}", set.inputs);
+    let Input::Action { action: Action::Silence { matching, who, .. }, tenant, .. } = &set.inputs()[0] else {
+        panic!("a silence is an action: {:?}", set.inputs());
     };
     assert_eq!((tenant.as_ref(), who.as_str()), ("acme", "ann"));
     assert_eq!(matching, r#"regexp_like(coalesce("label.alertname", ''), '^(?:Di.*)$')"#);
@@ -140,7 +140,7 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
     let headers = HeaderMap::new();
     let mut delete = post(&path, &headers, b"");
     delete.method = &Method::DELETE;
-    assert_eq!(wire.serve(&delete).inputs.len(), 1);
+    assert_eq!(wire.serve(&delete).inputs().len(), 1);
     assert_eq!(get(&wire, &path, "").1["status"]["state"], "expired");
     assert_eq!(get(&wire, "/api/v2/silence/unknown", "").0, 404);
 }
@@ -156,7 +156,7 @@ fn a_silence_that_would_hide_everything_is_refused() {
         r#"{"id":"unknown","matchers":[{"name":"a","value":"b"}],"endsAt":"1970-01-12T15:00:00Z"}"#,
     ] {
         let outcome = send(&wire, "/api/v2/silences", body);
-        assert_eq!((outcome.reply.status, outcome.inputs.len()), (400, 0), "{body}");
+        assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0), "{body}");
     }
 }
 

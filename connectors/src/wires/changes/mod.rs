@@ -20,16 +20,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwether_engine::signal::ChangeBuilder;
+use bellwether_engine::signal::{ChangeBuilder, TenantName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::decode::changes::{self as read, push};
+use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::{Auth, AuthError, from_hex, read_secret};
-use crate::server::wire::{Access, HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route, Unsigned};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Which webhooks are received.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +42,32 @@ use crate::server::wire::{Access, HttpWire, Outcome, Reply, Request, Route, unpa
 pub struct ChangesConfig {
     /// GitHub webhooks, each with its secret.
     pub github: Vec<GithubHook>,
+}
+
+impl WireConfig for ChangesConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| {
+            Ok(Changes::new(self, shared.auth.clone(), shared.limits.clone(), shared.resolver.clone())?)
+        })]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.github.iter_mut().map(|hook| &mut hook.secret_file).collect()
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "changes: CDEvents, GitHub, GitLab, PagerDuty, plain (`src/wires/changes`)",
+            at: "`/changes/…`, `/v2/change/enqueue`",
+            answers: "202; 401 for a wrong signature; 503 full",
+            again: "by change id",
+            peer: "PagerDuty's client for Python, refused and accepted the second time; GitHub's `deployment_status` as its client library keeps them; CDEvents, GitLab and plain from documentation",
+        }]
+    }
 }
 
 /// One GitHub webhook.
@@ -53,7 +84,7 @@ pub struct GithubHook {
 
 struct Hook {
     name: String,
-    tenant: String,
+    tenant: TenantName,
     key: ring::hmac::Key,
 }
 
@@ -78,39 +109,17 @@ impl Changes {
     ) -> Result<Changes, AuthError> {
         let mut hooks = Vec::with_capacity(config.github.len());
         for hook in &config.github {
-            bellwether_engine::signal::check_tenant(&hook.tenant)?;
             let secret = read_secret(&hook.secret_file)?;
             hooks.push(Hook {
                 name: hook.hook.clone(),
-                tenant: hook.tenant.clone(),
+                tenant: TenantName::new(&hook.tenant)?,
                 key: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes()),
             });
         }
         Ok(Changes { hooks, auth, limits, resolver })
     }
 
-    /// The tenant of a webhook that signs its body or carries its own token.
-    fn tenant_of(&self, request: &Request<'_>) -> Option<Arc<str>> {
-        if !request.tenant.is_empty() {
-            return Some(request.tenant.into());
-        }
-        if request.path == "/changes/gitlab" {
-            return self.auth.tenant_of_token(request.header("x-gitlab-token"));
-        }
-        let name = request.path.strip_prefix("/changes/github/")?;
-        let hook = self.hooks.iter().find(|hook| hook.name == name)?;
-        let signature = request.header("x-hub-signature-256").strip_prefix("sha256=")?;
-        let signature = from_hex(signature)?;
-        // In constant time, over the body as it came.
-        ring::hmac::verify(&hook.key, request.body, &signature).ok()?;
-        Some(hook.tenant.as_str().into())
-    }
-
     fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        let tenant = self.tenant_of(request).ok_or_else(|| {
-            let reply = Reply::text(401, "the signature or token is not known\n");
-            Outcome::refused(reply, "unauthorized")
-        })?;
         let body = unpacked(&self.limits, request)?;
         let malformed = |text: String| Outcome::refused(Reply::json(400, &json!({"message": text})), "malformed");
         let document: Value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
@@ -130,32 +139,39 @@ impl Changes {
             }
             _ => Reply::empty(202),
         };
-        let mut outcome = Outcome::answer(accepted_reply);
+        let mut accepted = Accepted::default();
         if let Some(change) = change {
             let mut builder = ChangeBuilder::new();
             push(&change, self.limits.believed(change.time, request.received), &mut builder);
-            outcome.accepted = 1;
-            let batch = builder.finish(&tenant).map_err(|error| malformed(error.to_string()))?;
-            outcome.push(batch);
+            accepted.add_rows(builder.finish_for(request.tenant));
         }
-        Ok(outcome)
+        Ok(Outcome::store(accepted, Refusals::default(), accepted_reply))
     }
 }
 
 impl HttpWire for Changes {
-    fn kind(&self) -> &'static str {
-        "changes"
-    }
-
     fn routes(&self) -> Vec<Route> {
-        let own = |path: &str| Route { path: path.to_owned(), access: Access::Own };
         vec![
             Route::new("/changes/cdevents"),
             Route::new("/changes/plain"),
             Route::new("/v2/change/enqueue"),
-            own("/changes/gitlab"),
-            own("/changes/github/{hook}"),
+            Route::own("/changes/gitlab"),
+            Route::own("/changes/github/{hook}"),
         ]
+    }
+
+    /// The tenant of a webhook that signs its body or carries its own token.
+    fn tenant_of(&self, request: &Unsigned<'_>) -> Option<TenantName> {
+        let header = |name: &str| request.headers.get(name)?.to_str().ok().map(str::trim);
+        if request.path == "/changes/gitlab" {
+            return self.auth.tenant_of_token(header("x-gitlab-token").unwrap_or_default());
+        }
+        let name = request.path.strip_prefix("/changes/github/")?;
+        let hook = self.hooks.iter().find(|hook| hook.name == name)?;
+        let signature = from_hex(header("x-hub-signature-256")?.strip_prefix("sha256=")?)?;
+        // In constant time, over the body as it came.
+        ring::hmac::verify(&hook.key, request.body, &signature).ok()?;
+        Some(hook.tenant.clone())
     }
 
     fn serve(&self, request: &Request<'_>) -> Outcome {

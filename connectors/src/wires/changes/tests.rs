@@ -1,12 +1,13 @@
 //! Recorded shapes of each tool, and the signatures that open the door.
 
-use axum::http::HeaderMap;
 use bellwether_engine::signal::{Batch, ChangeColumns};
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
 use crate::server::auth::{AuthConfig, Credential};
-use crate::server::wire::testing::{batches, headers, post};
+use crate::server::testing::{batches, headers, post};
+use crate::server::wire::Unsigned;
 
 fn changes() -> Changes {
     let dir = tempfile::tempdir().expect("temp dir");
@@ -27,11 +28,17 @@ fn changes() -> Changes {
 }
 
 fn send(path: &str, headers: &HeaderMap, body: &str) -> Outcome {
-    let mut request = post(path, headers, body.as_bytes());
+    let (wire, mut request) = (changes(), post(path, headers, body.as_bytes()));
+    let signed_for = wire.tenant_of(&Unsigned { path, headers, body: body.as_bytes() });
     if path.starts_with("/changes/git") {
-        request.tenant = "";
+        match &signed_for {
+            Some(tenant) => request.tenant = tenant,
+            // What the server answers then.
+            None => return Outcome::refused(Reply::empty(401), "unauthorized"),
+        }
+        return wire.serve(&request);
     }
-    changes().serve(&request)
+    wire.serve(&request)
 }
 
 fn row(outcome: &Outcome) -> bellwether_engine::signal::ChangeRow<'_> {
@@ -84,11 +91,11 @@ fn a_signed_deployment_status_is_a_change_of_the_hooks_tenant() {
         ("/changes/github/other", good.as_str()),
     ] {
         let outcome = send(path, &signed(signature), GITHUB);
-        assert_eq!((outcome.reply.status, outcome.inputs.len()), (401, 0), "{path} {signature}");
+        assert_eq!((outcome.reply.status, outcome.inputs().len()), (401, 0), "{path} {signature}");
     }
     let started = GITHUB.replace("\"success\"", "\"in_progress\"");
     let outcome = send("/changes/github/shop", &signed(&signature("It's a Secret to Everybody", &started)), &started);
-    assert_eq!((outcome.reply.status, outcome.inputs.len()), (202, 0), "starting changes nothing yet");
+    assert_eq!((outcome.reply.status, outcome.inputs().len()), (202, 0), "starting changes nothing yet");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! they know the key and neither sends it. The key stands for a tenant. Users and passwords
 //! beside it are not asked for. Reference: Fluentd forward protocol specification, version 1.
 
+use bellwether_engine::signal::TenantName;
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
@@ -18,7 +19,7 @@ const HOSTNAME: &str = "bellwether";
 /// A key, and whose it is.
 #[derive(Clone)]
 pub(super) struct Key {
-    pub(super) tenant: String,
+    pub(super) tenant: TenantName,
     pub(super) secret: String,
 }
 
@@ -79,7 +80,11 @@ fn ping(mut message: &[u8]) -> Option<Ping<'_>> {
 }
 
 /// The tenant of whoever sent `message`, and the PONG to answer. Every key is tried.
-pub(super) fn answer<'k>(message: &[u8], nonce: &[u8; NONCE_BYTES], keys: &'k [Key]) -> (Option<&'k str>, Vec<u8>) {
+pub(super) fn answer<'k>(
+    message: &[u8],
+    nonce: &[u8; NONCE_BYTES],
+    keys: &'k [Key],
+) -> (Option<&'k TenantName>, Vec<u8>) {
     let found = ping(message).and_then(|ping| {
         let shown = |key: &&Key| {
             let own = digest([ping.salt, ping.hostname, nonce, key.secret.as_bytes()]);
@@ -94,7 +99,7 @@ pub(super) fn answer<'k>(message: &[u8], nonce: &[u8; NONCE_BYTES], keys: &'k [K
     text(&mut out, if found.is_some() { "" } else { "shared key mismatch" });
     text(&mut out, if found.is_some() { HOSTNAME } else { "" });
     text(&mut out, found.as_ref().map_or("", |(_, digest)| digest));
-    (found.map(|(key, _)| key.tenant.as_str()), out)
+    (found.map(|(key, _)| &key.tenant), out)
 }
 
 #[cfg(test)]
@@ -119,12 +124,15 @@ mod tests {
 
     #[test]
     fn who_knows_the_key_is_its_tenant_and_is_shown_that_we_know_it() {
-        let key = |tenant: &str, secret: &str| Key { tenant: tenant.to_owned(), secret: secret.to_owned() };
+        let key = |tenant: &str, secret: &str| Key {
+            tenant: TenantName::new(tenant).expect("a name"),
+            secret: secret.to_owned(),
+        };
         let keys = [key("acme", "one"), key("umbrella", "two")];
         let nonce = nonce().expect("the system is random");
         assert_ne!(Some(nonce), super::nonce());
         let (tenant, pong) = answer(&testing::ping_with("two", &nonce), &nonce, &keys);
-        assert_eq!(tenant, Some("umbrella"));
+        assert_eq!(tenant.map(|tenant| &**tenant), Some("umbrella"));
         let shown = digest([b"salt", HOSTNAME.as_bytes(), &nonce, b"two"]);
         assert!(pong.ends_with(shown.as_bytes()));
         for (secret, other) in [("three", nonce), ("two", [0; NONCE_BYTES])] {

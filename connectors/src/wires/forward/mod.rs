@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{LogBuilder, check_tenant};
+use bellwether_engine::signal::{LogBuilder, TenantName};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,13 @@ use crate::journal::receipts::{Claim, Claims};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::{Auth, AuthError, read_secret};
+use crate::server::counters::WireCounters;
 use crate::server::http::now;
+use crate::server::listener::{Endpoint, Listening, Transport};
 use crate::server::packets::GATHER;
 use crate::server::streams::{Caller, Conversation, Duplex, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::WireCounters;
+use crate::wires::declare::{Door, WireConfig, WireRow};
 use decode::{Context, decode, options};
 use handshake::{Key, answer, helo, nonce};
 use msgpack::Walk;
@@ -69,6 +71,40 @@ impl Default for ForwardConfig {
     fn default() -> ForwardConfig {
         let listen = SocketAddr::from(([127, 0, 0, 1], 24_224));
         ForwardConfig { listen, shared_keys: Vec::new(), tls: None }
+    }
+}
+
+impl WireConfig for ForwardConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = Endpoint {
+            name: "forward",
+            protocol: "Forward",
+            key: "listen",
+            transport: Transport::Tcp,
+            address: self.listen,
+            tls: self.tls.as_ref(),
+            asks_for_secret: !self.shared_keys.is_empty(),
+        };
+        vec![Door::own(endpoint, |shared| {
+            let (limits, resolver, auth) = (shared.limits.clone(), shared.resolver.clone(), shared.auth.clone());
+            let forward = Forward::new("forward", self.clone(), limits, resolver, auth)?;
+            Ok(Listening { counters: forward.counters(), tls: forward.tls(), source: Box::new(forward) })
+        })]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let keys = self.shared_keys.iter_mut().map(|key| &mut key.key_file);
+        keys.chain(self.tls.iter_mut().flat_map(TlsConfig::paths)).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Fluent Forward, all four forms, shared key, TLS (`src/wires/forward`)",
+            at: "port 24224",
+            answers: "`ack` when stored; a full journal stops the reading",
+            again: "chunks",
+            peer: "fluent-logger 0.11 for Python",
+        }]
     }
 }
 
@@ -119,8 +155,8 @@ impl Forward {
     ) -> Result<Forward, ForwardError> {
         let mut keys = Vec::with_capacity(config.shared_keys.len());
         for key in &config.shared_keys {
-            check_tenant(&key.tenant).map_err(AuthError::from)?;
-            keys.push(Key { tenant: key.tenant.clone(), secret: read_secret(&key.key_file)? });
+            let tenant = TenantName::new(&key.tenant).map_err(AuthError::from)?;
+            keys.push(Key { tenant, secret: read_secret(&key.key_file)? });
         }
         let tls = config.tls.clone().map(|tls| LiveTls::new(tls, &[])).transpose()?.map(Arc::new);
         Ok(Forward { name: name.into(), config, keys, tls, limits, resolver, auth, counters: Arc::default() })
@@ -141,7 +177,7 @@ impl Forward {
         let mut framer = Framer { buffer: Vec::new(), walk: Walk::default(), bytes_max: self.limits.body_bytes_max };
         let tenant = match self.keys.is_empty() {
             true => tenant,
-            false => self.greet(&mut stream, &mut framer, &mut stop).await.map(Arc::from),
+            false => self.greet(&mut stream, &mut framer, &mut stop).await,
         };
         let Some(tenant) = tenant else {
             self.counters.refuse("unauthorized", 1);
@@ -200,7 +236,7 @@ impl Forward {
     }
 
     /// The handshake; the tenant of the key that the sender knows.
-    async fn greet(&self, stream: &mut Box<dyn Duplex>, framer: &mut Framer, stop: &mut Stop) -> Option<String> {
+    async fn greet(&self, stream: &mut Box<dyn Duplex>, framer: &mut Framer, stop: &mut Stop) -> Option<TenantName> {
         let patience = Duration::from_secs(self.limits.header_timeout_secs);
         let nonce = nonce()?;
         stream.write_all(&helo(&nonce)).await.ok()?;
@@ -214,7 +250,7 @@ impl Forward {
         };
         let (tenant, pong) = answer(&message, &nonce, &self.keys);
         stream.write_all(&pong).await.ok()?;
-        tenant.map(str::to_owned)
+        tenant.cloned()
     }
 
     /// Reads one message into rows.
@@ -230,7 +266,7 @@ impl Forward {
     /// Waits for the journal, then answers: while it is full nothing is read.
     async fn store(
         &self,
-        tenant: &str,
+        tenant: &TenantName,
         taken: &mut Taken,
         stream: &mut Box<dyn Duplex>,
         intake: &Intake,
@@ -238,7 +274,7 @@ impl Forward {
         let rows = taken.rows.len() as u64;
         let claims = std::mem::replace(&mut taken.claims, intake.claims(tenant));
         if rows > 0 {
-            let batch = taken.rows.finish(tenant).expect("the tenant was checked with its credential");
+            let batch = taken.rows.finish_for(tenant);
             match intake.accept_claimed(&[Input::Batch(batch)], claims).await {
                 Ok(_) => self.counters.accept(rows),
                 Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),

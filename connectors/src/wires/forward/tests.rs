@@ -12,7 +12,7 @@ use super::handshake::NONCE_BYTES;
 use super::handshake::testing::ping_with;
 use super::*;
 use crate::intake::{Stopper, stop_pair};
-use crate::server::wire::testing::Shelf;
+use crate::server::testing::{Shelf, acme};
 
 const NOW: EventTime = EventTime::from_secs(1_000_000);
 
@@ -134,7 +134,7 @@ fn call(config: ForwardConfig, intake: &Intake) -> (DuplexStream, Stopper, Arc<F
 
 fn connect(forward: &Arc<Forward>, intake: &Intake) -> (DuplexStream, Stopper) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    let tenant = forward.keys.is_empty().then(|| "acme".into());
+    let tenant = forward.keys.is_empty().then(|| acme().clone());
     let caller = Caller { stream: Box::new(theirs), from: SocketAddr::from(([10, 0, 0, 9], 1)), tenant };
     let (stopper, stop) = stop_pair();
     tokio::spawn(forward.clone().converse(caller, intake.clone(), stop));

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
@@ -34,9 +35,10 @@ use crate::journal::Coming;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::server::auth::{Auth, Right, Shown};
 use crate::server::connections::{Caller, connections};
+use crate::server::counters::WireCounters;
 use crate::server::http::now;
+use crate::server::reply::RETRY_AFTER_SECS;
 use crate::server::tls::{LiveTls, TlsError};
-use crate::server::wire::{RETRY_AFTER_SECS, WireCounters};
 
 /// Calls one connection may have open.
 const STREAMS_MAX: u32 = 64;
@@ -117,10 +119,6 @@ impl Source for OtlpGrpc {
     }
 }
 
-/// The tenant of a call, put beside it by the [`Guard`].
-#[derive(Clone)]
-struct Tenant(String);
-
 /// Refuses a call without a credential.
 #[derive(Clone)]
 struct Guard {
@@ -134,7 +132,7 @@ impl tonic::service::Interceptor for Guard {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         match self.auth.grant(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
             Some(grant) if grant.may.include(Right::Send) => {
-                request.extensions_mut().insert(Tenant(grant.tenant.to_string()));
+                request.extensions_mut().insert(grant.tenant);
                 Ok(request)
             }
             Some(_) => {
@@ -165,7 +163,8 @@ impl Receiver {
         path: &str,
         export: impl FnOnce(T) -> Export,
     ) -> Result<Option<(i64, String)>, Status> {
-        let Some(Tenant(tenant)) = request.extensions().get::<Tenant>().cloned() else {
+        // Put beside it by the guard.
+        let Some(tenant) = request.extensions().get::<TenantName>().cloned() else {
             return Err(Status::unauthenticated("a credential is needed"));
         };
         let message = request.into_inner();
@@ -188,30 +187,30 @@ impl Receiver {
 
     async fn store(
         &self,
-        tenant: &str,
+        tenant: &TenantName,
         export: Export,
         received: EventTime,
         claims: Claims,
     ) -> Result<Option<(i64, String)>, Status> {
         let exported = self.otlp.export(tenant, &export, received);
-        let Exported { inputs, accepted, refused } = exported.map_err(|limit| {
+        let Exported { accepted, refused } = exported.map_err(|limit| {
             self.counters.refuse(limit, 1);
             Status::resource_exhausted(format!("more events than `limits.{limit}`"))
         })?;
         for (reason, count) in refused.iter() {
             self.counters.refuse(reason, count);
         }
-        if !inputs.is_empty()
-            && let Err(error) = self.intake.accept_now(&inputs, claims, Coming::default()).await
+        if !accepted.inputs().is_empty()
+            && let Err(error) = self.intake.accept_now(accepted.inputs(), claims, Coming::default()).await
         {
-            self.otlp.not_stored(tenant, &inputs);
-            self.counters.refuse("journal", accepted);
+            self.otlp.not_stored(tenant, accepted.inputs());
+            self.counters.refuse("journal", accepted.events());
             return Err(match error {
                 AcceptError::TooLarge { reason } => Status::resource_exhausted(reason),
                 error => unavailable(&error.to_string()),
             });
         }
-        self.counters.accept(accepted);
+        self.counters.accept(accepted.events());
         let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
         Ok((!refused.is_empty()).then(|| (rejected, refused.describe())))
     }

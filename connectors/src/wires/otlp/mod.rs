@@ -20,10 +20,11 @@ mod traces;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{LogBuilder, MetricBuilder};
+use bellwether_engine::signal::{LogBuilder, MetricBuilder, TenantName};
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -37,8 +38,14 @@ use serde::{Deserialize, Serialize};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::series_table::SeriesTable;
+use crate::server::listener::{Endpoint, Listening, Transport};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::Request;
 use crate::server::tls::TlsConfig;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
+use crate::wires::otlp::grpc::OtlpGrpc;
 
 /// Where OTLP is received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +63,58 @@ impl Default for OtlpConfig {
     fn default() -> OtlpConfig {
         let grpc_listen = Some(SocketAddr::from(([127, 0, 0, 1], 4317)));
         OtlpConfig { path_prefix: String::new(), grpc_listen, grpc_tls: None }
+    }
+}
+
+impl WireConfig for OtlpConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        // Both transports share what is remembered of spans.
+        let decoder = Arc::new(OnceLock::new());
+        let otlp = move |shared: &Shared| -> Arc<Otlp> {
+            let new = || Arc::new(Otlp::new(self.clone(), shared.limits.clone(), shared.series.clone()));
+            decoder.get_or_init(new).clone()
+        };
+        let of_http = otlp.clone();
+        let mut doors = vec![Door::Http(Box::new(move |shared| Ok(of_http(shared))))];
+        if let Some(address) = self.grpc_listen {
+            let endpoint = Endpoint {
+                name: "otlp_grpc",
+                protocol: "gRPC",
+                key: "grpc_listen",
+                transport: Transport::Tcp,
+                address,
+                tls: self.grpc_tls.as_ref(),
+                asks_for_secret: false,
+            };
+            doors.push(Door::own(endpoint, move |shared| {
+                let grpc = OtlpGrpc::new("otlp_grpc", otlp(shared), shared.auth.clone())?;
+                Ok(Listening { counters: grpc.counters(), tls: grpc.tls(), source: Box::new(grpc) })
+            }));
+        }
+        doors
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.grpc_tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[
+            WireRow {
+                wire: "OTLP over HTTP, protobuf and JSON, gzip (`src/wires/otlp`)",
+                at: "`/v1/metrics`, `/v1/logs`, `/v1/traces`",
+                answers: "200 with partial success; 503 and `Retry-After` full",
+                again: "same body; spans by id",
+                peer: "OpenTelemetry SDK for Python",
+            },
+            WireRow {
+                wire: "OTLP over gRPC, TLS, client certificates (`src/wires/otlp/grpc.rs`)",
+                at: "port 4317",
+                answers: "`UNAVAILABLE` with `RetryInfo` full",
+                again: "same message; spans by id",
+                peer: "OpenTelemetry SDK for Python",
+            },
+        ]
     }
 }
 
@@ -112,10 +171,8 @@ fn points(metric: &opentelemetry_proto::tonic::metrics::v1::Metric) -> usize {
 /// What came of an export, before it is put into an answer.
 #[derive(Debug, Default)]
 pub struct Exported {
-    /// For the journal.
-    pub inputs: Vec<Input>,
-    /// Points, records or spans taken.
-    pub accepted: u64,
+    /// For the journal, with the points, records or spans in it.
+    pub accepted: Accepted,
     /// Points, records or spans not taken.
     pub refused: Refusals,
 }
@@ -125,7 +182,7 @@ pub struct Otlp {
     config: OtlpConfig,
     limits: Limits,
     series: Arc<SeriesTable>,
-    graphs: Mutex<HashMap<String, traces::Graph>>,
+    graphs: Mutex<HashMap<TenantName, traces::Graph>>,
 }
 
 /// `google.rpc.Status` without details.
@@ -166,7 +223,7 @@ impl Otlp {
     ///
     /// # Errors
     /// The name of the limit when it holds more events than `limits.events_max`.
-    pub fn export(&self, tenant: &str, export: &Export, received: EventTime) -> Result<Exported, &'static str> {
+    pub fn export(&self, tenant: &TenantName, export: &Export, received: EventTime) -> Result<Exported, &'static str> {
         if export.events() > self.limits.events_max {
             return Err("events_max");
         }
@@ -177,8 +234,8 @@ impl Otlp {
         })
     }
 
-    fn metrics(&self, tenant: &str, request: &ExportMetricsServiceRequest, received: EventTime) -> Exported {
-        let ((mut samples, accepted, refused), mut inputs) = self.series.session(tenant, "otlp", received, |session| {
+    fn metrics(&self, tenant: &TenantName, request: &ExportMetricsServiceRequest, received: EventTime) -> Exported {
+        let ((mut samples, points, refused), described) = self.series.session(tenant, "otlp", received, |session| {
             let mut decoder = metrics::Decoder {
                 session,
                 limits: &self.limits,
@@ -190,29 +247,30 @@ impl Otlp {
             decoder.decode(request);
             (decoder.samples, decoder.accepted, decoder.refused)
         });
-        inputs.extend(non_empty(samples.finish(tenant)));
-        Exported { inputs, accepted, refused }
+        let mut accepted = Accepted::describing(described);
+        accepted.add(samples.finish_for(tenant), points);
+        Exported { accepted, refused }
     }
 
-    fn logs(&self, tenant: &str, request: &ExportLogsServiceRequest, received: EventTime) -> Exported {
+    fn logs(&self, tenant: &TenantName, request: &ExportLogsServiceRequest, received: EventTime) -> Exported {
         let mut builder = LogBuilder::new();
         logs::decode(request, self.series.resolver(), &self.limits, received, &mut builder);
-        Exported {
-            accepted: builder.len() as u64,
-            inputs: non_empty(builder.finish(tenant)).into_iter().collect(),
-            refused: Refusals::default(),
-        }
+        let mut accepted = Accepted::default();
+        accepted.add_rows(builder.finish_for(tenant));
+        Exported { accepted, refused: Refusals::default() }
     }
 
-    fn traces(&self, tenant: &str, request: &ExportTraceServiceRequest, received: EventTime) -> Exported {
+    fn traces(&self, tenant: &TenantName, request: &ExportTraceServiceRequest, received: EventTime) -> Exported {
         let mut graphs = self.graphs.lock().unwrap_or_else(|held| held.into_inner());
-        let graph = graphs.entry(tenant.to_owned()).or_default();
-        let (mut told, mut inputs) = self.series.session(tenant, "otlp", received, |session| {
+        let graph = graphs.entry(tenant.clone()).or_default();
+        let (mut told, described) = self.series.session(tenant, "otlp", received, |session| {
             graph.decode(request, self.series.resolver(), &self.limits, received, session)
         });
-        inputs.extend(non_empty(told.edges.finish(tenant)));
-        inputs.extend(non_empty(told.samples.finish(tenant)));
-        Exported { inputs, accepted: told.accepted, refused: told.refused }
+        let mut accepted = Accepted::describing(described);
+        accepted.add(told.edges.finish_for(tenant), 0);
+        accepted.add(told.samples.finish_for(tenant), 0);
+        accepted.add_remembered(told.accepted);
+        Exported { accepted, refused: told.refused }
     }
 
     /// The entries of an export were not stored.
@@ -249,10 +307,6 @@ impl Otlp {
             _ => read(message(&body, json).map(Export::Traces)),
         }
     }
-}
-
-fn non_empty(batch: Result<bellwether_engine::signal::Batch, bellwether_engine::signal::SignalError>) -> Option<Input> {
-    batch.ok().filter(|batch| !batch.is_empty()).map(Input::Batch)
 }
 
 fn message<T: Message + Default + DeserializeOwned>(body: &[u8], json: bool) -> Result<T, String> {
@@ -301,10 +355,6 @@ fn success(request: &Request<'_>, refused: &Refusals) -> Reply {
 }
 
 impl HttpWire for Otlp {
-    fn kind(&self) -> &'static str {
-        "otlp"
-    }
-
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["metrics", "logs", "traces"].iter().map(|signal| Route::new(format!("{prefix}/v1/{signal}"))).collect()
@@ -318,12 +368,10 @@ impl HttpWire for Otlp {
         };
         match self.export(request.tenant, &export, request.received) {
             Err(limit) => refuse((413, format!("more events than `limits.{limit}`"), limit)),
-            Ok(exported) => Outcome {
-                reply: success(request, &exported.refused),
-                inputs: exported.inputs,
-                accepted: exported.accepted,
-                refused: exported.refused,
-            },
+            Ok(Exported { accepted, refused }) => {
+                let reply = success(request, &refused);
+                Outcome::store(accepted, refused, reply)
+            }
         }
     }
 
@@ -337,7 +385,7 @@ impl HttpWire for Otlp {
     }
 
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {
-        failure(request, 503, reason.to_owned()).with("retry-after", crate::server::wire::RETRY_AFTER_SECS.to_string())
+        failure(request, 503, reason.to_owned()).with("retry-after", crate::server::reply::RETRY_AFTER_SECS.to_string())
     }
 
     fn undo(&self, inputs: &[Input]) {

@@ -1,7 +1,7 @@
 //! The specification's rules and the topology read from traces.
 
-use axum::http::HeaderMap;
 use bellwether_engine::signal::{EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SeriesType, SignalKind};
+use http::HeaderMap;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::wire::testing::{batches, headers, post};
+use crate::server::testing::{acme, batches, headers, post};
 
 fn otlp() -> Otlp {
     let limits = Limits::default();
@@ -40,7 +40,7 @@ fn metrics_of_every_kind_become_series_of_the_service() {
     assert_eq!(outcome.reply.status, 200);
     let answer: serde_json::Value = serde_json::from_slice(&outcome.reply.body).expect("json");
     assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], "1");
-    assert_eq!((outcome.accepted, outcome.refused.describe().as_str()), (3, "1 no_value"));
+    assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (3, "1 no_value"));
 
     let found = batches(&outcome);
     let series = SeriesColumns::of(found[0]);
@@ -64,7 +64,7 @@ fn metrics_of_every_kind_become_series_of_the_service() {
     assert_eq!(MetricColumns::of(found[2]).value, &[7.0, 2.5, 4.0, 2.0]);
 
     let again = otlp.serve(&post("/v1/metrics", &json(), METRICS.as_bytes()));
-    assert_eq!(again.inputs.len(), 1, "only samples the second time");
+    assert_eq!(again.inputs().len(), 1, "only samples the second time");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn json_and_protobuf_mean_the_same() {
     let binary = headers(&[("content-type", "application/x-protobuf")]);
     let from_json = otlp().serve(&post("/v1/metrics", &json(), METRICS.as_bytes()));
     let from_binary = otlp().serve(&post("/v1/metrics", &binary, &message.encode_to_vec()));
-    assert_eq!(from_json.inputs, from_binary.inputs);
+    assert_eq!(from_json.inputs(), from_binary.inputs());
     assert_eq!(from_binary.reply.header("content-type"), Some("application/x-protobuf"));
     let response = Response::decode(from_binary.reply.body.as_ref()).expect("protobuf");
     assert_eq!(response.partial_success.map(|partial| partial.rejected), Some(1));
@@ -140,7 +140,7 @@ fn of_service(service: &str, spans: Vec<Span>) -> Export {
 /// Edges and counter values in an export.
 fn told(exported: &Exported) -> (Vec<(String, String)>, Vec<f64>) {
     let (mut edges, mut values) = (Vec::new(), Vec::new());
-    for input in &exported.inputs {
+    for input in exported.accepted.inputs() {
         let Input::Batch(batch) = input else { continue };
         match batch.kind() {
             SignalKind::Edge => {
@@ -166,13 +166,13 @@ fn a_call_is_found_whichever_side_comes_first_and_counted_once() {
     for client_first in [true, false] {
         let otlp = otlp();
         let order = if client_first { [client(), server()] } else { [server(), client()] };
-        let first = otlp.export("acme", &order[0], now).expect("small");
+        let first = otlp.export(acme(), &order[0], now).expect("small");
         assert_eq!(told(&first), (vec![], vec![]));
-        let second = otlp.export("acme", &order[1], now).expect("small");
+        let second = otlp.export(acme(), &order[1], now).expect("small");
         assert_eq!(told(&second), (vec![pair.clone()], vec![1.0, 1.0, 0.04]));
-        let resent = otlp.export("acme", &order[1], now).expect("small");
+        let resent = otlp.export(acme(), &order[1], now).expect("small");
         assert_eq!(told(&resent), (vec![], vec![]), "a span sent again is not a second call");
-        let other_tenant = otlp.export("other", &order[1], now).expect("small");
+        let other_tenant = otlp.export(&TenantName::new("other").expect("a name"), &order[1], now).expect("small");
         assert_eq!(told(&other_tenant), (vec![], vec![]));
     }
 }
@@ -184,7 +184,7 @@ fn a_database_is_called_by_its_name_and_calls_within_a_service_are_none() {
     query.attributes = vec![attribute("db.system", "postgresql"), attribute("db.name", "orders")];
     let inner = span(4, 1, 2, 5, false);
     let export = of_service("shop", vec![span(1, 0, 2, 50, false), query, inner]);
-    let exported = otlp().export("acme", &export, now).expect("small");
+    let exported = otlp().export(acme(), &export, now).expect("small");
     let (edges, values) = told(&exported);
     assert_eq!(edges, vec![("service:shop".to_owned(), "db:orders".to_owned())]);
     assert_eq!(values, vec![1.0, 0.0, 0.005]);

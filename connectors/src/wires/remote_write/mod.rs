@@ -35,7 +35,11 @@ use crate::decode::protobuf::{Field, Malformed, field};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::series_table::{SeriesTable, Session};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::Request;
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The one NaN that ends a series (Prometheus `value.StaleNaN`).
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
@@ -51,6 +55,22 @@ pub struct RemoteWriteConfig {
 impl Default for RemoteWriteConfig {
     fn default() -> RemoteWriteConfig {
         RemoteWriteConfig { paths: vec!["/api/v1/write".to_owned()] }
+    }
+}
+
+impl WireConfig for RemoteWriteConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(RemoteWrite::new(self.clone(), shared.limits.clone(), shared.series.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "Prometheus remote write 1.0 and 2.0, snappy or zstd (`src/wires/remote_write`)",
+            at: "`/api/v1/write`",
+            answers: "204; 400 partly refused; 413, 415; 503 full",
+            again: "same body: answered, not stored",
+            peer: "Prometheus 2.42 and 3.5 (by 2.0), vmagent 1.79",
+        }]
     }
 }
 
@@ -100,7 +120,7 @@ impl RemoteWrite {
         self.limits
             .unpack(request.body, compression, &mut message)
             .map_err(|error| (Reply::text(error.status(), format!("{error}\n")), error.reason()))?;
-        let (decoded, mut inputs) =
+        let (decoded, described) =
             self.series.session(request.tenant, "remote_write", request.received, |session| match version {
                 Version::V1 => v1::decode(&message, session, self.too_new(request)),
                 Version::V2 => v2::decode(&message, session, self.too_new(request)),
@@ -108,64 +128,53 @@ impl RemoteWrite {
         let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
-                self.series.undo(&inputs);
+                self.series.undo(&described);
                 return Err((Reply::text(400, format!("{error}\n")), "malformed"));
             }
         };
         let events = decoded.samples.len();
         if events > self.limits.events_max {
-            self.series.undo(&inputs);
+            self.series.undo(&described);
             let text = format!("{events} samples are more than `limits.events_max`\n");
             return Err((Reply::text(413, text), "events_max"));
         }
-        Ok(self.answer(request, decoded, &mut inputs))
+        Ok(answer(request, decoded, Accepted::describing(described)))
     }
 
     fn too_new(&self, request: &Request<'_>) -> EventTime {
         self.limits.latest(request.received)
     }
+}
 
-    fn answer(&self, request: &Request<'_>, mut decoded: Decoded, inputs: &mut Vec<Input>) -> Outcome {
-        if let Ok(batch) = decoded.samples.finish(request.tenant)
-            && !batch.is_empty()
-        {
-            inputs.push(Input::Batch(batch));
-        }
-        // Only what was lost whole makes the answer a failure; buckets and exemplars are a
-        // documented loss of detail, visible in the counts.
-        let lost: Vec<String> = decoded
-            .refused
-            .iter()
-            .filter(|(reason, _)| !DETAIL.contains(reason))
-            .map(|(reason, count)| format!("{count} {reason}"))
-            .collect();
-        let reply = if lost.is_empty() {
-            Reply::empty(204)
-        } else {
-            Reply::text(400, format!("refused: {}; the rest was stored\n", lost.join(", ")))
-        };
-        let written = [
-            ("x-prometheus-remote-write-samples-written", decoded.samples_written),
-            ("x-prometheus-remote-write-histograms-written", decoded.histograms_written),
-            ("x-prometheus-remote-write-exemplars-written", 0),
-        ];
-        Outcome {
-            inputs: std::mem::take(inputs),
-            reply: written.into_iter().fold(reply, |reply, (name, count)| reply.with(name, count.to_string())),
-            accepted: decoded.samples_written + decoded.histograms_written,
-            refused: decoded.refused,
-        }
-    }
+/// What was decoded, as entries and an answer.
+fn answer(request: &Request<'_>, mut decoded: Decoded, mut accepted: Accepted) -> Outcome {
+    accepted.add(decoded.samples.finish_for(request.tenant), decoded.samples_written + decoded.histograms_written);
+    // Only what was lost whole makes the answer a failure; buckets and exemplars are a
+    // documented loss of detail, visible in the counts.
+    let lost: Vec<String> = decoded
+        .refused
+        .iter()
+        .filter(|(reason, _)| !DETAIL.contains(reason))
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    let reply = if lost.is_empty() {
+        Reply::empty(204)
+    } else {
+        Reply::text(400, format!("refused: {}; the rest was stored\n", lost.join(", ")))
+    };
+    let written = [
+        ("x-prometheus-remote-write-samples-written", decoded.samples_written),
+        ("x-prometheus-remote-write-histograms-written", decoded.histograms_written),
+        ("x-prometheus-remote-write-exemplars-written", 0),
+    ];
+    let reply = written.into_iter().fold(reply, |reply, (name, count)| reply.with(name, count.to_string()));
+    Outcome::store(accepted, decoded.refused, reply)
 }
 
 /// Losses of detail that are not failures of the write.
 const DETAIL: [&str; 2] = ["exemplar", "histogram_buckets"];
 
 impl HttpWire for RemoteWrite {
-    fn kind(&self) -> &'static str {
-        "remote_write"
-    }
-
     fn routes(&self) -> Vec<Route> {
         self.config.paths.iter().map(Route::new).collect()
     }

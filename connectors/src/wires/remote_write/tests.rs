@@ -1,13 +1,13 @@
 //! The hand-written reader against prost's generated one, and the answers senders rely on.
 
-use axum::http::HeaderMap;
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
+use http::HeaderMap;
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::wire::testing::{batches, headers, post};
+use crate::server::testing::{batches, headers, post};
 
 /// The messages of both specifications, for prost.
 mod oracle {
@@ -166,10 +166,10 @@ fn a_series_is_described_once_and_its_stale_marker_keeps_its_bits() {
     assert_eq!(samples(&first), vec![(id, 1_000, 0.5f64.to_bits())]);
 
     let second = send(&wire, &v1_headers(), &request(2_000, stale));
-    assert_eq!(second.inputs.len(), 1, "no second description");
+    assert_eq!(second.inputs().len(), 1, "no second description");
     assert_eq!(samples(&second), vec![(id, 2_000, STALE_NAN_BITS)]);
-    wire.undo(&first.inputs);
-    assert_eq!(send(&wire, &v1_headers(), &request(3_000, 1.0)).inputs.len(), 2);
+    wire.undo(&first.inputs());
+    assert_eq!(send(&wire, &v1_headers(), &request(3_000, 1.0)).inputs().len(), 2);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn metadata_alone_and_zstd_are_accepted_as_vmagent_sends_them() {
     ]);
     let body = zstd::encode_all(request.encode_to_vec().as_slice(), 1).expect("memory");
     let outcome = send(&wire, &zstd_headers, &body);
-    assert_eq!((outcome.reply.status, outcome.inputs.len()), (204, 0));
+    assert_eq!((outcome.reply.status, outcome.inputs().len()), (204, 0));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn another_encoding_or_message_is_415_and_broken_bytes_are_400() {
     assert_eq!(send(&wire, &v1_headers(), b"not snappy").reply.status, 400);
     let not_protobuf = snap::raw::Encoder::new().compress_vec(b"\x0a\xff\xff").expect("small");
     let outcome = send(&wire, &v1_headers(), &not_protobuf);
-    assert_eq!((outcome.reply.status, outcome.inputs.len()), (400, 0));
+    assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0));
 }
 
 fn any_series() -> impl Strategy<Value = TimeSeries> {

@@ -34,7 +34,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::journal::receipts::Claim;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::packets::{Gathered, Packet, PacketWire};
+use crate::server::listener::{Endpoint, Transport};
+use crate::server::packets::{Datagrams, Gathered, Packet, PacketWire};
+use crate::wires::declare::{Door, WireConfig, WireRow};
 use ber::{Broken, INTEGER, OBJECT, OCTETS, SEQUENCE, element, expect, integer, object, shown};
 use rules::{Meaning, TrapRule, below, built_in, is_object, name_of};
 
@@ -74,6 +76,34 @@ impl Default for SnmpConfig {
             others: Meaning::Log,
             rules: Vec::new(),
         }
+    }
+}
+
+impl WireConfig for SnmpConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = Endpoint {
+            name: "snmp",
+            protocol: "SNMP",
+            key: "listen",
+            transport: Transport::Udp,
+            address: self.listen,
+            tls: None,
+            asks_for_secret: false,
+        };
+        vec![Door::own(endpoint, |shared| {
+            let wire = Arc::new(Snmp::new(self, shared.resolver.clone())?);
+            Ok(Datagrams::new("snmp", self.listen, wire, shared.auth.clone()).listening())
+        })]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "SNMP v2c traps and informs (`src/wires/snmp`)",
+            at: "UDP 162",
+            answers: "an inform when stored; a trap is lost and counted when full",
+            again: "informs",
+            peer: "snmptrap, snmpinform 5.9",
+        }]
     }
 }
 
@@ -160,10 +190,6 @@ impl Snmp {
 }
 
 impl PacketWire for Snmp {
-    fn kind(&self) -> &'static str {
-        "snmp"
-    }
-
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let notification = notification(packet.bytes)?;
         if !self.is_known(&notification.community) {
@@ -293,8 +319,7 @@ fn change(rule: &TrapRule, entity: &str, details: &[(&str, &str)], packet: &Pack
         url: None,
         text: Some(&text),
     });
-    // The tenant was checked when the credentials were.
-    out.inputs.extend(changes.finish(packet.tenant).ok().map(Input::Batch));
+    out.inputs.push(Input::Batch(changes.finish_for(packet.tenant)));
 }
 
 fn log(

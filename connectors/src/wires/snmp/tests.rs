@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::journal::receipts::{Claims, Receipts};
+use crate::server::testing::acme;
 
 fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
@@ -56,11 +57,11 @@ fn wire(config: &SnmpConfig) -> Snmp {
 
 fn take(wire: &Snmp, bytes: &[u8], out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
     let received = EventTime::from_secs(1_795_174_743);
-    wire.read(Packet { tenant: "acme", from: [10, 0, 0, 9].into(), bytes, received }, out)
+    wire.read(Packet { tenant: acme(), from: [10, 0, 0, 9].into(), bytes, received }, out)
 }
 
 fn batches(out: &mut Gathered) -> Vec<Batch> {
-    let inputs = out.finish("acme").into_iter();
+    let inputs = out.finish(acme()).into_iter();
     inputs.map(|input| if let Input::Batch(batch) = input { batch } else { panic!("a batch") }).collect()
 }
 

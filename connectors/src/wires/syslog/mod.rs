@@ -16,10 +16,11 @@ mod frame;
 mod parse;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_engine::signal::{LABELS_MAX, LogRow};
+use bellwether_engine::signal::{LABELS_MAX, LogRow, TenantName};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,11 +34,13 @@ use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::auth::Auth;
+use crate::server::counters::WireCounters;
 use crate::server::http::now;
-use crate::server::packets::{GATHER, Gathered, Packet, PacketWire};
+use crate::server::listener::{Endpoint, Listening, Transport};
+use crate::server::packets::{Datagrams, GATHER, Gathered, Packet, PacketWire};
 use crate::server::streams::{Caller, Conversation, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::WireCounters;
+use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
 
 /// Frames gathered from one connection before they are stored.
 const FRAMES_MAX: usize = 1_000;
@@ -56,6 +59,69 @@ pub struct SyslogConfig {
     pub tls: Option<TlsConfig>,
 }
 
+impl WireConfig for SyslogConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        let endpoint = |name, protocol, key, transport, address, tls| Endpoint {
+            name,
+            protocol,
+            key,
+            transport,
+            address,
+            tls,
+            asks_for_secret: false,
+        };
+        let mut doors = Vec::new();
+        if let Some(address) = self.udp_listen {
+            let udp = endpoint("syslog_udp", "syslog over UDP", "udp_listen", Transport::Udp, address, None);
+            doors.push(Door::own(udp, move |shared| {
+                Ok(Datagrams::new("syslog_udp", address, Syslog::of(shared), shared.auth.clone()).listening())
+            }));
+        }
+        if let Some(address) = self.tcp_listen {
+            let tcp = endpoint("syslog_tcp", "syslog over TCP", "tcp_listen", Transport::Tcp, address, None);
+            doors.push(Door::own(tcp, move |shared| Ok(stream("syslog_tcp", address, None, shared)?)));
+        }
+        if let Some(address) = self.tls_listen {
+            let tls = self.tls.as_ref();
+            let secured = endpoint("syslog_tls", "syslog over TLS", "tls_listen", Transport::Tcp, address, tls);
+            doors.push(Door::own(secured, move |shared| {
+                let tls = self.tls.clone().ok_or(SyslogError)?;
+                Ok(stream("syslog_tls", address, Some(tls), shared)?)
+            }));
+        }
+        doors
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.tls.iter_mut().flat_map(TlsConfig::paths).collect()
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "syslog, RFC 5424, 3164, 6587, 5425 (`src/wires/syslog`)",
+            at: "UDP, TCP, TLS",
+            answers: "a full journal stops the reading; UDP is lost and counted",
+            again: "–",
+            peer: "logger, rsyslog 8.2302",
+        }]
+    }
+}
+
+/// A TLS listener without a certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("syslog.tls_listen is set but syslog.tls is not; name a certificate and its key")]
+struct SyslogError;
+
+fn stream(
+    name: &'static str,
+    address: SocketAddr,
+    tls: Option<TlsConfig>,
+    shared: &Shared,
+) -> Result<Listening, TlsError> {
+    let stream = SyslogStream::new(name, address, tls, Syslog::of(shared), shared.auth.clone())?;
+    Ok(Listening { counters: stream.counters(), tls: stream.tls(), source: Box::new(stream) })
+}
+
 /// The decoder, behind all three transports.
 pub struct Syslog {
     limits: Limits,
@@ -67,13 +133,13 @@ impl Syslog {
     pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> Syslog {
         Syslog { limits, resolver }
     }
+
+    fn of(shared: &Shared) -> Arc<Syslog> {
+        Arc::new(Syslog::new(shared.limits.clone(), shared.resolver.clone()))
+    }
 }
 
 impl PacketWire for Syslog {
-    fn kind(&self) -> &'static str {
-        "syslog"
-    }
-
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let text = String::from_utf8_lossy(packet.bytes);
         let message = parse(&text, packet.received);
@@ -156,7 +222,7 @@ impl SyslogStream {
     /// Reads one connection to its end, storing what has gathered whenever it falls silent.
     async fn converse(&self, caller: Caller, intake: &Intake, mut stop: Stop) -> Result<(), SourceError> {
         let Caller { mut stream, from, tenant: Some(tenant) } = caller else { return Ok(()) };
-        let tenant = &*tenant;
+        let tenant = &tenant;
         let idle = Duration::from_secs(self.wire.limits.idle_timeout_secs);
         let mut framer = Framer::default();
         let mut gathered = Gathered::default();
@@ -198,7 +264,7 @@ impl SyslogStream {
         self.store(tenant, &mut gathered, intake).await
     }
 
-    fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &str, gathered: &mut Gathered) {
+    fn frame(&self, frame: &[u8], from: SocketAddr, tenant: &TenantName, gathered: &mut Gathered) {
         let packet = Packet { tenant, from: from.ip(), bytes: frame, received: now() };
         if let Err(reason) = self.wire.read(packet, gathered) {
             self.counters.refuse(reason, 1);
@@ -206,7 +272,7 @@ impl SyslogStream {
     }
 
     /// Waits for the journal: while it is full nothing is read, and the sender keeps its queue.
-    async fn store(&self, tenant: &str, gathered: &mut Gathered, intake: &Intake) -> Result<(), SourceError> {
+    async fn store(&self, tenant: &TenantName, gathered: &mut Gathered, intake: &Intake) -> Result<(), SourceError> {
         let events = std::mem::take(&mut gathered.events);
         let inputs = gathered.finish(tenant);
         if inputs.is_empty() {
@@ -260,12 +326,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::server::testing::acme;
 
     fn read(text: &[u8]) -> (Result<(), &'static str>, Gathered) {
         let wire = Syslog::new(Limits::default(), Arc::new(EntityResolver::default()));
         let mut gathered = Gathered::default();
         let packet = Packet {
-            tenant: "acme",
+            tenant: acme(),
             from: [10, 0, 0, 9].into(),
             bytes: text,
             received: EventTime::from_secs(1_795_174_743),
@@ -278,7 +345,7 @@ mod tests {
         let (result, mut gathered) =
             read(b"<131>1 2026-11-20T11:39:02Z DB-1.example.com app 7 - [o@1 a=\"b\"] one#012two");
         assert_eq!(result, Ok(()));
-        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        let batch = gathered.logs.finish_for(acme());
         let columns = LogColumns::of(&batch);
         assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("host:db-1", "one\ntwo", 17));
         let attributes: Vec<(&str, &str)> = columns.attributes(0).iter().collect();
@@ -289,7 +356,7 @@ mod tests {
     #[test]
     fn a_message_without_a_host_belongs_to_its_sender() {
         let (_, mut gathered) = read(b"%LINK-3-UPDOWN: down");
-        let batch = gathered.logs.finish("acme").expect("tenant is plain");
+        let batch = gathered.logs.finish_for(acme());
         assert_eq!(LogColumns::of(&batch).entity(0), "host:10.0.0.9");
         assert_eq!(read(b"<13>\n").0, Err("empty"));
     }

@@ -19,17 +19,60 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::signal::{EdgeBuilder, EdgeRow};
+use http::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::decode::topology::{self, Found};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
+use crate::wires::list::Switch;
 
 /// The formats, each the last part of its path and the source of its edges.
 const FORMATS: [&str; 6] = ["csv", "yaml", "backstage", "servicenow", "netbox", "kubernetes"];
+
+/// Whether inventories may be posted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct TopologyImportConfig(pub bool);
+
+impl Switch for TopologyImportConfig {
+    fn wire(&self) -> Option<&dyn WireConfig> {
+        self.0.then_some(self as &dyn WireConfig)
+    }
+
+    fn wire_mut(&mut self) -> Option<&mut dyn WireConfig> {
+        self.0.then_some(self as &mut dyn WireConfig)
+    }
+
+    fn rows() -> &'static [WireRow] {
+        <TopologyImportConfig as WireConfig>::rows()
+    }
+}
+
+impl WireConfig for TopologyImportConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(TopologyImport::new(shared.limits.clone(), shared.resolver.clone())))]
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "topology: Backstage, ServiceNow, NetBox, Kubernetes, CSV, YAML (`src/wires/topology_import`)",
+            at: "`/topology/…`",
+            answers: "200 with what was refused; 503 full",
+            again: "same edge",
+            peer: "– (recorded payloads)",
+        }]
+    }
+}
 
 /// The wire.
 pub struct TopologyImport {
@@ -68,16 +111,9 @@ impl TopologyImport {
             });
         }
         let answer = json!({"edges": builder.len(), "refused": found.refused.describe()});
-        let mut outcome = Outcome {
-            reply: Reply::json(200, &answer),
-            accepted: builder.len() as u64,
-            refused: found.refused,
-            ..Outcome::default()
-        };
-        if let Ok(batch) = builder.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        Ok(outcome)
+        let mut accepted = Accepted::default();
+        accepted.add_rows(builder.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, found.refused, Reply::json(200, &answer)))
     }
 
     fn read(&self, format: &str, text: &str) -> Result<Found, String> {
@@ -94,10 +130,6 @@ impl TopologyImport {
 }
 
 impl HttpWire for TopologyImport {
-    fn kind(&self) -> &'static str {
-        "topology_import"
-    }
-
     fn routes(&self) -> Vec<Route> {
         FORMATS.iter().map(|format| Route::new(format!("/topology/{format}"))).collect()
     }

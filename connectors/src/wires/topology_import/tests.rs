@@ -1,11 +1,11 @@
 //! Recorded shapes of each source.
 
-use axum::http::HeaderMap;
 use bellwether_engine::signal::EdgeColumns;
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::server::wire::testing::{batches, post};
+use crate::server::testing::{batches, post};
 
 fn send(format: &str, body: &str) -> (Outcome, Vec<String>) {
     let wire = TopologyImport::new(Limits::default(), Arc::new(EntityResolver::default()));

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::http::Method;
 use bellwether_engine::signal::{
     AlertBuilder, AlertRow, AlertStatus, LABELS_MAX, Severity, alert_fingerprint, sorted_labels,
 };
 use bellwether_engine::time::EventTime;
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,7 +29,12 @@ use crate::decode::json::{at, time_of_text};
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
-use crate::server::wire::{HttpWire, Outcome, Reply, Request, Route, percent_decoded, unpacked};
+use crate::server::outcome::{Accepted, Outcome};
+use crate::server::reply::Reply;
+use crate::server::request::{Request, unpacked};
+use crate::server::wire::{HttpWire, Route};
+use crate::wires::declare::{Door, WireConfig, WireRow};
+use crate::wires::list::Switch;
 use mapping::{Mapping, MappingError, Status, Templates};
 
 /// Fields of a form at most.
@@ -43,6 +48,47 @@ pub struct WebhookConfig {
     pub name: String,
     /// The mapping file.
     pub mapping: PathBuf,
+}
+
+/// Webhooks, each with its mapping file.
+type WebhooksConfig = Vec<WebhookConfig>;
+
+impl Switch for WebhooksConfig {
+    fn wire(&self) -> Option<&dyn WireConfig> {
+        (!self.is_empty()).then_some(self as &dyn WireConfig)
+    }
+
+    fn wire_mut(&mut self) -> Option<&mut dyn WireConfig> {
+        (!self.is_empty()).then_some(self as &mut dyn WireConfig)
+    }
+
+    fn rows() -> &'static [WireRow] {
+        <WebhooksConfig as WireConfig>::rows()
+    }
+}
+
+impl WireConfig for WebhooksConfig {
+    fn doors(&self) -> Vec<Door<'_>> {
+        vec![Door::http(|shared| Ok(Webhooks::new(self, shared.limits.clone(), shared.resolver.clone())?))]
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.iter_mut().map(|hook| &mut hook.mapping).collect()
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn rows() -> &'static [WireRow] {
+        &[WireRow {
+            wire: "webhooks by mapping file: Zabbix, Checkmk, Nagios, Icinga (`src/wires/webhook`)",
+            at: "`/webhook/<name>`",
+            answers: "202; 400 partly refused; 503 full",
+            again: "same fingerprint",
+            peer: "Nagios 4 and Icinga 2 with the files of `examples/nagios` and `examples/icinga`, a receiver that is full included; Zabbix' and Checkmk's payloads are from their documentation",
+        }]
+    }
 }
 
 /// A webhook that cannot be.
@@ -115,11 +161,9 @@ impl Webhooks {
             true => Reply::empty(202),
             false => Reply::text(400, format!("refused: {}; the others were stored\n", refused.describe())),
         };
-        let mut outcome = Outcome { accepted: out.len() as u64, reply, refused, ..Outcome::default() };
-        if let Ok(batch) = out.finish(request.tenant) {
-            outcome.push(batch);
-        }
-        Ok(outcome)
+        let mut accepted = Accepted::default();
+        accepted.add_rows(out.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, refused, reply))
     }
 
     fn alert(
@@ -187,12 +231,11 @@ fn pairs<'t>(texts: &'t [(&str, String)]) -> Vec<(&'t str, &'t str)> {
 fn form(body: &[u8]) -> Result<Value, Outcome> {
     let text = std::str::from_utf8(body).map_err(|_| malformed("not a form: no UTF-8"))?;
     let mut fields = serde_json::Map::new();
-    for pair in text.trim().split('&').filter(|pair| !pair.is_empty()) {
+    for (name, value) in form_urlencoded::parse(text.trim().as_bytes()) {
         if fields.len() == FORM_FIELDS_MAX {
             return Err(malformed("more fields than a form may have"));
         }
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        fields.insert(percent_decoded(name), Value::String(percent_decoded(value)));
+        fields.insert(name.into_owned(), Value::String(value.into_owned()));
     }
     Ok(Value::Object(fields))
 }
@@ -202,10 +245,6 @@ fn malformed(text: &str) -> Outcome {
 }
 
 impl HttpWire for Webhooks {
-    fn kind(&self) -> &'static str {
-        "webhooks"
-    }
-
     fn routes(&self) -> Vec<Route> {
         self.hooks.iter().map(|(path, _)| Route::new(path)).collect()
     }

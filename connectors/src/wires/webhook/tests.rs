@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use axum::http::HeaderMap;
 use bellwether_engine::signal::AlertColumns;
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::server::wire::testing::{batches, headers, post};
+use crate::server::testing::{batches, headers, post};
 
 /// The wire with all mapping files of the repository.
 static WIRE: LazyLock<Webhooks> = LazyLock::new(|| {
@@ -57,7 +57,7 @@ fn zabbix_problems_and_recoveries() {
     let want = ("Free disk space is less than 5% on /", "host:db-1", Severity::Major, summary, 990_000);
     one_alert(&event("1", ""), &event("0", ""), want);
     let acknowledged = event("1", "acknowledged");
-    assert_eq!((acknowledged.reply.status, acknowledged.accepted), (202, 0), "no new state");
+    assert_eq!((acknowledged.reply.status, acknowledged.accepted()), (202, 0), "no new state");
     let odd = event("7", "");
     assert_eq!((odd.reply.status, odd.refused.describe().as_str()), (400, "1 status_unknown"));
 }
@@ -73,7 +73,7 @@ fn nagios_services_and_hosts() {
     let want = ("HTTP", "host:web-1", Severity::Critical, "HTTP CRITICAL: Status line 503", 990_000);
     one_alert(&service("PROBLEM", "CRITICAL"), &service("RECOVERY", "OK"), want);
     for kind in ["ACKNOWLEDGEMENT", "DOWNTIMESTART", "FLAPPINGSTOP"] {
-        assert_eq!(service(kind, "CRITICAL").accepted, 0, "{kind}");
+        assert_eq!(service(kind, "CRITICAL").accepted(), 0, "{kind}");
     }
     let host = |kind: &str, state: &str| {
         let body = format!(
@@ -103,7 +103,7 @@ fn checkmk_services() {
     assert_eq!(fired.4, told(&recovery).4);
     let row = AlertColumns::of(batches(&problem)[0]);
     assert_eq!((row.labels(0).get("site"), row.annotations(0).get("detail")), (Some("plant"), Some("Size: 100 GiB")));
-    assert_eq!(event("CUSTOM", "OK").accepted, 0);
+    assert_eq!(event("CUSTOM", "OK").accepted(), 0);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn of_a_list_the_good_ones_are_stored_and_the_others_named() {
         (row.entity(1), row.status(1), row.severity(1)),
         (UNKNOWN_ENTITY, Some(AlertStatus::Resolved), Severity::Warning)
     );
-    assert_eq!((outcome.accepted, outcome.reply.status), (2, 400));
+    assert_eq!((outcome.accepted(), outcome.reply.status), (2, 400));
     assert_eq!(outcome.refused.describe(), "1 no_fingerprint, 1 no_name, 1 no_status");
     for bad in ["", "[]", "{}", "{\"events\":1}", "{"] {
         assert_eq!(listed(bad).reply.status, 400, "{bad}");

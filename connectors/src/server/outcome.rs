@@ -1,0 +1,115 @@
+//! What a wire made of one request: what is to be stored, and what is answered then.
+//!
+//! An event is counted as accepted together with the entry that holds it ([`Accepted::add`]), so
+//! that nothing is called accepted that is not stored. The one exception has a name
+//! ([`Accepted::add_remembered`]).
+
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::Batch;
+
+use crate::intake::reject::Refusals;
+use crate::server::reply::Reply;
+
+/// Journal entries, and the events that they hold.
+#[derive(Clone, Debug, Default)]
+pub struct Accepted {
+    inputs: Vec<Input>,
+    events: u64,
+}
+
+impl Accepted {
+    /// Entries that only describe what comes after them: series, and edges their labels speak of.
+    pub fn describing(inputs: Vec<Input>) -> Accepted {
+        Accepted { inputs, events: 0 }
+    }
+
+    /// Adds `batch`, in which the sender's `events` are. An empty batch holds none.
+    pub fn add(&mut self, batch: Batch, events: u64) {
+        if !batch.is_empty() {
+            self.inputs.push(Input::Batch(batch));
+            self.events += events;
+        }
+    }
+
+    /// Adds `batch`, of which every row is an event of the sender's.
+    pub fn add_rows(&mut self, batch: Batch) {
+        let rows = batch.len() as u64;
+        self.add(batch, rows);
+    }
+
+    /// Adds an entry that is one event.
+    pub fn add_one(&mut self, input: Input) {
+        self.inputs.push(input);
+        self.events += 1;
+    }
+
+    /// Counts `events` that are in no entry, because the wire remembers what they say until it can be
+    /// told: a span is half a call.
+    pub fn add_remembered(&mut self, events: u64) {
+        self.events += events;
+    }
+
+    /// The entries.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The events in them.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+}
+
+/// What is to be stored, refused and answered.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    accepted: Accepted,
+    /// The answer; sent only after the entries are durable.
+    pub reply: Reply,
+    /// Events refused.
+    pub refused: Refusals,
+}
+
+impl Outcome {
+    /// `entries` to store, and what to answer once they are durable.
+    pub fn store(accepted: Accepted, refused: Refusals, reply: Reply) -> Outcome {
+        Outcome { accepted, reply, refused }
+    }
+
+    /// Nothing for the journal, only an answer.
+    pub fn answer(reply: Reply) -> Outcome {
+        Outcome::store(Accepted::default(), Refusals::default(), reply)
+    }
+
+    /// A request refused as a whole.
+    pub fn refused(reply: Reply, reason: &'static str) -> Outcome {
+        let mut refused = Refusals::default();
+        refused.add(reason, 1);
+        Outcome::store(Accepted::default(), refused, reply)
+    }
+
+    /// What the journal gets.
+    pub fn inputs(&self) -> &[Input] {
+        self.accepted.inputs()
+    }
+
+    /// Events that will have been accepted when that is durable.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.events()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_engine::signal::LogBuilder;
+
+    use super::*;
+    use crate::server::testing::acme;
+
+    #[test]
+    fn what_no_entry_holds_is_not_accepted() {
+        let mut accepted = Accepted::default();
+        accepted.add(LogBuilder::new().finish_for(acme()), 3);
+        assert_eq!((accepted.inputs().len(), accepted.events()), (0, 0));
+    }
+}
