@@ -12,36 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, GroupParams, Proximity};
 use super::learned::CoOccurrence;
-use super::names::Names;
-use super::saved::SavedGrouper;
-use super::search::Search;
+use super::search::{Pair, Search};
 use super::tables::{Counters, Distance, Member, Members, NO_ENTITY, Neighbourhoods};
 use super::text::TextModel;
+use super::view::{AlertView, GroupId};
 
 /// The share of the member limit freed at once when it is reached.
 const EVICT_SHARE: usize = 16;
-
-/// A group's name: derived from its first alert, so the same data gives the
-/// same ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct GroupId(pub u64);
-
-/// An alert as the grouper takes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AlertView<'a> {
-    /// Identity of the alert: the same id again is a repeat (its fingerprint).
-    pub id: u64,
-    /// Event time of this occurrence in nanoseconds.
-    pub time_ns: i64,
-    /// Type of alert as a token (rule, alarm code).
-    pub kind: u32,
-    /// Dense id of its entity, [`NO_ENTITY`] for none.
-    pub entity: u32,
-    /// Words as [`super::tokenize`] gives them: sorted, each once.
-    pub tokens: &'a [u32],
-    /// The name of its entity and the names in its text.
-    pub names: Names<'a>,
-}
 
 /// Where an alert went, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,15 +74,6 @@ pub(super) struct Group {
     pub(super) members: Vec<u32>,
 }
 
-/// One comparison of a new alert with an active one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pair {
-    pub(super) slot: u32,
-    pub(super) group: u32,
-    pub(super) score: f64,
-    pub(super) evidence: Evidence,
-}
-
 /// The score of an alert against one group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GroupScore {
@@ -115,8 +83,7 @@ pub(super) struct GroupScore {
 }
 
 /// Groups alerts as they come; see the module.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "SavedGrouper", into = "SavedGrouper")]
+#[derive(Clone, Debug)]
 pub struct Grouper {
     pub(super) params: GroupParams,
     pub(super) members: Members,

@@ -2,17 +2,18 @@
 //! in order of id, so that equal states save equally and a restored grouper goes
 //! on exactly as before.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::evidence::GroupParams;
-use super::grouper::{Group, GroupId, Grouper};
+use super::grouper::{Group, Grouper};
 use super::learned::CoOccurrence;
 use super::tables::{Counters, Member};
 use super::text::TextModel;
+use super::view::GroupId;
 
 /// The stable form of a [`Grouper`]: alerts in order of insertion.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SavedGrouper {
+struct SavedGrouper {
     params: GroupParams,
     members: Vec<(Member, GroupId)>,
     groups: Vec<(GroupId, i64, i64)>,
@@ -65,5 +66,17 @@ impl From<SavedGrouper> for Grouper {
             grouper.group_at_mut(group).members.push(slot);
         }
         grouper
+    }
+}
+
+impl Serialize for Grouper {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SavedGrouper::from(self.clone()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Grouper {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SavedGrouper::deserialize(deserializer).map(Self::from)
     }
 }

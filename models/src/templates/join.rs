@@ -3,7 +3,7 @@
 //! A date in words, a quantity and its unit, a list of parameters.
 
 use super::class::Kind;
-use super::lexer::Element;
+use super::element::Element;
 
 /// Joins elements in place.
 pub(super) fn join(elements: &mut Vec<Element>, text: &[u8]) {

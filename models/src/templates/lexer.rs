@@ -7,23 +7,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::class::{self, CLASS, COLON, DIGIT, DOT, HARD, Kind, LETTER, SIGN, SLASH, Verdict};
+use super::element::Element;
 use super::join;
-
-/// One element of a line. Offsets are bytes into the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element {
-    /// Hash of gap and text; the text of a strong element counts as a blank cheque.
-    pub hash: u64,
-    /// Hash of the gap alone, as if a parameter followed.
-    pub open: u64,
-    pub kind: Kind,
-    /// The gap is `line[gap..start]`.
-    pub gap: u32,
-    pub start: u32,
-    pub end: u32,
-    /// This element goes on with the list of parameters before it.
-    pub listed: bool,
-}
 
 /// Bounds of one line: what lies beyond them is one parameter.
 #[derive(Debug, Clone, Copy)]

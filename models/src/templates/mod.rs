@@ -20,6 +20,7 @@
 //! is that of Brain (Yu et al., IEEE TSC 2023) made incremental.
 
 mod class;
+mod element;
 mod join;
 mod lexer;
 mod miner;

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::class::Kind;
-use super::lexer::{Element, mix};
+use super::element::Element;
+use super::lexer::mix;
 
 /// One piece of a template: what stands before it, and its text or the fact that it is open.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,28 +6,28 @@
 
 use bellwether_engine::catalogue::{Catalogue, CatalogueEdge, CatalogueItem};
 
-use super::{Edge, Estate, Kind};
+use super::plan::Plan;
+use crate::estate::{Edge, Estate, Kind};
 use crate::rng::Rng;
-use crate::simulation::Plan;
 
 /// How sure a discovered edge is.
 const DISCOVERED: f64 = 0.95;
 /// How sure a written edge is.
 const WRITTEN: f64 = 0.9;
 
-/// What one tenant's part of the engine is told.
+/// The inventory of one tenant, as its part of the engine is told it.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Told {
+pub struct Inventory {
     /// Written down by people.
     pub catalogue: Catalogue,
     /// Found by the cluster.
     pub discovered: Vec<CatalogueEdge>,
 }
 
-/// What the engine is told of tenant `tenant` under `plan`.
-pub fn told_to(plan: &Plan, tenant: usize) -> Told {
+/// The inventory that the engine is told of tenant `tenant` under `plan`.
+pub fn inventory_of(plan: &Plan, tenant: usize) -> Inventory {
     let estate = &plan.estate;
-    let mut told = Told {
+    let mut inventory = Inventory {
         catalogue: Catalogue {
             teams: estate.tenants[tenant].teams.clone(),
             services: items(estate, tenant),
@@ -54,10 +54,10 @@ pub fn told_to(plan: &Plan, tenant: usize) -> Told {
             relation: edge.relation,
             confidence: if pod { DISCOVERED } else { WRITTEN },
         };
-        let list = if pod { &mut told.discovered } else { &mut told.catalogue.topology };
+        let list = if pod { &mut inventory.discovered } else { &mut inventory.catalogue.topology };
         list.push(entry);
     }
-    told
+    inventory
 }
 
 /// Another item of the same kind and tenant as the edge's end, or the end itself when there is
@@ -108,25 +108,25 @@ mod tests {
         plan
     }
 
-    fn pairs(told: &Told) -> Vec<(String, String)> {
-        let all = told.catalogue.topology.iter().chain(&told.discovered);
+    fn pairs(inventory: &Inventory) -> Vec<(String, String)> {
+        let all = inventory.catalogue.topology.iter().chain(&inventory.discovered);
         all.map(|e| (e.from.clone(), e.to.clone())).collect()
     }
 
     #[test]
     fn a_perfect_catalogue_knows_every_edge_and_none_else() {
         let plan = plan(0.0, 0.0);
-        let mut told = pairs(&told_to(&plan, 0));
+        let mut inventory = pairs(&inventory_of(&plan, 0));
         let id = |i: usize| plan.estate.entities[i].id.clone();
         let mut truth: Vec<(String, String)> = plan.estate.edges.iter().map(|e| (id(e.from), id(e.to))).collect();
-        told.sort();
+        inventory.sort();
         truth.sort();
-        assert_eq!(told, truth);
+        assert_eq!(inventory, truth);
     }
 
     #[test]
     fn an_imperfect_one_has_the_shares_it_was_asked_for() {
-        let (perfect, imperfect) = (pairs(&told_to(&plan(0.0, 0.0), 0)), pairs(&told_to(&plan(0.2, 0.1), 0)));
+        let (perfect, imperfect) = (pairs(&inventory_of(&plan(0.0, 0.0), 0)), pairs(&inventory_of(&plan(0.2, 0.1), 0)));
         let kept = imperfect.len() as f64 / perfect.len() as f64;
         let wrong = imperfect.iter().filter(|p| !perfect.contains(p)).count() as f64 / imperfect.len() as f64;
         assert!((kept - 0.8).abs() < 0.06, "{kept}");
