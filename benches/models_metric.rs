@@ -3,7 +3,6 @@
 //! * `detector`: the default detector with everything on (season, levels,
 //!   tails, told-once), 1,000 series of minute points with a daily course and
 //!   noise, visited round robin as an engine does; points per second.
-//! * `screen`: the EWMA screen over the same values, a column at a time.
 //! * `exhaustion`: `update` per point on flat resources at five-minute steps,
 //!   so the screen decides every hour and the contest never runs.
 //! * `multi`: one row of 20 series.
@@ -14,7 +13,6 @@
 use bellwether_models::exhaustion::{Exhaustion, ExhaustionParams};
 use bellwether_models::metric::{Detector, DetectorParams};
 use bellwether_models::multi::{MultiDetector, MultiParams};
-use bellwether_models::screen::{Screen, ScreenState};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -51,16 +49,6 @@ fn detector(criterion: &mut Criterion) {
                 }
             }
             black_box(sum)
-        });
-    });
-    let screen = Screen::new(60.0).expect("in range");
-    let (mut states, mut out) = (vec![ScreenState::default(); SERIES], vec![0.0; SERIES]);
-    group.bench_function("screen", |bencher| {
-        bencher.iter(|| {
-            for column in &columns {
-                screen.sweep(column, &mut states, &mut out);
-            }
-            black_box(out[0])
         });
     });
     let mut windows = vec![([0.0; 60], 0_usize); SERIES];

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use bellwether_datasets::estate::catalogue::told_to;
 use bellwether_datasets::estate::{EstateParams, Graph, random_estate};
 use bellwether_datasets::simulation::Plan;
+use bellwether_datasets::simulation::inventory_of;
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, alert_fingerprint};
 use bellwether_engine::time::Span;
@@ -86,7 +86,7 @@ fn play(seed: u64, (beyond_penalty, hub_scale): (f64, f64)) -> (f64, f64) {
             url: None,
         });
     }
-    let told = told_to(&plan, 0);
+    let told = inventory_of(&plan, 0);
     let mut catalogue = told.catalogue;
     catalogue.topology.extend(told.discovered);
     let mut config = EngineConfig::default();

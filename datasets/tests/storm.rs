@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bellwether_datasets::estate::catalogue::told_to;
 use bellwether_datasets::estate::{EstateParams, random_estate};
 use bellwether_datasets::simulation::Plan;
+use bellwether_datasets::simulation::inventory_of;
 use bellwether_engine::incident::{IncidentEvent, IncidentStatus};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
@@ -87,7 +87,7 @@ impl Storm {
     }
 
     fn told(&self) -> Vec<Input> {
-        let told = told_to(&self.plan, 0);
+        let told = inventory_of(&self.plan, 0);
         let mut edges = EdgeBuilder::new();
         for edge in &told.discovered {
             edges.push(&EdgeRow {

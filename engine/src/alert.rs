@@ -21,6 +21,34 @@ pub(crate) fn label<'a>(labels: &'a LabelSet, name: &str) -> Option<&'a str> {
     labels.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
 }
 
+/// What of our own sensing raised an alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum DetectorKind {
+    /// A condition that a person wrote.
+    Rule,
+    /// A series that must keep arriving.
+    Heartbeat,
+    /// A series that is not as it was.
+    Anomaly,
+    /// A resource that runs out.
+    Exhaustion,
+    /// A log stream that does what it never did.
+    LogWatch,
+}
+
+impl DetectorKind {
+    /// The word in the record.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            DetectorKind::Rule => "rule",
+            DetectorKind::Heartbeat => "heartbeat",
+            DetectorKind::Anomaly => "anomaly",
+            DetectorKind::Exhaustion => "exhaustion",
+            DetectorKind::LogWatch => "log-watch",
+        }
+    }
+}
+
 /// What a detector saw, for the record's evidence.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Observation {
@@ -35,7 +63,7 @@ pub(crate) struct Observation {
     /// 0–1.
     pub(crate) score: f64,
     /// Which detector.
-    pub(crate) detector: Box<str>,
+    pub(crate) detector: DetectorKind,
 }
 
 /// An alert that our own sensing raises or ends.

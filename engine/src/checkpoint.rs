@@ -5,9 +5,18 @@
 //! checksum of the bytes and name of the state in one. Maps are written sorted by key, so equal
 //! states have equal bytes.
 //!
-//! A reader refuses what it does not understand; it never guesses. Version history: 1, first; 2, with the
-//! settings in force; 3, with the series that have left their level, the states of alerts whose details were
-//! shed, major incidents and learned delays; 4, with bands of exhaustion forecasts; 5, with the pace of resources.
+//! A reader refuses what it does not understand; it never guesses.
+//!
+//! | version | since it |
+//! |---|---|
+//! | 1 | is the first |
+//! | 2 | holds the settings in force |
+//! | 3 | holds the series that have left their level, the states of alerts whose details were shed, major incidents and learned delays |
+//! | 4 | holds the bands of exhaustion forecasts |
+//! | 5 | holds the pace of resources |
+//! | 6 | holds when an alert began in its incident, and the alerts that left one |
+//! | 7 | holds the names in an alert's texts, and the words of a topology's sources with their age |
+//! | 8 | holds each stage's table by itself, and the kind of a detector instead of its name |
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 7;
+pub const CHECKPOINT_VERSION: u32 = 8;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 
@@ -52,7 +61,7 @@ pub enum CheckpointError {
     },
     /// The configuration itself cannot be used.
     #[error(transparent)]
-    Build(#[from] crate::engine::BuildError),
+    Build(#[from] crate::compiled::BuildError),
 }
 
 /// Wraps a state.
@@ -102,58 +111,6 @@ fn checked_body(bytes: &[u8]) -> Result<&[u8], CheckpointError> {
         return Err(CheckpointError::Digest);
     }
     Ok(body)
-}
-
-/// Serialises a hash map as a list sorted by key.
-pub(crate) mod sorted_map {
-    use std::hash::{BuildHasher, Hash};
-
-    use hashbrown::HashMap;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<K, V, H, S>(map: &HashMap<K, V, H>, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        K: Serialize + Ord,
-        V: Serialize,
-        S: Serializer,
-    {
-        let mut entries: Vec<(&K, &V)> = map.iter().collect();
-        entries.sort_by_key(|(key, _)| *key);
-        serializer.collect_seq(entries)
-    }
-
-    pub(crate) fn deserialize<'de, K, V, H, D>(deserializer: D) -> Result<HashMap<K, V, H>, D::Error>
-    where
-        K: Deserialize<'de> + Eq + Hash,
-        V: Deserialize<'de>,
-        H: BuildHasher + Default,
-        D: Deserializer<'de>,
-    {
-        let entries = Vec::<(K, V)>::deserialize(deserializer)?;
-        Ok(entries.into_iter().collect())
-    }
-}
-
-/// Serialises a value as JSON text: for types of the record, which leave out what is empty, a
-/// thing that postcard cannot read back.
-pub(crate) mod as_json {
-    use serde::de::{DeserializeOwned, Error as _};
-    use serde::ser::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        let json = serde_json::to_string(value).map_err(S::Error::custom)?;
-        serializer.serialize_str(&json)
-    }
-
-    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: DeserializeOwned,
-        D: Deserializer<'de>,
-    {
-        let json = String::deserialize(deserializer)?;
-        serde_json::from_str(&json).map_err(D::Error::custom)
-    }
 }
 
 #[cfg(test)]

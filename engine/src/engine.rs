@@ -1,15 +1,7 @@
 //! The fold: `(state, entry) → (state', incident events)`.
 //!
-//! ```text
-//! door        checks rows, decides lateness           tenant/door.rs
-//! sense       telemetry → alerts, by shards           sense/
-//! dedup       knows an alert again                    dedup.rs
-//! suppress    holds back what needs nobody            suppress/
-//! correlate   alerts → groups                         correlate.rs
-//! diagnose    causes, blast radius                    diagnose/
-//! enrich      owner, priority, SLA, history, words    enrich/
-//! ledger      the life of incidents, revisions        ledger/
-//! ```
+//! An entry goes to its tenant (`tenant.rs`), which lets it in and takes what the watermark has passed
+//! through the stages; `pipeline.rs` lists them in order.
 //!
 //! The engine has no clock, socket, file or randomness: equal entries in equal order give equal
 //! events and equal state, on any number of threads and however rows were batched. The stages
@@ -24,82 +16,22 @@ use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
+use crate::compiled::{BuildError, Compiled, workers};
 use crate::config::EngineConfig;
-use crate::explain::{Explanation, LearnedDelay, Placed};
+use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
-use crate::sense::{CompiledSense, SeriesView, shard_of};
+use crate::sense::SeriesView;
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
-use crate::suppress::{self, CompiledInhibit};
-use crate::tenant::{SavedPending, Tenant};
+use crate::tenant::Tenant;
 use crate::time::{EventTime, Span};
 use crate::topology::EdgeView;
 
 /// Most tenants of one engine; entries of further ones are refused and counted.
 pub const TENANTS_MAX: usize = 10_000;
-
-/// Why a configuration cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// A setting is out of bounds or an expression does not read.
-    #[error("configuration cannot be used: {0}")]
-    Config(String),
-    /// The threads could not be started.
-    #[error("cannot start {threads} threads: {why}")]
-    Threads {
-        /// How many were asked for.
-        threads: usize,
-        /// What the system says.
-        why: String,
-    },
-}
-
-/// The configuration, checked, with its expressions compiled.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    pub(crate) config: EngineConfig,
-    pub(crate) config_hash: String,
-    pub(crate) sense: CompiledSense,
-    pub(crate) inhibit: Vec<CompiledInhibit>,
-    /// Threads for the shards; none when there is one thread: handing work to a single worker and
-    /// waiting for it only costs two wake-ups an entry.
-    pub(crate) workers: Option<Arc<rayon::ThreadPool>>,
-}
-
-impl Compiled {
-    fn new(config: EngineConfig, workers: Option<Arc<rayon::ThreadPool>>) -> Result<Compiled, BuildError> {
-        for (name, span) in [
-            ("lateness", config.lateness),
-            ("ledger.group_wait", config.ledger.group_wait),
-            ("ledger.update_every", config.ledger.update_every),
-        ] {
-            if span < Span::ZERO {
-                return Err(BuildError::Config(format!("{name} must not be negative")));
-            }
-        }
-        let threshold = config.correlate.threshold;
-        if !(threshold > 0.0 && threshold < 1.0) {
-            let text = format!("correlate.threshold is {threshold}, use a number between 0 and 1");
-            return Err(BuildError::Config(text));
-        }
-        let sense = CompiledSense::new(&config.sense).map_err(BuildError::Config)?;
-        let inhibit =
-            suppress::compile(&config.suppress).map_err(|e| BuildError::Config(format!("suppress.inhibit: {e}")))?;
-        Ok(Compiled { config_hash: config.hash(), config, sense, inhibit, workers })
-    }
-}
-
-fn workers(threads: NonZeroUsize) -> Result<Option<Arc<rayon::ThreadPool>>, BuildError> {
-    let threads = threads.get();
-    if threads == 1 {
-        return Ok(None);
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
-    let pool = pool.build().map_err(|e| BuildError::Threads { threads, why: e.to_string() })?;
-    Ok(Some(Arc::new(pool)))
-}
 
 /// The engine: state, and the function that folds entries into it.
 pub struct Engine {
@@ -134,14 +66,6 @@ struct StateIn {
     tenants: Vec<(Tenant, SavedPending)>,
 }
 
-/// Checks settings without making an engine of them.
-///
-/// # Errors
-/// [`BuildError`] when they cannot be used.
-pub fn check_settings(config: &EngineConfig) -> Result<(), BuildError> {
-    Compiled::new(config.clone(), None).map(|_| ())
-}
-
 impl Engine {
     /// An engine that has read nothing, working on `threads` threads.
     ///
@@ -160,26 +84,26 @@ impl Engine {
         match input {
             Input::Tick(at) => {
                 for tenant in self.tenants.values_mut() {
-                    tenant.max_seen = tenant.max_seen.max(*at);
+                    tenant.waiting.max_seen = tenant.waiting.max_seen.max(*at);
                 }
-                self.release_all(|tenant| tenant.watermark(lateness), out);
+                self.release_all(|tenant| tenant.waiting.watermark(lateness), out);
             }
             Input::Batch(batch) => {
                 let Some(tenant) = self.tenant(batch.tenant()) else {
                     return;
                 };
-                tenant.admit_batch(batch, &compiled);
+                tenant.door(&compiled).batch(batch);
                 self.release_one(batch.tenant(), out);
             }
             Input::Catalogue { tenant: name, at, catalogue } => {
                 if let Some(tenant) = self.tenant(name) {
-                    tenant.admit_catalogue(*at, catalogue);
+                    tenant.door(&compiled).catalogue(*at, catalogue);
                 }
             }
-            Input::Settings(settings) => self.retune(settings, out),
+            Input::Settings(settings) => self.reconfigure(settings, out),
             Input::Action { tenant: name, at, action } => {
                 if let Some(tenant) = self.tenant(name) {
-                    tenant.admit_action(*at, action, lateness);
+                    tenant.door(&compiled).action(*at, action);
                 }
                 self.release_one(name, out);
             }
@@ -188,14 +112,14 @@ impl Engine {
 
     /// Works by other settings from here on; those that cannot be used change nothing: who
     /// writes them into the journal has checked them, and a replay must not end.
-    fn retune(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) {
+    fn reconfigure(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) {
         if *settings == self.compiled.config {
             return;
         }
         let Ok(fresh) = Compiled::new(settings.clone(), self.compiled.workers.clone()) else { return };
         let before = std::mem::replace(&mut self.compiled, Arc::new(fresh));
         for tenant in self.tenants.values_mut() {
-            tenant.retune(&before, &self.compiled, out);
+            tenant.reconfigure(&before, &self.compiled, out);
         }
     }
 
@@ -206,14 +130,13 @@ impl Engine {
 
     /// What a series is: its metric, its entity and its labels; `None` when it is not known.
     pub fn series(&self, tenant: &str, series: u64) -> Option<SeriesView<'_>> {
-        let shards = &self.tenants.get(tenant)?.metrics;
-        shards[shard_of(series)].meta(series)
+        self.tenants.get(tenant)?.shards.meta(series)
     }
 
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
     /// other symptoms are told. Nothing is resolved that has not recovered.
     pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
-        let latest = self.tenants.values().map(|t| t.max_seen).max();
+        let latest = self.tenants.values().map(|t| t.waiting.max_seen).max();
         let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
             return;
         };
@@ -224,7 +147,7 @@ impl Engine {
 
     /// The least watermark of the tenants: everything before it has been processed.
     pub fn watermark(&self) -> EventTime {
-        self.tenants.values().map(|tenant| tenant.released).min().unwrap_or(EventTime::MIN)
+        self.tenants.values().map(|tenant| tenant.waiting.released).min().unwrap_or(EventTime::MIN)
     }
 
     /// What has been counted.
@@ -242,7 +165,7 @@ impl Engine {
             config_hash: &self.compiled.config_hash,
             config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
             tenants_refused: self.tenants_refused,
-            tenants: self.tenants.values().map(|tenant| (tenant, SavedPending::of(tenant))).collect(),
+            tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
         })
     }
 
@@ -274,8 +197,7 @@ impl Engine {
         let mut engine = self;
         engine.tenants_refused = state.tenants_refused;
         for (mut tenant, pending) in state.tenants {
-            tenant.revive();
-            pending.restore(&mut tenant).map_err(CheckpointError::State)?;
+            tenant.revive(pending).map_err(CheckpointError::State)?;
             engine.tenants.insert(tenant.name.clone(), tenant);
         }
         Ok(engine)
@@ -288,18 +210,18 @@ impl Engine {
 
     /// Where each alert of a tenant is now, in order of fingerprint; empty for an unknown tenant.
     pub fn placed(&self, tenant: &str) -> Vec<Placed> {
-        self.tenants.get(tenant).map(Tenant::placed).unwrap_or_default()
+        self.tenants.get(tenant).map(|tenant| explain::placed(&tenant.tables)).unwrap_or_default()
     }
 
     /// Why an incident holds what it holds; `None` when the engine no longer knows it.
     pub fn explain(&mut self, tenant: &str, incident: &str) -> Option<Explanation> {
         let related_min = self.compiled.config.ledger.major.related_min;
-        self.tenants.get_mut(tenant)?.explain(incident, related_min)
+        explain::explain(&mut self.tenants.get_mut(tenant)?.tables, incident, related_min)
     }
 
     /// The pairs of alerts that operators have judged, oldest first, to learn weights from.
     pub fn labels(&self, tenant: &str) -> Vec<LabelledPair> {
-        self.tenants.get(tenant).map(|t| t.correlator.labels().copied().collect()).unwrap_or_default()
+        self.tenants.get(tenant).map(|t| t.tables.correlator.labels().copied().collect()).unwrap_or_default()
     }
 
     /// The tenants, by name.
@@ -309,18 +231,18 @@ impl Engine {
 
     /// The edges of a tenant with everybody's word about them, by name; empty for an unknown tenant.
     pub fn topology(&self, tenant: &str) -> Vec<EdgeView> {
-        self.tenants.get(tenant).map(Tenant::topology_view).unwrap_or_default()
+        self.tenants.get(tenant).map(|tenant| tenant.tables.estate.view()).unwrap_or_default()
     }
 
     /// How long trouble takes along each kind of edge of a tenant, as learned so far; empty for an
     /// unknown tenant.
     pub fn delays(&self, tenant: &str) -> Vec<LearnedDelay> {
-        self.tenants.get(tenant).map(Tenant::learned_delays).unwrap_or_default()
+        self.tenants.get(tenant).map(|tenant| explain::learned_delays(&tenant.tables)).unwrap_or_default()
     }
 
     /// Why an alert is not in an incident, with what would have changed that.
     pub fn explain_not_in(&mut self, tenant: &str, alert: u64, incident: &str) -> Option<String> {
-        self.tenants.get_mut(tenant)?.explain_not_in(alert, incident)
+        explain::explain_not_in(&mut self.tenants.get_mut(tenant)?.tables, alert, incident)
     }
 
     fn tenant(&mut self, name: &str) -> Option<&mut Tenant> {
@@ -337,15 +259,9 @@ impl Engine {
 
     fn release_one(&mut self, name: &str, out: &mut Vec<IncidentEvent>) {
         let compiled = &self.compiled;
-        let Some(tenant) = self.tenants.get_mut(name) else {
-            return;
-        };
-        let mut until = tenant.watermark(compiled.config.lateness);
-        if tenant.waiting() > compiled.config.limits.pending_max {
-            tenant.stats.released_early += 1;
-            until = tenant.max_seen.plus(Span(1));
+        if let Some(tenant) = self.tenants.get_mut(name) {
+            tenant.release_due(compiled, out);
         }
-        tenant.release(until, compiled, out);
     }
 
     fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) {

@@ -1,5 +1,7 @@
 //! Entities: configuration items, written `type:name`.
 
+use bellwether_models::group::name_hash;
+
 use crate::incident::{EntityRef, EntityRole};
 
 /// The type and the name of an entity id; an id without a type is a service.
@@ -10,6 +12,11 @@ pub fn split_entity(id: &str) -> (&str, &str) {
 /// The name a person calls it by: `checkout` of `service:checkout`.
 pub fn entity_name(id: &str) -> &str {
     split_entity(id).1
+}
+
+/// The number of what an entity is called.
+pub(crate) fn name_of(id: &str) -> u32 {
+    name_hash(entity_name(id))
 }
 
 /// The OpenTelemetry resource attribute that names an entity of this type, where one exists.

@@ -8,7 +8,7 @@ use crate::alert::Alert;
 use crate::correlate::Placement;
 use crate::ledger::Tie;
 use crate::signal::Relation;
-use crate::tenant::Tenant;
+use crate::tables::Tables;
 use crate::time::EventTime;
 use crate::topology::Delay;
 
@@ -176,94 +176,95 @@ impl fmt::Display for Explanation {
     }
 }
 
-impl Tenant {
-    /// What has been learned about each kind of edge, by relation and direction.
-    pub(crate) fn learned_delays(&self) -> Vec<LearnedDelay> {
-        let kinds = self.correlator.delays.kinds();
-        kinds.map(|(relation, along, support, delay)| LearnedDelay { relation, along, support, delay }).collect()
-    }
+/// What has been learned about each kind of edge, by relation and direction.
+pub(crate) fn learned_delays(tables: &Tables) -> Vec<LearnedDelay> {
+    let kinds = tables.correlator.delays().kinds();
+    kinds.map(|(relation, along, support, delay)| LearnedDelay { relation, along, support, delay }).collect()
+}
 
-    /// Every alert that is remembered, in order of fingerprint.
-    pub(crate) fn placed(&self) -> Vec<Placed> {
-        let told = |number: u64| self.ledger.get(number).filter(|i| i.is_told()).map(|i| i.id.clone());
-        let place = |alert: &Alert| Placed {
-            fingerprint: alert.fingerprint,
-            starts_at: alert.starts_at,
-            incident: alert.incident.and_then(told),
+/// Every alert that is remembered, in order of fingerprint.
+pub(crate) fn placed(tables: &Tables) -> Vec<Placed> {
+    let told = |number: u64| tables.ledger.get(number).filter(|i| i.is_told()).map(|i| i.id.clone());
+    let place = |alert: &Alert| Placed {
+        fingerprint: alert.fingerprint,
+        starts_at: alert.starts_at,
+        incident: alert.incident.and_then(told),
+    };
+    let mut placed: Vec<Placed> = tables.alerts.iter().map(place).collect();
+    placed.sort_by_key(|p| p.fingerprint);
+    placed
+}
+
+/// Why an incident holds what it holds; `None` when it is not known.
+pub(crate) fn explain(tables: &mut Tables, incident: &str, related_min: f64) -> Option<Explanation> {
+    let number = tables.ledger.of_id(incident)?;
+    let mut members: Vec<u64> = tables.ledger.get(number)?.members.iter().copied().collect();
+    members.sort_by_key(|f| (tables.alerts.get(*f).map(|a| a.starts_at), *f));
+    let threshold = members
+        .first()
+        .and_then(|f| tables.correlator.why(*f, &tables.estate.topology))
+        .map_or(0.5, |why| why.threshold);
+    let members = members.into_iter().filter_map(|fingerprint| member_reason(tables, fingerprint)).collect();
+    let own = tables.ledger.get(number)?;
+    let relation = |other: u64, tie: &Tie| {
+        let incident = tables.ledger.get(other)?.id.clone();
+        Some(Related { incident, score: tie.score, related_min, why: tie.why.clone() })
+    };
+    let under = own.over.and_then(|major| relation(major, tables.ledger.get(major)?.under.get(&number)?));
+    let mut over: Vec<Related> = own.under.iter().filter_map(|(child, tie)| relation(*child, tie)).collect();
+    over.sort_by(|a, b| a.incident.cmp(&b.incident));
+    Some(Explanation { incident: incident.to_owned(), threshold, members, under, over })
+}
+
+fn member_reason(tables: &Tables, fingerprint: u64) -> Option<MemberReason> {
+    let alert = tables.alerts.get(fingerprint)?;
+    let placement = tables.correlator.placement(fingerprint);
+    let linked_to = placement.and_then(|p| p.linked_to);
+    let measured = alert.observation.as_ref().filter(|observed| !observed.name.is_empty());
+    let name = tables.estate.names.text(alert.name);
+    Some(MemberReason {
+        fingerprint: format!("{fingerprint:016x}"),
+        name: measured.map_or_else(
+            || name.to_owned(),
+            |observed| {
+                let of: String = observed.name.chars().take(NAME_CHARS_MAX).collect();
+                format!("{name} {of}")
+            },
+        ),
+        entity: tables.estate.entities.text(alert.entity).to_owned(),
+        starts_at: alert.starts_at,
+        score: placement.filter(|p| p.linked_to.is_some()).map(|p| p.score),
+        evidence: placement.map_or([0.0; 4], |p| p.evidence.values()),
+        without: placement.map_or([0.0; 4], |p| tables.correlator.without(&p.evidence)),
+        naming: placement.map_or("", Placement::naming).to_owned(),
+        linked_alert: linked_to.map(|other| format!("{other:016x}")),
+        linked_to: linked_to.map(|other| match tables.alerts.get(other) {
+            Some(alert) => {
+                format!("{} on {}", tables.estate.names.text(alert.name), tables.estate.entities.text(alert.entity))
+            }
+            None => format!("{other:016x}"),
+        }),
+    })
+}
+
+/// Why an alert is not in an incident, in words with numbers.
+pub(crate) fn explain_not_in(tables: &mut Tables, alert: u64, incident: &str) -> Option<String> {
+    let number = tables.ledger.of_id(incident)?;
+    let group = tables.ledger.get(number)?.group;
+    let why = tables.correlator.why_not(alert, group, &tables.estate.topology)?;
+    let mut text = format!(
+        "{:.2} against {incident}, {:.2} was needed; against the alerts it is with: {:.2}",
+        why.score, why.threshold, why.own_score
+    );
+    if why.links.is_empty() {
+        text.push_str("\n  nothing in it is near enough in time or topology to be compared");
+    }
+    for (kind, needed) in KINDS.iter().zip(&why.needed) {
+        let change = match needed.needed {
+            Some(value) => format!("{value:.2} would have been enough, all else equal"),
+            None => "could not have changed it alone".to_owned(),
         };
-        let mut placed: Vec<Placed> = self.alerts.iter().map(place).collect();
-        placed.sort_by_key(|p| p.fingerprint);
-        placed
+        text.push_str(&format!("\n  {kind:<9} {:.2}  {change}", needed.now));
     }
-
-    pub(crate) fn explain(&mut self, incident: &str, related_min: f64) -> Option<Explanation> {
-        let number = self.ledger.of_id(incident)?;
-        let mut members: Vec<u64> = self.ledger.get(number)?.members.iter().copied().collect();
-        members.sort_by_key(|f| (self.alerts.get(*f).map(|a| a.starts_at), *f));
-        let threshold =
-            members.first().and_then(|f| self.correlator.why(*f, &self.topology)).map_or(0.5, |why| why.threshold);
-        let members = members.into_iter().filter_map(|fingerprint| self.member_reason(fingerprint)).collect();
-        let own = self.ledger.get(number)?;
-        let relation = |other: u64, tie: &Tie| {
-            let incident = self.ledger.get(other)?.id.clone();
-            Some(Related { incident, score: tie.score, related_min, why: tie.why.clone() })
-        };
-        let under = own.over.and_then(|major| relation(major, self.ledger.get(major)?.under.get(&number)?));
-        let mut over: Vec<Related> = own.under.iter().filter_map(|(child, tie)| relation(*child, tie)).collect();
-        over.sort_by(|a, b| a.incident.cmp(&b.incident));
-        Some(Explanation { incident: incident.to_owned(), threshold, members, under, over })
-    }
-
-    fn member_reason(&self, fingerprint: u64) -> Option<MemberReason> {
-        let alert = self.alerts.get(fingerprint)?;
-        let placement = self.correlator.placement(fingerprint);
-        let linked_to = placement.and_then(|p| p.linked_to);
-        let measured = alert.observation.as_ref().filter(|observed| !observed.name.is_empty());
-        let name = self.alert_name(alert);
-        Some(MemberReason {
-            fingerprint: format!("{fingerprint:016x}"),
-            name: measured.map_or_else(
-                || name.to_owned(),
-                |observed| {
-                    let of: String = observed.name.chars().take(NAME_CHARS_MAX).collect();
-                    format!("{name} {of}")
-                },
-            ),
-            entity: self.entities.text(alert.entity).to_owned(),
-            starts_at: alert.starts_at,
-            score: placement.filter(|p| p.linked_to.is_some()).map(|p| p.score),
-            evidence: placement.map_or([0.0; 4], |p| p.evidence.values()),
-            without: placement.map_or([0.0; 4], |p| self.correlator.without(&p.evidence)),
-            naming: placement.map_or("", Placement::naming).to_owned(),
-            linked_alert: linked_to.map(|other| format!("{other:016x}")),
-            linked_to: linked_to.map(|other| match self.alerts.get(other) {
-                Some(alert) => {
-                    format!("{} on {}", self.alert_name(alert), self.entities.text(alert.entity))
-                }
-                None => format!("{other:016x}"),
-            }),
-        })
-    }
-
-    /// Why an alert is not in an incident, in words with numbers.
-    pub(crate) fn explain_not_in(&mut self, alert: u64, incident: &str) -> Option<String> {
-        let number = self.ledger.of_id(incident)?;
-        let group = self.ledger.get(number)?.group;
-        let why = self.correlator.why_not(alert, group, &self.topology)?;
-        let mut text = format!(
-            "{:.2} against {incident}, {:.2} was needed; against the alerts it is with: {:.2}",
-            why.score, why.threshold, why.own_score
-        );
-        if why.links.is_empty() {
-            text.push_str("\n  nothing in it is near enough in time or topology to be compared");
-        }
-        for (kind, needed) in KINDS.iter().zip(&why.needed) {
-            let change = match needed.needed {
-                Some(value) => format!("{value:.2} would have been enough, all else equal"),
-                None => "could not have changed it alone".to_owned(),
-            };
-            text.push_str(&format!("\n  {kind:<9} {:.2}  {change}", needed.now));
-        }
-        Some(text)
-    }
+    Some(text)
 }

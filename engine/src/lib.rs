@@ -1,13 +1,18 @@
 //! The engine: a deterministic fold from a journal of signals to incident events.
 //!
-//! Start at [`Engine`]; its module shows the stages in order. Signals are Arrow batches
+//! Start at [`Engine`]; `pipeline.rs` shows the stages in order. Signals are Arrow batches
 //! ([`signal`]), what the engine reads are journal entries ([`input`]), what it says are
 //! incident events ([`incident`]).
 
+mod action;
+mod admit;
 mod alert;
+mod case;
 pub mod catalogue;
 pub mod checkpoint;
-pub(crate) mod columns;
+mod columns;
+mod compiled;
+mod condition;
 mod config;
 pub mod correlate;
 pub mod dedup;
@@ -15,25 +20,35 @@ pub mod diagnose;
 mod engine;
 pub mod enrich;
 pub mod entity;
+mod event;
 mod explain;
 pub mod expr;
 pub mod incident;
 pub mod input;
 pub mod ledger;
-mod mentions;
+mod limits;
+mod pipeline;
 pub mod sense;
+mod serial;
 pub mod signal;
 mod stats;
 pub mod suppress;
 mod symbols;
+mod tables;
 mod tenant;
+#[cfg(test)]
+mod testing;
 pub mod time;
+mod timers;
 pub mod topology;
+mod turn;
 mod waiting;
 
 pub use checkpoint::CheckpointError;
-pub use config::{EngineConfig, LimitsConfig};
-pub use engine::{BuildError, Engine, TENANTS_MAX, check_settings};
+pub use compiled::{BuildError, check_settings};
+pub use config::EngineConfig;
+pub use engine::{Engine, TENANTS_MAX};
 pub use explain::{Explanation, LearnedDelay, MemberReason, Placed, Related};
+pub use limits::LimitsConfig;
 pub use sense::SeriesView;
 pub use stats::{EngineStats, TenantStats};

@@ -13,6 +13,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 
+/// 2000-01-01 in seconds since the epoch: devices without a clock say 1970. Earlier event times are not believed.
+pub const TIME_SECS_MIN: i64 = 946_684_800;
+
+/// 2090-01-01 in seconds since the epoch: broken clocks say 2100, and would stop the watermark's work for good.
+/// Later event times are not believed.
+pub const TIME_SECS_MAX: i64 = 3_786_912_000;
+
 /// An instant in nanoseconds since the Unix epoch, as the journal tells it.
 ///
 /// Serialises as an integer in compact formats (checkpoints) and as an RFC 3339 string in

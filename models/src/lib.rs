@@ -4,7 +4,6 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`metric`] | is this point of one series unusual, and how sure are we? |
-//! | [`screen`] | which of millions of points deserve a second look? |
 //! | [`multi`] | do the series of one entity still move together as they used to? |
 //! | [`exhaustion`] | when does this resource run out, and how sure are we? |
 //! | [`templates`] | which lines of a log say the same thing with other values? |
@@ -21,6 +20,5 @@ pub mod logs;
 pub mod metric;
 pub mod multi;
 pub mod score;
-pub mod screen;
 pub mod shared;
 pub mod templates;

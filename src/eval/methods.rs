@@ -37,7 +37,7 @@ pub struct Points<'a> {
 /// # Errors
 /// When the parameters are out of range.
 pub fn ours(settings: &Settings, series: &[Points<'_>], bar: &SharedBar) -> Result<Vec<Vec<Verdict>>> {
-    series.par_iter().map(|one| verdicts(&settings.detector, &one.at_ns, one.values, bar)).collect()
+    series.par_iter().map(|one| verdicts(settings, &one.at_ns, one.values, bar)).collect()
 }
 
 /// A bar over the points of `series`.

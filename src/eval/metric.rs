@@ -27,7 +27,11 @@ pub fn nanoseconds(at_secs: &[i64]) -> Vec<i64> {
 
 /// The parameters behind "ours", for `run.json`.
 fn params(bench: &Bench) -> Result<serde_json::Value> {
-    Ok(serde_json::json!({ "detector": serde_json::to_value(&bench.settings.detector)? }))
+    let settings = &bench.settings;
+    Ok(serde_json::json!({
+        "metric": serde_json::to_value(settings.metric)?,
+        "detector": serde_json::to_value(&settings.detector)?,
+    }))
 }
 
 /// `nab`: the standard profile, one threshold swept over all streams.

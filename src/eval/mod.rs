@@ -27,6 +27,7 @@ pub mod units;
 
 use crate::config::keys::nearest;
 use anyhow::{Context, Result, bail};
+use bellwether_models::metric::MetricModelKind;
 use report::Outcome;
 use settings::{Settings, usage};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,9 @@ pub struct EvalArgs {
     /// Parameters of the models that differ from the defaults, as YAML
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
+    /// Model for single series: detector, as the engine runs by default, or panel [default: detector]
+    #[arg(long, value_name = "MODEL", conflicts_with = "simulated")]
+    pub model: Option<MetricModelKind>,
     /// Show where two runs that --out left differ, with confidence intervals
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["tasks", "data", "out", "params", "perturbed"])]
     pub compare: Vec<PathBuf>,
@@ -159,6 +163,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
     }
     let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let settings = settings.with_model(args.model);
     let (mut ran, mut absent) = (0, Vec::new());
     for task in chosen(&args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
@@ -242,6 +247,7 @@ mod tests {
             data: Some(folder.path().to_path_buf()),
             out: Some(out.clone()),
             params: None,
+            model: None,
             compare: Vec::new(),
             simulated: None,
             config: None,
@@ -276,6 +282,7 @@ mod tests {
                 data: Some(data.to_path_buf()),
                 out: None,
                 params: None,
+                model: None,
                 compare: Vec::new(),
                 simulated: None,
                 config: None,

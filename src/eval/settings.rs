@@ -2,6 +2,7 @@
 //! `models detect --params`:
 //!
 //! ```yaml
+//! metric: { model: panel }
 //! detector: { memory_points: 20 }
 //! miner: { values_min: 4 }
 //! ```
@@ -15,17 +16,27 @@ use anyhow::{Context, Result};
 use bellwether_models::causes::case::CaseParams;
 use bellwether_models::exhaustion::ExhaustionParams;
 use bellwether_models::group::{EpisodeParams, PrecedenceParams};
-use bellwether_models::metric::DetectorParams;
+use bellwether_models::metric::{DetectorParams, MetricModelKind};
 use bellwether_models::multi::MultiParams;
 use bellwether_models::templates::MinerParams;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
 
+/// Which model judges single series: by default the one that the engine runs by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricSettings {
+    /// `detector` or `panel`.
+    pub model: MetricModelKind,
+}
+
 /// Every model's parameters, one section each.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Settings {
-    /// One series: `models detect`, `nab`, `kpi`, `wsd`, `ucr`, `ms`.
+    /// Which model: `models detect`, `nab`, `kpi`, `wsd`, `ucr`, `ms`.
+    pub metric: MetricSettings,
+    /// One series, for the same.
     pub detector: DetectorParams,
     /// Several series of one entity: `asd`, `smd`.
     pub multi: MultiParams,
@@ -68,6 +79,12 @@ impl Settings {
         let settings: Self = serde_json::from_value(whole).map_err(|error| usage(error.to_string()))?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// These settings with another model for single series, where one is named.
+    #[must_use]
+    pub fn with_model(self, model: Option<MetricModelKind>) -> Self {
+        Self { metric: MetricSettings { model: model.unwrap_or(self.metric.model) }, ..self }
     }
 
     /// Checks every section against its ranges.

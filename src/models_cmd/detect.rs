@@ -11,7 +11,7 @@ use super::text_table::TextTable;
 use crate::eval::settings::Settings;
 use crate::progress::{SharedBar, note, shared_bar};
 use anyhow::{Result, bail};
-use bellwether_models::metric::{DetectorParams, Panel, Verdict};
+use bellwether_models::metric::{MetricModel, MetricModelKind, Verdict};
 use bellwether_models::multi::{MultiDetector, MultiParams};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +37,10 @@ pub struct DetectArgs {
     /// Alerts a healthy series may raise in a week [default: 1]
     #[arg(long, value_name = "N")]
     pub alerts_per_week: Option<f64>,
-    /// Parameters that differ from the defaults, as YAML (sections `detector`, `multi`)
+    /// Model: detector, as the engine runs by default, or panel [default: detector]
+    #[arg(long, value_name = "MODEL", conflicts_with = "multi")]
+    pub model: Option<MetricModelKind>,
+    /// Parameters that differ from the defaults, as YAML (sections `metric`, `detector`, `multi`)
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
     /// Where and how to write
@@ -91,17 +94,17 @@ pub fn tell_disorder(rows: usize) {
     }
 }
 
-/// Verdicts on one series: shared with `bellwether eval`. `bar` is pushed by
-/// one a point.
+/// Verdicts on one series, of the model that the engine would run with these settings: shared with
+/// `bellwether eval`. `bar` is pushed by one a point.
 ///
 /// # Errors
 /// When the parameters are out of range.
-pub fn verdicts(params: &DetectorParams, at_ns: &[i64], values: &[f64], bar: &SharedBar) -> Result<Vec<Verdict>> {
-    let params = params.check()?;
-    let mut panel = Panel::new(&params);
+pub fn verdicts(settings: &Settings, at_ns: &[i64], values: &[f64], bar: &SharedBar) -> Result<Vec<Verdict>> {
+    let params = settings.detector.check()?;
+    let mut model = MetricModel::new(settings.metric.model, &params);
     let judge = |(at, value): (&i64, &f64)| {
         bar.add(1);
-        panel.update(&params, *at, *value)
+        model.update(&params, *at, *value)
     };
     Ok(at_ns.iter().zip(values).map(judge).collect())
 }
@@ -115,9 +118,9 @@ fn detect_one(
 ) -> Result<Table> {
     let others: Vec<&str> = std::iter::once(args.time_column.as_str()).chain(LABEL_COLUMNS.iter().copied()).collect();
     let values = table.numbers(table.value_column(&args.value_column, &others)?)?;
-    let mut params = settings.detector.clone();
-    params.alerts_per_week = args.alerts_per_week.unwrap_or(params.alerts_per_week);
-    let verdicts = verdicts(&params, at_ns, &values, &shared_bar(Some(values.len() as u64), "points"))?;
+    let mut settings = settings.clone().with_model(args.model);
+    settings.detector.alerts_per_week = args.alerts_per_week.unwrap_or(settings.detector.alerts_per_week);
+    let verdicts = verdicts(&settings, at_ns, &values, &shared_bar(Some(values.len() as u64), "points"))?;
     let float = |pick: fn(&Verdict) -> f64| Column::Float(verdicts.iter().map(pick).collect());
     let reasons = verdicts
         .iter()
@@ -218,6 +221,7 @@ mod tests {
             multi,
             ignore: Vec::new(),
             alerts_per_week: None,
+            model: None,
             params: None,
             output: OutputArgs { out: Some(out), format: None },
         }
@@ -244,6 +248,21 @@ mod tests {
         assert_eq!(lines.len(), 501);
         assert!(lines[451].starts_with("2026-11-20 07:30:00,900,"), "{}", lines[451]);
         assert_eq!(lines[451].split(',').nth(3), Some("1"), "{}", lines[451]);
+    }
+
+    #[test]
+    fn a_series_is_judged_by_the_model_that_the_engine_runs_and_by_another_where_it_is_named() {
+        let values: Vec<f64> = (0..2_000).map(|i| if i == 1_900 { 900.0 } else { f64::from(i % 7) }).collect();
+        let at_ns: Vec<i64> = (0..2_000).map(|i| i * STEP_NS).collect();
+        let bar = shared_bar(None, "points");
+        let of = |settings: &Settings| verdicts(settings, &at_ns, &values, &bar).expect("in range");
+        let engine = bellwether_engine::EngineConfig::default().sense.anomalies;
+        let params = engine.detector.check().expect("in range");
+        let mut model = MetricModel::new(engine.model, &params);
+        let run: Vec<Verdict> = at_ns.iter().zip(&values).map(|(at, v)| model.update(&params, *at, *v)).collect();
+        assert_eq!(of(&Settings::default()), run);
+        let panel = of(&Settings::default().with_model(Some(MetricModelKind::Panel)));
+        assert!(panel.iter().zip(&run).any(|(panel, detector)| panel.score != detector.score));
     }
 
     #[test]

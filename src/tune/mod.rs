@@ -24,6 +24,7 @@ use crate::eval::settings::Settings;
 use crate::eval::{Bench, DATA_VARIABLE, data_dir};
 use crate::progress::shared_bar;
 use anyhow::{Context, Result, bail};
+use bellwether_models::metric::MetricModelKind;
 use judge::Judge;
 use report::{Sweep, Trial};
 use space::Space;
@@ -42,6 +43,9 @@ pub struct TuneArgs {
     /// Values to try, as YAML: `section: { parameter: [value, …] }`
     #[arg(long, value_name = "FILE")]
     pub space: PathBuf,
+    /// Model for single series: detector, as the engine runs by default, or panel [default: detector]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<MetricModelKind>,
     /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -79,6 +83,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     let section = judge::section(&args.task)?;
     space.only(section, &args.task)?;
     let drawn = space.draw(args.trials as usize, args.seed)?;
+    let drawn: Vec<_> = drawn.into_iter().map(|(values, settings)| (values, settings.with_model(args.model))).collect();
     let data = data_dir(args.data.as_deref());
     if !data.is_dir() {
         bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());

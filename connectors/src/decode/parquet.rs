@@ -161,7 +161,7 @@ fn bad_times(batch: &Batch, first_row: u64) -> Vec<(u64, BadRow)> {
     for (index, time) in times.values().iter().enumerate() {
         if !range.contains(time) {
             let detail = format!(
-                "`{}` is outside 2000 to 2100: check the clock and the unit",
+                "`{}` is outside 2000 to 2090: check the clock and the unit",
                 bellwether_engine::time::EventTime(*time)
             );
             bad.push((first_row + index as u64, BadRow::new(Reason::Time, "time", detail)));

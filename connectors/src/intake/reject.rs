@@ -31,7 +31,7 @@ pub enum Reason {
     Unknown,
     /// A number that is not finite.
     NotFinite,
-    /// A time that does not read, or is before 2000 or after 2100.
+    /// A time that does not read, or is before 2000 or after 2090.
     Time,
     /// A word outside its vocabulary.
     Word,

@@ -12,10 +12,9 @@
 //! assert_eq!(estate.entities[checkout].id, "service:checkout");
 //! ```
 //!
-//! The estate is the truth. What the engine is told of it goes through [`catalogue`], which
-//! forgets some edges and invents others.
+//! The estate is the truth. What the engine is told of it goes through
+//! [`inventory_of`](crate::simulation::inventory_of), which forgets some edges and invents others.
 
-pub mod catalogue;
 mod graph;
 mod metrics;
 mod names;

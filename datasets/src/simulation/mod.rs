@@ -16,6 +16,7 @@
 //! for its state and for what is under way, not for its history.
 
 mod effects;
+mod inventory;
 mod logs;
 mod mail;
 mod plan;
@@ -28,11 +29,11 @@ use bellwether_engine::input::Input;
 use bellwether_engine::signal::{EdgeBuilder, EdgeRow, SeriesBuilder, SeriesType, series_id};
 use bellwether_engine::time::{EventTime, Span};
 
-use crate::estate::catalogue::{Told, told_to};
 use crate::estate::{Channel, channels_of};
 use crate::rng::{mix, text, unit};
 use crate::truth::Truth;
 use effects::Effects;
+pub use inventory::{Inventory, inventory_of};
 use mail::{Mail, Signal};
 pub use plan::{Disturbance, Noise, Plan, PlanParams, PlannedChange, PlannedFault, START};
 use watch::Watch;
@@ -104,7 +105,7 @@ impl Simulation {
     fn introduce(&mut self) {
         let plan = &self.plan;
         for (index, tenant) in plan.estate.tenants.iter().enumerate() {
-            let Told { catalogue, discovered } = told_to(plan, index);
+            let Inventory { catalogue, discovered } = inventory_of(plan, index);
             self.ready.push_back(Input::Catalogue {
                 tenant: tenant.name.as_str().into(),
                 at: plan.start,

@@ -47,7 +47,7 @@ impl ShedAlert {
 /// The shed alerts of one tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shed {
-    #[serde(with = "crate::checkpoint::sorted_map")]
+    #[serde(with = "crate::serial::sorted_map")]
     entries: HashMap<u64, ShedAlert, foldhash::fast::FixedState>,
     /// Fingerprints in order of shedding; stale entries are skipped when read.
     order: VecDeque<u64>,

@@ -44,7 +44,7 @@ const FOLLOWS_WITHIN: Span = Span::from_hours(1);
 
 impl Changes {
     /// Remembers a change; a second word about the same id replaces the first.
-    pub(crate) fn add(&mut self, mut change: Change, changes_max: usize) {
+    pub(super) fn add(&mut self, mut change: Change, changes_max: usize) {
         match self.recent.iter().position(|known| known.id == change.id) {
             Some(at) => change.followed = self.recent.remove(at).is_some_and(|known| known.followed),
             None => self.precedents.made(&change.change_type),
@@ -64,7 +64,7 @@ impl Changes {
 
     /// Trouble was first seen at these entities at these times: which changes it followed counts
     /// for their types from now on.
-    pub(crate) fn learn(&mut self, onsets: &BTreeMap<Sym, EventTime>) {
+    pub(super) fn learn(&mut self, onsets: &BTreeMap<Sym, EventTime>) {
         for change in self.recent.iter_mut().filter(|change| !change.followed) {
             let Some(onset) = onsets.get(&change.entity) else { continue };
             if change.at <= onset.plus(ONSET_SLACK) && change.at >= onset.minus(FOLLOWS_WITHIN) {

@@ -3,13 +3,14 @@
 //! A host with a noisy neighbour raises no alert when the tool's threshold lies higher; its
 //! processor use has risen all the same. Such a departure is too little to wake anybody and
 //! enough to make the entity a suspect when what depends on it is in trouble. Only metrics that
-//! speak of a state of the entity count (see `sign.rs`): slow answers are what a suspect must
+//! speak of a state of the entity count (see `condition.rs`): slow answers are what a suspect must
 //! explain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Departure;
 use crate::symbols::Sym;
 use crate::time::{EventTime, Span};
 
@@ -24,21 +25,10 @@ pub(crate) struct DepartedSeries {
     recent: BTreeSet<(EventTime, Sym)>,
 }
 
-/// One series away from its level.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Departure {
-    /// First point away.
-    pub(crate) since: EventTime,
-    /// First point back at the level, which may be a new one; `None` while away.
-    pub(crate) until: Option<EventTime>,
-    /// How surprising, in bits.
-    pub(crate) bits: f32,
-}
-
 impl DepartedSeries {
     /// A series of `entity` has left its level, or has come back at `now`. What is over stays a
     /// while: an incident is diagnosed again when all is well, and must not forget why.
-    pub(crate) fn note(&mut self, entity: Sym, series: u64, departure: Departure, now: EventTime) {
+    pub(super) fn note(&mut self, entity: Sym, series: u64, departure: Departure, now: EventTime) {
         let of = self.by_entity.entry(entity).or_default();
         of.retain(|_, old| old.until.is_none_or(|until| now.since(until) < KEPT));
         of.insert(series, departure);

@@ -20,7 +20,7 @@ pub(crate) struct Past {
 }
 
 /// What an incident was about: hashes of its entities and of its alert names, sorted.
-pub(crate) fn signature<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<u64> {
+pub(super) fn signature<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<u64> {
     let hashes: BTreeSet<u64> = parts.map(|p| xxh3_64(p.as_bytes())).take(256).collect();
     hashes.into_iter().collect()
 }
@@ -36,7 +36,7 @@ pub(crate) struct History {
 const PAST_MIN: usize = 3;
 
 impl History {
-    pub(crate) fn add(&mut self, past: Past, history_max: usize) {
+    pub(super) fn add(&mut self, past: Past, history_max: usize) {
         self.past.push_back(past);
         while self.past.len() > history_max {
             self.past.pop_front();
@@ -53,7 +53,7 @@ impl History {
     }
 
     /// The past incidents most like `signature` (Jaccard), at most ten, best first.
-    pub(crate) fn similar(&self, signature: &[u64], similar_min: f64) -> Vec<SimilarIncident> {
+    pub(super) fn similar(&self, signature: &[u64], similar_min: f64) -> Vec<SimilarIncident> {
         let mut similar: Vec<SimilarIncident> = self
             .past
             .iter()
@@ -72,7 +72,7 @@ impl History {
     /// The chance, 0–1, that an incident like this takes longer than `limit`: the share of
     /// similar ones that did, with one imagined success and failure (Laplace's rule of
     /// succession). `None` with too little past.
-    pub(crate) fn chance_longer_than(&self, limit: Span, signature: &[u64], similar_min: f64) -> Option<f64> {
+    pub(super) fn chance_longer_than(&self, limit: Span, signature: &[u64], similar_min: f64) -> Option<f64> {
         let durations: Vec<Span> = self
             .past
             .iter()

@@ -8,42 +8,42 @@ use crate::entity::entity_name;
 use crate::incident::{Owner, Priority, SimilarIncident};
 use crate::time::{EventTime, Span};
 
-use super::SlaClock;
+use super::sla::SlaClock;
 
 /// What the narrative is built from.
-pub(crate) struct Facts<'a> {
-    pub(crate) onset: EventTime,
-    pub(crate) last_onset: EventTime,
+pub(super) struct Facts<'a> {
+    pub(super) onset: EventTime,
+    pub(super) last_onset: EventTime,
     /// The first symptom: entity and what was said.
-    pub(crate) first: (&'a str, &'a str),
+    pub(super) first: (&'a str, &'a str),
     /// The other entities in trouble, in the order in which they showed it.
-    pub(crate) then: Vec<&'a str>,
-    pub(crate) alerts: u64,
+    pub(super) then: Vec<&'a str>,
+    pub(super) alerts: u64,
     /// Since when it is over.
-    pub(crate) over: Option<EventTime>,
+    pub(super) over: Option<EventTime>,
     /// The named cause with its entity, or the best guess when it is not sure.
-    pub(crate) cause: Option<(&'a Cause, &'a str)>,
-    pub(crate) cause_is_sure: bool,
-    pub(crate) blast: &'a Blast,
-    pub(crate) class: Class,
-    pub(crate) owner: &'a Owner,
-    pub(crate) priority: Priority,
-    pub(crate) impact: u8,
-    pub(crate) urgency: u8,
-    pub(crate) sla: Option<&'a SlaClock>,
-    pub(crate) similar: Option<&'a SimilarIncident>,
-    pub(crate) place: Place<'a>,
+    pub(super) cause: Option<(&'a Cause, &'a str)>,
+    pub(super) cause_is_sure: bool,
+    pub(super) blast: &'a Blast,
+    pub(super) class: Class,
+    pub(super) owner: &'a Owner,
+    pub(super) priority: Priority,
+    pub(super) impact: u8,
+    pub(super) urgency: u8,
+    pub(super) sla: Option<&'a SlaClock>,
+    pub(super) similar: Option<&'a SimilarIncident>,
+    pub(super) hierarchy: Hierarchy<'a>,
     /// Who is expected to follow first.
-    pub(crate) next: Option<&'a Next>,
-    pub(crate) now: EventTime,
-    pub(crate) runbook: Option<&'a str>,
+    pub(super) next: Option<&'a Next>,
+    pub(super) now: EventTime,
+    pub(super) runbook: Option<&'a str>,
     /// Labels that nearly all alerts share, as `name=value`.
-    pub(crate) shared: &'a [String],
+    pub(super) shared: &'a [String],
 }
 
 /// The place of an incident among the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Place<'a> {
+pub(super) enum Hierarchy<'a> {
     /// Nothing relates it to another.
     Alone,
     /// It is the major incident over so many.
@@ -53,7 +53,7 @@ pub(crate) enum Place<'a> {
 }
 
 /// The sentences, joined; at most 1,024 characters.
-pub(crate) fn narrate(facts: &Facts<'_>) -> String {
+pub(super) fn narrate(facts: &Facts<'_>) -> String {
     let sentences = [
         Some(what_happened(facts)),
         Some(likely_cause(facts)),
@@ -97,11 +97,11 @@ fn what_happened(facts: &Facts<'_>) -> String {
 }
 
 fn likely_cause(facts: &Facts<'_>) -> String {
-    let place = match facts.place {
-        Place::Alone => String::new(),
-        Place::Over(1) => "; one other incident is related to it".to_owned(),
-        Place::Over(count) => format!("; it is a major incident over {count} others"),
-        Place::Under(parent) => format!("; it is under major incident {parent}"),
+    let place = match facts.hierarchy {
+        Hierarchy::Alone => String::new(),
+        Hierarchy::Over(1) => "; one other incident is related to it".to_owned(),
+        Hierarchy::Over(count) => format!("; it is a major incident over {count} others"),
+        Hierarchy::Under(parent) => format!("; it is under major incident {parent}"),
     };
     let Some((cause, entity)) = facts.cause else {
         return format!("The cause is unknown{place}.");
@@ -203,7 +203,7 @@ fn what_first(facts: &Facts<'_>) -> String {
 }
 
 /// `a, b, c and 4 more`.
-pub(crate) fn list(names: &[&str], most: usize) -> String {
+fn list(names: &[&str], most: usize) -> String {
     if names.len() <= most {
         return names.join(", ");
     }

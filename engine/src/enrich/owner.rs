@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Lookup;
 use crate::entity::entity_name;
 use crate::incident::Owner;
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
-use crate::topology::{Topology, owners};
+use crate::topology::{Lookup, Topology, owners};
 
 /// Steps up from an item without an owner: its host, what it is part of, what runs on it.
 const STEPS_MAX: usize = 3;
 
 /// The owner of `entity`: its catalogue entry, else an `owned_by` edge, else the owner of what
 /// it is part of, runs on, or what runs on it; else the default team.
-pub(crate) fn find_owner(
+pub(super) fn find_owner(
     entity: Option<Sym>,
     lookup: &Lookup,
     topology: &Topology,
@@ -70,7 +69,7 @@ fn next_layer(layer: &[Sym], seen: &mut Vec<Sym>, topology: &Topology, entities:
 
 /// The member of `team` with most of the skills asked for and the most free capacity; `None`
 /// when everybody is full. `load` counts the open incidents of each person.
-pub(crate) fn pick_assignee(
+pub(super) fn pick_assignee(
     team: &str,
     skills: &[String],
     lookup: &Lookup,

@@ -21,7 +21,7 @@ const WIDE_ENTITIES: usize = 25;
 /// Assesses an incident. Impact: 1 when a critical item or many entities are hurt, 2 when an
 /// important one is, else 3. Urgency: 1 when something critical or major fires now, 2 for minor
 /// trouble, 3 for warnings and forecasts.
-pub(crate) fn assess(blast: &Blast, severity: Severity) -> Assessment {
+pub(super) fn assess(blast: &Blast, severity: Severity) -> Assessment {
     let impact = match blast.criticality {
         Some(Criticality::Critical) => 1,
         _ if blast.alerting() >= WIDE_ENTITIES => 1,

@@ -1,9 +1,9 @@
 //! SLA clocks: by when somebody must answer and by when it must be over.
 
-use super::Lookup;
 use crate::diagnose::Blast;
 use crate::incident::Priority;
 use crate::time::{EventTime, Span};
+use crate::topology::Lookup;
 
 /// The clocks of one incident.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct SlaClock {
 }
 
 /// The strictest agreement among the affected items, counted from `opened_at`.
-pub(crate) fn clock(blast: &Blast, lookup: &Lookup, priority: Priority, opened_at: EventTime) -> Option<SlaClock> {
+pub(super) fn clock(blast: &Blast, lookup: &Lookup, priority: Priority, opened_at: EventTime) -> Option<SlaClock> {
     let mut names: Vec<&str> = blast
         .affected
         .keys()

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
-use super::LedgerConfig;
-use super::major::{Footprint, Tie};
+use super::config::LedgerConfig;
+use super::major::Tie;
+use super::told::Told;
 use crate::alert::Alert;
 use crate::dedup::Alerts;
-use crate::incident::{Owner, Priority, StatusReason, TicketRef};
+use crate::incident::{Owner, StatusReason, TicketRef};
 use crate::signal::Severity;
 use crate::time::EventTime;
 
@@ -21,28 +22,6 @@ pub(crate) enum State {
     Open,
     Acknowledged,
     Resolved,
-}
-
-/// What the last revision said: an update must say something else.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Told {
-    pub(crate) at: EventTime,
-    pub(crate) severity: Severity,
-    pub(crate) priority: Priority,
-    pub(crate) cause: String,
-    /// The entity of the first cause; empty when none is named.
-    pub(crate) root: String,
-    /// That the cause lies at that entity, by a change or by itself, 0–1.
-    pub(crate) confidence: f64,
-    pub(crate) alerting: usize,
-    pub(crate) affected: usize,
-    pub(crate) alert_count: u64,
-    pub(crate) tickets: usize,
-    /// The major incident it is under.
-    pub(crate) parent: Option<String>,
-    /// How many incidents are under it.
-    pub(crate) children: usize,
-    pub(crate) footprint: Footprint,
 }
 
 /// Alerts that left an incident and are remembered by it.
@@ -86,9 +65,9 @@ pub(crate) struct Incident {
     /// The one timer it has.
     pub(crate) timer: EventTime,
     pub(crate) told: Option<Told>,
-    #[serde(with = "crate::checkpoint::as_json")]
+    #[serde(with = "crate::serial::as_json")]
     pub(crate) owner: Option<Owner>,
-    #[serde(with = "crate::checkpoint::as_json")]
+    #[serde(with = "crate::serial::as_json")]
     pub(crate) tickets: Vec<TicketRef>,
     /// The incident it was split from, or the major one it is under.
     pub(crate) parent: Option<String>,
@@ -160,7 +139,7 @@ impl Incident {
     }
 
     /// Takes an alert in as firing.
-    pub(crate) fn admit(&mut self, fingerprint: u64, severity: Severity, rows: u64, now: EventTime) {
+    pub(super) fn admit(&mut self, fingerprint: u64, severity: Severity, rows: u64, now: EventTime) {
         if self.members.insert(fingerprint) {
             self.alert_count += rows;
         }
@@ -172,7 +151,7 @@ impl Incident {
     }
 
     /// One of its alerts is part of another incident from now on.
-    pub(crate) fn lose(&mut self, fingerprint: u64, began_at: EventTime) {
+    pub(super) fn lose(&mut self, fingerprint: u64, began_at: EventTime) {
         self.members.remove(&fingerprint);
         if self.left.len() < LEFT_MAX {
             self.left.insert(fingerprint, began_at);
@@ -185,7 +164,7 @@ impl Incident {
     }
 
     /// Remembers what an incident that becomes a part of this one has lost.
-    pub(crate) fn inherit_left(&mut self, left: BTreeMap<u64, EventTime>) {
+    pub(super) fn inherit_left(&mut self, left: BTreeMap<u64, EventTime>) {
         for (fingerprint, began_at) in left {
             if self.left.len() < LEFT_MAX && !self.members.contains(&fingerprint) {
                 let at = self.left.entry(fingerprint).or_insert(began_at);
@@ -195,7 +174,7 @@ impl Incident {
     }
 
     /// One of its alerts recovered or was suppressed.
-    pub(crate) fn calm(&mut self, fingerprint: u64, now: EventTime) {
+    pub(super) fn calm(&mut self, fingerprint: u64, now: EventTime) {
         self.live.remove(&fingerprint);
         self.last_news = now;
         if self.live.is_empty() && self.quiet_since.is_none() {

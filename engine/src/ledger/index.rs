@@ -117,7 +117,7 @@ impl Index {
 mod tests {
     use super::*;
     use crate::incident::Owner;
-    use crate::ledger::State;
+    use crate::ledger::incident::State;
     use crate::time::EventTime;
 
     fn active(assignee: &str) -> Incident {

@@ -16,11 +16,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::incident::Told;
+use super::told::Told;
 use crate::entity::entity_name;
-use crate::time::{EventTime, Span};
+use crate::time::Span;
 
 /// Settings of major incidents.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -62,42 +61,6 @@ const SAME_PLACE: f64 = 0.2;
 
 /// A cause may be told this much later than what follows from it: tools look every so often.
 const ONSET_SLACK: Span = Span::from_mins(2);
-
-/// Entities of a blast radius kept for comparison.
-pub(super) const REACH_MAX: usize = 1_024;
-/// Names of one kind kept for comparison.
-pub(super) const NAMES_KEPT: usize = 16;
-
-/// What relates an incident to others, as its last revision told it.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Footprint {
-    pub(crate) onset: EventTime,
-    /// The entity of the named cause; empty when none is named.
-    pub(crate) cause: String,
-    /// Whether that entity alerts in this incident.
-    pub(crate) at_home: bool,
-    /// The change named as the cause; empty when none is.
-    pub(crate) change: String,
-    /// Hashes of what alerts or depends on the cause, sorted.
-    pub(crate) reach: Vec<u64>,
-    /// Business services and critical items that it hurts, by name.
-    pub(crate) business: Vec<String>,
-    /// Network devices before most of what alerts, by name.
-    pub(crate) devices: Vec<String>,
-    /// Places that nearly all of its alerts share.
-    pub(crate) places: Vec<String>,
-}
-
-/// How an entity is kept in [`Footprint::reach`].
-pub(super) fn reach_hash(entity: &str) -> u64 {
-    xxh3_64(entity.as_bytes())
-}
-
-impl Footprint {
-    fn reaches(&self, entity: &str) -> bool {
-        !entity.is_empty() && self.reach.binary_search(&reach_hash(entity)).is_ok()
-    }
-}
 
 /// How two incidents are related.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -168,7 +131,9 @@ pub(crate) fn tie(above: &Told, below: &Told, config: &MajorConfig) -> Tie {
 mod tests {
     use super::*;
     use crate::incident::Priority;
+    use crate::ledger::told::{Footprint, reach_hash};
     use crate::signal::Severity;
+    use crate::time::EventTime;
 
     fn told(secs: i64, cause: &str, reach: &[&str]) -> Told {
         let mut reach: Vec<u64> = reach.iter().map(|name| reach_hash(name)).collect();

@@ -1,6 +1,6 @@
 //! Hysteresis: which change of an incident is worth a revision.
 
-use super::incident::Told;
+use super::told::Told;
 
 /// Confidence must move this much to be news.
 const CONFIDENCE_STEP: f64 = 0.2;
@@ -63,7 +63,7 @@ mod tests {
             tickets: 0,
             parent: None,
             children: 0,
-            footprint: crate::ledger::major::Footprint::default(),
+            footprint: crate::ledger::told::Footprint::default(),
         }
     }
 

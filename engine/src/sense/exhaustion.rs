@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::glob::Glob;
+use super::meta::SeriesMeta;
 use super::raise::{Raise, short};
-use super::series::{ExhaustionState, SeriesMeta};
-use crate::alert::{Observation, Sensed};
+use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::incident::EvidenceSignal;
 use crate::signal::{AlertStatus, Severity};
 use crate::time::{EventTime, Span};
@@ -53,6 +53,17 @@ const CALM_DECISIONS: u8 = 3;
 
 /// Bands checked before the share that held is told: of fewer it says little.
 const CHECKED_MIN: u32 = 10;
+
+/// State of one exhaustion watch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ExhaustionState {
+    pub(super) rule: u8,
+    pub(super) model: Exhaustion,
+    /// When the open warning began.
+    pub(super) since: Option<EventTime>,
+    /// Decisions in a row that see no end.
+    pub(super) calm: u8,
+}
 
 /// A rule with its parameters checked.
 #[derive(Clone, Debug)]
@@ -164,7 +175,7 @@ impl CompiledExhaustion {
                 value: Some(forecast.level),
                 expected: Some(self.rule.limit),
                 score: 0.9,
-                detector: "exhaustion".into(),
+                detector: DetectorKind::Exhaustion,
             }),
             ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }

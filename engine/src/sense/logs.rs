@@ -1,78 +1,20 @@
 //! One shard of the log side of `sense`: templates, and what streams do that they never did.
 
-use std::sync::Arc;
-
 use arrow::array::Array;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use bellwether_models::logs::{LogFinding, LogFindingKind, StreamWatch};
 use bellwether_models::templates::Miner;
 
-use super::CompiledSense;
+use super::compiled::CompiledSense;
+use super::line::LogLine;
 use super::raise::{Raise, short};
-use crate::alert::{Observation, Sensed};
+use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::incident::EvidenceSignal;
-use crate::signal::{AlertStatus, Batch, LogColumns, Severity};
+use crate::signal::{AlertStatus, Severity};
 use crate::time::{EventTime, Span};
-use crate::waiting::{Timed, Waiting};
-
-/// One log line that waits for the watermark: a row of a batch, shared, not copied.
-#[derive(Clone, Debug)]
-pub(crate) struct LogLine {
-    pub(crate) time: EventTime,
-    pub(crate) severity: u8,
-    stream: u64,
-    content: u64,
-    batch: Arc<Batch>,
-    row: u32,
-}
-
-impl Timed for LogLine {
-    fn time(&self) -> EventTime {
-        self.time
-    }
-}
-
-impl LogLine {
-    /// Row `row` of a log batch, at its (possibly clamped) event time.
-    pub(crate) fn new(batch: &Arc<Batch>, columns: &LogColumns<'_>, row: usize, time: EventTime) -> LogLine {
-        LogLine {
-            time,
-            severity: columns.severity[row],
-            stream: xxh3_64(columns.entity(row).as_bytes()),
-            content: xxh3_64(columns.body(row).as_bytes()),
-            batch: batch.clone(),
-            row: row as u32,
-        }
-    }
-
-    /// The hash of the stream the line belongs to.
-    pub(crate) fn stream(&self) -> u64 {
-        self.stream
-    }
-
-    /// Who wrote it.
-    pub(crate) fn entity(&self) -> &str {
-        LogColumns::of(&self.batch).entity(self.row as usize)
-    }
-
-    /// The line.
-    pub(crate) fn body(&self) -> &str {
-        LogColumns::of(&self.batch).body(self.row as usize)
-    }
-
-    /// One of its structured fields.
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        LogColumns::of(&self.batch).attributes(self.row as usize).get(name)
-    }
-
-    /// The batch and the row that hold it, for a checkpoint.
-    pub(crate) fn place(&self) -> (&Arc<Batch>, u32) {
-        (&self.batch, self.row)
-    }
-}
+use crate::waiting::Waiting;
 
 /// One log stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,7 +29,7 @@ pub(crate) struct LogShard {
     #[serde(skip)]
     pending: Waiting<LogLine>,
     miner: Option<Miner>,
-    #[serde(with = "crate::checkpoint::sorted_map")]
+    #[serde(with = "crate::serial::sorted_map")]
     streams: HashMap<u64, Stream, foldhash::fast::FixedState>,
     /// Windows are closed up to here.
     advanced: Option<EventTime>,
@@ -120,7 +62,7 @@ impl LogShard {
 
     /// Works by other settings: what has been learned by the old ones is forgotten when they
     /// shaped it. Alerts of streams end by themselves, at the time they were given.
-    pub(crate) fn retune(&mut self, before: &CompiledSense, now: &CompiledSense) {
+    pub(crate) fn reconfigure(&mut self, before: &CompiledSense, now: &CompiledSense) {
         let (old, new) = (&before.logs, &now.logs);
         if old.templates != new.templates || old.watch != new.watch {
             self.miner = None;
@@ -272,7 +214,7 @@ fn finding_alert(
                 value,
                 expected,
                 score: finding.score,
-                detector: "log-watch".into(),
+                detector: DetectorKind::LogWatch,
             }),
         }
         .at(at),

@@ -1,6 +1,6 @@
 //! How the sensing stage words its alerts.
 
-use super::series::SeriesMeta;
+use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
 use crate::signal::{AlertStatus, Severity, alert_fingerprint};
 use crate::time::EventTime;

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::glob::Glob;
-use super::logs::LogLine;
-use super::metrics::Row;
+use super::line::LogLine;
+use super::meta::SeriesMeta;
 use super::raise::{Raise, short};
-use super::series::{RuleState, Series, SeriesMeta};
-use crate::alert::{Observation, Sensed, label};
+use super::sample::Row;
+use crate::alert::{DetectorKind, Observation, Sensed, label};
 use crate::entity::split_entity;
 use crate::expr::{ColumnNeed, Expression, ExpressionError, LOG_COLUMNS, METRIC_COLUMNS};
 use crate::incident::EvidenceSignal;
@@ -60,6 +60,17 @@ fn any_metric() -> String {
 
 /// How long an alert from a log line stays when the rule says nothing.
 const LOG_HOLD: Span = Span::from_mins(5);
+
+/// State of one rule on one series.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct RuleState {
+    /// The rule's bit.
+    pub(super) rule: u8,
+    /// The condition has held since.
+    pub(super) since: Option<EventTime>,
+    /// An alert has been raised.
+    pub(super) firing: bool,
+}
 
 /// A rule with its condition compiled.
 #[derive(Clone, Debug)]
@@ -159,13 +170,12 @@ impl CompiledRule {
     /// The alert of a metric rule.
     pub(super) fn alert(
         &self,
-        series: &Series,
+        meta: &SeriesMeta,
         status: AlertStatus,
         since: EventTime,
         at: EventTime,
         value: f64,
     ) -> (EventTime, Sensed) {
-        let meta = &series.meta;
         let says = if self.rule.summary.is_empty() {
             format!("{} on {}", meta.name, meta.entity)
         } else {
@@ -179,7 +189,7 @@ impl CompiledRule {
                 value: Some(value),
                 expected: None,
                 score: 1.0,
-                detector: "rule".into(),
+                detector: DetectorKind::Rule,
             }),
             ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }
@@ -207,7 +217,7 @@ impl CompiledRule {
                 value: None,
                 expected: None,
                 score: 1.0,
-                detector: "rule".into(),
+                detector: DetectorKind::Rule,
             }),
         }
         .at(line.time)

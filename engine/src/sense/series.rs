@@ -2,81 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use bellwether_models::exhaustion::Exhaustion;
-use bellwether_models::metric::Detector;
+use bellwether_models::metric::MetricModel;
 
-use super::CompiledSense;
-use super::departed::Standing;
-use crate::alert::{LabelSet, own_labels};
-use crate::signal::{SeriesRow, SeriesType};
+use super::anomaly::AnomalyState;
+use super::compiled::CompiledSense;
+use super::exhaustion::ExhaustionState;
+use super::level::Level;
+use super::meta::SeriesMeta;
+use super::rules::RuleState;
+use crate::signal::SeriesType;
 use crate::time::EventTime;
-
-/// Most rules, heartbeats and exhaustions together: one bit each in a series' mask.
-pub(crate) const CHECKS_MAX: usize = 64;
-
-/// What a series is.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct SeriesMeta {
-    pub(crate) name: Box<str>,
-    pub(crate) entity: Box<str>,
-    pub(crate) unit: Box<str>,
-    pub(crate) series_type: SeriesType,
-    pub(crate) labels: LabelSet,
-}
-
-/// What a series is, for people.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SeriesView<'a> {
-    /// The metric.
-    pub name: &'a str,
-    /// What it is measured of.
-    pub entity: &'a str,
-    /// Its labels.
-    pub labels: Vec<(&'a str, &'a str)>,
-}
-
-impl SeriesMeta {
-    pub(crate) fn of(row: &SeriesRow<'_>) -> SeriesMeta {
-        SeriesMeta {
-            name: row.name.into(),
-            entity: row.entity.into(),
-            unit: row.unit.into(),
-            series_type: row.series_type,
-            labels: own_labels(row.labels),
-        }
-    }
-}
-
-/// State of one rule on one series.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct RuleState {
-    /// The rule's bit.
-    pub(super) rule: u8,
-    /// The condition has held since.
-    pub(super) since: Option<EventTime>,
-    /// An alert has been raised.
-    pub(super) firing: bool,
-}
-
-/// State of the anomaly alert of one series.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct AnomalyState {
-    /// When the open anomaly began.
-    pub(super) since: Option<EventTime>,
-    /// Usual points in a row since.
-    pub(super) calm: u8,
-}
-
-/// State of one exhaustion watch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct ExhaustionState {
-    pub(super) rule: u8,
-    pub(super) model: Exhaustion,
-    /// When the open warning began.
-    pub(super) since: Option<EventTime>,
-    /// Decisions in a row that see no end.
-    pub(super) calm: u8,
-}
 
 /// One series with everything that watches it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,9 +22,9 @@ pub(crate) struct Series {
     pub(super) last_at: EventTime,
     /// Last raw value: counters are watched as rates.
     pub(super) last_value: f64,
-    pub(super) detector: Option<Box<Detector>>,
+    pub(super) model: Option<MetricModel>,
     pub(super) anomaly: AnomalyState,
-    pub(super) standing: Standing,
+    pub(super) level: Level,
     pub(super) rules: Vec<RuleState>,
     /// Heartbeats that are missing now, by bit.
     pub(super) missing: u64,
@@ -108,15 +43,15 @@ impl Series {
             .filter(|i| checks & (1 << (first + i)) != 0)
             .map(|i| ExhaustionState { rule: i as u8, model: sense.exhaustion[i].model(), since: None, calm: 0 })
             .collect();
-        let detector = sense.watches(&meta.name).then(|| Box::new(Detector::new(&sense.detector)));
+        let model = sense.watches(&meta.name).then(|| MetricModel::new(sense.anomalies.model, &sense.detector));
         Series {
             meta,
             checks,
             last_at: EventTime::MIN,
             last_value: f64::NAN,
-            detector,
+            model,
             anomaly: AnomalyState::default(),
-            standing: Standing::default(),
+            level: Level::default(),
             rules,
             missing: 0,
             exhaustion,

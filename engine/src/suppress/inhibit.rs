@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Scene, alert_matches};
+use super::matches::alert_matches;
 use crate::alert::{Alert, Suppression, Suppressor, label};
 use crate::expr::{ALERT_COLUMNS, Expression, ExpressionError};
 use crate::symbols::Symbols;
@@ -69,7 +69,7 @@ pub(crate) struct Inhibitors {
 
 impl Inhibitors {
     /// Notes that `alert` fires or has recovered. Answers whether it is the source of a rule.
-    pub(crate) fn note(
+    pub(super) fn note(
         &mut self,
         rules: &[CompiledInhibit],
         alert: &Alert,
@@ -103,14 +103,19 @@ impl Inhibitors {
         is_source
     }
 
-    pub(super) fn inhibiting(&self, alert: &Alert, scene: &Scene<'_>) -> Option<Suppression> {
+    pub(super) fn inhibiting(
+        &self,
+        alert: &Alert,
+        rules: &[CompiledInhibit],
+        (names, entities): (&Symbols, &Symbols),
+    ) -> Option<Suppression> {
         if self.firing.is_empty() {
             return None;
         }
-        let (_, source) = scene.inhibit.iter().enumerate().find_map(|(i, rule)| {
-            let key = (i as u32, rule.key(alert, scene.entities));
+        let (_, source) = rules.iter().enumerate().find_map(|(i, rule)| {
+            let key = (i as u32, rule.key(alert, entities));
             let source = self.firing.get(&key)?.iter().find(|f| **f != alert.fingerprint)?;
-            alert_matches(&rule.target, alert, scene.names, scene.entities).then_some((i, *source))
+            alert_matches(&rule.target, alert, names, entities).then_some((i, *source))
         })?;
         Some(Suppression {
             by: Suppressor::Inhibition,

@@ -1,15 +1,12 @@
 //! Silences: an operator asks for quiet, for a while, with a reason.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
 use serde::{Deserialize, Serialize};
 
-use super::Scene;
-use crate::alert::{Alert, Suppression, Suppressor, label};
-use crate::entity::split_entity;
-use crate::expr::{ALERT_COLUMNS, ColumnNeed, Expression};
+use super::matches::alert_matches;
+use crate::alert::{Alert, Suppression, Suppressor};
+use crate::expr::{ALERT_COLUMNS, Expression};
 use crate::symbols::Symbols;
 use crate::time::EventTime;
 
@@ -36,7 +33,7 @@ pub(crate) struct Silences {
 
 impl Silences {
     /// Adds or replaces a silence; one that does not compile is refused and counted.
-    pub(crate) fn set(
+    pub(super) fn set(
         &mut self,
         id: &str,
         matching: &str,
@@ -65,14 +62,14 @@ impl Silences {
     }
 
     /// Compiles again what a checkpoint keeps as text.
-    pub(crate) fn recompile(&mut self) {
+    pub(super) fn recompile(&mut self) {
         for silence in self.by_id.values_mut() {
             silence.compiled = Expression::compile(&silence.matching, ALERT_COLUMNS).ok();
         }
     }
 
     /// Drops silences that ended before `now`.
-    pub(crate) fn sweep(&mut self, now: EventTime) {
+    pub(super) fn sweep(&mut self, now: EventTime) {
         self.by_id.retain(|_, silence| silence.until > now);
     }
 
@@ -80,11 +77,16 @@ impl Silences {
         self.refused
     }
 
-    pub(super) fn covering(&self, alert: &Alert, now: EventTime, scene: &Scene<'_>) -> Option<Suppression> {
+    pub(super) fn covering(
+        &self,
+        alert: &Alert,
+        now: EventTime,
+        (names, entities): (&Symbols, &Symbols),
+    ) -> Option<Suppression> {
         let (id, silence) = self.by_id.iter().find(|(_, silence)| {
             silence.from <= now
                 && now < silence.until
-                && silence.compiled.as_ref().is_some_and(|e| alert_matches(e, alert, scene.names, scene.entities))
+                && silence.compiled.as_ref().is_some_and(|e| alert_matches(e, alert, names, entities))
         })?;
         Some(Suppression {
             by: Suppressor::Silence,
@@ -92,23 +94,4 @@ impl Silences {
             until: Some(silence.until),
         })
     }
-}
-
-/// Whether one alert fulfils a condition over alert columns.
-pub(crate) fn alert_matches(expression: &Expression, alert: &Alert, names: &Symbols, entities: &Symbols) -> bool {
-    let entity = entities.text(alert.entity);
-    let text = |value: Option<&str>| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-    let columns = expression
-        .needs()
-        .map(|need| match need {
-            ColumnNeed::Base(0) => text(Some(names.text(alert.name))),
-            ColumnNeed::Base(1) => text(Some(names.text(alert.source))),
-            ColumnNeed::Base(2) => text(Some(entity)),
-            ColumnNeed::Base(3) => text(Some(split_entity(entity).0)),
-            ColumnNeed::Base(_) => text(Some(alert.severity.name())),
-            ColumnNeed::Label(name) => text(label(&alert.labels, name)),
-        })
-        .collect();
-    let (answers, _) = expression.evaluate(columns, 1);
-    answers.iter().next().flatten().unwrap_or(false)
 }

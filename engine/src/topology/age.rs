@@ -5,7 +5,7 @@
 //! fades. Age is counted by the source's own clock, from when it told this edge to when it told
 //! anything, so that a source that is down for a week takes nothing with it.
 
-use super::{Claim, EdgeKey, Topology, surest};
+use super::graph::{Claim, EdgeKey, Topology, surest};
 use crate::time::{EventTime, Span};
 
 /// Words from which a source counts as repeating itself about an edge.
@@ -21,10 +21,15 @@ const HALVINGS_MAX: i64 = 4;
 const EVERY: Span = Span::from_hours(1);
 
 impl Topology {
+    /// Whether ages are to be looked at.
+    pub(crate) fn is_aging_due(&self, now: EventTime) -> bool {
+        self.next_aging.is_none_or(|next| now >= next)
+    }
+
     /// Lets the words fade that are repeated no more, at most once an hour; each counts half for
     /// each `life` of silence, or for each three of the intervals at which it used to be told.
-    pub(crate) fn age(&mut self, now: EventTime, life: Span) {
-        if self.next_aging.is_some_and(|next| now < next) {
+    pub(super) fn age(&mut self, now: EventTime, life: Span) {
+        if !self.is_aging_due(now) {
             return;
         }
         self.next_aging = Some(now.plus(EVERY));
@@ -62,7 +67,7 @@ fn left(claim: &Claim, heard: EventTime, life: Span) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LimitsConfig;
+    use crate::limits::LimitsConfig;
     use crate::signal::Relation;
     use crate::symbols::Sym;
 

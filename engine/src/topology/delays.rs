@@ -15,7 +15,7 @@ use bellwether_models::group::{DelayParams, DelaySketch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Topology;
+use super::graph::Topology;
 use crate::signal::Relation;
 use crate::symbols::Sym;
 use crate::time::{EventTime, Span};
@@ -178,7 +178,7 @@ fn carries(relation: Relation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LimitsConfig;
+    use crate::limits::LimitsConfig;
 
     fn estate() -> (Topology, [Sym; 3]) {
         let [web, api, host] = [Sym(0), Sym(1), Sym(2)];

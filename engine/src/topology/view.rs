@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Topology;
+use super::graph::Topology;
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 use crate::time::EventTime;
@@ -51,7 +51,7 @@ impl Topology {
             .claims
             .iter()
             .map(|(&(from, to, relation), claims)| {
-                let claim = |claim: &super::Claim| ClaimView {
+                let claim = |claim: &super::graph::Claim| ClaimView {
                     source: names.text(claim.source).to_owned(),
                     confidence: claim.worth,
                     seen_at: claim.seen_at,
@@ -101,7 +101,7 @@ fn against(said: &Answers, sources: &[Sym]) -> Vec<(Sym, Sym)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LimitsConfig;
+    use crate::limits::LimitsConfig;
 
     #[test]
     fn sources_that_answer_otherwise_contradict_and_those_that_know_more_do_not() {

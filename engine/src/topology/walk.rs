@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use bellwether_models::group::Distance;
 
-use super::{Delays, Edge, Topology};
+use super::delays::Delays;
+use super::graph::{Edge, Topology};
 use crate::signal::Relation;
 use crate::symbols::Sym;
 
@@ -209,7 +210,7 @@ impl Distance for GroupDistance<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LimitsConfig;
+    use crate::limits::LimitsConfig;
     use crate::time::EventTime;
 
     /// web calls db, db runs on host, host and printer connect to switch.

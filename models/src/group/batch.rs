@@ -17,12 +17,12 @@ use linfa_clustering::Dbscan;
 use linfa_nn::{LinearSearch, distance};
 use ndarray::{Array2, ArrayView, Dimension};
 
-use super::AlertView;
 use super::evidence::{GroupParams, Proximity};
 use super::learned::CoOccurrence;
 use super::search::pair_evidence;
 use super::tables::{Distance, Member, NO_ENTITY};
 use super::text::TextModel;
+use super::view::AlertView;
 
 /// Alerts that one stretch may hold: 16 million pairs take seconds, a hundred times that nobody waits for.
 const STRETCH_MAX: usize = 4_000;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, GroupParams};
 use super::grouper::Grouper;
-use super::placement::{GroupId, Pair};
+use super::search::Pair;
 use super::tables::Distance;
+use super::view::GroupId;
 
 /// Links given in an explanation: enough to read, the best first.
 const LINKS_SHOWN: usize = 3;

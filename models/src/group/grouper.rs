@@ -12,18 +12,78 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, GroupParams, Proximity};
 use super::learned::CoOccurrence;
-use super::placement::{AlertView, Assignment, Group, GroupId, GroupScore, GroupSummary, Pair, RunnerUp};
-use super::saved::SavedGrouper;
-use super::search::Search;
+use super::search::{Pair, Search};
 use super::tables::{Counters, Distance, Member, Members, NO_ENTITY, Neighbourhoods};
 use super::text::TextModel;
+use super::view::{AlertView, GroupId};
 
 /// The share of the member limit freed at once when it is reached.
 const EVICT_SHARE: usize = 16;
 
+/// Where an alert went, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// Its group now.
+    pub group: GroupId,
+    /// False for a repeat of an alert that was already there.
+    pub fresh: bool,
+    /// Whether it opened the group.
+    pub opened: bool,
+    /// Score against the group, 0..1; 0 when it opened one.
+    pub score: f64,
+    /// Evidence of its best link into the group.
+    pub evidence: Evidence,
+    /// The alert at the other end of that link.
+    pub linked_to: Option<u64>,
+    /// Groups that this alert joined to `group`; their ids are gone.
+    pub merged: Vec<GroupId>,
+    /// The best group it did not join.
+    pub runner_up: Option<RunnerUp>,
+}
+
+/// The best group that an alert did not join.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunnerUp {
+    /// That group.
+    pub group: GroupId,
+    /// Score against it, 0..1.
+    pub score: f64,
+    /// Evidence of the best link into it.
+    pub evidence: Evidence,
+}
+
+/// One open group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupSummary {
+    /// Its name.
+    pub id: GroupId,
+    /// Active alerts in it.
+    pub alerts: usize,
+    /// First onset in nanoseconds.
+    pub first_ns: i64,
+    /// Latest news in nanoseconds.
+    pub last_ns: i64,
+}
+
+/// One open group in the tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Group {
+    pub(super) id: GroupId,
+    pub(super) first_ns: i64,
+    pub(super) last_ns: i64,
+    pub(super) members: Vec<u32>,
+}
+
+/// The score of an alert against one group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct GroupScore {
+    pub(super) group: u32,
+    pub(super) score: f64,
+    pub(super) best: Pair,
+}
+
 /// Groups alerts as they come; see the module.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "SavedGrouper", into = "SavedGrouper")]
+#[derive(Clone, Debug)]
 pub struct Grouper {
     pub(super) params: GroupParams,
     pub(super) members: Members,
@@ -503,51 +563,6 @@ impl Grouper {
 
 fn summary(group: &Group) -> GroupSummary {
     GroupSummary { id: group.id, alerts: group.members.len(), first_ns: group.first_ns, last_ns: group.last_ns }
-}
-
-impl From<Grouper> for SavedGrouper {
-    fn from(grouper: Grouper) -> Self {
-        let save = |member: &Member| {
-            // The slot of a group is no part of the state: a restored grouper numbers anew.
-            let id = grouper.group_at(member.group).id;
-            (Member { group: 0, ..member.clone() }, id)
-        };
-        let members = grouper.members.in_order().map(|(_, member)| save(member)).collect();
-        let mut groups: Vec<(GroupId, i64, i64)> =
-            grouper.groups.iter().flatten().map(|group| (group.id, group.first_ns, group.last_ns)).collect();
-        groups.sort_unstable();
-        Self {
-            params: grouper.params,
-            members,
-            groups,
-            text: grouper.text,
-            learned: grouper.learned,
-            counters: grouper.counters,
-            next_sweep_ns: grouper.next_sweep_ns,
-            closed: grouper.closed,
-        }
-    }
-}
-
-impl From<SavedGrouper> for Grouper {
-    fn from(saved: SavedGrouper) -> Self {
-        let mut grouper = Self::with_models(saved.params, saved.text, saved.learned);
-        grouper.counters = saved.counters;
-        grouper.next_sweep_ns = saved.next_sweep_ns;
-        grouper.closed = saved.closed;
-        for (id, first_ns, last_ns) in saved.groups {
-            grouper.add_group(Group { id, first_ns, last_ns, members: Vec::new() });
-        }
-        for (member, id) in saved.members {
-            // A checkpoint that names a group it does not hold is damaged; the alert is left out.
-            let Some(group) = grouper.group_slot(id) else {
-                continue;
-            };
-            let slot = grouper.members.insert(Member { group, ..member });
-            grouper.group_at_mut(group).members.push(slot);
-        }
-        grouper
-    }
 }
 
 #[cfg(test)]

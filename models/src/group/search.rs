@@ -4,7 +4,6 @@
 
 use super::evidence::{Evidence, GroupParams, Proximity, time_evidence, topology_evidence};
 use super::learned::CoOccurrence;
-use super::placement::Pair;
 use super::tables::{List, Member, Members, NIL};
 use super::text::TextModel;
 
@@ -16,6 +15,15 @@ const NAMED_MAX: usize = 8;
 
 /// Alerts compared per entity: its latest.
 const PER_ENTITY_MAX: usize = 4;
+
+/// One comparison of a new alert with an active one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pair {
+    pub(super) slot: u32,
+    pub(super) group: u32,
+    pub(super) score: f64,
+    pub(super) evidence: Evidence,
+}
 
 /// One search for the partners of a new alert.
 pub(super) struct Search<'a> {

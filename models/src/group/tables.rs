@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::placement::AlertView;
 use super::text::{TextModel, WeightedTokens};
+use super::view::AlertView;
 
 /// The entity of an alert that names none.
 pub const NO_ENTITY: u32 = u32::MAX;

@@ -7,6 +7,8 @@
 //! does not excuse itself. One day counts a quarter, so a fault that happened
 //! to come at the same minute yesterday is still told; the third backup is not.
 
+use serde::{Deserialize, Serialize};
+
 /// Slots of the day: minutes.
 const SLOTS: usize = 1_440;
 const SLOT_SECS: i64 = 60;
@@ -21,13 +23,13 @@ const SAME_DAY_SECS: i64 = DAY_SECS / 2;
 const DAYS_FORGOTTEN: i64 = 60;
 
 /// Usual surprise by the minute of the day: 24 KiB.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Daily {
     slots: Box<[Slot]>,
 }
 
 /// One minute of the day.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Slot {
     /// Seconds since 1970 of the latest point.
     at_secs: i64,

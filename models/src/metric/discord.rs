@@ -1,4 +1,4 @@
-//! The second expert of `models detect`: is the *shape* of the last period
+//! The second expert of the panel: is the *shape* of the last period
 //! like any shape seen before? A left matrix profile (Lu et al., "DAMP:
 //! accurate time series anomaly detection on trillions of datapoints and
 //! ultra-fast arriving data streams", KDD 2022), kept exactly but on a
@@ -11,6 +11,7 @@
 //! it, not for a million series.
 
 use crate::shared::{Tail, find_season};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Points of one window after decimation.
@@ -29,7 +30,7 @@ const USUAL_MIN: f64 = 0.02;
 const FLAT_SHARE: f64 = 0.02;
 
 /// Streaming shape expert.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Discord {
     raw: Vec<f64>,
     period: usize,
@@ -68,7 +69,7 @@ impl Discord {
 }
 
 /// Left matrix profile of a decimated series.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Profile {
     stride: usize,
     window: usize,
@@ -86,7 +87,7 @@ struct Profile {
 }
 
 /// The decimated points and their window statistics, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct History {
     values: Vec<f64>,
     means: Vec<f64>,

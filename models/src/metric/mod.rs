@@ -17,6 +17,7 @@
 mod daily;
 mod detector;
 mod discord;
+mod model;
 mod panel;
 mod params;
 mod recall;
@@ -26,6 +27,7 @@ mod verdict;
 
 pub use detector::Detector;
 pub use discord::Discord;
+pub use model::{MetricModel, MetricModelKind};
 pub use panel::Panel;
 pub use params::{CheckedParams, DetectorParams};
 pub use recall::Recall;

@@ -1,4 +1,4 @@
-//! What `models detect` runs on a series: four experts whose surprises add up.
+//! The panel: four experts whose surprises add up, for series that deserve it.
 //!
 //! The detector's spikes and shifts, the shape expert and two memories of
 //! sub-sequences look at different sides of the same course. What surprises
@@ -15,6 +15,7 @@ use super::params::CheckedParams;
 use super::recall::Recall;
 use super::verdict::{Reason, Verdict, score_from_bits};
 use crate::shared::Tail;
+use serde::{Deserialize, Serialize};
 
 /// Points per value of the two memories: their sub-sequences cover 48 and 96
 /// points.
@@ -44,7 +45,7 @@ const FADE_STEP_SECS: f64 = 60.0;
 const TAIL_RATE: f64 = 0.001;
 
 /// The experts of one series.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Panel {
     detector: Detector,
     discord: Discord,

@@ -1,4 +1,4 @@
-//! The third expert of `models detect`: has the series been *here* before? A
+//! The third expert of the panel: has the series been *here* before? A
 //! memory of short sub-sequences at their own level and size, and the distance
 //! of the newest one to the nearest remembered: the novelty detector of
 //! instance-based and resonance memories (Aggarwal, "Outlier analysis", 2017,
@@ -11,6 +11,7 @@
 
 use super::detector::VALUE_MAX;
 use crate::shared::Tail;
+use serde::{Deserialize, Serialize};
 
 /// Values of one sub-sequence, each the mean of `stride` points.
 const WINDOW: usize = 8;
@@ -46,7 +47,7 @@ const USUAL_CLIP: f64 = 6.0;
 type Piece = [f32; WINDOW];
 
 /// Memory of one series at one pace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recall {
     stride: usize,
     seen: usize,

@@ -1,4 +1,4 @@
-//! One element of a line: a gap, then a stretch of text with a kind.
+//! One element of a line: a gap of white space and punctuation, then a stretch of text with a kind.
 
 use super::class::Kind;
 

@@ -1,9 +1,8 @@
 //! The suite of detectors: whatever gives a score to each point of a series.
 
 use super::{MINUTE_NS, Random, hostile};
-use bellwether_models::metric::{CheckedParams, Detector, DetectorParams, Discord, Panel};
+use bellwether_models::metric::{CheckedParams, DetectorParams, Discord, MetricModel, MetricModelKind};
 use bellwether_models::multi::{CheckedMultiParams, MultiDetector, MultiParams};
-use bellwether_models::screen::{Screen, ScreenState};
 
 /// A detector as the suite sees it.
 pub(super) trait PointDetector {
@@ -28,11 +27,15 @@ struct Subject {
 }
 
 /// Every implementation.
-const SUBJECTS: [Subject; 5] = [
-    Subject { name: "default detector", new: || Box::new(Default_::new()), is_share: true, sees_spikes: true },
-    Subject { name: "panel", new: || Box::new(Panel_::new()), is_share: true, sees_spikes: true },
+const SUBJECTS: [Subject; 4] = [
+    Subject {
+        name: "detector",
+        new: || Box::new(Model::new(MetricModelKind::Detector)),
+        is_share: true,
+        sees_spikes: true,
+    },
+    Subject { name: "panel", new: || Box::new(Model::new(MetricModelKind::Panel)), is_share: true, sees_spikes: true },
     Subject { name: "shape expert", new: || Box::new(Shape(Discord::default())), is_share: false, sees_spikes: false },
-    Subject { name: "screen", new: || Box::new(Screen_::new()), is_share: false, sees_spikes: true },
     Subject { name: "several series", new: || Box::new(Several::new()), is_share: true, sees_spikes: true },
 ];
 
@@ -49,17 +52,17 @@ fn bytes<T: serde::Serialize>(state: &T) -> Option<usize> {
     Some(postcard::to_stdvec(state).expect("saves").len())
 }
 
-struct Default_(CheckedParams, Detector);
+struct Model(CheckedParams, MetricModel);
 
-impl Default_ {
-    fn new() -> Self {
+impl Model {
+    fn new(kind: MetricModelKind) -> Self {
         let params = checked();
-        let detector = Detector::new(&params);
-        Self(params, detector)
+        let model = MetricModel::new(kind, &params);
+        Self(params, model)
     }
 }
 
-impl PointDetector for Default_ {
+impl PointDetector for Model {
     fn score(&mut self, at_ns: i64, value: f64) -> f64 {
         self.1.update(&self.0, at_ns, value).score
     }
@@ -69,31 +72,11 @@ impl PointDetector for Default_ {
     }
 
     fn saved_bytes(&self) -> Option<usize> {
-        bytes(&self.1)
-    }
-}
-
-struct Panel_(CheckedParams, Panel);
-
-impl Panel_ {
-    fn new() -> Self {
-        let params = checked();
-        let panel = Panel::new(&params);
-        Self(params, panel)
-    }
-}
-
-impl PointDetector for Panel_ {
-    fn score(&mut self, at_ns: i64, value: f64) -> f64 {
-        self.1.update(&self.0, at_ns, value).score
-    }
-
-    fn restored(&self) -> Option<Box<dyn PointDetector>> {
-        None
-    }
-
-    fn saved_bytes(&self) -> Option<usize> {
-        None
+        match &self.1 {
+            MetricModel::Detector(_) => bytes(&self.1),
+            // Its memories fill for some 20,000 points before they forget.
+            MetricModel::Panel(_) => None,
+        }
     }
 }
 
@@ -105,35 +88,11 @@ impl PointDetector for Shape {
     }
 
     fn restored(&self) -> Option<Box<dyn PointDetector>> {
-        None
+        Some(Box::new(Self(again(&self.0))))
     }
 
     fn saved_bytes(&self) -> Option<usize> {
         None
-    }
-}
-
-struct Screen_(Screen, [ScreenState; 1]);
-
-impl Screen_ {
-    fn new() -> Self {
-        Self(Screen::new(60.0).expect("in range"), [ScreenState::default()])
-    }
-}
-
-impl PointDetector for Screen_ {
-    fn score(&mut self, _: i64, value: f64) -> f64 {
-        let mut out = [0.0];
-        self.0.sweep(&[value], &mut self.1, &mut out);
-        f64::from(out[0])
-    }
-
-    fn restored(&self) -> Option<Box<dyn PointDetector>> {
-        Some(Box::new(Self(self.0, [again(&self.1[0])])))
-    }
-
-    fn saved_bytes(&self) -> Option<usize> {
-        bytes(&self.1[0])
     }
 }
 

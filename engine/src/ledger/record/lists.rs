@@ -1,6 +1,8 @@
 //! The lists of a record: entities, causes, changes, evidence, alerts, links.
 
-use super::{Findings, RecordScene};
+use super::super::incident::Incident;
+use super::super::major::Tie;
+use super::parts::{Findings, RecordScene};
 use crate::alert::{Alert, label};
 use crate::catalogue::CatalogueItem;
 use crate::diagnose::explain_cause;
@@ -10,8 +12,6 @@ use crate::incident::{
     AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry, EvidenceSignal, Link,
     LinkRel, ProbableCause,
 };
-use crate::ledger::incident::Incident;
-use crate::ledger::major::Tie;
 
 const ALERTS_SHOWN: usize = 50;
 const ENTITIES_SHOWN: usize = 50;
@@ -34,7 +34,7 @@ pub(super) fn dress(id: &str, role: Option<EntityRole>, item: Option<&CatalogueI
 }
 
 pub(super) fn entities(found: &Findings<'_>, scene: &RecordScene<'_>) -> Vec<EntityRef> {
-    let cause = found.named.as_ref().map(|c| scene.entities.text(c.entity));
+    let cause = found.named.map(|c| scene.entities.text(c.entity));
     let role = |id: &str| match found.blast.affected.get(id) {
         _ if Some(id) == cause => EntityRole::Cause,
         Some(affected) if affected.alerting => EntityRole::Affected,
@@ -100,7 +100,7 @@ pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &Record
             value: o.value.filter(|v| v.is_finite()),
             expected: o.expected.filter(|v| v.is_finite()),
             score: Some(round3(o.score)),
-            detector: o.detector.to_string(),
+            detector: o.detector.name().to_owned(),
             text: clip(alert.summary(), 512),
             trace_id: String::new(),
             span_id: String::new(),
@@ -174,7 +174,7 @@ pub(super) fn alert_entries(found: &Findings<'_>, scene: &RecordScene<'_>) -> Ve
         pairs.iter().map(|(name, value)| (name.to_string(), clip(value, 512))).collect()
     };
     // The worst come first; the one that showed trouble first is there in any case.
-    let first = found.first();
+    let first = found.first;
     let mut shown: Vec<&Alert> = found.members.iter().take(ALERTS_SHOWN).copied().collect();
     if let Some(first) = first.filter(|first| !shown.iter().any(|alert| alert.fingerprint == first.fingerprint)) {
         shown.pop();

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Findings, RecordScene, signature_parts};
-use crate::alert::{Alert, label};
+use super::super::incident::Incident;
+use super::parts::{Findings, RecordScene};
 use crate::diagnose::explain_cause;
-use crate::enrich::signature;
+use crate::enrich::Enriched;
 use crate::entity::entity_name;
-use crate::ledger::incident::Incident;
 use crate::time::EventTime;
 
-/// Share of the alerts that must agree in a label for it to be worth a word.
-const SHARED_LABEL_SHARE: f64 = 0.9;
 /// Entities expected to follow that a label lists: id, likely time, time by which nine in ten follow.
 const NEXT_SHOWN: usize = 10;
 /// Ids of incidents under a major one that a label lists; the count is beside them.
@@ -19,7 +16,7 @@ const CHILDREN_SHOWN: usize = 100;
 
 /// Stable over re-firings: what it is about, not when.
 pub(super) fn dedup_key(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
-    let name = found.first().map_or("", |a| scene.names.text(a.name));
+    let name = found.first.map_or("", |a| scene.names.text(a.name));
     let mut key = format!("{}/{}/{}", scene.tenant, found.primary, name);
     let mut end = key.len().min(255);
     while !key.is_char_boundary(end) {
@@ -30,13 +27,13 @@ pub(super) fn dedup_key(found: &Findings<'_>, scene: &RecordScene<'_>) -> String
 }
 
 pub(super) fn title(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
-    let primary = entity_name(&found.primary);
+    let primary = entity_name(found.primary);
     let hurt = found.diagnosis.alerting.len();
     let spread = match hurt {
         0 | 1 => String::new(),
         more => format!(": {more} entities in trouble"),
     };
-    if let Some(change) = found.named.as_ref().and_then(|c| c.change.as_ref()) {
+    if let Some(change) = found.named.and_then(|c| c.change.as_ref()) {
         return format!("Change {} on {primary}{spread}", change.id);
     }
     let own = found
@@ -50,7 +47,7 @@ pub(super) fn title(found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
     }
 }
 
-pub(super) fn description(summary: &str, found: &Findings<'_>, shared: &[String], scene: &RecordScene<'_>) -> String {
+pub(super) fn description(summary: &str, found: &Findings<'_>, scene: &RecordScene<'_>) -> String {
     let mut text = String::from(summary);
     let mut section = |head: &str, lines: Vec<String>| {
         if !lines.is_empty() {
@@ -71,7 +68,7 @@ pub(super) fn description(summary: &str, found: &Findings<'_>, shared: &[String]
     let timeline =
         found.diagnosis.alerting.iter().take(15).map(|(entity, at)| format!("{at} {}", scene.entities.text(*entity)));
     section("Order of first symptoms", timeline.collect());
-    section("What nearly all alerts share", shared.to_vec());
+    section("What nearly all alerts share", found.shared.to_vec());
     clip_bytes(text, 15_000)
 }
 
@@ -86,7 +83,7 @@ pub(super) fn labels(
     incident: &Incident,
     now: EventTime,
     found: &Findings<'_>,
-    shared: &[String],
+    judged: &Enriched,
     scene: &RecordScene<'_>,
 ) -> BTreeMap<String, String> {
     let mut labels = incident.labels.clone();
@@ -124,20 +121,17 @@ pub(super) fn labels(
         ids.sort_unstable();
         set("major.children", ids.into_iter().take(CHILDREN_SHOWN).collect::<Vec<_>>().join(", "));
     }
-    if !shared.is_empty() {
-        set("shared", shared.join(", "));
+    if !found.shared.is_empty() {
+        set("shared", found.shared.join(", "));
     }
-    if let Some(sla) = &found.sla {
+    if let Some(sla) = found.sla {
         set("sla.name", sla.name.clone());
         if let Some(at) = sla.respond_by {
             set("sla.respond_by", at.to_string());
         }
         if let Some(at) = sla.resolve_by {
             set("sla.resolve_by", at.to_string());
-            let limit = at.since(incident.opened_at);
-            let own = signature(signature_parts(found, scene));
-            let chance = scene.history.chance_longer_than(limit, &own, scene.config.enrich.similar_min);
-            if let Some(chance) = chance {
+            if let Some(chance) = judged.words.breach {
                 set("sla.breach_probability", format!("{chance:.2}"));
             }
             if incident.is_active() && now > at {
@@ -149,25 +143,4 @@ pub(super) fn labels(
         set("acknowledged_by", incident.acknowledged_by.clone());
     }
     labels
-}
-
-/// `name=value` pairs that nearly all alerts carry and that are not the same for every alert
-/// of the tenant anyway (that is the tenant's job, so only places are considered).
-pub(super) fn shared_labels(members: &[&Alert]) -> Vec<String> {
-    const PLACES: [&str; 8] = ["region", "zone", "site", "datacenter", "line", "cluster", "environment", "customer"];
-    let mut shared = Vec::new();
-    for place in PLACES {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for value in members.iter().filter_map(|a| label(&a.labels, place)) {
-            *counts.entry(value).or_default() += 1;
-        }
-        let most = counts.iter().max_by_key(|(value, count)| (**count, std::cmp::Reverse(**value)));
-        if let Some((value, count)) = most
-            && members.len() > 1
-            && *count as f64 >= SHARED_LABEL_SHARE * members.len() as f64
-        {
-            shared.push(format!("{place}={value}"));
-        }
-    }
-    shared
 }

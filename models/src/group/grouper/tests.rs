@@ -1,8 +1,7 @@
 //! The grouper, by its facts.
 
 use super::*;
-use crate::group::Names;
-use crate::group::{NoTopology, name_hash, names_in, tokenize};
+use crate::group::{Names, NoTopology, name_hash, names_in, tokenize};
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -20,6 +19,11 @@ impl Distance for Line {
     fn knows(&self, entity: u32) -> bool {
         entity < self.0
     }
+}
+
+/// Saved and read again, in the form of checkpoints.
+fn again(grouper: &Grouper) -> Grouper {
+    postcard::from_bytes(&postcard::to_stdvec(grouper).expect("saves")).expect("reads")
 }
 
 fn words(text: &str) -> Vec<u32> {
@@ -209,7 +213,7 @@ fn a_restored_grouper_goes_on_as_the_original() {
             original.remove(id - 2);
         }
     }
-    let mut restored = Grouper::from(SavedGrouper::from(original.clone()));
+    let mut restored = again(&original);
     for id in 60..120_u64 {
         let text = words("latency high");
         let next = alert(id, id as i64 * 3, (id * 11 % 40) as u32, &text);
@@ -294,7 +298,7 @@ proptest! {
                 prop_assert_eq!(mentioning, with(&|member| member.mentioned.contains(&name)));
             }
         }
-        let restored = Grouper::from(SavedGrouper::from(grouper.clone()));
+        let restored = again(&grouper);
         for name in 1..6 {
             let ids = |of: &Grouper| -> Vec<u64> { of.members.mentioning(name).map(|slot| of.members.get(slot).id).collect() };
             prop_assert_eq!(ids(&grouper), ids(&restored));

@@ -1,0 +1,204 @@
+//! The door: rows come in, are checked, and wait for the watermark.
+//!
+//! Lateness is decided row by row against the latest event time seen so far, so that the cut
+//! does not depend on how rows were batched. Late samples are counted and left out (their
+//! series has moved on); everything else that is late is taken as of now, so that no recovery
+//! is lost.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::pending::Pending;
+use super::room::WaitingRoom;
+use crate::action::Action;
+use crate::catalogue::Catalogue;
+use crate::compiled::Compiled;
+use crate::event::{Event, OwnedChange, OwnedEdge};
+use crate::sense::{LogLine, Sample, SeriesMeta, Shards};
+use crate::signal::{
+    AlertColumns, Batch, ChangeColumns, EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SignalKind,
+};
+use crate::stats::TenantStats;
+use crate::time::EventTime;
+
+/// Lets the entries of one tenant in.
+pub(crate) struct Door<'a> {
+    pub(crate) waiting: &'a mut WaitingRoom,
+    pub(crate) shards: &'a mut Shards,
+    pub(crate) stats: &'a mut TenantStats,
+    pub(crate) compiled: &'a Compiled,
+}
+
+impl Door<'_> {
+    /// Takes a batch in.
+    pub(crate) fn batch(&mut self, batch: &Batch) {
+        self.stats.signals_received(batch.kind(), batch.len() as u64);
+        match batch.kind() {
+            SignalKind::Series => self.series(batch),
+            SignalKind::Metric => self.metrics(batch),
+            SignalKind::Log => self.logs(batch),
+            SignalKind::Alert => self.alerts(batch),
+            SignalKind::Change => self.changes(batch),
+            SignalKind::Edge => self.edges(batch),
+        }
+    }
+
+    /// Takes a catalogue in.
+    pub(crate) fn catalogue(&mut self, at: EventTime, catalogue: &Arc<Catalogue>) {
+        // A catalogue describes the world from before the first signal on; it moves no clock.
+        let time = at.max(self.waiting.released);
+        self.waiting.push(Pending::new(time, Event::Catalogue(catalogue.clone()), 0));
+    }
+
+    /// Takes an operator's or a bridge's word in.
+    pub(crate) fn action(&mut self, at: EventTime, action: &Action) {
+        let time = self.see(at);
+        let key = xxh3_64(format!("{action:?}").as_bytes());
+        self.waiting.push(Pending::new(time, Event::Action(Box::new(action.clone())), key));
+    }
+
+    /// Notes an event time; answers the time at which the event acts.
+    fn see(&mut self, at: EventTime) -> EventTime {
+        if at > self.waiting.max_seen {
+            self.waiting.max_seen = at;
+            return at;
+        }
+        let watermark = self.waiting.watermark(self.compiled.config.lateness);
+        if at < watermark {
+            self.stats.late += 1;
+        }
+        at.max(watermark)
+    }
+
+    fn believes(&mut self, at: EventTime) -> bool {
+        let limits = &self.compiled.config.limits;
+        let fits = at >= limits.time_min && at <= limits.time_max;
+        if !fits {
+            self.stats.reject("time out of range");
+        }
+        fits
+    }
+
+    fn series(&mut self, batch: &Batch) {
+        let columns = SeriesColumns::of(batch);
+        for row in 0..columns.len() {
+            let series = columns.row(row);
+            let (sense, series_max) = (&self.compiled.sense, self.compiled.config.limits.series_max);
+            if !self.shards.describe(series.series, || SeriesMeta::of(&series), sense, series_max) {
+                self.stats.reject("too many series");
+            }
+        }
+    }
+
+    fn metrics(&mut self, batch: &Batch) {
+        let columns = MetricColumns::of(batch);
+        let limits = &self.compiled.config.limits;
+        let lateness = self.compiled.config.lateness;
+        let (low, high) = (limits.time_min.0, limits.time_max.0);
+        let mut max_seen = self.waiting.max_seen.0;
+        let mut floor = self.waiting.watermark(lateness).0;
+        let (mut late, mut odd_time, mut odd_value) = (0_u64, 0_u64, 0_u64);
+        let rows = columns.time.iter().zip(columns.series).zip(columns.value);
+        for ((&time, &series), &value) in rows {
+            if time < low || time > high {
+                odd_time += 1;
+                continue;
+            }
+            if time > max_seen {
+                max_seen = time;
+                floor = floor.max(time.saturating_sub(lateness.0));
+            } else if time < floor {
+                late += 1;
+                continue;
+            }
+            if !value.is_finite() {
+                odd_value += 1;
+                continue;
+            }
+            self.shards.push_sample(Sample { time: EventTime(time), series, value });
+        }
+        self.waiting.max_seen = EventTime(max_seen);
+        self.stats.late += late;
+        self.stats.reject_many("time out of range", odd_time);
+        self.stats.reject_many("value not finite", odd_value);
+    }
+
+    fn logs(&mut self, batch: &Batch) {
+        let shared = Arc::new(batch.clone());
+        let columns = LogColumns::of(&shared);
+        for row in 0..columns.len() {
+            let at = EventTime(columns.time[row]);
+            if !self.believes(at) {
+                continue;
+            }
+            let time = self.see(at);
+            let line = LogLine::new(&shared, &columns, row, time);
+            self.shards.push_line(line);
+        }
+    }
+
+    fn alerts(&mut self, batch: &Batch) {
+        let shared = Arc::new(batch.clone());
+        let columns = AlertColumns::of(&shared);
+        for row in 0..columns.len() {
+            let at = EventTime(columns.time[row]);
+            if !self.believes(at) {
+                continue;
+            }
+            if columns.status(row).is_none() {
+                self.stats.reject("unknown alert status");
+                continue;
+            }
+            let time = self.see(at);
+            let event = Event::Alert(shared.clone(), row as u32);
+            self.waiting.push(Pending::new(time, event, columns.fingerprint[row]));
+        }
+    }
+
+    fn changes(&mut self, batch: &Batch) {
+        let columns = ChangeColumns::of(batch);
+        for row in 0..columns.len() {
+            let change = columns.row(row);
+            if !self.believes(change.time) {
+                continue;
+            }
+            let time = self.see(change.time);
+            let key = xxh3_64(change.id.as_bytes());
+            let own = |text: Option<&str>| text.map(Into::into);
+            let event = Event::Change(Box::new(OwnedChange {
+                id: change.id.into(),
+                change_type: change.change_type.into(),
+                entity: change.entity.into(),
+                artifact: own(change.artifact),
+                who: own(change.who),
+                url: own(change.url),
+                text: own(change.text),
+            }));
+            self.waiting.push(Pending::new(time, event, key));
+        }
+    }
+
+    fn edges(&mut self, batch: &Batch) {
+        let columns = EdgeColumns::of(batch);
+        for row in 0..columns.len() {
+            let Some(edge) = columns.row(row) else {
+                self.stats.reject("unknown relation");
+                continue;
+            };
+            if !self.believes(edge.time) {
+                continue;
+            }
+            let time = self.see(edge.time);
+            let key = xxh3_64(format!("{}|{}|{}", edge.from, edge.to, edge.source).as_bytes());
+            let event = Event::Edge(Box::new(OwnedEdge {
+                from: edge.from.into(),
+                to: edge.to.into(),
+                relation: edge.relation,
+                source: edge.source.into(),
+                confidence: edge.confidence,
+            }));
+            self.waiting.push(Pending::new(time, event, key));
+        }
+    }
+}

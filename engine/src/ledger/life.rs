@@ -1,0 +1,147 @@
+//! The life of an incident: it opens, is told, resolves, comes back and closes.
+
+use super::desk::Desk;
+use super::hierarchy::leave_place;
+use super::incident::State;
+use super::learning::learn_of;
+use super::record::{RecordScene, record};
+use super::step::Step;
+use super::told::Told;
+use crate::enrich::{Enriched, Past};
+use crate::incident::{IncidentEvent, IncidentStatus, StatusReason, Verb, incident_id};
+use crate::time::{EventTime, Span};
+use crate::turn::Item;
+
+/// Opens a candidate.
+pub(super) fn open(desk: &mut Desk<'_, '_>, number: u64) {
+    let (now, epoch, pause_ns) = (desk.now(), desk.estate.topology.epoch(), desk.config().update_every.0);
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let members = incident.members.iter().filter_map(|alert| desk.alerts.get(*alert));
+    let first = members.min_by_key(|alert| (alert.began_at, alert.fingerprint)).map_or(0, |alert| alert.fingerprint);
+    desk.ledger.name(number, incident_id(desk.turn.tenant, first, now));
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.state = State::Open;
+        incident.opened_at = now;
+        incident.reason = StatusReason::Detected;
+        incident.pause_ns = pause_ns;
+        incident.epoch = epoch;
+    }
+    desk.stats.incidents_opened += 1;
+    desk.tell(number, Verb::Opened);
+    desk.then(Step::Plan(number));
+    desk.then(Step::Relate(number));
+}
+
+/// An incident is over.
+pub(super) fn resolve(desk: &mut Desk<'_, '_>, number: u64, reason: StatusReason) {
+    let now = desk.now();
+    let Some(incident) = desk.ledger.get_mut(number) else {
+        return;
+    };
+    incident.state = State::Resolved;
+    incident.reason = reason;
+    incident.resolved_at = Some(now);
+    let over = incident.over;
+    learn_of(desk, number);
+    desk.tell(number, Verb::Resolved);
+    desk.wake(number, now.plus(desk.config().close_after));
+    if let Some(over) = over {
+        // The one over it may follow.
+        desk.wake(over, now);
+    }
+}
+
+/// A resolved incident is back.
+pub(super) fn reopen(desk: &mut Desk<'_, '_>, number: u64) {
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.state = State::Open;
+        incident.reason = StatusReason::Detected;
+        incident.resolved_at = None;
+        incident.acknowledged_at = None;
+        incident.acknowledged_by.clear();
+    }
+    desk.tell(number, Verb::Reopened);
+    desk.then(Step::Plan(number));
+}
+
+/// Plans the next look at an active incident.
+pub(super) fn plan(desk: &mut Desk<'_, '_>, number: u64) {
+    let config = desk.config();
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let stale = incident.last_news.plus(config.stale_after);
+    let waits = desk.ledger.waits_for_children(incident);
+    let quiet = incident.quiet_since.filter(|_| !waits);
+    let quiet = quiet.map_or(EventTime::MAX, |since| since.plus(config.resolve_after));
+    let update = match &incident.told {
+        Some(told) if incident.dirty => told.at.plus(Span(incident.pause_ns)),
+        _ => EventTime::MAX,
+    };
+    let next = stale.min(quiet).min(update).max(desk.now().plus(Span(1)));
+    desk.wake(number, next);
+}
+
+/// Tells a revision of a judged incident.
+pub(super) fn tell(desk: &mut Desk<'_, '_>, judged: Enriched, told: Told, verb: Verb, merged_into: Option<String>) {
+    let number = judged.found.case.incident;
+    let signature = if verb == Verb::Closed { judged.words.signature.clone() } else { Vec::new() };
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let mut record = record(incident, desk.now(), incident.revision + 1, judged, &scene(desk));
+    let Some(incident) = desk.ledger.get_mut(number) else {
+        return;
+    };
+    incident.revision += 1;
+    incident.dirty = false;
+    incident.told = Some(told);
+    incident.owner = record.owner.clone();
+    desk.ledger.refile(number);
+    match verb {
+        Verb::Merged => (record.status, record.merged_into) = (IncidentStatus::Merged, merged_into),
+        Verb::Closed => record.status = IncidentStatus::Closed,
+        _ => {}
+    }
+    desk.stats.incident_events += 1;
+    desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb, record });
+    if verb == Verb::Closed {
+        put_away(desk, number, signature);
+    }
+}
+
+/// A closed incident leaves the ledger; what it was like is remembered.
+fn put_away(desk: &mut Desk<'_, '_>, number: u64, signature: Vec<u64>) {
+    let now = desk.now();
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    if incident.reason != StatusReason::FalsePositive {
+        desk.turn.run(Item::Past(Box::new(Past {
+            id: incident.id.clone(),
+            ticket: incident.tickets.first().map(|ticket| ticket.key.clone()).unwrap_or_default(),
+            signature,
+            duration: incident.resolved_at.unwrap_or(now).since(incident.opened_at),
+        })));
+    }
+    desk.turn.run(Item::Release(incident.members.iter().copied().collect()));
+    leave_place(desk, number);
+    desk.ledger.remove(number);
+}
+
+/// What a record is built from beside the incident itself.
+pub(super) fn scene<'s>(desk: &'s Desk<'_, '_>) -> RecordScene<'s> {
+    RecordScene {
+        tenant: desk.turn.tenant,
+        config_hash: &desk.turn.compiled.config_hash,
+        alerts: desk.alerts,
+        names: &desk.estate.names,
+        entities: &desk.estate.entities,
+        topology: &desk.estate.topology,
+        lookup: &desk.estate.lookup,
+        correlator: desk.correlator,
+        ledger: desk.ledger,
+    }
+}

@@ -1,0 +1,189 @@
+//! An incident is looked at, because its time has come or because it has been judged.
+
+use std::collections::BTreeMap;
+
+use super::desk::Desk;
+use super::hierarchy::relate;
+use super::incident::{Incident, State};
+use super::joining::fold_relapse;
+use super::life::{open, plan, resolve, scene, tell};
+use super::merging::{may_unite, unite};
+use super::record::{record, told};
+use super::splitting;
+use super::step::Step;
+use super::told::Told;
+use super::worth::worth_telling;
+use crate::case::Purpose;
+use crate::enrich::Enriched;
+use crate::incident::{IncidentEvent, StatusReason, Verb};
+
+/// An incident is due for a look.
+pub(super) fn due(desk: &mut Desk<'_, '_>, number: u64) {
+    let now = desk.now();
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    match incident.state {
+        State::Candidate => candidate(desk, number),
+        State::Open | State::Acknowledged => active(desk, number),
+        State::Resolved => {
+            let due = incident.resolved_at.map_or(now, |at| at.plus(desk.config().close_after));
+            if now >= due {
+                desk.tell(number, Verb::Closed);
+            } else {
+                desk.wake(number, due);
+            }
+        }
+    }
+}
+
+/// A candidate has waited: it was nothing, is a relapse, or is weighed.
+fn candidate(desk: &mut Desk<'_, '_>, number: u64) {
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    if incident.live.is_empty() {
+        desk.ledger.transient += 1;
+        if let Some(gone) = desk.ledger.remove(number) {
+            gone.members.iter().for_each(|alert| desk.alerts.set_incident(*alert, None));
+        }
+        return;
+    }
+    let due = incident.detected_at.plus(desk.config().group_wait);
+    if desk.now() < due {
+        desk.wake(number, due);
+        return;
+    }
+    if fold_relapse(desk, number) {
+        return;
+    }
+    if may_unite(desk, number) {
+        desk.judge(number, Purpose::Weigh);
+    } else {
+        weigh(desk, number);
+    }
+}
+
+/// Opens a candidate that weighs enough.
+fn weigh(desk: &mut Desk<'_, '_>, number: u64) {
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    if weight(desk, incident) + 1e-9 >= desk.config().open_weight {
+        open(desk, number);
+    } else {
+        desk.ledger.too_light += 1;
+    }
+}
+
+/// What the live alerts of a candidate weigh. One alert per rule and entity: the same rule over many
+/// series of one entity is one sign. Our own detectors have one rule for every metric: there, each
+/// metric is a sign.
+fn weight(desk: &Desk<'_, '_>, incident: &Incident) -> f64 {
+    let weights = &desk.config().weights;
+    let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
+    for alert in &incident.live {
+        let (name, entity, severity, of) = match (desk.alerts.get(*alert), desk.alerts.shed(*alert)) {
+            (Some(alert), _) => {
+                let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
+                (alert.name, alert.entity, alert.severity, of)
+            }
+            (None, Some(shed)) => (shed.name, shed.entity, shed.severity, ""),
+            (None, None) => continue,
+        };
+        let sign = signs.entry((name.0, entity.0, of)).or_default();
+        *sign = sign.max(weights.of(severity));
+    }
+    signs.values().sum()
+}
+
+/// An active incident is over, or is looked at when its group has been.
+fn active(desk: &mut Desk<'_, '_>, number: u64) {
+    let (now, config) = (desk.now(), desk.config());
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let quiet = incident.quiet_since.is_some_and(|since| now >= since.plus(config.resolve_after))
+        && !desk.ledger.waits_for_children(incident);
+    let stale = now >= incident.last_news.plus(config.stale_after);
+    if quiet || stale {
+        let reason = if quiet { StatusReason::AutoResolved } else { StatusReason::Stale };
+        resolve(desk, number, reason);
+        return;
+    }
+    splitting::ask(desk, number);
+    desk.then(Step::Review(number));
+}
+
+/// An active incident is judged when something has happened to it; else it stays as it was told.
+pub(super) fn review(desk: &mut Desk<'_, '_>, number: u64) {
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    match &incident.told {
+        Some(_) if incident.dirty => desk.judge(number, Purpose::Update),
+        Some(told) => {
+            let told = told.clone();
+            if !unite(desk, number, &told) {
+                go_on(desk, number);
+            }
+        }
+        None => go_on(desk, number),
+    }
+}
+
+/// An incident has been judged.
+pub(super) fn judged(desk: &mut Desk<'_, '_>, judged: Enriched) {
+    let number = judged.found.case.incident;
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let now_told = told(incident, desk.now(), &judged, &scene(desk));
+    match judged.found.case.purpose.clone() {
+        Purpose::Tell { verb, merged_into } => tell(desk, judged, now_told, verb, merged_into),
+        Purpose::Weigh => {
+            if !unite(desk, number, &now_told) {
+                weigh(desk, number);
+            }
+        }
+        Purpose::Update => {
+            if !unite(desk, number, &now_told) {
+                update(desk, number, judged, now_told);
+                go_on(desk, number);
+            }
+        }
+    }
+}
+
+/// Tells the next revision when it says something worth telling.
+fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: Told) {
+    let (now, longest) = (desk.now(), desk.config().update_every_max.0);
+    let Some(incident) = desk.ledger.get_mut(number) else {
+        return;
+    };
+    incident.dirty = false;
+    if incident.told.as_ref().and_then(|told| worth_telling(told, &now_told)).is_none() {
+        return;
+    }
+    incident.reason = StatusReason::Updated;
+    let Some(incident) = desk.ledger.get(number) else {
+        return;
+    };
+    let record = record(incident, now, incident.revision + 1, judged, &scene(desk));
+    let Some(incident) = desk.ledger.get_mut(number) else {
+        return;
+    };
+    incident.pause_ns = incident.pause_ns.saturating_mul(2).min(longest);
+    incident.revision += 1;
+    incident.told = Some(now_told);
+    incident.owner = record.owner.clone();
+    desk.ledger.refile(number);
+    desk.stats.incident_events += 1;
+    desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb: Verb::Updated, record });
+}
+
+/// Plans the next look, and looks for the incident's place among the others.
+fn go_on(desk: &mut Desk<'_, '_>, number: u64) {
+    plan(desk, number);
+    relate(desk, number);
+}

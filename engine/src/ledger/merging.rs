@@ -1,0 +1,125 @@
+//! Incidents become one: their groups have, they name the same cause, or somebody says so.
+
+use super::desk::Desk;
+use super::hierarchy::inherit_place;
+use super::incident::Incident;
+use super::step::Step;
+use super::told::Told;
+use crate::case::Purpose;
+use crate::incident::{StatusReason, Verb};
+use crate::timers::Timer;
+
+/// Makes one of an incident and another that names the same cause; answers whether it does.
+/// The groups stay apart, as their evidence does; both then lead to the one incident. `own` is
+/// what the incident tells, or would tell now.
+pub(super) fn unite(desk: &mut Desk<'_, '_>, number: u64, own: &Told) -> bool {
+    let Some(other) = same_cause(desk, number, own) else {
+        return false;
+    };
+    let groups = [number, other].map(|n| desk.ledger.get(n).map(|incident| incident.group));
+    let winner = merge_incidents(desk, other, number);
+    for group in groups.into_iter().flatten() {
+        desk.then(Step::Bind { group, incident: winner, own: false });
+    }
+    true
+}
+
+/// Whether any other incident could name the cause of this one: a diagnosis costs more than a look at
+/// what has been told.
+pub(super) fn may_unite(desk: &Desk<'_, '_>, number: u64) -> bool {
+    let live = desk.ledger.get(number).is_some_and(|incident| !incident.live.is_empty());
+    live && desk.ledger.any_cause_besides(number)
+}
+
+/// The oldest active incident that names the cause that this one would name now.
+fn same_cause(desk: &Desk<'_, '_>, number: u64, own: &Told) -> Option<u64> {
+    let config = &desk.turn.compiled.config;
+    let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
+    if !may_unite(desk, number) || !sure(own) {
+        return None;
+    }
+    let alike = |other: &Incident| {
+        let same = |told: &Told| {
+            let by_one_change = told.cause == own.cause && told.cause != told.root;
+            sure(told) && (by_one_change || is_live_at(desk, other, &told.root))
+        };
+        other.told.as_ref().is_some_and(same)
+    };
+    let fresh = |other: &Incident| desk.now().since(other.last_news) <= config.correlate.quiet;
+    let mut others = desk.ledger.active_at(&own.root).filter(|(other, i)| *other != number && fresh(i));
+    others.find(|(_, other)| alike(other)).map(|(other, _)| other)
+}
+
+/// Whether an alert of `incident` about the entity `root` still fires: what is well again causes
+/// nothing new.
+fn is_live_at(desk: &Desk<'_, '_>, incident: &Incident, root: &str) -> bool {
+    let mut alerts = incident.live.iter().filter_map(|alert| desk.alerts.get(*alert));
+    alerts.any(|alert| desk.estate.entities.text(alert.entity) == root)
+}
+
+/// The one already told absorbs the other; of two alike, the older. Answers which goes on.
+pub(super) fn merge_incidents(desk: &mut Desk<'_, '_>, a: u64, b: u64) -> u64 {
+    let rank = |number: u64| {
+        let incident = desk.ledger.get(number);
+        (!incident.is_some_and(|i| i.is_active()), !incident.is_some_and(|i| i.is_told()), number)
+    };
+    let (winner, loser) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+    merge_into(desk, winner, loser);
+    winner
+}
+
+/// One incident takes over the alerts and tickets of another, which is over, and told so if it was told.
+pub(super) fn merge_into(desk: &mut Desk<'_, '_>, winner: u64, loser: u64) {
+    let into = desk.ledger.get(winner).map(|incident| incident.id.clone()).unwrap_or_default();
+    let told = desk.ledger.get(loser).is_some_and(Incident::is_told);
+    if told && !into.is_empty() {
+        if let Some(incident) = desk.ledger.get_mut(loser) {
+            incident.reason = StatusReason::Merged;
+        }
+        desk.judge(loser, Purpose::Tell { verb: Verb::Merged, merged_into: Some(into) });
+    }
+    desk.then(Step::Absorb { winner, loser });
+}
+
+/// Takes over what an incident had that has become a part of another.
+pub(super) fn absorb(desk: &mut Desk<'_, '_>, winner: u64, loser: u64) {
+    let Some(gone) = desk.ledger.remove(loser) else {
+        return;
+    };
+    desk.turn.drop_timer(Some(gone.timer), Timer::Incident(loser));
+    inherit_place(desk, winner, loser, &gone);
+    for alert in &gone.members {
+        desk.alerts.set_incident(*alert, Some(winner));
+    }
+    if let Some(incident) = desk.ledger.get_mut(winner) {
+        for alert in &gone.members {
+            if let Some(began_at) = incident.left.remove(alert) {
+                desk.alerts.began_by(*alert, began_at);
+            }
+        }
+        // What the one had lost to the other began with the one.
+        for (alert, began_at) in gone.left.iter().filter(|(left, _)| incident.members.contains(left)) {
+            desk.alerts.began_by(*alert, *began_at);
+        }
+        incident.inherit_left(gone.left);
+        incident.members.extend(&gone.members);
+        incident.live.extend(&gone.live);
+        incident.alert_count += gone.alert_count;
+        incident.severity = incident.severity.max(gone.severity);
+        incident.detected_at = incident.detected_at.min(gone.detected_at);
+        incident.tickets.extend(gone.tickets);
+        if !incident.live.is_empty() {
+            incident.quiet_since = None;
+        }
+        incident.dirty = true;
+    }
+    desk.wake(winner, desk.now());
+}
+
+/// A group leads to this incident from now on.
+pub(super) fn bind(desk: &mut Desk<'_, '_>, group: bellwether_models::group::GroupId, number: u64, own: bool) {
+    desk.ledger.bind(group, number);
+    if own && let Some(incident) = desk.ledger.get_mut(number) {
+        incident.group = group;
+    }
+}

@@ -1,0 +1,65 @@
+//! How large each table may grow, and which times are believed: what the stages share of limits.
+//!
+//! ```yaml
+//! limits: {alerts_max: 200000, incidents_max: 10000}
+//! ```
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::{EventTime, TIME_SECS_MAX, TIME_SECS_MIN};
+
+/// How large each table may grow, per tenant. What no longer fits is evicted or refused,
+/// counted, and never lets one tenant hurt another.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Metric series with model state; further series are refused.
+    pub series_max: usize,
+    /// Log streams with model state; further streams share one.
+    pub log_streams_max: usize,
+    /// Log templates kept, over all streams of a tenant.
+    pub templates_max: usize,
+    /// Distinct alerts remembered in detail; the resolved are evicted first, then the details of
+    /// those first seen longest ago.
+    pub alerts_max: usize,
+    /// Alerts that fire beyond these, remembered by their state: their recoveries are known. The
+    /// states of the oldest are lost when there are more.
+    pub alerts_shed_max: usize,
+    /// Distinct entities; further ones share one name.
+    pub entities_max: usize,
+    /// Topology edges; further ones are refused.
+    pub topology_edges_max: usize,
+    /// Incidents that are not closed; further groups wait.
+    pub incidents_max: usize,
+    /// Recent changes kept for diagnosis; the oldest are forgotten.
+    pub changes_max: usize,
+    /// Closed incidents kept to find similar ones; the oldest are forgotten.
+    pub history_max: usize,
+    /// Signals waiting for the watermark; when full, the oldest are released early.
+    pub pending_max: usize,
+    /// Earliest event time that is believed.
+    pub time_min: EventTime,
+    /// Latest event time that is believed.
+    pub time_max: EventTime,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        LimitsConfig {
+            series_max: 100_000,
+            log_streams_max: 10_000,
+            templates_max: 10_000,
+            alerts_max: 200_000,
+            alerts_shed_max: 400_000,
+            entities_max: 100_000,
+            topology_edges_max: 500_000,
+            incidents_max: 10_000,
+            changes_max: 10_000,
+            history_max: 1_000,
+            pending_max: 4_000_000,
+            time_min: EventTime::from_secs(TIME_SECS_MIN),
+            time_max: EventTime::from_secs(TIME_SECS_MAX),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! One sample of a series: as it came, and as the rules see it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::EventTime;
+use crate::waiting::Timed;
+
+/// One sample that waits for the watermark.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    pub(crate) time: EventTime,
+    pub(crate) series: u64,
+    pub(crate) value: f64,
+}
+
+impl Timed for Sample {
+    fn time(&self) -> EventTime {
+        self.time
+    }
+}
+
+/// One sample as the rules see it: counters as rates.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Row {
+    pub(super) time: EventTime,
+    pub(super) series: u64,
+    pub(super) value: f64,
+}

@@ -1,0 +1,106 @@
+//! The shards of one tenant: its metric series and log streams with what watches them.
+
+use serde::{Deserialize, Serialize};
+
+use super::compiled::CompiledSense;
+use super::line::LogLine;
+use super::logs::LogShard;
+use super::meta::{SeriesMeta, SeriesView};
+use super::metrics::MetricShard;
+use super::sample::Sample;
+
+/// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
+/// nothing; part of the checkpoint format.
+const SHARDS: usize = 64;
+
+/// The shard of a series or log stream.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
+
+/// Series and streams of one tenant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Shards {
+    pub(super) metrics: Vec<MetricShard>,
+    pub(super) logs: Vec<LogShard>,
+    series_count: usize,
+}
+
+impl Default for Shards {
+    fn default() -> Shards {
+        Shards {
+            metrics: (0..SHARDS).map(|_| MetricShard::default()).collect(),
+            logs: (0..SHARDS).map(|_| LogShard::default()).collect(),
+            series_count: 0,
+        }
+    }
+}
+
+impl Shards {
+    /// Describes a series unless it is known; answers `false` when there are too many.
+    pub(crate) fn describe(
+        &mut self,
+        series: u64,
+        meta: impl FnOnce() -> SeriesMeta,
+        sense: &CompiledSense,
+        series_max: usize,
+    ) -> bool {
+        let shard = &mut self.metrics[shard_of(series)];
+        if shard.knows(series) {
+            return true;
+        }
+        if self.series_count >= series_max {
+            return false;
+        }
+        self.series_count += 1;
+        shard.describe(series, meta, sense);
+        true
+    }
+
+    /// A sample waits for the watermark.
+    pub(crate) fn push_sample(&mut self, sample: Sample) {
+        self.metrics[shard_of(sample.series)].push(sample);
+    }
+
+    /// A log line waits for the watermark.
+    pub(crate) fn push_line(&mut self, line: LogLine) {
+        self.logs[shard_of(line.stream())].push(line);
+    }
+
+    /// The log lines that wait, shard by shard.
+    pub(crate) fn waiting_lines(&self) -> impl Iterator<Item = &LogLine> {
+        self.logs.iter().flat_map(|shard| shard.pending().iter())
+    }
+
+    /// Samples and log lines that wait for the watermark.
+    pub(crate) fn waiting(&self) -> usize {
+        let metrics: usize = self.metrics.iter().map(MetricShard::pending).sum();
+        let logs: usize = self.logs.iter().map(|shard| shard.pending().len()).sum();
+        metrics + logs
+    }
+
+    /// What a series is.
+    pub(crate) fn meta(&self, series: u64) -> Option<SeriesView<'_>> {
+        self.metrics[shard_of(series)].meta(series)
+    }
+
+    /// Metric series with state.
+    pub(crate) fn series(&self) -> usize {
+        self.metrics.iter().map(MetricShard::series_count).sum()
+    }
+
+    /// Log streams with state.
+    pub(crate) fn streams(&self) -> usize {
+        self.logs.iter().map(LogShard::stream_count).sum()
+    }
+
+    /// Log templates.
+    pub(crate) fn templates(&self) -> usize {
+        self.logs.iter().map(LogShard::template_count).sum()
+    }
+
+    /// What log streams, templates and lines found no room.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.logs.iter().map(LogShard::evicted).sum()
+    }
+}

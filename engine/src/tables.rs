@@ -1,0 +1,95 @@
+//! What is known of one tenant: the table of each stage, side by side.
+//!
+//! A stage changes its own table: what changes a table is visible in its stage's folder only. Every stage
+//! may read every table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::EngineConfig;
+use crate::correlate::{Correlator, KnownNames};
+use crate::dedup::Alerts;
+use crate::diagnose::Suspects;
+use crate::enrich::History;
+use crate::ledger::Ledger;
+use crate::stats::TenantStats;
+use crate::suppress::Suppressions;
+use crate::timers::Timers;
+use crate::topology::Estate;
+
+/// The tables of the stages that run over single events.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Tables {
+    /// Of `topology`: entities by their one name, edges, the catalogue.
+    pub(crate) estate: Estate,
+    /// Of `dedup`: the alerts.
+    pub(crate) alerts: Alerts,
+    /// Of `mention`: what entities are called. Made anew when a checkpoint is restored.
+    #[serde(skip)]
+    pub(crate) known: KnownNames,
+    /// Of `suppress`: silences and firing inhibitors.
+    pub(crate) suppressions: Suppressions,
+    /// Of `correlate`: the groups, and what was learned of them.
+    pub(crate) correlator: Correlator,
+    /// Of `diagnose`: changes, and series away from their level.
+    pub(crate) suspects: Suspects,
+    /// Of `enrich`: the incidents that are over.
+    pub(crate) history: History,
+    /// Of `ledger`: the incidents.
+    pub(crate) ledger: Ledger,
+    pub(crate) timers: Timers,
+    pub(crate) stats: TenantStats,
+}
+
+impl Tables {
+    pub(crate) fn new(config: &EngineConfig) -> Tables {
+        let limits = &config.limits;
+        Tables {
+            estate: Estate::new(limits.entities_max),
+            alerts: Alerts::new(limits.alerts_max, limits.alerts_shed_max),
+            known: KnownNames::default(),
+            suppressions: Suppressions::default(),
+            correlator: Correlator::new(&config.correlate),
+            suspects: Suspects::default(),
+            history: History::default(),
+            ledger: Ledger::default(),
+            timers: Timers::default(),
+            stats: TenantStats::default(),
+        }
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(crate) fn revive(&mut self) {
+        self.alerts.reindex();
+        self.known = KnownNames::of(&self.estate.lookup);
+        self.suppressions.revive();
+    }
+
+    /// The counters, with the gauges of the tables.
+    pub(crate) fn gauges(&self) -> TenantStats {
+        let mut stats = self.stats.clone();
+        stats.alerts_known = self.alerts.len() as u64;
+        stats.alerts_shed = self.alerts.shed_len() as u64;
+        stats.alerts_grouped = self.correlator.len() as u64;
+        stats.entities = self.estate.entities.len() as u64;
+        stats.topology_edges = self.estate.topology.len() as u64;
+        stats.changes = self.suspects.changes.len() as u64;
+        stats.history = self.history.len() as u64;
+        stats.incidents_live = self.ledger.active_len() as u64;
+        stats.incidents_kept = self.ledger.len() as u64;
+        let evicted = &mut stats.evicted;
+        evicted.insert("alerts".into(), self.alerts.evicted());
+        evicted.insert("alert_states".into(), self.alerts.lost());
+        evicted.insert("groups".into(), self.correlator.counters().evicted);
+        evicted.insert("names".into(), self.estate.names.overflowed());
+        evicted.insert("entities".into(), self.estate.entities.overflowed());
+        evicted.insert("delays".into(), self.correlator.delays().forgotten());
+        evicted.insert("topology_edges".into(), self.estate.topology.refused());
+        evicted.insert("changes".into(), self.suspects.changes.forgotten());
+        evicted.insert("history".into(), self.history.forgotten());
+        evicted.insert("silences".into(), self.suppressions.refused());
+        evicted.insert("incidents".into(), self.ledger.refused());
+        stats.candidates_transient = self.ledger.transient();
+        stats.candidates_light = self.ledger.too_light();
+        stats
+    }
+}

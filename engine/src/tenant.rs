@@ -1,0 +1,109 @@
+//! One tenant: its tables, and the step that takes everything before a watermark through the stages.
+//!
+//! Tenants share nothing. Timers fire between events, in the same order of time, so that batches, arrival
+//! order within the lateness and threads cannot change what the stages do.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::admit::{Door, SavedPending, WaitingRoom};
+use crate::compiled::Compiled;
+use crate::config::EngineConfig;
+use crate::incident::IncidentEvent;
+use crate::pipeline::Pipeline;
+use crate::sense::Shards;
+use crate::sense::stage::{self as sense, Found};
+use crate::stats::TenantStats;
+use crate::tables::Tables;
+use crate::time::{EventTime, Span};
+use crate::turn::Item;
+
+/// Everything known of one tenant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) name: Arc<str>,
+    pub(crate) waiting: WaitingRoom,
+    pub(crate) shards: Shards,
+    pub(crate) tables: Tables,
+}
+
+impl Tenant {
+    pub(crate) fn new(name: &str, config: &EngineConfig) -> Tenant {
+        Tenant {
+            name: name.into(),
+            waiting: WaitingRoom::default(),
+            shards: Shards::default(),
+            tables: Tables::new(config),
+        }
+    }
+
+    /// The door, to let entries in by.
+    pub(crate) fn door<'a>(&'a mut self, compiled: &'a Compiled) -> Door<'a> {
+        Door { waiting: &mut self.waiting, shards: &mut self.shards, stats: &mut self.tables.stats, compiled }
+    }
+
+    /// Takes everything before `until` through the stages.
+    pub(crate) fn release(&mut self, until: EventTime, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
+        let Tenant { name, waiting, shards, tables } = self;
+        if until <= waiting.released {
+            return;
+        }
+        let Found { sensed, moved } = sense::sense(shards, until, compiled, &mut tables.stats);
+        let mut pipeline = Pipeline::new(name, compiled, out);
+        for pending in waiting.stretch(until, sensed, moved) {
+            pipeline.fire_timers(pending.time, true, tables);
+            pipeline.run(Item::Event(pending.event), pending.time, tables);
+        }
+        pipeline.fire_timers(until, false, tables);
+        waiting.released = until;
+    }
+
+    /// Releases what the watermark has passed, and everything when too much waits.
+    pub(crate) fn release_due(&mut self, compiled: &Compiled, out: &mut Vec<IncidentEvent>) {
+        let mut until = self.waiting.watermark(compiled.config.lateness);
+        if self.waiting.len() + self.shards.waiting() > compiled.config.limits.pending_max {
+            self.tables.stats.released_early += 1;
+            until = self.waiting.max_seen.plus(Span(1));
+        }
+        self.release(until, compiled, out);
+    }
+
+    /// Goes on by the settings `now` instead of those `before`. Alerts that lose their rule end at the
+    /// watermark; what is held back is looked at again at once.
+    pub(crate) fn reconfigure(&mut self, before: &Arc<Compiled>, now: &Compiled, out: &mut Vec<IncidentEvent>) {
+        let Tenant { name, waiting, shards, tables } = self;
+        let at = waiting.released;
+        let mut pipeline = Pipeline::new(name, now, out);
+        pipeline.run(Item::Settings, at, tables);
+        if before.config.sense != now.config.sense {
+            let ended = sense::reconfigure(shards, &before.sense, &now.sense, at);
+            tables.stats.alerts_sensed += ended.len() as u64;
+            ended.into_iter().for_each(|(time, sensed)| waiting.push_sensed(time, sensed));
+        }
+        if before.config.suppress != now.config.suppress {
+            pipeline.run(Item::SuppressAnew, at, tables);
+        }
+    }
+
+    /// What waits for the watermark, for a checkpoint.
+    pub(crate) fn saved_pending(&self) -> SavedPending {
+        SavedPending::of(&self.name, &self.waiting, &self.shards)
+    }
+
+    /// Rebuilds what a checkpoint leaves out, and lets in again what waited.
+    pub(crate) fn revive(&mut self, pending: SavedPending) -> Result<(), String> {
+        self.tables.revive();
+        pending.restore(&self.name, &mut self.waiting, &mut self.shards)
+    }
+
+    /// The counters, with the gauges of every table.
+    pub(crate) fn gauges(&self) -> TenantStats {
+        let mut stats = self.tables.gauges();
+        stats.series = self.shards.series() as u64;
+        stats.log_streams = self.shards.streams() as u64;
+        stats.log_templates = self.shards.templates() as u64;
+        stats.evicted.insert("log_streams".into(), self.shards.evicted());
+        stats
+    }
+}

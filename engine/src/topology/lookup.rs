@@ -1,0 +1,37 @@
+//! A catalogue ready for look-ups by name.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Catalogue, CatalogueItem, Maintenance, Sla, Team};
+
+/// A catalogue ready for look-ups by name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Lookup {
+    pub(crate) items: BTreeMap<String, CatalogueItem>,
+    pub(crate) teams: BTreeMap<String, Team>,
+    pub(crate) slas: BTreeMap<String, Sla>,
+    pub(crate) maintenance: Vec<Maintenance>,
+    /// Other names of an item, to its one name.
+    pub(crate) aliases: BTreeMap<String, String>,
+}
+
+impl Lookup {
+    pub(crate) fn of(catalogue: &Catalogue) -> Lookup {
+        let mut lookup = Lookup { maintenance: catalogue.maintenance.clone(), ..Lookup::default() };
+        for item in &catalogue.services {
+            for alias in &item.aliases {
+                lookup.aliases.insert(alias.clone(), item.entity.clone());
+            }
+            lookup.items.insert(item.entity.clone(), item.clone());
+        }
+        for team in &catalogue.teams {
+            lookup.teams.insert(team.name.clone(), team.clone());
+        }
+        for sla in &catalogue.slas {
+            lookup.slas.insert(sla.name.clone(), sla.clone());
+        }
+        lookup
+    }
+}

@@ -1,0 +1,116 @@
+//! The metric models by one name: what the engine runs on a series, what `models detect` and
+//! `eval` score, and where another model joins them.
+//!
+//! A model is a variant of [`MetricModelKind`] and of [`MetricModel`]: a constructor and an
+//! `update` that takes the next point. Everything that judges single series goes through here.
+
+use super::detector::Detector;
+use super::panel::Panel;
+use super::params::CheckedParams;
+use super::verdict::Verdict;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which model judges the points of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricModelKind {
+    /// Spikes and shifts against the day's course: half a kilobyte a series.
+    #[default]
+    Detector,
+    /// The detector with three experts for the shape of the last periods: about 0.7 MB a series.
+    Panel,
+}
+
+impl MetricModelKind {
+    /// Every kind, the default first.
+    pub const ALL: [Self; 2] = [Self::Detector, Self::Panel];
+
+    /// The word in settings and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detector => "detector",
+            Self::Panel => "panel",
+        }
+    }
+}
+
+impl fmt::Display for MetricModelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name of no metric model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown metric model `{0}`, known: detector, panel")]
+pub struct UnknownMetricModel(String);
+
+impl FromStr for MetricModelKind {
+    type Err = UnknownMetricModel;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| UnknownMetricModel(text.chars().take(64).collect()))
+    }
+}
+
+/// The state of one series with the model that judges it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum MetricModel {
+    /// See [`Detector`].
+    Detector(Box<Detector>),
+    /// See [`Panel`].
+    Panel(Box<Panel>),
+}
+
+impl MetricModel {
+    /// A model of this kind that has seen nothing.
+    #[must_use]
+    pub fn new(kind: MetricModelKind, params: &CheckedParams) -> Self {
+        match kind {
+            MetricModelKind::Detector => Self::Detector(Box::new(Detector::new(params))),
+            MetricModelKind::Panel => Self::Panel(Box::new(Panel::new(params))),
+        }
+    }
+
+    /// Judges one point and learns from it; points come in order of time.
+    pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
+        match self {
+            Self::Detector(detector) => detector.update(params, at_ns, value),
+            Self::Panel(panel) => panel.update(params, at_ns, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::DetectorParams;
+
+    #[test]
+    fn each_kind_is_known_by_its_name_and_runs_its_model() {
+        let params = DetectorParams::default().check().expect("in range");
+        for kind in MetricModelKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            let model = MetricModel::new(kind, &params);
+            let is_panel = matches!(model, MetricModel::Panel(_));
+            assert_eq!(is_panel, kind == MetricModelKind::Panel);
+        }
+        let error = "ewma".parse::<MetricModelKind>().expect_err("nobody knows it");
+        assert_eq!(error.to_string(), "unknown metric model `ewma`, known: detector, panel");
+    }
+
+    #[test]
+    fn the_default_says_what_the_detector_says() {
+        let params = DetectorParams::default().check().expect("in range");
+        let (mut model, mut detector) = (MetricModel::new(MetricModelKind::default(), &params), Detector::new(&params));
+        for minute in 0..500_i64 {
+            let (at_ns, value) = (minute * 60_000_000_000, if minute == 400 { 90.0 } else { (minute % 7) as f64 });
+            assert_eq!(model.update(&params, at_ns, value), detector.update(&params, at_ns, value));
+        }
+    }
+}
