@@ -199,7 +199,7 @@ async fn open_readers(config: &Config, quiet: bool) -> Result<Vec<Reader>> {
     let mut readers = Vec::new();
     for sink in config.sinks_or_default() {
         if !(quiet && matches!(sink, SinkConfig::Terminal(_))) {
-            readers.push(sink.reader().await?);
+            readers.push(Reader::configured(sink).await?);
         }
     }
     Ok(readers)

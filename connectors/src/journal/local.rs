@@ -1,20 +1,18 @@
 //! A journal on the local disk.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use bellwether_engine::time::Span;
 use futures::future::BoxFuture;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::config::JournalConfig;
 use super::format::{Marks, RECORD_BYTES_MAX};
 use super::gather::{Coming, Expected};
 use super::reader::SegmentReader;
-use super::segments::scan;
+use super::segments::{TornTail, scan};
 use super::writer::{Disk, RealDisk, Request, Shared, Writer};
 use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
 use crate::journal::receipts::Receipts;
@@ -25,56 +23,6 @@ const QUEUE_GROUPS_MAX: usize = 64;
 /// The file that one process at a time locks.
 const LOCK_FILE: &str = "lock";
 
-/// Where the journal is, and how much of it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct JournalConfig {
-    /// Folder of the journal. It belongs to one process at a time.
-    pub dir: PathBuf,
-    /// A segment file is closed when it reaches this many bytes.
-    #[serde(default = "default_segment_bytes")]
-    pub segment_bytes: u64,
-    /// Keep about this many bytes of entries that no checkpoint needs any more.
-    #[serde(default = "default_retain_bytes")]
-    pub retain_bytes: u64,
-    /// Keep entries that no checkpoint needs any more for this long.
-    #[serde(default = "default_retain_age")]
-    pub retain_age: Span,
-    /// Refuse new entries (senders are told to retry) when the journal reaches this many
-    /// bytes although everything that may be dropped has been dropped.
-    #[serde(default = "default_capacity_bytes")]
-    pub capacity_bytes: u64,
-}
-
-fn default_segment_bytes() -> u64 {
-    64 << 20
-}
-
-fn default_retain_bytes() -> u64 {
-    4 << 30
-}
-
-fn default_retain_age() -> Span {
-    Span::from_hours(48)
-}
-
-fn default_capacity_bytes() -> u64 {
-    16 << 30
-}
-
-impl JournalConfig {
-    /// The defaults in folder `dir`.
-    pub fn new(dir: impl Into<PathBuf>) -> JournalConfig {
-        JournalConfig {
-            dir: dir.into(),
-            segment_bytes: default_segment_bytes(),
-            retain_bytes: default_retain_bytes(),
-            retain_age: default_retain_age(),
-            capacity_bytes: default_capacity_bytes(),
-        }
-    }
-}
-
 /// What was found at opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
@@ -84,19 +32,6 @@ pub struct OpenReport {
     pub last: Position,
     /// What was cut off because it had never been acknowledged.
     pub torn: Option<TornTail>,
-}
-
-/// The end of a segment that a crash left unfinished.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TornTail {
-    /// The file.
-    pub segment: PathBuf,
-    /// Where the last whole group ends.
-    pub offset: u64,
-    /// How many bytes were beyond it.
-    pub bytes: u64,
-    /// What did not read.
-    pub reason: String,
 }
 
 /// A journal on the local disk, with one writer thread.

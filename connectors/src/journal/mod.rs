@@ -14,6 +14,7 @@
 //! offset, never skipped. After an I/O error nothing more is accepted: the page cache can no
 //! longer be trusted, so the process must end and start again from what is on disk.
 
+mod config;
 mod format;
 mod gather;
 mod local;
@@ -33,10 +34,12 @@ use tokio::sync::watch;
 
 use crate::journal::receipts::{Claims, Receipts};
 
+pub use config::JournalConfig;
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
 pub use gather::Coming;
-pub use local::{JournalConfig, LocalJournal, OpenReport, TornTail, is_in_use};
+pub use local::{LocalJournal, OpenReport, is_in_use};
 pub use reader::SegmentReader;
+pub use segments::TornTail;
 
 /// How far into the journal: the sequence of an entry, counted from 1. [`Position::START`]
 /// is before the first.

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::format::{Bad, Record, SegmentHeader, read_record};
-use super::local::TornTail;
-use super::segments::{describe, list, scan};
+use super::segments::{TornTail, describe, list, scan};
 use super::{Entries, Entry, JournalError, Position};
 
 /// How much is read from disk at a time.

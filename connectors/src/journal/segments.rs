@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use super::format::{
     Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, decode_receipt, next_whole_record, read_record, salt_of,
 };
-use super::local::TornTail;
 use super::{JournalError, Position};
 use crate::journal::receipts::Receipt;
 
@@ -23,6 +22,19 @@ pub(super) struct Segment {
     pub(super) first: u64,
     pub(super) bytes: u64,
     pub(super) modified: SystemTime,
+}
+
+/// The end of a segment that a crash left unfinished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub segment: PathBuf,
+    /// Where the last whole group ends.
+    pub offset: u64,
+    /// How many bytes were beyond it.
+    pub bytes: u64,
+    /// What did not read.
+    pub reason: String,
 }
 
 /// What a folder holds.

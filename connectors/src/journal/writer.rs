@@ -9,9 +9,9 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::config::JournalConfig;
 use super::format::{FORMAT_VERSION, Marks, RecordHead, SegmentHeader, encode_record};
 use super::gather::Expected;
-use super::local::JournalConfig;
 use super::segments::{Scan, Segment, segment_path};
 use super::{Group, JournalError, Position};
 use crate::journal::receipts::{Claims, Receipts};

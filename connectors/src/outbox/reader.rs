@@ -22,7 +22,7 @@ use super::record::decode;
 use super::request::{Request, Until};
 use crate::intake::{Stop, arrival_time};
 use crate::journal::{Entries, JournalError, Position};
-use crate::sinks::{Outgoing, Sink, SinkError};
+use crate::sinks::{Outgoing, Sink, SinkConfig, SinkError};
 
 /// Events delivered in one attempt.
 const BATCH_EVENTS_MAX: usize = 256;
@@ -77,6 +77,23 @@ impl Reader {
             give_up_after: sink.give_up_after(),
             sink: Some(sink),
             open: None,
+        }
+    }
+
+    /// For a configured sink. A receiver that is away is opened later.
+    ///
+    /// # Errors
+    /// [`SinkError`] when what is configured cannot work.
+    pub async fn configured(sink: SinkConfig) -> Result<Reader, SinkError> {
+        match sink.clone().open().await {
+            Ok(open) => Ok(Reader::of(open)),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(%error, "the receiver is away: its events wait in the incident log");
+                let (name, remembers, give_up_after) = sink.traits();
+                let open = move || -> BoxFuture<'static, _> { Box::pin(sink.clone().open()) };
+                Ok(Reader::later(&name, remembers, give_up_after, Box::new(open)))
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -19,7 +19,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Position;
-use crate::outbox::Reader;
 
 /// Every sink, as it is written in the configuration: `- nats: {…}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,25 +58,8 @@ impl SinkConfig {
         })
     }
 
-    /// The reader in front of the sink. A receiver that is away is opened by the reader, later.
-    ///
-    /// # Errors
-    /// [`SinkError`] when what is configured cannot work.
-    pub async fn reader(self) -> Result<Reader, SinkError> {
-        match self.clone().open().await {
-            Ok(sink) => Ok(Reader::of(sink)),
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "the receiver is away: its events wait in the incident log");
-                let (name, remembers, give_up_after) = self.traits();
-                let open = move || -> BoxFuture<'static, _> { Box::pin(self.clone().open()) };
-                Ok(Reader::later(&name, remembers, give_up_after, Box::new(open)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// What a sink says of itself, for one that is not open yet.
-    fn traits(&self) -> (String, bool, Duration) {
+    pub(crate) fn traits(&self) -> (String, bool, Duration) {
         let name = self.name().to_owned();
         match self {
             SinkConfig::Nats(config) => (name, true, config.give_up_after()),

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! enrich:
-//!   policy: default
+//!   similar_min: 0.35
 //!   default_team: operations
 //! ```
 //!

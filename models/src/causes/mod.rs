@@ -12,10 +12,10 @@
 pub mod baseline;
 pub mod case;
 pub mod deviation;
+mod graph;
 pub mod propagate;
 mod rank;
 pub mod visits;
 
-pub use rank::{
-    CauseChange, CauseEdge, CauseNode, CauseParams, CauseReasons, CauseSubject, RankedCause, Relation, rank,
-};
+pub use graph::{CauseChange, CauseEdge, CauseNode, Relation};
+pub use rank::{CauseParams, CauseReasons, CauseSubject, RankedCause, rank};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::{CauseEdge, Relation};
+use super::graph::{CauseEdge, Relation};
 
 /// The weight with which trouble crosses one edge, per relation and direction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

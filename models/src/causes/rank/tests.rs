@@ -1,6 +1,7 @@
 //! The ranker, by its facts.
 
 use super::*;
+use crate::causes::Relation;
 
 const SECOND: i64 = 1_000_000_000;
 
