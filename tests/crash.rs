@@ -1,7 +1,8 @@
 //! `kill -9` at random moments, while the program reads from and writes to the real NATS server.
 //!
-//! At the consumer every `(id, revision)` is there exactly once and in sequence, none is
-//! missing, and every record is, byte for byte, what a run without a failure gives.
+//! At each of three readers – the stream, a file, and a stream on a second server that is frozen
+//! time and again – every `(id, revision)` is there exactly once and in sequence, none is missing, and
+//! every record of the stream is, byte for byte, what a run without a failure gives.
 
 #![allow(clippy::print_stdout)] // the seed and the counts are what people look for
 
@@ -21,6 +22,8 @@ const KILLS: u64 = 50;
 /// Rows published while the program lives and dies.
 const MESSAGES: usize = 3_000;
 const INPUT_STREAM: &str = "CRASH_INPUT";
+/// The file that the second reader writes.
+const FILE: &str = "incidents.ndjson";
 /// Nothing new at the consumer for this long is the end.
 const QUIET: Duration = Duration::from_secs(4);
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -63,7 +66,7 @@ fn rows() -> Vec<String> {
     rows
 }
 
-fn configuration(folder: &Path, url: &str) -> String {
+fn configuration(folder: &Path, url: &str, slow: &str) -> String {
     let mut text = String::new();
     writeln!(text, "state: {}", folder.join("state").display()).expect("writes");
     text.push_str("tick: 0s\ncheckpoint: {every: 200ms, entries: 40}\nthreads: 2\nsources:\n");
@@ -73,6 +76,8 @@ fn configuration(folder: &Path, url: &str) -> String {
     )
     .expect("writes");
     writeln!(text, "sinks:\n  - nats: {{connection: {{servers: [\"{url}\"]}}}}").expect("writes");
+    writeln!(text, "  - ndjson: {{path: {}}}", folder.join(FILE).display()).expect("writes");
+    writeln!(text, "  - nats: {{name: slow, connection: {{servers: [\"{slow}\"]}}}}").expect("writes");
     text
 }
 
@@ -135,6 +140,22 @@ async fn told(server: &NatsServer) -> Told {
     all
 }
 
+/// Sends a signal to a process.
+fn signal(id: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+/// What the file's reader has.
+fn in_file(path: &Path) -> Told {
+    let text = std::fs::read_to_string(path).expect("the file");
+    let line = |line: &str| {
+        let read: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        (read["key"].as_str().expect("a key").to_owned(), line.as_bytes().to_vec())
+    };
+    text.lines().map(line).collect()
+}
+
 /// Each incident's records in the order told; panics when a revision is missing or doubled.
 fn by_incident(told: &Told) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut incidents: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
@@ -161,7 +182,8 @@ async fn killed_at_random_moments_every_revision_arrives_once_and_as_without_a_f
     let calm = folder.path().join("calm");
     std::fs::create_dir_all(&calm).expect("a folder");
     let config = calm.join("bellwether.yaml");
-    std::fs::write(&config, configuration(&calm, &calm_server.url())).expect("writes");
+    let calm_slow = NatsServer::start().expect("a NATS server");
+    std::fs::write(&config, configuration(&calm, &calm_server.url(), &calm_slow.url())).expect("writes");
     let child = start(&config);
     let expected = told(&calm_server).await;
     assert_eq!(stop(child), Some(0), "an orderly stop");
@@ -170,7 +192,8 @@ async fn killed_at_random_moments_every_revision_arrives_once_and_as_without_a_f
     let wild = folder.path().join("wild");
     std::fs::create_dir_all(&wild).expect("a folder");
     let config = wild.join("bellwether.yaml");
-    std::fs::write(&config, configuration(&wild, &server.url())).expect("writes");
+    let slow = NatsServer::start().expect("a NATS server");
+    std::fs::write(&config, configuration(&wild, &server.url(), &slow.url())).expect("writes");
     let connection = server.connection();
     let publishing = {
         let server = &server;
@@ -182,19 +205,31 @@ async fn killed_at_random_moments_every_revision_arrives_once_and_as_without_a_f
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for _ in 0..kills {
+            // Two times of three it answers when the program starts; it may freeze meanwhile.
+            signal(slow.id(), if next_random(&mut random).is_multiple_of(3) { "STOP" } else { "CONT" });
             let mut child = start(&config);
             let moment = Duration::from_millis(30 + next_random(&mut random) % 500);
-            tokio::time::sleep(moment).await;
+            tokio::time::sleep(moment / 2).await;
+            signal(slow.id(), if next_random(&mut random).is_multiple_of(2) { "STOP" } else { "CONT" });
+            tokio::time::sleep(moment / 2).await;
             child.kill().expect("kill -9");
             child.wait().expect("is gone");
         }
     };
     tokio::join!(publishing, killing);
+    signal(slow.id(), "CONT");
     let child = start(&config);
     let got = told(&server).await;
+    let slowly = told(&slow).await;
     assert_eq!(stop(child), Some(0), "an orderly stop");
 
     let (expected, got) = (by_incident(&expected), by_incident(&got));
+    for (reader, other) in [("slow", by_incident(&slowly)), ("file", by_incident(&in_file(&wild.join(FILE))))] {
+        let counts = |told: &BTreeMap<String, Vec<Vec<u8>>>| -> Vec<(String, usize)> {
+            told.iter().map(|(incident, records)| (incident.clone(), records.len())).collect()
+        };
+        assert_eq!(counts(&other), counts(&expected), "reader {reader}, seed {seed}");
+    }
     assert!(expected.len() > 100, "only {} incidents: the test tests nothing", expected.len());
     assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed}");
     for (incident, records) in &expected {

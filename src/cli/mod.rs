@@ -16,6 +16,7 @@ mod replay;
 mod run;
 mod schema;
 pub mod simulate;
+mod sinks;
 mod tap;
 mod topology;
 mod validate;
@@ -58,6 +59,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
     Check(check::CheckArgs),
+    Sinks(sinks::SinksArgs),
     Tap(tap::TapArgs),
     Topology(topology::TopologyArgs),
     Schema(schema::SchemaArgs),
@@ -84,6 +86,7 @@ impl Cli {
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
+            Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),
             Command::Check(args) => check::run(&args).map(ExitCode::from),
             Command::Validate(args) => validate::run(&args).map(ExitCode::from),

@@ -82,6 +82,11 @@ impl NatsServer {
         }
     }
 
+    /// The id of its process; 0 while it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// `nats://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)

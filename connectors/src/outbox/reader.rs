@@ -28,6 +28,8 @@ use crate::sinks::{Outgoing, Sink, SinkConfig, SinkError};
 const BATCH_EVENTS_MAX: usize = 256;
 /// First and longest pause while a receiver is away.
 pub(super) const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// How long the start of a process waits for a receiver; then it is opened later.
+const OPEN_MAX: Duration = Duration::from_secs(1);
 /// How often a reader looks for what a person asks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -85,7 +87,9 @@ impl Reader {
     /// # Errors
     /// [`SinkError`] when what is configured cannot work.
     pub async fn configured(sink: SinkConfig) -> Result<Reader, SinkError> {
-        match sink.clone().open().await {
+        let opened = tokio::time::timeout(OPEN_MAX, sink.clone().open()).await;
+        let late = || Err(SinkError::unavailable(sink.name(), format!("nothing within {} s", OPEN_MAX.as_secs())));
+        match opened.unwrap_or_else(|_| late()) {
             Ok(open) => Ok(Reader::of(open)),
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "the receiver is away: its events wait in the incident log");
@@ -239,7 +243,10 @@ impl Running {
             };
             if events.is_empty() {
                 // What follows the last event may be no event: how far the engine is.
-                self.advance(upto);
+                if upto.0 > self.cursor.position {
+                    self.advance(upto);
+                    self.save();
+                }
                 if self.end.borrow().is_some_and(|end| end <= upto) {
                     return self.totals(None);
                 }

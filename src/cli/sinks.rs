@@ -1,0 +1,255 @@
+//! `bellwether sinks`: where each reader of the incident log is, and what a person asks of one that
+//! waits.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use bellwether_connectors::intake::arrival_time;
+use bellwether_connectors::journal::is_in_use;
+use bellwether_connectors::outbox::{IncidentLogConfig, ReaderStatus, Request, Until, statuses};
+use bellwether_engine::time::{EventTime, Span};
+use clap::{Args, Subcommand};
+
+use super::run::READERS_FOLDER;
+use crate::config;
+use crate::exit::{Exit, UsageError};
+use crate::term::{Ink, Term};
+
+/// How long a running process may take to follow a request.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Show who has which incidents, and go on with a receiver that waits for you
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every sink reads the incident log with a cursor of its own. One whose receiver is away tries again;
+after its `give_up_after`, or when it cannot know what is right, it is parked and waits for you.
+Nothing else waits for it.
+
+Examples:
+  bellwether sinks                                 where each one is, and since when
+  bellwether sinks -c bellwether.yaml --json
+  bellwether sinks retry nats                      the receiver is mended: go on
+  bellwether sinks skip nats --until now           say first what would be lost
+  bellwether sinks skip nats --until now --yes     lose it, and go on with what comes")]
+pub(super) struct SinksArgs {
+    #[command(subcommand)]
+    command: Option<SinksCommand>,
+    /// The folder of a run
+    #[arg(long, value_name = "PATH", default_value = "bellwether-state", global = true)]
+    from: PathBuf,
+    /// The configuration of the run, instead of its folder
+    #[arg(long, short, value_name = "FILE", conflicts_with = "from", global = true)]
+    config: Option<PathBuf>,
+    /// Print one JSON document a sink
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum SinksCommand {
+    /// Where each one is (the default)
+    List,
+    /// Try a parked one again, from where it stands
+    Retry {
+        /// Its name
+        name: String,
+    },
+    /// Go on elsewhere: says what is lost, and does it with --yes
+    Skip {
+        /// Its name
+        name: String,
+        /// `now`, `oldest`, or the number of a record: what comes after it is delivered
+        #[arg(long, value_name = "PLACE", value_parser = place)]
+        until: Until,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn place(text: &str) -> Result<Until, String> {
+    match text {
+        "now" => Ok(Until::Now),
+        "oldest" => Ok(Until::Oldest),
+        number => number.parse().map(Until::Record).map_err(|_| "use `now`, `oldest` or the number of a record".into()),
+    }
+}
+
+/// Where a run keeps its readers and its log.
+struct Folders {
+    state: PathBuf,
+    readers: PathBuf,
+    log: PathBuf,
+}
+
+impl SinksArgs {
+    fn folders(&self) -> Result<Folders> {
+        let (state, log) = match &self.config {
+            Some(file) => {
+                let config = config::load_beside(file)?;
+                (config.state.clone(), config.incident_log.folder(&config.state))
+            }
+            None => (self.from.clone(), IncidentLogConfig::default().folder(&self.from)),
+        };
+        if !log.is_dir() {
+            let text = format!("no incident log in `{}`: name the folder of a run with --from", log.display());
+            return Err(UsageError(text).into());
+        }
+        Ok(Folders { readers: state.join(READERS_FOLDER), state, log })
+    }
+}
+
+/// Lists the readers, or leaves a request for one.
+///
+/// # Errors
+/// When there is no such reader, or the folder cannot be read or written.
+pub(super) fn run(args: &SinksArgs) -> Result<Exit> {
+    let folders = args.folders()?;
+    let all = statuses(&folders.readers, &folders.log)?;
+    let named = |name: &str| match all.iter().find(|status| status.reader == name) {
+        Some(status) => Ok(status),
+        None => {
+            let known: Vec<&str> = all.iter().map(|status| status.reader.as_str()).collect();
+            Err(UsageError(format!("no sink `{name}`, known: {}", known.join(", "))))
+        }
+    };
+    match &args.command {
+        None | Some(SinksCommand::List) => list(&all, args.json)?,
+        Some(SinksCommand::Retry { name }) => ask(Request::Retry, &named(name)?.reader, &folders)?,
+        Some(SinksCommand::Skip { name, until, yes }) => {
+            let status = named(name)?;
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{}", consequence(status, *until))?;
+            if !yes {
+                writeln!(out, "nothing was changed; the same with --yes does it")?;
+                return Ok(Exit::Ok);
+            }
+            drop(out);
+            ask(Request::Skip { until: *until }, &status.reader, &folders)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// What going on elsewhere costs.
+fn consequence(status: &ReaderStatus, until: Until) -> String {
+    let name = &status.reader;
+    let Some(at) = status.cursor.as_ref().map(|cursor| cursor.position).filter(|_| status.problem.is_none()) else {
+        return format!(
+            "where `{name}` was is not known: what it goes on with may be missing there, or be delivered again"
+        );
+    };
+    let to = match until {
+        Until::Now => status.log_end,
+        Until::Oldest => return format!("`{name}` gets everything that the log still has, some of it perhaps again"),
+        Until::Record(record) => record.min(status.log_end),
+    };
+    match to.checked_sub(at) {
+        Some(0) => format!("`{name}` stands there already: nothing is lost"),
+        Some(lost) => {
+            let since = status.behind_since.map(|since| format!(", told since {since}")).unwrap_or_default();
+            format!("{lost} records ({} to {to}{since}) will never be delivered to `{name}`", at + 1)
+        }
+        None => format!("`{name}` gets {} records again, {} to {at}", at - to, to + 1),
+    }
+}
+
+/// Leaves a request, and waits for a running process to follow it.
+fn ask(request: Request, name: &str, folders: &Folders) -> Result<()> {
+    request.leave(&folders.readers, name).with_context(|| {
+        format!("cannot write into `{}`: run this as the user the service runs as", folders.readers.display())
+    })?;
+    let mut out = std::io::stdout().lock();
+    if !is_in_use(&folders.log)? {
+        writeln!(out, "`{}` is not in use: `{name}` goes on as asked at the next start", folders.state.display())?;
+        return Ok(());
+    }
+    let began = Instant::now();
+    while Request::waits(&folders.readers, name) {
+        if began.elapsed() > FOLLOWED_WITHIN {
+            anyhow::bail!(
+                "the running process has not taken the request within {} s: its log says why",
+                FOLLOWED_WITHIN.as_secs()
+            );
+        }
+        sleep(Duration::from_millis(50));
+    }
+    writeln!(out, "`{name}` goes on as asked")?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command that waits for another process")]
+fn sleep(time: Duration) {
+    std::thread::sleep(time);
+}
+
+fn list(all: &[ReaderStatus], json: bool) -> Result<()> {
+    let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
+    if json {
+        for status in all {
+            writeln!(out, "{}", serde_json::to_string(status)?)?;
+        }
+        return Ok(());
+    }
+    if all.is_empty() {
+        writeln!(out, "no sink has read the log yet")?;
+        return Ok(());
+    }
+    let now = arrival_time();
+    let width = all.iter().map(|status| status.reader.chars().count()).max().unwrap_or(0).max(4);
+    let head =
+        format!("{:<width$}  {:<8} {:>10} {:>10} {:>8}  {:>10}", "sink", "state", "at", "behind", "since", "delivered");
+    writeln!(out, "{}", term.paint(Ink::Bold, &head))?;
+    for status in all {
+        let (state, ink, why) = state(status);
+        let at = status.cursor.as_ref().map_or("?".to_owned(), |cursor| cursor.position.to_string());
+        let since = status.behind_since.map_or("–".to_owned(), |since| age(now, since));
+        let sent = status.cursor.as_ref().map_or(0, |cursor| cursor.sent);
+        let state = term.paint(ink, &format!("{state:<8}"));
+        writeln!(
+            out,
+            "{:<width$}  {state} {at:>10} {:>10} {since:>8}  {sent:>10}",
+            status.reader, status.behind_records
+        )?;
+        for line in why {
+            writeln!(out, "{:width$}  {}", "", term.paint(Ink::Dim, &line))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a person needs to know of one, and what it needs of them.
+fn state(status: &ReaderStatus) -> (&'static str, Ink, Vec<String>) {
+    let cursor = status.cursor.as_ref();
+    let mut why: Vec<String> = status.problem.iter().cloned().collect();
+    if let Some(parked) = cursor.and_then(|cursor| cursor.parked.as_ref()) {
+        why.push(format!("since {}: {}", parked.since, parked.reason));
+        why.push(format!("mend the receiver, then `bellwether sinks retry {}`", status.reader));
+        return ("parked", Ink::Red, why);
+    }
+    if let Some(fault) = cursor.and_then(|cursor| cursor.fault.as_ref()) {
+        why.push(format!("since {}, {} attempts: {}", fault.since, fault.attempts, fault.reason));
+        return ("away", Ink::Yellow, why);
+    }
+    if let Some(letters) = cursor.map(|cursor| cursor.dead_letters).filter(|letters| *letters > 0) {
+        why.push(format!("{letters} events were refused for good and are in `{READERS_FOLDER}/dead-letters`"));
+    }
+    match status.problem {
+        Some(_) => ("unsure", Ink::Red, why),
+        None if status.behind_records > 0 => ("behind", Ink::Yellow, why),
+        None => ("up", Ink::Green, why),
+    }
+}
+
+/// `12s`, `5m`, `3h`, `2d`.
+fn age(now: EventTime, since: EventTime) -> String {
+    let secs = (now.since(since).0 / Span::from_secs(1).0).max(0);
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m", secs / 60),
+        3_600..86_400 => format!("{}h", secs / 3_600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
