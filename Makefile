@@ -47,6 +47,11 @@ test: nats peers ml ## Run every test, those against real servers and senders to
 	BELLWETHER_SKIPPED='$(SKIPPED)' cargo test --workspace --locked --features kafka
 	@sort -u '$(SKIPPED)'; echo "$$(sort -u '$(SKIPPED)' | wc -l) tests skipped for lack of data or tools"
 
+.PHONY: trials
+trials: nats ## The long forms of the trials with real processes: 200 kills, NATS away for ten minutes
+	BELLWETHER_KILLS=200 cargo test --locked --features kafka --test crash -- --nocapture
+	BELLWETHER_AWAY_SECS=600 cargo test --locked --features kafka --test readers
+
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
 	cargo fmt --all --check
