@@ -70,7 +70,10 @@ fn describe_source(source: &SourceConfig) -> Result<String> {
     source.clone().build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
     let name = source.name();
     Ok(match source {
-        SourceConfig::Files(files) => format!("{name}: files {}", files.paths.join(", ")),
+        SourceConfig::Files(files) => {
+            let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
+            format!("{name}: files {}", paths.join(", "))
+        }
         SourceConfig::Stdin(_) => format!("{name}: standard input"),
         SourceConfig::Nats(nats) => format!("{name}: stream {} at {}", nats.stream, nats.connection.servers.join(", ")),
         SourceConfig::Kafka(kafka) => {

@@ -10,6 +10,7 @@
 
 pub mod keys;
 mod model;
+mod paths;
 pub mod problem;
 pub mod read;
 pub mod secret;
@@ -57,7 +58,7 @@ impl std::error::Error for Refused {}
 pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<T, Refused> {
     let file = path.display().to_string();
     match read_text(path) {
-        Ok(text) => parse(&file, text),
+        Ok(text) => parse_in(folder_of(path), &file, text),
         Err(message) => {
             let problem = Problem::new(Place::START, message).with_remedy("check the path and its owner");
             Err(Refused { file, text: String::new(), problems: vec![problem] })
@@ -70,7 +71,16 @@ pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<T, Refused>
 /// # Errors
 /// As [`load`].
 pub fn parse<T: DeserializeOwned + JsonSchema>(file: &str, text: String) -> Result<T, Refused> {
-    match check(&text) {
+    parse_in(Path::new(""), file, text)
+}
+
+/// The folder that a file is in, where the relative paths it names begin.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+fn parse_in<T: DeserializeOwned + JsonSchema>(folder: &Path, file: &str, text: String) -> Result<T, Refused> {
+    match check(folder, &text) {
         Ok(value) => Ok(value),
         Err(mut problems) => {
             problems.sort_by_key(|problem| problem.place);
@@ -88,10 +98,10 @@ fn read_text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(unreadable)
 }
 
-fn check<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, Vec<Problem>> {
+fn check<T: DeserializeOwned + JsonSchema>(folder: &Path, text: &str) -> Result<T, Vec<Problem>> {
     let mut tree = Tree::parse(text).map_err(|problem| vec![problem])?;
     let mut problems = keys::unknown_keys(&tree, &schema_of::<T>());
-    secret::resolve(&mut tree, &mut problems);
+    secret::resolve(&mut tree, folder, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }

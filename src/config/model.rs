@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
 use bellwether_connectors::sinks::terminal::TerminalSinkConfig;
-use bellwether_connectors::wires::{WireList as _, WiresConfig};
+use bellwether_connectors::wires::WiresConfig;
 use bellwether_connectors::{JournalConfig, SinkConfig, SourceConfig};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::catalogue::Catalogue;
@@ -16,12 +16,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
+use super::paths::relative_to;
 
 /// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Folder for the journal, checkpoints and refused rows. It belongs to one process.
+    /// Folder for the journal, checkpoints and refused rows. It belongs to one process. Like every
+    /// relative path here it begins at the folder of this file.
     pub state: PathBuf,
     /// Threads of the engine; all cores when left out. Results do not depend on it.
     pub threads: Option<NonZeroUsize>,
@@ -79,17 +81,6 @@ impl Config {
         let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
-
-    /// Makes the relative paths of catalogues, and of the wires' secrets and certificates, begin
-    /// at the configuration's folder.
-    #[must_use]
-    pub fn relative_to(mut self, folder: &Path) -> Config {
-        for tenant in self.tenants.values_mut() {
-            tenant.catalogue = tenant.catalogue.take().map(|path| folder.join(path));
-        }
-        self.wires = self.wires.relative_to(folder);
-        self
-    }
 }
 
 /// Reads a configuration whose relative paths begin at its own folder.
@@ -97,8 +88,7 @@ impl Config {
 /// # Errors
 /// As [`load`](super::load).
 pub fn load_beside(file: &Path) -> Result<Config, Refused> {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    Ok(super::load::<Config>(file)?.relative_to(folder))
+    Ok(relative_to(super::load(file)?, super::folder_of(file)))
 }
 
 /// The catalogues a configuration names, by tenant.

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::problem::Problem;
 use super::tree::{Node, Tree};
@@ -16,22 +17,23 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Permission bits a secret's file must not have: group may read, others nothing.
 const MODE_FORBIDDEN: u32 = 0o027;
 
-/// Replaces every reference in the tree, and says which could not be.
-pub fn resolve(tree: &mut Tree, problems: &mut Vec<Problem>) {
+/// Replaces every reference in the tree, and says which could not be. Relative paths begin at
+/// `folder`.
+pub fn resolve(tree: &mut Tree, folder: &Path, problems: &mut Vec<Problem>) {
     match &mut tree.node {
-        Node::Text(text) => match resolve_text(text) {
+        Node::Text(text) => match resolve_text(text, folder) {
             Ok(resolved) => *text = resolved,
             Err((message, remedy)) => problems.push(Problem::new(tree.place, message).with_remedy(remedy)),
         },
-        Node::List(items) => items.iter_mut().for_each(|item| resolve(item, problems)),
-        Node::Map(entries) => entries.iter_mut().for_each(|entry| resolve(&mut entry.value, problems)),
+        Node::List(items) => items.iter_mut().for_each(|item| resolve(item, folder, problems)),
+        Node::Map(entries) => entries.iter_mut().for_each(|entry| resolve(&mut entry.value, folder, problems)),
         _ => {}
     }
 }
 
 type Complaint = (String, String);
 
-fn resolve_text(text: &str) -> Result<String, Complaint> {
+fn resolve_text(text: &str, folder: &Path) -> Result<String, Complaint> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -40,27 +42,28 @@ fn resolve_text(text: &str) -> Result<String, Complaint> {
         let Some(end) = reference.find('}') else {
             return Err(("a reference has no end".into(), "close it with `}`".into()));
         };
-        out.push_str(&look_up(&reference[2..end])?);
+        out.push_str(&look_up(&reference[2..end], folder)?);
         rest = &reference[end + 1..];
     }
     out.push_str(rest);
     Ok(out)
 }
 
-fn look_up(reference: &str) -> Result<String, Complaint> {
+fn look_up(reference: &str, folder: &Path) -> Result<String, Complaint> {
     match reference.split_once(':') {
         Some(("env", name)) => std::env::var(name)
             .map_err(|_| (format!("environment variable `{name}` is not set"), format!("set it: export {name}=…"))),
-        Some(("file", path)) => read_secret(path),
+        Some(("file", path)) => read_secret(&folder.join(path)),
         _ => Err((format!("`${{{reference}}}` is not a reference"), "write ${env:NAME} or ${file:/path}".into())),
     }
 }
 
-fn read_secret(path: &str) -> Result<String, Complaint> {
+fn read_secret(file: &Path) -> Result<String, Complaint> {
+    let path = file.display();
     let unreadable = |error: std::io::Error| {
         (format!("secret file `{path}` cannot be read: {error}"), "check the path and its owner".to_owned())
     };
-    let meta = fs::metadata(path).map_err(unreadable)?;
+    let meta = fs::metadata(file).map_err(unreadable)?;
     if meta.permissions().mode() & MODE_FORBIDDEN != 0 {
         let message = format!("secret file `{path}` is open to others: mode {:o}", meta.permissions().mode() & 0o777);
         return Err((message, format!("chmod 640 {path}")));
@@ -69,7 +72,7 @@ fn read_secret(path: &str) -> Result<String, Complaint> {
         let message = format!("secret file `{path}` has {} bytes", meta.len());
         return Err((message, format!("a secret has at most {SECRET_BYTES_MAX} bytes")));
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = fs::read_to_string(file).map_err(unreadable)?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
@@ -80,7 +83,7 @@ mod tests {
     fn resolved(text: &str) -> Result<Tree, Vec<Problem>> {
         let mut tree = Tree::parse(text).expect("YAML");
         let mut problems = Vec::new();
-        resolve(&mut tree, &mut problems);
+        resolve(&mut tree, Path::new(""), &mut problems);
         if problems.is_empty() { Ok(tree) } else { Err(problems) }
     }
 

@@ -135,6 +135,12 @@ impl NatsError {
 }
 
 impl NatsConnection {
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let files = [&mut self.credentials_file, &mut self.token_file, &mut self.ca_file];
+        files.into_iter().flatten().collect()
+    }
+
     /// Connects and checks the server. Afterwards the client reconnects by itself.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The visible list of sources: what Bellwether reads by itself.
 //!
-//! A new one is its file or folder here, its variant and two arms below, its example, and its
+//! A new one is its file or folder here, its variant and three arms below, its example, and its
 //! row in the README.
 
 pub mod files;
@@ -8,6 +8,7 @@ pub mod kafka;
 pub mod nats;
 pub mod stdin;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -38,6 +39,15 @@ impl SourceConfig {
             SourceConfig::Stdin(config) => &config.name,
             SourceConfig::Nats(config) => &config.name,
             SourceConfig::Kafka(config) => &config.name,
+        }
+    }
+
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            SourceConfig::Files(config) => config.paths.iter_mut().collect(),
+            SourceConfig::Nats(config) => config.connection.paths(),
+            SourceConfig::Stdin(_) | SourceConfig::Kafka(_) => Vec::new(),
         }
     }
 

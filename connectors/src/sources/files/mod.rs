@@ -54,7 +54,7 @@ pub struct FilesConfig {
     /// Whose signals these are.
     pub tenant: String,
     /// Files; `*` in the last part of a path stands for any text. `.gz` is unpacked.
-    pub paths: Vec<String>,
+    pub paths: Vec<PathBuf>,
     /// Go on when a file ends, as `tail -F` does. Not for Parquet and `.gz`.
     #[serde(default)]
     pub follow: bool,
@@ -80,7 +80,7 @@ impl FilesConfig {
         FilesConfig {
             name: default_name(),
             tenant: tenant.to_owned(),
-            paths,
+            paths: paths.into_iter().map(PathBuf::from).collect(),
             follow: false,
             format: None,
             rows: RowsConfig::default(),
@@ -107,9 +107,9 @@ impl FilesConfig {
     pub fn files(&self) -> Result<Vec<PathBuf>, String> {
         let mut files = BTreeSet::new();
         for path in &self.paths {
-            let found = matching(Path::new(path))?;
+            let found = matching(path)?;
             if found.is_empty() && !self.follow {
-                return Err(format!("`{path}`: no such file"));
+                return Err(format!("`{}`: no such file", path.display()));
             }
             files.extend(found);
         }

@@ -1,0 +1,129 @@
+//! One rule for relative paths: whatever a configuration names begins at the configuration's
+//! folder, wherever the process was started.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_connectors::SinkConfig;
+use bellwether_connectors::wires::WireList as _;
+
+use super::model::Config;
+
+/// Makes the relative paths of `config` begin at `folder`.
+pub(super) fn relative_to(mut config: Config, folder: &Path) -> Config {
+    paths(&mut config).into_iter().for_each(|path| *path = folder.join(&*path));
+    config
+}
+
+/// Every path that is named.
+fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
+    let mut paths = vec![&mut config.state];
+    paths.extend(config.journal.iter_mut().map(|journal| &mut journal.dir));
+    paths.extend(config.tenants.values_mut().filter_map(|tenant| tenant.catalogue.as_mut()));
+    paths.extend(config.sources.iter_mut().flat_map(|source| source.paths()));
+    paths.extend(config.wires.paths());
+    paths.extend(config.sinks.iter_mut().flat_map(paths_of_sink));
+    paths
+}
+
+fn paths_of_sink(sink: &mut SinkConfig) -> Vec<&mut PathBuf> {
+    match sink {
+        SinkConfig::Ndjson(file) => vec![&mut file.path],
+        SinkConfig::Nats(nats) => nats.connection.paths(),
+        SinkConfig::Terminal(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use regex::Regex;
+
+    use super::*;
+    use crate::config::{parse, schema_of};
+
+    /// Every path there is, each with the type and field that holds it as its value.
+    const EVERY_PATH: &str = r#"
+state: here/Config.state
+journal: {dir: here/JournalConfig.dir}
+tenants: {acme: {catalogue: here/TenantConfig.catalogue}}
+sources:
+  - files: {tenant: acme, paths: [here/FilesConfig.paths]}
+  - nats:
+      name: said
+      stream: SAID
+      tenant: acme
+      connection:
+        credentials_file: here/NatsConnection.credentials_file
+        token_file: here/NatsConnection.token_file
+        ca_file: here/NatsConnection.ca_file
+sinks:
+  - ndjson: {path: here/NdjsonSinkConfig.path}
+  - nats: {connection: {token_file: here/NatsConnection.token_file}}
+wires:
+  auth:
+    credentials:
+      - {tenant: acme, bearer_file: here/Credential.bearer_file, password_file: here/Credential.password_file}
+    operators: [{bearer_file: here/Operator.bearer_file}]
+  http:
+    tls:
+      certificate_file: here/TlsConfig.certificate_file
+      key_file: here/TlsConfig.key_file
+      client_ca_file: here/TlsConfig.client_ca_file
+  otlp: {grpc_tls: {certificate_file: here/TlsConfig.certificate_file, key_file: here/TlsConfig.key_file}}
+  syslog: {tls: {certificate_file: here/TlsConfig.certificate_file, key_file: here/TlsConfig.key_file}}
+  forward:
+    tls: {certificate_file: here/TlsConfig.certificate_file, key_file: here/TlsConfig.key_file}
+    shared_keys: [{tenant: acme, key_file: here/SharedKey.key_file}]
+  changes: {github: [{hook: shop, tenant: acme, secret_file: here/GithubHook.secret_file}]}
+  webhooks: [{name: zabbix, mapping: here/WebhookConfig.mapping}]
+"#;
+
+    /// `Type.field` of each path in a type that is read from a configuration, by the sources.
+    fn declared() -> BTreeSet<String> {
+        let schema = schema_of::<Config>();
+        let defined = |name: &str| name == "Config" || schema["$defs"].get(name).is_some();
+        let configuration =
+            Regex::new(r"(?s)#\[derive\([^)]*JsonSchema[^)]*\)\](?:\s*#\[[^\]]*\])*\s*pub struct (\w+) \{(.*?)\n\}")
+                .expect("a pattern");
+        let path = Regex::new(r"(?m)^\s*(?:pub )?(\w+): [\w<>]*PathBuf>*,$").expect("a pattern");
+        let mut found = BTreeSet::new();
+        for crate_folder in ["connectors/src", "engine/src", "models/src", "src"] {
+            let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(crate_folder)];
+            while let Some(folder) = folders.pop() {
+                for entry in fs::read_dir(folder).expect("a folder of sources") {
+                    let entry = entry.expect("reads").path();
+                    if entry.is_dir() {
+                        folders.push(entry);
+                    } else if entry.extension().is_some_and(|ending| ending == "rs") {
+                        let text = fs::read_to_string(&entry).expect("UTF-8");
+                        for captures in configuration.captures_iter(&text).filter(|found| defined(&found[1])) {
+                            found.extend(
+                                path.captures_iter(&captures[2]).map(|field| format!("{}.{}", &captures[1], &field[1])),
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_path_of_a_configuration_begins_at_its_folder() {
+        let named = Regex::new(r"here/(\w+\.\w+)").expect("a pattern");
+        let names = |text: &str| named.captures_iter(text).map(|found| found[1].to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(names(EVERY_PATH), declared(), "EVERY_PATH names each path of the configuration");
+        let config: Config = parse("bellwether.yaml", EVERY_PATH.to_owned()).expect("reads");
+        let placed = serde_json::to_string(&relative_to(config, Path::new("/conf"))).expect("JSON");
+        assert!(!placed.contains("\"here/"), "a path was not moved: {placed}");
+        assert_eq!(placed.matches("\"/conf/here/").count(), EVERY_PATH.matches("here/").count());
+    }
+
+    #[test]
+    fn what_is_not_named_begins_there_too() {
+        let config = relative_to(Config::default(), Path::new("/conf"));
+        assert_eq!(config.journal_config().dir, Path::new("/conf/bellwether-state/journal"));
+    }
+}
