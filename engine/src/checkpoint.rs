@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub const CHECKPOINT_VERSION: u32 = 8;
+pub(crate) const CHECKPOINT_VERSION: u32 = 8;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 
@@ -33,7 +33,9 @@ const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CheckpointError {
     /// Not a checkpoint, or cut short.
-    #[error("not a checkpoint, or cut short after {0} bytes")]
+    #[error(
+        "not a checkpoint, or cut short after {0} bytes: take the one before, or replay the journal from its start"
+    )]
     Short(usize),
     /// Another version of the format.
     #[error(
@@ -44,10 +46,14 @@ pub enum CheckpointError {
         have: u32,
     },
     /// Damaged.
-    #[error("checkpoint is damaged: its digest does not match")]
+    #[error(
+        "checkpoint is damaged, its digest does not match: take the one before, or replay the journal from its start"
+    )]
     Digest,
     /// The bytes are whole but do not hold the state expected.
-    #[error("checkpoint does not hold this build's state: {0}")]
+    #[error(
+        "checkpoint does not hold this build's state ({0}): use the version that wrote it, or replay the journal from its start"
+    )]
     State(String),
     /// It was taken with another configuration.
     #[error(
@@ -86,7 +92,7 @@ pub(crate) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CheckpointErr
 ///
 /// # Errors
 /// [`CheckpointError`] when the bytes are not a whole checkpoint of this version.
-pub fn checkpoint_digest(bytes: &[u8]) -> Result<u64, CheckpointError> {
+pub(crate) fn checkpoint_digest(bytes: &[u8]) -> Result<u64, CheckpointError> {
     checked_body(bytes).map(xxh3_64)
 }
 

@@ -56,7 +56,7 @@ impl Compiled {
             let text = format!("correlate.threshold is {threshold}, use a number between 0 and 1");
             return Err(BuildError::Config(text));
         }
-        let sense = CompiledSense::new(&config.sense).map_err(BuildError::Config)?;
+        let sense = CompiledSense::new(&config.sense).map_err(|e| BuildError::Config(e.to_string()))?;
         let inhibit =
             suppress::compile(&config.suppress).map_err(|e| BuildError::Config(format!("suppress.inhibit: {e}")))?;
         Ok(Compiled { config_hash: config.hash(), config, sense, inhibit, workers })

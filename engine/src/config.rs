@@ -73,3 +73,19 @@ impl EngineConfig {
         format!("{:016x}", xxh3_64(&json))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_came_later_leaves_the_hash_of_those_who_do_not_use_it() {
+        let json = serde_json::to_value(EngineConfig::default()).expect("a configuration is JSON");
+        assert_eq!(json["sense"]["anomalies"].get("model"), None);
+        let panel = serde_json::json!({"sense": {"anomalies": {"model": "panel"}}});
+        let panel: EngineConfig = serde_json::from_value(panel).expect("it is a configuration");
+        assert_ne!(panel.hash(), EngineConfig::default().hash());
+        let again = serde_json::to_value(&panel).expect("a configuration is JSON");
+        assert_eq!(serde_json::from_value::<EngineConfig>(again).expect("it reads"), panel);
+    }
+}

@@ -197,7 +197,7 @@ impl Engine {
         let mut engine = self;
         engine.tenants_refused = state.tenants_refused;
         for (mut tenant, pending) in state.tenants {
-            tenant.revive(pending).map_err(CheckpointError::State)?;
+            tenant.revive(pending).map_err(|e| CheckpointError::State(e.to_string()))?;
             engine.tenants.insert(tenant.name.clone(), tenant);
         }
         Ok(engine)

@@ -5,12 +5,12 @@ use bellwether_models::group::name_hash;
 use crate::incident::{EntityRef, EntityRole};
 
 /// The type and the name of an entity id; an id without a type is a service.
-pub fn split_entity(id: &str) -> (&str, &str) {
+pub(crate) fn split_entity(id: &str) -> (&str, &str) {
     id.split_once(':').unwrap_or(("service", id))
 }
 
 /// The name a person calls it by: `checkout` of `service:checkout`.
-pub fn entity_name(id: &str) -> &str {
+pub(crate) fn entity_name(id: &str) -> &str {
     split_entity(id).1
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn name_of(id: &str) -> u32 {
 }
 
 /// The OpenTelemetry resource attribute that names an entity of this type, where one exists.
-pub fn naming_attribute(entity_type: &str) -> Option<&'static str> {
+pub(crate) fn naming_attribute(entity_type: &str) -> Option<&'static str> {
     Some(match entity_type {
         "service" => "service.name",
         "host" => "host.name",
@@ -38,7 +38,7 @@ pub fn naming_attribute(entity_type: &str) -> Option<&'static str> {
 }
 
 /// Whether entities of this type carry packets for others.
-pub fn is_network(entity_type: &str) -> bool {
+pub(crate) fn is_network(entity_type: &str) -> bool {
     matches!(
         entity_type,
         "switch" | "router" | "firewall" | "loadbalancer" | "network.device" | "link" | "accesspoint" | "vpn"
@@ -46,12 +46,12 @@ pub fn is_network(entity_type: &str) -> bool {
 }
 
 /// Whether entities of this type are run by somebody else: what fails there did not begin here.
-pub fn is_outside(entity_type: &str) -> bool {
+pub(crate) fn is_outside(entity_type: &str) -> bool {
     matches!(entity_type, "external" | "partner" | "third_party" | "thirdparty" | "saas")
 }
 
 /// The entity as an incident record names it.
-pub fn entity_ref(id: &str, role: Option<EntityRole>) -> EntityRef {
+pub(crate) fn entity_ref(id: &str, role: Option<EntityRole>) -> EntityRef {
     let (entity_type, name) = split_entity(id);
     let attributes = naming_attribute(entity_type).map(|key| (key.to_owned(), name.to_owned())).into_iter().collect();
     EntityRef {

@@ -27,7 +27,7 @@ use datafusion_sql::sqlparser::parser::Parser;
 use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Longest expression in bytes: conditions are written by people.
-pub const EXPRESSION_BYTES_MAX: usize = 4_096;
+pub(crate) const EXPRESSION_BYTES_MAX: usize = 4_096;
 
 /// Reaches a label whose name is also a base column.
 const LABEL_PREFIX: &str = "label.";
@@ -39,7 +39,7 @@ const NESTING_MAX: usize = 50;
 pub type Vocabulary = &'static [(&'static str, DataType)];
 
 /// Base columns of rules over metrics.
-pub const METRIC_COLUMNS: Vocabulary = &[
+pub(crate) const METRIC_COLUMNS: Vocabulary = &[
     ("value", DataType::Float64),
     ("name", DataType::Utf8),
     ("entity", DataType::Utf8),
@@ -48,7 +48,7 @@ pub const METRIC_COLUMNS: Vocabulary = &[
 ];
 
 /// Base columns of rules over logs.
-pub const LOG_COLUMNS: Vocabulary = &[
+pub(crate) const LOG_COLUMNS: Vocabulary = &[
     ("body", DataType::Utf8),
     ("severity", DataType::Int64),
     ("entity", DataType::Utf8),
@@ -66,7 +66,7 @@ pub const ALERT_COLUMNS: Vocabulary = &[
 
 /// A column that an expression reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ColumnNeed<'a> {
+pub(crate) enum ColumnNeed<'a> {
     /// The base column at this index of the vocabulary.
     Base(usize),
     /// The label of this name.
@@ -86,7 +86,7 @@ pub struct Expression {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ExpressionError {
     /// Too long to be written by a person.
-    #[error("expression of {0} bytes is longer than {EXPRESSION_BYTES_MAX}")]
+    #[error("expression of {0} bytes is longer than {EXPRESSION_BYTES_MAX}: make several of it")]
     Long(usize),
     /// Not SQL, or it names a function that is not there.
     #[error("expression `{text}` does not read: {why}")]
@@ -131,7 +131,7 @@ impl Expression {
     }
 
     /// The columns it reads, in the order [`evaluate`](Self::evaluate) takes them.
-    pub fn needs(&self) -> impl Iterator<Item = ColumnNeed<'_>> {
+    pub(crate) fn needs(&self) -> impl Iterator<Item = ColumnNeed<'_>> {
         self.schema.fields().iter().zip(&self.base).map(|(field, base)| match base {
             Some(index) => ColumnNeed::Base(*index),
             None => ColumnNeed::Label(field.name().strip_prefix(LABEL_PREFIX).unwrap_or(field.name())),

@@ -147,16 +147,16 @@ fn header(out: &mut Vec<u8>, kind: u8, tenant: &str) {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The bytes end too early.
-    #[error("journal entry is cut short")]
+    #[error("journal entry is cut short, or was written by another version: use that")]
     Short,
     /// A kind this build does not know.
-    #[error("journal entry of kind `{0}` is not known: written by a newer version?")]
+    #[error("journal entry of kind `{0}` is not known: use the version that wrote it")]
     Kind(u8),
     /// The signals in it are not signals.
     #[error(transparent)]
     Signal(#[from] SignalError),
     /// The JSON in it is not what it should be.
-    #[error("journal entry does not read: {0}")]
+    #[error("journal entry does not read, use the version that wrote it: {0}")]
     Json(#[from] serde_json::Error),
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::admit::{Door, SavedPending, WaitingRoom};
+use crate::admit::{Door, RestoreError, SavedPending, WaitingRoom};
 use crate::compiled::Compiled;
 use crate::config::EngineConfig;
 use crate::incident::IncidentEvent;
@@ -92,7 +92,7 @@ impl Tenant {
     }
 
     /// Rebuilds what a checkpoint leaves out, and lets in again what waited.
-    pub(crate) fn revive(&mut self, pending: SavedPending) -> Result<(), String> {
+    pub(crate) fn revive(&mut self, pending: SavedPending) -> Result<(), RestoreError> {
         self.tables.revive();
         pending.restore(&self.name, &mut self.waiting, &mut self.shards)
     }

@@ -37,10 +37,12 @@ impl Done {
 
     /// What is to run through the stages, and what the stage wants back, in order.
     pub(crate) fn items(&self) -> Vec<&Item> {
-        let item = |effect| match effect {
-            &Effect::Run(ref item) | &Effect::Then(ref item) | &Effect::Next(ref item) => Some(item),
-            Effect::Tell(_) | Effect::Timer(_) => None,
-        };
+        fn item(effect: &Effect) -> Option<&Item> {
+            match effect {
+                Effect::Run(item) | Effect::Then(item) | Effect::Next(item) => Some(item),
+                Effect::Tell(_) | Effect::Timer(_) => None,
+            }
+        }
         self.effects.iter().filter_map(item).collect()
     }
 
@@ -52,7 +54,9 @@ impl Done {
 
     /// What the world is told.
     pub(crate) fn told(&self) -> Vec<&IncidentEvent> {
-        let told = |effect| if let &Effect::Tell(ref event) = effect { Some(&**event) } else { None };
+        fn told(effect: &Effect) -> Option<&IncidentEvent> {
+            if let Effect::Tell(event) = effect { Some(event) } else { None }
+        }
         self.effects.iter().filter_map(told).collect()
     }
 }

@@ -202,3 +202,108 @@ impl Door<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EngineConfig;
+    use crate::signal::{AlertBuilder, AlertRow, AlertStatus, EdgeBuilder, EdgeRow, MetricBuilder, Relation, Severity};
+    use crate::tenant::Tenant;
+    use crate::testing::at;
+    use crate::time::TIME_SECS_MAX;
+
+    struct Entrance {
+        tenant: Tenant,
+        compiled: Compiled,
+    }
+
+    impl Entrance {
+        fn new(settings: serde_json::Value) -> Entrance {
+            let config: EngineConfig = serde_json::from_value(settings).expect("they are settings");
+            let tenant = Tenant::new("acme", &config);
+            Entrance { tenant, compiled: Compiled::new(config, None).expect("they can be used") }
+        }
+
+        fn take(&mut self, batch: &Batch) {
+            self.tenant.door(&self.compiled).batch(batch);
+        }
+
+        fn alert(&mut self, time: EventTime, status: AlertStatus) {
+            let mut builder = AlertBuilder::new();
+            let (source, name, entity, severity) = ("test", "Slow", "host:a", Severity::Major);
+            let (labels, annotations, starts_at, ends_at, url) = (&[][..], &[][..], time, None, None);
+            let fingerprint = 7;
+            builder.push(&AlertRow {
+                time,
+                source,
+                name,
+                entity,
+                severity,
+                status,
+                fingerprint,
+                labels,
+                annotations,
+                starts_at,
+                ends_at,
+                url,
+            });
+            self.take(&builder.finish("acme").expect("the tenant is plain"));
+        }
+
+        /// The times at which what waits acts, in order.
+        fn waiting(&self) -> Vec<EventTime> {
+            let mut times: Vec<EventTime> = self.tenant.waiting.iter().map(|pending| pending.time).collect();
+            times.sort_unstable();
+            times
+        }
+    }
+
+    #[test]
+    fn a_late_recovery_acts_as_of_the_watermark_and_a_late_sample_is_left_out() {
+        let mut entrance = Entrance::new(serde_json::json!({"lateness": "10s"}));
+        entrance.alert(at(100), AlertStatus::Firing);
+        entrance.alert(at(20), AlertStatus::Resolved);
+        assert_eq!(entrance.waiting(), [at(90), at(100)]);
+        let mut samples = MetricBuilder::new();
+        for secs in [20, 95] {
+            samples.push(at(secs), 1, 1.0);
+        }
+        entrance.take(&samples.finish("acme").expect("the tenant is plain"));
+        assert_eq!((entrance.tenant.shards.waiting(), entrance.tenant.tables.stats.late), (1, 2));
+    }
+
+    #[test]
+    fn a_time_that_is_not_believed_moves_no_watermark() {
+        let mut entrance = Entrance::new(serde_json::json!({}));
+        entrance.alert(EventTime::from_secs(TIME_SECS_MAX + 1), AlertStatus::Firing);
+        entrance.alert(EventTime::from_secs(60), AlertStatus::Firing);
+        assert!(entrance.waiting().is_empty());
+        assert_eq!(entrance.tenant.waiting.max_seen, EventTime::MIN);
+        assert_eq!(entrance.tenant.tables.stats.rejected["time out of range"], 2);
+    }
+
+    #[test]
+    fn a_series_beyond_the_limit_is_refused_and_one_that_is_known_is_not() {
+        let mut entrance = Entrance::new(serde_json::json!({"limits": {"series_max": 1}}));
+        for name in ["cpu", "cpu", "disk"] {
+            let mut series = crate::signal::SeriesBuilder::new();
+            series.push(name, "host:a", "1", crate::signal::SeriesType::Gauge, &[]);
+            entrance.take(&series.finish("acme").expect("the tenant is plain"));
+        }
+        assert_eq!(entrance.tenant.shards.series(), 1);
+        assert_eq!(entrance.tenant.tables.stats.rejected["too many series"], 1);
+    }
+
+    #[test]
+    fn what_describes_the_world_acts_before_what_happens_in_it_at_the_same_instant() {
+        let mut entrance = Entrance::new(serde_json::json!({}));
+        entrance.alert(at(10), AlertStatus::Firing);
+        let mut edges = EdgeBuilder::new();
+        let (from, to, relation, source) = ("service:a", "service:b", Relation::Calls, "cmdb");
+        edges.push(&EdgeRow { time: at(10), from, to, relation, source, confidence: 1.0 });
+        entrance.take(&edges.finish("acme").expect("the tenant is plain"));
+        let stretch = entrance.tenant.waiting.stretch(at(11), Vec::new(), Vec::new());
+        assert!(matches!(stretch[0].event, Event::Edge(_)) && matches!(stretch[1].event, Event::Alert(..)));
+        assert_eq!(entrance.tenant.waiting.len(), 0);
+    }
+}

@@ -15,4 +15,4 @@ mod saved;
 
 pub(crate) use door::Door;
 pub(crate) use room::WaitingRoom;
-pub(crate) use saved::SavedPending;
+pub(crate) use saved::{RestoreError, SavedPending};

@@ -12,7 +12,7 @@ use super::room::WaitingRoom;
 use crate::alert::Sensed;
 use crate::event::{Event, Moved, OwnedChange, OwnedEdge};
 use crate::sense::{LogLine, Shards};
-use crate::signal::{AlertColumns, Batch, LogColumns, SignalKind, ipc};
+use crate::signal::{AlertColumns, Batch, LogColumns, SignalError, SignalKind, ipc};
 use crate::time::EventTime;
 
 /// What waits, as a checkpoint keeps it. Alert and log rows go into one batch each.
@@ -33,6 +33,17 @@ enum SavedEvent {
     Action(String),
     Moved(Box<Moved>),
     Sensed(Box<Sensed>),
+}
+
+/// Why what waited cannot be let in again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreError {
+    /// The rows are no signals of this version.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// A catalogue or an action does not read.
+    #[error("what waited does not read: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 impl SavedPending {
@@ -68,9 +79,9 @@ impl SavedPending {
     }
 
     /// Puts it back.
-    pub(crate) fn restore(self, tenant: &str, room: &mut WaitingRoom, shards: &mut Shards) -> Result<(), String> {
+    pub(crate) fn restore(self, tenant: &str, room: &mut WaitingRoom, shards: &mut Shards) -> Result<(), RestoreError> {
         if !self.alerts.is_empty() {
-            let batch = ipc::decode(tenant, SignalKind::Alert, &self.alerts).map_err(|e| e.to_string())?;
+            let batch = ipc::decode(tenant, SignalKind::Alert, &self.alerts)?;
             let batch = Arc::new(batch);
             let fingerprints = AlertColumns::of(&batch).fingerprint.to_vec();
             for (row, (time, key)) in self.alert_times.into_iter().zip(fingerprints).enumerate() {
@@ -79,7 +90,7 @@ impl SavedPending {
             }
         }
         if !self.logs.is_empty() {
-            let batch = ipc::decode(tenant, SignalKind::Log, &self.logs).map_err(|e| e.to_string())?;
+            let batch = ipc::decode(tenant, SignalKind::Log, &self.logs)?;
             let batch = Arc::new(batch);
             let columns = LogColumns::of(&batch);
             for (row, time) in self.log_times.into_iter().enumerate().take(columns.len()) {
@@ -89,10 +100,8 @@ impl SavedPending {
         }
         for (time, key, event) in self.others {
             let event = match event {
-                SavedEvent::Catalogue(json) => {
-                    Event::Catalogue(serde_json::from_str(&json).map_err(|e| e.to_string())?)
-                }
-                SavedEvent::Action(json) => Event::Action(serde_json::from_str(&json).map_err(|e| e.to_string())?),
+                SavedEvent::Catalogue(json) => Event::Catalogue(serde_json::from_str(&json)?),
+                SavedEvent::Action(json) => Event::Action(serde_json::from_str(&json)?),
                 SavedEvent::Edge(edge) => Event::Edge(Box::new(edge)),
                 SavedEvent::Change(change) => Event::Change(Box::new(change)),
                 SavedEvent::Moved(moved) => Event::Moved(moved),

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::time::EventTime;
 
 /// What every incident id begins with.
-pub const INCIDENT_ID_PREFIX: &str = "inc_";
+const INCIDENT_ID_PREFIX: &str = "inc_";
 
 /// Crockford's base 32 alphabet (ULID specification).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -12,7 +12,7 @@ mod record;
 mod schema;
 
 pub use event::{IncidentEvent, RECORD_BYTES_MAX, Verb, sanitise_token};
-pub use id::{INCIDENT_ID_PREFIX, incident_id};
+pub use id::incident_id;
 pub use parts::{
     AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry, EvidenceSignal, Link,
     LinkRel, ModelInfo, Owner, ProbableCause, SimilarIncident, TicketRef,

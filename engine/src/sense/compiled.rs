@@ -1,9 +1,12 @@
 //! [`SenseConfig`] with its parameters checked and its expressions compiled.
 
+use bellwether_models::shared::ParamError;
+
 use super::config::{AnomalyConfig, HeartbeatRule, LogConfig, SenseConfig};
 use super::exhaustion::CompiledExhaustion;
 use super::glob::Glob;
 use super::rules::{CompiledRule, RuleSignal};
+use crate::expr::ExpressionError;
 
 /// Most rules, heartbeats and exhaustions together: one bit each in a series' mask.
 const CHECKS_MAX: usize = 64;
@@ -24,33 +27,64 @@ pub(crate) struct CompiledSense {
     pub(crate) watch: bellwether_models::logs::CheckedWatchParams,
 }
 
+/// Why settings of `sense` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SenseError {
+    /// The condition of a rule does not read.
+    #[error("sense.rules: rule `{name}`: {why}")]
+    Rule {
+        /// The rule.
+        name: String,
+        /// What is wrong with it.
+        why: ExpressionError,
+    },
+    /// A series has one bit for each of them.
+    #[error(
+        "sense.rules: more than {CHECKS_MAX} rules, heartbeats and exhaustions: let one name several metrics with `*`"
+    )]
+    TooMany,
+    /// What an exhaustion asks for is out of bounds.
+    #[error("sense.exhaustion: `{name}`: {why}")]
+    Exhaustion {
+        /// The exhaustion.
+        name: String,
+        /// What is wrong with it.
+        why: ParamError,
+    },
+    /// A parameter of a model is out of bounds.
+    #[error("sense.{section}: {why}")]
+    Params {
+        /// Below `sense`.
+        section: &'static str,
+        /// Which, and its bounds.
+        why: String,
+    },
+}
+
 impl CompiledSense {
     /// Checks and compiles.
     ///
     /// # Errors
-    /// A sentence naming the first setting that cannot be.
-    pub(crate) fn new(config: &SenseConfig) -> Result<CompiledSense, String> {
-        let section = |name: &str, why: String| format!("sense.{name}: {why}");
+    /// [`SenseError`] for the first setting that cannot be.
+    pub(crate) fn new(config: &SenseConfig) -> Result<CompiledSense, SenseError> {
         let (mut metric_rules, mut log_rules) = (Vec::new(), Vec::new());
         for rule in &config.rules {
-            let compiled =
-                CompiledRule::new(rule).map_err(|e| section("rules", format!("rule `{}`: {e}", rule.name)))?;
+            let compiled = CompiledRule::new(rule).map_err(|why| SenseError::Rule { name: rule.name.clone(), why })?;
             match rule.signal {
                 RuleSignal::Metric => metric_rules.push(compiled),
                 RuleSignal::Log => log_rules.push(compiled),
             }
         }
         if metric_rules.len() + config.heartbeats.len() + config.exhaustion.len() > CHECKS_MAX {
-            let most = CHECKS_MAX;
-            return Err(section("rules", format!("more than {most} rules, heartbeats and exhaustions")));
+            return Err(SenseError::TooMany);
         }
         let mut exhaustion = Vec::new();
         for rule in &config.exhaustion {
-            exhaustion.push(
-                CompiledExhaustion::new(rule).map_err(|e| section("exhaustion", format!("`{}`: {e}", rule.name)))?,
-            );
+            let failed = |why| SenseError::Exhaustion { name: rule.name.clone(), why };
+            exhaustion.push(CompiledExhaustion::new(rule).map_err(failed)?);
         }
         let globs = |patterns: &[String]| patterns.iter().map(|p| Glob::new(p)).collect();
+        let params = |section, why: String| SenseError::Params { section, why };
         Ok(CompiledSense {
             metric_rules,
             log_rules,
@@ -58,10 +92,10 @@ impl CompiledSense {
             exhaustion,
             anomaly_metrics: globs(&config.anomalies.metrics),
             anomaly_exclude: globs(&config.anomalies.exclude),
-            detector: config.anomalies.detector.check().map_err(|e| section("anomalies.detector", e.to_string()))?,
+            detector: config.anomalies.detector.check().map_err(|e| params("anomalies.detector", e.to_string()))?,
             anomalies: config.anomalies.clone(),
-            miner: config.logs.templates.clone().check().map_err(|e| section("logs.templates", e.to_string()))?,
-            watch: config.logs.watch.clone().check().map_err(|e| section("logs.watch", e.to_string()))?,
+            miner: config.logs.templates.clone().check().map_err(|e| params("logs.templates", e.to_string()))?,
+            watch: config.logs.watch.clone().check().map_err(|e| params("logs.watch", e.to_string()))?,
             logs: config.logs.clone(),
         })
     }

@@ -1,6 +1,7 @@
 //! Exhaustion: says when a resource runs out, while there is time to act.
 
 use bellwether_models::exhaustion::{CheckedExhaustionParams, Coverage, Exhaustion, ExhaustionParams, Forecast};
+use bellwether_models::shared::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,7 @@ pub(crate) struct CompiledExhaustion {
 }
 
 impl CompiledExhaustion {
-    pub(super) fn new(rule: &ExhaustionRule) -> Result<CompiledExhaustion, String> {
+    pub(super) fn new(rule: &ExhaustionRule) -> Result<CompiledExhaustion, ParamError> {
         let params = ExhaustionParams {
             limit: rule.limit,
             horizon_ns: rule.horizon.0,
@@ -82,11 +83,7 @@ impl CompiledExhaustion {
             quantile: rule.quantile,
             ..ExhaustionParams::default()
         };
-        Ok(CompiledExhaustion {
-            rule: rule.clone(),
-            glob: Glob::new(&rule.metric),
-            params: params.check().map_err(|e| e.to_string())?,
-        })
+        Ok(CompiledExhaustion { rule: rule.clone(), glob: Glob::new(&rule.metric), params: params.check()? })
     }
 
     pub(super) fn selects(&self, name: &str) -> bool {

@@ -76,3 +76,127 @@ pub(crate) fn reconfigure(
     }
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::DetectorKind;
+    use crate::sense::Sample;
+    use crate::sense::meta::SeriesMeta;
+    use crate::signal::{AlertStatus, SeriesType};
+    use crate::testing::at;
+
+    struct Watched {
+        shards: Shards,
+        stats: TenantStats,
+        compiled: Compiled,
+    }
+
+    fn compiled(sense: &serde_json::Value) -> Compiled {
+        let config = serde_json::from_value(serde_json::json!({ "sense": sense })).expect("they are settings");
+        Compiled::new(config, None).expect("they can be used")
+    }
+
+    impl Watched {
+        /// One series, `disk.used` of `host:a`.
+        fn by(sense: serde_json::Value) -> Watched {
+            let compiled = compiled(&sense);
+            let mut shards = Shards::default();
+            let meta = || SeriesMeta {
+                name: "disk.used".into(),
+                entity: "host:a".into(),
+                unit: "1".into(),
+                series_type: SeriesType::Gauge,
+                labels: Box::default(),
+            };
+            assert!(shards.describe(7, meta, &compiled.sense, 10));
+            Watched { shards, stats: TenantStats::default(), compiled }
+        }
+
+        fn sample(&mut self, secs: i64, value: f64) {
+            self.shards.push_sample(Sample { time: at(secs), series: 7, value });
+        }
+
+        /// What is raised and ended before second `secs`: by what, and whether it fires.
+        fn until(&mut self, secs: i64) -> Vec<(DetectorKind, AlertStatus)> {
+            let found = sense(&mut self.shards, at(secs), &self.compiled, &mut self.stats);
+            let kind =
+                |sensed: &Sensed| sensed.observation.as_ref().map(|seen| seen.detector).expect("it saw something");
+            found.sensed.iter().map(|(_, sensed)| (kind(sensed), sensed.status)).collect()
+        }
+    }
+
+    fn rule() -> serde_json::Value {
+        let rule = serde_json::json!({"name": "Full", "metric": "disk*", "when": "value > 90", "for": "20s"});
+        serde_json::json!({"rules": [rule], "anomalies": {"enabled": false}})
+    }
+
+    #[test]
+    fn a_rule_fires_when_it_has_held_long_enough_and_ends_when_it_holds_no_more() {
+        let mut watched = Watched::by(rule());
+        for (secs, value) in [(0, 95.0), (10, 95.0)] {
+            watched.sample(secs, value);
+        }
+        assert_eq!(watched.until(11), []);
+        watched.sample(20, 95.0);
+        assert_eq!(watched.until(21), [(DetectorKind::Rule, AlertStatus::Firing)]);
+        watched.sample(30, 50.0);
+        assert_eq!(watched.until(31), [(DetectorKind::Rule, AlertStatus::Resolved)]);
+        assert_eq!(watched.stats.alerts_sensed, 2);
+    }
+
+    #[test]
+    fn a_series_that_is_silent_is_missed_and_ends_that_by_a_sample() {
+        let beat = serde_json::json!({"name": "Silent", "metric": "*", "timeout": "1m"});
+        let mut watched = Watched::by(serde_json::json!({"heartbeats": [beat], "anomalies": {"enabled": false}}));
+        watched.sample(0, 1.0);
+        assert_eq!(watched.until(60), []);
+        assert_eq!(watched.until(120), [(DetectorKind::Heartbeat, AlertStatus::Firing)]);
+        watched.sample(130, 1.0);
+        assert_eq!(watched.until(131), [(DetectorKind::Heartbeat, AlertStatus::Resolved)]);
+    }
+
+    #[test]
+    fn each_metric_model_raises_an_anomaly_and_goes_on_from_a_checkpoint() {
+        for model in ["detector", "panel"] {
+            let mut watched = Watched::by(serde_json::json!({"anomalies": {"model": model}}));
+            for minute in 0..800 {
+                watched.sample(minute * 60, 10.0 + ((minute * 7_919) % 101) as f64 * 0.01);
+            }
+            watched.until(800 * 60);
+            let bytes = postcard::to_stdvec(&watched.shards).expect("it saves");
+            watched.shards = postcard::from_bytes(&bytes).expect("it reads");
+            watched.sample(800 * 60, 900.0);
+            assert_eq!(watched.until(801 * 60), [(DetectorKind::Anomaly, AlertStatus::Firing)], "{model}");
+        }
+    }
+
+    #[test]
+    fn a_sample_that_comes_again_or_too_late_or_of_no_series_is_counted() {
+        let mut watched = Watched::by(rule());
+        for secs in [10, 10] {
+            watched.sample(secs, 1.0);
+        }
+        watched.until(11);
+        watched.sample(5, 1.0);
+        watched.shards.push_sample(Sample { time: at(6), series: 8, value: 1.0 });
+        watched.until(12);
+        let stats = &watched.stats;
+        assert_eq!((stats.duplicates, stats.late, stats.rejected["series not described"]), (1, 1, 1));
+    }
+
+    #[test]
+    fn an_alert_whose_rule_is_taken_away_ends() {
+        let mut watched = Watched::by(rule());
+        for secs in [0, 20] {
+            watched.sample(secs, 95.0);
+        }
+        assert_eq!(watched.until(21).len(), 1);
+        let now = compiled(&serde_json::json!({"anomalies": {"enabled": false}}));
+        let ended = reconfigure(&mut watched.shards, &watched.compiled.sense, &now.sense, at(30));
+        assert_eq!(
+            ended.iter().map(|(when, sensed)| (*when, sensed.status)).collect::<Vec<_>>(),
+            [(at(30), AlertStatus::Resolved)]
+        );
+    }
+}

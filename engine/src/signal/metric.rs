@@ -56,7 +56,7 @@ impl SeriesType {
     }
 
     /// The type of a `type` column's number; unknown numbers read as gauges.
-    pub const fn from_code(code: u8) -> SeriesType {
+    pub(crate) const fn from_code(code: u8) -> SeriesType {
         match code {
             1 => SeriesType::Counter,
             _ => SeriesType::Gauge,

@@ -48,10 +48,10 @@ pub use tenant::{TENANT_BYTES_MAX, TenantName, check_tenant};
 pub use words::{AlertStatus, Relation, Severity, log_severity};
 
 /// Version of the five schemas; in each schema's metadata as `bellwether.schema`.
-pub const SCHEMA_VERSION: &str = "1";
+pub(crate) const SCHEMA_VERSION: &str = "1";
 
 /// Metadata key of [`SCHEMA_VERSION`].
-pub const SCHEMA_VERSION_KEY: &str = "bellwether.schema";
+pub(crate) const SCHEMA_VERSION_KEY: &str = "bellwether.schema";
 
 /// Most labels kept on one alert, series or log line (VictoriaMetrics keeps 40 as well).
 pub const LABELS_MAX: usize = 40;
@@ -60,7 +60,7 @@ pub const LABEL_NAME_BYTES_MAX: usize = 256;
 /// Longest label or annotation value in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 4_096;
 /// Longest log body in bytes; the rest is cut off.
-pub const LOG_BODY_BYTES_MAX: usize = 65_536;
+pub(crate) const LOG_BODY_BYTES_MAX: usize = 65_536;
 
 /// The kinds of batch, in the order in which they act at one instant: what describes the
 /// world comes before what happens in it.
@@ -221,7 +221,9 @@ pub enum SignalError {
         detail: String,
     },
     /// Another version of the schema.
-    #[error("{kind} batch has schema version `{have}`, this build reads `{SCHEMA_VERSION}`")]
+    #[error(
+        "{kind} batch has schema version `{have}`, this build reads `{SCHEMA_VERSION}`: use the version that wrote it"
+    )]
     Version {
         /// The kind claimed.
         kind: SignalKind,
@@ -229,7 +231,7 @@ pub enum SignalError {
         have: String,
     },
     /// Arrow IPC could not be read.
-    #[error("not an Arrow IPC stream of one batch: {0}")]
+    #[error("not an Arrow IPC stream of one batch, write one with a stream writer: {0}")]
     Ipc(String),
 }
 

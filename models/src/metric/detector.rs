@@ -12,7 +12,7 @@
 //! threshold a user may put on the score.
 
 use super::params::CheckedParams;
-use super::season::{Place, Season};
+use super::season::{Phase, Season};
 use super::track::{Rates, Track};
 use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub struct Detector {
 
 /// What one point looks like before it teaches.
 struct Look {
-    place: Place,
+    phase: Phase,
     profile: f64,
     seasonal: f64,
     floor: f64,
@@ -189,12 +189,12 @@ impl Detector {
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
-        let place = Place::of(at_ns);
+        let phase = Phase::of(at_ns);
         let (profile, trust) =
-            self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(place), season.trust()));
+            self.season.as_ref().map_or((0.0, 0.0), |season| (season.profile(phase), season.trust()));
         let seasonal = profile * trust;
         Look {
-            place,
+            phase,
             profile,
             seasonal,
             floor: 1e-9 + 1e-6 * self.slow.level.abs(),
@@ -218,7 +218,7 @@ impl Detector {
         let without = look.slow + look.seasonal;
         let with = self.slow.clipped(without - look.profile, look.floor);
         let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
-        self.season.get_or_insert_with(Box::default).learn(look.place, with, without, young);
+        self.season.get_or_insert_with(Box::default).learn(look.phase, with, without, young);
         self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
         self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
         self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));

@@ -38,7 +38,7 @@ struct Between {
 
 /// Where a moment falls in the profile.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Phase {
     day: Between,
     weekend: Option<Between>,
 }
@@ -53,8 +53,8 @@ impl Between {
     }
 }
 
-impl Place {
-    /// The place of a moment, `at_ns` since the epoch.
+impl Phase {
+    /// The phase of a moment, `at_ns` since the epoch.
     pub(super) fn of(at_ns: i64) -> Self {
         let secs = at_ns.div_euclid(1_000_000_000);
         let (day, second) = (secs.div_euclid(DAY_SECS).rem_euclid(7), secs.rem_euclid(DAY_SECS));
@@ -70,9 +70,9 @@ impl Season {
         a + between.weight * (b - a)
     }
 
-    /// The profile at a place, trusted or not.
-    pub(super) fn profile(&self, place: Place) -> f64 {
-        self.at(place.day) + place.weekend.map_or(0.0, |weekend| self.at(weekend))
+    /// The profile at a phase, trusted or not.
+    pub(super) fn profile(&self, phase: Phase) -> f64 {
+        self.at(phase.day) + phase.weekend.map_or(0.0, |weekend| self.at(weekend))
     }
 
     /// How far the profile is trusted: 0 when it does not help, towards 1 when
@@ -86,13 +86,13 @@ impl Season {
     }
 
     /// Scores both predictions (residuals from the level, with and without the
-    /// profile) and moves the two slots of a place. `young` is the weight of a
+    /// profile) and moves the two slots of a phase. `young` is the weight of a
     /// point while there are few.
-    pub(super) fn learn(&mut self, place: Place, with: f64, without: f64, young: f64) {
+    pub(super) fn learn(&mut self, phase: Phase, with: f64, without: f64, young: f64) {
         let rate = ERROR_RATE.max(young);
         self.error_with += (rate * (with * with - f64::from(self.error_with))) as f32;
         self.error_without += (rate * (without * without - f64::from(self.error_without))) as f32;
-        let between = place.weekend.unwrap_or(place.day);
+        let between = phase.weekend.unwrap_or(phase.day);
         let (slots, seen) = (self.slots.as_flattened_mut(), self.seen.as_flattened_mut());
         for (slot, weight) in [(between.first, 1.0 - between.weight), (between.second, between.weight)] {
             let rate = SLOT_RATE.max(0.5 / (1.0 + f64::from(seen[slot])));
@@ -110,11 +110,11 @@ mod tests {
     fn a_daily_course_earns_trust_and_noise_does_not() {
         let (mut daily, mut noise) = (Season::default(), Season::default());
         for minute in 0..(5 * 1440_i64) {
-            let place = Place::of(minute * 60_000_000_000);
+            let phase = Phase::of(minute * 60_000_000_000);
             let wave = (minute as f64 * std::f64::consts::TAU / 1440.0).sin();
-            daily.learn(place, wave - daily.profile(place), wave, 0.0);
+            daily.learn(phase, wave - daily.profile(phase), wave, 0.0);
             let flip = if minute * 7919 % 13 < 6 { 1.0 } else { -1.0 };
-            noise.learn(place, flip - noise.profile(place), flip, 0.0);
+            noise.learn(phase, flip - noise.profile(phase), flip, 0.0);
         }
         assert!(daily.trust() > 0.8, "{}", daily.trust());
         assert!(noise.trust() < 0.3, "{}", noise.trust());
