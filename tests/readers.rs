@@ -32,7 +32,10 @@ fn configure(folder: &Path, nats: &str) -> std::net::SocketAddr {
     let text = text
         .replace("sinks:\n", &format!("sinks:\n  - nats: {{{nats}}}\n"))
         .replace("tick: 100ms\n", "tick: 100ms\ncheckpoint: {every: 300ms, entries: 1000000}\n")
-        .replace("ledger: {group_wait: 500ms}", "ledger: {group_wait: 300ms, update_every: 200ms, resolve_after: 500ms}");
+        .replace(
+            "ledger: {group_wait: 500ms}",
+            "ledger: {group_wait: 300ms, update_every: 200ms, resolve_after: 500ms}",
+        );
     std::fs::write(file, text).expect("writes");
     http
 }
