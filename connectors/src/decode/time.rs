@@ -4,7 +4,7 @@ use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::row::Scalar;
+use super::scalar::Scalar;
 use crate::intake::reject::{BadRow, Reason};
 
 /// 2000-01-01: earlier event times are a broken clock or a wrong unit.
