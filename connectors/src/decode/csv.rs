@@ -20,7 +20,8 @@ use std::borrow::Cow;
 
 use bellwether_engine::signal::SignalKind;
 
-use super::row::{Field, Row, RowsConfig, Scalar, known_fields};
+use super::row::{Field, Row, RowsConfig, known_fields};
+use super::scalar::Scalar;
 use super::signals::Signals;
 use crate::intake::reject::{BadRow, Reason};
 

@@ -7,7 +7,7 @@ use jiff::fmt::strtime::BrokenDownTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::row::Scalar;
+use super::scalar::Scalar;
 use super::signals::Signals;
 use super::time::{TimeUnit, civil_nanos, read_time};
 use crate::intake::reject::{BadRow, Reason};

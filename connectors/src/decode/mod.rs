@@ -14,6 +14,7 @@ pub mod ndjson;
 pub mod parquet;
 pub mod protobuf;
 pub mod row;
+pub mod scalar;
 pub mod signals;
 pub mod split;
 pub mod time;

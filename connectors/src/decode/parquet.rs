@@ -19,7 +19,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::file::reader::ChunkReader;
 
 use super::csv::{Role, place, push_wide, roles};
-use super::row::{Row, RowsConfig, Scalar};
+use super::row::{Row, RowsConfig};
+use super::scalar::Scalar;
 use super::signals::Signals;
 use super::time::{TIME_SECS_MAX, TIME_SECS_MIN};
 use crate::intake::reject::{BadRow, Reason};

@@ -11,7 +11,8 @@ use bellwether_engine::signal::{
 };
 use bellwether_engine::time::EventTime;
 
-use super::row::{Field, Pairs, Row, RowsConfig, Scalar, known_fields};
+use super::row::{Field, Pairs, Row, RowsConfig, known_fields};
+use super::scalar::Scalar;
 use super::time::read_time;
 use crate::intake::reject::{BadRow, Reason};
 
@@ -80,11 +81,6 @@ impl Signals {
     /// [`Signals::take`] as journal entries.
     pub fn take_inputs(&mut self, tenant: &str) -> Vec<Input> {
         self.take(tenant).into_iter().map(Input::Batch).collect()
-    }
-
-    /// Describes every series again: after batches that did not reach the journal.
-    pub fn forget_series(&mut self) {
-        self.known.clear();
     }
 
     /// Appends one sample, and the description of its series when it is new. `labels` must be

@@ -5,7 +5,7 @@ pub use bellwether_engine::time::{TIME_SECS_MAX, TIME_SECS_MIN};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::row::Scalar;
+use super::scalar::Scalar;
 use crate::intake::reject::{BadRow, Reason};
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;

@@ -1,14 +1,20 @@
 //! Large batches, and what is sent again after a kill at any byte.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bellwether_engine::signal::{LogBuilder, LogColumns, LogRow};
+use bellwether_engine::input::Input;
+use bellwether_engine::signal::{LogBuilder, LogColumns, LogRow, SignalKind};
+use bellwether_engine::time::EventTime;
 use proptest::prelude::*;
 
+use super::entries::ENTRY_BYTES_MAX;
+use super::reject::RejectLog;
 use super::*;
 use crate::journal::receipts::{Claim, request_key};
-use crate::journal::{Coming, JournalConfig, LocalJournal};
+use crate::journal::{Coming, Journal, JournalConfig, LocalJournal, Position};
 
 #[tokio::test]
 async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {

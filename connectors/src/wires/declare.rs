@@ -38,9 +38,9 @@ pub trait WireConfig: Send + Sync {
 /// One way to a wire.
 pub enum Door<'c> {
     /// Through the listener that all wires over HTTP share.
-    Http(Box<dyn Fn(&Shared) -> Result<Arc<dyn HttpWire>, WireError> + 'c>),
+    Http(Build<'c, Arc<dyn HttpWire>>),
     /// Through a listener of its own. A reload keeps it as it is.
-    Own(Endpoint<'c>, Box<dyn Fn(&Shared) -> Result<Listening, WireError> + 'c>),
+    Own(Endpoint<'c>, Build<'c, Listening>),
 }
 
 impl<'c> Door<'c> {
@@ -54,6 +54,9 @@ impl<'c> Door<'c> {
         Door::Own(endpoint, Box::new(build))
     }
 }
+
+/// How something is built of what wires share.
+pub type Build<'c, T> = Box<dyn Fn(&Shared) -> Result<T, WireError> + 'c>;
 
 /// Why one wire cannot be built: its own error, which says what to change.
 pub type WireError = Box<dyn std::error::Error + Send + Sync>;

@@ -35,7 +35,7 @@ pub mod topology_import;
 pub mod webhook;
 
 pub use build::{Wires, build};
-pub use declare::{Door, Shared, WireConfig, WireError, WireRow};
+pub use declare::{Build, Door, Shared, WireConfig, WireError, WireRow};
 pub use list::{Common, Switch, WireList};
 pub use live::{LiveWires, PreparedWires};
 pub use parts::WiresError;

@@ -42,11 +42,12 @@ use base64::engine::general_purpose::STANDARD;
 use bellwether_engine::signal::TenantName;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
-use secrets::{CertificateMark, Digest, Range, Secret, address_bits, kept_basic, kept_bearer, range, secret_of};
+use secrets::{CertificateMark, Digest, Secret, kept_basic, kept_bearer, network, secret_of};
 pub(crate) use secrets::{from_hex, read_secret, sha256};
 
 /// Longest `Authorization` header looked at; tokens are below 1 KiB.
@@ -79,7 +80,8 @@ struct Checked {
     tenants: Vec<TenantName>,
     known: Vec<Known>,
     certificates: Vec<(CertificateMark, Owner)>,
-    ranges: Vec<Range>,
+    /// Networks, each with its tenant's place.
+    networks: Vec<(IpNet, usize)>,
     anonymous: Option<usize>,
 }
 
@@ -134,7 +136,7 @@ impl Auth {
     /// or no credential exists at all.
     pub fn check_listener(&self, address: std::net::SocketAddr) -> Result<(), AuthError> {
         let checked = self.current();
-        let none = checked.known.is_empty() && checked.certificates.is_empty() && checked.ranges.is_empty();
+        let none = checked.known.is_empty() && checked.certificates.is_empty() && checked.networks.is_empty();
         if (none || checked.anonymous.is_some()) && !address.ip().is_loopback() {
             return Err(AuthError::OpenDoor(address.to_string()));
         }
@@ -188,10 +190,10 @@ impl Auth {
     /// The tenant of a datagram from `address`.
     pub fn tenant_of_address(&self, address: IpAddr) -> Option<TenantName> {
         let checked = self.current();
-        let (bits, v4) = address_bits(address.to_canonical());
-        let range = checked.ranges.iter().find(|range| range.v4 == v4 && bits & range.mask == range.base);
+        let canonical = address.to_canonical();
+        let holding = checked.networks.iter().find(|(network, _)| network.contains(&canonical));
         let local = || checked.anonymous.filter(|_| address.is_loopback());
-        range.map(|range| range.tenant).or_else(local).map(|at| checked.tenants[at].clone())
+        holding.map(|(_, tenant)| *tenant).or_else(local).map(|at| checked.tenants[at].clone())
     }
 }
 
@@ -214,9 +216,9 @@ impl Checked {
             };
             checked.learn(secret_of(&credential, index, "`operators`".to_owned())?, Owner::Operator);
         }
-        for network in &config.networks {
-            let tenant = checked.tenant(&network.tenant)?;
-            checked.ranges.push(range(&network.network, tenant)?);
+        for of_tenant in &config.networks {
+            let tenant = checked.tenant(&of_tenant.tenant)?;
+            checked.networks.push((network(&of_tenant.network)?, tenant));
         }
         if let Some(tenant) = &config.anonymous_tenant {
             checked.anonymous = Some(checked.tenant(tenant)?);

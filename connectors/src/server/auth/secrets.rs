@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
 use super::config::{AuthError, Credential};
@@ -14,15 +15,6 @@ pub(super) type Digest = [u8; 32];
 pub(super) enum CertificateMark {
     Digest(Digest),
     Name(ServerName<'static>),
-}
-
-/// Addresses of one tenant.
-pub(super) struct Range {
-    pub(super) base: u128,
-    pub(super) mask: u128,
-    pub(super) v4: bool,
-    /// Its place in the list.
-    pub(super) tenant: usize,
 }
 
 /// What a credential turned out to be: its digest as kept, or a certificate.
@@ -98,30 +90,8 @@ fn read_digest(hex: &str) -> Result<Digest, AuthError> {
         .ok_or_else(|| AuthError::Digest(hex.chars().take(8).chain(['…']).collect()))
 }
 
-pub(super) fn address_bits(address: IpAddr) -> (u128, bool) {
-    match address {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()), true),
-        IpAddr::V6(v6) => (v6.to_bits(), false),
-    }
-}
-
-pub(super) fn range(text: &str, tenant: usize) -> Result<Range, AuthError> {
-    let bad = || AuthError::Network(text.to_owned());
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().map_err(|_| bad())?;
-    let (bits, v4) = address_bits(address);
-    let width: u32 = if v4 { 32 } else { 128 };
-    let length: u32 = match length {
-        Some(length) => length.parse().map_err(|_| bad())?,
-        None => width,
-    };
-    if length > width {
-        return Err(bad());
-    }
-    let host_bits = width - length;
-    let mask = if host_bits >= 128 { 0 } else { u128::MAX << host_bits };
-    Ok(Range { base: bits & mask, mask, v4, tenant })
+/// A network, `10.1.0.0/16`, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, AuthError> {
+    let one = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| one()).map_err(|_| AuthError::Network(text.to_owned()))
 }

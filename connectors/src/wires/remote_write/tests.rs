@@ -168,7 +168,7 @@ fn a_series_is_described_once_and_its_stale_marker_keeps_its_bits() {
     let second = send(&wire, &v1_headers(), &request(2_000, stale));
     assert_eq!(second.inputs().len(), 1, "no second description");
     assert_eq!(samples(&second), vec![(id, 2_000, STALE_NAN_BITS)]);
-    wire.undo(&first.inputs());
+    wire.undo(first.inputs());
     assert_eq!(send(&wire, &v1_headers(), &request(3_000, 1.0)).inputs().len(), 2);
 }
 

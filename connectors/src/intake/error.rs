@@ -1,0 +1,37 @@
+//! Why signals are not accepted.
+
+use crate::journal::JournalError;
+
+/// Why signals were not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The journal did not answer in time; retry.
+    #[error("the journal is busy; retry in a moment")]
+    Busy,
+    /// The journal or its disk is full; retry later.
+    #[error("{reason}")]
+    Full {
+        /// What is full.
+        reason: String,
+    },
+    /// The batch is over the limit; retrying does not help.
+    #[error("{reason}")]
+    TooLarge {
+        /// How large, and the limit.
+        reason: String,
+    },
+    /// The journal is broken and the process is about to end.
+    #[error(transparent)]
+    Fatal(JournalError),
+}
+
+impl From<JournalError> for AcceptError {
+    fn from(error: JournalError) -> AcceptError {
+        let reason = error.to_string();
+        match error {
+            JournalError::Full { .. } => AcceptError::Full { reason },
+            JournalError::TooLarge { .. } => AcceptError::TooLarge { reason },
+            error => AcceptError::Fatal(error),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! When signals came, and when they say they happened.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::TimestampNanosecondArray;
+use bellwether_engine::signal::Batch;
+use bellwether_engine::time::EventTime;
+
+/// The time of arrival, for input that carries no time of its own. What is written to the
+/// journal is the time of the event from then on: a replay reads the same.
+#[expect(clippy::disallowed_methods, reason = "the one place in this crate that reads the wall clock")]
+pub fn arrival_time() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// The event times of a batch's rows, in nanoseconds, when its kind has them.
+pub fn event_times(batch: &Batch) -> Option<&[i64]> {
+    let column = batch.records().column_by_name("time")?;
+    let times = column.as_any().downcast_ref::<TimestampNanosecondArray>()?;
+    Some(times.values())
+}
