@@ -22,7 +22,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig, load_beside, load_catalogues};
+pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig, load_catalogues};
+pub use paths::load_beside;
 use problem::{Place, Problem};
 use tree::Tree;
 

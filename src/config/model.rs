@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
@@ -16,7 +16,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
-use super::paths::relative_to;
 
 /// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,14 +80,6 @@ impl Config {
         let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
-}
-
-/// Reads a configuration whose relative paths begin at its own folder.
-///
-/// # Errors
-/// As [`load`](super::load).
-pub fn load_beside(file: &Path) -> Result<Config, Refused> {
-    Ok(relative_to(super::load(file)?, super::folder_of(file)))
 }
 
 /// The catalogues a configuration names, by tenant.

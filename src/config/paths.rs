@@ -6,10 +6,19 @@ use std::path::{Path, PathBuf};
 use bellwether_connectors::SinkConfig;
 use bellwether_connectors::wires::WireList as _;
 
+use super::Refused;
 use super::model::Config;
 
+/// Reads a configuration whose relative paths begin at its own folder.
+///
+/// # Errors
+/// As [`load`](super::load).
+pub fn load_beside(file: &Path) -> Result<Config, Refused> {
+    Ok(relative_to(super::load(file)?, super::folder_of(file)))
+}
+
 /// Makes the relative paths of `config` begin at `folder`.
-pub(super) fn relative_to(mut config: Config, folder: &Path) -> Config {
+fn relative_to(mut config: Config, folder: &Path) -> Config {
     paths(&mut config).into_iter().for_each(|path| *path = folder.join(&*path));
     config
 }
@@ -18,6 +27,7 @@ pub(super) fn relative_to(mut config: Config, folder: &Path) -> Config {
 fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
     let mut paths = vec![&mut config.state];
     paths.extend(config.journal.iter_mut().map(|journal| &mut journal.dir));
+    paths.extend(config.incident_log.dir.as_mut());
     paths.extend(config.tenants.values_mut().filter_map(|tenant| tenant.catalogue.as_mut()));
     paths.extend(config.sources.iter_mut().flat_map(|source| source.paths()));
     paths.extend(config.wires.paths());
