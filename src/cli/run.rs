@@ -81,7 +81,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
     let (engine, position) = recover(config, &checkpoints, report.first)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
-    log.check_covers(position).map_err(anyhow::Error::msg)?;
+    log.check_covers(position, report.last).map_err(anyhow::Error::msg)?;
     let cursors = config.state.join(READERS_FOLDER);
     std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
     tracing::info!(position = position.0, journal = report.last.0, "starting");

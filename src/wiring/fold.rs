@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
-use bellwether_connectors::{Checkpoints, CheckpointsError};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::Engine;
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
@@ -87,6 +87,8 @@ pub struct Fold {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// `Some(p)` once nothing after `p` will be appended.
     pub end: watch::Receiver<Option<Position>>,
+    /// Ends the reading where it is: what is not read stays in the journal for the next start.
+    pub hurry: Stop,
     /// Whether the end of the input is the end of time: the watermark passes everything.
     pub finish: bool,
     /// What was done.
@@ -115,7 +117,8 @@ struct Pace {
 }
 
 impl Fold {
-    /// Folds until the end is announced and reached; the last checkpoint is then on disk.
+    /// Folds until the end is announced and reached, or there is no more time; the last checkpoint is
+    /// then on disk.
     /// Returns the engine. Blocking: for a thread of its own.
     ///
     /// # Errors
@@ -128,6 +131,11 @@ impl Fold {
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
+            }
+            if self.hurry.is_stopped() {
+                let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
+                tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
+                break;
             }
             match entries.next_entry()? {
                 Some(entry) => {

@@ -10,8 +10,8 @@
 //! Every arrow is bounded: a slow disk makes the engine wait, the journal takes what arrives
 //! meanwhile, a full journal makes the sources wait or refuse. A slow receiver delays its own reader
 //! and nothing else. The end is orderly: sources stop, the engine reads to the journal's end, a last
-//! checkpoint is written, and readers deliver what they can within their deadline; the rest is in the
-//! log for the next start.
+//! checkpoint is written, and readers deliver what they can. Whoever was told to stop does so within
+//! [`STOP_GRACE`], wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
 pub mod feeds;
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::outbox::{Deadline, OutboxError, ReaderTotals};
-use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, stop_pair};
+use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -46,7 +46,7 @@ const PANICKED: &str = "its thread panicked, standard error says where";
 
 /// How long receivers that are away may keep a process waiting whose input has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long receivers may keep a process waiting that was told to stop.
+/// How long the engine, the log and the receivers go on in a process that was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// Everything that is to be connected.
@@ -115,7 +115,8 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let intake = Intake::new(journal.clone(), wiring.rejects);
     let (patience_ends, patience) = stop_pair();
     let (abandon, hard) = stop_pair();
-    let deadline = Deadline { patience, hard };
+    let deadline = Deadline { patience, hard: hard.clone() };
+    let (patience_ends, abandon) = (Arc::new(patience_ends), Arc::new(abandon));
     let (outbox, logged, delivering) = wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline);
     let (end, end_seen) = watch::channel(None);
     let fold = Fold {
@@ -126,6 +127,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         logged,
         checkpoints: wiring.checkpoints,
         end: end_seen,
+        hurry: hard,
         finish: wiring.finish,
         gauges,
         questions: wiring.questions,
@@ -140,7 +142,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     });
     spawned.map_err(|error| WiringError::Died(error.to_string()))?;
 
-    let told_to_stop = stop.clone();
+    let stopping = tokio::spawn(stop_in_time(stop.clone(), patience_ends.clone(), abandon.clone()));
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
         read = reading => read?,
@@ -152,24 +154,17 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     // Nothing is appended from here on: the journal's end is the end.
     end.send_replace(Some(*journal.durable().borrow()));
     let folded = folding.await;
-    let grace = move || {
-        tokio::spawn(async move {
-            let stopped = told_to_stop.is_stopped();
-            tokio::time::sleep(if stopped { STOP_GRACE } else { PATIENCE }).await;
-            patience_ends.stop();
-            if stopped {
-                abandon.stop();
-            }
-            // Kept until nobody asks any more: a stopper that is gone has stopped.
-            std::future::pending::<()>().await;
-            drop((patience_ends, abandon));
-        })
-    };
     let mut waiting = None;
-    let readers = delivering.finished(|| waiting = Some(grace())).await;
+    let no_more_patience = async move {
+        tokio::time::sleep(PATIENCE).await;
+        patience_ends.stop();
+    };
+    let readers = delivering.finished(|| waiting = Some(tokio::spawn(no_more_patience))).await;
+    stopping.abort();
     if let Some(waiting) = waiting {
         waiting.abort();
     }
+    drop(abandon);
     let engine = match folded {
         Ok(Ok(engine)) => engine,
         Ok(Err(FoldError::LogEnded)) => return Err(log_error(readers)),
@@ -177,6 +172,14 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         Err(_) => return Err(WiringError::Died(PANICKED.into())),
     };
     Ok(Outcome { engine, readers: readers?, failed_sources })
+}
+
+/// Once told to stop: when the grace is over, nobody is waited for any more.
+async fn stop_in_time(mut stop: Stop, patience_ends: Arc<Stopper>, abandon: Arc<Stopper>) {
+    stop.stopped().await;
+    tokio::time::sleep(STOP_GRACE).await;
+    patience_ends.stop();
+    abandon.stop();
 }
 
 /// The engine ended although input was still coming: says why.

@@ -78,7 +78,7 @@ impl Delivery {
         }
         let telling = tokio::spawn(tell(notices, intake.of(SOURCE)));
         let from = LogPosition { journal: from, finished: false };
-        let (outbox, logged, appender) = Outbox::start(self.log.clone(), places, from);
+        let (outbox, logged, appender) = Outbox::start(self.log.clone(), places, from, deadline.hard.clone());
         (outbox, logged, Delivering { appender, readers, end, log: self.log, telling })
     }
 }

@@ -40,6 +40,7 @@ pub use gather::Coming;
 pub use local::{LocalJournal, OpenReport, is_in_use};
 pub use reader::SegmentReader;
 pub use segments::TornTail;
+pub(crate) use segments::oldest_segment_end;
 
 /// How far into the journal: the sequence of an entry, counted from 1. [`Position::START`]
 /// is before the first.
@@ -162,6 +163,8 @@ pub enum JournalError {
     Full {
         /// Which limit, and how to raise it.
         reason: String,
+        /// The limit is the journal's own: dropping old entries would make room.
+        own_limit: bool,
     },
     /// An entry or a mark is over the limit.
     #[error("journal entry of {bytes} bytes is over the limit of {limit}: send smaller batches")]

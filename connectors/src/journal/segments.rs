@@ -81,7 +81,12 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
         let first = name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
         let Some(first) = first else { continue };
         let path = entry.path();
-        let metadata = entry.metadata().map_err(|e| JournalError::io("read", &path, &e))?;
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // Retention was faster than who looks.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(JournalError::io("read", &path, &error)),
+        };
         segments.push(Segment {
             first,
             bytes: metadata.len(),
@@ -91,6 +96,15 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
     }
     segments.sort_by_key(|s| s.first);
     Ok(segments)
+}
+
+/// The last entry of the oldest segment of `dir`; `None` when there is only one, which is being
+/// written.
+///
+/// # Errors
+/// [`JournalError::Io`].
+pub(crate) fn oldest_segment_end(dir: &Path) -> Result<Option<Position>, JournalError> {
+    Ok(list(dir)?.get(1).map(|second| Position(second.first - 1)))
 }
 
 /// Looks at a folder without changing it.

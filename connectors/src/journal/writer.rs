@@ -291,6 +291,7 @@ impl Writer {
                     "{used} bytes of {} are used and no checkpoint has released any: raise `capacity_bytes`",
                     self.config.capacity_bytes
                 ),
+                own_limit: true,
             });
         }
         Ok(())
@@ -387,6 +388,7 @@ fn full_or_fatal(operation: &'static str, path: &Path, error: &io::Error) -> Jou
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full {
             reason: format!("no space to {operation} `{}`: free some, nothing acknowledged is lost", path.display()),
+            own_limit: false,
         },
         _ => fatal(operation, path, error),
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::log::{IncidentLog, LogPosition};
 use super::readers::Readers;
 use super::record::encode;
+use crate::intake::Stop;
 use crate::journal::{Group, JournalError};
 
 /// Journal entries whose events may wait for the log before the engine does.
@@ -42,16 +43,17 @@ pub struct Outbox {
 
 impl Outbox {
     /// Starts the appender. Returns the engine's end, up to where the log has everything, and the
-    /// task, which ends when the engine's end is dropped.
+    /// task, which ends when the engine's end is dropped, or at `hard` when the disk is full.
     pub fn start(
         log: IncidentLog,
         readers: Readers,
         from: LogPosition,
+        hard: Stop,
     ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (logged, seen) = watch::channel(from);
         let told = log.told().unwrap_or_default();
-        let appender = Appender { log, readers, told, logged };
+        let appender = Appender { log, readers, told, logged, hard };
         (Outbox { queue }, seen, tokio::spawn(appender.run(waiting)))
     }
 
@@ -68,6 +70,8 @@ struct Appender {
     /// Up to where the log has everything: what a restarted engine tells again is passed over.
     told: LogPosition,
     logged: watch::Sender<LogPosition>,
+    /// From then on a full disk is not waited for.
+    hard: Stop,
 }
 
 impl Appender {
@@ -91,7 +95,7 @@ impl Appender {
     }
 
     /// Appends, waiting while there is no room; readers that are behind make room first.
-    async fn append(&self, group: Group) -> Result<(), OutboxError> {
+    async fn append(&mut self, group: Group) -> Result<(), OutboxError> {
         let group = Arc::new(group);
         let mut told = false;
         loop {
@@ -102,13 +106,17 @@ impl Appender {
                     return Ok(());
                 }
                 Err(error) if error.is_retryable() => {
-                    if self.readers.make_room(&error.to_string()) {
+                    // Readers that give way make no room on a disk that others fill.
+                    let own_limit = matches!(error, JournalError::Full { own_limit: true, .. });
+                    if own_limit && self.readers.make_room(&error.to_string()) {
                         continue;
                     }
                     if !std::mem::replace(&mut told, true) {
                         tracing::error!(%error, "the incident log has no room: the engine waits, the journal takes what arrives");
                     }
-                    tokio::time::sleep(FULL_PAUSE).await;
+                    if self.hard.sleep(FULL_PAUSE).await {
+                        return Err(error.into());
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

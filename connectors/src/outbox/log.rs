@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryLog;
-use crate::journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
+use crate::journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, oldest_segment_end};
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -46,6 +46,18 @@ impl Default for IncidentLogConfig {
 }
 
 impl IncidentLogConfig {
+    /// As a journal in `dir`. What is dropped is whole segments, so that they and what is kept of
+    /// what every reader has stay well below the capacity: dropping them must make room.
+    fn journal(&self, dir: &Path) -> JournalConfig {
+        JournalConfig {
+            segment_bytes: self.segment_bytes.min(self.capacity_bytes / 4),
+            retain_bytes: self.retain_bytes.min(self.capacity_bytes / 2),
+            retain_age: self.retain_age,
+            capacity_bytes: self.capacity_bytes,
+            ..JournalConfig::new(dir)
+        }
+    }
+
     /// Where the log of `state` is.
     pub fn folder(&self, state: &Path) -> PathBuf {
         self.dir.clone().unwrap_or_else(|| state.join("incident-log"))
@@ -86,6 +98,8 @@ impl LogPosition {
 pub struct IncidentLog {
     journal: Arc<dyn Journal>,
     identity: Arc<str>,
+    /// Its folder; a log in memory has none.
+    dir: Option<Arc<Path>>,
     /// The first record there was when the log was opened.
     first: Position,
 }
@@ -96,26 +110,41 @@ impl IncidentLog {
     /// # Errors
     /// Those of [`LocalJournal::open`].
     pub fn open(config: &IncidentLogConfig, dir: &Path) -> Result<IncidentLog, JournalError> {
-        let journal = JournalConfig {
-            segment_bytes: config.segment_bytes,
-            retain_bytes: config.retain_bytes,
-            retain_age: config.retain_age,
-            capacity_bytes: config.capacity_bytes,
-            ..JournalConfig::new(dir)
-        };
-        let (journal, report) = LocalJournal::open(&journal)?;
-        let identity = identity(dir)?;
-        Ok(IncidentLog { journal: Arc::new(journal), identity: identity.into(), first: report.first })
+        let (journal, report) = LocalJournal::open(&config.journal(dir))?;
+        let identity = identity(dir)?.into();
+        Ok(IncidentLog { journal: Arc::new(journal), identity, dir: Some(dir.into()), first: report.first })
     }
 
     /// A log that ends with the process: for input that can be read again.
     pub fn in_memory() -> IncidentLog {
-        IncidentLog { journal: Arc::new(MemoryLog::default()), identity: "memory".into(), first: Position(1) }
+        IncidentLog {
+            journal: Arc::new(MemoryLog::default()),
+            identity: "memory".into(),
+            dir: None,
+            first: Position(1),
+        }
+    }
+
+    /// The same with what it writes to replaced.
+    #[cfg(test)]
+    pub(super) fn over(self, journal: impl FnOnce(Arc<dyn Journal>) -> Arc<dyn Journal>) -> IncidentLog {
+        IncidentLog { journal: journal(self.journal), ..self }
     }
 
     /// Its records.
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
+    }
+
+    /// Whether it ends with the process.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.dir.is_none()
+    }
+
+    /// Up to which record the oldest segment goes that may be dropped; `None` when there is none.
+    pub(super) fn oldest_segment_end(&self) -> Option<Position> {
+        let dir = self.dir.as_deref()?;
+        oldest_segment_end(dir).inspect_err(|error| tracing::warn!(%error, "the incident log is not looked at")).ok()?
     }
 
     /// What tells it from every other log.
@@ -138,13 +167,21 @@ impl IncidentLog {
         self.journal.cursor(ENGINE).and_then(|bytes| LogPosition::from_bytes(&bytes))
     }
 
-    /// Checks that the log has what a checkpoint at `position` counts on. A log that is empty is
-    /// taken for the first start with one.
+    /// Checks that the log is the one of this state: it has what a checkpoint at `position` counts on,
+    /// and nothing of journal entries beyond `journal_end`, which would be passed over when they come.
+    /// A log that is empty is taken for the first start with one.
     ///
     /// # Errors
-    /// A text with the remedy when the log ends before the checkpoint.
-    pub fn check_covers(&self, position: Position) -> Result<(), String> {
+    /// A text with the remedy.
+    pub fn check_covers(&self, position: Position, journal_end: Position) -> Result<(), String> {
         match self.told() {
+            Some(told) if told.journal > journal_end => Err(format!(
+                "the incident log has the events up to journal position {}, the journal ends at {journal_end}: the log \
+                 is not the one of this journal, and what comes would be taken for told. Restore the journal, or move \
+                 the log's folder and the readers' aside: receivers then go on with what comes, and what they had not \
+                 read is lost",
+                told.journal
+            )),
             Some(told) if told.journal < position => Err(format!(
                 "the incident log has the events up to journal position {}, the newest checkpoint is at {position}: \
                  the log is not the one of this state. Restore it from the same backup as the checkpoints, or move \
@@ -175,6 +212,7 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
     let mut file = fs::File::create(&aside).map_err(failed("create"))?;
     file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
     fs::rename(&aside, &path).map_err(failed("write"))?;
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync"))?;
     Ok(fresh)
 }
 

@@ -22,12 +22,14 @@ use super::record::decode;
 use super::request::{Request, Until};
 use crate::intake::{Stop, arrival_time};
 use crate::journal::{Entries, JournalError, Position};
-use crate::sinks::{Outgoing, Sink, SinkConfig, SinkError};
+use crate::sinks::{Delivered, Outgoing, Sink, SinkConfig, SinkError};
 
 /// Events delivered in one attempt.
 const BATCH_EVENTS_MAX: usize = 256;
 /// First and longest pause while a receiver is away.
 pub(super) const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// How long a receiver may take for an attempt; then it counts as away.
+pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 /// How long the start of a process waits for a receiver; then it is opened later.
 const OPEN_MAX: Duration = Duration::from_secs(1);
 /// How often a reader looks for what a person asks.
@@ -53,6 +55,7 @@ pub struct Reader {
     /// The receiver knows what it has: delivering again is safe.
     remembers: bool,
     give_up_after: Duration,
+    attempt_max: Duration,
 }
 
 /// What a reader did, and what is left.
@@ -77,6 +80,7 @@ impl Reader {
             name: sink.name().to_owned(),
             remembers: sink.remembers(),
             give_up_after: sink.give_up_after(),
+            attempt_max: ATTEMPT_MAX,
             sink: Some(sink),
             open: None,
         }
@@ -103,7 +107,14 @@ impl Reader {
 
     /// For a sink whose receiver is away: `open` is tried again and again.
     pub fn later(name: &str, remembers: bool, give_up_after: Duration, open: Open) -> Reader {
-        Reader { name: name.to_owned(), sink: None, open: Some(open), remembers, give_up_after }
+        let (sink, open) = (None, Some(open));
+        Reader { name: name.to_owned(), sink, open, remembers, give_up_after, attempt_max: ATTEMPT_MAX }
+    }
+
+    /// The same with another limit for an attempt.
+    #[cfg(test)]
+    pub(super) fn with_attempt_max(self, attempt_max: Duration) -> Reader {
+        Reader { attempt_max, ..self }
     }
 
     /// Its name.
@@ -449,7 +460,8 @@ impl Running {
         self.cursor.parked = Some(Parked { reason: reason.clone(), since });
         self.cursor.updated = since;
         self.entries = None;
-        self.place.parked.store(true, Ordering::Relaxed);
+        self.place.parked.store(true, Ordering::SeqCst);
+        self.readers.release();
         self.save();
         self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: Some(reason) });
     }
@@ -493,8 +505,14 @@ impl Running {
     }
 }
 
-/// One attempt: opens the sink if it is not open, delivers once.
-async fn attempt(reader: &mut Reader, events: &[Outgoing]) -> Result<crate::sinks::Delivered, SinkError> {
+/// One attempt within its time: opens the sink if it is not open, delivers once.
+async fn attempt(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, SinkError> {
+    let (name, limit) = (reader.name.clone(), reader.attempt_max);
+    let timed = tokio::time::timeout(limit, open_and_deliver(reader, events)).await;
+    timed.unwrap_or_else(|_| Err(SinkError::unavailable(&name, format!("no answer within {} s", limit.as_secs_f32()))))
+}
+
+async fn open_and_deliver(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, SinkError> {
     let sink = match (&mut reader.sink, &reader.open) {
         (Some(sink), _) => sink,
         (none, Some(open)) => none.insert(open().await?),

@@ -89,28 +89,33 @@ impl Readers {
         self.release();
     }
 
-    /// What every reader has may be forgotten. One that has to give way is not waited for.
+    /// What every reader has may be forgotten. One that has to give way is not waited for, and neither
+    /// is one that waits for a person while the log is in memory: nobody can ask it to go on.
     pub(super) fn release(&self) {
         let places = self.places();
-        let waited = places.iter().filter(|place| !place.is_overtaken());
+        let in_memory = self.0.log.is_in_memory();
+        let lost = |place: &Place| place.is_overtaken() || (in_memory && place.parked.load(Ordering::SeqCst));
+        let waited = places.iter().filter(|place| !lost(place));
         let least = waited.map(|place| place.position.load(Ordering::SeqCst)).min();
         let least = least.unwrap_or(self.0.log.end().0);
         drop(places);
         self.0.log.journal().release(Position(least));
     }
 
-    /// The log is full: whoever is furthest behind gives way. False when nobody is behind.
+    /// The log is full: who has not read the oldest segment gives way. False when nobody keeps it, or
+    /// when it is the only one.
     pub(super) fn make_room(&self, reason: &str) -> bool {
+        let Some(oldest) = self.0.log.oldest_segment_end() else { return false };
         let end = self.0.log.end().0;
         let places = self.places();
-        let waited = places.iter().filter(|place| !place.is_overtaken());
         let at = |place: &Arc<Place>| place.position.load(Ordering::SeqCst);
-        let least = waited.clone().map(at).min().filter(|least| *least < end);
-        let Some(least) = least else { return false };
-        for place in waited.filter(|place| at(place) == least) {
+        let keep = |place: &&Arc<Place>| !place.is_overtaken() && at(place) < oldest.0;
+        let mut found = false;
+        for place in places.iter().filter(keep) {
+            found = true;
             tracing::error!(
                 reader = place.name,
-                at = least,
+                at = at(place),
                 end,
                 reason,
                 "a reader is furthest behind and has to give way"
@@ -119,8 +124,10 @@ impl Readers {
             place.woken.notify_one();
         }
         drop(places);
-        self.release();
-        true
+        if found {
+            self.release();
+        }
+        found
     }
 
     pub(super) fn tell(&self, notice: Notice) {

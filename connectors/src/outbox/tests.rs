@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::intake::{Stopper, stop_pair};
-use crate::journal::Position;
+use crate::journal::receipts::Receipts;
+use crate::journal::{Entries, Group, Journal, JournalError, Position};
 use crate::sinks::tests::event;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
@@ -20,6 +21,7 @@ use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 #[derive(Clone, Default)]
 struct Receiver {
     away: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
     refuses: Arc<Mutex<Option<String>>>,
     got: Arc<Mutex<Vec<String>>>,
 }
@@ -58,6 +60,9 @@ impl Sink for TestSink {
         Box::pin(async move {
             if self.receiver.away.load(Ordering::SeqCst) {
                 return Err(SinkError::unavailable(&self.name, "nobody answers"));
+            }
+            if self.receiver.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
             }
             let refused = self.receiver.refuses.lock().expect("not poisoned").clone();
             if let Some(key) = refused.filter(|key| events.iter().any(|outgoing| outgoing.event.key() == *key)) {
@@ -99,6 +104,10 @@ struct Rig {
 impl Rig {
     fn start(dir: &Path, config: &IncidentLogConfig, sinks: Vec<Box<dyn Sink>>) -> Rig {
         let log = IncidentLog::open(config, &dir.join("log")).expect("opens");
+        Rig::over(log, dir, sinks.into_iter().map(Reader::of).collect())
+    }
+
+    fn over(log: IncidentLog, dir: &Path, all: Vec<Reader>) -> Rig {
         let cursors = dir.join("readers");
         std::fs::create_dir_all(&cursors).expect("a folder");
         let (readers, notices) = Readers::of(&log);
@@ -106,10 +115,11 @@ impl Rig {
         let (patience_ends, patience) = stop_pair();
         let (abandon, hard) = stop_pair();
         let deadline = Deadline { patience, hard };
-        let start =
-            |sink| Reader::of(sink).start(&log, &readers, Some(&cursors), seen.clone(), deadline.clone(), |_| ());
-        let running = sinks.into_iter().map(start).collect();
-        let (outbox, logged, appender) = Outbox::start(log.clone(), readers.clone(), LogPosition::default());
+        let kept = (!log.is_in_memory()).then_some(cursors.as_path());
+        let start = |reader: Reader| reader.start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ());
+        let running = all.into_iter().map(start).collect();
+        let (outbox, logged, appender) =
+            Outbox::start(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());
         let stoppers = (patience_ends, abandon);
         Rig { outbox: Some(outbox), logged, appender, running, notices, readers, log, end, stoppers }
     }
@@ -325,12 +335,14 @@ async fn an_event_that_is_refused_for_good_is_set_aside_and_the_rest_arrive() {
 async fn a_log_that_ends_before_a_checkpoint_is_refused_and_an_empty_one_is_taken_for_the_first() {
     let dir = tempfile::tempdir().expect("a folder");
     let rig = Rig::start(dir.path(), &config(), Vec::new());
-    assert!(rig.log.check_covers(Position(7)).is_ok(), "nobody has written it");
+    assert!(rig.log.check_covers(Position(7), Position(7)).is_ok(), "nobody has written it");
     let mut rig = rig;
     rig.tell(3, Vec::new()).await;
-    let error = rig.log.check_covers(Position(7)).expect_err("it lacks what the checkpoint counts on");
+    let error = rig.log.check_covers(Position(7), Position(9)).expect_err("it lacks what the checkpoint counts on");
     assert!(error.contains("position 3") && error.contains("aside"), "{error}");
-    assert!(rig.log.check_covers(Position(3)).is_ok());
+    assert!(rig.log.check_covers(Position(3), Position(3)).is_ok());
+    let error = rig.log.check_covers(Position(0), Position(2)).expect_err("it is of another journal");
+    assert!(error.contains("journal ends at 2") && error.contains("aside"), "{error}");
     rig.end().await;
 }
 
@@ -347,4 +359,121 @@ async fn a_new_receiver_that_remembers_gets_what_is_kept_and_one_that_forgets_wh
     until("both", || knows.got().len() == 2 && forgets.got().len() == 1).await;
     assert_eq!(forgets.got(), keys(&[(1, 2)]));
     rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_keeps_more_than_its_capacity_parks_nobody_who_reads_along() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (near, far) = (Receiver::default(), Receiver::default());
+    far.away.store(true, Ordering::SeqCst);
+    // Segments and what is kept of what all have are left at their defaults, far above it.
+    let small = IncidentLogConfig { capacity_bytes: 64 << 10, ..config() };
+    let sinks = vec![far.sink("far", true, LONG), near.sink("near", true, LONG)];
+    let mut rig = Rig::start(dir.path(), &small, sinks);
+    for position in 1..=600 {
+        rig.tell(position, vec![event("acme", 1, position)]).await;
+        until("the near one's event", || near.got().len() as u64 == position).await;
+    }
+    assert_eq!(rig.readers.parked(), ["far"]);
+    rig.end().await;
+}
+
+/// A log on a disk that others have filled.
+struct FullDisk(Arc<dyn Journal>, Arc<AtomicBool>);
+
+impl Journal for FullDisk {
+    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+        match self.1.load(Ordering::SeqCst) {
+            true => {
+                let error = JournalError::Full { reason: "no space".to_owned(), own_limit: false };
+                Box::pin(async move { Err(error) })
+            }
+            false => self.0.append(group),
+        }
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.0.durable()
+    }
+
+    fn read(&self, after: Position) -> Result<Box<dyn Entries>, JournalError> {
+        self.0.read(after)
+    }
+
+    fn cursor(&self, source: &str) -> Option<Vec<u8>> {
+        self.0.cursor(source)
+    }
+
+    fn receipts(&self) -> Arc<Receipts> {
+        self.0.receipts()
+    }
+
+    fn release(&self, upto: Position) {
+        self.0.release(upto);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_parks_nobody_is_waited_for_and_does_not_keep_a_process_that_stops() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (receiver, full) = (Receiver::default(), Arc::new(AtomicBool::new(false)));
+    receiver.away.store(true, Ordering::SeqCst);
+    let config = IncidentLogConfig { segment_bytes: 1, ..config() };
+    let log = IncidentLog::open(&config, &dir.path().join("log")).expect("opens");
+    let log = log.over(|journal| Arc::new(FullDisk(journal, full.clone())));
+    let mut rig = Rig::over(log, dir.path(), vec![Reader::of(receiver.sink("r", true, LONG))]);
+    for position in 1..=3 {
+        rig.tell(position, vec![event("acme", 1, position)]).await;
+    }
+    full.store(true, Ordering::SeqCst);
+    let tell = |position| {
+        let events = vec![event("acme", 1, position).event];
+        Folded { position: LogPosition { journal: Position(position), finished: false }, events }
+    };
+    tokio::task::block_in_place(|| assert!(rig.outbox.as_ref().expect("it runs").tell(tell(4))));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(rig.readers.parked().is_empty(), "parking makes no room");
+    full.store(false, Ordering::SeqCst);
+    rig.logged.wait_for(|logged| logged.journal == Position(4)).await.expect("it goes on");
+
+    full.store(true, Ordering::SeqCst);
+    tokio::task::block_in_place(|| assert!(rig.outbox.as_ref().expect("it runs").tell(tell(5))));
+    rig.stoppers.1.stop();
+    let ended = tokio::time::timeout(Duration::from_secs(5), rig.appender).await.expect("it is not waited for");
+    assert!(ended.expect("no panic").expect_err("it has not everything").to_string().contains("no space"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_never_answers_counts_as_away() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::default();
+    receiver.hangs.store(true, Ordering::SeqCst);
+    let log = IncidentLog::open(&config(), &dir.path().join("log")).expect("opens");
+    let reader = Reader::of(receiver.sink("r", true, Duration::from_millis(300)));
+    let mut rig = Rig::over(log, dir.path(), vec![reader.with_attempt_max(Duration::from_millis(50))]);
+    rig.tell(1, vec![event("acme", 1, 1)]).await;
+    let parked = rig.notices.recv().await.expect("it is told").parked.expect("parked");
+    assert!(parked.contains("no answer within 0.05 s") && parked.contains("given up"), "{parked}");
+    receiver.hangs.store(false, Ordering::SeqCst);
+    Request::Retry.leave(&dir.path().join("readers"), "r").expect("left");
+    until("the event", || receiver.got().len() == 1).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_reader_does_not_hold_a_log_in_memory() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (dead, alive) = (Receiver::default(), Receiver::default());
+    dead.away.store(true, Ordering::SeqCst);
+    let readers = vec![dead.sink("dead", true, Duration::ZERO), alive.sink("alive", true, LONG)];
+    let mut rig = Rig::over(IncidentLog::in_memory(), dir.path(), readers.into_iter().map(Reader::of).collect());
+    // More than it holds.
+    for position in 1..=20 {
+        let events = (0..1_000).map(|index| event("acme", position * 1_000 + index, 1)).collect();
+        let told = tokio::time::timeout(Duration::from_secs(10), rig.tell(position, events)).await;
+        told.expect("nobody holds it");
+    }
+    let totals = rig.end().await;
+    assert_eq!((totals[0].left, totals[1].left), (20_000, 0));
+    assert!(totals[0].reason.as_ref().is_some_and(|reason| reason.contains("nobody answers")), "{totals:?}");
 }

@@ -49,7 +49,7 @@ impl Journal for Shelf {
         Box::pin(async move {
             if self.full.load(Ordering::Relaxed) {
                 let reason = "the shelf is full".to_owned();
-                return Err(JournalError::Full { reason });
+                return Err(JournalError::Full { reason, own_limit: true });
             }
             let mut entries = self.entries.lock().expect("not poisoned");
             for bytes in &group.entries {

@@ -45,7 +45,7 @@ impl Journal for Moody {
         if self.full.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             let reason = "told to be full".to_owned();
-            return Box::pin(async move { Err(JournalError::Full { reason }) });
+            return Box::pin(async move { Err(JournalError::Full { reason, own_limit: true }) });
         }
         self.inner.append(group)
     }
