@@ -36,6 +36,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Makes a sink; called until it succeeds.
 pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Sink>, SinkError>> + Send + Sync>;
 
+/// Sees every batch that was delivered.
+type Told = Box<dyn Fn(&[Outgoing]) + Send>;
+
 /// When a reader stops although there is more to deliver.
 #[derive(Clone)]
 pub struct Deadline {
@@ -200,7 +203,7 @@ struct Running {
     entries: Option<Box<dyn Entries>>,
     end: watch::Receiver<Option<Position>>,
     deadline: Deadline,
-    told: Box<dyn Fn(&[Outgoing]) + Send>,
+    told: Told,
     /// What was done before this process.
     began: ReaderTotals,
 }
