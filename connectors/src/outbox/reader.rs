@@ -2,7 +2,7 @@
 //! and stopping. Sinks try once.
 //!
 //! A batch is delivered, then the cursor is saved. A receiver that is away is tried again, with
-//! pauses up to [`PAUSE`]; after `give_up_after` the reader is *parked*: it waits for a person
+//! pauses up to `PAUSE`; after `give_up_after` the reader is *parked*: it waits for a person
 //! (`bellwether sinks retry`, `bellwether sinks skip`) and is told. An event that the receiver refuses
 //! for good goes to the dead letters, and the rest go on.
 
