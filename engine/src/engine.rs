@@ -159,7 +159,7 @@ impl Engine {
         stats
     }
 
-    /// The whole state as bytes, see [`crate::checkpoint`].
+    /// The whole state as bytes, see `checkpoint.rs`.
     pub fn snapshot(&self) -> Vec<u8> {
         checkpoint::seal(&StateOut {
             config_hash: &self.compiled.config_hash,

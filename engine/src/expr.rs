@@ -138,7 +138,7 @@ impl Expression {
         })
     }
 
-    /// The condition over `rows` rows of the columns it [`needs`](Self::needs).
+    /// The condition over `rows` rows of the columns it needs.
     ///
     /// A row whose condition is null (a missing label, a division by zero) does not match. The
     /// whole answer is "no" when DataFusion refuses to compute it, and the second value then

@@ -1,6 +1,9 @@
 //! The bench as its users meet it: `models …` and their stable columns, `eval`
 //! over every task, `tune`, comparisons, and the Python of `docs/ml.md`.
 
+// A failed comparison shows what the other side said.
+#![allow(clippy::print_stderr)]
+
 mod contract;
 mod document;
 mod evaluate;

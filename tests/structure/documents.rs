@@ -91,7 +91,7 @@ fn blocks_in_head(source: &str) -> Vec<String> {
             (None, "```yaml") => open = Some(String::new()),
             (Some(_), "```") => blocks.extend(open.take().filter(|block| !block.starts_with('#'))),
             (Some(block), _) => {
-                block.push_str(&line);
+                block.push_str(line);
                 block.push('\n');
             }
             (None, _) => {}

@@ -2,7 +2,7 @@
 //! and stopping. Sinks try once.
 //!
 //! A batch is delivered, then the cursor is saved. A receiver that is away is tried again, with
-//! pauses up to [`PAUSE`]; after `give_up_after` the reader is *parked*: it waits for a person
+//! pauses up to `PAUSE`; after `give_up_after` the reader is *parked*: it waits for a person
 //! (`bellwether sinks retry`, `bellwether sinks skip`) and is told. An event that the receiver refuses
 //! for good goes to the dead letters, and the rest go on.
 
@@ -37,6 +37,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Makes a sink; called until it succeeds.
 pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Sink>, SinkError>> + Send + Sync>;
+
+/// Sees every batch that was delivered.
+type Told = Box<dyn Fn(&[Outgoing]) + Send>;
 
 /// When a reader stops although there is more to deliver.
 #[derive(Clone)]
@@ -211,7 +214,7 @@ struct Running {
     entries: Option<Box<dyn Entries>>,
     end: watch::Receiver<Option<Position>>,
     deadline: Deadline,
-    told: Box<dyn Fn(&[Outgoing]) + Send>,
+    told: Told,
     /// What was done before this process.
     began: ReaderTotals,
 }

@@ -1,6 +1,6 @@
 //! The connections of the gRPC listener: how many, with TLS or without, and who has called.
 //!
-//! tonic serves what comes out of [`connections`]: each connection has a place
+//! tonic serves what comes out of `connections`: each connection has a place
 //! (`limits.connections_max`), has shaken hands within `limits.header_timeout_secs`, and carries
 //! the certificate its sender has shown, which tonic puts beside each call.
 

@@ -1,7 +1,7 @@
 //! Listening for byte streams: syslog over TCP and TLS, Fluent Forward.
 //!
 //! Accepts connections within the limits, does the TLS handshake, finds the tenant of the
-//! sender's certificate or else of its address, and hands each connection to its [`Conversation`]. One that ends with a
+//! sender's certificate or else of its address, and hands each connection to its `Conversation`. One that ends with a
 //! fatal error ends the listener.
 
 use std::net::SocketAddr;

@@ -73,7 +73,7 @@ impl LogBuilder {
         }
     }
 
-    /// Appends one record; a body over [`LOG_BODY_BYTES_MAX`] is cut. Returns whether it was.
+    /// Appends one record; a body over `LOG_BODY_BYTES_MAX` is cut. Returns whether it was.
     pub fn push(&mut self, row: &LogRow<'_>) -> bool {
         let body = cut_to(row.body, LOG_BODY_BYTES_MAX);
         self.time.append_value(row.time.0);

@@ -15,7 +15,7 @@
 //!
 //! Times are `Timestamp(Nanosecond, "UTC")`. `series` is the table beside `metric`: a series
 //! is described once, and its samples carry only its id, a stable hash of its identity.
-//! Schemas carry [`SCHEMA_VERSION`] in their metadata; a batch of another version is refused.
+//! Schemas carry `SCHEMA_VERSION` in their metadata; a batch of another version is refused.
 
 mod alert;
 mod builder;

@@ -8,7 +8,7 @@
 //! interned once per request; each remembers the path that followed it last, so the next
 //! document's paths are found by one comparison. The order of attributes and the entity are
 //! remembered, too. A document like the one before allocates nothing. Both tables are bounded
-//! ([`PATHS_MAX`], [`row::ENTITIES_MAX`]) and begin anew when full, which costs speed and no row.
+//! (`PATHS_MAX`, `row::ENTITIES_MAX`) and begin anew when full, which costs speed and no row.
 
 mod json;
 mod row;
