@@ -183,3 +183,41 @@ async fn a_reader_that_gives_up_is_an_incident_of_ours_and_goes_on_when_asked() 
     assert_each_once_in_order(&on_stream);
     assert!(on_stream.iter().any(|key| key.starts_with("acme/")), "{on_stream:?}");
 }
+
+/// What the version before left: checkpoints, a journal, receivers that have some of it, and no log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_folder_without_a_log_is_taken_over_and_nothing_is_lost_or_doubled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = NatsServer::start().expect("a NATS server: run `make nats`");
+    let http = configure(folder.path(), &format!("connection: {{servers: [\"{}\"]}}", server.url()));
+    let mut service = Service::run(folder.path(), http);
+    assert_eq!(service.alert(TOKEN, "first", &["DiskFull"]).status, 200);
+    wait_until("it is delivered", || metric(&service, "bellwether_reader_delivered_events_total{reader=\"nats\"}") > 0);
+    assert_eq!(service.stop(), Some(0), "an orderly stop leaves a checkpoint");
+    drop(service);
+
+    // No further checkpoint: what follows is told again after the kill.
+    let config = folder.path().join("bellwether.yaml");
+    let text = std::fs::read_to_string(&config).expect("reads");
+    std::fs::write(&config, text.replace("every: 300ms", "every: 1h")).expect("writes");
+    let service = Service::run(folder.path(), http);
+    let delivered = |service: &Service| metric(service, "bellwether_reader_lag_records{reader=\"nats\"}") == 0;
+    let before = in_file(&service).len();
+    assert_eq!(service.alert(TOKEN, "second", &["LoadHigh"]).status, 200);
+    wait_until("it is told to both", || in_file(&service).len() > before && delivered(&service));
+    drop(service);
+
+    let state = folder.path().join("state");
+    std::fs::remove_dir_all(state.join("incident-log")).expect("there was one");
+    std::fs::remove_dir_all(state.join("readers")).expect("there were some");
+    let mut service = Service::run(folder.path(), http);
+    let before = in_file(&service).len();
+    assert_eq!(service.alert(TOKEN, "third", &["Unreachable"]).status, 200);
+    wait_until("what comes is told to both", || in_file(&service).len() > before && delivered(&service));
+    assert!(metric(&service, "bellwether_reader_known_events_total{reader=\"nats\"}") > 0, "nothing was told again");
+    assert_eq!(service.stop(), Some(0), "an orderly stop");
+    let (on_stream, in_file) = (on_stream(&server).await, in_file(&service));
+    assert_each_once_in_order(&in_file);
+    assert_each_once_in_order(&on_stream);
+    assert_eq!(on_stream.len(), in_file.len());
+}
