@@ -11,6 +11,7 @@ use bellwether_connectors::journal::is_in_use;
 use bellwether_connectors::outbox::{IncidentLogConfig, ReaderStatus, Request, Until, statuses};
 use bellwether_engine::time::{EventTime, Span};
 use clap::{Args, Subcommand};
+use indicatif::BinaryBytes;
 
 use super::run::READERS_FOLDER;
 use crate::config;
@@ -199,8 +200,10 @@ fn list(all: &[ReaderStatus], json: bool) -> Result<()> {
     }
     let now = arrival_time();
     let width = all.iter().map(|status| status.reader.chars().count()).max().unwrap_or(0).max(4);
-    let head =
-        format!("{:<width$}  {:<8} {:>10} {:>10} {:>8}  {:>10}", "sink", "state", "at", "behind", "since", "delivered");
+    let head = format!(
+        "{:<width$}  {:<8} {:>10} {:>10} {:>9} {:>6}  {:>10}",
+        "sink", "state", "at", "behind", "bytes", "since", "delivered"
+    );
     writeln!(out, "{}", term.paint(Ink::Bold, &head))?;
     for status in all {
         let (state, ink, why) = state(status);
@@ -210,8 +213,10 @@ fn list(all: &[ReaderStatus], json: bool) -> Result<()> {
         let state = term.paint(ink, &format!("{state:<8}"));
         writeln!(
             out,
-            "{:<width$}  {state} {at:>10} {:>10} {since:>8}  {sent:>10}",
-            status.reader, status.behind_records
+            "{:<width$}  {state} {at:>10} {:>10} {:>9} {since:>6}  {sent:>10}",
+            status.reader,
+            status.behind_records,
+            BinaryBytes(status.behind_bytes).to_string()
         )?;
         for line in why {
             writeln!(out, "{:width$}  {}", "", term.paint(Ink::Dim, &line))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::format::{Bad, Record, SegmentHeader, read_record};
+use super::format::{Bad, Marks, Record, SegmentHeader, read_record};
 use super::segments::{TornTail, describe, list, scan};
 use super::{Entries, Entry, JournalError, Position};
 
@@ -22,6 +22,8 @@ pub struct SegmentReader {
     /// The last entry returned.
     at: u64,
     open: Option<Open>,
+    /// The cursors at the end of a folder that is only looked at.
+    marks: Marks,
 }
 
 enum End {
@@ -56,7 +58,8 @@ impl SegmentReader {
         let found = scan(dir)?;
         let last = found.last();
         let reader = SegmentReader::new(dir.into(), after, last, End::Fixed(last))?;
-        Ok((reader, found.torn))
+        let marks = found.tail.map(|tail| tail.marks).unwrap_or_default();
+        Ok((SegmentReader { marks, ..reader }, found.torn))
     }
 
     fn new(dir: Arc<Path>, after: Position, last: Position, end: End) -> Result<SegmentReader, JournalError> {
@@ -67,7 +70,12 @@ impl SegmentReader {
         if after.0 + 1 < first {
             return Err(JournalError::Gone { asked: after, first: Position(first) });
         }
-        Ok(SegmentReader { dir, end, at: after.0, open: None })
+        Ok(SegmentReader { dir, end, at: after.0, open: None, marks: Marks::new() })
+    }
+
+    /// The latest cursor of `source`, in a folder that no process writes.
+    pub(crate) fn cursor(&self, source: &str) -> Option<&[u8]> {
+        self.marks.get(source).map(Vec::as_slice)
     }
 
     /// The last entry there is.

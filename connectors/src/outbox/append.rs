@@ -7,10 +7,10 @@ use bellwether_engine::incident::IncidentEvent;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::log::{IncidentLog, LogPosition};
+use super::log::{IncidentLog, LogPosition, LogState};
 use super::readers::Readers;
 use super::record::encode;
-use crate::intake::Stop;
+use crate::intake::{Stop, arrival_time};
 use crate::journal::{Group, JournalError};
 
 /// Journal entries whose events may wait for the log before the engine does.
@@ -52,8 +52,8 @@ impl Outbox {
     ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (logged, seen) = watch::channel(from);
-        let told = log.told().unwrap_or_default();
-        let appender = Appender { log, readers, told, logged, hard };
+        let state = log.state().unwrap_or_default();
+        let appender = Appender { log, readers, state, logged, hard };
         (Outbox { queue }, seen, tokio::spawn(appender.run(waiting)))
     }
 
@@ -68,7 +68,7 @@ struct Appender {
     log: IncidentLog,
     readers: Readers,
     /// Up to where the log has everything: what a restarted engine tells again is passed over.
-    told: LogPosition,
+    state: LogState,
     logged: watch::Sender<LogPosition>,
     /// From then on a full disk is not waited for.
     hard: Stop,
@@ -78,16 +78,21 @@ impl Appender {
     async fn run(mut self, mut waiting: mpsc::Receiver<Folded>) -> Result<(), OutboxError> {
         let mut batch = Vec::with_capacity(APPEND_MAX);
         while waiting.recv_many(&mut batch, APPEND_MAX).await > 0 {
-            let upto = batch.last().map_or(self.told, |folded| folded.position);
-            let news = batch.drain(..).filter(|folded| folded.position > self.told);
-            let entries = news.flat_map(|folded| {
-                let position = folded.position.journal;
-                folded.events.into_iter().map(move |event| encode(position, &event))
-            });
-            let entries: Vec<Vec<u8>> = entries.collect();
-            if upto > self.told {
-                self.append(Group { entries, mark: Some(upto.mark()), ..Group::default() }).await?;
-                self.told = upto;
+            let LogState { told, mut bytes } = self.state;
+            let upto = batch.last().map_or(told, |folded| folded.position);
+            let now = arrival_time();
+            let mut entries = Vec::new();
+            for folded in batch.drain(..).filter(|folded| folded.position > told) {
+                for event in folded.events {
+                    let entry = encode(folded.position.journal, now, bytes, &event);
+                    bytes += entry.len() as u64;
+                    entries.push(entry);
+                }
+            }
+            if upto > told {
+                let state = LogState { told: upto, bytes };
+                self.append(Group { entries, mark: Some(state.mark()), ..Group::default() }).await?;
+                self.state = state;
             }
             self.logged.send_replace(upto);
         }

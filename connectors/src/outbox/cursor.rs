@@ -26,6 +26,9 @@ pub struct Cursor {
     pub log: String,
     /// The last record it is done with.
     pub position: u64,
+    /// Bytes of all records it is done with.
+    #[serde(default)]
+    pub bytes: u64,
     /// Events newly delivered, ever.
     pub sent: u64,
     /// Events the receiver already had, ever.
@@ -118,6 +121,7 @@ impl Cursor {
             reader: reader.to_owned(),
             log: log.to_owned(),
             position: position.0,
+            bytes: 0,
             sent: 0,
             skipped: 0,
             dead_letters: 0,

@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryLog;
-use crate::journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, oldest_segment_end};
+use crate::journal::{
+    Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, SegmentReader, oldest_segment_end,
+};
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -74,22 +76,36 @@ pub struct LogPosition {
     pub finished: bool,
 }
 
-impl LogPosition {
-    fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = self.journal.0.to_le_bytes().to_vec();
-        bytes.push(u8::from(self.finished));
-        bytes
+/// What the log keeps beside its events: `journal:u64 finished:u8 bytes:u64`, little endian.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct LogState {
+    /// Up to where the engine has told.
+    pub(super) told: LogPosition,
+    /// Bytes of all records ever appended.
+    pub(super) bytes: u64,
+}
+
+impl LogState {
+    fn decode(bytes: &[u8]) -> Option<LogState> {
+        let (journal, rest) = bytes.split_first_chunk::<8>()?;
+        let ([finished @ (0 | 1)], bytes) = rest.split_first_chunk::<1>()? else { return None };
+        let told = LogPosition { journal: Position(u64::from_le_bytes(*journal)), finished: *finished == 1 };
+        // A log that was begun before they were counted has none.
+        let bytes = if bytes.is_empty() { 0 } else { u64::from_le_bytes(bytes.try_into().ok()?) };
+        Some(LogState { told, bytes })
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<LogPosition> {
-        let (journal, finished) = bytes.split_first_chunk::<8>()?;
-        let [finished @ (0 | 1)] = finished else { return None };
-        Some(LogPosition { journal: Position(u64::from_le_bytes(*journal)), finished: *finished == 1 })
-    }
-
-    /// What is kept in the log beside the events up to here.
+    /// As it becomes durable in the same instant as the events up to it.
     pub(super) fn mark(self) -> Mark {
-        Mark { source: ENGINE.to_owned(), cursor: self.to_bytes() }
+        let mut cursor = self.told.journal.0.to_le_bytes().to_vec();
+        cursor.push(u8::from(self.told.finished));
+        cursor.extend_from_slice(&self.bytes.to_le_bytes());
+        Mark { source: ENGINE.to_owned(), cursor }
+    }
+
+    /// That of a log that is only looked at.
+    pub(super) fn of_folder(folder: &SegmentReader) -> Option<LogState> {
+        folder.cursor(ENGINE).and_then(LogState::decode)
     }
 }
 
@@ -164,7 +180,12 @@ impl IncidentLog {
 
     /// Up to where the engine has told; `None` in a log that nobody has written.
     pub fn told(&self) -> Option<LogPosition> {
-        self.journal.cursor(ENGINE).and_then(|bytes| LogPosition::from_bytes(&bytes))
+        self.state().map(|state| state.told)
+    }
+
+    /// What it keeps beside its events; `None` in a log that nobody has written.
+    pub(super) fn state(&self) -> Option<LogState> {
+        self.journal.cursor(ENGINE).and_then(|bytes| LogState::decode(&bytes))
     }
 
     /// Checks that the log is the one of this state: it has what a checkpoint at `position` counts on,

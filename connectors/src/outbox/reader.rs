@@ -219,6 +219,15 @@ struct Running {
     began: ReaderTotals,
 }
 
+/// What was read of the log.
+struct Read {
+    events: Vec<Outgoing>,
+    /// Up to which record.
+    upto: Position,
+    /// Bytes of all records up to there.
+    bytes: u64,
+}
+
 /// How a batch ended.
 enum Ended {
     Delivered,
@@ -231,7 +240,7 @@ enum Ended {
 impl Running {
     async fn run(mut self) -> ReaderTotals {
         self.began = ReaderTotals { sent: self.cursor.sent, skipped: self.cursor.skipped, ..ReaderTotals::default() };
-        self.publish();
+        self.note_bytes();
         if let Some(parked) = self.cursor.parked.clone() {
             self.place.parked.store(true, Ordering::Relaxed);
             self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: Some(parked.reason) });
@@ -248,8 +257,8 @@ impl Running {
                 self.rest().await;
                 continue;
             }
-            let (events, upto) = match self.read().await {
-                Ok(read) => read,
+            let (events, upto, bytes) = match self.read().await {
+                Ok(Read { events, upto, bytes }) => (events, upto, bytes),
                 Err(reason) => {
                     self.park(reason);
                     continue;
@@ -258,7 +267,7 @@ impl Running {
             if events.is_empty() {
                 // What follows the last event may be no event: how far the engine is.
                 if upto.0 > self.cursor.position {
-                    self.advance(upto);
+                    self.advance(upto, bytes);
                     self.save();
                 }
                 if self.end.borrow().is_some_and(|end| end <= upto) {
@@ -269,7 +278,7 @@ impl Running {
             }
             match self.deliver(events).await {
                 Ended::Delivered => {
-                    self.advance(upto);
+                    self.advance(upto, bytes);
                     self.save();
                 }
                 Ended::Parked(reason) => self.park(reason),
@@ -296,10 +305,10 @@ impl Running {
         }
     }
 
-    /// The next events, and up to which record they go. No events at the log's end.
-    async fn read(&mut self) -> Result<(Vec<Outgoing>, Position), String> {
+    /// The next events. None at the log's end.
+    async fn read(&mut self) -> Result<Read, String> {
         let (log, at, held) = (self.log.clone(), Position(self.cursor.position), self.entries.take());
-        let reader = self.cursor.reader.clone();
+        let (reader, mut bytes) = (self.cursor.reader.clone(), self.cursor.bytes);
         let reading = tokio::task::spawn_blocking(move || {
             let describe = |error: JournalError| match error {
                 JournalError::Gone { asked, first } => gone(&reader, asked.0, first.0),
@@ -309,18 +318,22 @@ impl Running {
                 Some(entries) => entries,
                 None => log.journal().read(at).map_err(describe)?,
             };
-            let mut events = Vec::new();
+            let (mut events, mut oldest) = (Vec::new(), None);
             while events.len() < BATCH_EVENTS_MAX {
                 let Some(entry) = entries.next_entry().map_err(describe)? else { break };
-                events.push(decode(entry.position, &entry.bytes).map_err(|error| error.to_string())?);
+                let logged = decode(entry.position, &entry.bytes).map_err(|error| error.to_string())?;
+                oldest.get_or_insert(logged.at);
+                bytes = logged.bytes_upto;
+                events.push(logged.outgoing);
             }
             let upto = entries.position();
-            Ok((events, upto, entries))
+            Ok((Read { events, upto, bytes }, oldest, entries))
         });
         match reading.await {
-            Ok(Ok((events, upto, entries))) => {
+            Ok(Ok((read, oldest, entries))) => {
                 self.entries = Some(entries);
-                Ok((events, upto))
+                self.place.oldest_ns.store(oldest.map_or(0, |at| at.0), Ordering::Relaxed);
+                Ok(read)
             }
             Ok(Err(reason)) => Err(reason),
             Err(error) => Err(format!("reading the incident log ended unexpectedly: {error}")),
@@ -433,6 +446,7 @@ impl Running {
             };
             tracing::warn!(reader = self.cursor.reader, from = self.cursor.position, to = at, "moved, as asked");
             self.cursor.position = at;
+            self.note_bytes();
             self.cursor.log = self.log.identity().to_owned();
         } else {
             tracing::info!(reader = self.cursor.reader, "tried again, as asked");
@@ -447,6 +461,17 @@ impl Running {
             self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: None });
         }
         self.save();
+    }
+
+    /// How much of the log it is done with, and since when the next event waits, where neither is known
+    /// from reading on.
+    fn note_bytes(&mut self) {
+        let next = self.log.journal().read(Position(self.cursor.position)).and_then(|mut entries| entries.next_entry());
+        let next = next.ok().flatten().and_then(|entry| decode(entry.position, &entry.bytes).ok());
+        let all = || self.log.state().unwrap_or_default().bytes;
+        self.cursor.bytes = next.as_ref().map_or_else(all, |next| next.bytes_before);
+        self.place.oldest_ns.store(next.map_or(0, |next| next.at.0), Ordering::Relaxed);
+        self.publish();
     }
 
     /// The position before the oldest record there is.
@@ -469,9 +494,10 @@ impl Running {
         self.readers.tell(Notice { reader: self.cursor.reader.clone(), parked: Some(reason) });
     }
 
-    fn advance(&mut self, upto: Position) {
+    fn advance(&mut self, upto: Position, bytes: u64) {
         if upto.0 > self.cursor.position {
             self.cursor.position = upto.0;
+            self.cursor.bytes = bytes;
             self.cursor.updated = arrival_time();
             self.readers.moved(&self.place, upto);
         }
@@ -483,6 +509,7 @@ impl Running {
             (&self.place.sent, self.cursor.sent),
             (&self.place.skipped, self.cursor.skipped),
             (&self.place.dead_letters, self.cursor.dead_letters),
+            (&self.place.bytes, self.cursor.bytes),
         ];
         of.into_iter().for_each(|(counter, value)| counter.store(value, Ordering::Relaxed));
     }

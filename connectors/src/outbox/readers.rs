@@ -1,12 +1,13 @@
 //! All readers of a log: where each is, what may be forgotten, and who has to give way.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
 use super::log::IncidentLog;
+use crate::intake::arrival_time;
 use crate::journal::Position;
 
 /// Notices waiting to be told; more readers than this are not configured.
@@ -27,6 +28,10 @@ pub(super) struct Place {
     pub(super) name: String,
     /// The last record it is done with.
     position: AtomicU64,
+    /// Bytes of all records it is done with.
+    pub(super) bytes: AtomicU64,
+    /// When the oldest event was appended that it has not delivered, in nanoseconds; 0 when it has all.
+    pub(super) oldest_ns: AtomicI64,
     /// It has to give way: the log needs the room.
     overtaken: AtomicBool,
     pub(super) parked: AtomicBool,
@@ -70,6 +75,8 @@ impl Readers {
         let place = Arc::new(Place {
             name: name.to_owned(),
             position: AtomicU64::new(at.0),
+            bytes: AtomicU64::default(),
+            oldest_ns: AtomicI64::default(),
             overtaken: AtomicBool::default(),
             parked: AtomicBool::default(),
             sent: AtomicU64::default(),
@@ -157,6 +164,13 @@ impl Readers {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let lag = |place: &Place| end.saturating_sub(place.position.load(Ordering::Relaxed));
         family("lag_records", "gauge", "Records of the incident log that the reader is not done with.", &lag);
+        let end_bytes = self.0.log.state().unwrap_or_default().bytes;
+        family("lag_bytes", "gauge", "Their bytes.", &|place| end_bytes.saturating_sub(read(&place.bytes)));
+        let now = arrival_time().0;
+        family("lag_seconds", "gauge", "How long the oldest of them has waited.", &|place| {
+            let oldest = place.oldest_ns.load(Ordering::Relaxed);
+            if oldest > 0 { now.saturating_sub(oldest).max(0) as u64 / 1_000_000_000 } else { 0 }
+        });
         family("parked", "gauge", "1 while the reader waits for a person.", &|place| {
             u64::from(place.parked.load(Ordering::Relaxed))
         });
@@ -169,6 +183,9 @@ impl Readers {
         let name = "bellwether_incident_log_end";
         let _ =
             writeln!(out, "# HELP {name} Records ever written to the incident log.\n# TYPE {name} gauge\n{name} {end}");
+        let name = "bellwether_incident_log_bytes_total";
+        let help = "Bytes of events ever written to the incident log.";
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {end_bytes}");
         out
     }
 }

@@ -1,4 +1,5 @@
-//! One record of the incident log: an event and the journal entry that caused it, as MessagePack.
+//! One record of the incident log: an event, the journal entry that caused it, when it was appended
+//! and how much stands before it, as MessagePack.
 //!
 //! A format that names its fields and keeps every bit of a number: what a reader gets is the event
 //! that the engine told.
@@ -6,6 +7,7 @@
 use std::sync::Arc;
 
 use bellwether_engine::incident::IncidentEvent;
+use bellwether_engine::time::EventTime;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Position;
@@ -14,13 +16,32 @@ use crate::sinks::Outgoing;
 #[derive(Serialize)]
 struct RecordOut<'a> {
     position: u64,
+    at: EventTime,
+    bytes_before: u64,
     event: &'a IncidentEvent,
 }
 
 #[derive(Deserialize)]
 struct RecordIn {
     position: u64,
+    #[serde(default)]
+    at: EventTime,
+    #[serde(default)]
+    bytes_before: u64,
     event: IncidentEvent,
+}
+
+/// A record read back.
+#[derive(Debug)]
+pub(super) struct Logged {
+    /// The event.
+    pub(super) outgoing: Outgoing,
+    /// When it was appended.
+    pub(super) at: EventTime,
+    /// Bytes of all records before it.
+    pub(super) bytes_before: u64,
+    /// Bytes of all records up to it.
+    pub(super) bytes_upto: u64,
 }
 
 /// A record of the log is whole but is not one this build knows.
@@ -33,14 +54,17 @@ pub struct RecordError {
     pub reason: String,
 }
 
-/// The bytes of an event.
-pub(super) fn encode(position: Position, event: &IncidentEvent) -> Vec<u8> {
-    rmp_serde::to_vec_named(&RecordOut { position: position.0, event }).expect("an event has only plain values")
+/// The bytes of an event that is appended at `at`, after `bytes_before`.
+pub(super) fn encode(position: Position, at: EventTime, bytes_before: u64, event: &IncidentEvent) -> Vec<u8> {
+    let record = RecordOut { position: position.0, at, bytes_before, event };
+    rmp_serde::to_vec_named(&record).expect("an event has only plain values")
 }
 
 /// The event in `bytes`, which are record `record` of the log.
-pub(super) fn decode(record: Position, bytes: &[u8]) -> Result<Outgoing, RecordError> {
+pub(super) fn decode(record: Position, bytes: &[u8]) -> Result<Logged, RecordError> {
     let read: Result<RecordIn, _> = rmp_serde::from_slice(bytes);
-    let RecordIn { position, event } = read.map_err(|error| RecordError { record, reason: error.to_string() })?;
-    Ok(Outgoing { position: Position(position), event: Arc::new(event) })
+    let RecordIn { position, at, bytes_before, event } =
+        read.map_err(|error| RecordError { record, reason: error.to_string() })?;
+    let outgoing = Outgoing { position: Position(position), event: Arc::new(event) };
+    Ok(Logged { outgoing, at, bytes_before, bytes_upto: bytes_before + bytes.len() as u64 })
 }

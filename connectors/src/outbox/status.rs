@@ -6,7 +6,7 @@ use bellwether_engine::time::EventTime;
 use serde::Serialize;
 
 use super::cursor::{CURSOR_SUFFIX, Cursor, CursorFile};
-use super::log::read_identity;
+use super::log::{LogState, read_identity};
 use super::record::decode;
 use crate::journal::{Entries, JournalError, Position, SegmentReader};
 
@@ -23,7 +23,9 @@ pub struct ReaderStatus {
     pub log_end: u64,
     /// Records it is not done with.
     pub behind_records: u64,
-    /// When the oldest event it has not got was told.
+    /// Their bytes.
+    pub behind_bytes: u64,
+    /// When the oldest event it has not got was appended.
     pub behind_since: Option<EventTime>,
 }
 
@@ -33,7 +35,7 @@ pub struct ReaderStatus {
 /// [`JournalError`] when the log cannot be looked at.
 pub fn statuses(folder: &Path, log: &Path) -> Result<Vec<ReaderStatus>, JournalError> {
     let identity = read_identity(log);
-    let (first, end) = bounds(log)?;
+    let bounds = bounds(log)?;
     let mut found = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -46,7 +48,7 @@ pub fn statuses(folder: &Path, log: &Path) -> Result<Vec<ReaderStatus>, JournalE
         if path.to_str().is_some_and(|path| path.ends_with(CURSOR_SUFFIX)) {
             let file = CursorFile::at(path.clone());
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            found.push(status(&file, stem, identity.as_deref(), (first, end), log));
+            found.push(status(&file, stem, identity.as_deref(), bounds, log));
         }
     }
     found.sort_by(|a, b| a.reader.cmp(&b.reader));
@@ -57,7 +59,7 @@ fn status(
     file: &CursorFile,
     stem: String,
     identity: Option<&str>,
-    (first, end): (u64, u64),
+    Bounds { first, end, bytes }: Bounds,
     log: &Path,
 ) -> ReaderStatus {
     let unread = |problem: String| ReaderStatus {
@@ -66,6 +68,7 @@ fn status(
         problem: Some(problem),
         log_end: end,
         behind_records: 0,
+        behind_bytes: 0,
         behind_since: None,
     };
     let cursor = match file.load() {
@@ -87,30 +90,46 @@ fn status(
         reader: cursor.reader.clone(),
         log_end: end,
         behind_records: end.saturating_sub(cursor.position),
+        behind_bytes: bytes.saturating_sub(cursor.bytes),
         behind_since,
         problem,
         cursor: Some(cursor),
     }
 }
 
-/// The oldest record kept and the last one.
-fn bounds(log: &Path) -> Result<(u64, u64), JournalError> {
+/// What a log holds.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// The oldest record kept.
+    first: u64,
+    /// The last record.
+    end: u64,
+    /// Bytes of all records ever appended.
+    bytes: u64,
+}
+
+fn bounds(log: &Path) -> Result<Bounds, JournalError> {
     if !log.exists() {
-        return Ok((1, 0));
+        return Ok(Bounds { first: 1, end: 0, bytes: 0 });
     }
+    let of = |first: u64, reader: SegmentReader| Bounds {
+        first,
+        end: reader.end_position().0,
+        bytes: LogState::of_folder(&reader).unwrap_or_default().bytes,
+    };
     match SegmentReader::open_folder(log, Position::START) {
-        Ok((reader, _)) => Ok((1, reader.end_position().0)),
+        Ok((reader, _)) => Ok(of(1, reader)),
         Err(JournalError::Gone { first, .. }) => {
             let (reader, _) = SegmentReader::open_folder(log, Position(first.0 - 1))?;
-            Ok((first.0, reader.end_position().0))
+            Ok(of(first.0, reader))
         }
         Err(error) => Err(error),
     }
 }
 
-/// When the first event after `at` was told.
+/// When the first event after `at` was appended.
 fn told_after(log: &Path, at: Position) -> Option<EventTime> {
     let (mut reader, _) = SegmentReader::open_folder(log, at).ok()?;
     let entry = reader.next_entry().ok()??;
-    Some(decode(entry.position, &entry.bytes).ok()?.event.record.updated_at)
+    Some(decode(entry.position, &entry.bytes).ok()?.at)
 }

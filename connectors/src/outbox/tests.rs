@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::intake::{Stopper, stop_pair};
+use crate::intake::{Stopper, arrival_time, stop_pair};
 use crate::journal::receipts::Receipts;
 use crate::journal::{Entries, Group, Journal, JournalError, Position};
 use crate::sinks::tests::event;
@@ -166,8 +167,11 @@ fn an_event_comes_back_as_it_was() {
     let mut told = (*outgoing.event).clone();
     told.record.title = "naïve – 測試 \u{202e}".to_owned();
     outgoing.event = told.into();
-    let bytes = record::encode(outgoing.position, &outgoing.event);
-    assert_eq!(record::decode(Position(3), &bytes).expect("reads"), outgoing);
+    let at = EventTime::from_secs(7);
+    let bytes = record::encode(outgoing.position, at, 100, &outgoing.event);
+    let logged = record::decode(Position(3), &bytes).expect("reads");
+    assert_eq!((logged.outgoing, logged.at), (outgoing, at));
+    assert_eq!((logged.bytes_before, logged.bytes_upto), (100, 100 + bytes.len() as u64));
     let error = record::decode(Position(3), &bytes[..bytes.len() - 1]).expect_err("cut short").to_string();
     assert!(error.contains("record 3"), "{error}");
 }
@@ -207,9 +211,26 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     let text = rig.readers.exposition();
     assert!(text.contains("bellwether_reader_lag_records{reader=\"near\"} 0\n"), "{text}");
     assert!(!text.contains("bellwether_reader_lag_records{reader=\"far\"} 0\n"), "{text}");
+    let lag = |name: &str| {
+        let all = statuses(&dir.path().join("readers"), &dir.path().join("log")).expect("reads");
+        let of = all.into_iter().find(|status| status.reader == name).expect("it has a cursor");
+        (of.behind_records, of.behind_bytes, of.behind_since)
+    };
+    let (records, bytes, since) = lag("far");
+    assert!((40..=80).contains(&records) && bytes > 40 * 100, "{records} records, {bytes} bytes");
+    let waits = arrival_time().since(since.expect("something waits"));
+    assert!((0..20).contains(&(waits.0 / 1_000_000_000)), "{waits:?}");
+    assert!(text.contains(&format!("bellwether_reader_lag_bytes{{reader=\"far\"}} {bytes}\n")), "{text}");
+    until("it has waited for a second", || {
+        rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 1\n")
+    })
+    .await;
     far.away.store(false, Ordering::SeqCst);
     until("the far one's events", || far.got().len() == 40).await;
     assert_eq!(far.got(), near.got());
+    until("nothing is left", || lag("far").1 == 0 && lag("near").1 == 0).await;
+    until("nothing waits", || rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n"))
+        .await;
     assert!(rig.end().await.iter().all(|totals| totals.left == 0));
 }
 
