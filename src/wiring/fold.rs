@@ -135,6 +135,8 @@ impl Fold {
             if self.hurry.is_stopped() {
                 let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
                 tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
+                // The end of what was read is not the end of the input.
+                self.finish = false;
                 break;
             }
             match entries.next_entry()? {
