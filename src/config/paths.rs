@@ -55,6 +55,7 @@ mod tests {
 
     /// Every path there is, each with the type and field that holds it as its value.
     const EVERY_PATH: &str = r#"
+incident_log: {dir: here/IncidentLogConfig.dir}
 state: here/Config.state
 journal: {dir: here/JournalConfig.dir}
 tenants: {acme: {catalogue: here/TenantConfig.catalogue}}
