@@ -11,7 +11,7 @@
 //! meanwhile, a full journal makes the sources wait or refuse. A slow receiver delays its own reader
 //! and nothing else. The end is orderly: sources stop, the engine reads to the journal's end, a last
 //! checkpoint is written, and readers deliver what they can. Whoever was told to stop does so within
-//! [`STOP_GRACE`], wherever it is: the rest is in the journal and in the log for the next start.
+//! `STOP_GRACE`, wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
 pub mod feeds;
