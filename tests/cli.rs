@@ -88,3 +88,24 @@ fn the_configuration_in_the_readme_runs_as_pasted() {
     stdout(&bellwether(&["run", "-c", &config]));
     assert_eq!(std::fs::read_to_string(state.join("incidents.ndjson")).expect("events"), events);
 }
+
+#[test]
+fn two_sinks_of_one_name_are_refused_before_they_share_a_cursor() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let file = dir.path().join("bellwether.yaml");
+    let config = |second: &str| {
+        format!(
+            "sources: [{{files: {{tenant: acme, paths: [in.ndjson]}}}}]\n\
+             sinks:\n  - ndjson: {{path: a.ndjson}}\n  - ndjson: {{path: b.ndjson{second}}}\n"
+        )
+    };
+    std::fs::write(&file, config("")).expect("writes");
+    let path = file.display().to_string();
+    for args in [vec!["validate", &path], vec!["run", "-c", &path]] {
+        let output = bellwether(&args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("two sinks are called `ndjson`"), "{args:?}: {said}");
+    }
+    std::fs::write(&file, config(", name: copy")).expect("writes");
+    stdout(&bellwether(&["validate", &path]));
+}

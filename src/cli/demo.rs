@@ -181,7 +181,8 @@ impl Stage {
         let path = folder.join(INCIDENTS_FILE);
         sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "file".to_owned(), path })?));
         sinks.push(Box::new(KeepSink::new(&kept)));
-        let log = IncidentLog::open(&IncidentLogConfig::default(), &folder.join("incident-log"))?;
+        let log = IncidentLogConfig::default();
+        let log = IncidentLog::open(&log, &log.folder(folder))?;
         let readers = sinks.into_iter().map(Reader::of).collect();
         let delivery = Delivery { log, readers, companions: Vec::new(), cursors: None };
         Ok(Stage {

@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result};
 use bellwether_connectors::intake::arrival_time;
 use bellwether_connectors::journal::is_in_use;
 use bellwether_connectors::outbox::{IncidentLogConfig, ReaderStatus, Request, Until, statuses};
-use bellwether_engine::time::{EventTime, Span};
 use clap::{Args, Subcommand};
 use indicatif::BinaryBytes;
 
 use super::run::READERS_FOLDER;
 use crate::config;
 use crate::exit::{Exit, UsageError};
+use crate::report::rough;
 use crate::term::{Ink, Term};
 
 /// How long a running process may take to follow a request.
@@ -201,19 +201,19 @@ fn list(all: &[ReaderStatus], json: bool) -> Result<()> {
     let now = arrival_time();
     let width = all.iter().map(|status| status.reader.chars().count()).max().unwrap_or(0).max(4);
     let head = format!(
-        "{:<width$}  {:<8} {:>10} {:>10} {:>9} {:>6}  {:>10}",
+        "{:<width$}  {:<8} {:>10} {:>10} {:>9} {:>10}  {:>10}",
         "sink", "state", "at", "behind", "bytes", "since", "delivered"
     );
     writeln!(out, "{}", term.paint(Ink::Bold, &head))?;
     for status in all {
         let (state, ink, why) = state(status);
         let at = status.cursor.as_ref().map_or("?".to_owned(), |cursor| cursor.position.to_string());
-        let since = status.behind_since.map_or("–".to_owned(), |since| age(now, since));
+        let since = status.behind_since.map_or("–".to_owned(), |since| rough(now.since(since)));
         let sent = status.cursor.as_ref().map_or(0, |cursor| cursor.sent);
         let state = term.paint(ink, &format!("{state:<8}"));
         writeln!(
             out,
-            "{:<width$}  {state} {at:>10} {:>10} {:>9} {since:>6}  {sent:>10}",
+            "{:<width$}  {state} {at:>10} {:>10} {:>9} {since:>10}  {sent:>10}",
             status.reader,
             status.behind_records,
             BinaryBytes(status.behind_bytes).to_string()
@@ -242,19 +242,11 @@ fn state(status: &ReaderStatus) -> (&'static str, Ink, Vec<String>) {
         why.push(format!("{letters} events were refused for good and are in `{READERS_FOLDER}/dead-letters`"));
     }
     match status.problem {
-        Some(_) => ("unsure", Ink::Red, why),
+        Some(_) => {
+            why.push(format!("say where to go on with `bellwether sinks skip {} --until …`", status.reader));
+            ("unsure", Ink::Red, why)
+        }
         None if status.behind_records > 0 => ("behind", Ink::Yellow, why),
         None => ("up", Ink::Green, why),
-    }
-}
-
-/// `12s`, `5m`, `3h`, `2d`.
-fn age(now: EventTime, since: EventTime) -> String {
-    let secs = (now.since(since).0 / Span::from_secs(1).0).max(0);
-    match secs {
-        0..60 => format!("{secs}s"),
-        60..3_600 => format!("{}m", secs / 60),
-        3_600..86_400 => format!("{}h", secs / 3_600),
-        _ => format!("{}d", secs / 86_400),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use bellwether_connectors::wires::WireList as _;
-use bellwether_connectors::{SinkConfig, SourceConfig, wires};
+use bellwether_connectors::{SourceConfig, wires};
 use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
 use clap::Args;
@@ -37,6 +37,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let config = config::load_beside(&args.file)?;
     let catalogues = config::load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
+    config.check_sink_names().map_err(UsageError)?;
     let wires = describe_wires(&config.wires)?;
     let term = Term::stdout();
     let mut out = std::io::stdout().lock();
@@ -49,7 +50,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
         writeln!(out, "  wire     {wire}")?;
     }
     for sink in config.sinks_or_default() {
-        writeln!(out, "  sink     {}", describe_sink(&sink))?;
+        writeln!(out, "  sink     {}", sink.describe())?;
     }
     for (tenant, catalogue) in &catalogues {
         let Catalogue { teams, services, slas, topology, .. } = catalogue;
@@ -93,12 +94,4 @@ fn describe_wires(config: &wires::WiresConfig) -> Result<Vec<String>> {
         lines.push(format!("{}:{gap}{wires} at {}", endpoint.name, endpoint.address));
     });
     Ok(lines)
-}
-
-fn describe_sink(sink: &SinkConfig) -> String {
-    match sink {
-        SinkConfig::Terminal(_) => "the terminal".to_owned(),
-        SinkConfig::Ndjson(file) => format!("file {}", file.path.display()),
-        SinkConfig::Nats(nats) => format!("{}: NATS at {}", nats.name, nats.connection.servers.join(", ")),
-    }
 }

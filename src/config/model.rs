@@ -1,6 +1,6 @@
 //! What a configuration file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -70,6 +70,23 @@ impl Config {
     /// The journal's settings.
     pub fn journal_config(&self) -> JournalConfig {
         self.journal.clone().unwrap_or_else(|| JournalConfig::new(self.state.join("journal")))
+    }
+
+    /// Checks that each sink has a name of its own: a name is a cursor, and two readers of one cursor
+    /// would each skip what the other has.
+    ///
+    /// # Errors
+    /// The name that is there twice, with the remedy.
+    pub fn check_sink_names(&self) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        match self.sinks.iter().find(|sink| !seen.insert(sink.name())) {
+            Some(sink) => Err(format!(
+                "two sinks are called `{}`: give each a `name` of its own, it is by that that its place in the \
+                 incident log is kept",
+                sink.name()
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Who gets the incidents.

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use bellwether_connectors::SinkConfig;
 use bellwether_connectors::wires::WireList as _;
 
 use super::Refused;
@@ -31,16 +30,8 @@ fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
     paths.extend(config.tenants.values_mut().filter_map(|tenant| tenant.catalogue.as_mut()));
     paths.extend(config.sources.iter_mut().flat_map(|source| source.paths()));
     paths.extend(config.wires.paths());
-    paths.extend(config.sinks.iter_mut().flat_map(paths_of_sink));
+    paths.extend(config.sinks.iter_mut().flat_map(|sink| sink.paths()));
     paths
-}
-
-fn paths_of_sink(sink: &mut SinkConfig) -> Vec<&mut PathBuf> {
-    match sink {
-        SinkConfig::Ndjson(file) => vec![&mut file.path],
-        SinkConfig::Nats(nats) => nats.connection.paths(),
-        SinkConfig::Terminal(_) => Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use bellwether_connectors::outbox::{
 };
 use bellwether_connectors::{Intake, Outgoing};
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, alert_fingerprint};
+use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, TenantName, alert_fingerprint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -115,15 +115,14 @@ fn note_latencies(events: &[Outgoing], gauges: &Gauges, arrivals: &Arrivals) {
 /// Tells what becomes of readers as alerts of our own.
 async fn tell(mut notices: mpsc::Receiver<Notice>, intake: Intake) {
     while let Some(notice) = notices.recv().await {
-        let Some(input) = alert(&notice) else { continue };
-        if let Err(error) = intake.accept(&[input], None).await {
+        if let Err(error) = intake.accept(&[alert(&notice)], None).await {
             tracing::warn!(%error, reader = notice.reader, "that a reader waits for a person could not be told");
         }
     }
 }
 
 /// The alert that a reader waits for a person, or that it does no more.
-fn alert(notice: &Notice) -> Option<Input> {
+fn alert(notice: &Notice) -> Input {
     let now = arrival_time();
     let entity = "service:bellwether";
     let labels = [("reader", notice.reader.as_str())];
@@ -146,5 +145,6 @@ fn alert(notice: &Notice) -> Option<Input> {
         ends_at: notice.parked.is_none().then_some(now),
         url: None,
     });
-    builder.finish(OWN_TENANT).ok().map(Input::Batch)
+    let tenant = TenantName::new(OWN_TENANT).expect("the name of our own tenant is a name");
+    Input::Batch(builder.finish_for(&tenant))
 }

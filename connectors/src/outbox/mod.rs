@@ -28,7 +28,7 @@ pub use append::{Folded, Outbox, OutboxError};
 pub use cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
 pub use log::{IncidentLog, IncidentLogConfig, LogPosition};
 pub use memory::MemoryLog;
-pub use reader::{Deadline, Open, Reader, ReaderTotals};
+pub use reader::{Deadline, Reader, ReaderTotals};
 pub use readers::{Notice, Readers};
 pub use record::RecordError;
 pub use request::{Request, Until};

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
@@ -22,21 +21,18 @@ use super::record::decode;
 use super::request::{Request, Until};
 use crate::intake::{Stop, arrival_time};
 use crate::journal::{Entries, JournalError, Position};
-use crate::sinks::{Delivered, Outgoing, Sink, SinkConfig, SinkError};
+use crate::sinks::{Delivered, GIVE_UP_AFTER, Outgoing, Sink, SinkConfig, SinkError};
 
 /// Events delivered in one attempt.
 const BATCH_EVENTS_MAX: usize = 256;
 /// First and longest pause while a receiver is away.
-pub(super) const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// How long a receiver may take for an attempt; then it counts as away.
-pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(30);
+const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 /// How long the start of a process waits for a receiver; then it is opened later.
 const OPEN_MAX: Duration = Duration::from_secs(1);
 /// How often a reader looks for what a person asks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Makes a sink; called until it succeeds.
-pub type Open = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Sink>, SinkError>> + Send + Sync>;
 
 /// Sees every batch that was delivered.
 type Told = Box<dyn Fn(&[Outgoing]) + Send>;
@@ -54,7 +50,8 @@ pub struct Deadline {
 pub struct Reader {
     name: String,
     sink: Option<Box<dyn Sink>>,
-    open: Option<Open>,
+    /// Opens the sink, as often as it takes.
+    open: Option<SinkConfig>,
     /// The receiver knows what it has: delivering again is safe.
     remembers: bool,
     give_up_after: Duration,
@@ -77,15 +74,15 @@ pub struct ReaderTotals {
 }
 
 impl Reader {
-    /// For a sink that is open.
+    /// For a sink that is open, whose receiver forgets what it has got.
     pub fn of(sink: Box<dyn Sink>) -> Reader {
         Reader {
             name: sink.name().to_owned(),
-            remembers: sink.remembers(),
-            give_up_after: sink.give_up_after(),
-            attempt_max: ATTEMPT_MAX,
             sink: Some(sink),
             open: None,
+            remembers: false,
+            give_up_after: GIVE_UP_AFTER,
+            attempt_max: ATTEMPT_MAX,
         }
     }
 
@@ -93,25 +90,31 @@ impl Reader {
     ///
     /// # Errors
     /// [`SinkError`] when what is configured cannot work.
-    pub async fn configured(sink: SinkConfig) -> Result<Reader, SinkError> {
-        let opened = tokio::time::timeout(OPEN_MAX, sink.clone().open()).await;
-        let late = || Err(SinkError::unavailable(sink.name(), format!("nothing within {} s", OPEN_MAX.as_secs())));
-        match opened.unwrap_or_else(|_| late()) {
-            Ok(open) => Ok(Reader::of(open)),
+    pub async fn configured(config: SinkConfig) -> Result<Reader, SinkError> {
+        let opened = tokio::time::timeout(OPEN_MAX, config.clone().open()).await;
+        let late = || SinkError::unavailable(config.name(), format!("nothing within {} s", OPEN_MAX.as_secs()));
+        let sink = match opened.unwrap_or_else(|_| Err(late())) {
+            Ok(sink) => Some(sink),
             Err(error) if error.is_retryable() => {
                 tracing::warn!(%error, "the receiver is away: its events wait in the incident log");
-                let (name, remembers, give_up_after) = sink.traits();
-                let open = move || -> BoxFuture<'static, _> { Box::pin(sink.clone().open()) };
-                Ok(Reader::later(&name, remembers, give_up_after, Box::new(open)))
+                None
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        Ok(Reader {
+            name: config.name().to_owned(),
+            sink,
+            remembers: config.remembers(),
+            give_up_after: config.give_up_after(),
+            attempt_max: ATTEMPT_MAX,
+            open: Some(config),
+        })
     }
 
-    /// For a sink whose receiver is away: `open` is tried again and again.
-    pub fn later(name: &str, remembers: bool, give_up_after: Duration, open: Open) -> Reader {
-        let (sink, open) = (None, Some(open));
-        Reader { name: name.to_owned(), sink, open, remembers, give_up_after, attempt_max: ATTEMPT_MAX }
+    /// The same for a receiver of the tests.
+    #[cfg(test)]
+    pub(super) fn with(self, remembers: bool, give_up_after: Duration) -> Reader {
+        Reader { remembers, give_up_after, ..self }
     }
 
     /// The same with another limit for an attempt.
@@ -257,8 +260,8 @@ impl Running {
                 self.rest().await;
                 continue;
             }
-            let (events, upto, bytes) = match self.read().await {
-                Ok(Read { events, upto, bytes }) => (events, upto, bytes),
+            let Read { events, upto, bytes } = match self.read().await {
+                Ok(read) => read,
                 Err(reason) => {
                     self.park(reason);
                     continue;
@@ -545,7 +548,7 @@ async fn attempt(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, 
 async fn open_and_deliver(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, SinkError> {
     let sink = match (&mut reader.sink, &reader.open) {
         (Some(sink), _) => sink,
-        (none, Some(open)) => none.insert(open().await?),
+        (none, Some(open)) => none.insert(open.clone().open().await?),
         (None, None) => return Err(SinkError::config(&reader.name, "there is nothing to open")),
     };
     sink.deliver(events).await

@@ -44,7 +44,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether it has to give way; asking takes note of it.
+    /// Whether it has to give way.
     pub(super) fn is_overtaken(&self) -> bool {
         self.overtaken.load(Ordering::SeqCst)
     }

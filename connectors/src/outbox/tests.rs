@@ -32,29 +32,21 @@ impl Receiver {
         self.got.lock().expect("not poisoned").clone()
     }
 
-    fn sink(&self, name: &str, remembers: bool, give_up_after: Duration) -> Box<dyn Sink> {
-        Box::new(TestSink { name: name.to_owned(), remembers, give_up_after, receiver: self.clone() })
+    fn reader(&self, name: &str, remembers: bool, give_up_after: Duration) -> Reader {
+        let sink = TestSink { name: name.to_owned(), remembers, receiver: self.clone() };
+        Reader::of(Box::new(sink)).with(remembers, give_up_after)
     }
 }
 
 struct TestSink {
     name: String,
     remembers: bool,
-    give_up_after: Duration,
     receiver: Receiver,
 }
 
 impl Sink for TestSink {
     fn name(&self) -> &str {
         &self.name
-    }
-
-    fn remembers(&self) -> bool {
-        self.remembers
-    }
-
-    fn give_up_after(&self) -> Duration {
-        self.give_up_after
     }
 
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
@@ -103,9 +95,9 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(dir: &Path, config: &IncidentLogConfig, sinks: Vec<Box<dyn Sink>>) -> Rig {
+    fn start(dir: &Path, config: &IncidentLogConfig, readers: Vec<Reader>) -> Rig {
         let log = IncidentLog::open(config, &dir.join("log")).expect("opens");
-        Rig::over(log, dir, sinks.into_iter().map(Reader::of).collect())
+        Rig::over(log, dir, readers)
     }
 
     fn over(log: IncidentLog, dir: &Path, all: Vec<Reader>) -> Rig {
@@ -180,14 +172,14 @@ fn an_event_comes_back_as_it_was() {
 async fn what_a_restarted_engine_tells_again_is_in_the_log_once_and_a_reader_goes_on_at_its_cursor() {
     let dir = tempfile::tempdir().expect("a folder");
     let receiver = Receiver::default();
-    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.sink("r", false, LONG)]);
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", false, LONG)]);
     for position in 1..=3 {
         rig.tell(position, vec![event("acme", 1, position)]).await;
     }
     let totals = rig.end().await;
     assert_eq!((totals[0].sent, totals[0].left), (3, 0));
 
-    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.sink("r", false, LONG)]);
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", false, LONG)]);
     for position in 2..=5 {
         rig.tell(position, vec![event("acme", 1, position)]).await;
     }
@@ -201,7 +193,7 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let (near, far) = (Receiver::default(), Receiver::default());
     far.away.store(true, Ordering::SeqCst);
-    let sinks = vec![far.sink("far", true, LONG), near.sink("near", true, LONG)];
+    let sinks = vec![far.reader("far", true, LONG), near.reader("near", true, LONG)];
     let mut rig = Rig::start(dir.path(), &config(), sinks);
     for position in 1..=40 {
         rig.tell(position, vec![event("acme", position % 3, position)]).await;
@@ -240,7 +232,7 @@ async fn after_giving_up_a_reader_is_parked_and_told_across_restarts_until_a_per
     let receiver = Receiver::default();
     receiver.away.store(true, Ordering::SeqCst);
     let soon = Duration::from_millis(150);
-    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.sink("r", false, soon)]);
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", false, soon)]);
     rig.tell(1, vec![event("acme", 1, 1)]).await;
     let notice = rig.notices.recv().await.expect("it is told");
     assert!(notice.parked.expect("parked").contains("nobody answers"));
@@ -249,7 +241,7 @@ async fn after_giving_up_a_reader_is_parked_and_told_across_restarts_until_a_per
     assert_eq!(totals[0].left, 1);
 
     receiver.away.store(false, Ordering::SeqCst);
-    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.sink("r", false, soon)]);
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", false, soon)]);
     assert!(rig.notices.recv().await.expect("told again").parked.is_some());
     rig.tell(2, vec![event("acme", 1, 2)]).await;
     let status = statuses(&dir.path().join("readers"), &dir.path().join("log")).expect("reads");
@@ -268,7 +260,7 @@ async fn a_cursor_that_says_nothing_of_the_log_is_named_and_nothing_is_skipped_o
         let dir = tempfile::tempdir().expect("a folder");
         let readers = dir.path().join("readers");
         let (forgets, knows) = (Receiver::default(), Receiver::default());
-        let sinks = || vec![forgets.sink("forgets", false, LONG), knows.sink("knows", true, LONG)];
+        let sinks = || vec![forgets.reader("forgets", false, LONG), knows.reader("knows", true, LONG)];
         let mut rig = Rig::start(dir.path(), &config(), sinks());
         rig.tell(1, vec![event("acme", 1, 1)]).await;
         rig.tell(2, vec![event("acme", 1, 2)]).await;
@@ -309,7 +301,7 @@ async fn a_full_log_parks_the_reader_furthest_behind_and_the_rest_go_on() {
     far.away.store(true, Ordering::SeqCst);
     let small =
         IncidentLogConfig { segment_bytes: 4 << 10, retain_bytes: 8 << 10, capacity_bytes: 32 << 10, ..config() };
-    let sinks = || vec![far.sink("far", true, LONG), near.sink("near", true, LONG)];
+    let sinks = || vec![far.reader("far", true, LONG), near.reader("near", true, LONG)];
     let mut rig = Rig::start(dir.path(), &small, sinks());
     for position in 1..=300 {
         rig.tell(position, vec![event("acme", 1, position)]).await;
@@ -343,7 +335,7 @@ async fn an_event_that_is_refused_for_good_is_set_aside_and_the_rest_arrive() {
     let receiver = Receiver::default();
     let key = event("acme", 1, 2).event.key();
     *receiver.refuses.lock().expect("not poisoned") = Some(key.clone());
-    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.sink("r", false, LONG)]);
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", false, LONG)]);
     rig.tell(1, vec![event("acme", 1, 1), event("acme", 1, 2), event("acme", 1, 3)]).await;
     until("the rest", || receiver.got().len() == 2).await;
     assert_eq!(receiver.got(), keys(&[(1, 1), (1, 3)]));
@@ -374,7 +366,7 @@ async fn a_new_receiver_that_remembers_gets_what_is_kept_and_one_that_forgets_wh
     rig.tell(1, vec![event("acme", 1, 1)]).await;
     rig.end().await;
     let (forgets, knows) = (Receiver::default(), Receiver::default());
-    let sinks = vec![forgets.sink("forgets", false, LONG), knows.sink("knows", true, LONG)];
+    let sinks = vec![forgets.reader("forgets", false, LONG), knows.reader("knows", true, LONG)];
     let mut rig = Rig::start(dir.path(), &config(), sinks);
     rig.tell(2, vec![event("acme", 1, 2)]).await;
     until("both", || knows.got().len() == 2 && forgets.got().len() == 1).await;
@@ -389,7 +381,7 @@ async fn a_log_that_keeps_more_than_its_capacity_parks_nobody_who_reads_along() 
     far.away.store(true, Ordering::SeqCst);
     // Segments and what is kept of what all have are left at their defaults, far above it.
     let small = IncidentLogConfig { capacity_bytes: 64 << 10, ..config() };
-    let sinks = vec![far.sink("far", true, LONG), near.sink("near", true, LONG)];
+    let sinks = vec![far.reader("far", true, LONG), near.reader("near", true, LONG)];
     let mut rig = Rig::start(dir.path(), &small, sinks);
     for position in 1..=600 {
         rig.tell(position, vec![event("acme", 1, position)]).await;
@@ -442,7 +434,7 @@ async fn a_full_disk_parks_nobody_is_waited_for_and_does_not_keep_a_process_that
     let config = IncidentLogConfig { segment_bytes: 1, ..config() };
     let log = IncidentLog::open(&config, &dir.path().join("log")).expect("opens");
     let log = log.over(|journal| Arc::new(FullDisk(journal, full.clone())));
-    let mut rig = Rig::over(log, dir.path(), vec![Reader::of(receiver.sink("r", true, LONG))]);
+    let mut rig = Rig::over(log, dir.path(), vec![receiver.reader("r", true, LONG)]);
     for position in 1..=3 {
         rig.tell(position, vec![event("acme", 1, position)]).await;
     }
@@ -470,7 +462,7 @@ async fn a_receiver_that_never_answers_counts_as_away() {
     let receiver = Receiver::default();
     receiver.hangs.store(true, Ordering::SeqCst);
     let log = IncidentLog::open(&config(), &dir.path().join("log")).expect("opens");
-    let reader = Reader::of(receiver.sink("r", true, Duration::from_millis(300)));
+    let reader = receiver.reader("r", true, Duration::from_millis(300));
     let mut rig = Rig::over(log, dir.path(), vec![reader.with_attempt_max(Duration::from_millis(50))]);
     rig.tell(1, vec![event("acme", 1, 1)]).await;
     let parked = rig.notices.recv().await.expect("it is told").parked.expect("parked");
@@ -486,8 +478,8 @@ async fn a_parked_reader_does_not_hold_a_log_in_memory() {
     let dir = tempfile::tempdir().expect("a folder");
     let (dead, alive) = (Receiver::default(), Receiver::default());
     dead.away.store(true, Ordering::SeqCst);
-    let readers = vec![dead.sink("dead", true, Duration::ZERO), alive.sink("alive", true, LONG)];
-    let mut rig = Rig::over(IncidentLog::in_memory(), dir.path(), readers.into_iter().map(Reader::of).collect());
+    let readers = vec![dead.reader("dead", true, Duration::ZERO), alive.reader("alive", true, LONG)];
+    let mut rig = Rig::over(IncidentLog::in_memory(), dir.path(), readers);
     // More than it holds.
     for position in 1..=20 {
         let events = (0..1_000).map(|index| event("acme", position * 1_000 + index, 1)).collect();

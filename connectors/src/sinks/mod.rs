@@ -10,6 +10,7 @@ pub mod nats;
 pub mod ndjson;
 pub mod terminal;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,13 +59,34 @@ impl SinkConfig {
         })
     }
 
-    /// What a sink says of itself, for one that is not open yet.
-    pub(crate) fn traits(&self) -> (String, bool, Duration) {
-        let name = self.name().to_owned();
+    /// The files it names.
+    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
-            SinkConfig::Nats(config) => (name, true, config.give_up_after()),
-            SinkConfig::Ndjson(_) => (name, true, GIVE_UP_AFTER),
-            SinkConfig::Terminal(_) => (name, false, GIVE_UP_AFTER),
+            SinkConfig::Ndjson(config) => vec![&mut config.path],
+            SinkConfig::Nats(config) => config.connection.paths(),
+            SinkConfig::Terminal(_) => Vec::new(),
+        }
+    }
+
+    /// Who gets the events, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            SinkConfig::Terminal(_) => "the terminal".to_owned(),
+            SinkConfig::Ndjson(config) => format!("file {}", config.path.display()),
+            SinkConfig::Nats(config) => format!("{}: NATS at {}", config.name, config.connection.servers.join(", ")),
+        }
+    }
+
+    /// Whether the receiver knows what it has, so that what comes again does not double.
+    pub fn remembers(&self) -> bool {
+        !matches!(self, SinkConfig::Terminal(_))
+    }
+
+    /// After how long of nothing but failures its reader waits for a person.
+    pub fn give_up_after(&self) -> Duration {
+        match self {
+            SinkConfig::Nats(config) => Duration::from_nanos(config.give_up_after.0.max(0) as u64),
+            SinkConfig::Ndjson(_) | SinkConfig::Terminal(_) => GIVE_UP_AFTER,
         }
     }
 }
@@ -93,16 +115,6 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError`]. Which events arrived is then unknown; the same events come again.
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>>;
-
-    /// Whether the receiver knows what it has, so that what comes again does not double.
-    fn remembers(&self) -> bool {
-        false
-    }
-
-    /// After how long of nothing but failures its reader waits for a person.
-    fn give_up_after(&self) -> Duration {
-        GIVE_UP_AFTER
-    }
 }
 
 /// What a delivery did.

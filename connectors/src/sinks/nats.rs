@@ -100,13 +100,6 @@ impl Default for NatsSinkConfig {
     }
 }
 
-impl NatsSinkConfig {
-    /// After how long of nothing but failures the reader waits for a person.
-    pub(super) fn give_up_after(&self) -> Duration {
-        Duration::from_nanos(self.give_up_after.0.max(0) as u64)
-    }
-}
-
 /// The incident stream as a sink.
 pub struct NatsSink {
     config: NatsSinkConfig,
@@ -354,14 +347,6 @@ impl NatsSink {
 impl Sink for NatsSink {
     fn name(&self) -> &str {
         &self.config.name
-    }
-
-    fn remembers(&self) -> bool {
-        true
-    }
-
-    fn give_up_after(&self) -> Duration {
-        self.config.give_up_after()
     }
 
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {

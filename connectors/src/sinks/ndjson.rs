@@ -142,10 +142,6 @@ impl Sink for NdjsonSink {
         &self.config.name
     }
 
-    fn remembers(&self) -> bool {
-        true
-    }
-
     fn deliver<'a>(&'a mut self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<Delivered, SinkError>> {
         Box::pin(async move {
             self.write(events)
