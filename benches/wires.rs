@@ -20,9 +20,9 @@ use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig};
-use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires};
+use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource};
 use bellwether_connectors::server::request::Request;
-use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::server::wire::HttpHandler;
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
@@ -357,8 +357,8 @@ impl AlertServer {
         let limits = Limits::default();
         let wire =
             Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
-        let wires: Vec<(&str, Arc<dyn HttpWire>)> = vec![("alertmanager", Arc::new(wire))];
-        let wires = Arc::new(HttpWires::new(auth, limits, wires).expect("one wire"));
+        let wires: Vec<(&str, Arc<dyn HttpHandler>)> = vec![("alertmanager", Arc::new(wire))];
+        let wires = Arc::new(HttpRouter::new(auth, limits, wires).expect("one wire"));
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");
         let source = Box::new(

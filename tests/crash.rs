@@ -29,7 +29,7 @@ const QUIET: Duration = Duration::from_secs(4);
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Everything the consumer sees: key, then payload, in the order of the stream.
-type Told = Vec<(String, Vec<u8>)>;
+type Revisions = Vec<(String, Vec<u8>)>;
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -114,7 +114,7 @@ async fn publish(server: &NatsServer, rows: Vec<String>, pause: Duration) {
 }
 
 /// Reads the incident stream until nothing new comes.
-async fn told(server: &NatsServer) -> Told {
+async fn told(server: &NatsServer) -> Revisions {
     let context = server.connection().connect().await.expect("the server answers");
     let began = Instant::now();
     let (mut last, mut since) = (0, Instant::now());
@@ -130,7 +130,7 @@ async fn told(server: &NatsServer) -> Told {
     let stream = context.get_stream(INCIDENT_STREAM).await.expect("the incident stream");
     let consumer = stream.create_consumer(OrderedConfig::default()).await.expect("a consumer");
     let mut messages = consumer.messages().await.expect("messages");
-    let mut all = Told::new();
+    let mut all = Revisions::new();
     while all.len() < last as usize {
         let next = tokio::time::timeout(Duration::from_secs(10), messages.next()).await.expect("comes in time");
         let message = next.expect("more").expect("a message");
@@ -147,7 +147,7 @@ fn signal(id: u32, name: &str) {
 }
 
 /// What the file's reader has.
-fn in_file(path: &Path) -> Told {
+fn in_file(path: &Path) -> Revisions {
     let text = std::fs::read_to_string(path).expect("the file");
     let line = |line: &str| {
         let read: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -157,7 +157,7 @@ fn in_file(path: &Path) -> Told {
 }
 
 /// Each incident's records in the order told; panics when a revision is missing or doubled.
-fn by_incident(told: &Told) -> BTreeMap<String, Vec<Vec<u8>>> {
+fn by_incident(told: &Revisions) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut incidents: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for (key, payload) in told {
         let (incident, revision) = key.rsplit_once('/').expect("tenant/id/revision");

@@ -30,6 +30,6 @@ pub mod wires;
 pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError};
 pub use intake::reject::{BadRow, Reason, RejectLog, Rejection};
 pub use intake::{AcceptError, Intake, Source, SourceError, Stop, Stopper, stop_pair};
-pub use journal::{Group, Journal, JournalConfig, JournalError, LocalJournal, Mark, Position};
+pub use journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, WriteBatch};
 pub use sinks::{Delivered, Outgoing, Sink, SinkConfig, SinkError};
 pub use sources::SourceConfig;

@@ -12,7 +12,7 @@ use bellwether_connectors::server::outcome::{Accepted, Outcome};
 use bellwether_connectors::server::packets::{Datagrams, Gathered, Packet, PacketWire};
 use bellwether_connectors::server::reply::Reply;
 use bellwether_connectors::server::request::Request;
-use bellwether_connectors::server::wire::{HttpWire, Route};
+use bellwether_connectors::server::wire::{HttpHandler, Route};
 use bellwether_connectors::wires::loki::LokiConfig;
 use bellwether_connectors::wires::{Door, WireConfig, WireList, WireRow, build};
 use bellwether_connectors::{Intake, JournalConfig, LocalJournal, RejectLog, stop_pair};
@@ -82,7 +82,7 @@ fn puff(received: EventTime, body: &[u8], out: &mut LogBuilder) {
     out.push(&LogRow { time: received, entity: "hill:1", severity: 9, body, attributes: &[], trace_id: None });
 }
 
-impl HttpWire for Smoke {
+impl HttpHandler for Smoke {
     fn routes(&self) -> Vec<Route> {
         vec![Route::new(&self.path)]
     }

@@ -10,12 +10,12 @@ use bellwether_engine::signal::{AlertStatus, MetricBuilder, SeriesBuilder, Serie
 use bellwether_engine::time::Span;
 use bellwether_engine::{Engine, EngineConfig};
 
-use common::{Line, alerts, at, catalogue, engine, run, verbs};
+use common::{StoryRow, alerts, at, catalogue, engine, run, verbs};
 
 use AlertStatus::{Firing, Resolved};
 use Severity::{Critical, Major, Warning};
 
-fn story() -> Vec<Line<'static>> {
+fn story() -> Vec<StoryRow<'static>> {
     vec![
         (10, "DbSlow", "service:db", Major, Firing),
         (25, "ShopErrors", "service:shop", Critical, Firing),

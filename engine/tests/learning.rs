@@ -8,7 +8,7 @@ use bellwether_engine::signal::{AlertStatus, EdgeBuilder, EdgeRow, Relation, Sev
 use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, EngineConfig};
 
-use common::{Line, alerts, at, catalogue, engine, run};
+use common::{StoryRow, alerts, at, catalogue, engine, run};
 
 use AlertStatus::{Firing, Resolved};
 use Severity::Major;
@@ -25,7 +25,7 @@ fn estate() -> Input {
 }
 
 /// The database fails, the API follows after 20 s and the web shop after 80 s; all recover.
-fn round(number: i64) -> Vec<Line<'static>> {
+fn round(number: i64) -> Vec<StoryRow<'static>> {
     let start = number * ROUND;
     vec![
         (start + 10, "Down", "service:db", Major, Firing),
@@ -96,7 +96,7 @@ fn who_will_be_next_and_when_is_told_once_it_has_been_seen() {
 
 #[test]
 fn a_learned_delay_links_what_is_slow_to_follow() {
-    let slow = |number: i64| -> Vec<Line<'static>> {
+    let slow = |number: i64| -> Vec<StoryRow<'static>> {
         let start = number * ROUND;
         vec![
             (start + 10, "Down", "service:db", Major, Firing),

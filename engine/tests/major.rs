@@ -9,7 +9,7 @@ use bellwether_engine::incident::{IncidentEvent, IncidentStatus, Verb};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{AlertStatus, EdgeBuilder, EdgeRow, Relation, Severity};
 
-use common::{Line, alerts, at, engine, run};
+use common::{StoryRow, alerts, at, engine, run};
 
 use AlertStatus::{Firing, Resolved};
 use Severity::{Critical, Major};
@@ -35,7 +35,7 @@ fn apart() -> EngineConfig {
     serde_json::from_value(json).expect("it is a configuration")
 }
 
-const FIRING: [Line<'static>; 4] = [
+const FIRING: [StoryRow<'static>; 4] = [
     (10, "PortsDown", "switch:s1", Critical, Firing),
     (20, "Unreachable", "host:ha", Major, Firing),
     (22, "Unreachable", "host:hb", Major, Firing),
@@ -105,7 +105,7 @@ fn a_major_incident_is_over_when_those_under_it_are() {
 
 #[test]
 fn the_order_of_arrival_within_the_lateness_changes_no_hierarchy() {
-    let told = |lines: &[Line<'_>]| {
+    let told = |lines: &[StoryRow<'_>]| {
         let mut inputs = vec![estate()];
         inputs.extend(lines.iter().map(|line| Input::Batch(alerts(std::slice::from_ref(line)))));
         inputs.push(Input::Tick(at(200)));

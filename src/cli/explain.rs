@@ -68,13 +68,13 @@ impl ExplainArgs {
 
 /// A line of the file that sinks and `replay --out` write.
 #[derive(Debug, Deserialize, Serialize)]
-struct Line {
+struct RecordLine {
     /// `<tenant>/<id>/<revision>`.
     key: String,
     record: IncidentRecord,
 }
 
-impl Line {
+impl RecordLine {
     fn tenant(&self) -> &str {
         self.key.split('/').next().unwrap_or_default()
     }
@@ -179,7 +179,7 @@ fn list(file: &Path, json: bool) -> Result<Exit> {
 }
 
 /// The lines of a file of incident events.
-fn lines(file: &Path) -> Result<impl Iterator<Item = Result<Line>>> {
+fn lines(file: &Path) -> Result<impl Iterator<Item = Result<RecordLine>>> {
     let opened = File::open(file)
         .with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
     Ok(BufReader::new(opened).lines().enumerate().map(move |(number, text)| {
@@ -189,8 +189,8 @@ fn lines(file: &Path) -> Result<impl Iterator<Item = Result<Line>>> {
 }
 
 /// The latest revision of the incident in a file.
-fn find(file: &Path, incident: &str) -> Result<Line> {
-    let mut found: Option<Line> = None;
+fn find(file: &Path, incident: &str) -> Result<RecordLine> {
+    let mut found: Option<RecordLine> = None;
     for line in lines(file)? {
         let line = line?;
         if !line.record.id.ends_with(incident) {

@@ -26,7 +26,7 @@ use crate::wiring::feeds::TickFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
-use crate::wiring::reload::{QUESTIONS_MAX, Reloader, Teller};
+use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Wiring};
 
@@ -88,11 +88,11 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     tracing::info!(position = position.0, journal = report.last.0, "starting");
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
-    let teller = Teller::new(journal.clone(), rejects.clone());
-    if teller.settings(&config.engine).await? && report.last != Position::START {
+    let settings_writer = SettingsWriter::new(journal.clone(), rejects.clone());
+    if settings_writer.settings(&config.engine).await? && report.last != Position::START {
         tracing::info!("the engine's settings have changed: the journal says from where on");
     }
-    teller.catalogues(config).await?;
+    settings_writer.catalogues(config).await?;
 
     let kept = Kept::default();
     let delivery = Delivery {
@@ -104,7 +104,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let gauges = Arc::new(Gauges::default());
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
     let Wires { sources: listeners, http, resolver, live, .. } = wires;
-    let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, teller, asking));
+    let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
         let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
         http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());

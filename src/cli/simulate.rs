@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::journal::{Group, Journal as _, JournalConfig, LocalJournal};
+use bellwether_connectors::journal::{Journal as _, JournalConfig, LocalJournal, WriteBatch};
 use bellwether_datasets::simulation::{Plan, PlanParams, Simulation};
 
 use bellwether_datasets::story::{STORIES, story};
@@ -103,7 +103,7 @@ async fn write_journal(plan: Plan, out: &Path) -> Result<(u64, Truth)> {
     let (journal, _) = LocalJournal::open(&config)?;
     let mut progress = progress::late_bar(None, "signals simulated");
     let mut simulation = Simulation::new(plan);
-    let mut group = Group::default();
+    let mut group = WriteBatch::default();
     let (mut rows, mut bytes) = (0u64, 0usize);
     for input in simulation.by_ref() {
         rows += input.rows() as u64;
@@ -121,7 +121,7 @@ async fn write_journal(plan: Plan, out: &Path) -> Result<(u64, Truth)> {
     Ok((rows, simulation.into_truth()))
 }
 
-fn push(group: &mut Group, input: &Input) -> usize {
+fn push(group: &mut WriteBatch, input: &Input) -> usize {
     let mut bytes = Vec::new();
     input.encode(&mut bytes);
     let length = bytes.len();

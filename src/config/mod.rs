@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig, load_catalogues};
 pub use paths::load_beside;
-use problem::{Place, Problem};
+use problem::{Problem, TextSpan};
 use tree::Tree;
 
 /// A configuration longer than this was not written by a person.
@@ -61,7 +61,7 @@ pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<T, Refused>
     match read_text(path) {
         Ok(text) => parse_in(folder_of(path), &file, text),
         Err(message) => {
-            let problem = Problem::new(Place::START, message).with_remedy("check the path and its owner");
+            let problem = Problem::new(TextSpan::START, message).with_remedy("check the path and its owner");
             Err(Refused { file, text: String::new(), problems: vec![problem] })
         }
     }

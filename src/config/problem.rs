@@ -14,7 +14,7 @@ use serde_saphyr::Location;
 
 /// Where something stands: line and column count from 1, the length is in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TextSpan {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -23,15 +23,15 @@ pub struct Place {
     pub length: usize,
 }
 
-impl Place {
+impl TextSpan {
     /// The first character of the file.
-    pub const START: Place = Place { line: 1, column: 1, length: 0 };
+    pub const START: TextSpan = TextSpan { line: 1, column: 1, length: 0 };
 }
 
-impl From<Location> for Place {
-    fn from(location: Location) -> Place {
+impl From<Location> for TextSpan {
+    fn from(location: Location) -> TextSpan {
         let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        Place {
+        TextSpan {
             line: number(location.line()).max(1),
             column: number(location.column()).max(1),
             length: number(location.span().len()),
@@ -43,7 +43,7 @@ impl From<Location> for Place {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// Where.
-    pub place: Place,
+    pub place: TextSpan,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -52,7 +52,7 @@ pub struct Problem {
 
 impl Problem {
     /// A mistake at a place.
-    pub fn new(place: Place, message: impl Into<String>) -> Problem {
+    pub fn new(place: TextSpan, message: impl Into<String>) -> Problem {
         Problem { place, message: message.into(), remedy: String::new() }
     }
 
@@ -66,7 +66,7 @@ impl Problem {
         let mut out = format!("{}\n", self.message);
         let gutter = self.place.line.to_string().len();
         let pad = " ".repeat(gutter);
-        let Place { line, column, .. } = self.place;
+        let TextSpan { line, column, .. } = self.place;
         writeln!(out, "{pad}--> {file}:{line}:{column}").expect("strings take writes");
         if let Some(source) = text.lines().nth(line - 1) {
             let shown: String = source.chars().take(LINE_CHARS_MAX).collect::<String>().replace('\t', " ");
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_line_is_shown_with_carets_under_the_mistake() {
-        let problem = Problem::new(Place { line: 2, column: 3, length: 7 }, "unknown key `latenes`")
+        let problem = Problem::new(TextSpan { line: 2, column: 3, length: 7 }, "unknown key `latenes`")
             .with_remedy("did you mean `lateness`?");
         let shown = problem.render("b.yaml", "engine:\n  latenes: 30s\n");
         assert_eq!(
@@ -103,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_place_beyond_the_text_does_not_hurt() {
-        let problem = Problem::new(Place { line: 99, column: 400, length: 0 }, "x").with_remedy("y");
+        let problem = Problem::new(TextSpan { line: 99, column: 400, length: 0 }, "x").with_remedy("y");
         assert!(problem.render("b.yaml", "a: 1").contains("= y"));
-        let wide = Problem::new(Place { line: 1, column: 400, length: 3 }, "x");
+        let wide = Problem::new(TextSpan { line: 1, column: 400, length: 3 }, "x");
         assert!(wide.render("b.yaml", "a: 1").contains('^'));
     }
 }

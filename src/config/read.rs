@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::problem::{Place, Problem};
+use super::problem::{Problem, TextSpan};
 use super::tree::{Entry, Node, Tree};
 
 /// Reads a typed value out of a tree.
@@ -23,11 +23,11 @@ pub fn from_tree<T: DeserializeOwned>(tree: &Tree) -> Result<T, Problem> {
 #[derive(Debug)]
 pub struct Fault {
     message: String,
-    place: Option<Place>,
+    place: Option<TextSpan>,
 }
 
 impl Fault {
-    fn at(self, place: Place) -> Fault {
+    fn at(self, place: TextSpan) -> Fault {
         Fault { place: self.place.or(Some(place)), ..self }
     }
 }
@@ -164,7 +164,7 @@ impl<'de> de::Deserializer<'de> for Key<'de> {
 
 struct Variant<'a> {
     name: &'a str,
-    place: Place,
+    place: TextSpan,
     value: Option<&'a Tree>,
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{Place, Problem};
+use super::problem::{Problem, TextSpan};
 
 /// One node and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Tree {
     /// What it is.
     pub node: Node,
     /// Where it begins.
-    pub place: Place,
+    pub place: TextSpan,
 }
 
 /// What a node of a document is.
@@ -47,7 +47,7 @@ pub struct Entry {
     /// The key.
     pub key: String,
     /// Where the key stands.
-    pub place: Place,
+    pub place: TextSpan,
     /// Its value.
     pub value: Tree,
 }
@@ -68,7 +68,7 @@ impl Tree {
                 }
             }
             Err(error) => {
-                let place = error.location().map_or(Place::START, Place::from);
+                let place = error.location().map_or(TextSpan::START, TextSpan::from);
                 Err(Problem::new(place, format!("not a YAML document: {}", first_line(&error))))
             }
         }
@@ -100,7 +100,7 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 
 impl From<Spanned<Node>> for Tree {
     fn from(spanned: Spanned<Node>) -> Tree {
-        Tree { place: Place::from(spanned.referenced), node: spanned.value }
+        Tree { place: TextSpan::from(spanned.referenced), node: spanned.value }
     }
 }
 
@@ -163,7 +163,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         let mut entries = Vec::new();
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             let value = access.next_value::<Spanned<Node>>()?;
-            entries.push(Entry { place: Place::from(key.referenced), key: key.value, value: Tree::from(value) });
+            entries.push(Entry { place: TextSpan::from(key.referenced), key: key.value, value: Tree::from(value) });
         }
         Ok(Node::Map(entries))
     }

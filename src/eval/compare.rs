@@ -131,7 +131,7 @@ fn read_units(path: &Path) -> Result<Units> {
 }
 
 /// One figure of both runs.
-struct Line {
+struct FigureRow {
     figure: String,
     better: Option<Better>,
     a: f64,
@@ -150,7 +150,7 @@ struct Compared {
     unpaired: usize,
     /// Parameter, its value in A and in B.
     params: Vec<(String, String, String)>,
-    lines: Vec<Line>,
+    lines: Vec<FigureRow>,
 }
 
 fn compare(a: &Run, b: &Run) -> Compared {
@@ -163,10 +163,10 @@ fn compare(a: &Run, b: &Run) -> Compared {
         lines.extend(a.figures.iter().map(|figure| line(figure, &a.columns, &shared, &rows)));
     }
     for (name, value) in &a.metrics {
-        let known = lines.iter().any(|line: &Line| line.figure == *name);
+        let known = lines.iter().any(|line: &FigureRow| line.figure == *name);
         if let (false, Some(other)) = (known, b.metrics.get(name)) {
             let figure = name.clone();
-            lines.push(Line { figure, better: None, a: *value, b: *other, interval: None, units: Vec::new() });
+            lines.push(FigureRow { figure, better: None, a: *value, b: *other, interval: None, units: Vec::new() });
         }
     }
     let names: std::collections::BTreeSet<&String> = a.params.keys().chain(b.params.keys()).collect();
@@ -182,7 +182,7 @@ fn compare(a: &Run, b: &Run) -> Compared {
     }
 }
 
-fn line(figure: &Figure, columns: &[String], names: &[&String], rows: &[(&[f64], &[f64])]) -> Line {
+fn line(figure: &Figure, columns: &[String], names: &[&String], rows: &[(&[f64], &[f64])]) -> FigureRow {
     let found = difference(figure, columns, rows);
     let mut units = Vec::new();
     for (at, (name, (a, b))) in names.iter().zip(rows).enumerate() {
@@ -197,7 +197,7 @@ fn line(figure: &Figure, columns: &[String], names: &[&String], rows: &[(&[f64],
         }
     }
     units.sort_by(|x, y| y.3.abs().total_cmp(&x.3.abs()).then_with(|| x.0.cmp(&y.0)));
-    Line {
+    FigureRow {
         figure: figure.name.clone(),
         better: Some(figure.better),
         a: found.a,
@@ -207,7 +207,7 @@ fn line(figure: &Figure, columns: &[String], names: &[&String], rows: &[(&[f64],
     }
 }
 
-impl Line {
+impl FigureRow {
     /// In words: who is better, as far as the interval shows.
     fn says(&self) -> &'static str {
         let (Some((low, high)), Some(better)) = (self.interval, self.better) else {
@@ -276,7 +276,7 @@ impl Compared {
     }
 
     fn json(&self, task: &str) -> Value {
-        let line = |line: &Line| {
+        let line = |line: &FigureRow| {
             let unit = |(unit, a, b, effect): &(String, f64, f64, f64)| json!({"unit": unit, "a": a, "b": b, "effect": effect});
             json!({
                 "figure": line.figure,
@@ -304,7 +304,7 @@ impl Compared {
     }
 }
 
-impl Line {
+impl FigureRow {
     fn most_different(&self, term: &Term) -> String {
         let mut table =
             Table::new(&[("A", Lean::Right), ("B", Lean::Right), ("effect", Lean::Right), ("unit", Lean::Left)]);

@@ -4,7 +4,7 @@
 //! first. Confidences and `unknown` sum to 1: `unknown` is the chance that the
 //! cause is none of the entities.
 
-use super::cases::{self, Place};
+use super::cases::{self, RankedCause};
 use super::text_table::parse_time;
 use anyhow::{Context, Result, bail};
 use bellwether_models::causes::case::CaseParams;
@@ -61,7 +61,7 @@ fn seconds(text: &str) -> Result<i64> {
 
 /// The ranking as the contract has it.
 #[must_use]
-pub fn document(places: &[Place], top: usize) -> Value {
+pub fn document(places: &[RankedCause], top: usize) -> Value {
     let named: f64 = places.iter().map(|place| place.confidence).sum();
     let ranking: Vec<Value> = places
         .iter()
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_document_names_what_is_left_for_unknown() {
-        let place = |entity: &str, confidence| Place {
+        let place = |entity: &str, confidence| RankedCause {
             entity: entity.to_owned(),
             score: 1.0,
             confidence,

@@ -1,6 +1,6 @@
 //! When each journal entry arrived, so that an incident event can say how long it took.
 //!
-//! A journal around a journal: it notes the instant at which a group was handed in. The last
+//! A journal around a journal: it notes the instant at which a write was handed in. The last
 //! `ENTRIES_MAX` entries are remembered; an event of an older one has no latency, which is
 //! what a replay after a restart should have.
 
@@ -9,37 +9,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bellwether_connectors::journal::receipts::Receipts;
-use bellwether_connectors::journal::{Coming, Entries, Group, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Entries, Journal, JournalError, PendingAppend, Position, WriteBatch};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 /// Groups remembered: 24 bytes each.
 const ENTRIES_MAX: usize = 16_384;
 
-/// The instants at which the latest groups arrived. Clones share them.
+/// The instants at which the latest writes arrived. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Arrivals(Arc<Mutex<VecDeque<(Position, Instant)>>>);
 
 impl Arrivals {
     fn note(&self, last: Position, at: Instant) {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if groups.len() == ENTRIES_MAX {
-            groups.pop_front();
+        let mut writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if writes.len() == ENTRIES_MAX {
+            writes.pop_front();
         }
         // Appends end in the order of their positions except when two sources race for the lock.
-        let place = groups.partition_point(|(position, _)| *position < last);
-        groups.insert(place, (last, at));
+        let place = writes.partition_point(|(position, _)| *position < last);
+        writes.insert(place, (last, at));
     }
 
-    /// When the group with the entry at `position` was handed in.
+    /// When the write with the entry at `position` was handed in.
     pub fn of(&self, position: Position) -> Option<Instant> {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = groups.partition_point(|(last, _)| *last < position);
-        // Before the first remembered group nothing is known: its begin is not.
-        if place == 0 && groups.front().is_none_or(|(last, _)| *last != position) {
+        let writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = writes.partition_point(|(last, _)| *last < position);
+        // Before the first remembered write nothing is known: its begin is not.
+        if place == 0 && writes.front().is_none_or(|(last, _)| *last != position) {
             return None;
         }
-        groups.get(place).map(|(_, at)| *at)
+        writes.get(place).map(|(_, at)| *at)
     }
 }
 
@@ -62,16 +62,16 @@ impl TimedJournal {
 }
 
 impl Journal for TimedJournal {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, write: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         let at = Instant::now();
         Box::pin(async move {
-            let last = self.inner.append(group).await?;
+            let last = self.inner.append(write).await?;
             self.arrivals.note(last, at);
             Ok(last)
         })
     }
 
-    fn coming(&self) -> Coming {
+    fn coming(&self) -> PendingAppend {
         self.inner.coming()
     }
 

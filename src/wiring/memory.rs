@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::receipts::Receipts;
-use bellwether_connectors::journal::{Entries, Entry, Group, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position, WriteBatch};
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
@@ -99,7 +99,7 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, group: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         Box::pin(async move {
             let mut last = *self.end.borrow();
             for bytes in &group.entries {
@@ -157,7 +157,7 @@ mod tests {
         let writer = journal.clone();
         let writing = tokio::spawn(async move {
             for index in 0..count {
-                let group = Group { entries: vec![vec![index as u8]], ..Group::default() };
+                let group = WriteBatch { entries: vec![vec![index as u8]], ..WriteBatch::default() };
                 writer.append(Arc::new(group)).await.expect("memory takes it");
             }
         });

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
 use bellwether_connectors::server::http::{Admin, Reloaded};
-use bellwether_connectors::wires::{LiveWires, WiresConfig};
+use bellwether_connectors::wires::{RunningWires, WiresConfig};
 use bellwether_connectors::{Intake, Mark, RejectLog};
 use bellwether_engine::input::Input;
 use bellwether_engine::time::EventTime;
@@ -89,14 +89,14 @@ impl ReloadGauges {
 }
 
 /// Writes what the configuration says into the journal, unless it was written last.
-pub struct Teller {
+pub struct SettingsWriter {
     intake: Intake,
 }
 
-impl Teller {
-    /// A teller that writes to `journal`.
-    pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Teller {
-        Teller { intake: Intake::new(journal, rejects) }
+impl SettingsWriter {
+    /// One that writes to `journal`.
+    pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> SettingsWriter {
+        SettingsWriter { intake: Intake::new(journal, rejects) }
     }
 
     /// Writes the engine's settings; true when they are news.
@@ -140,14 +140,14 @@ impl Teller {
 pub struct Reloader {
     file: PathBuf,
     running: Mutex<Running>,
-    teller: Teller,
+    settings_writer: SettingsWriter,
     questions: Questions,
     gauges: ReloadGauges,
 }
 
 struct Running {
     config: Config,
-    wires: LiveWires<WiresConfig>,
+    wires: RunningWires<WiresConfig>,
 }
 
 impl Reloader {
@@ -155,14 +155,14 @@ impl Reloader {
     pub fn new(
         file: PathBuf,
         config: Config,
-        wires: LiveWires<WiresConfig>,
-        teller: Teller,
+        wires: RunningWires<WiresConfig>,
+        settings_writer: SettingsWriter,
         questions: mpsc::Sender<Question>,
     ) -> Reloader {
         Reloader {
             file,
             running: Mutex::new(Running { config, wires }),
-            teller,
+            settings_writer,
             questions: Questions(questions),
             gauges: ReloadGauges::started(),
         }
@@ -206,10 +206,10 @@ impl Reloader {
             Reloaded { applied: prepared.applied.clone(), needs_restart: fixed_parts(&running.config, &config) };
         done.needs_restart.extend(prepared.needs_restart.clone());
 
-        if self.teller.settings(&config.engine).await.map_err(|error| text(&error))? {
+        if self.settings_writer.settings(&config.engine).await.map_err(|error| text(&error))? {
             done.applied.insert(0, "engine".to_owned());
         }
-        let catalogues = self.teller.catalogues(&config).await.map_err(|error| text(&error))?;
+        let catalogues = self.settings_writer.catalogues(&config).await.map_err(|error| text(&error))?;
         done.applied.extend(catalogues.into_iter().map(|tenant| format!("catalogue of {tenant}")));
         running.wires.commit(prepared).map_err(|error| format!("wires: {error}"))?;
         running.config.engine = config.engine;

@@ -13,7 +13,7 @@ use super::flow::{FlowTotals, IntakeCounts, SourceFlow, Waiting};
 use super::reject::{RejectLog, Rejection};
 use super::tap::Taps;
 use crate::journal::receipts::{Claims, Receipts};
-use crate::journal::{Coming, Group, Journal, JournalError, Mark, Position};
+use crate::journal::{Journal, JournalError, Mark, PendingAppend, Position, WriteBatch};
 
 use super::time::arrival_time;
 
@@ -68,14 +68,14 @@ impl Intake {
         flows.values().map(|flow| flow.read()).collect()
     }
 
-    /// No claims yet, for one group of `tenant`: what its sender may send again is claimed before it
+    /// No claims yet, for one write of `tenant`: what its sender may send again is claimed before it
     /// is stored.
     pub fn claims(&self, tenant: &str) -> Claims {
         Claims::new(self.receipts.clone(), tenant, arrival_time())
     }
 
     /// Says that signals are about to be accepted, before they are decoded: see [`Journal::coming`].
-    pub fn coming(&self) -> Coming {
+    pub fn coming(&self) -> PendingAppend {
         self.journal.coming()
     }
 
@@ -95,7 +95,7 @@ impl Intake {
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
     pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, mark, None, Coming::default())).await
+        self.accept_patiently(inputs, encode(inputs, mark, None, PendingAppend::default())).await
     }
 
     /// The same for what its sender may send again: the claims become receipts with the entries.
@@ -103,14 +103,14 @@ impl Intake {
     /// # Errors
     /// As of [`Intake::accept`].
     pub async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, None, Some(claims), Coming::default())).await
+        self.accept_patiently(inputs, encode(inputs, None, Some(claims), PendingAppend::default())).await
     }
 
-    async fn accept_patiently(&self, inputs: &[Input], group: Arc<Group>) -> Result<Position, AcceptError> {
+    async fn accept_patiently(&self, inputs: &[Input], write: Arc<WriteBatch>) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
         let mut pause = FULL_PAUSE[0];
         loop {
-            match self.journal.append(group.clone()).await {
+            match self.journal.append(write.clone()).await {
                 Err(error) if error.is_retryable() => {
                     self.note(true);
                     tracing::warn!(%error, "journal is full, source waits");
@@ -129,7 +129,12 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(&self, inputs: &[Input], claims: Claims, coming: Coming) -> Result<Position, AcceptError> {
+    pub async fn accept_now(
+        &self,
+        inputs: &[Input],
+        claims: Claims,
+        coming: PendingAppend,
+    ) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
         let append = self.journal.append(encode(inputs, None, Some(claims), coming));
         match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
@@ -178,7 +183,7 @@ impl Intake {
         &self.rejects
     }
 
-    /// Where the source `name` was when its last accepted group became durable.
+    /// Where the source `name` was when its last accepted write became durable.
     pub fn cursor(&self, name: &str) -> Option<Vec<u8>> {
         self.journal.cursor(name)
     }

@@ -1,4 +1,4 @@
-//! Signals as the entries of one group: in the order of their time, none larger than it should be.
+//! Signals as the entries of one write: in the order of their time, none larger than it should be.
 
 use std::sync::Arc;
 
@@ -6,20 +6,25 @@ use bellwether_engine::input::Input;
 
 use super::in_time::in_time_order;
 use crate::journal::receipts::Claims;
-use crate::journal::{Coming, Group, Mark};
+use crate::journal::{Mark, PendingAppend, WriteBatch};
 
-/// A larger batch becomes several entries of one group: far below the journal's limit, so that
+/// A larger batch becomes several entries of one write: far below the journal's limit, so that
 /// reading an entry back takes little memory.
 pub(super) const ENTRY_BYTES_MAX: usize = 16 << 20;
 /// What an entry has beside its columns: the schema, lengths, checksums.
 const ENTRY_BYTES_BESIDE: usize = 8 << 10;
 
-pub(super) fn encode(inputs: &[Input], mark: Option<Mark>, claims: Option<Claims>, coming: Coming) -> Arc<Group> {
+pub(super) fn encode(
+    inputs: &[Input],
+    mark: Option<Mark>,
+    claims: Option<Claims>,
+    coming: PendingAppend,
+) -> Arc<WriteBatch> {
     let mut entries = Vec::with_capacity(inputs.len());
     for input in &in_time_order(inputs) {
         encode_one(input, &mut entries);
     }
-    Arc::new(Group { entries, mark, claims, coming })
+    Arc::new(WriteBatch { entries, mark, claims, coming })
 }
 
 /// Encodes `input`, halving a batch that is too large for one entry.

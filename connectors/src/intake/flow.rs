@@ -13,13 +13,13 @@ use super::time::{arrival_time, event_times};
 #[derive(Debug)]
 pub struct SourceFlow {
     pub(super) name: Arc<str>,
-    groups: AtomicU64,
+    writes: AtomicU64,
     rows: AtomicU64,
     /// Rows handed to the journal that are not durable yet.
     waiting: AtomicU64,
-    /// How far the newest row of the last group was behind its arrival, in nanoseconds.
+    /// How far the newest row of the last write was behind its arrival, in nanoseconds.
     lag_ns: AtomicI64,
-    /// Arrival of the last group, in nanoseconds since the epoch; 0 before the first.
+    /// Arrival of the last write, in nanoseconds since the epoch; 0 before the first.
     last_ns: AtomicI64,
 }
 
@@ -28,16 +28,16 @@ pub struct SourceFlow {
 pub struct FlowTotals {
     /// The source.
     pub name: Arc<str>,
-    /// Groups accepted.
-    pub groups: u64,
+    /// Writes accepted.
+    pub writes: u64,
     /// Rows accepted.
     pub rows: u64,
     /// Rows handed to the journal that are not durable yet.
     pub waiting: u64,
-    /// Seconds by which the newest row of the last group was behind its arrival; `None` when
+    /// Seconds by which the newest row of the last write was behind its arrival; `None` when
     /// nothing with a time has come.
     pub lag_secs: Option<f64>,
-    /// When the last group came; `None` before the first.
+    /// When the last write came; `None` before the first.
     pub last: Option<EventTime>,
 }
 
@@ -45,7 +45,7 @@ impl SourceFlow {
     pub(super) fn new(name: &str) -> SourceFlow {
         SourceFlow {
             name: name.into(),
-            groups: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             lag_ns: AtomicI64::new(i64::MIN),
@@ -55,7 +55,7 @@ impl SourceFlow {
 
     /// Notes that `inputs` have become durable.
     pub(super) fn accepted(&self, inputs: &[Input], rows: u64) {
-        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(1, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let now = arrival_time();
         self.last_ns.store(now.0, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl SourceFlow {
         let lag = self.lag_ns.load(Ordering::Relaxed);
         FlowTotals {
             name: self.name.clone(),
-            groups: self.groups.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             lag_secs: (lag != i64::MIN).then_some(lag as f64 / 1e9),
@@ -107,12 +107,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Rows accepted, by kind, and groups.
+/// Rows accepted, by kind, and writes.
 #[derive(Debug, Default)]
 pub struct IntakeCounts {
     rows: [AtomicU64; SignalKind::ALL.len()],
     others: AtomicU64,
-    groups: AtomicU64,
+    writes: AtomicU64,
     /// The journal did not take what was handed to it last.
     pub(super) refusing: AtomicBool,
 }
@@ -128,9 +128,9 @@ impl IntakeCounts {
         self.others.load(Ordering::Relaxed)
     }
 
-    /// Groups accepted so far.
-    pub fn groups(&self) -> u64 {
-        self.groups.load(Ordering::Relaxed)
+    /// Writes accepted so far.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
     }
 
     pub(super) fn add(&self, inputs: &[Input]) {
@@ -141,6 +141,6 @@ impl IntakeCounts {
             };
             counter.fetch_add(input.rows() as u64, Ordering::Relaxed);
         }
-        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(1, Ordering::Relaxed);
     }
 }

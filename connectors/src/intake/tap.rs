@@ -1,8 +1,8 @@
 //! Looking at what a source has accepted, while it runs: bounded, lossy, and beside the journal.
 //!
-//! A tap gets a copy of every group that has become durable. Nobody waits for it: a tap that
-//! reads too slowly misses groups, and is told how many rows. When nobody looks, it costs one
-//! atomic read per group. [`Rows`] turns groups into JSON objects, one per signal.
+//! A tap gets a copy of every write that has become durable. Nobody waits for it: a tap that
+//! reads too slowly misses writes, and is told how many rows. When nobody looks, it costs one
+//! atomic read per write. [`Rows`] turns writes into JSON objects, one per signal.
 //!
 //! A sample carries the id of its series only. The series that are described while the tap
 //! looks are known by that; the others are asked for ([`Describe`]) from who holds them, the
@@ -21,10 +21,10 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-/// Taps at once: each costs the sources a copy of a pointer per group.
+/// Taps at once: each costs the sources a copy of a pointer per write.
 pub const TAPS_MAX: usize = 8;
-/// Groups a tap may be behind before it misses some.
-const QUEUE_GROUPS_MAX: usize = 256;
+/// Writes a tap may be behind before it misses some.
+const QUEUE_WRITES_MAX: usize = 256;
 /// Series whose names a tap remembers; beyond, all are forgotten and asked for again.
 const NAMES_MAX: usize = 100_000;
 /// Series asked for at a time.
@@ -55,10 +55,10 @@ struct Queue {
     missed: Arc<AtomicU64>,
 }
 
-/// One tap: groups come out in the order in which they became durable.
+/// One tap: writes come out in the order in which they became durable.
 #[derive(Debug)]
 pub struct Tap {
-    groups: mpsc::Receiver<Tapped>,
+    writes: mpsc::Receiver<Tapped>,
     missed: Arc<AtomicU64>,
 }
 
@@ -76,11 +76,11 @@ impl Taps {
         if queues.len() >= TAPS_MAX {
             return None;
         }
-        let (sender, groups) = mpsc::channel(QUEUE_GROUPS_MAX);
+        let (sender, writes) = mpsc::channel(QUEUE_WRITES_MAX);
         let missed = Arc::new(AtomicU64::new(0));
         queues.push(Queue { source: source.map(str::to_owned), sender, missed: missed.clone() });
         self.0.open.store(queues.len(), Ordering::Relaxed);
-        Some(Tap { groups, missed })
+        Some(Tap { writes, missed })
     }
 
     /// Taps that somebody reads.
@@ -99,14 +99,14 @@ impl Taps {
         if self.0.open.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut group: Option<Tapped> = None;
+        let mut write: Option<Tapped> = None;
         let mut queues = self.queues();
         queues.retain(|queue| {
             if queue.source.as_deref().is_some_and(|wanted| *wanted != **source) {
                 return !queue.sender.is_closed();
             }
             let tapped =
-                group.get_or_insert_with(|| Tapped { source: source.clone(), inputs: inputs.to_vec().into() }).clone();
+                write.get_or_insert_with(|| Tapped { source: source.clone(), inputs: inputs.to_vec().into() }).clone();
             match queue.sender.try_send(tapped) {
                 Err(mpsc::error::TrySendError::Closed(_)) => false,
                 Err(mpsc::error::TrySendError::Full(_)) => {
@@ -126,9 +126,9 @@ impl Taps {
 }
 
 impl Tap {
-    /// The next group; `None` when the process stops.
+    /// The next write; `None` when the process stops.
     pub async fn next(&mut self) -> Option<Tapped> {
-        self.groups.recv().await
+        self.writes.recv().await
     }
 
     /// Rows missed since it was asked last.
@@ -156,7 +156,7 @@ pub trait Describe: Send + Sync {
     fn describe<'a>(&'a self, tenant: &'a str, series: Vec<u64>) -> BoxFuture<'a, Vec<SeriesName>>;
 }
 
-/// Turns groups into JSON objects, one per signal.
+/// Turns writes into JSON objects, one per signal.
 #[derive(Default)]
 pub struct Rows {
     names: HashMap<(Arc<str>, u64), Arc<SeriesName>>,
@@ -170,11 +170,11 @@ impl Rows {
         Rows { names: HashMap::new(), tenant }
     }
 
-    /// The signals of a group. Descriptions of series are not shown by themselves but with
+    /// The signals of a write. Descriptions of series are not shown by themselves but with
     /// their samples.
-    pub async fn of(&mut self, group: &Tapped, describe: Option<&dyn Describe>) -> Vec<Value> {
+    pub async fn of(&mut self, write: &Tapped, describe: Option<&dyn Describe>) -> Vec<Value> {
         let own = |tenant: &str| self.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
-        let batches: Vec<&Batch> = group
+        let batches: Vec<&Batch> = write
             .inputs
             .iter()
             .filter_map(|input| match input {
@@ -189,12 +189,12 @@ impl Rows {
                 SignalKind::Series => self.learn(&tenant, batch),
                 SignalKind::Metric => {
                     self.ask(&tenant, batch, describe).await;
-                    self.samples(&tenant, batch, &group.source, &mut rows);
+                    self.samples(&tenant, batch, &write.source, &mut rows);
                 }
-                SignalKind::Log => logs(batch, &group.source, &mut rows),
-                SignalKind::Alert => alerts(batch, &group.source, &mut rows),
-                SignalKind::Change => changes(batch, &group.source, &mut rows),
-                SignalKind::Edge => edges(batch, &group.source, &mut rows),
+                SignalKind::Log => logs(batch, &write.source, &mut rows),
+                SignalKind::Alert => alerts(batch, &write.source, &mut rows),
+                SignalKind::Change => changes(batch, &write.source, &mut rows),
+                SignalKind::Edge => edges(batch, &write.source, &mut rows),
             }
         }
         rows
@@ -358,8 +358,8 @@ mod tests {
         taps.offer(&"syslog".into(), &[log("acme", "ours"), log("other", "theirs")]);
         taps.close();
         let mut rows = Rows::new(Some("acme".into()));
-        let group = tap.next().await.expect("one group");
-        let shown = rows.of(&group, None).await;
+        let write = tap.next().await.expect("one write");
+        let shown = rows.of(&write, None).await;
         assert_eq!(shown.len(), 1, "{shown:?}");
         assert_eq!(shown[0]["body"], "ours");
         assert_eq!(shown[0]["attributes"]["k"], "v");
@@ -370,7 +370,7 @@ mod tests {
     async fn a_slow_tap_misses_rows_is_told_so_and_holds_nobody_up() {
         let taps = Taps::default();
         let mut tap = taps.open(None).expect("the first");
-        for _ in 0..QUEUE_GROUPS_MAX + 5 {
+        for _ in 0..QUEUE_WRITES_MAX + 5 {
             taps.offer(&"x".into(), &[log("acme", "line")]);
         }
         assert_eq!((tap.missed(), tap.missed()), (5, 0));
@@ -405,8 +405,8 @@ mod tests {
         samples.push(EventTime::from_secs(1), 7, 1.0);
         samples.push(EventTime::from_secs(1), 8, f64::NAN);
         let inputs: Arc<[Input]> = [Input::Batch(samples.finish("acme").expect("a tenant"))].into();
-        let group = Tapped { source: "remote_write".into(), inputs };
-        let shown = Rows::default().of(&group, Some(&Book)).await;
+        let write = Tapped { source: "remote_write".into(), inputs };
+        let shown = Rows::default().of(&write, Some(&Book)).await;
         assert_eq!((&shown[0]["name"], &shown[0]["value"]), (&json!("up"), &json!(1.0)));
         assert_eq!((&shown[1]["series"], &shown[1]["value"]), (&json!("0000000000000008"), &Value::Null));
     }

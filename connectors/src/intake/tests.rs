@@ -14,7 +14,7 @@ use super::entries::ENTRY_BYTES_MAX;
 use super::reject::RejectLog;
 use super::*;
 use crate::journal::receipts::{Claim, request_key};
-use crate::journal::{Coming, Journal, JournalConfig, LocalJournal, Position};
+use crate::journal::{Journal, JournalConfig, LocalJournal, PendingAppend, Position};
 
 #[tokio::test]
 async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
@@ -65,7 +65,7 @@ async fn send(intake: &Intake, number: u8) {
     let claims = intake.claims("acme");
     match claims.take(request_key("acme", "/push", &[number])) {
         Claim::Ours => {
-            intake.accept_now(&[line(number)], claims, Coming::default()).await.expect("there is room");
+            intake.accept_now(&[line(number)], claims, PendingAppend::default()).await.expect("there is room");
         }
         Claim::Taken => {}
         Claim::Busy => panic!("nobody else sends"),

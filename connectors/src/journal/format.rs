@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A record's payload is an entry, or nothing when it only carries a mark, or, with the flag
-//! for it, the receipt of its group ([`crate::journal::receipts`]). A segment's header repeats what the
+//! for it, the receipt of its write ([`crate::journal::receipts`]). A segment's header repeats what the
 //! older ones say of marks and receipts, so the newest segment alone says where a source is and
 //! what came before.
 //!
@@ -44,7 +44,7 @@ pub(super) const RECORD_MAGIC: [u8; 4] = *b"BWJ\xff";
 const SEGMENT_FIXED_BYTES: usize = 32;
 /// Bytes before a record's body.
 pub(super) const RECORD_HEADER_BYTES: usize = 32;
-/// More records of the same group follow.
+/// More records of the same write follow.
 const FLAG_MORE: u16 = 1;
 /// The payload is a receipt.
 const FLAG_RECEIPT: u16 = 2;
@@ -75,7 +75,7 @@ pub(super) struct RecordHead {
     pub(super) sequence: u64,
     /// The last sequence on disk when this was written.
     pub(super) durable: u64,
-    /// More records of its group follow.
+    /// More records of its write follow.
     pub(super) more: bool,
     /// The payload is a receipt, no entry.
     pub(super) is_receipt: bool,

@@ -1,4 +1,4 @@
-//! Groups on their way: the writer waits a moment for those that are being decoded, so that one sync
+//! Writes on their way: the writer waits a moment for those that are being decoded, so that one sync
 //! makes them all durable. A sync costs what decoding a hundred alerts costs.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// sender waits.
 const GATHER_MAX: Duration = Duration::from_millis(1);
 
-/// How many groups are on their way, and who waits for them.
+/// How many writes are on their way, and who waits for them.
 #[derive(Default)]
 pub(super) struct Expected {
     count: AtomicUsize,
@@ -20,9 +20,9 @@ pub(super) struct Expected {
 
 impl Expected {
     /// One more is on its way.
-    pub(super) fn coming(self: &Arc<Expected>) -> Coming {
+    pub(super) fn coming(self: &Arc<Expected>) -> PendingAppend {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Coming { expected: Some(self.clone()), arrived: AtomicBool::new(false) }
+        PendingAppend { expected: Some(self.clone()), arrived: AtomicBool::new(false) }
     }
 
     /// Blocks the writer while any is on its way, and no longer than [`GATHER_MAX`]. `take` takes what
@@ -44,14 +44,14 @@ impl Expected {
     }
 }
 
-/// A group that is on its way, until it has arrived or will not.
+/// A write that is on its way, until it has arrived or will not.
 #[derive(Default)]
-pub struct Coming {
+pub struct PendingAppend {
     expected: Option<Arc<Expected>>,
     arrived: AtomicBool,
 }
 
-impl Coming {
+impl PendingAppend {
     /// It waits in the queue: the writer need not wait for it. A second call does nothing.
     pub(super) fn arrived(&self) {
         let Some(expected) = self.expected.as_ref().filter(|_| !self.arrived.swap(true, Ordering::SeqCst)) else {
@@ -65,15 +65,15 @@ impl Coming {
     }
 }
 
-impl Drop for Coming {
+impl Drop for PendingAppend {
     fn drop(&mut self) {
         self.arrived();
     }
 }
 
-impl fmt::Debug for Coming {
+impl fmt::Debug for PendingAppend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coming").field("arrived", &self.arrived).finish()
+        f.debug_struct("PendingAppend").field("arrived", &self.arrived).finish()
     }
 }
 

@@ -10,16 +10,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::JournalConfig;
 use super::format::{Marks, RECORD_BYTES_MAX};
-use super::gather::{Coming, Expected};
+use super::gather::{Expected, PendingAppend};
 use super::reader::SegmentReader;
 use super::segments::{TornTail, scan};
 use super::writer::{Disk, RealDisk, Request, Shared, Writer};
-use super::{Entries, Group, Journal, JournalError, MARK_BYTES_MAX, Position};
+use super::{Entries, Journal, JournalError, MARK_BYTES_MAX, Position, WriteBatch};
 use crate::journal::receipts::Receipts;
 
-/// Groups waiting to be written; beyond, sources wait. A group is up to some MiB, and one
+/// Writes waiting to be written; beyond, sources wait. A write is up to some MiB, and one
 /// commit takes several.
-const QUEUE_GROUPS_MAX: usize = 64;
+const QUEUE_WRITES_MAX: usize = 64;
 /// The file that one process at a time locks.
 const LOCK_FILE: &str = "lock";
 
@@ -90,7 +90,7 @@ impl LocalJournal {
             Shared { marks: marks.clone(), receipts: receipts.clone(), durable: durable_sender },
             released_receiver,
         )?;
-        let (queue, requests) = mpsc::channel(QUEUE_GROUPS_MAX);
+        let (queue, requests) = mpsc::channel(QUEUE_WRITES_MAX);
         let expected = Arc::new(Expected::default());
         let awaited = expected.clone();
         let writer = std::thread::Builder::new()
@@ -146,10 +146,10 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
 }
 
 impl Journal for LocalJournal {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, write: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         Box::pin(async move {
-            check_size(&group)?;
-            if group.entries.is_empty() && group.mark.is_none() {
+            check_size(&write)?;
+            if write.entries.is_empty() && write.mark.is_none() {
                 return Ok(*self.durable.borrow());
             }
             let (reply, answer) = oneshot::channel();
@@ -159,15 +159,15 @@ impl Journal for LocalJournal {
                 path: self.dir.to_path_buf(),
                 reason: "the writer has ended".to_owned(),
             };
-            let queued = queue.send(Request { group: group.clone(), reply }).await;
-            group.coming.arrived();
-            drop(group);
+            let queued = queue.send(Request { write: write.clone(), reply }).await;
+            write.coming.arrived();
+            drop(write);
             queued.map_err(|_| ended())?;
             answer.await.map_err(|_| ended())?
         })
     }
 
-    fn coming(&self) -> Coming {
+    fn coming(&self) -> PendingAppend {
         self.expected.coming()
     }
 
@@ -198,17 +198,17 @@ impl Journal for LocalJournal {
     }
 }
 
-fn check_size(group: &Group) -> Result<(), JournalError> {
+fn check_size(write: &WriteBatch) -> Result<(), JournalError> {
     let over = |bytes: usize, limit: usize| {
         if bytes > limit { Err(JournalError::TooLarge { bytes, limit }) } else { Ok(()) }
     };
-    for entry in &group.entries {
+    for entry in &write.entries {
         over(entry.len(), RECORD_BYTES_MAX)?;
     }
     // As many keys as fit into a record are far more than are remembered.
-    let keys = group.claims.as_ref().map_or(0, |claims| claims.receipt_bytes());
+    let keys = write.claims.as_ref().map_or(0, |claims| claims.receipt_bytes());
     over(keys, RECORD_BYTES_MAX)?;
-    let mark = group.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
+    let mark = write.mark.as_ref().map_or(0, |m| m.source.len() + m.cursor.len());
     over(mark, MARK_BYTES_MAX)
 }
 

@@ -1,8 +1,8 @@
 //! The journal: everything the engine may react to, durable and in order.
 //!
-//! A source hands over a [`Group`] of entries; when [`Journal::append`] returns, the group is
+//! A source hands over a [`WriteBatch`] of entries; when [`Journal::append`] returns, the write is
 //! on disk, whole or not at all, and the sender may be told so. The engine reads the entries
-//! back by position, now or after a crash. A group may carry a [`Mark`]: where its source is
+//! back by position, now or after a crash. A write may carry a [`Mark`]: where its source is
 //! in what it reads (a file's offset, a stream's sequence). The mark becomes durable in the
 //! same instant as the entries, so a source that goes on from [`Journal::cursor`] reads
 //! nothing twice and misses nothing. Beside the mark stand the receipts of what its senders may
@@ -36,7 +36,7 @@ use crate::journal::receipts::{Claims, Receipts};
 
 pub use config::JournalConfig;
 pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
-pub use gather::Coming;
+pub use gather::PendingAppend;
 pub use local::{LocalJournal, OpenReport, is_in_use};
 pub use reader::SegmentReader;
 pub use segments::TornTail;
@@ -73,16 +73,16 @@ pub const MARK_BYTES_MAX: usize = 60_000;
 
 /// Entries that become durable together, or not at all.
 #[derive(Debug, Default)]
-pub struct Group {
+pub struct WriteBatch {
     /// Each entry's bytes, see [`bellwether_engine::input::Input::encode`]; never empty.
     pub entries: Vec<Vec<u8>>,
     /// Where the source is once they are in.
     pub mark: Option<Mark>,
-    /// Under which keys the entries are known again. The journal keeps them when the group is
-    /// durable and drops them with the group otherwise.
+    /// Under which keys the entries are known again. The journal keeps them when the write is
+    /// durable and drops them with the write otherwise.
     pub claims: Option<Claims>,
     /// That it was announced by [`Journal::coming`].
-    pub coming: Coming,
+    pub coming: PendingAppend,
 }
 
 /// One entry read back.
@@ -96,23 +96,23 @@ pub struct Entry {
 
 /// Durable, ordered, replayable.
 pub trait Journal: Send + Sync {
-    /// Appends a group; when it returns, the group is durable. Returns the position of its
-    /// last entry (of the last durable entry when the group has none and no mark).
+    /// Appends a write; when it returns, the write is durable. Returns the position of its
+    /// last entry (of the last durable entry when the write has none and no mark).
     ///
     /// Waits while the queue is full: that is the back-pressure on sources.
     ///
     /// # Errors
     /// [`JournalError::Full`] (retry later), [`JournalError::TooLarge`] (never), and
     /// [`JournalError::Fatal`], after which every append fails and the process should end.
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>>;
+    fn append(&self, write: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>>;
 
-    /// Says that a group is about to be appended, before what it takes to make it: what is being
-    /// written waits for it a moment. Put it into the group, or drop it.
-    fn coming(&self) -> Coming {
-        Coming::default()
+    /// Says that a write is about to be appended, before what it takes to make it: what is being
+    /// written waits for it a moment. Put it into the write, or drop it.
+    fn coming(&self) -> PendingAppend {
+        PendingAppend::default()
     }
 
-    /// The last durable position; changes as groups become durable.
+    /// The last durable position; changes as writes become durable.
     fn durable(&self) -> watch::Receiver<Position>;
 
     /// Reads the entries after `after`. The reader returns `None` at the durable end and can
@@ -126,7 +126,7 @@ pub trait Journal: Send + Sync {
     /// The latest durable cursor of `source`.
     fn cursor(&self, source: &str) -> Option<Vec<u8>>;
 
-    /// What the durable groups carry that may be sent again.
+    /// What the durable writes carry that may be sent again.
     fn receipts(&self) -> Arc<Receipts>;
 
     /// Nobody will ask for entries up to `upto` again: retention may drop them.

@@ -154,7 +154,7 @@ impl Entries for SegmentReader {
             if record.head.sequence > self.at {
                 self.at = record.head.sequence;
                 if record.payload.is_empty() || record.head.is_receipt {
-                    // It carried only a source's cursor, or what its group's entries are known by.
+                    // It carried only a source's cursor, or what its write's entries are known by.
                     continue;
                 }
                 return Ok(Some(Entry { position: Position(record.head.sequence), bytes: record.payload }));

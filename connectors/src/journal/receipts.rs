@@ -3,16 +3,16 @@
 //! A sender that misses an answer repeats itself. What it repeats is known by a key: a hash of a
 //! whole request whose events carry their own times, of a document with an id, of a chunk. Whoever
 //! decodes first *claims* the key ([`Claims::take`]); the claims travel with the entries and are
-//! written beside them, in the same group. So entries and receipt survive or neither, and a
+//! written beside them, in the same write. So entries and receipt survive or neither, and a
 //! receiver that was killed between the journal's sync and its answer knows the retry when it is
 //! back: the journal's newest segment begins with the receipts of the older ones.
 //!
-//! A claim is held until the journal is done with its group, also when its sender has hung up
+//! A claim is held until the journal is done with its write, also when its sender has hung up
 //! meanwhile: nobody else stores the same thing at the same time. Claims that are dropped without
-//! a durable group are forgotten, and the same thing is welcome again.
+//! a durable write are forgotten, and the same thing is welcome again.
 //!
 //! Each tenant has its share of the table: when it is full, the tenant that holds most of it loses
-//! its oldest group's keys, so that one tenant's flood pushes out nothing of the others.
+//! its oldest write's keys, so that one tenant's flood pushes out nothing of the others.
 //!
 //! | limit | value | beyond |
 //! |---|---|---|
@@ -37,7 +37,7 @@ pub const KEYS_MAX: usize = 262_144;
 /// receiver that was away.
 pub const AGE_MAX: Span = Span::from_hours(24);
 
-/// The keys of one group, and when it came.
+/// The keys of one write, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// When its entries were handed over.
@@ -111,7 +111,7 @@ pub enum Claim {
 struct Table {
     /// Whose a key is.
     known: HashMap<u128, u64, BuildHasherDefault<AsIs>>,
-    /// Claims whose group is not durable yet.
+    /// Claims whose write is not durable yet.
     storing: BTreeSet<u64>,
     /// The others with their keys, in the order in which they became durable.
     stored: BTreeMap<u64, Stored>,
@@ -190,7 +190,7 @@ impl Table {
         self.next
     }
 
-    /// The group of claim `id` is durable.
+    /// The write of claim `id` is durable.
     fn settle(&mut self, id: u64, receipt: Receipt) {
         let now = receipt.at;
         self.storing.remove(&id);
@@ -242,7 +242,7 @@ impl Table {
     }
 }
 
-/// What one group claims. Held until the journal is done with it.
+/// What one write claims. Held until the journal is done with it.
 pub struct Claims {
     receipts: Arc<Receipts>,
     tenant: u32,
@@ -305,7 +305,7 @@ impl Claims {
         RECEIPT_FIXED_BYTES + self.mine().keys.len() * size_of::<u128>()
     }
 
-    /// The group is durable: the keys stay. Journals call this, before they say so.
+    /// The write is durable: the keys stay. Journals call this, before they say so.
     pub fn keep(&self) {
         let mut mine = self.mine();
         if let Some(id) = mine.id.take() {
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_one_claimers_until_its_group_is_durable_and_then_taken() {
+    fn a_key_is_one_claimers_until_its_write_is_durable_and_then_taken() {
         let receipts = Arc::new(Receipts::default());
         let (first, second) = (claims(&receipts, 0), claims(&receipts, 0));
         assert_eq!((first.take(7), first.take(7)), (Claim::Ours, Claim::Taken));
@@ -420,11 +420,11 @@ mod tests {
 
         #[test]
         fn claims_behave_as_a_set_that_a_restart_keeps(
-            groups in proptest::collection::vec((proptest::collection::vec(0u128..40, 0..6), any::<bool>(), any::<bool>()), 0..30),
+            writes in proptest::collection::vec((proptest::collection::vec(0u128..40, 0..6), any::<bool>(), any::<bool>()), 0..30),
         ) {
             let mut receipts = Arc::new(Receipts::default());
             let mut model: HashSet<u128> = HashSet::new();
-            for (keys, durable, restart) in groups {
+            for (keys, durable, restart) in writes {
                 let claims = claims(&receipts, 0);
                 let mut new = HashSet::new();
                 for key in keys {

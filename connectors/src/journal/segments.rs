@@ -29,7 +29,7 @@ pub(super) struct Segment {
 pub struct TornTail {
     /// The file.
     pub segment: PathBuf,
-    /// Where the last whole group ends.
+    /// Where the last whole write ends.
     pub offset: u64,
     /// How many bytes were beyond it.
     pub bytes: u64,
@@ -56,7 +56,7 @@ pub(super) struct Tail {
     /// Format version of the segment.
     pub(super) version: u32,
     pub(super) salt: u32,
-    /// Sequence of its last whole group's last record.
+    /// Sequence of its last whole write's last record.
     pub(super) last: u64,
     /// Bytes up to the end of that record.
     pub(super) bytes: u64,
@@ -190,7 +190,7 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
             }
             Ok(None) if pending.is_empty() => return Ok((Some(tail), None)),
             Ok(None) => {
-                let tear = torn(tail.bytes, "the last group is incomplete");
+                let tear = torn(tail.bytes, "the last write is incomplete");
                 return Ok((Some(tail), Some(tear)));
             }
             // Room that the writer had made for what was to come.

@@ -25,20 +25,20 @@ fn config(dir: &Path) -> JournalConfig {
     JournalConfig::new(dir)
 }
 
-fn group(entries: &[&[u8]]) -> Arc<Group> {
-    Arc::new(Group { entries: entries.iter().map(|e| e.to_vec()).collect(), ..Group::default() })
+fn write(entries: &[&[u8]]) -> Arc<WriteBatch> {
+    Arc::new(WriteBatch { entries: entries.iter().map(|e| e.to_vec()).collect(), ..WriteBatch::default() })
 }
 
-fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<Group> {
-    Arc::new(Group {
+fn marked(entries: &[&[u8]], cursor: &[u8]) -> Arc<WriteBatch> {
+    Arc::new(WriteBatch {
         entries: entries.iter().map(|e| e.to_vec()).collect(),
         mark: Some(Mark { source: "files".to_owned(), cursor: cursor.to_vec() }),
-        ..Group::default()
+        ..WriteBatch::default()
     })
 }
 
-fn append(journal: &LocalJournal, group: Arc<Group>) -> Result<Position, JournalError> {
-    futures::executor::block_on(journal.append(group))
+fn append(journal: &LocalJournal, write: Arc<WriteBatch>) -> Result<Position, JournalError> {
+    futures::executor::block_on(journal.append(write))
 }
 
 fn open(dir: &Path) -> (LocalJournal, OpenReport) {
@@ -75,7 +75,7 @@ fn what_is_acknowledged_is_there_after_a_restart() {
     let dir = folder();
     let (journal, report) = open(dir.path());
     assert_eq!((report.first, report.last), (Position(1), Position(0)));
-    assert_eq!(append(&journal, group(&[b"a", b"b"])).expect("appended"), Position(2));
+    assert_eq!(append(&journal, write(&[b"a", b"b"])).expect("appended"), Position(2));
     assert_eq!(append(&journal, marked(&[b"c"], b"10")).expect("appended"), Position(3));
     drop(journal);
 
@@ -85,7 +85,7 @@ fn what_is_acknowledged_is_there_after_a_restart() {
     assert_eq!(journal.cursor("other"), None);
     let want = [(2, b"b".to_vec()), (3, b"c".to_vec())];
     assert_eq!(read_all(&journal, Position(1)), want);
-    assert_eq!(append(&journal, group(&[b"d"])).expect("appended"), Position(4));
+    assert_eq!(append(&journal, write(&[b"d"])).expect("appended"), Position(4));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_reader_goes_on_when_more_becomes_durable() {
     let (journal, _) = open(dir.path());
     let mut reader = journal.read(Position::START).expect("a reader");
     assert_eq!(reader.next_entry().expect("reads"), None);
-    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
     assert_eq!(reader.next_entry().expect("reads").expect("one").bytes, b"a");
     assert_eq!(reader.next_entry().expect("reads"), None);
 }
@@ -106,17 +106,17 @@ fn a_mark_alone_is_durable_and_is_no_entry() {
     let last = append(&journal, marked(&[], b"5")).expect("appended");
     let mut reader = journal.read(Position::START).expect("a reader");
     assert_eq!((reader.next_entry().expect("reads"), reader.position()), (None, last), "there is nothing to wait for");
-    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
     assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec())]);
     drop(journal);
     assert_eq!(open(dir.path()).0.cursor("files").as_deref(), Some(&b"5"[..]));
 }
 
-/// A group of one entry known by these keys, as far as nobody else has claimed them.
-fn claimed(journal: &LocalJournal, entry: &[u8], keys: &[u128]) -> Arc<Group> {
+/// A write of one entry known by these keys, as far as nobody else has claimed them.
+fn claimed(journal: &LocalJournal, entry: &[u8], keys: &[u128]) -> Arc<WriteBatch> {
     let claims = Claims::new(journal.receipts(), "acme", EventTime::from_secs(5));
     keys.iter().for_each(|key| assert_ne!(claims.take(*key), Claim::Busy));
-    Arc::new(Group { entries: vec![entry.to_vec()], claims: Some(claims), ..Group::default() })
+    Arc::new(WriteBatch { entries: vec![entry.to_vec()], claims: Some(claims), ..WriteBatch::default() })
 }
 
 fn knows(journal: &LocalJournal, key: u128) -> bool {
@@ -134,7 +134,7 @@ fn receipts_are_known_after_a_restart_and_after_older_segments_are_gone() {
     assert_eq!(append(&journal, claimed(&journal, b"b", &[3])).expect("appended"), Position(4));
     assert_eq!(read_all(&journal, Position::START), [(2, b"a".to_vec()), (4, b"b".to_vec())]);
     journal.release(Position(4));
-    append(&journal, group(&[b"c"])).expect("appended");
+    append(&journal, write(&[b"c"])).expect("appended");
     drop(journal);
 
     let (journal, report) = LocalJournal::open(&config).expect("opens");
@@ -143,10 +143,10 @@ fn receipts_are_known_after_a_restart_and_after_older_segments_are_gone() {
 }
 
 #[test]
-fn a_torn_group_leaves_no_receipt_and_neither_does_a_refused_one() {
+fn a_torn_write_leaves_no_receipt_and_neither_does_a_refused_one() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
     append(&journal, claimed(&journal, b"b", &[1])).expect("appended");
     drop(journal);
     let path = only_segment(dir.path());
@@ -201,7 +201,7 @@ fn retention_drops_what_is_released_and_nothing_else() {
     config.retain_bytes = 0;
     let (journal, _) = LocalJournal::open(&config).expect("opens");
     for _ in 0..5 {
-        append(&journal, group(&[b"entry"])).expect("appended");
+        append(&journal, write(&[b"entry"])).expect("appended");
     }
     assert_eq!(read_all(&journal, Position::START).len(), 5);
     journal.release(Position(3));
@@ -209,7 +209,7 @@ fn retention_drops_what_is_released_and_nothing_else() {
     assert!(matches!(journal.read(Position(2)), Err(JournalError::Gone { first: Position(4), .. })));
     assert_eq!(read_all(&journal, Position(3)).len(), 3);
     journal.release(Position(6));
-    append(&journal, group(&[b"entry"])).expect("appended");
+    append(&journal, write(&[b"entry"])).expect("appended");
     drop(journal);
     let (journal, report) = LocalJournal::open(&config).expect("opens");
     assert_eq!((report.first, report.last), (Position(7), Position(7)));
@@ -223,10 +223,10 @@ fn age_drops_released_segments_below_the_size() {
     config.segment_bytes = 1;
     config.retain_age = Span(0);
     let (journal, _) = LocalJournal::open(&config).expect("opens");
-    append(&journal, group(&[b"a"])).expect("appended");
-    append(&journal, group(&[b"b"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"b"])).expect("appended");
     journal.release(Position(1));
-    append(&journal, group(&[b"c"])).expect("appended");
+    append(&journal, write(&[b"c"])).expect("appended");
     assert!(matches!(journal.read(Position::START), Err(JournalError::Gone { .. })));
 }
 
@@ -239,23 +239,23 @@ fn over_the_capacity_is_a_refusal_that_passes() {
     config.capacity_bytes = 400;
     let (journal, _) = LocalJournal::open(&config).expect("opens");
     let entry = [7; 100];
-    append(&journal, group(&[&entry])).expect("appended");
-    append(&journal, group(&[&entry])).expect("appended");
-    let error = append(&journal, group(&[&entry])).expect_err("full");
+    append(&journal, write(&[&entry])).expect("appended");
+    append(&journal, write(&[&entry])).expect("appended");
+    let error = append(&journal, write(&[&entry])).expect_err("full");
     assert!(error.is_retryable() && !error.is_fatal(), "{error}");
     journal.release(Position(2));
-    assert_eq!(append(&journal, group(&[&entry])).expect("room again"), Position(3));
+    assert_eq!(append(&journal, write(&[&entry])).expect("room again"), Position(3));
 }
 
 #[test]
 fn entries_and_marks_over_their_limits_are_refused_alone() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    let large = Arc::new(Group { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], ..Group::default() });
+    let large = Arc::new(WriteBatch { entries: vec![vec![0; RECORD_BYTES_MAX + 1]], ..WriteBatch::default() });
     assert!(matches!(append(&journal, large), Err(JournalError::TooLarge { .. })));
     let mark = marked(&[b"a"], &vec![0; MARK_BYTES_MAX]);
     assert!(matches!(append(&journal, mark), Err(JournalError::TooLarge { .. })));
-    assert_eq!(append(&journal, group(&[b"a"])).expect("appended"), Position(1));
+    assert_eq!(append(&journal, write(&[b"a"])).expect("appended"), Position(1));
 }
 
 #[test]
@@ -269,8 +269,8 @@ fn a_position_the_journal_never_reached_is_refused() {
 fn a_folder_can_be_read_without_being_changed() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"a"])).expect("appended");
-    append(&journal, group(&[b"b"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"b"])).expect("appended");
     drop(journal);
     let path = only_segment(dir.path());
     let bytes = fs::read(&path).expect("bytes");
@@ -331,7 +331,7 @@ proptest! {
                     let mark = mark.map(|c| Mark { source: "s".to_owned(), cursor: vec![c] });
                     cursor = mark.as_ref().map(|m| m.cursor.clone()).or(cursor);
                     model.extend(entries.clone());
-                    let position = append(&journal, Arc::new(Group { entries, mark, ..Group::default() })).expect("appended");
+                    let position = append(&journal, Arc::new(WriteBatch { entries, mark, ..WriteBatch::default() })).expect("appended");
                     prop_assert_eq!(position, Position(model.len() as u64));
                 }
                 Step::Reopen => {

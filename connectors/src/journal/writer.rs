@@ -1,4 +1,4 @@
-//! The writer thread: many groups, one write, one `fdatasync`, then every acknowledgement.
+//! The writer thread: many writes, one write, one `fdatasync`, then every acknowledgement.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,16 +13,16 @@ use super::config::JournalConfig;
 use super::format::{FORMAT_VERSION, Marks, RecordHead, SegmentHeader, encode_record};
 use super::gather::Expected;
 use super::segments::{Scan, Segment, segment_path};
-use super::{Group, JournalError, Position};
+use super::{JournalError, Position, WriteBatch};
 use crate::journal::receipts::{Claims, Receipts};
 
-/// One commit takes queued groups until it has this many bytes: larger gains nothing on a
+/// One commit takes queued writes until it has this many bytes: larger gains nothing on a
 /// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.
 const COMMIT_BYTES: usize = 8 << 20;
 
-/// A group and whom to tell.
+/// A write and whom to tell.
 pub(super) struct Request {
-    pub(super) group: Arc<Group>,
+    pub(super) write: Arc<WriteBatch>,
     pub(super) reply: oneshot::Sender<Result<Position, JournalError>>,
 }
 
@@ -201,14 +201,14 @@ impl Writer {
     /// Serves requests until the last sender is gone.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>, expected: &Expected) {
         while let Some(first) = requests.blocking_recv() {
-            let mut bytes = group_bytes(&first.group);
+            let mut bytes = write_bytes(&first.write);
             let mut batch = vec![first];
             expected.gather(|| {
                 while bytes < COMMIT_BYTES {
                     let Ok(request) = requests.try_recv() else {
                         return true;
                     };
-                    bytes += group_bytes(&request.group);
+                    bytes += write_bytes(&request.write);
                     batch.push(request);
                 }
                 false
@@ -222,12 +222,12 @@ impl Writer {
             Ok(positions) => {
                 let mut marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner);
                 for request in &batch {
-                    if let Some(mark) = &request.group.mark {
+                    if let Some(mark) = &request.write.mark {
                         marks.insert(mark.source.clone(), mark.cursor.clone());
                     }
                 }
                 drop(marks);
-                batch.iter().filter_map(|request| request.group.claims.as_ref()).for_each(Claims::keep);
+                batch.iter().filter_map(|request| request.write.claims.as_ref()).for_each(Claims::keep);
                 self.shared.durable.send_replace(Position(self.last));
                 for (request, position) in batch.into_iter().zip(positions) {
                     let _ = request.reply.send(Ok(position));
@@ -245,7 +245,7 @@ impl Writer {
         }
     }
 
-    /// Makes the batch durable; returns the last position of each group.
+    /// Makes the batch durable; returns the last position of each write.
     fn write(&mut self, batch: &[Request], bytes: u64) -> Result<Vec<Position>, JournalError> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
@@ -260,7 +260,7 @@ impl Writer {
         let mut next = self.last + 1;
         let mut positions = Vec::with_capacity(batch.len());
         for request in batch {
-            next = encode_group(&mut self.buffer, salt, next, self.last, &request.group);
+            next = encode_write(&mut self.buffer, salt, next, self.last, &request.write);
             positions.push(Position(next - 1));
         }
         let written = current.file.append(&self.buffer);
@@ -349,21 +349,21 @@ impl Writer {
     }
 }
 
-/// Appends a group's records; returns the next sequence. Its receipt goes first, so that a group
+/// Appends a write's records; returns the next sequence. Its receipt goes first, so that a write
 /// ends with an entry. A mark without entries is carried by an empty record.
-fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &Group) -> u64 {
+fn encode_write(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, write: &WriteBatch) -> u64 {
     let mut sequence = first;
-    if let Some(claims) = group.claims.as_ref().filter(|claims| !claims.is_empty()) {
+    if let Some(claims) = write.claims.as_ref().filter(|claims| !claims.is_empty()) {
         let mut payload = Vec::new();
         claims.receipt().encode(&mut payload);
         let head = RecordHead { sequence, durable, more: true, is_receipt: true };
         encode_record(out, salt, head, None, &payload);
         sequence += 1;
     }
-    let last = group.entries.len().max(1) - 1;
+    let last = write.entries.len().max(1) - 1;
     for index in 0..=last {
-        let payload = group.entries.get(index).map_or(&[][..], Vec::as_slice);
-        let mark = group.mark.as_ref().filter(|_| index == last);
+        let payload = write.entries.get(index).map_or(&[][..], Vec::as_slice);
+        let mark = write.mark.as_ref().filter(|_| index == last);
         let head = RecordHead { sequence, durable, more: index < last, is_receipt: false };
         encode_record(out, salt, head, mark, payload);
         sequence += 1;
@@ -371,8 +371,8 @@ fn encode_group(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, group: &
     sequence
 }
 
-fn group_bytes(group: &Group) -> usize {
-    group.entries.iter().map(|e| e.len() + super::format::RECORD_HEADER_BYTES).sum::<usize>()
+fn write_bytes(write: &WriteBatch) -> usize {
+    write.entries.iter().map(|e| e.len() + super::format::RECORD_HEADER_BYTES).sum::<usize>()
 }
 
 /// A failed write of bytes nobody was promised: with the disk merely full it can be undone.

@@ -11,7 +11,7 @@ use super::log::{IncidentLog, LogPosition, LogState};
 use super::readers::Readers;
 use super::record::encode;
 use crate::intake::{Stop, arrival_time};
-use crate::journal::{Group, JournalError};
+use crate::journal::{JournalError, WriteBatch};
 
 /// Journal entries whose events may wait for the log before the engine does.
 const QUEUE_MAX: usize = 256;
@@ -91,7 +91,7 @@ impl Appender {
             }
             if upto > told {
                 let state = LogState { told: upto, bytes };
-                self.append(Group { entries, mark: Some(state.mark()), ..Group::default() }).await?;
+                self.append(WriteBatch { entries, mark: Some(state.mark()), ..WriteBatch::default() }).await?;
                 self.state = state;
             }
             self.logged.send_replace(upto);
@@ -100,7 +100,7 @@ impl Appender {
     }
 
     /// Appends, waiting while there is no room; readers that are behind make room first.
-    async fn append(&mut self, group: Group) -> Result<(), OutboxError> {
+    async fn append(&mut self, group: WriteBatch) -> Result<(), OutboxError> {
         let group = Arc::new(group);
         let mut told = false;
         loop {

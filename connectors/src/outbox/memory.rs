@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use crate::journal::receipts::Receipts;
-use crate::journal::{Entries, Entry, Group, Journal, JournalError, Position};
+use crate::journal::{Entries, Entry, Journal, JournalError, Position, WriteBatch};
 
 /// Records held; beyond, the engine waits for the slowest reader. A record is some KiB.
 const RECORDS_MAX: usize = 16_384;
@@ -46,7 +46,7 @@ fn lock(held: &Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
 }
 
 impl Journal for MemoryLog {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, group: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         Box::pin(async move {
             loop {
                 let room = self.room.notified();

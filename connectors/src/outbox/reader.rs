@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
 use super::dead_letters::DeadLetters;
 use super::log::IncidentLog;
-use super::readers::{Notice, Place, Readers};
+use super::readers::{Notice, ReaderState, Readers};
 use super::record::decode;
 use super::request::{Request, Until};
 use crate::intake::{Stop, arrival_time};
@@ -35,7 +35,7 @@ const OPEN_MAX: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Sees every batch that was delivered.
-type Told = Box<dyn Fn(&[Outgoing]) + Send>;
+type OnDelivered = Box<dyn Fn(&[Outgoing]) + Send>;
 
 /// When a reader stops although there is more to deliver.
 #[derive(Clone)]
@@ -207,7 +207,7 @@ struct Running {
     reader: Reader,
     log: IncidentLog,
     readers: Readers,
-    place: Arc<Place>,
+    place: Arc<ReaderState>,
     folder: Option<PathBuf>,
     file: Option<CursorFile>,
     dead_letters: Option<DeadLetters>,
@@ -217,7 +217,7 @@ struct Running {
     entries: Option<Box<dyn Entries>>,
     end: watch::Receiver<Option<Position>>,
     deadline: Deadline,
-    told: Told,
+    told: OnDelivered,
     /// What was done before this process.
     began: ReaderTotals,
 }

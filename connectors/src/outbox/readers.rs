@@ -24,7 +24,7 @@ pub struct Notice {
 
 /// Where one reader is.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ReaderState {
     pub(super) name: String,
     /// The last record it is done with.
     position: AtomicU64,
@@ -43,7 +43,7 @@ pub(super) struct Place {
     pub(super) woken: Notify,
 }
 
-impl Place {
+impl ReaderState {
     /// Whether it has to give way.
     pub(super) fn is_overtaken(&self) -> bool {
         self.overtaken.load(Ordering::SeqCst)
@@ -56,7 +56,7 @@ pub struct Readers(Arc<Inner>);
 
 struct Inner {
     log: IncidentLog,
-    places: Mutex<Vec<Arc<Place>>>,
+    places: Mutex<Vec<Arc<ReaderState>>>,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -67,12 +67,12 @@ impl Readers {
         (Readers(Arc::new(Inner { log: log.clone(), places: Mutex::default(), notices })), told)
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Place>>> {
+    fn places(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ReaderState>>> {
         self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, name: &str, at: Position) -> Arc<Place> {
-        let place = Arc::new(Place {
+    pub(super) fn add(&self, name: &str, at: Position) -> Arc<ReaderState> {
+        let place = Arc::new(ReaderState {
             name: name.to_owned(),
             position: AtomicU64::new(at.0),
             bytes: AtomicU64::default(),
@@ -90,7 +90,7 @@ impl Readers {
     }
 
     /// A reader is done with everything up to `at`.
-    pub(super) fn moved(&self, place: &Place, at: Position) {
+    pub(super) fn moved(&self, place: &ReaderState, at: Position) {
         place.position.store(at.0, Ordering::SeqCst);
         place.overtaken.store(false, Ordering::SeqCst);
         self.release();
@@ -101,7 +101,7 @@ impl Readers {
     pub(super) fn release(&self) {
         let places = self.places();
         let in_memory = self.0.log.is_in_memory();
-        let lost = |place: &Place| place.is_overtaken() || (in_memory && place.parked.load(Ordering::SeqCst));
+        let lost = |place: &ReaderState| place.is_overtaken() || (in_memory && place.parked.load(Ordering::SeqCst));
         let waited = places.iter().filter(|place| !lost(place));
         let least = waited.map(|place| place.position.load(Ordering::SeqCst)).min();
         let least = least.unwrap_or(self.0.log.end().0);
@@ -115,8 +115,8 @@ impl Readers {
         let Some(oldest) = self.0.log.oldest_segment_end() else { return false };
         let end = self.0.log.end().0;
         let places = self.places();
-        let at = |place: &Arc<Place>| place.position.load(Ordering::SeqCst);
-        let keep = |place: &&Arc<Place>| !place.is_overtaken() && at(place) < oldest.0;
+        let at = |place: &Arc<ReaderState>| place.position.load(Ordering::SeqCst);
+        let keep = |place: &&Arc<ReaderState>| !place.is_overtaken() && at(place) < oldest.0;
         let mut found = false;
         for place in places.iter().filter(keep) {
             found = true;
@@ -154,7 +154,7 @@ impl Readers {
         let end = self.0.log.end().0;
         let places = self.places();
         let mut out = String::new();
-        let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Place) -> u64| {
+        let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&ReaderState) -> u64| {
             let _ = writeln!(out, "# HELP bellwether_reader_{name} {help}\n# TYPE bellwether_reader_{name} {kind}");
             for place in places.iter() {
                 let label = place.name.replace('\\', "\\\\").replace('"', "\\\"");
@@ -162,7 +162,7 @@ impl Readers {
             }
         };
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let lag = |place: &Place| end.saturating_sub(place.position.load(Ordering::Relaxed));
+        let lag = |place: &ReaderState| end.saturating_sub(place.position.load(Ordering::Relaxed));
         family("lag_records", "gauge", "Records of the incident log that the reader is not done with.", &lag);
         let end_bytes = self.0.log.state().unwrap_or_default().bytes;
         family("lag_bytes", "gauge", "Their bytes.", &|place| end_bytes.saturating_sub(read(&place.bytes)));

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::intake::{Stopper, arrival_time, stop_pair};
 use crate::journal::receipts::Receipts;
-use crate::journal::{Entries, Group, Journal, JournalError, Position};
+use crate::journal::{Entries, Journal, JournalError, Position, WriteBatch};
 use crate::sinks::tests::event;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
@@ -395,7 +395,7 @@ async fn a_log_that_keeps_more_than_its_capacity_parks_nobody_who_reads_along() 
 struct FullDisk(Arc<dyn Journal>, Arc<AtomicBool>);
 
 impl Journal for FullDisk {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, group: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         match self.1.load(Ordering::SeqCst) {
             true => {
                 let error = JournalError::Full { reason: "no space".to_owned(), own_limit: false };

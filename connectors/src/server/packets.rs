@@ -19,7 +19,7 @@ use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::journal::Coming;
+use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims};
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
@@ -198,7 +198,7 @@ impl Datagrams {
             let inputs = of_tenant.finish(&tenant);
             if !inputs.is_empty() {
                 let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims(&tenant));
-                match intake.accept_now(&inputs, claims, Coming::default()).await {
+                match intake.accept_now(&inputs, claims, PendingAppend::default()).await {
                     Ok(_) => self.counters.accept(of_tenant.events),
                     Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
                     Err(_) => {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::intake::Intake;
 use crate::intake::reject::RejectLog;
 use crate::journal::receipts::Receipts;
-use crate::journal::{Entries, Group, Journal, JournalError, Position};
+use crate::journal::{Entries, Journal, JournalError, Position, WriteBatch};
 use crate::server::outcome::Outcome;
 use crate::server::request::Request;
 
@@ -45,7 +45,7 @@ impl Shelf {
 }
 
 impl Journal for Shelf {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, group: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         Box::pin(async move {
             if self.full.load(Ordering::Relaxed) {
                 let reason = "the shelf is full".to_owned();

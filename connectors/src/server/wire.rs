@@ -20,7 +20,7 @@ use crate::server::request::Request;
 pub enum Access {
     /// Whoever shows a bearer token, basic credentials or a client certificate.
     Credential,
-    /// The wire checks a signature over the body itself and names the tenant ([`HttpWire::tenant_of`]).
+    /// The wire checks a signature over the body itself and names the tenant ([`HttpHandler::tenant_of`]).
     Own,
 }
 
@@ -64,7 +64,7 @@ pub struct Unsigned<'a> {
 }
 
 /// A wire spoken over HTTP.
-pub trait HttpWire: Send + Sync + 'static {
+pub trait HttpHandler: Send + Sync + 'static {
     /// The paths it answers.
     fn routes(&self) -> Vec<Route>;
 

@@ -42,12 +42,12 @@ pub struct NdjsonSink {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct WrittenLine {
     key: String,
 }
 
 #[derive(Serialize)]
-struct LineOut<'a> {
+struct LineToWrite<'a> {
     key: String,
     subject: String,
     record: &'a bellwether_engine::incident::IncidentRecord,
@@ -90,7 +90,7 @@ impl NdjsonSink {
             }
             news.insert(incident.to_owned(), revision);
             sent += 1;
-            let line = LineOut { subject: outgoing.event.subject(), record: &outgoing.event.record, key };
+            let line = LineToWrite { subject: outgoing.event.subject(), record: &outgoing.event.record, key };
             serde_json::to_writer(&mut text, &line)?;
             text.push(b'\n');
         }
@@ -127,7 +127,7 @@ fn read_known(config: &NdjsonSinkConfig, file: &File) -> Result<(HashMap<String,
 }
 
 fn identity(line: &[u8]) -> Option<(String, u64)> {
-    let Line { key } = serde_json::from_slice(line).ok()?;
+    let WrittenLine { key } = serde_json::from_slice(line).ok()?;
     let (incident, revision) = key.rsplit_once('/')?;
     Some((incident.to_owned(), revision.parse().ok()?))
 }

@@ -6,10 +6,10 @@ use crate::intake::Source;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
-use crate::server::http::{HttpSource, HttpWires};
+use crate::server::http::{HttpRouter, HttpSource};
 use crate::wires::declare::Door;
 use crate::wires::list::WireList;
-use crate::wires::live::LiveWires;
+use crate::wires::live::RunningWires;
 use crate::wires::parts::{WiresError, check_listeners, over_http, shared};
 
 /// The built wires.
@@ -17,13 +17,13 @@ pub struct Wires<L> {
     /// To be run with the journal's intake.
     pub sources: Vec<Box<dyn Source>>,
     /// The HTTP listener, for its reports; absent when there is none.
-    pub http: Option<Arc<HttpWires>>,
+    pub http: Option<Arc<HttpRouter>>,
     /// Totals of the other listeners, by source name.
     pub counters: Vec<(&'static str, Arc<WireCounters>)>,
     /// Which labels make which entity, for sources beside the wires.
     pub resolver: Arc<EntityResolver>,
     /// What can be changed while they run.
-    pub live: LiveWires<L>,
+    pub live: RunningWires<L>,
 }
 
 /// Builds every wire that `config` names.
@@ -39,7 +39,7 @@ pub fn build<L: WireList>(config: &L) -> Result<Wires<L>, WiresError> {
     let mut http = None;
     if let Some(own) = config.http() {
         let named = over_http(config, &shared, |_| None)?;
-        let wires = Arc::new(HttpWires::new(shared.auth.clone(), shared.limits.clone(), named)?);
+        let wires = Arc::new(HttpRouter::new(shared.auth.clone(), shared.limits.clone(), named)?);
         let source = HttpSource::new("http", own, wires.clone())?;
         certificates.extend(source.tls());
         sources.push(Box::new(source));
@@ -58,6 +58,6 @@ pub fn build<L: WireList>(config: &L) -> Result<Wires<L>, WiresError> {
         http.show_others(counters.clone());
     }
     let resolver = shared.resolver.clone();
-    let live = LiveWires::new(config.clone(), shared, http.clone(), certificates);
+    let live = RunningWires::new(config.clone(), shared, http.clone(), certificates);
     Ok(Wires { sources, http, counters, resolver, live })
 }

@@ -29,7 +29,7 @@ use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The version we say we are: one whose clients need no licence check beyond the header.
@@ -288,7 +288,7 @@ fn default_index(path: &str) -> &str {
     index.rsplit('/').next().filter(|index| !index.is_empty()).unwrap_or("logs")
 }
 
-impl HttpWire for Bulk {
+impl HttpHandler for Bulk {
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["/", "/_bulk", "/{index}/_bulk"].iter().map(|path| Route::new(format!("{prefix}{path}"))).collect()

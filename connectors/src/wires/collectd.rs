@@ -33,7 +33,7 @@ use crate::resolve::series_table::{SeriesTable, Session};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where value lists are received.
@@ -167,7 +167,7 @@ fn series(list: &ValueList, at: usize, session: &mut Session<'_>) -> Result<u64,
     session.describe(key, &name, "", kind, &mut labels)
 }
 
-impl HttpWire for Collectd {
+impl HttpHandler for Collectd {
     fn routes(&self) -> Vec<Route> {
         vec![Route::new(&self.config.path)]
     }

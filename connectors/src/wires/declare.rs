@@ -8,7 +8,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::Auth;
 use crate::server::listener::{Endpoint, Listening};
-use crate::server::wire::HttpWire;
+use crate::server::wire::HttpHandler;
 
 /// A wire's configuration, from which everything else about it follows. Its name is its field in
 /// the list ([`wire_list!`](crate::wire_list)).
@@ -38,14 +38,14 @@ pub trait WireConfig: Send + Sync {
 /// One way to a wire.
 pub enum Door<'c> {
     /// Through the listener that all wires over HTTP share.
-    Http(Build<'c, Arc<dyn HttpWire>>),
+    Http(Build<'c, Arc<dyn HttpHandler>>),
     /// Through a listener of its own. A reload keeps it as it is.
     Own(Endpoint<'c>, Build<'c, Listening>),
 }
 
 impl<'c> Door<'c> {
     /// Through HTTP, answered by what `build` gives.
-    pub fn http<W: HttpWire>(build: impl Fn(&Shared) -> Result<W, WireError> + 'c) -> Door<'c> {
+    pub fn http<W: HttpHandler>(build: impl Fn(&Shared) -> Result<W, WireError> + 'c) -> Door<'c> {
         Door::Http(Box::new(move |shared| Ok(Arc::new(build(shared)?))))
     }
 

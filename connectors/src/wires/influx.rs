@@ -34,7 +34,7 @@ use crate::resolve::series_table::{SeriesTable, Session, type_by_name};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where lines are received.
@@ -69,7 +69,7 @@ pub struct Influx {
 }
 
 /// One line, split at its unescaped separators.
-struct Line<'a> {
+struct Point<'a> {
     /// Measurement and tags as they stand in the line: what a series is known by.
     head: &'a str,
     fields: Vec<(&'a str, &'a str)>,
@@ -177,7 +177,7 @@ fn find(text: &str, stops: &[u8], quotes: bool) -> Option<usize> {
     None
 }
 
-fn split(line: &str) -> Option<Line<'_>> {
+fn split(line: &str) -> Option<Point<'_>> {
     let head_end = find(line, b" ", false)?;
     let (head, rest) = (&line[..head_end], line[head_end..].trim_start());
     let fields_end = find(rest, b" ", true).unwrap_or(rest.len());
@@ -196,7 +196,7 @@ fn split(line: &str) -> Option<Line<'_>> {
         list = list.get(end + 1..).unwrap_or_default();
     }
     let named = !head.is_empty() && !head.starts_with(',') && fields.iter().all(|(name, _)| !name.is_empty());
-    (named && !fields.is_empty()).then_some(Line { head, fields, time })
+    (named && !fields.is_empty()).then_some(Point { head, fields, time })
 }
 
 enum Value {
@@ -252,7 +252,7 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     }
 }
 
-impl HttpWire for Influx {
+impl HttpHandler for Influx {
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["api/v2/write", "write", "ping"].iter().map(|path| Route::new(format!("{prefix}/{path}"))).collect()

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::server::auth::Auth;
-use crate::server::http::{HttpWires, NamedWire};
+use crate::server::http::{HttpRouter, NamedWire};
 use crate::server::listener::Endpoint;
 use crate::server::tls::LiveTls;
 use crate::wires::declare::Shared;
@@ -14,13 +14,13 @@ use crate::wires::list::WireList;
 use crate::wires::parts::{WiresError, check_listeners, over_http, shared};
 
 /// The wires as they run.
-pub struct LiveWires<L> {
+pub struct RunningWires<L> {
     /// What the listeners were opened with: what needs a restart is compared with it.
     started: L,
     /// What is in force where it can be replaced.
     config: L,
     shared: Shared,
-    http: Option<Arc<HttpWires>>,
+    http: Option<Arc<HttpRouter>>,
     certificates: Vec<Arc<LiveTls>>,
 }
 
@@ -35,14 +35,14 @@ pub struct PreparedWires<L> {
     pub needs_restart: Vec<String>,
 }
 
-impl<L: WireList> LiveWires<L> {
+impl<L: WireList> RunningWires<L> {
     pub(super) fn new(
         config: L,
         shared: Shared,
-        http: Option<Arc<HttpWires>>,
+        http: Option<Arc<HttpRouter>>,
         certificates: Vec<Arc<LiveTls>>,
-    ) -> LiveWires<L> {
-        LiveWires { started: config.clone(), config, shared, http, certificates }
+    ) -> RunningWires<L> {
+        RunningWires { started: config.clone(), config, shared, http, certificates }
     }
 
     /// Checks `config` against what runs: secrets are read, wires built, nothing is changed.

@@ -29,7 +29,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Where pushes are received.
@@ -70,7 +70,7 @@ pub struct Loki {
 }
 
 /// One line on its way into a batch.
-struct Line<'a> {
+struct LogEntry<'a> {
     time: Option<EventTime>,
     text: Cow<'a, str>,
     metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -130,7 +130,7 @@ impl Loki {
             for stream in &push.streams {
                 let labels: Vec<(&str, &str)> = stream.stream.pairs().collect();
                 for JsonLine(time, line, metadata) in &stream.values {
-                    let line = Line {
+                    let line = LogEntry {
                         time: time.0.parse().ok().map(EventTime),
                         text: Cow::Borrowed(line.0.as_ref()),
                         metadata: metadata.0.clone(),
@@ -169,7 +169,7 @@ impl Loki {
         Ok(())
     }
 
-    fn push(&self, labels: &[(&str, &str)], line: &Line<'_>, received: EventTime, out: &mut LogBuilder) {
+    fn push(&self, labels: &[(&str, &str)], line: &LogEntry<'_>, received: EventTime, out: &mut LogBuilder) {
         let metadata = line.metadata.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
         let mut attributes = sorted_labels(labels.iter().copied().chain(metadata));
         attributes.truncate(LABELS_MAX);
@@ -191,8 +191,8 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
 }
 
 /// `timestamp` 1, `line` 2, `structuredMetadata` 3.
-fn entry_line(mut entry: &[u8]) -> Result<Line<'_>, Malformed> {
-    let mut line = Line { time: None, text: Cow::Borrowed(""), metadata: Vec::new() };
+fn entry_line(mut entry: &[u8]) -> Result<LogEntry<'_>, Malformed> {
+    let mut line = LogEntry { time: None, text: Cow::Borrowed(""), metadata: Vec::new() };
     while !entry.is_empty() {
         match field(&mut entry)? {
             (1, Field::Bytes(mut time)) => {
@@ -254,7 +254,7 @@ fn selector(text: &str) -> Option<Vec<(&str, Cow<'_, str>)>> {
     }
 }
 
-impl HttpWire for Loki {
+impl HttpHandler for Loki {
     fn routes(&self) -> Vec<Route> {
         self.config.paths.iter().map(Route::new).collect()
     }

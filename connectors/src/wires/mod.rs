@@ -37,7 +37,7 @@ pub mod webhook;
 pub use build::{Wires, build};
 pub use declare::{Build, Door, Shared, WireConfig, WireError, WireRow};
 pub use list::{Common, Switch, WireList};
-pub use live::{LiveWires, PreparedWires};
+pub use live::{PreparedWires, RunningWires};
 pub use parts::WiresError;
 
 use actions::ActionsConfig;

@@ -114,7 +114,7 @@ pub struct Statsd {
     state: Mutex<State>,
 }
 
-struct Line<'a> {
+struct StatsdSample<'a> {
     name: &'a str,
     value: &'a str,
     kind: Kind,
@@ -220,7 +220,7 @@ impl PacketWire for Statsd {
 }
 
 impl State {
-    fn add(&mut self, packet: &Packet<'_>, line: &Line<'_>) -> Result<(), &'static str> {
+    fn add(&mut self, packet: &Packet<'_>, line: &StatsdSample<'_>) -> Result<(), &'static str> {
         let key = (packet.tenant.clone(), packet.from, line.name.to_owned(), line.tags.to_owned());
         if self.entries.len() >= NAMES_MAX && !self.entries.contains_key(&key) {
             return Err("names_max");
@@ -253,7 +253,7 @@ impl State {
 }
 
 /// `name:value|type[|@rate][|#tag:value,…]`
-fn parse(line: &str) -> Option<Line<'_>> {
+fn parse(line: &str) -> Option<StatsdSample<'_>> {
     let (name, rest) = line.split_once(':')?;
     let mut parts = rest.split('|');
     let value = parts.next()?;
@@ -272,7 +272,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
             tags = text;
         }
     }
-    let line = Line { name, value, kind, rate, tags };
+    let line = StatsdSample { name, value, kind, rate, tags };
     (!name.is_empty() && !value.is_empty()).then_some(line)
 }
 

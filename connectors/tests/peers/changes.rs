@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::auth::Auth;
-use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires, NamedWire};
+use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
 use bellwether_connectors::server::tls::TlsConfig;
-use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::server::wire::HttpHandler;
 use bellwether_connectors::wires::changes::{Changes, ChangesConfig, GithubHook};
 use bellwether_engine::signal::{ChangeColumns, SignalKind};
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<NamedWire> {
     let hook = GithubHook { hook: "shop".to_owned(), tenant: "acme".to_owned(), secret_file };
     let config = ChangesConfig { github: vec![hook] };
     let changes = Changes::new(&config, auth.clone(), Limits::default(), resolver.clone()).expect("readable");
-    vec![("changes", Arc::new(changes) as Arc<dyn HttpWire>)]
+    vec![("changes", Arc::new(changes) as Arc<dyn HttpHandler>)]
 }
 
 /// A listener with TLS and a certificate of its own, `server.crt` in the rig's folder; the client
@@ -40,7 +40,7 @@ fn with_tls(rig: &Rig) -> SocketAddr {
     let listen = free_address();
     let tls = TlsConfig { certificate_file: at("server.crt"), key_file: at("server.key"), client_ca_file: None };
     let wires = wire(&Arc::default(), &rig.auth());
-    let wires = Arc::new(HttpWires::new(rig.auth(), Limits::default(), wires).expect("paths differ"));
+    let wires = Arc::new(HttpRouter::new(rig.auth(), Limits::default(), wires).expect("paths differ"));
     let source = HttpSource::new("https", HttpConfig { listen, tls: Some(tls) }, wires);
     rig.run(Box::new(source.expect("the certificate is good")));
     rig.until("the listener", || TcpStream::connect(listen).ok());

@@ -9,18 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::receipts::Receipts;
-use bellwether_connectors::journal::{Coming, Entries};
+use bellwether_connectors::journal::{Entries, PendingAppend};
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig, Credential, Network, Rights};
-use bellwether_connectors::server::http::{HttpConfig, HttpSource, HttpWires, NamedWire};
+use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::wires::otlp::{Otlp, OtlpConfig};
 use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
 use bellwether_connectors::{
-    Group, Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source, Stopper, stop_pair,
+    Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source, Stopper, WriteBatch,
+    stop_pair,
 };
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{Batch, SignalKind};
@@ -41,7 +42,7 @@ struct Moody {
 }
 
 impl Journal for Moody {
-    fn append(&self, group: Arc<Group>) -> BoxFuture<'_, Result<Position, JournalError>> {
+    fn append(&self, group: Arc<WriteBatch>) -> BoxFuture<'_, Result<Position, JournalError>> {
         if self.full.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             let reason = "told to be full".to_owned();
@@ -50,7 +51,7 @@ impl Journal for Moody {
         self.inner.append(group)
     }
 
-    fn coming(&self) -> Coming {
+    fn coming(&self) -> PendingAppend {
         self.inner.coming()
     }
 
@@ -137,7 +138,7 @@ impl Rig {
             ("otlp", otlp.clone()),
         ];
         wires.extend(more(&resolver, &series, &auth));
-        let wires = Arc::new(HttpWires::new(auth.clone(), limits, wires).expect("paths differ"));
+        let wires = Arc::new(HttpRouter::new(auth.clone(), limits, wires).expect("paths differ"));
         let config = HttpConfig { listen: http, tls: None };
         let (stopper, stop) = stop_pair();
         let rig = Rig { http, grpc, dir, journal, intake, auth: auth.clone(), _stopper: stopper, stop };

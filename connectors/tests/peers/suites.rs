@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::server::wire::HttpWire;
+use bellwether_connectors::server::wire::HttpHandler;
 use bellwether_connectors::wires::webhook::{WebhookConfig, Webhooks};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
 
@@ -17,7 +17,7 @@ async fn rig(suite: &str) -> Rig {
     let hooks = [WebhookConfig { name: suite.to_owned(), mapping }];
     Rig::start(|resolver, _, _| {
         let webhooks = Webhooks::new(&hooks, Limits::default(), resolver.clone()).expect("the shipped file is good");
-        vec![("webhooks", Arc::new(webhooks) as Arc<dyn HttpWire>)]
+        vec![("webhooks", Arc::new(webhooks) as Arc<dyn HttpHandler>)]
     })
     .await
 }
@@ -52,7 +52,7 @@ impl<'a> Watched<'a> {
 
 /// An alert as the journal has it.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+struct AlertRow {
     name: String,
     entity: String,
     status: Option<AlertStatus>,
@@ -61,11 +61,11 @@ struct Told {
     fingerprint: u64,
 }
 
-fn told(rig: &Rig) -> Vec<Told> {
+fn told(rig: &Rig) -> Vec<AlertRow> {
     let mut found = Vec::new();
     for batch in rig.batches(SignalKind::Alert) {
         let rows = AlertColumns::of(&batch);
-        found.extend((0..rows.len()).map(|row| Told {
+        found.extend((0..rows.len()).map(|row| AlertRow {
             name: rows.name(row).to_owned(),
             entity: rows.entity(row).to_owned(),
             status: rows.status(row),
@@ -77,7 +77,7 @@ fn told(rig: &Rig) -> Vec<Told> {
     found
 }
 
-fn until_told(rig: &Rig, what: &str, count: usize) -> Vec<Told> {
+fn until_told(rig: &Rig, what: &str, count: usize) -> Vec<AlertRow> {
     rig.until(what, || Some(told(rig)).filter(|found| found.len() >= count))
 }
 

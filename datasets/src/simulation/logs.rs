@@ -3,7 +3,7 @@
 use bellwether_engine::time::{EventTime, Span};
 
 use super::effects::Effects;
-use super::mail::{Line, Mail, Signal};
+use super::mail::{LogLine, Mail, Signal};
 use super::plan::Plan;
 use crate::estate::{Kind, Metric};
 use crate::rng::{below, mix, text, unit};
@@ -119,7 +119,7 @@ impl Writer<'_> {
         let millis = unit(mix(bits, 10)) * self.step.as_secs_f64() * 1_000.0;
         let at = self.at.plus(Span(millis as i64 * 1_000_000));
         let arrives = at.plus(Span((500.0 + 2_500.0 * unit(mix(bits, 11))) as i64 * 1_000_000));
-        let line = Line { at, entity: self.entity, severity, body };
+        let line = LogLine { at, entity: self.entity, severity, body };
         self.mail.send(entity.tenant, arrives, Signal::Log(Box::new(line)));
     }
 }

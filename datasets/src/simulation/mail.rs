@@ -21,7 +21,7 @@ use crate::monitoring::AlertWords;
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
     Metric { at: EventTime, series: u64, value: f64 },
-    Log(Box<Line>),
+    Log(Box<LogLine>),
     Alert(Box<Notice>),
     Change(Box<PlannedChange>),
 }
@@ -39,7 +39,7 @@ impl Signal {
 
 /// One log line.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     pub(super) at: EventTime,
     pub(super) entity: usize,
     pub(super) severity: u8,

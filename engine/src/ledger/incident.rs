@@ -6,8 +6,8 @@ use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
 use super::config::LedgerConfig;
+use super::last_revision::LastRevision;
 use super::major::Tie;
-use super::told::Told;
 use crate::alert::Alert;
 use crate::dedup::Alerts;
 use crate::incident::{Owner, StatusReason, TicketRef};
@@ -64,7 +64,7 @@ pub(crate) struct Incident {
     pub(crate) pause_ns: i64,
     /// The one timer it has.
     pub(crate) timer: EventTime,
-    pub(crate) told: Option<Told>,
+    pub(crate) told: Option<LastRevision>,
     #[serde(with = "crate::serial::as_json")]
     pub(crate) owner: Option<Owner>,
     #[serde(with = "crate::serial::as_json")]
@@ -128,7 +128,7 @@ impl Incident {
         }
     }
 
-    /// Told to the world at least once.
+    /// LastRevision to the world at least once.
     pub(crate) fn is_told(&self) -> bool {
         self.state != State::Candidate
     }

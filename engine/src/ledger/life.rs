@@ -3,10 +3,10 @@
 use super::desk::Desk;
 use super::hierarchy::leave_place;
 use super::incident::State;
+use super::last_revision::LastRevision;
 use super::learning::learn_of;
 use super::record::{RecordScene, record};
 use super::step::Step;
-use super::told::Told;
 use crate::enrich::{Enriched, Past};
 use crate::incident::{IncidentEvent, IncidentStatus, StatusReason, Verb, incident_id};
 use crate::time::{EventTime, Span};
@@ -85,7 +85,13 @@ pub(super) fn plan(desk: &mut Desk<'_, '_>, number: u64) {
 }
 
 /// Tells a revision of a judged incident.
-pub(super) fn tell(desk: &mut Desk<'_, '_>, judged: Enriched, told: Told, verb: Verb, merged_into: Option<String>) {
+pub(super) fn tell(
+    desk: &mut Desk<'_, '_>,
+    judged: Enriched,
+    told: LastRevision,
+    verb: Verb,
+    merged_into: Option<String>,
+) {
     let number = judged.found.case.incident;
     let signature = if verb == Verb::Closed { judged.words.signature.clone() } else { Vec::new() };
     let Some(incident) = desk.ledger.get(number) else {

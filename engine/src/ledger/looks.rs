@@ -6,12 +6,12 @@ use super::desk::Desk;
 use super::hierarchy::relate;
 use super::incident::{Incident, State};
 use super::joining::fold_relapse;
+use super::last_revision::LastRevision;
 use super::life::{open, plan, resolve, scene, tell};
 use super::merging::{may_unite, unite};
 use super::record::{record, told};
 use super::splitting;
 use super::step::Step;
-use super::told::Told;
 use super::worth::worth_telling;
 use crate::case::Purpose;
 use crate::enrich::Enriched;
@@ -156,7 +156,7 @@ pub(super) fn judged(desk: &mut Desk<'_, '_>, judged: Enriched) {
 }
 
 /// Tells the next revision when it says something worth telling.
-fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: Told) {
+fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: LastRevision) {
     let (now, longest) = (desk.now(), desk.config().update_every_max.0);
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;

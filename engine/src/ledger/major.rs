@@ -17,7 +17,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::told::Told;
+use super::last_revision::LastRevision;
 use crate::entity::entity_name;
 use crate::time::Span;
 
@@ -74,7 +74,7 @@ pub(crate) struct Tie {
 }
 
 /// How `above` is related to `below`, seen as the one that would explain it.
-pub(crate) fn tie(above: &Told, below: &Told, config: &MajorConfig) -> Tie {
+pub(crate) fn tie(above: &LastRevision, below: &LastRevision, config: &MajorConfig) -> Tie {
     let (a, b) = (&above.footprint, &below.footprint);
     let mut apart = 1.0;
     let mut why = Vec::new();
@@ -86,7 +86,7 @@ pub(crate) fn tie(above: &Told, below: &Told, config: &MajorConfig) -> Tie {
         relate(SAME_CHANGE, format!("change {} is behind both", a.change));
     }
     // A guess about the cause is a guess about everything that follows from it.
-    let sure = |told: &Told| 0.5 + 0.5 * told.confidence.clamp(0.0, 1.0);
+    let sure = |told: &LastRevision| 0.5 + 0.5 * told.confidence.clamp(0.0, 1.0);
     let differ = a.cause != b.cause;
     let within = differ && !a.cause.is_empty() && a.reaches(&b.cause);
     let without = differ && !b.cause.is_empty() && b.reaches(&a.cause);
@@ -131,15 +131,15 @@ pub(crate) fn tie(above: &Told, below: &Told, config: &MajorConfig) -> Tie {
 mod tests {
     use super::*;
     use crate::incident::Priority;
-    use crate::ledger::told::{Footprint, reach_hash};
+    use crate::ledger::last_revision::{Footprint, reach_hash};
     use crate::signal::Severity;
     use crate::time::EventTime;
 
-    fn told(secs: i64, cause: &str, reach: &[&str]) -> Told {
+    fn told(secs: i64, cause: &str, reach: &[&str]) -> LastRevision {
         let mut reach: Vec<u64> = reach.iter().map(|name| reach_hash(name)).collect();
         reach.sort_unstable();
         let onset = EventTime::from_secs(secs);
-        Told {
+        LastRevision {
             at: onset,
             severity: Severity::Major,
             priority: Priority::P2,

@@ -3,8 +3,8 @@
 use super::desk::Desk;
 use super::hierarchy::inherit_place;
 use super::incident::Incident;
+use super::last_revision::LastRevision;
 use super::step::Step;
-use super::told::Told;
 use crate::case::Purpose;
 use crate::incident::{StatusReason, Verb};
 use crate::timers::Timer;
@@ -12,7 +12,7 @@ use crate::timers::Timer;
 /// Makes one of an incident and another that names the same cause; answers whether it does.
 /// The groups stay apart, as their evidence does; both then lead to the one incident. `own` is
 /// what the incident tells, or would tell now.
-pub(super) fn unite(desk: &mut Desk<'_, '_>, number: u64, own: &Told) -> bool {
+pub(super) fn unite(desk: &mut Desk<'_, '_>, number: u64, own: &LastRevision) -> bool {
     let Some(other) = same_cause(desk, number, own) else {
         return false;
     };
@@ -32,14 +32,14 @@ pub(super) fn may_unite(desk: &Desk<'_, '_>, number: u64) -> bool {
 }
 
 /// The oldest active incident that names the cause that this one would name now.
-fn same_cause(desk: &Desk<'_, '_>, number: u64, own: &Told) -> Option<u64> {
+fn same_cause(desk: &Desk<'_, '_>, number: u64, own: &LastRevision) -> Option<u64> {
     let config = &desk.turn.compiled.config;
-    let sure = |told: &Told| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
+    let sure = |told: &LastRevision| !told.root.is_empty() && told.confidence >= config.ledger.same_cause_min;
     if !may_unite(desk, number) || !sure(own) {
         return None;
     }
     let alike = |other: &Incident| {
-        let same = |told: &Told| {
+        let same = |told: &LastRevision| {
             let by_one_change = told.cause == own.cause && told.cause != told.root;
             sure(told) && (by_one_change || is_live_at(desk, other, &told.root))
         };

@@ -23,6 +23,7 @@ mod hierarchy;
 mod incident;
 mod index;
 mod joining;
+mod last_revision;
 mod learning;
 mod life;
 mod looks;
@@ -36,7 +37,6 @@ mod step;
 mod table;
 #[cfg(test)]
 mod tests;
-mod told;
 mod worth;
 
 pub use config::{LedgerConfig, SeverityWeights};

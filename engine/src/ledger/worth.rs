@@ -1,12 +1,12 @@
 //! Hysteresis: which change of an incident is worth a revision.
 
-use super::told::Told;
+use super::last_revision::LastRevision;
 
 /// Confidence must move this much to be news.
 const CONFIDENCE_STEP: f64 = 0.2;
 
 /// Why the new state is worth telling, or `None`: one storm is not a thousand revisions.
-pub(crate) fn worth_telling(before: &Told, now: &Told) -> Option<&'static str> {
+pub(crate) fn worth_telling(before: &LastRevision, now: &LastRevision) -> Option<&'static str> {
     if now.severity > before.severity {
         return Some("severity rose");
     }
@@ -49,8 +49,8 @@ mod tests {
     use crate::signal::Severity;
     use crate::time::EventTime;
 
-    fn told() -> Told {
-        Told {
+    fn told() -> LastRevision {
+        LastRevision {
             at: EventTime::MIN,
             severity: Severity::Major,
             priority: Priority::P2,
@@ -63,21 +63,21 @@ mod tests {
             tickets: 0,
             parent: None,
             children: 0,
-            footprint: crate::ledger::told::Footprint::default(),
+            footprint: crate::ledger::last_revision::Footprint::default(),
         }
     }
 
     #[test]
     fn a_few_more_alerts_of_the_same_are_not_news() {
-        let now = Told { alert_count: 150, alerting: 10, confidence: 0.6, ..told() };
+        let now = LastRevision { alert_count: 150, alerting: 10, confidence: 0.6, ..told() };
         assert_eq!(worth_telling(&told(), &now), None);
     }
 
     #[test]
     fn spread_and_another_cause_are_news() {
-        let spread = Told { alerting: 11, ..told() };
+        let spread = LastRevision { alerting: 11, ..told() };
         assert_eq!(worth_telling(&told(), &spread), Some("it spread"));
-        let cause = Told { cause: "host:web".into(), ..told() };
+        let cause = LastRevision { cause: "host:web".into(), ..told() };
         assert!(worth_telling(&told(), &cause).is_some());
     }
 }

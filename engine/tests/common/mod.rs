@@ -24,9 +24,9 @@ pub fn engine(config: EngineConfig, threads: usize) -> Engine {
 }
 
 /// One alert row: seconds, rule, entity, severity, status.
-pub type Line<'a> = (i64, &'a str, &'a str, Severity, AlertStatus);
+pub type StoryRow<'a> = (i64, &'a str, &'a str, Severity, AlertStatus);
 
-pub fn alerts(lines: &[Line<'_>]) -> Batch {
+pub fn alerts(lines: &[StoryRow<'_>]) -> Batch {
     let mut builder = AlertBuilder::new();
     for (secs, name, entity, severity, status) in lines {
         builder.push(&AlertRow {

@@ -33,7 +33,7 @@ pub(super) struct Item {
 
 /// What was told of an incident.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct IncidentHistory {
     pub(super) first_at: Option<EventTime>,
     pub(super) first: Vec<ProbableCause>,
     pub(super) last: Vec<ProbableCause>,
@@ -46,7 +46,7 @@ pub(super) struct Played {
     pub(super) seed: u64,
     pub(super) faults: Vec<FaultTruth>,
     pub(super) items: Vec<Item>,
-    pub(super) incidents: BTreeMap<String, Told>,
+    pub(super) incidents: BTreeMap<String, IncidentHistory>,
     /// Notifications the tools sent, repeats and recoveries included.
     pub(super) notifications: usize,
     /// Alerts that went from one told incident to another without a merge.
@@ -149,7 +149,7 @@ pub(super) fn play(
     Ok(Played { seed, faults: truth.faults, items, incidents, notifications, moved, edges })
 }
 
-fn keep(incidents: &mut BTreeMap<String, Told>, event: IncidentEvent) {
+fn keep(incidents: &mut BTreeMap<String, IncidentHistory>, event: IncidentEvent) {
     let record = event.record;
     let told = incidents.entry(record.id).or_default();
     if told.first_at.is_none() {
@@ -163,7 +163,7 @@ fn keep(incidents: &mut BTreeMap<String, Told>, event: IncidentEvent) {
 }
 
 /// The incident that an incident is part of in the end.
-fn end_of(incidents: &BTreeMap<String, Told>, id: &str) -> String {
+fn end_of(incidents: &BTreeMap<String, IncidentHistory>, id: &str) -> String {
     let mut id = id.to_owned();
     // Merges cannot go round in a circle; the bound is for a record that says otherwise.
     for _ in 0..incidents.len() {
@@ -175,7 +175,7 @@ fn end_of(incidents: &BTreeMap<String, Told>, id: &str) -> String {
     id
 }
 
-fn items(truth: &Truth, homes: &Homes, incidents: &BTreeMap<String, Told>) -> Result<Vec<Item>> {
+fn items(truth: &Truth, homes: &Homes, incidents: &BTreeMap<String, IncidentHistory>) -> Result<Vec<Item>> {
     let mut items: BTreeMap<(Option<usize>, Key), Item> = BTreeMap::new();
     for alert in &truth.alerts {
         let fingerprint = u64::from_str_radix(&alert.fingerprint, 16)

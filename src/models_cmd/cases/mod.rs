@@ -20,7 +20,7 @@ pub struct NamedCase {
 
 /// One place of a ranking.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct RankedCause {
     /// Entity.
     pub entity: String,
     /// Score, comparable within the ranking.
@@ -44,8 +44,8 @@ impl NamedCase {
 
     /// Ranks its entities, best first.
     #[must_use]
-    pub fn rank(&self, params: &CaseParams) -> Vec<Place> {
-        let place = |ranked: bellwether_models::causes::case::RankedEntity| Place {
+    pub fn rank(&self, params: &CaseParams) -> Vec<RankedCause> {
+        let place = |ranked: bellwether_models::causes::case::RankedEntity| RankedCause {
             entity: self.names[ranked.entity as usize].clone(),
             score: ranked.score,
             confidence: ranked.confidence,

@@ -3,10 +3,10 @@
 use super::*;
 
 #[test]
-fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
+fn a_tail_cut_at_any_byte_loses_only_its_own_write() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"first"])).expect("appended");
+    append(&journal, write(&[b"first"])).expect("appended");
     drop(journal);
     let path = only_segment(dir.path());
     let kept = fs::metadata(&path).expect("metadata").len();
@@ -22,7 +22,7 @@ fn a_tail_cut_at_any_byte_loses_only_its_own_group() {
         assert_eq!(report.torn.map(|t| (t.offset, t.bytes)), (len > kept).then_some((kept, len - kept)));
         assert_eq!(journal.cursor("files"), None);
         assert_eq!(read_all(&journal, Position::START), [(1, b"first".to_vec())]);
-        assert_eq!(append(&journal, group(&[b"again"])).expect("appended"), Position(2));
+        assert_eq!(append(&journal, write(&[b"again"])).expect("appended"), Position(2));
         drop(journal);
         let (journal, _) = open(dir.path());
         assert_eq!(read_all(&journal, Position(1)), [(2, b"again".to_vec())]);
@@ -40,13 +40,13 @@ fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
         }
     };
     let (journal, _) = LocalJournal::open(&config).expect("opens");
-    append(&journal, group(&[&[1; 200]])).expect("appended");
+    append(&journal, write(&[&[1; 200]])).expect("appended");
     // As a kill leaves the first segment; it is closed and the second begun, but never made shorter.
     copy();
     let first = segments(killed.path()).remove(0);
     let roomy = fs::read(&first).expect("bytes");
-    append(&journal, group(&[b"b"])).expect("appended");
-    append(&journal, group(&[b"c"])).expect("appended");
+    append(&journal, write(&[b"b"])).expect("appended");
+    append(&journal, write(&[b"c"])).expect("appended");
     copy();
     fs::write(&first, &roomy).expect("written");
     drop(journal);
@@ -55,7 +55,7 @@ fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
 
     let (journal, report) = open(killed.path());
     assert_eq!((report.last, report.torn), (Position(3), None));
-    append(&journal, group(&[b"d"])).expect("appended");
+    append(&journal, write(&[b"d"])).expect("appended");
     let bytes: Vec<Vec<u8>> = read_all(&journal, Position(1)).into_iter().map(|(_, bytes)| bytes).collect();
     assert_eq!(bytes, [b"b", b"c", b"d"]);
     assert_eq!(read_all(&journal, Position::START).len(), 4);
@@ -69,7 +69,7 @@ fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
 fn a_crash_while_a_segment_is_made_loses_nothing() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
     drop(journal);
     let header = fs::read(only_segment(dir.path())).expect("bytes");
     let half = [&header[..20], &[0; 1_000]].concat();
@@ -88,8 +88,8 @@ fn a_crash_while_a_segment_is_made_loses_nothing() {
 fn any_flipped_bit_before_the_last_commit_is_reported_with_its_place() {
     let dir = folder();
     let (journal, _) = open(dir.path());
-    append(&journal, group(&[b"one"])).expect("appended");
-    append(&journal, group(&[b"two"])).expect("appended");
+    append(&journal, write(&[b"one"])).expect("appended");
+    append(&journal, write(&[b"two"])).expect("appended");
     drop(journal);
     let path = only_segment(dir.path());
     let whole = fs::read(&path).expect("bytes");
@@ -119,7 +119,7 @@ fn damage_in_an_older_segment_stops_the_reader_there() {
     config.segment_bytes = 1;
     let (journal, _) = LocalJournal::open(&config).expect("opens");
     for entry in [b"a", b"b", b"c"] {
-        append(&journal, group(&[entry])).expect("appended");
+        append(&journal, write(&[entry])).expect("appended");
     }
     let second = dir.path().join(format!("{:020}.journal", 2));
     let mut bytes = fs::read(&second).expect("bytes");

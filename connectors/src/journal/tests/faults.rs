@@ -67,14 +67,14 @@ fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
     let fault = Fault::default();
     fault.set(WRITE_FULL);
     let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
-    let refused = |journal: &LocalJournal| append(journal, group(&[b"lost"])).expect_err("full").is_retryable();
+    let refused = |journal: &LocalJournal| append(journal, write(&[b"lost"])).expect_err("full").is_retryable();
     assert!(refused(&journal), "before the first segment");
     fault.set(0);
-    append(&journal, group(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"a"])).expect("appended");
     fault.set(WRITE_FULL);
     assert!(refused(&journal) && refused(&journal));
     fault.set(0);
-    assert_eq!(append(&journal, group(&[b"b"])).expect("appended"), Position(2));
+    assert_eq!(append(&journal, write(&[b"b"])).expect("appended"), Position(2));
     assert_eq!(read_all(&journal, Position::START).len(), 2);
     drop(journal);
     let (journal, report) = open(dir.path());
@@ -89,11 +89,11 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
         let fault = Fault::default();
         let (journal, _) =
             LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
-        append(&journal, group(&[b"a"])).expect("appended");
+        append(&journal, write(&[b"a"])).expect("appended");
         fault.set(kind);
-        assert!(append(&journal, group(&[b"b"])).expect_err("broken").is_fatal());
+        assert!(append(&journal, write(&[b"b"])).expect_err("broken").is_fatal());
         fault.set(0);
-        assert!(append(&journal, group(&[b"c"])).expect_err("still broken").is_fatal());
+        assert!(append(&journal, write(&[b"c"])).expect_err("still broken").is_fatal());
         assert_eq!(*journal.durable().borrow(), Position(1));
         drop(journal);
         let (journal, _) = open(dir.path());

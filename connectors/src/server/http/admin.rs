@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::connection::Busy;
 use super::exposition::{WireReport, exposition, families};
-use super::{HttpBody, HttpWires};
+use super::{HttpBody, HttpRouter};
 use crate::intake::Intake;
 use crate::intake::tap::{Describe, Rows, Tap};
 use crate::server::auth::Shown;
@@ -49,7 +49,7 @@ pub trait Admin: Send + Sync {
     fn series(&self) -> &dyn Describe;
 }
 
-impl HttpWires {
+impl HttpRouter {
     /// The answer of a page about the process; `None` when `path` is none.
     pub(super) async fn own_page(
         &self,

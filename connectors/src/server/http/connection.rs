@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::HttpWires;
+use super::HttpRouter;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::server::reply::RETRY_AFTER_SECS;
@@ -106,16 +106,16 @@ impl Activity {
 }
 
 /// A counted place, free again when dropped.
-struct Place(Arc<AtomicUsize>);
+struct ConnectionPermit(Arc<AtomicUsize>);
 
-impl Place {
-    fn take(taken: &Arc<AtomicUsize>, places: usize) -> Option<Place> {
+impl ConnectionPermit {
+    fn take(taken: &Arc<AtomicUsize>, places: usize) -> Option<ConnectionPermit> {
         let add = |n: usize| (n < places).then_some(n + 1);
-        taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok().map(|_| Place(taken.clone()))
+        taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok().map(|_| ConnectionPermit(taken.clone()))
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -123,7 +123,7 @@ impl Drop for Place {
 
 /// Serves `wires` on `listener` until `stop` resolves, then lets running requests end.
 pub async fn serve(
-    wires: Arc<HttpWires>,
+    wires: Arc<HttpRouter>,
     intake: Intake,
     listener: TcpListener,
     tls: Option<Arc<LiveTls>>,
@@ -150,9 +150,9 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let limits = wires.limits();
-        let Some(place) = Place::take(&open, limits.connections_max) else {
+        let Some(place) = ConnectionPermit::take(&open, limits.connections_max) else {
             wires.listener.refuse("connections_max", 1);
-            if let (None, Some(telling)) = (&tls, Place::take(&refused, REFUSALS_MAX)) {
+            if let (None, Some(telling)) = (&tls, ConnectionPermit::take(&refused, REFUSALS_MAX)) {
                 running.spawn(async move {
                     let _ = tokio::time::timeout(REFUSAL, refuse(stream)).await;
                     drop(telling);
@@ -202,7 +202,7 @@ async fn refuse(mut stream: TcpStream) {
 }
 
 async fn converse(
-    wires: Arc<HttpWires>,
+    wires: Arc<HttpRouter>,
     intake: Intake,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     certificate: Option<Arc<CertificateDer<'static>>>,

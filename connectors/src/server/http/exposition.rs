@@ -33,7 +33,7 @@ pub fn exposition(reports: &[WireReport], flows: &[FlowTotals], refused: &Refuse
     let reports: Vec<WireReport> = reports.iter().cloned().chain(readers.map(|flow| reader(flow, refused))).collect();
     type Read = fn(&WireTotals) -> u64;
     let counted: [(&str, &str, Read); 4] = [
-        ("component_received_requests_total", "Requests, datagrams or groups of rows received.", |t| t.requests),
+        ("component_received_requests_total", "Requests, datagrams or writes of rows received.", |t| t.requests),
         ("component_received_bytes_total", "Bytes received, before decompression.", |t| t.bytes),
         ("component_accepted_events_total", "Events made durable.", |t| t.accepted),
         ("component_duplicate_events_total", "Requests recognised as sent before.", |t| t.duplicates),
@@ -59,7 +59,7 @@ pub fn exposition(reports: &[WireReport], flows: &[FlowTotals], refused: &Refuse
 fn reader(flow: &FlowTotals, refused: &RefusedRows) -> WireReport {
     let of_source = refused.iter().filter(|((source, _), _)| **source == *flow.name);
     let totals = WireTotals {
-        requests: flow.groups,
+        requests: flow.writes,
         accepted: flow.rows,
         refused: of_source.map(|((_, reason), count)| (reason.name(), *count)).collect(),
         ..WireTotals::default()
@@ -174,7 +174,7 @@ mod tests {
     fn a_source_that_is_no_wire_is_shown_by_what_went_through_its_door() {
         let flow = FlowTotals {
             name: "orders".into(),
-            groups: 2,
+            writes: 2,
             rows: 70,
             waiting: 5,
             lag_secs: Some(1.25),

@@ -11,7 +11,7 @@
 //! wire's decoder, the journal, and only then the answer. Beside the wires it answers
 //! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
 //!
-//! Wires and limits can be replaced while it serves ([`HttpWires::replace`]): a request is
+//! Wires and limits can be replaced while it serves ([`HttpRouter::replace`]): a request is
 //! answered by those in force when its headers have come.
 
 mod admin;
@@ -46,7 +46,7 @@ pub use routes::RouteError;
 use routes::{Mounted, Routes};
 
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::journal::Coming;
+use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::limits::Limits;
 use crate::server::auth::{Auth, Right, Shown};
@@ -55,7 +55,7 @@ use crate::server::outcome::Outcome;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::{Access, HttpWire, Unsigned};
+use crate::server::wire::{Access, HttpHandler, Unsigned};
 
 /// The component id of the listener itself, in counters of connections.
 const HTTP_ID: &str = "http";
@@ -95,7 +95,7 @@ impl Default for HttpConfig {
 }
 
 /// The wires of one listener, with what they share.
-pub struct HttpWires {
+pub struct HttpRouter {
     auth: Arc<Auth>,
     routes: RwLock<Arc<Routes>>,
     /// Connections refused or closed, by reason.
@@ -106,7 +106,7 @@ pub struct HttpWires {
 }
 
 /// A wire under its name: its key in the configuration, and its component in `/metrics`.
-pub type NamedWire = (&'static str, Arc<dyn HttpWire>);
+pub type NamedWire = (&'static str, Arc<dyn HttpHandler>);
 
 /// What is answered when all places are taken.
 const TOO_MANY: &str = "too many requests at once";
@@ -117,13 +117,13 @@ type OtherWire = (&'static str, Arc<WireCounters>);
 /// Further families in Prometheus' text format.
 type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
 
-impl HttpWires {
+impl HttpRouter {
     /// Mounts `wires`, each under its name.
     ///
     /// # Errors
     /// [`RouteError`] when two of them claim one path.
-    pub fn new(auth: Arc<Auth>, limits: Limits, wires: Vec<NamedWire>) -> Result<HttpWires, RouteError> {
-        Ok(HttpWires {
+    pub fn new(auth: Arc<Auth>, limits: Limits, wires: Vec<NamedWire>) -> Result<HttpRouter, RouteError> {
+        Ok(HttpRouter {
             auth,
             routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
             listener: Arc::default(),
@@ -149,7 +149,7 @@ impl HttpWires {
     }
 
     /// The running wire called `id`.
-    pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpWire>> {
+    pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpHandler>> {
         self.routes().wires.iter().find(|mounted| mounted.id == id).map(|mounted| mounted.wire.clone())
     }
 
@@ -312,7 +312,7 @@ async fn store(
     request: &Request<'_>,
     outcome: Outcome,
     claims: Claims,
-    coming: Coming,
+    coming: PendingAppend,
 ) -> Reply {
     for (reason, count) in outcome.refused.iter() {
         mounted.counters.refuse(reason, count);
@@ -368,7 +368,7 @@ pub struct HttpSource {
     name: String,
     listen: SocketAddr,
     tls: Option<Arc<LiveTls>>,
-    wires: Arc<HttpWires>,
+    wires: Arc<HttpRouter>,
 }
 
 impl HttpSource {
@@ -376,7 +376,7 @@ impl HttpSource {
     ///
     /// # Errors
     /// [`TlsError`] when a certificate or key cannot be used.
-    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpWires>) -> Result<HttpSource, TlsError> {
+    pub fn new(name: impl Into<String>, config: HttpConfig, wires: Arc<HttpRouter>) -> Result<HttpSource, TlsError> {
         let tls = config.tls.map(|tls| LiveTls::new(tls, HTTP_PROTOCOLS)).transpose()?.map(Arc::new);
         Ok(HttpSource { name: name.into(), listen: config.listen, tls, wires })
     }

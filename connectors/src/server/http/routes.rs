@@ -8,12 +8,12 @@ use tokio::sync::Semaphore;
 use super::NamedWire;
 use crate::limits::Limits;
 use crate::server::counters::WireCounters;
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 
 /// A wire under its name.
 pub(super) struct Mounted {
     pub(super) id: &'static str,
-    pub(super) wire: Arc<dyn HttpWire>,
+    pub(super) wire: Arc<dyn HttpHandler>,
     pub(super) counters: Arc<WireCounters>,
 }
 

@@ -18,7 +18,7 @@ struct Ticker {
     undone: AtomicBool,
 }
 
-impl HttpWire for Ticker {
+impl HttpHandler for Ticker {
     fn routes(&self) -> Vec<Route> {
         vec![Route::new("/tick"), Route::new("/tick/{id}"), Route::own("/signed/{id}")]
     }
@@ -46,7 +46,7 @@ struct Rig {
     shelf: Arc<Shelf>,
     intake: Intake,
     ticker: Arc<Ticker>,
-    wires: HttpWires,
+    wires: HttpRouter,
 }
 
 fn rig(limits: Limits) -> Rig {
@@ -62,7 +62,7 @@ fn rig(limits: Limits) -> Rig {
     let (shelf, intake) = Shelf::with_intake();
     let ticker = Arc::new(Ticker::default());
     let wires =
-        HttpWires::new(Arc::new(Auth::new(&auth).expect("config is good")), limits, vec![("ticker", ticker.clone())]);
+        HttpRouter::new(Arc::new(Auth::new(&auth).expect("config is good")), limits, vec![("ticker", ticker.clone())]);
     Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
@@ -242,7 +242,7 @@ async fn replaced_wires_answer_at_once_and_go_on_counting() {
     assert_eq!(rig.send("/tick", Some("secret"), b"123456").await.status, 413);
     assert_eq!(rig.send("/tick", Some("secret"), b"1234").await.status, 204);
     assert_eq!(rig.wires.reports()[0].totals.accepted, 2);
-    let wire = || rig.ticker.clone() as Arc<dyn HttpWire>;
+    let wire = || rig.ticker.clone() as Arc<dyn HttpHandler>;
     let twice = vec![("one", wire()), ("two", wire())];
     assert!(rig.wires.replace(Limits::default(), twice).is_err());
     assert_eq!(rig.send("/tick", Some("secret"), b"1234567").await.status, 413, "nothing has changed");
@@ -301,8 +301,8 @@ async fn without_a_free_place_the_sender_is_asked_to_come_back() {
 #[tokio::test]
 async fn two_wires_on_one_path_are_refused_by_name() {
     let rig = rig(Limits::default());
-    let wire = || Arc::new(Ticker::default()) as Arc<dyn HttpWire>;
-    let conflict = HttpWires::new(rig.wires.auth.clone(), Limits::default(), vec![("one", wire()), ("two", wire())]);
+    let wire = || Arc::new(Ticker::default()) as Arc<dyn HttpHandler>;
+    let conflict = HttpRouter::new(rig.wires.auth.clone(), Limits::default(), vec![("one", wire()), ("two", wire())]);
     let text = conflict.err().expect("same paths").to_string();
     assert!(text.contains("`one`") && text.contains("`two`"), "{text}");
 }

@@ -45,7 +45,7 @@ use crate::limits::Limits;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// What operators and ticketing systems say, over HTTP. It has no settings yet.
@@ -109,7 +109,7 @@ fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
     }
 }
 
-impl HttpWire for Actions {
+impl HttpHandler for Actions {
     fn routes(&self) -> Vec<Route> {
         vec![Route::acting("/feedback/{kind}"), Route::acting("/ticket/{verb}/{system}")]
     }

@@ -7,7 +7,7 @@ use bellwether_engine::time::{EventTime, Span};
 use serde::Deserialize;
 
 use super::repeats::{Heard, Identity, Pairs, Repeats};
-use super::table::{Table, Told};
+use super::table::{PostedAlert, Table};
 use crate::decode::json::{Text, TextMap, go_time};
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
@@ -133,7 +133,7 @@ impl Decoded<'_> {
         };
         let Identity { name, entity, severity, fingerprint, .. } = telling.identity;
         let url = telling.url.filter(|url| !url.is_empty());
-        let told = Told {
+        let told = PostedAlert {
             fingerprint: *fingerprint,
             labels: &telling.identity.labels,
             annotations: telling.annotations,

@@ -46,7 +46,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 use decode::{Context, Decoded, Posted, take_heard, take_posted};
 use repeats::Repeats;
@@ -268,7 +268,7 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
     Outcome::refused(Reply::json(400, &format!("not the JSON expected: {error}")), "malformed")
 }
 
-impl HttpWire for Alertmanager {
+impl HttpHandler for Alertmanager {
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         let api = |path: &&str| format!("{prefix}/api/v2/{path}");

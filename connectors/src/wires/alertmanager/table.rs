@@ -37,7 +37,7 @@ pub(super) struct Table {
 }
 
 /// What is told of one alert.
-pub(super) struct Told<'a> {
+pub(super) struct PostedAlert<'a> {
     pub(super) fingerprint: u64,
     pub(super) labels: &'a Arc<Pairs>,
     pub(super) annotations: &'a Arc<Pairs>,
@@ -48,7 +48,7 @@ pub(super) struct Told<'a> {
 
 impl Table {
     /// Notes an alert. Annotations are kept when this telling has none.
-    pub(super) fn note(&mut self, told: &Told<'_>, now: EventTime) {
+    pub(super) fn note(&mut self, told: &PostedAlert<'_>, now: EventTime) {
         if let Some(known) = self.alerts.get_mut(&told.fingerprint) {
             known.starts_at = known.starts_at.min(told.starts_at);
             if now >= known.updated_at && known.ends_at < now {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn note(table: &mut Table, fingerprint: u64, annotations: &[(&str, &str)], ends_at: i64, now: i64) {
-        let told = Told {
+        let told = PostedAlert {
             fingerprint,
             labels: &Arc::new(Pairs::sorted([("alertname", "Disk"), ("empty", "")])),
             annotations: &Arc::new(Pairs::sorted(annotations.iter().copied())),

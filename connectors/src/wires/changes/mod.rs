@@ -33,7 +33,7 @@ use crate::server::auth::{Auth, AuthError, from_hex, read_secret};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route, Unsigned};
+use crate::server::wire::{HttpHandler, Route, Unsigned};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// Which webhooks are received.
@@ -149,7 +149,7 @@ impl Changes {
     }
 }
 
-impl HttpWire for Changes {
+impl HttpHandler for Changes {
     fn routes(&self) -> Vec<Route> {
         vec![
             Route::new("/changes/cdevents"),

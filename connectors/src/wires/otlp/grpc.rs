@@ -31,7 +31,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{Export, Exported, Otlp};
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
-use crate::journal::Coming;
+use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::server::auth::{Auth, Right, Shown};
 use crate::server::connections::{Caller, connections};
@@ -201,7 +201,7 @@ impl Receiver {
             self.counters.refuse(reason, count);
         }
         if !accepted.inputs().is_empty()
-            && let Err(error) = self.intake.accept_now(accepted.inputs(), claims, Coming::default()).await
+            && let Err(error) = self.intake.accept_now(accepted.inputs(), claims, PendingAppend::default()).await
         {
             self.otlp.not_stored(tenant, accepted.inputs());
             self.counters.refuse("journal", accepted.events());

@@ -43,7 +43,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::TlsConfig;
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
 use crate::wires::otlp::grpc::OtlpGrpc;
 
@@ -354,7 +354,7 @@ fn success(request: &Request<'_>, refused: &Refusals) -> Reply {
     protobuf(200, Response { partial_success }.encode_to_vec())
 }
 
-impl HttpWire for Otlp {
+impl HttpHandler for Otlp {
     fn routes(&self) -> Vec<Route> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         ["metrics", "logs", "traces"].iter().map(|signal| Route::new(format!("{prefix}/v1/{signal}"))).collect()

@@ -77,7 +77,7 @@ pub(super) struct Graph {
 }
 
 /// What came of one request.
-pub(super) struct Told {
+pub(super) struct Folded {
     pub(super) edges: EdgeBuilder,
     pub(super) samples: MetricBuilder,
     pub(super) accepted: u64,
@@ -93,8 +93,8 @@ impl Graph {
         limits: &Limits,
         received: EventTime,
         session: &mut Session<'_>,
-    ) -> Told {
-        let mut told = Told {
+    ) -> Folded {
+        let mut told = Folded {
             edges: EdgeBuilder::new(),
             samples: MetricBuilder::new(),
             accepted: 0,
@@ -195,7 +195,7 @@ impl Graph {
     }
 
     /// Writes the pairs that changed.
-    fn tell(&mut self, session: &mut Session<'_>, told: &mut Told) {
+    fn tell(&mut self, session: &mut Session<'_>, told: &mut Folded) {
         for ((client, server), pair) in &mut self.pairs {
             if !std::mem::take(&mut pair.changed) {
                 continue;

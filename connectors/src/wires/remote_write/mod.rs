@@ -38,7 +38,7 @@ use crate::resolve::series_table::{SeriesTable, Session};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The one NaN that ends a series (Prometheus `value.StaleNaN`).
@@ -174,7 +174,7 @@ fn answer(request: &Request<'_>, mut decoded: Decoded, mut accepted: Accepted) -
 /// Losses of detail that are not failures of the write.
 const DETAIL: [&str; 2] = ["exemplar", "histogram_buckets"];
 
-impl HttpWire for RemoteWrite {
+impl HttpHandler for RemoteWrite {
     fn routes(&self) -> Vec<Route> {
         self.config.paths.iter().map(Route::new).collect()
     }

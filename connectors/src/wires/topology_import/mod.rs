@@ -31,7 +31,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 use crate::wires::list::Switch;
 
@@ -129,7 +129,7 @@ impl TopologyImport {
     }
 }
 
-impl HttpWire for TopologyImport {
+impl HttpHandler for TopologyImport {
     fn routes(&self) -> Vec<Route> {
         FORMATS.iter().map(|format| Route::new(format!("/topology/{format}"))).collect()
     }

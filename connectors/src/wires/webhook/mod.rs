@@ -32,7 +32,7 @@ use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
-use crate::server::wire::{HttpWire, Route};
+use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 use crate::wires::list::Switch;
 use mapping::{Mapping, MappingError, Status, Templates};
@@ -244,7 +244,7 @@ fn malformed(text: &str) -> Outcome {
     Outcome::refused(Reply::text(400, format!("{text}\n")), "malformed")
 }
 
-impl HttpWire for Webhooks {
+impl HttpHandler for Webhooks {
     fn routes(&self) -> Vec<Route> {
         self.hooks.iter().map(|(path, _)| Route::new(path)).collect()
     }

@@ -22,9 +22,9 @@ fn send(path: &str, media: &str, body: &str) -> Outcome {
 }
 
 /// `(name, entity, severity, status, fingerprint, summary, start in seconds)` of the only alert.
-type Told = (String, String, Severity, AlertStatus, u64, String, i64);
+type AlertRow = (String, String, Severity, AlertStatus, u64, String, i64);
 
-fn told(outcome: &Outcome) -> Told {
+fn told(outcome: &Outcome) -> AlertRow {
     assert_eq!(outcome.reply.status, 202, "{:?}", outcome.reply);
     let batch = batches(outcome)[0];
     let row = AlertColumns::of(batch);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(super) use parts::RecordScene;
 
 use super::incident::{Incident, State};
-use super::told::{Footprint, NAMES_KEPT, REACH_MAX, Told, reach_hash};
+use super::last_revision::{Footprint, LastRevision, NAMES_KEPT, REACH_MAX, reach_hash};
 use crate::catalogue::Criticality;
 use crate::diagnose::Diagnosed;
 use crate::enrich::{Enriched, clip};
@@ -84,9 +84,9 @@ pub(super) fn record(
 }
 
 /// What a revision of a judged incident at `now` says, for later comparison.
-pub(super) fn told(incident: &Incident, now: EventTime, judged: &Enriched, scene: &RecordScene<'_>) -> Told {
+pub(super) fn told(incident: &Incident, now: EventTime, judged: &Enriched, scene: &RecordScene<'_>) -> LastRevision {
     let found = &judged.found;
-    Told {
+    LastRevision {
         at: now,
         severity: judged.severity,
         priority: judged.assessment.priority,

@@ -10,7 +10,7 @@ use crate::time::EventTime;
 
 /// What the last revision said: an update must say something else.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct LastRevision {
     pub(crate) at: EventTime,
     pub(crate) severity: Severity,
     pub(crate) priority: Priority,
