@@ -26,7 +26,7 @@ mod status;
 
 pub use append::{Folded, Outbox, OutboxError};
 pub use cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
-pub use log::{IncidentLog, IncidentLogConfig, LogPosition};
+pub use log::{IncidentLog, IncidentLogConfig, LogMismatch, LogPosition};
 pub use memory::MemoryLog;
 pub use reader::{Deadline, Reader, ReaderTotals};
 pub use readers::{Notice, Readers};

@@ -91,7 +91,7 @@ impl Reader {
     /// # Errors
     /// [`SinkError`] when what is configured cannot work.
     pub async fn configured(config: SinkConfig) -> Result<Reader, SinkError> {
-        let opened = tokio::time::timeout(OPEN_MAX, config.clone().open()).await;
+        let opened = tokio::time::timeout(OPEN_MAX, config.open()).await;
         let late = || SinkError::unavailable(config.name(), format!("nothing within {} s", OPEN_MAX.as_secs()));
         let sink = match opened.unwrap_or_else(|_| Err(late())) {
             Ok(sink) => Some(sink),
@@ -548,7 +548,7 @@ async fn attempt(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, 
 async fn open_and_deliver(reader: &mut Reader, events: &[Outgoing]) -> Result<Delivered, SinkError> {
     let sink = match (&mut reader.sink, &reader.open) {
         (Some(sink), _) => sink,
-        (none, Some(open)) => none.insert(open.clone().open().await?),
+        (none, Some(open)) => none.insert(open.open().await?),
         (None, None) => return Err(SinkError::config(&reader.name, "there is nothing to open")),
     };
     sink.deliver(events).await
