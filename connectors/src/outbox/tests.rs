@@ -16,7 +16,7 @@ use crate::intake::{Stopper, arrival_time, stop_pair};
 use crate::journal::receipts::Receipts;
 use crate::journal::{Entries, Journal, JournalError, Position, WriteBatch};
 use crate::sinks::tests::event;
-use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
+use crate::sinks::{Delivered, Order, Outgoing, Sink, SinkError};
 
 /// What a receiver of the tests does, from outside.
 #[derive(Clone, Default)]
@@ -342,6 +342,33 @@ async fn an_event_that_is_refused_for_good_is_set_aside_and_the_rest_arrive() {
     assert_eq!(rig.end().await[0].left, 0);
     let letters = std::fs::read_to_string(dir.path().join("readers/dead-letters/r.ndjson")).expect("kept");
     assert!(letters.lines().count() == 1 && letters.contains(&key) && letters.contains("too large"), "{letters}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_the_newest_gets_those_of_what_waits_and_its_cursor_moves_past_all() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (newest, every) = (Receiver::default(), Receiver::default());
+    let sinks = || {
+        let wants_newest = newest.reader("newest", true, LONG).with_order(Order::Newest);
+        vec![wants_newest, every.reader("every", true, LONG)]
+    };
+    newest.away.store(true, Ordering::SeqCst);
+    let mut rig = Rig::start(dir.path(), &config(), sinks());
+    let (first, second) = ([(1, 1), (2, 1), (1, 2), (1, 3)], [(2, 2), (1, 4)]);
+    rig.tell(1, first.iter().map(|(incident, revision)| event("acme", *incident, *revision)).collect()).await;
+    until("each revision", || every.got().len() == 4).await;
+    let totals = rig.end().await;
+    assert_eq!((totals[0].left, totals[1].left), (4, 0), "nothing is passed over before it is delivered");
+
+    newest.away.store(false, Ordering::SeqCst);
+    let mut rig = Rig::start(dir.path(), &config(), sinks());
+    until("the newest", || newest.got().len() == 2).await;
+    assert_eq!(newest.got(), keys(&[(2, 1), (1, 3)]));
+    rig.tell(2, second.iter().map(|(incident, revision)| event("acme", *incident, *revision)).collect()).await;
+    until("what came after", || newest.got().len() == 4).await;
+    let totals = rig.end().await;
+    assert_eq!((totals[0].sent, totals[0].skipped, totals[0].left), (4, 2, 0));
+    assert_eq!(every.got(), keys(&[&first[..], &second[..]].concat()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
