@@ -65,7 +65,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
             format!("`{}` has neither sources nor wires: there would be nothing to read", args.config.display());
         return Err(UsageError(message).into());
     }
-    config.check_sink_names().map_err(UsageError)?;
+    config.check_names().map_err(|error| UsageError(error.to_string()))?;
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(serve(args, config, wires));

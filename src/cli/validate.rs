@@ -36,7 +36,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let config = config::load_beside(&args.file)?;
     let catalogues = config::load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
-    config.check_sink_names().map_err(UsageError)?;
+    config.check_names().map_err(|error| UsageError(error.to_string()))?;
     for source in &config.sources {
         // Built, but not run: nothing is opened.
         source.build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
