@@ -200,8 +200,11 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     }
     until("the near one's events", || near.got().len() == 40).await;
     assert!(far.got().is_empty());
+    until("the near one's cursor", || {
+        rig.readers.exposition().contains("bellwether_reader_lag_records{reader=\"near\"} 0\n")
+    })
+    .await;
     let text = rig.readers.exposition();
-    assert!(text.contains("bellwether_reader_lag_records{reader=\"near\"} 0\n"), "{text}");
     assert!(!text.contains("bellwether_reader_lag_records{reader=\"far\"} 0\n"), "{text}");
     let lag = |name: &str| {
         let all = statuses(&dir.path().join("readers"), &dir.path().join("log")).expect("reads");
