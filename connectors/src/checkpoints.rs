@@ -8,6 +8,7 @@
 //! <position, 20 digits>.checkpoint = "BWCHECKP" version:u32 crc:u32 position:u64 state
 //! ```
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -121,16 +122,16 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`CheckpointsError::Newer`], and [`CheckpointsError::Io`] when the disk fails.
-    pub fn restore<T>(
+    pub fn restore<T, E: Display>(
         &self,
-        mut restore: impl FnMut(&Checkpoint) -> Result<T, String>,
+        mut restore: impl FnMut(&Checkpoint) -> Result<T, E>,
     ) -> Result<Option<(Position, T)>, CheckpointsError> {
         for path in self.paths(SUFFIX)?.into_iter().rev() {
             let bytes = fs::read(&path).map_err(|e| io_error("read", &path, &e))?;
             let reason = match parse(&path, bytes)? {
                 Ok(checkpoint) => match restore(&checkpoint) {
                     Ok(state) => return Ok(Some((checkpoint.position, state))),
-                    Err(reason) => reason,
+                    Err(error) => error.to_string(),
                 },
                 Err(reason) => reason.to_owned(),
             };
@@ -213,6 +214,8 @@ fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> Checkpoi
 mod tests {
     use tempfile::TempDir;
 
+    use std::convert::Infallible;
+
     use super::*;
 
     fn filled() -> (TempDir, Checkpoints) {
@@ -228,7 +231,7 @@ mod tests {
     fn newest(checkpoints: &Checkpoints) -> Option<u64> {
         let restored = checkpoints.restore(|c| {
             assert_eq!(c.state, vec![c.position.0 as u8; 100]);
-            Ok(())
+            Ok::<(), Infallible>(())
         });
         restored.expect("the disk works").map(|(position, ())| position.0)
     }
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn a_state_the_engine_refuses_is_moved_aside_too_until_none_is_left() {
         let (_dir, checkpoints) = filled();
-        let refused = checkpoints.restore::<()>(|c| Err(format!("state {} has another digest", c.position)));
+        let refused = checkpoints.restore::<(), _>(|c| Err(format!("state {} has another digest", c.position)));
         assert_eq!(refused.expect("the disk works"), None);
         assert_eq!(newest(&checkpoints), None);
     }
@@ -274,7 +277,10 @@ mod tests {
         let mut bytes = fs::read(&path).expect("bytes");
         bytes[8] = 2;
         fs::write(&path, &bytes).expect("written");
-        assert!(matches!(checkpoints.restore(|_| Ok(())), Err(CheckpointsError::Newer { have: 2, .. })));
+        assert!(matches!(
+            checkpoints.restore(|_| Ok::<(), Infallible>(())),
+            Err(CheckpointsError::Newer { have: 2, .. })
+        ));
         assert_eq!(fs::read(&path).expect("bytes"), bytes);
     }
 

@@ -9,10 +9,11 @@
 //!
 //! A [`Source`] reads signals and hands them to its [`Intake`], which returns when they are in
 //! the [`Journal`]. The engine folds the journal; its events go to every [`Sink`]. Each of
-//! `sources`, `wires` and `sinks` holds its own list: adding one touches its file, that list
-//! and its example.
+//! `sources`, `wires` and `sinks` holds its own list: adding one touches its file, which says
+//! everything about it, its line in that list and its example.
 
 pub mod checkpoints;
+pub mod declared;
 pub mod decode;
 #[cfg(test)]
 mod fuzz;
@@ -31,5 +32,5 @@ pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError};
 pub use intake::reject::{BadRow, Reason, RejectLog, Rejection};
 pub use intake::{AcceptError, Intake, Source, SourceError, Stop, Stopper, stop_pair};
 pub use journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, WriteBatch};
-pub use sinks::{Delivered, Outgoing, Sink, SinkConfig, SinkError};
-pub use sources::SourceConfig;
+pub use sinks::{DeclaredSink, Delivered, Outgoing, Sink, SinkConfig, SinkError};
+pub use sources::{DeclaredSource, SourceConfig};

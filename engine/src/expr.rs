@@ -24,7 +24,7 @@ use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::Parser;
-use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion_sql::sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
 
 /// Longest expression in bytes: conditions are written by people.
 pub(crate) const EXPRESSION_BYTES_MAX: usize = 4_096;
@@ -116,7 +116,7 @@ impl Expression {
             return Err(ExpressionError::Long(text.len()));
         }
         let parse = |why: String| ExpressionError::Parse { text: text.to_owned(), why };
-        let (fields, base) = columns_named(text, vocabulary).map_err(parse)?;
+        let (fields, base) = columns_named(text, vocabulary).map_err(|e| parse(e.to_string()))?;
         let schema = Arc::new(Schema::new(fields));
         let (physical, found) = plan(text, &schema).map_err(|e| parse(first_line(&e)))?;
         if found != DataType::Boolean {
@@ -166,10 +166,9 @@ impl Expression {
 }
 
 /// The fields an expression names, with the base column each one is, if it is one.
-fn columns_named(text: &str, vocabulary: Vocabulary) -> Result<(Vec<Field>, Vec<Option<usize>>), String> {
+fn columns_named(text: &str, vocabulary: Vocabulary) -> Result<(Vec<Field>, Vec<Option<usize>>), TokenizerError> {
     let tokens: Vec<Token> = Tokenizer::new(&GenericDialect {}, text)
-        .tokenize()
-        .map_err(|e| e.to_string())?
+        .tokenize()?
         .into_iter()
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .collect();

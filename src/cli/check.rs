@@ -5,19 +5,20 @@
 //! this configuration, its counters are shown beside each source.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bellwether_connectors::SourceConfig;
+use bellwether_connectors::declared::Found;
 use bellwether_connectors::journal::is_in_use;
-use bellwether_connectors::nats::NatsConnection;
 use bellwether_connectors::server::auth::AuthConfig;
+use bellwether_connectors::server::http::client::ClientError;
 use bellwether_connectors::server::listener::Endpoint;
-use bellwether_connectors::server::tls::{TlsConfig, acceptor};
-use bellwether_connectors::sources::files::FilesConfig;
-use bellwether_connectors::sources::nats::NatsSourceConfig;
+use bellwether_connectors::server::tls::{TlsConfig, TlsError, acceptor};
 use bellwether_connectors::wires::{self, WireList as _};
-use bellwether_connectors::{SinkConfig, SourceConfig};
 use clap::Args;
 use serde::Serialize;
 
@@ -76,12 +77,50 @@ struct Check {
 }
 
 impl Check {
-    fn new(kind: &'static str, name: impl Into<String>, found: Result<String, String>) -> Check {
+    fn new<E: Display>(kind: &'static str, name: impl Into<String>, found: Result<String, E>) -> Check {
         let (state, detail) = match found {
             Ok(detail) => (State::Ok, detail),
-            Err(detail) => (State::Failed, detail),
+            Err(error) => (State::Failed, error.to_string()),
         };
         Check { kind, name: name.into(), state, detail, received: None }
+    }
+}
+
+/// Why what is tried here itself would not work.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    /// The running process has no page.
+    #[error("a process runs, but has no page to ask: name `wires.http`")]
+    NoPage,
+    /// What is written for the way to it does not do.
+    #[error("{0:#}")]
+    Reach(anyhow::Error),
+    /// It does not answer.
+    #[error("{0}; it may be starting, or asks for a client certificate (--certificate)")]
+    Silent(ClientError),
+    /// It answers something else.
+    #[error("/metrics answers {status}: {text}")]
+    Answer { status: u16, text: String },
+    /// A folder that is to be written.
+    #[error("cannot write in `{folder}`: {error}; check its owner", folder = .folder.display())]
+    Folder { folder: PathBuf, error: io::Error },
+    /// A file that should hold a secret, and holds none.
+    #[error("`{path}` is empty; `openssl rand -hex 32 > {path}`", path = .path.display())]
+    EmptySecret { path: PathBuf },
+    /// A file that should hold a secret.
+    #[error("`{path}` cannot be read: {error}; `openssl rand -hex 32 > {path}`", path = .path.display())]
+    Secret { path: PathBuf, error: io::Error },
+    /// An address that is to be listened on.
+    #[error("cannot listen on `{address}`: {error}; {remedy}", remedy = remedy(.error))]
+    Listen { address: SocketAddr, error: io::Error },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there (`ss -lntup`), or choose another port",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "choose another address",
     }
 }
 
@@ -117,67 +156,63 @@ async fn check(config: &Config, reach: &Reach) -> Report {
         true => Some(counters_of(config, reach).await),
         false => None,
     };
-    let mut checks = vec![state_check(config, in_use.map_err(|error| error.to_string()))];
+    let mut checks = vec![state_check(config, in_use)];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
     config.wires.each_endpoint(&mut |endpoint| checks.extend(listener(endpoint, running, known)));
-    if let Some(Err(reason)) = &counters {
-        checks.push(Check::new("metrics", "http", Err(reason.clone())));
+    if let Some(Err(error)) = &counters {
+        checks.push(Check::new("metrics", "http", Err(error)));
     }
     for source in &config.sources {
         checks.push(source_check(source, known).await);
     }
     for sink in config.sinks_or_default() {
-        if let SinkConfig::Nats(nats) = sink {
-            checks.push(Check::new("sink", nats.name.clone(), server(&nats.connection).await));
+        if let Some(probe) = sink.probe() {
+            checks.push(Check::new("sink", sink.name(), probe.await.map(shown_found)));
         }
     }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
-        checks.push(Check::new("tenants", "catalogues", catalogues.map_err(|refused| refused.to_string())));
+        checks.push(Check::new("tenants", "catalogues", catalogues));
     }
-    let wires = wires::build(&config.wires).map(|_| String::new()).map_err(|error| error.to_string());
-    if let Err(reason) = wires
-        && checks.iter().all(|check| check.state != State::Failed)
-    {
-        checks.push(Check::new("wires", "together", Err(reason)));
+    let wires = wires::build(&config.wires).map(|_| String::new());
+    if wires.is_err() && checks.iter().all(|check| check.state != State::Failed) {
+        checks.push(Check::new("wires", "together", wires));
     }
     Report { ok: checks.iter().all(|check| check.state != State::Failed), running, checks }
 }
 
 /// The counters of the running process.
-async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, Received>, String> {
+async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, Received>, CheckError> {
     if config.wires.http().is_none() {
-        return Err("a process runs, but has no page to ask: name `wires.http`".to_owned());
+        return Err(CheckError::NoPage);
     }
-    let process = process_of(config, reach).map_err(|error| format!("{error:#}"))?;
+    let process = process_of(config, reach).map_err(CheckError::Reach)?;
     match process.get("/metrics").await {
         Ok((200, text)) => Ok(read_counters(&text, &config.wires.names_over_http())),
-        Ok((status, text)) => Err(format!("/metrics answers {status}: {}", text.trim())),
-        Err(error) => Err(format!("{error}; it may be starting, or asks for a client certificate (--certificate)")),
+        Ok((status, text)) => Err(CheckError::Answer { status, text: text.trim().to_owned() }),
+        Err(error) => Err(CheckError::Silent(error)),
     }
 }
 
-fn state_check(config: &Config, in_use: Result<bool, String>) -> Check {
+fn state_check<E: Display>(config: &Config, in_use: Result<bool, E>) -> Check {
     let folder = config.state.display().to_string();
-    let mut check = Check::new("state", folder.clone(), in_use.clone().map(|_| String::new()));
     match in_use {
         Ok(true) => {
+            let mut check = Check::new("state", folder, Ok::<_, E>("a process runs here".to_owned()));
             check.state = State::Running;
-            "a process runs here".clone_into(&mut check.detail);
+            check
         }
-        Ok(false) => check = Check::new("state", folder, writable(&config.state)),
-        Err(_) => {}
+        Ok(false) => Check::new("state", folder, writable(&config.state)),
+        Err(error) => Check::new("state", folder, Err(error)),
     }
-    check
 }
 
 /// Whether the folder, or the nearest one above it that is there, can be written.
-fn writable(folder: &Path) -> Result<String, String> {
+fn writable(folder: &Path) -> Result<String, CheckError> {
     let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    let refused = |error: std::io::Error| format!("cannot write in `{}`: {error}; check its owner", there.display());
-    tempfile_in(there).map_err(refused)?;
+    tempfile_in(there).map_err(|error| CheckError::Folder { folder: there.to_owned(), error })?;
     Ok(if there == folder { "can be written".to_owned() } else { "will be made".to_owned() })
 }
 
@@ -199,15 +234,11 @@ fn credentials(auth: &AuthConfig) -> Vec<Check> {
     of_tenants
         .chain(of_operators)
         .map(|(whose, path)| {
-            let read = std::fs::read_to_string(path);
-            let found = match read {
-                Ok(text) if text.trim().is_empty() => {
-                    Err(format!("`{}` is empty; `openssl rand -hex 32 > {0}`", path.display()))
-                }
+            let path = path.clone();
+            let found = match std::fs::read_to_string(&path) {
+                Ok(text) if text.trim().is_empty() => Err(CheckError::EmptySecret { path }),
                 Ok(_) => Ok(format!("{} is there", path.display())),
-                Err(error) => {
-                    Err(format!("`{}` cannot be read: {error}; `openssl rand -hex 32 > {0}`", path.display()))
-                }
+                Err(error) => Err(CheckError::Secret { path, error }),
             };
             Check::new("secret", whose, found)
         })
@@ -241,32 +272,20 @@ fn listener(endpoint: &Endpoint<'_>, running: bool, counters: Option<&BTreeMap<S
     checks
 }
 
-fn bind(endpoint: &Endpoint<'_>) -> Result<(), String> {
-    let listen = endpoint.address;
-    endpoint.try_bind().map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "stop what listens there (`ss -lntup`), or choose another port",
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one",
-            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-            _ => "choose another address",
-        };
-        format!("cannot listen on `{listen}`: {error}; {remedy}")
-    })
+fn bind(endpoint: &Endpoint<'_>) -> Result<(), CheckError> {
+    endpoint.try_bind().map_err(|error| CheckError::Listen { address: endpoint.address, error })
 }
 
-fn certificate(tls: &TlsConfig) -> Result<String, String> {
-    acceptor(tls, &[]).map_err(|error| error.to_string())?;
+fn certificate(tls: &TlsConfig) -> Result<String, TlsError> {
+    acceptor(tls, &[])?;
     let clients = if tls.client_ca_file.is_some() { ", clients must show one too" } else { "" };
     Ok(format!("certificate and key fit{clients}"))
 }
 
 async fn source_check(source: &SourceConfig, counters: Option<&BTreeMap<String, Received>>) -> Check {
-    let found = match source {
-        SourceConfig::Files(files) => files_found(files),
-        SourceConfig::Stdin(_) => Ok("standard input".to_owned()),
-        SourceConfig::Nats(nats) => stream(nats).await,
-        #[allow(unreachable_patterns, reason = "sources are added in their own crate")]
-        _ => Ok("not tried".to_owned()),
+    let found = match source.probe() {
+        Some(probe) => probe.await.map(shown_found),
+        None => Ok("not tried".to_owned()),
     };
     let mut check = Check::new("source", source.name(), found);
     check.received = counters.and_then(|counters| counters.get(source.name()).cloned());
@@ -276,42 +295,11 @@ async fn source_check(source: &SourceConfig, counters: Option<&BTreeMap<String, 
     check
 }
 
-fn files_found(files: &FilesConfig) -> Result<String, String> {
-    let found = files.files()?;
-    for path in &found {
-        std::fs::File::open(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+fn shown_found(found: Found) -> String {
+    match found.behind {
+        Some(behind) => format!("{}, {} messages behind", found.what, thousands(behind)),
+        None => found.what,
     }
-    match found.len() {
-        0 => Ok("no file yet; followed when one comes".to_owned()),
-        1 => Ok("1 file".to_owned()),
-        more => Ok(format!("{more} files")),
-    }
-}
-
-/// The server behind a connection.
-async fn server(connection: &NatsConnection) -> Result<String, String> {
-    let context = connection.connect().await.map_err(|error| error.to_string())?;
-    let info = context.client().server_info();
-    Ok(format!("nats-server {} at {}", info.version, connection.servers.join(", ")))
-}
-
-/// The stream of a source, and how far its consumer is.
-async fn stream(config: &NatsSourceConfig) -> Result<String, String> {
-    let version = server(&config.connection).await?;
-    let context = config.connection.connect().await.map_err(|error| error.to_string())?;
-    let Ok(stream) = context.get_stream(&config.stream).await else {
-        return match config.subjects.is_empty() {
-            true => Err(format!("{version} has no stream `{}`: create it, or name `subjects`", config.stream)),
-            false => Ok(format!("{version}; stream {} will be created", config.stream)),
-        };
-    };
-    type Pull = async_nats::jetstream::consumer::pull::Config;
-    let pending = match stream.get_consumer::<Pull>(&config.name).await {
-        Ok(mut consumer) => consumer.info().await.map(|info| info.num_pending).ok(),
-        Err(_) => None,
-    };
-    let behind = pending.map_or("not read yet".to_owned(), |pending| format!("{} messages behind", thousands(pending)));
-    Ok(format!("{version}; stream {}, {behind}", config.stream))
 }
 
 /// The table.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, JournalConfig, LocalJournal, Position};
-use bellwether_connectors::nats::testing::NatsServer;
+use bellwether_connectors::nats::testing::{NatsServer, NatsServerError};
 use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
@@ -84,7 +84,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit> {
 async fn play(args: &DemoArgs, story: &Story, folder: &Path) -> Result<()> {
     let term = Term::stdout();
     let plan = (story.plan)(args.seed);
-    let nats = if args.no_nats { Err("--no-nats was given".to_owned()) } else { NatsServer::start() };
+    let nats = match args.no_nats {
+        true => Err(LeftOut::Asked),
+        false => NatsServer::start().map_err(LeftOut::Server),
+    };
     introduce(story, &plan, &nats, folder, args, &term)?;
 
     let bar = progress::story_bar(plan.lasts);
@@ -109,10 +112,21 @@ async fn play(args: &DemoArgs, story: &Story, folder: &Path) -> Result<()> {
     tell(&played, &mut outcome.engine, &gauges, &term)
 }
 
+/// Why the story is played without NATS.
+#[derive(Debug, thiserror::Error)]
+enum LeftOut {
+    /// It was asked for.
+    #[error("--no-nats was given")]
+    Asked,
+    /// There is no server.
+    #[error(transparent)]
+    Server(NatsServerError),
+}
+
 fn introduce(
     story: &Story,
     plan: &Plan,
-    nats: &Result<NatsServer, String>,
+    nats: &Result<NatsServer, LeftOut>,
     folder: &Path,
     args: &DemoArgs,
     term: &Term,
@@ -161,7 +175,7 @@ struct Stage {
 impl Stage {
     async fn set(
         plan: &Plan,
-        nats: &Result<NatsServer, String>,
+        nats: &Result<NatsServer, LeftOut>,
         folder: &Path,
         bar: &ProgressBar,
         term: Term,

@@ -47,8 +47,13 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
-fn parse_fingerprint(text: &str) -> Result<u64, String> {
-    u64::from_str_radix(text, 16).map_err(|_| "a fingerprint is 16 hexadecimal digits".to_owned())
+/// A text that is no fingerprint.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a fingerprint is 16 hexadecimal digits")]
+struct NoFingerprint;
+
+fn parse_fingerprint(text: &str) -> Result<u64, NoFingerprint> {
+    u64::from_str_radix(text, 16).map_err(|_| NoFingerprint)
 }
 
 impl ExplainArgs {

@@ -50,9 +50,9 @@ fn file(path: &Path, tenant: &str) -> Result<Box<dyn Source>> {
     }
     let mut config = FilesConfig::new(tenant, vec![path.display().to_string()]);
     config.name = path.display().to_string();
-    config.format_of(path).map_err(usage)?;
-    config.files().map_err(usage)?;
-    config.check().map_err(usage)?;
+    config.format_of(path).map_err(|error| usage(error.to_string()))?;
+    config.files().map_err(|error| usage(error.to_string()))?;
+    config.check().map_err(|error| usage(error.to_string()))?;
     Ok(Box::new(FilesSource::new(config)?))
 }
 

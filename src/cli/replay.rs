@@ -80,10 +80,15 @@ pub(super) struct ReplayArgs {
     json: bool,
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+/// A text that is no speed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("write a number above 0, like 1 or 60")]
+struct NoSpeed;
+
+fn parse_speed(text: &str) -> Result<f64, NoSpeed> {
     match text.trim_end_matches('x').parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
-        _ => Err("write a number above 0, like 1 or 60".to_owned()),
+        _ => Err(NoSpeed),
     }
 }
 

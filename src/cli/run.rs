@@ -10,7 +10,6 @@ use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
-use bellwether_engine::CheckpointError;
 use bellwether_engine::Engine;
 use bellwether_engine::time::Span;
 use clap::Args;
@@ -66,7 +65,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
             format!("`{}` has neither sources nor wires: there would be nothing to read", args.config.display());
         return Err(UsageError(message).into());
     }
-    config.check_sink_names().map_err(UsageError)?;
+    config.check_names().map_err(|error| UsageError(error.to_string()))?;
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(serve(args, config, wires));
@@ -82,7 +81,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
     let (engine, position) = recover(config, &checkpoints, report.first)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
-    log.check_covers(position, report.last).map_err(anyhow::Error::msg)?;
+    log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
     std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
     tracing::info!(position = position.0, journal = report.last.0, "starting");
@@ -160,9 +159,7 @@ fn recover(config: &Config, checkpoints: &Checkpoints, first: Position) -> Resul
     // First: settings that cannot be used must not cost a checkpoint.
     let engine = new()?;
     // With the settings it had then: the journal says where they change.
-    let resume = |checkpoint: &Checkpoint| {
-        Engine::resume(threads, &checkpoint.state).map_err(|error: CheckpointError| error.to_string())
-    };
+    let resume = |checkpoint: &Checkpoint| Engine::resume(threads, &checkpoint.state);
     Ok(match checkpoints.restore(resume)? {
         Some((position, engine)) => (engine, position),
         None => (engine, Position(first.0.saturating_sub(1))),
@@ -190,7 +187,7 @@ fn open_sources(
     resolver: &Arc<EntityResolver>,
     listeners: Vec<Box<dyn Source>>,
 ) -> Result<Vec<Box<dyn Source>>> {
-    let built = config.sources.iter().map(|source| source.clone().build(resolver));
+    let built = config.sources.iter().map(|source| source.build(resolver));
     let mut sources = built.collect::<Result<Vec<_>, _>>()?;
     sources.extend(listeners);
     Ok(sources)

@@ -70,11 +70,16 @@ enum SinksCommand {
     },
 }
 
-fn place(text: &str) -> Result<Until, String> {
+/// A text that names no place in the log.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("use `now`, `oldest` or the number of a record")]
+struct NoPlace;
+
+fn place(text: &str) -> Result<Until, NoPlace> {
     match text {
         "now" => Ok(Until::Now),
         "oldest" => Ok(Until::Oldest),
-        number => number.parse().map(Until::Record).map_err(|_| "use `now`, `oldest` or the number of a record".into()),
+        number => number.parse().map(Until::Record).map_err(|_| NoPlace),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -45,15 +46,11 @@ pub(super) struct TapArgs {
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// Stop after so long: 30s, 5m
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
+    #[arg(long = "for", value_name = "TIME", value_parser = Span::from_str)]
     lasts: Option<Span>,
     /// A line of JSON for each signal
     #[arg(long)]
     json: bool,
-}
-
-fn parse_span(text: &str) -> Result<Span, String> {
-    text.parse::<Span>().map_err(|error| error.to_string())
 }
 
 /// Shows signals until Ctrl-C, the limit, or the end of the process.

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use bellwether_connectors::wires::WireList as _;
-use bellwether_connectors::{SourceConfig, wires};
+use bellwether_connectors::wires::{self, WireList as _};
 use bellwether_engine::Engine;
 use bellwether_engine::catalogue::Catalogue;
 use clap::Args;
@@ -37,14 +36,18 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let config = config::load_beside(&args.file)?;
     let catalogues = config::load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
-    config.check_sink_names().map_err(UsageError)?;
+    config.check_names().map_err(|error| UsageError(error.to_string()))?;
+    for source in &config.sources {
+        // Built, but not run: nothing is opened.
+        source.build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
+    }
     let wires = describe_wires(&config.wires)?;
     let term = Term::stdout();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} {}", term.paint(Ink::Green, "ok"), args.file.display())?;
     writeln!(out, "  state    {}", config.state.display())?;
     for source in &config.sources {
-        writeln!(out, "  source   {}", describe_source(source)?)?;
+        writeln!(out, "  source   {}", source.describe())?;
     }
     for wire in &wires {
         writeln!(out, "  wire     {wire}")?;
@@ -64,23 +67,6 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
         )?;
     }
     Ok(Exit::Ok)
-}
-
-/// Checks what can be checked without opening anything, and says what it is.
-fn describe_source(source: &SourceConfig) -> Result<String> {
-    source.clone().build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
-    let name = source.name();
-    Ok(match source {
-        SourceConfig::Files(files) => {
-            let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
-            format!("{name}: files {}", paths.join(", "))
-        }
-        SourceConfig::Stdin(_) => format!("{name}: standard input"),
-        SourceConfig::Nats(nats) => format!("{name}: stream {} at {}", nats.stream, nats.connection.servers.join(", ")),
-        SourceConfig::Kafka(kafka) => {
-            format!("{name}: topics {} at {}", kafka.topics.join(", "), kafka.brokers.join(", "))
-        }
-    })
 }
 
 /// Checks credentials and paths without listening, and says what would listen where.

@@ -17,12 +17,12 @@ pub mod secret;
 pub mod tree;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, TenantConfig, load_catalogues};
+pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
 pub use paths::load_beside;
 use problem::{Problem, TextSpan};
 use tree::Tree;
@@ -60,8 +60,8 @@ pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<T, Refused>
     let file = path.display().to_string();
     match read_text(path) {
         Ok(text) => parse_in(folder_of(path), &file, text),
-        Err(message) => {
-            let problem = Problem::new(TextSpan::START, message).with_remedy("check the path and its owner");
+        Err(error) => {
+            let problem = Problem::new(TextSpan::START, error.to_string()).with_remedy("check the path and its owner");
             Err(Refused { file, text: String::new(), problems: vec![problem] })
         }
     }
@@ -90,11 +90,22 @@ fn parse_in<T: DeserializeOwned + JsonSchema>(folder: &Path, file: &str, text: S
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+/// Why a file cannot be had as text.
+#[derive(Debug, thiserror::Error)]
+enum TextError {
+    /// The system does not give it.
+    #[error("cannot read `{path}`: {error}", path = .path.display())]
+    Unreadable { path: PathBuf, error: std::io::Error },
+    /// It is no configuration.
+    #[error("`{path}` has {length} bytes, more than {CONFIG_BYTES_MAX}", path = .path.display())]
+    Long { path: PathBuf, length: u64 },
+}
+
+fn read_text(path: &Path) -> Result<String, TextError> {
+    let unreadable = |error| TextError::Unreadable { path: path.to_owned(), error };
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > CONFIG_BYTES_MAX {
-        return Err(format!("`{}` has {length} bytes, more than {CONFIG_BYTES_MAX}", path.display()));
+        return Err(TextError::Long { path: path.to_owned(), length });
     }
     std::fs::read_to_string(path).map_err(unreadable)
 }

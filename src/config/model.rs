@@ -72,21 +72,21 @@ impl Config {
         self.journal.clone().unwrap_or_else(|| JournalConfig::new(self.state.join("journal")))
     }
 
-    /// Checks that each sink has a name of its own: a name is a cursor, and two readers of one cursor
-    /// would each skip what the other has.
+    /// Checks that each source and each sink has a name of its own: by its name a source knows in the
+    /// journal how far it has read, and a sink in the incident log. Two of one name would each skip what
+    /// the other has.
     ///
     /// # Errors
-    /// The name that is there twice, with the remedy.
-    pub fn check_sink_names(&self) -> Result<(), String> {
-        let mut seen = BTreeSet::new();
-        match self.sinks.iter().find(|sink| !seen.insert(sink.name())) {
-            Some(sink) => Err(format!(
-                "two sinks are called `{}`: give each a `name` of its own, it is by that that its place in the \
-                 incident log is kept",
-                sink.name()
-            )),
+    /// [`NameTwice`], with the remedy.
+    pub fn check_names(&self) -> Result<(), NameTwice> {
+        let twice = |name: Option<&str>, what, place| match name {
+            Some(name) => Err(NameTwice { what, name: name.to_owned(), place }),
             None => Ok(()),
-        }
+        };
+        let sources = twice_named(self.sources.iter().map(|source| source.name()));
+        twice(sources, "sources", "its place in what it reads")?;
+        let sinks = twice_named(self.sinks.iter().map(|sink| sink.name()));
+        twice(sinks, "sinks", "its place in the incident log")
     }
 
     /// Who gets the incidents.
@@ -97,6 +97,22 @@ impl Config {
         let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
+}
+
+/// Two of a kind have one name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two {what} are called `{name}`: give each a `name` of its own, it is by that that {place} is kept")]
+pub struct NameTwice {
+    what: &'static str,
+    name: String,
+    /// What is kept by the name.
+    place: &'static str,
+}
+
+/// The first name that was there before.
+fn twice_named<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut seen = BTreeSet::new();
+    names.find(|name| !seen.insert(*name))
 }
 
 /// The catalogues a configuration names, by tenant.
@@ -133,5 +149,27 @@ pub struct CheckpointPolicy {
 impl Default for CheckpointPolicy {
     fn default() -> CheckpointPolicy {
         CheckpointPolicy { every: Span::from_secs(30), entries: 20_000 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_one_name_are_refused_with_the_remedy_and_a_source_may_be_called_as_a_sink() {
+        let checked =
+            |text: &str| crate::config::parse::<Config>("c.yaml", text.to_owned()).expect("reads").check_names();
+        let source = "{tenant: acme, paths: [a.csv]}";
+        let sources = format!("sources: [files: {source}, files: {source}]");
+        let error = checked(&sources).expect_err("two").to_string();
+        assert!(error.contains("two sources are called `files`") && error.contains("`name` of its own"), "{error}");
+        let error =
+            checked("sinks: [ndjson: {path: a}, terminal: {}, ndjson: {path: b}]").expect_err("two").to_string();
+        assert!(error.contains("two sinks are called `ndjson`") && error.contains("incident log"), "{error}");
+        let apart = format!(
+            "sources: [files: {source}, stdin: {{tenant: acme, name: in}}]\nsinks: [ndjson: {{name: files, path: a}}]"
+        );
+        assert_eq!(checked(&apart), Ok(()));
     }
 }

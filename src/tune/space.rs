@@ -130,42 +130,69 @@ fn sample(count: u64, wanted: usize, seed: u64) -> Vec<u64> {
     picked.into_iter().collect()
 }
 
+/// What is wrong with a parameter's entry.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum EntryError {
+    /// Nothing to try.
+    #[error("the list is empty: write at least one value")]
+    Empty,
+    /// A typing error.
+    #[error("{0} values are too many: use at most {VALUES_MAX}")]
+    Many(usize),
+    /// Not a key of a range.
+    #[error("unknown key `{0}` of a range: {RANGE_REMEDY}")]
+    Key(String),
+    /// A range without an end or steps.
+    #[error("a range needs the number `{0}`: {RANGE_REMEDY}")]
+    Number(&'static str),
+    /// Not a number of steps.
+    #[error("`steps: {0}`: use a whole number from 2 to {VALUES_MAX}")]
+    Steps(f64),
+    /// Not a scale.
+    #[error("`scale: {0}`: use linear or log")]
+    Scale(Value),
+    /// Even ratios do not reach 0.
+    #[error("a log range from {from} to {to}: both ends must be above 0")]
+    Ends { from: f64, to: f64 },
+}
+
 /// The values a parameter's entry stands for.
-fn values(wanted: &Value, whole: bool) -> Result<Vec<Value>, String> {
+fn values(wanted: &Value, whole: bool) -> Result<Vec<Value>, EntryError> {
     let values = match wanted {
         Value::Array(values) => values.clone(),
         Value::Object(_) => range(wanted, whole)?,
         one => vec![one.clone()],
     };
     match values.len() {
-        0 => Err("the list is empty: write at least one value".to_owned()),
-        n if n > VALUES_MAX => Err(format!("{n} values are too many: use at most {VALUES_MAX}")),
+        0 => Err(EntryError::Empty),
+        n if n > VALUES_MAX => Err(EntryError::Many(n)),
         _ => Ok(values),
     }
 }
 
+/// How a range is written.
+const RANGE_REMEDY: &str = "write `{ from: 1, to: 9, steps: 5 }`, with `scale: log` for even ratios";
 /// The keys of a range.
 const RANGE_KEYS: [&str; 4] = ["from", "to", "steps", "scale"];
 
-fn range(wanted: &Value, whole: bool) -> Result<Vec<Value>, String> {
-    let remedy = "write `{ from: 1, to: 9, steps: 5 }`, with `scale: log` for even ratios";
+fn range(wanted: &Value, whole: bool) -> Result<Vec<Value>, EntryError> {
     let entries = wanted.as_object().into_iter().flatten();
     if let Some((key, _)) = entries.into_iter().find(|(key, _)| !RANGE_KEYS.contains(&key.as_str())) {
-        return Err(format!("unknown key `{key}` of a range: {remedy}"));
+        return Err(EntryError::Key(key.clone()));
     }
-    let number = |key: &str| wanted[key].as_f64().ok_or_else(|| format!("a range needs the number `{key}`: {remedy}"));
+    let number = |key: &'static str| wanted[key].as_f64().ok_or(EntryError::Number(key));
     let (from, to, steps) = (number("from")?, number("to")?, number("steps")?);
     if !(2.0..=VALUES_MAX as f64).contains(&steps) || steps.fract() != 0.0 {
-        return Err(format!("`steps: {steps}`: use a whole number from 2 to {VALUES_MAX}"));
+        return Err(EntryError::Steps(steps));
     }
     let log = match &wanted["scale"] {
         Value::Null => false,
         Value::String(scale) if scale == "linear" => false,
         Value::String(scale) if scale == "log" => true,
-        other => return Err(format!("`scale: {other}`: use linear or log")),
+        other => return Err(EntryError::Scale(other.clone())),
     };
     if log && (from <= 0.0 || to <= 0.0) {
-        return Err(format!("a log range from {from} to {to}: both ends must be above 0"));
+        return Err(EntryError::Ends { from, to });
     }
     let at = |i: usize| {
         let share = i as f64 / (steps - 1.0);

@@ -1,5 +1,6 @@
 //! The engine of a run as its newest checkpoint has it, for commands that only look.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use bellwether_engine::Engine;
 /// When the checkpoint cannot be read, or is not one of this build.
 pub fn newest_engine(folder: &Path) -> Result<Option<Engine>> {
     // Who only looks needs no threads.
-    let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
+    let resume = |checkpoint: &Checkpoint| Ok::<_, Infallible>(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
     let checkpoints = folder.join("checkpoints");
     if !checkpoints.is_dir() {
         return Ok(None);

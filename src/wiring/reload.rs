@@ -18,17 +18,17 @@ use std::time::Duration;
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
 use bellwether_connectors::server::http::{Admin, Reloaded};
-use bellwether_connectors::wires::{RunningWires, WiresConfig};
+use bellwether_connectors::wires::{RunningWires, WiresConfig, WiresError};
 use bellwether_connectors::{Intake, Mark, RejectLog};
 use bellwether_engine::input::Input;
 use bellwether_engine::time::EventTime;
-use bellwether_engine::{EngineConfig, check_settings};
+use bellwether_engine::{BuildError, EngineConfig, check_settings};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::fold::Question;
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, NameTwice, Refused};
 
 /// Questions that may wait for the engine's thread.
 pub const QUESTIONS_MAX: usize = 64;
@@ -176,8 +176,8 @@ impl Reloader {
     /// Reads the file again and puts in force what can be; one reload at a time.
     ///
     /// # Errors
-    /// Every mistake; nothing has changed.
-    pub async fn run(&self) -> Result<Reloaded, String> {
+    /// [`ReloadError`], with every mistake; nothing has changed.
+    pub async fn run(&self) -> Result<Reloaded, ReloadError> {
         let mut running = self.running.lock().await;
         let result = self.apply(&mut running).await;
         self.gauges.note(result.is_ok());
@@ -196,26 +196,46 @@ impl Reloader {
         result
     }
 
-    async fn apply(&self, running: &mut Running) -> Result<Reloaded, String> {
-        let text = |error: &dyn std::fmt::Display| format!("{error:#}");
-        let config = config::load_beside(&self.file).map_err(|error| text(&error))?;
-        check_settings(&config.engine).map_err(|error| text(&error))?;
-        config::load_catalogues(&config).map_err(|error| text(&error))?;
-        let prepared = running.wires.prepare(&config.wires).map_err(|error| format!("wires: {error}"))?;
+    async fn apply(&self, running: &mut Running) -> Result<Reloaded, ReloadError> {
+        let config = config::load_beside(&self.file)?;
+        check_settings(&config.engine)?;
+        config.check_names()?;
+        config::load_catalogues(&config)?;
+        let prepared = running.wires.prepare(&config.wires)?;
         let mut done =
             Reloaded { applied: prepared.applied.clone(), needs_restart: fixed_parts(&running.config, &config) };
         done.needs_restart.extend(prepared.needs_restart.clone());
 
-        if self.settings_writer.settings(&config.engine).await.map_err(|error| text(&error))? {
+        if self.settings_writer.settings(&config.engine).await.map_err(ReloadError::Journal)? {
             done.applied.insert(0, "engine".to_owned());
         }
-        let catalogues = self.settings_writer.catalogues(&config).await.map_err(|error| text(&error))?;
+        let catalogues = self.settings_writer.catalogues(&config).await.map_err(ReloadError::Journal)?;
         done.applied.extend(catalogues.into_iter().map(|tenant| format!("catalogue of {tenant}")));
-        running.wires.commit(prepared).map_err(|error| format!("wires: {error}"))?;
+        running.wires.commit(prepared)?;
         running.config.engine = config.engine;
         running.config.tenants = config.tenants;
         Ok(done)
     }
+}
+
+/// Why the configuration was not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The file, or a catalogue it names, has mistakes.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The engine cannot run with its settings.
+    #[error(transparent)]
+    Engine(#[from] BuildError),
+    /// A name is there twice.
+    #[error(transparent)]
+    Names(#[from] NameTwice),
+    /// The wires cannot be built.
+    #[error("wires: {0}")]
+    Wires(#[from] WiresError),
+    /// The journal does not take what has changed.
+    #[error("{0:#}")]
+    Journal(anyhow::Error),
 }
 
 /// The parts that differ and cannot change while the process runs.
@@ -234,7 +254,7 @@ fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
 
 impl Admin for Reloader {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
-        Box::pin(self.run())
+        Box::pin(async { self.run().await.map_err(|error| error.to_string()) })
     }
 
     fn series(&self) -> &dyn Describe {

@@ -70,18 +70,29 @@ pub enum LineDecoder {
     Lines(lines::LinesDecoder),
 }
 
+/// Why there is no decoder for lines of this kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecoderError {
+    /// `rows` contradicts itself.
+    #[error(transparent)]
+    Rows(#[from] row::RowsError),
+    /// A format that has no lines.
+    #[error("Parquet is not read line by line: use ndjson, csv or lines, or read it from a file")]
+    Parquet,
+}
+
 impl LineDecoder {
     /// A decoder for `format`, which must not be Parquet.
     ///
     /// # Errors
-    /// When the configuration contradicts itself; the text says how.
-    pub fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, String> {
+    /// [`DecoderError`] when the configuration contradicts itself.
+    pub fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, DecoderError> {
         rows.check()?;
         match format {
             Format::Ndjson => Ok(LineDecoder::Ndjson(ndjson::NdjsonDecoder::new(rows.clone()))),
             Format::Csv => Ok(LineDecoder::Csv(csv::CsvDecoder::new(rows.clone()))),
             Format::Lines => Ok(LineDecoder::Lines(lines::LinesDecoder::new(lines.clone()))),
-            Format::Parquet => Err("Parquet is not read line by line".to_owned()),
+            Format::Parquet => Err(DecoderError::Parquet),
         }
     }
 

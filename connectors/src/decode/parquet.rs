@@ -63,7 +63,7 @@ impl ParquetDecoder {
     /// # Errors
     /// [`BadRow`] (of no row) when it is no Parquet file or its columns mean nothing.
     pub fn new(input: impl ChunkReader + 'static, rows: &RowsConfig, tenant: &str) -> Result<ParquetDecoder, BadRow> {
-        rows.check().map_err(|e| BadRow::new(Reason::Syntax, "", e))?;
+        rows.check().map_err(|e| BadRow::new(Reason::Syntax, "", e.to_string()))?;
         let mut config = rows.clone();
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
@@ -71,7 +71,6 @@ impl ParquetDecoder {
         let reader = guarded(|| {
             ParquetRecordBatchReaderBuilder::try_new(input)
                 .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
-                .map_err(|e| e.to_string())
         })?;
         let shape = shape_of(&reader.schema(), &config)?;
         Ok(ParquetDecoder { reader, shape, config, tenant: tenant.to_owned(), signals: Signals::new(), rows: 0 })
@@ -83,7 +82,7 @@ impl ParquetDecoder {
     /// [`BadRow`] (of no row) when the file is damaged here; it cannot be read further.
     pub fn next_chunk(&mut self) -> Result<Option<ParquetChunk>, BadRow> {
         let reader = &mut self.reader;
-        let next = guarded(|| reader.next().transpose().map_err(|e| e.to_string()))?;
+        let next = guarded(|| reader.next().transpose())?;
         let Some(records) = next else { return Ok(None) };
         let first_row = self.rows + 1;
         self.rows += records.num_rows() as u64;
@@ -113,12 +112,12 @@ impl ParquetDecoder {
     }
 }
 
-fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, BadRow> {
+fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, BadRow> {
     let damaged =
         |reason: &str| BadRow::new(Reason::Syntax, "", format!("the Parquet file is damaged or cut short: {reason}"));
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(reason)) => Err(damaged(&reason)),
+        Ok(Err(error)) => Err(damaged(&error.to_string())),
         Err(_) => Err(damaged("its lengths contradict each other")),
     }
 }
@@ -268,14 +267,18 @@ fn typed<T: ArrowPrimitiveType>(array: &ArrayRef) -> PrimitiveArray<T> {
 /// Writes batches of one kind to Parquet bytes, as the signal schemas have them.
 ///
 /// # Errors
-/// A text when a batch is of another kind or the writer refuses it.
-pub fn write_parquet(kind: SignalKind, batches: &[Batch], out: impl std::io::Write + Send) -> Result<(), String> {
-    let mut writer =
-        parquet::arrow::ArrowWriter::try_new(out, Arc::clone(&kind.schema()), None).map_err(|e| e.to_string())?;
+/// When a batch is of another kind or the writer refuses it.
+pub fn write_parquet(
+    kind: SignalKind,
+    batches: &[Batch],
+    out: impl std::io::Write + Send,
+) -> Result<(), parquet::errors::ParquetError> {
+    let mut writer = parquet::arrow::ArrowWriter::try_new(out, Arc::clone(&kind.schema()), None)?;
     for batch in batches {
-        writer.write(batch.records()).map_err(|e| e.to_string())?;
+        writer.write(batch.records())?;
     }
-    writer.close().map(|_| ()).map_err(|e| e.to_string())
+    writer.close()?;
+    Ok(())
 }
 
 #[cfg(test)]

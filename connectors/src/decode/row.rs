@@ -161,24 +161,46 @@ impl RowsConfig {
     /// Checks the names of fields.
     ///
     /// # Errors
-    /// A text that names the key and the known fields.
-    pub fn check(&self) -> Result<(), String> {
+    /// [`RowsError`] naming the key and what is known.
+    pub fn check(&self) -> Result<(), RowsError> {
         for name in self.columns.keys().chain(self.constants.keys()) {
             if Field::of_name(name).is_none() {
-                return Err(format!("unknown field `{name}` in `rows`, known: {}", known_fields(self.signal)));
+                return Err(RowsError::Field { name: name.clone(), known: known_fields(self.signal) });
             }
         }
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '"' | '\n' | '\r') {
-            return Err(format!("`delimiter` `{}` must be one ASCII character other than a quote", self.delimiter));
+            return Err(RowsError::Delimiter(self.delimiter));
         }
         if self.signal == Some(SignalKind::Series) {
-            return Err("`signal: series` is no row: a metric row describes its series itself".to_owned());
+            return Err(RowsError::Series);
         }
         if !self.values.is_empty() && self.signal.is_some_and(|s| s != SignalKind::Metric) {
-            return Err("`values` is for `signal: metric`".to_owned());
+            return Err(RowsError::Values);
         }
         Ok(())
     }
+}
+
+/// What contradicts itself in how rows are to be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowsError {
+    /// A name that no field has.
+    #[error("unknown field `{name}` in `rows`, known: {known}")]
+    Field {
+        /// The name.
+        name: String,
+        /// The fields there are.
+        known: String,
+    },
+    /// What cannot stand between fields.
+    #[error("`delimiter` `{0}` must be one ASCII character other than a quote")]
+    Delimiter(char),
+    /// A signal that has no rows of its own.
+    #[error("`signal: series` is no row: a metric row describes its series itself")]
+    Series,
+    /// Wide rows of what is no metric.
+    #[error("`values` is for `signal: metric`")]
+    Values,
 }
 
 /// The fields rows of `kind` have, for messages.

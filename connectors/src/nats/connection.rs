@@ -168,6 +168,15 @@ impl NatsConnection {
         Ok(context)
     }
 
+    /// Connects and says what is there.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(crate) async fn server(&self) -> Result<String, NatsError> {
+        let context = self.connect().await?;
+        Ok(format!("nats-server {} at {}", context.client().server_info().version, self.servers.join(", ")))
+    }
+
     async fn options(&self) -> Result<ConnectOptions, NatsError> {
         let mut options = ConnectOptions::new().name("bellwether").connection_timeout(CONNECT_MAX).event_callback(
             |event| async move {

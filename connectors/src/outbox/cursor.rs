@@ -31,7 +31,7 @@ pub struct Cursor {
     pub bytes: u64,
     /// Events newly delivered, ever.
     pub sent: u64,
-    /// Events the receiver already had, ever.
+    /// Events the receiver already had, or was given a newer revision for, ever.
     pub skipped: u64,
     /// Events the receiver refused for good, ever.
     pub dead_letters: u64,
@@ -63,7 +63,7 @@ pub struct Fault {
     pub attempts: u64,
 }
 
-/// Why a cursor says nothing about this log.
+/// Why a reader cannot go on at its cursor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
     /// Its file does not read.
@@ -101,6 +101,21 @@ pub enum CursorError {
         have: String,
         /// The log that is there.
         want: String,
+    },
+    /// What comes after it is not in the log any more.
+    #[error(
+        "records {next} to {last} are gone from the incident log, which had no more room; \
+         `bellwether sinks skip {reader} --until oldest` goes on without them",
+        next = .at + 1,
+        last = .first.saturating_sub(1)
+    )]
+    Gone {
+        /// The reader.
+        reader: String,
+        /// Where the cursor is.
+        at: u64,
+        /// The oldest record that is left.
+        first: u64,
     },
     /// It cannot be read or written.
     #[error("cursor `{path}` cannot be {operation}: {reason}; check the disk and the folder's owner")]

@@ -22,7 +22,7 @@ struct Letter<'a> {
 }
 
 /// The file of one reader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DeadLetters {
     path: PathBuf,
 }

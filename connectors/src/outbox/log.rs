@@ -193,26 +193,45 @@ impl IncidentLog {
     /// A log that is empty is taken for the first start with one.
     ///
     /// # Errors
-    /// A text with the remedy.
-    pub fn check_covers(&self, position: Position, journal_end: Position) -> Result<(), String> {
-        match self.told() {
-            Some(told) if told.journal > journal_end => Err(format!(
-                "the incident log has the events up to journal position {}, the journal ends at {journal_end}: the log \
-                 is not the one of this journal, and what comes would be taken for told. Restore the journal, or move \
-                 the log's folder and the readers' aside: receivers then go on with what comes, and what they had not \
-                 read is lost",
-                told.journal
-            )),
-            Some(told) if told.journal < position => Err(format!(
-                "the incident log has the events up to journal position {}, the newest checkpoint is at {position}: \
-                 the log is not the one of this state. Restore it from the same backup as the checkpoints, or move \
-                 its folder and the readers' aside: receivers then go on with what comes, and what they had not \
-                 read is lost",
-                told.journal
-            )),
+    /// [`LogMismatch`] with the remedy.
+    pub fn check_covers(&self, position: Position, journal_end: Position) -> Result<(), LogMismatch> {
+        match self.told().map(|told| told.journal) {
+            Some(told) if told > journal_end => Err(LogMismatch::Beyond { told, journal_end }),
+            Some(told) if told < position => Err(LogMismatch::Short { told, checkpoint: position }),
             _ => Ok(()),
         }
     }
+}
+
+/// The log is not the one of this state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogMismatch {
+    /// It has more than the journal.
+    #[error(
+        "the incident log has the events up to journal position {told}, the journal ends at {journal_end}: the log \
+         is not the one of this journal, and what comes would be taken for told. Restore the journal, or move \
+         the log's folder and the readers' aside: receivers then go on with what comes, and what they had not \
+         read is lost"
+    )]
+    Beyond {
+        /// Up to where it has the events.
+        told: Position,
+        /// Where the journal ends.
+        journal_end: Position,
+    },
+    /// It lacks what a checkpoint counts on.
+    #[error(
+        "the incident log has the events up to journal position {told}, the newest checkpoint is at {checkpoint}: \
+         the log is not the one of this state. Restore it from the same backup as the checkpoints, or move \
+         its folder and the readers' aside: receivers then go on with what comes, and what they had not \
+         read is lost"
+    )]
+    Short {
+        /// Up to where it has the events.
+        told: Position,
+        /// Where the checkpoint is.
+        checkpoint: Position,
+    },
 }
 
 /// The identity written beside the segments; made when there is none.

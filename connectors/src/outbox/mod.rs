@@ -16,19 +16,23 @@
 mod append;
 mod cursor;
 mod dead_letters;
+mod delivery;
 mod log;
 mod memory;
+mod newest;
 mod reader;
 mod readers;
+mod receiver;
 mod record;
 mod request;
 mod status;
 
 pub use append::{Folded, Outbox, OutboxError};
 pub use cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
-pub use log::{IncidentLog, IncidentLogConfig, LogPosition};
+pub use delivery::{Deadline, ReaderTotals};
+pub use log::{IncidentLog, IncidentLogConfig, LogMismatch, LogPosition};
 pub use memory::MemoryLog;
-pub use reader::{Deadline, Reader, ReaderTotals};
+pub use reader::Reader;
 pub use readers::{Notice, Readers};
 pub use record::RecordError;
 pub use request::{Request, Until};

@@ -175,7 +175,12 @@ impl Readers {
             u64::from(place.parked.load(Ordering::Relaxed))
         });
         family("delivered_events_total", "counter", "Events newly delivered.", &|place| read(&place.sent));
-        family("known_events_total", "counter", "Events the receiver already had.", &|place| read(&place.skipped));
+        family(
+            "known_events_total",
+            "counter",
+            "Events the receiver already had, or was given a newer revision for.",
+            &|place| read(&place.skipped),
+        );
         family("dead_letters_total", "counter", "Events the receiver refused for good.", &|place| {
             read(&place.dead_letters)
         });

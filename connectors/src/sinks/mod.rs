@@ -5,94 +5,37 @@
 //! long, and what to do with an event that is refused is the business of the reader in front of it
 //! ([`crate::outbox`]), which delivers again what may have been lost; a sink whose receiver
 //! remembers skips what is there.
+//!
+//! A new one is its file or folder here, which says everything about it ([`DeclaredSink`]), its line
+//! below, its example, and its row in the README.
+
+mod declare;
 
 pub mod nats;
 pub mod ndjson;
 pub mod terminal;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwether_engine::incident::IncidentEvent;
 use futures::future::BoxFuture;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use crate::declared::list_of;
 use crate::journal::Position;
 
-/// Every sink, as it is written in the configuration: `- nats: {…}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SinkConfig {
-    /// The incident stream on NATS JetStream, and the bucket of latest records.
-    Nats(nats::NatsSinkConfig),
-    /// NDJSON in a file.
-    Ndjson(ndjson::NdjsonSinkConfig),
-    /// Lines on the terminal.
-    Terminal(terminal::TerminalSinkConfig),
-}
+pub use declare::{DeclaredSink, GIVE_UP_AFTER, Order};
 
-impl SinkConfig {
-    /// Its name; unique among the sinks of one configuration.
-    pub fn name(&self) -> &str {
-        match self {
-            SinkConfig::Nats(config) => &config.name,
-            SinkConfig::Ndjson(config) => &config.name,
-            SinkConfig::Terminal(config) => &config.name,
-        }
-    }
-
-    /// Opens the sink: connects, checks, and learns what the receiver has.
-    ///
-    /// # Errors
-    /// [`SinkError`]: a receiver that is away can be tried again, anything else says what to change.
-    pub async fn open(self) -> Result<Box<dyn Sink>, SinkError> {
-        Ok(match self {
-            SinkConfig::Nats(config) => {
-                let name = config.name.clone();
-                let opened = nats::NatsSink::open(config).await;
-                Box::new(opened.map_err(|error| nats::failure(&name, &error))?)
-            }
-            SinkConfig::Ndjson(config) => Box::new(ndjson::NdjsonSink::open(config)?),
-            SinkConfig::Terminal(config) => Box::new(terminal::TerminalSink::new(config)),
-        })
-    }
-
-    /// The files it names.
-    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
-        match self {
-            SinkConfig::Ndjson(config) => vec![&mut config.path],
-            SinkConfig::Nats(config) => config.connection.paths(),
-            SinkConfig::Terminal(_) => Vec::new(),
-        }
-    }
-
-    /// Who gets the events, for people.
-    pub fn describe(&self) -> String {
-        match self {
-            SinkConfig::Terminal(_) => "the terminal".to_owned(),
-            SinkConfig::Ndjson(config) => format!("file {}", config.path.display()),
-            SinkConfig::Nats(config) => format!("{}: NATS at {}", config.name, config.connection.servers.join(", ")),
-        }
-    }
-
-    /// Whether the receiver knows what it has, so that what comes again does not double.
-    pub fn remembers(&self) -> bool {
-        !matches!(self, SinkConfig::Terminal(_))
-    }
-
-    /// After how long of nothing but failures its reader waits for a person.
-    pub fn give_up_after(&self) -> Duration {
-        match self {
-            SinkConfig::Nats(config) => Duration::from_nanos(config.give_up_after.0.max(0) as u64),
-            SinkConfig::Ndjson(_) | SinkConfig::Terminal(_) => GIVE_UP_AFTER,
-        }
+list_of! {
+    /// Every sink, as it is written in the configuration: `- nats: {…}`.
+    pub enum SinkConfig: DeclaredSink {
+        /// The incident stream on NATS JetStream, and the bucket of latest records.
+        Nats(nats::NatsSinkConfig),
+        /// NDJSON in a file.
+        Ndjson(ndjson::NdjsonSinkConfig),
+        /// Lines on the terminal.
+        Terminal(terminal::TerminalSinkConfig),
     }
 }
-
-/// After how long of nothing but failures a reader is parked.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
 
 /// One incident event on its way out.
 #[derive(Clone, Debug, PartialEq)]

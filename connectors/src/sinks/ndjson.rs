@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
+use crate::sinks::{DeclaredSink, Delivered, Order, Outgoing, Sink, SinkError};
 
 /// Where to write incident events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,32 @@ pub struct NdjsonSinkConfig {
 
 fn default_name() -> String {
     "ndjson".to_owned()
+}
+
+impl DeclaredSink for NdjsonSinkConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        format!("file {}", self.path.display())
+    }
+
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    fn order(&self) -> Order {
+        Order::EveryRevision
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        vec![&mut self.path]
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Sink>, SinkError>> {
+        Box::pin(async { Ok(Box::new(NdjsonSink::open(self.clone())?) as Box<dyn Sink>) })
+    }
 }
 
 /// Incident events as NDJSON in a file.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
+use crate::sinks::{DeclaredSink, Delivered, Order, Outgoing, Sink, SinkError};
 
 /// How to show incident events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,28 @@ pub struct TerminalSinkConfig {
 impl Default for TerminalSinkConfig {
     fn default() -> TerminalSinkConfig {
         TerminalSinkConfig { name: "terminal".to_owned(), colour: None, updates: false }
+    }
+}
+
+impl DeclaredSink for TerminalSinkConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        "the terminal".to_owned()
+    }
+
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    fn order(&self) -> Order {
+        Order::EveryRevision
+    }
+
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Sink>, SinkError>> {
+        Box::pin(async { Ok(Box::new(TerminalSink::new(self.clone())) as Box<dyn Sink>) })
     }
 }
 

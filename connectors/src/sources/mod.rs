@@ -1,72 +1,37 @@
 //! The visible list of sources: what Bellwether reads by itself.
 //!
-//! A new one is its file or folder here, its variant and three arms below, its example, and its
-//! row in the README.
+//! A new one is its file or folder here, which says everything about it ([`DeclaredSource`]), its line
+//! below, its example, and its row in the README.
+
+mod declare;
 
 pub mod files;
 pub mod kafka;
 pub mod nats;
 pub mod stdin;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use crate::declared::list_of;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use declare::DeclaredSource;
 
-use crate::intake::{Source, SourceError};
-use crate::resolve::entity_resolution::EntityResolver;
-
-/// Every source, as it is written in the configuration: `- files: {…}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceConfig {
-    /// Files, read to their end or followed.
-    Files(files::FilesConfig),
-    /// Standard input.
-    Stdin(stdin::StdinConfig),
-    /// Rows on a NATS JetStream stream.
-    Nats(nats::NatsSourceConfig),
-    /// Rows on Kafka topics; only in a build with the feature `kafka`.
-    Kafka(kafka::KafkaSourceConfig),
-}
-
-impl SourceConfig {
-    /// Its name; unique among the sources of one configuration.
-    pub fn name(&self) -> &str {
-        match self {
-            SourceConfig::Files(config) => &config.name,
-            SourceConfig::Stdin(config) => &config.name,
-            SourceConfig::Nats(config) => &config.name,
-            SourceConfig::Kafka(config) => &config.name,
-        }
-    }
-
-    /// The files it names.
-    pub fn paths(&mut self) -> Vec<&mut PathBuf> {
-        match self {
-            SourceConfig::Files(config) => config.paths.iter_mut().collect(),
-            SourceConfig::Nats(config) => config.connection.paths(),
-            SourceConfig::Stdin(_) | SourceConfig::Kafka(_) => Vec::new(),
-        }
-    }
-
-    /// The source; nothing is opened before it runs. `resolver` says what changes are about.
-    ///
-    /// # Errors
-    /// [`SourceError::Config`] naming the key.
-    pub fn build(self, resolver: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
-        Ok(match self {
-            SourceConfig::Files(config) => Box::new(files::FilesSource::new(config)?),
-            SourceConfig::Stdin(config) => Box::new(stdin::StdinSource::new(config)?),
-            SourceConfig::Nats(config) => Box::new(nats::NatsSource::new(config, resolver.clone())?),
-            SourceConfig::Kafka(config) => Box::new(kafka::KafkaSource::new(config)?),
-        })
+list_of! {
+    /// Every source, as it is written in the configuration: `- files: {…}`.
+    pub enum SourceConfig: DeclaredSource {
+        /// Files, read to their end or followed.
+        Files(files::FilesConfig),
+        /// Standard input.
+        Stdin(stdin::StdinConfig),
+        /// Rows on a NATS JetStream stream.
+        Nats(nats::NatsSourceConfig),
+        /// Rows on Kafka topics; only in a build with the feature `kafka`.
+        Kafka(kafka::KafkaSourceConfig),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

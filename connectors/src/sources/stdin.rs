@@ -3,6 +3,8 @@
 //! Nothing can be read twice from a pipe, so there is no cursor: what was not yet in the
 //! journal when the process died is lost with the pipe.
 
+use std::sync::Arc;
+
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::check_tenant;
 use futures::future::BoxFuture;
@@ -10,10 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::declared::{Found, Probe};
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
 use crate::decode::{Format, LineDecoder, LinesConfig, RowsConfig};
 use crate::intake::reject::{BadRow, Reason};
 use crate::intake::{Intake, Source, SourceError, Stop, arrival_time};
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::sources::DeclaredSource;
 
 /// Bytes read at a time; what one read brings becomes one group.
 const READ_BYTES: usize = 256 << 10;
@@ -46,6 +51,24 @@ fn default_format() -> Format {
     Format::Ndjson
 }
 
+impl DeclaredSource for StdinConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        format!("{}: standard input", self.name)
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Some(Box::pin(async { Ok(Found::of("standard input")) }))
+    }
+
+    fn build(&self, _: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(StdinSource::new(self.clone())?))
+    }
+}
+
 /// Standard input as a source.
 pub struct StdinSource {
     config: StdinConfig,
@@ -63,7 +86,7 @@ impl StdinSource {
         if config.format == Format::Lines && config.lines.entity.is_empty() {
             return Err(wrong("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
         }
-        let decoder = LineDecoder::new(config.format, &config.rows, &config.lines).map_err(wrong)?;
+        let decoder = LineDecoder::new(config.format, &config.rows, &config.lines).map_err(|e| wrong(e.to_string()))?;
         Ok(StdinSource { config, decoder })
     }
 }
@@ -140,8 +163,6 @@ impl StdinSource {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bellwether_engine::signal::SignalKind;
 
     use super::*;

@@ -96,11 +96,6 @@ impl Kind {
     pub const fn is_network(self) -> bool {
         matches!(self, Kind::Switch | Kind::Router | Kind::Firewall)
     }
-
-    /// True for what keeps data.
-    pub const fn is_store(self) -> bool {
-        matches!(self, Kind::Database | Kind::Queue | Kind::Cache)
-    }
 }
 
 /// One configuration item.

@@ -39,29 +39,52 @@ impl Matrix {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Matrix, String> {
+/// Why bytes are not such an array.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum NpyError {
+    #[error("not a .npy file")]
+    Other,
+    #[error("version `{0}` of .npy is not known, known: 1, 2, 3")]
+    Version(u8),
+    #[error("the header is cut short")]
+    Short,
+    #[error("Fortran order is not supported: save it with order='C'")]
+    Fortran,
+    #[error("no `{0}` in the header")]
+    Lacks(&'static str),
+    #[error("`{rows}` × `{columns}` cells are too many")]
+    Large { rows: usize, columns: usize },
+    #[error("`{have}` bytes of data, `{want}` expected")]
+    Data { have: usize, want: usize },
+    #[error("two dimensions expected, the shape is `({0})`")]
+    Shape(String),
+    #[error("type `{0}` is not known, known: |b1 |u1 |i1 <i4 <i8 <f4 <f8")]
+    Kind(String),
+}
+
+fn parse(bytes: &[u8]) -> Result<Matrix, NpyError> {
     if bytes.len() < 12 || !bytes.starts_with(b"\x93NUMPY") {
-        return Err("not a .npy file".to_owned());
+        return Err(NpyError::Other);
     }
     let (length, start) = match bytes[6] {
         1 => (usize::from(u16::from_le_bytes([bytes[8], bytes[9]])), 10),
         2 | 3 => (u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize, 12),
-        other => return Err(format!("version `{other}` of .npy is not known, known: 1, 2, 3")),
+        other => return Err(NpyError::Version(other)),
     };
-    let header = bytes.get(start..start + length).ok_or("the header is cut short")?;
+    let header = bytes.get(start..start + length).ok_or(NpyError::Short)?;
     let header = String::from_utf8_lossy(header);
     if header.contains("'fortran_order': True") {
-        return Err("Fortran order is not supported: save it with order='C'".to_owned());
+        return Err(NpyError::Fortran);
     }
-    let kind = between(&header, "'descr': '", "'").ok_or("no `descr` in the header")?;
-    let shape = between(&header, "'shape': (", ")").ok_or("no `shape` in the header")?;
+    let kind = between(&header, "'descr': '", "'").ok_or(NpyError::Lacks("descr"))?;
+    let shape = between(&header, "'shape': (", ")").ok_or(NpyError::Lacks("shape"))?;
     let (rows, columns) = dimensions(shape)?;
     let cells = rows.checked_mul(columns).filter(|cells| *cells <= CELLS_MAX);
-    let cells = cells.ok_or_else(|| format!("`{rows}` × `{columns}` cells are too many"))?;
+    let cells = cells.ok_or(NpyError::Large { rows, columns })?;
     let (width, decode) = decoder(kind)?;
     let body = &bytes[start + length..];
     if body.len() < cells * width {
-        return Err(format!("`{}` bytes of data, `{}` expected", body.len(), cells * width));
+        return Err(NpyError::Data { have: body.len(), want: cells * width });
     }
     let values = body.chunks_exact(width).take(cells).map(decode).collect();
     Ok(Matrix { rows, columns, values })
@@ -72,18 +95,18 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
     Some(&rest[..rest.find(to)?])
 }
 
-fn dimensions(shape: &str) -> Result<(usize, usize), String> {
+fn dimensions(shape: &str) -> Result<(usize, usize), NpyError> {
     let numbers: Vec<usize> = shape.split(',').filter_map(|part| part.trim().parse().ok()).collect();
     match numbers.as_slice() {
         [rows, columns] => Ok((*rows, *columns)),
-        _ => Err(format!("two dimensions expected, the shape is `({shape})`")),
+        _ => Err(NpyError::Shape(shape.to_owned())),
     }
 }
 
 /// Bytes of one value, and how to read it.
 type Decoder = (usize, fn(&[u8]) -> f64);
 
-fn decoder(kind: &str) -> Result<Decoder, String> {
+fn decoder(kind: &str) -> Result<Decoder, NpyError> {
     fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
         std::array::from_fn(|at| bytes[at])
     }
@@ -94,7 +117,7 @@ fn decoder(kind: &str) -> Result<Decoder, String> {
         "<i8" => (8, |bytes| i64::from_le_bytes(fixed(bytes)) as f64),
         "<f4" => (4, |bytes| f64::from(f32::from_le_bytes(fixed(bytes)))),
         "<f8" => (8, |bytes| f64::from_le_bytes(fixed(bytes))),
-        other => return Err(format!("type `{other}` is not known, known: |b1 |u1 |i1 <i4 <i8 <f4 <f8")),
+        other => return Err(NpyError::Kind(other.to_owned())),
     })
 }
 
@@ -131,7 +154,7 @@ mod tests {
             assert!(parse(&whole[..length]).is_err(), "{length} bytes");
         }
         assert!(parse(&file("<f8", "(4, 1000000000000)", &[])).is_err());
-        assert!(parse(&file("<c16", "(1, 1)", &[0; 16])).expect_err("complex").contains("<c16"));
+        assert!(parse(&file("<c16", "(1, 1)", &[0; 16])).expect_err("complex").to_string().contains("<c16"));
         assert!(parse(&file("<f8", "(3,)", &[0; 24])).is_err());
     }
 }

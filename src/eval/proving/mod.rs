@@ -37,10 +37,15 @@ pub struct Seeds(pub Range<u64>);
 /// More estates than this are a mistake of typing.
 const SEEDS_MAX: u64 = 10_000;
 
-impl FromStr for Seeds {
-    type Err = String;
+/// A text that says no seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write how many, like 50, or which, like 1000..1050; {SEEDS_MAX} at most")]
+pub struct NoSeeds;
 
-    fn from_str(text: &str) -> Result<Seeds, String> {
+impl FromStr for Seeds {
+    type Err = NoSeeds;
+
+    fn from_str(text: &str) -> Result<Seeds, NoSeeds> {
         let number = |text: &str| text.trim().parse::<u64>().ok();
         let range = match text.split_once("..") {
             Some((from, to)) => number(from).zip(number(to)).map(|(from, to)| from..to),
@@ -48,7 +53,7 @@ impl FromStr for Seeds {
         };
         match range {
             Some(range) if !range.is_empty() && range.end - range.start <= SEEDS_MAX => Ok(Seeds(range)),
-            _ => Err(format!("write how many, like 50, or which, like 1000..1050; {SEEDS_MAX} at most")),
+            _ => Err(NoSeeds),
         }
     }
 }

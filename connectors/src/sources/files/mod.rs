@@ -25,17 +25,22 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::check_tenant;
+use bellwether_engine::signal::{SignalError, check_tenant};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::declared::{Found, Probe, ProbeError};
+use crate::decode::row::RowsError;
 use crate::decode::{Format, LinesConfig, RowsConfig};
 use crate::intake::{Intake, Source, SourceError, Stop};
 use crate::journal::Mark;
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::sources::DeclaredSource;
 
 pub use reader::{Chunk, FileError, FileReader};
 
@@ -91,30 +96,28 @@ impl FilesConfig {
     /// The format of `path`.
     ///
     /// # Errors
-    /// A text that lists the formats.
-    pub fn format_of(&self, path: &Path) -> Result<Format, String> {
-        let name = path.to_string_lossy();
-        self.format.or_else(|| Format::of_name(&name)).ok_or_else(|| {
-            format!("`{name}`: its name does not say its format; set `format` to ndjson, csv, lines or parquet")
-        })
+    /// [`FilesError::Format`].
+    pub fn format_of(&self, path: &Path) -> Result<Format, FilesError> {
+        let named = self.format.or_else(|| Format::of_name(&path.to_string_lossy()));
+        named.ok_or_else(|| FilesError::Format { path: path.to_owned() })
     }
 
     /// The files there are now, in order of their names.
     ///
     /// # Errors
-    /// A text when a path without `*` does not exist (and is not followed), or there are too
+    /// [`FilesError`] when a path without `*` does not exist (and is not followed), or there are too
     /// many.
-    pub fn files(&self) -> Result<Vec<PathBuf>, String> {
+    pub fn files(&self) -> Result<Vec<PathBuf>, FilesError> {
         let mut files = BTreeSet::new();
         for path in &self.paths {
             let found = matching(path)?;
             if found.is_empty() && !self.follow {
-                return Err(format!("`{}`: no such file", path.display()));
+                return Err(FilesError::Missing { path: path.clone() });
             }
             files.extend(found);
         }
         if files.len() > FILES_MAX {
-            return Err(format!("{} files match, at most {FILES_MAX} are read", files.len()));
+            return Err(FilesError::Many(files.len()));
         }
         Ok(files.into_iter().collect())
     }
@@ -122,19 +125,102 @@ impl FilesConfig {
     /// Checks everything that can be checked without reading a file.
     ///
     /// # Errors
-    /// A text that names the key.
-    pub fn check(&self) -> Result<(), String> {
-        check_tenant(&self.tenant).map_err(|e| e.to_string())?;
+    /// [`FilesError`] naming the key.
+    pub fn check(&self) -> Result<(), FilesError> {
+        check_tenant(&self.tenant)?;
         self.rows.check()?;
         if self.paths.is_empty() {
-            return Err("`paths` is empty".to_owned());
+            return Err(FilesError::NoPaths);
         }
         Ok(())
     }
+
+    /// The files that are there, each of which opens.
+    fn found(&self) -> Result<Found, ProbeError> {
+        let found = self.files()?;
+        for path in &found {
+            std::fs::File::open(path).map_err(|error| reader::io_error(path, &error))?;
+        }
+        Ok(Found::of(match found.len() {
+            0 => "no file yet; followed when one comes".to_owned(),
+            1 => "1 file".to_owned(),
+            more => format!("{more} files"),
+        }))
+    }
+}
+
+impl DeclaredSource for FilesConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        format!("{}: files {}", self.name, paths.join(", "))
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.paths.iter_mut().collect()
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Some(Box::pin(async { self.found() }))
+    }
+
+    fn build(&self, _: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(FilesSource::new(self.clone())?))
+    }
+}
+
+/// What is wrong with a configuration, or does not fit the files that are there.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// Nobody's.
+    #[error(transparent)]
+    Tenant(#[from] SignalError),
+    /// `rows` contradicts itself.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// There is nothing to read.
+    #[error("`paths` is empty: name at least one file")]
+    NoPaths,
+    /// A file of no known format.
+    #[error(
+        "`{path}`: its name does not say its format; set `format` to ndjson, csv, lines or parquet",
+        path = .path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is named is not there.
+    #[error("`{path}`: no such file", path = .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A pattern that matches a folder's worth.
+    #[error("{0} files match, at most {FILES_MAX} are read: name fewer")]
+    Many(usize),
+    /// A pattern in a folder's name.
+    #[error("`{path}`: `*` is only allowed in the last part", path = .path.display())]
+    Pattern {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file that has an end.
+    #[error("`{path}`: packed files and Parquet cannot be followed: leave `follow` out", path = .path.display())]
+    Followed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Log lines of nobody.
+    #[error("`lines.entity` is missing: who writes the log, `type:name`")]
+    NoEntity,
 }
 
 /// The files a path with at most one pattern in its last part stands for.
-fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+fn matching(path: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !name.contains('*') {
         return Ok(if path.is_file() { vec![path.to_owned()] } else { Vec::new() });
@@ -144,7 +230,7 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
         _ => Path::new("."),
     };
     if folder.to_string_lossy().contains('*') {
-        return Err(format!("`{}`: `*` is only allowed in the last part", path.display()));
+        return Err(FilesError::Pattern { path: path.to_owned() });
     }
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(Vec::new());
@@ -187,7 +273,7 @@ impl FilesSource {
     /// # Errors
     /// [`SourceError::Config`] naming the key.
     pub fn new(config: FilesConfig) -> Result<FilesSource, SourceError> {
-        config.check().map_err(|e| SourceError::config(&config.name, e))?;
+        config.check().map_err(|e| SourceError::config(&config.name, e.to_string()))?;
         Ok(FilesSource { config })
     }
 }
@@ -209,7 +295,7 @@ impl Source for FilesSource {
 }
 
 async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(), SourceError> {
-    let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
+    let files = config.files().map_err(|e| SourceError::config(&config.name, e.to_string()))?;
     for path in files {
         let mut tail = Tail::open(&config, &path, &intake)?;
         while !stop.is_stopped() && tail.step(&config, &intake).await? {}
@@ -220,7 +306,7 @@ async fn read_all(config: FilesConfig, intake: Intake, stop: Stop) -> Result<(),
 async fn follow(config: FilesConfig, intake: Intake, mut stop: Stop) -> Result<(), SourceError> {
     let mut tails: Vec<Tail> = Vec::new();
     loop {
-        let files = config.files().map_err(|e| SourceError::config(&config.name, e))?;
+        let files = config.files().map_err(|e| SourceError::config(&config.name, e.to_string()))?;
         for path in files {
             if !tails.iter().any(|t| t.path == path) {
                 tails.push(Tail::open(&config, &path, &intake)?);

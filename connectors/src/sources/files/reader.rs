@@ -10,10 +10,10 @@ use bellwether_engine::time::EventTime;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use super::FilesConfig;
+use super::{FilesConfig, FilesError};
 use crate::decode::parquet::ParquetDecoder;
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
-use crate::decode::{Format, LineDecoder};
+use crate::decode::{DecoderError, Format, LineDecoder};
 use crate::intake::arrival_time;
 use crate::intake::reject::{BadRow, Reason, Rejection};
 
@@ -48,8 +48,11 @@ pub enum FileError {
     #[error("{0}")]
     Bad(Box<Rejection>),
     /// The configuration does not fit it.
-    #[error("{0}")]
-    Config(String),
+    #[error(transparent)]
+    Config(#[from] FilesError),
+    /// Its lines cannot be decoded.
+    #[error(transparent)]
+    Decoder(#[from] DecoderError),
     /// The system refuses to read it.
     #[error("`{path}` cannot be read: {reason}")]
     Io {
@@ -122,13 +125,12 @@ impl FileReader {
     /// # Errors
     /// [`FileError`].
     pub fn open(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> Result<FileReader, FileError> {
-        let format = config.format_of(path).map_err(FileError::Config)?;
+        let format = config.format_of(path)?;
         let file = File::open(path).map_err(|e| io_error(path, &e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, &e))?;
         let packed = path.extension().is_some_and(|e| e == "gz");
         if config.follow && (packed || format == Format::Parquet) {
-            let reason = "packed files and Parquet cannot be followed: leave `follow` out";
-            return Err(FileError::Config(format!("`{}`: {reason}", path.display())));
+            return Err(FilesError::Followed { path: path.to_owned() }.into());
         }
         let from = resume(cursor, &metadata, packed || format == Format::Parquet);
         let mut reader = FileReader {
@@ -399,9 +401,9 @@ fn nth_line_end(bytes: &[u8], n: usize) -> Option<usize> {
 
 fn lines_body(config: &FilesConfig, format: Format, file: File, packed: bool) -> Result<Body, FileError> {
     if format == Format::Lines && config.lines.entity.is_empty() {
-        return Err(FileError::Config("`lines.entity` is missing: who writes the log, `type:name`".to_owned()));
+        return Err(FilesError::NoEntity.into());
     }
-    let decoder = LineDecoder::new(format, &config.rows, &config.lines).map_err(FileError::Config)?;
+    let decoder = LineDecoder::new(format, &config.rows, &config.lines)?;
     let input = match packed {
         true => Input::Gz(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
         false => Input::Plain(file),
@@ -439,7 +441,7 @@ fn resume(cursor: Option<&[u8]>, metadata: &Metadata, unpacked: bool) -> Cursor 
         .unwrap_or_default()
 }
 
-fn io_error(path: &Path, error: &std::io::Error) -> FileError {
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> FileError {
     match error.kind() {
         std::io::ErrorKind::NotFound => FileError::Gone { path: path.to_owned() },
         _ => FileError::Io { path: path.to_owned(), reason: error.to_string() },

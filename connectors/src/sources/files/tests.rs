@@ -134,7 +134,7 @@ fn empty_and_damaged_files_are_clear_errors() {
 
 #[test]
 fn a_name_that_does_not_say_its_format_is_refused_with_the_formats() {
-    let error = config(Path::new("data.bin")).format_of(Path::new("data.bin")).expect_err("unknown");
+    let error = config(Path::new("data.bin")).format_of(Path::new("data.bin")).expect_err("unknown").to_string();
     assert!(error.contains("ndjson, csv, lines or parquet"), "{error}");
 }
 

@@ -22,6 +22,7 @@ mod offsets;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bellwether_engine::signal::check_tenant;
 use futures::future::BoxFuture;
@@ -30,6 +31,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::row::RowsConfig;
 use crate::intake::{Intake, Source, SourceError, Stop};
+use crate::resolve::entity_resolution::EntityResolver;
+use crate::sources::DeclaredSource;
 
 /// Rows on Kafka topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +68,20 @@ fn default_batch() -> usize {
     500
 }
 
+impl DeclaredSource for KafkaSourceConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        format!("{}: topics {} at {}", self.name, self.topics.join(", "), self.brokers.join(", "))
+    }
+
+    fn build(&self, _: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(KafkaSource::new(self.clone())?))
+    }
+}
+
 /// Properties the source needs as they are.
 const OWN_PROPERTIES: [&str; 5] =
     ["bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset"];
@@ -82,7 +99,7 @@ impl KafkaSource {
     /// Kafka.
     pub fn new(config: KafkaSourceConfig) -> Result<KafkaSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
-        config.rows.check().map_err(wrong)?;
+        config.rows.check().map_err(|e| wrong(e.to_string()))?;
         check_tenant(&config.tenant).map_err(|error| wrong(error.to_string()))?;
         if config.brokers.is_empty() || config.topics.is_empty() {
             return Err(wrong("`brokers` and `topics` must each name at least one".to_owned()));

@@ -22,6 +22,7 @@ mod events;
 mod seen;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::declared::{Found, Probe, ProbeError};
 use crate::decode::ndjson::NdjsonDecoder;
 use crate::decode::row::RowsConfig;
 use crate::intake::reject::{BadRow, Reason};
@@ -44,6 +46,7 @@ use crate::intake::{Intake, Source, SourceError, Stop, arrival_time};
 use crate::journal::Mark;
 use crate::nats::{NatsConnection, NatsError};
 use crate::resolve::entity_resolution::EntityResolver;
+use crate::sources::DeclaredSource;
 use seen::{Delivery, Seen};
 
 /// How long a fetch waits for the first message.
@@ -104,6 +107,46 @@ pub enum Payload {
     Events,
 }
 
+impl DeclaredSource for NatsSourceConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        format!("{}: stream {} at {}", self.name, self.stream, self.connection.servers.join(", "))
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        self.connection.paths()
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Some(Box::pin(found(self)))
+    }
+
+    fn build(&self, resolver: &Arc<EntityResolver>) -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(NatsSource::new(self.clone(), resolver.clone())?))
+    }
+}
+
+/// The stream, and how far its consumer is.
+async fn found(config: &NatsSourceConfig) -> Result<Found, ProbeError> {
+    let server = config.connection.server().await?;
+    let context = config.connection.connect().await?;
+    let Ok(stream) = context.get_stream(&config.stream).await else {
+        return match config.subjects.is_empty() {
+            true => Err(format!("{server} has no stream `{}`: create it, or name `subjects`", config.stream).into()),
+            false => Ok(Found::of(format!("{server}; stream {} will be created", config.stream))),
+        };
+    };
+    let behind = match stream.get_consumer::<ConsumerConfig>(&config.name).await {
+        Ok(mut consumer) => consumer.info().await.map(|info| info.num_pending).ok(),
+        Err(_) => None,
+    };
+    let unread = if behind.is_none() { ", not read yet" } else { "" };
+    Ok(Found { what: format!("{server}; stream {}{unread}", config.stream), behind })
+}
+
 /// JetStream as a source.
 pub struct NatsSource {
     config: NatsSourceConfig,
@@ -117,7 +160,7 @@ impl NatsSource {
     /// [`SourceError::Config`] when the configuration contradicts itself.
     pub fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
-        config.rows.check().map_err(wrong)?;
+        config.rows.check().map_err(|e| wrong(e.to_string()))?;
         match (&config.tenant, config.tenant_token) {
             (Some(tenant), None) => check_tenant(tenant).map_err(|e| wrong(e.to_string()))?,
             (None, Some(token)) if token > 0 => {}
@@ -165,7 +208,7 @@ async fn run(
         let messages = match fetch(&consumer, decoder.config.batch).await {
             Ok(messages) => messages,
             Err(error) => {
-                tracing::warn!(source = name, %error, "cannot fetch, trying again");
+                tracing::warn!(source = name, %error, "nothing can be fetched, trying again");
                 stop.sleep(RETRY_PAUSE).await;
                 continue;
             }
@@ -265,15 +308,16 @@ fn check_consumer(have: &async_nats::jetstream::consumer::Config, config: &NatsS
     Ok(())
 }
 
-async fn fetch(consumer: &Consumer<ConsumerConfig>, batch: usize) -> Result<Vec<Message>, String> {
+async fn fetch(consumer: &Consumer<ConsumerConfig>, batch: usize) -> Result<Vec<Message>, NatsError> {
+    let failed = |e: &dyn std::fmt::Display| NatsError::request("fetch messages", e);
     let mut incoming =
-        consumer.batch().max_messages(batch).expires(FETCH_WAIT).messages().await.map_err(|e| e.to_string())?;
+        consumer.batch().max_messages(batch).expires(FETCH_WAIT).messages().await.map_err(|e| failed(&e))?;
     let mut messages = Vec::new();
     while let Some(message) = incoming.next().await {
         match message {
             Ok(message) => messages.push(message),
             // What came before the failure is good.
-            Err(error) if messages.is_empty() => return Err(error.to_string()),
+            Err(error) if messages.is_empty() => return Err(failed(&error)),
             Err(_) => break,
         }
     }
