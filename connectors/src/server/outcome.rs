@@ -99,6 +99,13 @@ impl Outcome {
     }
 }
 
+/// A decoder that stops at the first refusal: both ends of it are outcomes.
+impl From<Result<Outcome, Outcome>> for Outcome {
+    fn from(result: Result<Outcome, Outcome>) -> Outcome {
+        result.unwrap_or_else(|refused| refused)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bellwether_engine::signal::LogBuilder;

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bellwether_engine::signal::LogBuilder;
 use bytes::Bytes;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -133,7 +132,11 @@ impl Bulk {
         Bulk { config, limits, resolver }
     }
 
-    fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+    /// Takes a bulk request.
+    ///
+    /// # Errors
+    /// The refusal of the whole request.
+    pub fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let rows = (body.len() / DOCUMENT_BYTES_USUAL).min(self.limits.events_max);
         let mut out = LogBuilder::with_capacity(rows, body.len());
@@ -282,6 +285,15 @@ fn branded(reply: Reply) -> Reply {
     reply.with("x-elastic-product", "Elasticsearch")
 }
 
+/// Who we are: clients ask before anything else.
+fn about() -> Reply {
+    let about = json!({
+        "name": "bellwether", "cluster_name": "bellwether", "tagline": "You Know, for Search",
+        "version": {"number": VERSION, "build_flavor": "default"},
+    });
+    branded(Reply::json(200, &about))
+}
+
 /// `logs` of `/logs/_bulk`.
 fn default_index(path: &str) -> &str {
     let index = path.trim_end_matches('/').trim_end_matches("_bulk").trim_end_matches('/');
@@ -289,23 +301,17 @@ fn default_index(path: &str) -> &str {
 }
 
 impl HttpHandler for Bulk {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Bulk>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["/", "/_bulk", "/{index}/_bulk"].iter().map(|path| Route::new(format!("{prefix}{path}"))).collect()
+        vec![
+            Route::get(format!("{prefix}/"), |_, _| about()),
+            Route::post_or_put(format!("{prefix}/_bulk"), Bulk::bulk),
+            Route::post_or_put(format!("{prefix}/{{index}}/_bulk"), Bulk::bulk),
+        ]
     }
 
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if !request.path.trim_end_matches('/').ends_with("_bulk") {
-            let about = json!({
-                "name": "bellwether", "cluster_name": "bellwether", "tagline": "You Know, for Search",
-                "version": {"number": VERSION, "build_flavor": "default"},
-            });
-            return Outcome::answer(branded(Reply::json(200, &about)));
-        }
-        if request.method != Method::POST && request.method != Method::PUT {
-            return Outcome::refused(branded(Reply::empty(405)), "method");
-        }
-        self.bulk(request).unwrap_or_else(|refused| refused)
+    fn not_allowed(&self) -> Reply {
+        branded(Reply::empty(405))
     }
 }
 
@@ -313,20 +319,20 @@ impl HttpHandler for Bulk {
 mod tests {
     use bellwether_engine::signal::LogColumns;
     use bellwether_engine::time::EventTime;
-    use http::HeaderMap;
+    use http::{HeaderMap, Method};
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
     use crate::journal::receipts::{Claims, Receipts};
-    use crate::server::testing::{batches, post};
+    use crate::server::testing::{batches, look, post, serve};
 
     fn bulk() -> Bulk {
         Bulk::new(BulkConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
     }
 
     fn send(path: &str, body: &str) -> (Outcome, Value) {
-        let outcome = bulk().serve(&post(path, &HeaderMap::new(), body.as_bytes()));
+        let outcome = serve(&bulk(), &post(path, &HeaderMap::new(), body.as_bytes()));
         let answer = serde_json::from_slice(&outcome.reply.body).unwrap_or(Value::Null);
         (outcome, answer)
     }
@@ -374,7 +380,7 @@ mod tests {
         let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let headers = HeaderMap::new();
         let request = post("/_bulk", &headers, body.as_bytes());
-        (wire.serve(&Request { claims: Some(&claims), ..request }), claims)
+        (serve(wire, &Request { claims: Some(&claims), ..request }), claims)
     }
 
     const ONE: &str = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
@@ -412,7 +418,7 @@ mod tests {
         let headers = HeaderMap::new();
         let mut request = post("/", &headers, b"");
         request.method = &Method::GET;
-        let reply = wire.serve(&request).reply;
+        let reply = look(&wire, &request);
         assert_eq!((reply.status, reply.header("x-elastic-product")), (200, Some("Elasticsearch")));
     }
 
@@ -429,7 +435,7 @@ mod tests {
             let place = at.index(damaged.len());
             damaged[place] = with;
             for body in [bytes, damaged] {
-                let outcome = bulk().serve(&post("/_bulk", &HeaderMap::new(), &body));
+                let outcome = serve(&bulk(), &post("/_bulk", &HeaderMap::new(), &body));
                 prop_assert!(outcome.reply.status < 500);
             }
         }

@@ -22,7 +22,6 @@ use std::sync::Arc;
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::MetricBuilder;
 use bellwether_engine::time::EventTime;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -253,19 +252,13 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 }
 
 impl HttpHandler for Influx {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Influx>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["api/v2/write", "write", "ping"].iter().map(|path| Route::new(format!("{prefix}/{path}"))).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if request.path.ends_with("/ping") {
-            return Outcome::answer(Reply::empty(204).with("x-influxdb-version", "2.0.0"));
-        }
-        if request.method != Method::POST {
-            return Outcome::refused(Reply::empty(405), "method");
-        }
-        self.write(request).unwrap_or_else(|refused| refused)
+        vec![
+            Route::post(format!("{prefix}/api/v2/write"), Influx::write),
+            Route::post(format!("{prefix}/write"), Influx::write),
+            Route::get(format!("{prefix}/ping"), |_, _| Reply::empty(204).with("x-influxdb-version", "2.0.0")),
+        ]
     }
 
     fn undo(&self, inputs: &[Input]) {
@@ -281,7 +274,7 @@ mod tests {
 
     use super::*;
     use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::testing::{batches, post};
+    use crate::server::testing::{batches, post, serve};
 
     fn send(query: &str, body: &str) -> Outcome {
         let limits = Limits::default();
@@ -290,7 +283,7 @@ mod tests {
         let headers = HeaderMap::new();
         let mut request = post("/api/v2/write", &headers, body.as_bytes());
         request.query = query;
-        wire.serve(&request)
+        serve(&wire, &request)
     }
 
     #[test]

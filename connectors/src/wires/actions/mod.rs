@@ -33,7 +33,6 @@
 //! 503 when full.
 
 use bellwether_engine::input::Input;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -110,15 +109,8 @@ fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
 }
 
 impl HttpHandler for Actions {
-    fn routes(&self) -> Vec<Route> {
-        vec![Route::acting("/feedback/{kind}"), Route::acting("/ticket/{verb}/{system}")]
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if request.method != Method::POST {
-            return Outcome::refused(Reply::empty(405), "method");
-        }
-        self.take(request).unwrap_or_else(|refused| refused)
+    fn routes(&self) -> Vec<Route<Actions>> {
+        ["/feedback/{kind}", "/ticket/{verb}/{system}"].map(|path| Route::post(path, Actions::take).acting()).into()
     }
 }
 

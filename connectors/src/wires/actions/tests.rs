@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::journal::receipts::{Claims, Receipts};
-use crate::server::testing::{headers, post};
+use crate::server::testing::{headers, post, serve};
 
 const INCIDENT: &str = "inc_01KDV0000000000000000000AA";
 
 fn told(path: &str, body: &str) -> Outcome {
     let headers = headers(&[("content-type", "application/json")]);
-    Actions::new(Limits::default()).serve(&post(path, &headers, body.as_bytes()))
+    serve(&Actions::new(Limits::default()), &post(path, &headers, body.as_bytes()))
 }
 
 fn actions(outcome: &Outcome) -> Vec<Action> {
@@ -117,7 +117,7 @@ fn what_comes_again_under_its_id_is_answered_and_not_stored() {
         let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let body = format!(r#"{{"id":"42","incident":"i","who":"{who}"}}"#);
         let request = post("/feedback/resolve", &headers, body.as_bytes());
-        let outcome = wire.serve(&Request { claims: Some(&claims), ..request });
+        let outcome = serve(&wire, &Request { claims: Some(&claims), ..request });
         claims.keep();
         (outcome.reply.status, outcome.inputs().len())
     };

@@ -2,12 +2,12 @@
 
 use bellwether_engine::input::Action;
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::server::testing::{batches, post};
+use crate::server::testing::{batches, look, post, serve};
 
 fn wire() -> Alertmanager {
     Alertmanager::new(AlertmanagerConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
@@ -18,7 +18,7 @@ const STARTED: &str = "1970-01-12T13:40:00Z";
 const ENDS: &str = "1970-01-12T13:50:00Z";
 
 fn send(wire: &Alertmanager, path: &str, body: &str) -> Outcome {
-    wire.serve(&post(path, &HeaderMap::new(), body.as_bytes()))
+    serve(wire, &post(path, &HeaderMap::new(), body.as_bytes()))
 }
 
 fn get(wire: &Alertmanager, path: &str, query: &str) -> (u16, Value) {
@@ -26,7 +26,7 @@ fn get(wire: &Alertmanager, path: &str, query: &str) -> (u16, Value) {
     let mut request = post(path, &headers, b"");
     request.method = &Method::GET;
     request.query = query;
-    let reply = wire.serve(&request).reply;
+    let reply = look(wire, &request);
     (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
 }
 
@@ -140,7 +140,7 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
     let headers = HeaderMap::new();
     let mut delete = post(&path, &headers, b"");
     delete.method = &Method::DELETE;
-    assert_eq!(wire.serve(&delete).inputs().len(), 1);
+    assert_eq!(serve(&wire, &delete).inputs().len(), 1);
     assert_eq!(get(&wire, &path, "").1["status"]["state"], "expired");
     assert_eq!(get(&wire, "/api/v2/silence/unknown", "").0, 404);
 }
@@ -173,7 +173,6 @@ fn amtool_finds_what_it_asks_for_first() {
     assert_eq!(filtered[0]["labels"]["alertname"], "Disk");
     assert_eq!(filtered.as_array().map(Vec::len), Some(1));
     assert_eq!(get(&wire, "/api/v2/alerts", "filter=a%3D~%22(%22").0, 400);
-    assert_eq!(get(&wire, "/api/v2/nothing", "").0, 404);
 }
 
 proptest! {
@@ -189,9 +188,9 @@ proptest! {
         let mut damaged = format!(r#"{{"version":"4","alerts":[{}]}}"#, alert("Disk", ENDS)).into_bytes();
         let place = at.index(damaged.len());
         damaged[place] = with;
-        for path in ["/api/v2/alerts", "/webhook/alertmanager", "/api/v2/silences", "/api/v2/silence/x"] {
+        for path in ["/api/v2/alerts", "/webhook/alertmanager", "/api/v2/silences"] {
             for body in [&bytes, &damaged, &damaged[29..].to_vec()] {
-                let outcome = wire.serve(&post(path, &HeaderMap::new(), body));
+                let outcome = serve(&wire, &post(path, &HeaderMap::new(), body));
                 prop_assert!(outcome.reply.status < 500);
             }
         }

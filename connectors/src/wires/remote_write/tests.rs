@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::testing::{batches, headers, post};
+use crate::server::testing::{batches, headers, post, serve};
 
 /// The messages of both specifications, for prost.
 mod oracle {
@@ -114,7 +114,7 @@ fn v2_headers() -> HeaderMap {
 }
 
 fn send(wire: &RemoteWrite, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    wire.serve(&post("/api/v1/write", headers, body))
+    serve(wire, &post("/api/v1/write", headers, body))
 }
 
 fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> TimeSeries {

@@ -5,11 +5,11 @@ use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::server::testing::{batches, post};
+use crate::server::testing::{batches, post, serve};
 
 fn send(format: &str, body: &str) -> (Outcome, Vec<String>) {
     let wire = TopologyImport::new(Limits::default(), Arc::new(EntityResolver::default()));
-    let outcome = wire.serve(&post(&format!("/topology/{format}"), &HeaderMap::new(), body.as_bytes()));
+    let outcome = serve(&wire, &post(&format!("/topology/{format}"), &HeaderMap::new(), body.as_bytes()));
     let mut found = Vec::new();
     for batch in batches(&outcome) {
         let columns = EdgeColumns::of(batch);
