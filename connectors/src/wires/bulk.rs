@@ -333,7 +333,7 @@ mod tests {
 
     fn send(path: &str, body: &str) -> (Outcome, Value) {
         let outcome = serve(&bulk(), &post(path, &HeaderMap::new(), body.as_bytes()));
-        let answer = serde_json::from_slice(&outcome.reply.body).unwrap_or(Value::Null);
+        let answer = serde_json::from_slice(&outcome.reply().body).unwrap_or(Value::Null);
         (outcome, answer)
     }
 
@@ -345,8 +345,8 @@ mod tests {
     #[test]
     fn documents_are_log_records_and_each_action_is_answered_in_order() {
         let (outcome, answer) = send("/_bulk", BODY);
-        assert_eq!(outcome.reply.status, 200);
-        assert_eq!(outcome.reply.header("x-elastic-product"), Some("Elasticsearch"));
+        assert_eq!(outcome.reply().status, 200);
+        assert_eq!(outcome.reply().header("x-elastic-product"), Some("Elasticsearch"));
         assert_eq!(answer["errors"], false);
         assert_eq!(answer["items"][0]["index"]["status"], 201);
         assert_eq!(answer["items"][0]["index"]["_index"], "logs-app");
@@ -364,14 +364,14 @@ mod tests {
             "/plant/_bulk",
             "{\"index\":{}}\nnot json\n{\"index\":{}}\n{\"msg\":\"x\"}\n{\"delete\":{\"_id\":\"1\"}}",
         );
-        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 1));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (200, 1));
         assert_eq!(answer["errors"], true);
         let statuses: Vec<i64> =
             (0..2).map(|at| answer["items"][at]["index"]["status"].as_i64().unwrap_or(0)).collect();
         assert_eq!((statuses, &answer["items"][0]["index"]["_index"]), (vec![400, 201], &Value::from("plant")));
         assert_eq!(answer["items"][2]["delete"]["status"], 400);
         for bad in ["{", "{\"unknown\":{}}\n{}", "{\"index\":{}}\n"] {
-            assert_eq!(send("/_bulk", bad).0.reply.status, 400, "{bad}");
+            assert_eq!(send("/_bulk", bad).0.reply().status, 400, "{bad}");
         }
     }
 
@@ -391,11 +391,11 @@ mod tests {
         let timeless = "{\"index\":{}}\n{\"message\":\"x\"}\n";
         let (first, claims) = claimed(&wire, &receipts, &ONE.repeat(3));
         assert_eq!((first.accepted(), first.refused.describe().as_str()), (1, "2 sent_before"));
-        let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
+        let answer: Value = serde_json::from_slice(&first.reply().body).expect("json");
         assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
         let (meanwhile, blocked) = claimed(&wire, &receipts, ONE);
         assert_eq!(
-            (meanwhile.reply.status, blocked.is_blocked()),
+            (meanwhile.reply().status, blocked.is_blocked()),
             (503, true),
             "nobody knows yet whether it is stored"
         );
@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn a_request_refused_half_way_leaves_nothing_noted() {
         let (wire, receipts) = (bulk(), Arc::default());
-        assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply.status, 400);
+        assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply().status, 400);
         assert_eq!(claimed(&wire, &receipts, ONE).0.accepted(), 1, "the sender was told that nothing is stored");
     }
 
@@ -436,7 +436,7 @@ mod tests {
             damaged[place] = with;
             for body in [bytes, damaged] {
                 let outcome = serve(&bulk(), &post("/_bulk", &HeaderMap::new(), &body));
-                prop_assert!(outcome.reply.status < 500);
+                prop_assert!(outcome.reply().status < 500);
             }
         }
     }

@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_value_list_is_a_series_per_data_source() {
         let outcome = serve(&collectd(), &post("/collectd", &HeaderMap::new(), BODY.as_bytes()));
-        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 2));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (200, 2));
         let found = batches(&outcome);
         let series = SeriesColumns::of(found[0]);
         assert_eq!((series.row(0).name, series.row(0).entity), ("collectd.load.shortterm", "host:db-1"));
@@ -224,7 +224,7 @@ mod tests {
             let place = at.index(damaged.len());
             damaged[place] = with;
             let outcome = serve(&collectd(), &post("/collectd", &HeaderMap::new(), &damaged));
-            prop_assert!(outcome.reply.status < 500);
+            prop_assert!(outcome.reply().status < 500);
         }
     }
 }

@@ -355,7 +355,7 @@ mod tests {
     fn json_and_protobuf_give_the_same_lines() {
         let wire = loki();
         let from_json = serve(&wire, &post("/loki/api/v1/push", &json_headers(), JSON.as_bytes()));
-        assert_eq!((from_json.reply.status, from_json.accepted()), (204, 2));
+        assert_eq!((from_json.reply().status, from_json.accepted()), (204, 2));
         let columns = LogColumns::of(batches(&from_json)[0]);
         assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("service:pay", "card refused", 17));
         assert_eq!((columns.time[0], columns.trace_id(0), columns.body(1)), (5_000_000_001, Some("0af7"), "again"));
@@ -383,7 +383,7 @@ mod tests {
             (HeaderMap::new(), b"xx"),
             (json_headers(), b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}"),
         ] {
-            assert_eq!(serve(&wire, &post("/loki/api/v1/push", &headers, body)).reply.status, 400);
+            assert_eq!(serve(&wire, &post("/loki/api/v1/push", &headers, body)).reply().status, 400);
         }
     }
 
@@ -407,7 +407,7 @@ mod tests {
                 (json_headers(), damaged_json), (json_headers(), bytes.clone()),
                 (HeaderMap::new(), packed(&damaged)), (HeaderMap::new(), packed(&bytes)), (HeaderMap::new(), bytes),
             ] {
-                prop_assert!(serve(&wire, &post("/loki/api/v1/push", &headers, &body)).reply.status < 500);
+                prop_assert!(serve(&wire, &post("/loki/api/v1/push", &headers, &body)).reply().status < 500);
             }
         }
     }

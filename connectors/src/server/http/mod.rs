@@ -296,7 +296,7 @@ impl HttpRouter {
                     return handler.answer_again(request).unwrap_or_else(|| {
                         let outcome = take(request);
                         handler.undo(outcome.inputs());
-                        outcome.reply
+                        outcome.into_reply()
                     });
                 }
                 Some(Claim::Busy) => {}
@@ -335,14 +335,14 @@ async fn store(
     }
     if outcome.inputs().is_empty() {
         mounted.counters.accept(outcome.accepted());
-        return outcome.reply;
+        return outcome.into_reply();
     }
     // Who is told of a failure may send the same again, and the rest of it is wanted then.
-    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
+    let claims = if (200..300).contains(&outcome.reply().status) { claims } else { intake.claims(request.tenant) };
     match intake.accept_now(outcome.inputs(), claims, coming).await {
         Ok(_) => {
             mounted.counters.accept(outcome.accepted());
-            outcome.reply
+            outcome.into_reply()
         }
         Err(error) => {
             mounted.wire.handler.undo(outcome.inputs());

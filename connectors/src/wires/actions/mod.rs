@@ -39,7 +39,7 @@ use serde_json::json;
 
 use crate::decode::actions::{Said, feedback, ticket};
 use crate::intake::reject::{BadRow, Refusals};
-use crate::journal::receipts::{Claim, request_key};
+use crate::journal::receipts::request_key;
 use crate::limits::Limits;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -87,9 +87,10 @@ impl Actions {
         })?;
         let taken = Reply::empty(202);
         if let Some(id) = &said.id
-            && request.claim(request_key(request.tenant, "actions", id.as_bytes())) != Claim::Ours
+            && let claim = request.claim(request_key(request.tenant, "actions", id.as_bytes()))
+            && let Some(known) = Outcome::known(claim, taken.clone())
         {
-            return Ok(Outcome::answer(taken));
+            return Ok(known);
         }
         let mut accepted = Accepted::default();
         for action in said.actions {

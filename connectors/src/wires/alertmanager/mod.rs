@@ -232,7 +232,7 @@ impl Alertmanager {
         let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
         match expired {
             Some(action) => acted(request, action, Reply::empty(200)),
-            None => Outcome::answer(Reply::empty(404)),
+            None => Outcome::refused(Reply::empty(404), "silence"),
         }
     }
 

@@ -37,8 +37,8 @@ const METRICS: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[
 fn metrics_of_every_kind_become_series_of_the_service() {
     let otlp = otlp();
     let outcome = serve(&otlp, &post("/v1/metrics", &json(), METRICS.as_bytes()));
-    assert_eq!(outcome.reply.status, 200);
-    let answer: serde_json::Value = serde_json::from_slice(&outcome.reply.body).expect("json");
+    assert_eq!(outcome.reply().status, 200);
+    let answer: serde_json::Value = serde_json::from_slice(&outcome.reply().body).expect("json");
     assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], "1");
     assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (3, "1 no_value"));
 
@@ -74,8 +74,8 @@ fn json_and_protobuf_mean_the_same() {
     let from_json = serve(&otlp(), &post("/v1/metrics", &json(), METRICS.as_bytes()));
     let from_binary = serve(&otlp(), &post("/v1/metrics", &binary, &message.encode_to_vec()));
     assert_eq!(from_json.inputs(), from_binary.inputs());
-    assert_eq!(from_binary.reply.header("content-type"), Some("application/x-protobuf"));
-    let response = Response::decode(from_binary.reply.body.as_ref()).expect("protobuf");
+    assert_eq!(from_binary.reply().header("content-type"), Some("application/x-protobuf"));
+    let response = Response::decode(from_binary.reply().body.as_ref()).expect("protobuf");
     assert_eq!(response.partial_success.map(|partial| partial.rejected), Some(1));
 }
 
@@ -97,7 +97,7 @@ fn log_records_keep_severity_body_and_trace() {
         {"severityText":"warn","body":{"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}}]}}}
       ]}]}]}"#;
     let outcome = serve(&otlp(), &post("/v1/logs", &json(), body.as_bytes()));
-    assert_eq!((outcome.reply.status, outcome.reply.body.as_ref()), (200, &b"{}"[..]));
+    assert_eq!((outcome.reply().status, outcome.reply().body.as_ref()), (200, &b"{}"[..]));
     let columns = LogColumns::of(batches(&outcome)[0]);
     assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("service:pay", "card refused", 17));
     assert_eq!(columns.attributes(0).get("n"), Some("3"));
@@ -194,16 +194,16 @@ fn a_database_is_called_by_its_name_and_calls_within_a_service_are_none() {
 fn wrong_requests_are_answered_in_their_own_content_type() {
     let otlp = otlp();
     let bad_json = serve(&otlp, &post("/v1/logs", &json(), b"{"));
-    assert_eq!((bad_json.reply.status, bad_json.reply.header("content-type")), (400, Some("application/json")));
+    assert_eq!((bad_json.reply().status, bad_json.reply().header("content-type")), (400, Some("application/json")));
     let binary = headers(&[("content-type", "application/x-protobuf")]);
     let bad = serve(&otlp, &post("/v1/traces", &binary, b"\xff\xff"));
-    assert_eq!(bad.reply.status, 400);
-    let status = RpcStatus::decode(bad.reply.body.as_ref()).expect("a status");
+    assert_eq!(bad.reply().status, 400);
+    let status = RpcStatus::decode(bad.reply().body.as_ref()).expect("a status");
     assert_eq!(status.code, INVALID_ARGUMENT);
     let text = headers(&[("content-type", "text/plain")]);
-    assert_eq!(serve(&otlp, &post("/v1/logs", &text, b"")).reply.status, 415);
+    assert_eq!(serve(&otlp, &post("/v1/logs", &text, b"")).reply().status, 415);
     let empty = serve(&otlp, &post("/v1/metrics", &binary, b""));
-    assert_eq!((empty.reply.status, empty.reply.body.len()), (200, 0));
+    assert_eq!((empty.reply().status, empty.reply().body.len()), (200, 0));
     let busy = otlp.overloaded(&post("/v1/metrics", &binary, b""), "full");
     assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
 }
@@ -229,7 +229,7 @@ proptest! {
         for path in ["/v1/metrics", "/v1/logs", "/v1/traces"] {
             for (headers, body) in [(&binary, &binary_body), (&json(), &json_body), (&binary, &bytes), (&json(), &bytes)] {
                 let outcome = serve(&otlp, &post(path, headers, body));
-                prop_assert!(outcome.reply.status < 500);
+                prop_assert!(outcome.reply().status < 500);
             }
         }
     }
