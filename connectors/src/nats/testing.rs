@@ -39,7 +39,7 @@ impl NatsServer {
     ///
     /// # Errors
     /// A text that says why it did not start.
-    pub fn start_binary(binary: &Path) -> Result<NatsServer, String> {
+    pub(crate) fn start_binary(binary: &Path) -> Result<NatsServer, String> {
         let port = free_port()?;
         let store = std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&store).map_err(|e| format!("cannot create `{}`: {e}", store.display()))?;

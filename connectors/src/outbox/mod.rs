@@ -25,9 +25,8 @@ mod request;
 mod status;
 
 pub use append::{Folded, Outbox, OutboxError};
-pub use cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
+pub use cursor::{Cursor, CursorError, Fault, Parked};
 pub use log::{IncidentLog, IncidentLogConfig, LogPosition};
-pub use memory::MemoryLog;
 pub use reader::{Deadline, Reader, ReaderTotals};
 pub use readers::{Notice, Readers};
 pub use record::RecordError;

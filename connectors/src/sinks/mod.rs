@@ -92,7 +92,7 @@ impl SinkConfig {
 }
 
 /// After how long of nothing but failures a reader is parked.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(3_600);
 
 /// One incident event on its way out.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,7 +167,7 @@ pub enum SinkError {
 
 impl SinkError {
     /// True when delivering the same events later may work.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, SinkError::Unavailable { .. } | SinkError::Io { .. })
     }
 

@@ -61,7 +61,7 @@ impl WireConfig for InfluxConfig {
 }
 
 /// The wire.
-pub struct Influx {
+pub(crate) struct Influx {
     config: InfluxConfig,
     limits: Limits,
     series: Arc<SeriesTable>,
@@ -77,7 +77,7 @@ struct Point<'a> {
 
 impl Influx {
     /// A wire that describes new series through `series`.
-    pub fn new(config: InfluxConfig, limits: Limits, series: Arc<SeriesTable>) -> Influx {
+    pub(crate) fn new(config: InfluxConfig, limits: Limits, series: Arc<SeriesTable>) -> Influx {
         Influx { config, limits, series }
     }
 

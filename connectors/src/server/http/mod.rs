@@ -69,7 +69,7 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is sent back: a whole answer, or a tap's lines.
-pub type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,7 +160,7 @@ impl HttpRouter {
 
     /// Shows the totals of listeners that do not speak HTTP at `/metrics`, too. Only the first
     /// call counts.
-    pub fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
+    pub(crate) fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
         let _ = self.others.set(others);
     }
 

@@ -105,7 +105,7 @@ pub enum Payload {
 }
 
 /// JetStream as a source.
-pub struct NatsSource {
+pub(crate) struct NatsSource {
     config: NatsSourceConfig,
     resolver: Arc<EntityResolver>,
 }
@@ -115,7 +115,7 @@ impl NatsSource {
     ///
     /// # Errors
     /// [`SourceError::Config`] when the configuration contradicts itself.
-    pub fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
+    pub(crate) fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         config.rows.check().map_err(wrong)?;
         match (&config.tenant, config.tenant_token) {

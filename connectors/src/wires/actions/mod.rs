@@ -69,13 +69,13 @@ impl WireConfig for ActionsConfig {
 }
 
 /// The wire.
-pub struct Actions {
+pub(crate) struct Actions {
     limits: Limits,
 }
 
 impl Actions {
     /// A wire within `limits`.
-    pub fn new(limits: Limits) -> Actions {
+    pub(crate) fn new(limits: Limits) -> Actions {
         Actions { limits }
     }
 

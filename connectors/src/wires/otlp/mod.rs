@@ -282,7 +282,7 @@ impl Otlp {
     }
 
     /// The entries of an export were not stored.
-    pub fn not_stored(&self, tenant: &str, inputs: &[Input]) {
+    pub(crate) fn not_stored(&self, tenant: &str, inputs: &[Input]) {
         self.series.undo(inputs);
         let mut graphs = self.graphs.lock().unwrap_or_else(|held| held.into_inner());
         if let Some(graph) = graphs.get_mut(tenant) {

@@ -42,7 +42,7 @@ use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The one NaN that ends a series (Prometheus `value.StaleNaN`).
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+pub(crate) const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// Where remote write is received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +89,7 @@ enum Version {
 
 /// What a message held.
 #[derive(Debug, Default)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// The samples, in message order.
     pub samples: MetricBuilder,
     /// Samples taken from `samples` fields.

@@ -74,14 +74,14 @@ impl WireConfig for TopologyImportConfig {
 }
 
 /// The wire.
-pub struct TopologyImport {
+pub(crate) struct TopologyImport {
     limits: Limits,
     resolver: Arc<EntityResolver>,
 }
 
 impl TopologyImport {
     /// An importer that names hosts and services by `resolver`.
-    pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> TopologyImport {
+    pub(crate) fn new(limits: Limits, resolver: Arc<EntityResolver>) -> TopologyImport {
         TopologyImport { limits, resolver }
     }
 
