@@ -32,10 +32,13 @@ pub enum Access {
     Own,
 }
 
+/// What makes an `R` of a request to wire `W`.
+type Handle<W, R> = Box<dyn Fn(&W, &Request<'_>) -> R + Send + Sync>;
+
 /// How a request to a route of wire `W` is answered.
 enum Handler<W> {
-    Look(Box<dyn Fn(&W, &Request<'_>) -> Reply + Send + Sync>),
-    Take(Box<dyn Fn(&W, &Request<'_>) -> Outcome + Send + Sync>),
+    Look(Handle<W, Reply>),
+    Take(Handle<W, Outcome>),
 }
 
 /// A path of wire `W` with the methods that it takes there, who may, and what answers. Several
