@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use crate::journal::receipts::{Claims, Receipts};
 
 pub use config::JournalConfig;
-use format::FORMAT_VERSION;
+pub(crate) use format::FORMAT_VERSION;
 pub use format::RECORD_BYTES_MAX;
 pub use gather::PendingAppend;
 pub use local::{LocalJournal, OpenReport, is_in_use};

@@ -37,7 +37,7 @@ use crate::decode::{Format, LinesConfig, RowsConfig};
 use crate::intake::{Intake, Source, SourceError, Stop};
 use crate::journal::Mark;
 
-use reader::{Chunk, FileError, FileReader};
+pub(crate) use reader::{Chunk, FileError, FileReader};
 
 /// How often a followed file is looked at.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use frame::Framer;
-use parse::severity_number;
+pub(crate) use frame::Framer;
+pub(crate) use parse::severity_number;
 pub use parse::{Message, parse};
 
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
