@@ -21,8 +21,9 @@ use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig};
 use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource};
+use bellwether_connectors::server::outcome::Outcome;
 use bellwether_connectors::server::request::Request;
-use bellwether_connectors::server::wire::HttpHandler;
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
@@ -200,6 +201,10 @@ fn request<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> Request
     Request { tenant: acme(), method: &Method::POST, path, query: "", headers, body, received: NOW, claims: None }
 }
 
+fn accepted(outcome: Result<Outcome, Outcome>) -> u64 {
+    outcome.expect("no body is refused").accepted()
+}
+
 fn wire() -> RemoteWrite {
     let limits = Limits::default();
     let table = SeriesTable::new(Arc::new(EntityResolver::default()), &limits);
@@ -207,7 +212,7 @@ fn wire() -> RemoteWrite {
 }
 
 fn serve_all(wire: &RemoteWrite, headers: &HeaderMap, messages: &[Vec<u8>]) -> u64 {
-    messages.iter().map(|body| wire.serve(&request("/api/v1/write", headers, body)).accepted()).sum()
+    messages.iter().map(|body| wire.write(&request("/api/v1/write", headers, body)).accepted()).sum()
 }
 
 /// What a decoder with generated types does: unpack, decode, hash each series' labels.
@@ -300,7 +305,7 @@ fn alerts(c: &mut Criterion<CpuTime>) {
     group.bench_function("api_v2", |b| {
         b.iter(|| {
             let all = black_box(&bodies).iter();
-            all.map(|body| wire.serve(&request("/api/v2/alerts", &none, body.as_bytes())).accepted()).sum::<u64>()
+            all.map(|body| accepted(wire.post_alerts(&request("/api/v2/alerts", &none, body.as_bytes())))).sum::<u64>()
         });
     });
     group.bench_function("baseline_typed_serde_json", |b| {
@@ -357,7 +362,7 @@ impl AlertServer {
         let limits = Limits::default();
         let wire =
             Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), Arc::new(EntityResolver::default()));
-        let wires: Vec<(&str, Arc<dyn HttpHandler>)> = vec![("alertmanager", Arc::new(wire))];
+        let wires = vec![("alertmanager", HttpWire::new(Arc::new(wire)))];
         let wires = Arc::new(HttpRouter::new(auth, limits, wires).expect("one wire"));
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");
@@ -465,7 +470,7 @@ fn ndjson(c: &mut Criterion<CpuTime>) {
     group.bench_function("bulk", |b| {
         b.iter(|| {
             let all = black_box(&bodies).iter();
-            all.map(|body| wire.serve(&request("/_bulk", &none, body.as_bytes())).accepted()).sum::<u64>()
+            all.map(|body| accepted(wire.bulk(&request("/_bulk", &none, body.as_bytes())))).sum::<u64>()
         });
     });
     group.bench_function("baseline_typed_serde_json", |b| {

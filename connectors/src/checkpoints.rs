@@ -1,7 +1,7 @@
 //! The folder of checkpoints: the engine's state at a journal position.
 //!
 //! A checkpoint is written beside its final name, synced, renamed, and the folder synced: it
-//! is there whole or not at all. The last [`KEPT`] are kept. One that does not read is moved
+//! is there whole or not at all. The last `KEPT` are kept. One that does not read is moved
 //! aside (`.bad`), so that it is not met again at every start, and the one before is tried.
 //!
 //! ```text
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::journal::Position;
 
 /// Checkpoints kept: the newest may be damaged, and so may the one before.
-pub const KEPT: usize = 4;
+pub(crate) const KEPT: usize = 4;
 
 /// Version of the file around the state; the state has a version of its own.
 const FORMAT_VERSION: u32 = 1;

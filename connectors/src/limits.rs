@@ -90,7 +90,7 @@ pub enum Compression {
 
 impl Compression {
     /// Reads a `Content-Encoding` header; `None` for one that is not known.
-    pub fn from_header(value: &str) -> Option<Compression> {
+    pub(crate) fn from_header(value: &str) -> Option<Compression> {
         Some(match value.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Compression::None,
             "gzip" | "x-gzip" => Compression::Gzip,
@@ -146,7 +146,7 @@ impl Limits {
     }
 
     /// `time`, or the time of receipt when it is absent, zero, or too far in the future.
-    pub fn believed(&self, time: Option<EventTime>, received: EventTime) -> EventTime {
+    pub(crate) fn believed(&self, time: Option<EventTime>, received: EventTime) -> EventTime {
         time.filter(|time| time.0 > 0 && *time <= self.latest(received)).unwrap_or(received)
     }
 

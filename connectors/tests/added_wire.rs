@@ -82,17 +82,23 @@ fn puff(received: EventTime, body: &[u8], out: &mut LogBuilder) {
     out.push(&LogRow { time: received, entity: "hill:1", severity: 9, body, attributes: &[], trace_id: None });
 }
 
-impl HttpHandler for Smoke {
-    fn routes(&self) -> Vec<Route> {
-        vec![Route::new(&self.path)]
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
+impl Smoke {
+    fn take(&self, request: &Request<'_>) -> Outcome {
         let mut rows = LogBuilder::new();
         puff(request.received, request.body, &mut rows);
         let mut accepted = Accepted::default();
         accepted.add_rows(rows.finish_for(request.tenant));
         Outcome::store(accepted, Refusals::default(), Reply::empty(204))
+    }
+
+    fn look(&self, _: &Request<'_>) -> Reply {
+        Reply::text(200, "no fire\n")
+    }
+}
+
+impl HttpHandler for Smoke {
+    fn routes(&self) -> Vec<Route<Smoke>> {
+        vec![Route::post(&self.path, Smoke::take), Route::get(&self.path, Smoke::look)]
     }
 }
 
@@ -167,6 +173,14 @@ async fn an_added_wire_listens_is_checked_is_reloaded_and_is_counted() {
     until("it listens", async || checked(&started) == [("http", false), ("smoke_udp", false)]).await;
     assert!(ask(http, "POST", "/smoke", "puff").await.starts_with("HTTP/1.1 204"));
     UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"puff", udp)).expect("sends");
+
+    // HEAD is GET without the body; what no route takes is told what they take.
+    let seen = ask(http, "GET", "/smoke", "").await;
+    assert!(seen.starts_with("HTTP/1.1 200") && seen.ends_with("no fire\n"), "{seen}");
+    let head = ask(http, "HEAD", "/smoke", "").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    let refused = ask(http, "DELETE", "/smoke", "").await;
+    assert!(refused.starts_with("HTTP/1.1 405") && refused.contains("\r\nallow: POST, GET, HEAD\r\n"), "{refused}");
 
     // Is counted under its name, each way.
     let counted = |id: &str| {

@@ -30,7 +30,7 @@ pub(crate) struct Change {
 }
 
 /// `Ok(None)` for a document that is well formed and changes nothing yet.
-type Read = Result<Option<Change>, &'static str>;
+pub(crate) type Read = Result<Option<Change>, &'static str>;
 
 /// A document and what is needed to read it.
 pub(crate) struct Source<'a> {

@@ -146,7 +146,7 @@ pub(super) fn push_wide<'a>(
 
 /// Decodes CSV records.
 #[derive(Debug)]
-pub struct CsvDecoder {
+pub(crate) struct CsvDecoder {
     config: RowsConfig,
     roles: Vec<Role>,
     /// What was decoded.
@@ -155,7 +155,7 @@ pub struct CsvDecoder {
 
 impl CsvDecoder {
     /// A decoder; `config` has been checked.
-    pub fn new(mut config: RowsConfig) -> CsvDecoder {
+    pub(crate) fn new(mut config: RowsConfig) -> CsvDecoder {
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
         }
@@ -166,7 +166,7 @@ impl CsvDecoder {
     ///
     /// # Errors
     /// [`BadRow`] naming the column that is missing or not known.
-    pub fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
+    pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         let names: Vec<String> = self.split(line)?.into_iter().map(|name| name.trim().to_owned()).collect();
         self.roles = roles(&names, &self.config)?;
@@ -177,7 +177,7 @@ impl CsvDecoder {
     ///
     /// # Errors
     /// [`BadRow`]; the decoder goes on with the next record.
-    pub fn line(&mut self, line: &[u8]) -> Result<(), BadRow> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), BadRow> {
         if line.is_empty() {
             return Ok(());
         }

@@ -31,7 +31,7 @@ pub struct LinesConfig {
 
 /// Decodes plain log lines.
 #[derive(Debug)]
-pub struct LinesDecoder {
+pub(crate) struct LinesDecoder {
     config: LinesConfig,
     /// What was decoded.
     pub signals: Signals,
@@ -39,7 +39,7 @@ pub struct LinesDecoder {
 
 impl LinesDecoder {
     /// A decoder.
-    pub fn new(config: LinesConfig) -> LinesDecoder {
+    pub(crate) fn new(config: LinesConfig) -> LinesDecoder {
         LinesDecoder { config, signals: Signals::new() }
     }
 
@@ -47,7 +47,7 @@ impl LinesDecoder {
     ///
     /// # Errors
     /// [`BadRow`] when the line has no time and needs one, or the time is out of range.
-    pub fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
+    pub(crate) fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
         if text.is_empty() {

@@ -47,7 +47,7 @@ pub enum Format {
 
 impl Format {
     /// The format a file name stands for; `.gz` is looked through.
-    pub fn of_name(name: &str) -> Option<Format> {
+    pub(crate) fn of_name(name: &str) -> Option<Format> {
         let name = name.strip_suffix(".gz").unwrap_or(name);
         match name.rsplit_once('.')?.1 {
             "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
@@ -61,7 +61,7 @@ impl Format {
 
 /// A decoder of one of the formats that come line by line.
 #[derive(Debug)]
-pub enum LineDecoder {
+pub(crate) enum LineDecoder {
     /// One JSON object a line.
     Ndjson(ndjson::NdjsonDecoder),
     /// Comma-separated values.
@@ -86,7 +86,7 @@ impl LineDecoder {
     ///
     /// # Errors
     /// [`DecoderError`] when the configuration contradicts itself.
-    pub fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, DecoderError> {
+    pub(crate) fn new(format: Format, rows: &RowsConfig, lines: &LinesConfig) -> Result<LineDecoder, DecoderError> {
         rows.check()?;
         match format {
             Format::Ndjson => Ok(LineDecoder::Ndjson(ndjson::NdjsonDecoder::new(rows.clone()))),
@@ -97,12 +97,12 @@ impl LineDecoder {
     }
 
     /// True when a line break inside double quotes does not end a line.
-    pub fn quoted(&self) -> bool {
+    pub(crate) fn quoted(&self) -> bool {
         matches!(self, LineDecoder::Csv(_))
     }
 
     /// True when the first line describes the others.
-    pub fn has_header(&self) -> bool {
+    pub(crate) fn has_header(&self) -> bool {
         matches!(self, LineDecoder::Csv(_))
     }
 
@@ -110,7 +110,7 @@ impl LineDecoder {
     ///
     /// # Errors
     /// [`BadRow`] when no row of the file can be read with it.
-    pub fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
+    pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
         match self {
             LineDecoder::Csv(decoder) => decoder.header(line),
             _ => Ok(()),
@@ -121,7 +121,7 @@ impl LineDecoder {
     ///
     /// # Errors
     /// [`BadRow`]; the decoder goes on with the next line.
-    pub fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
+    pub(crate) fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
         match self {
             LineDecoder::Ndjson(decoder) => decoder.line(line),
             LineDecoder::Csv(decoder) => decoder.line(line),
@@ -130,7 +130,7 @@ impl LineDecoder {
     }
 
     /// What was gathered.
-    pub fn signals(&mut self) -> &mut Signals {
+    pub(crate) fn signals(&mut self) -> &mut Signals {
         match self {
             LineDecoder::Ndjson(decoder) => &mut decoder.signals,
             LineDecoder::Csv(decoder) => &mut decoder.signals,
@@ -139,7 +139,7 @@ impl LineDecoder {
     }
 
     /// The gathered batches of `tenant`, whose name the configuration has checked.
-    pub fn take(&mut self, tenant: &str) -> Vec<Batch> {
+    pub(crate) fn take(&mut self, tenant: &str) -> Vec<Batch> {
         self.signals().take(tenant)
     }
 }

@@ -25,7 +25,7 @@ const KEYS_MAX: usize = 256;
 
 /// Decodes NDJSON lines.
 #[derive(Debug)]
-pub struct NdjsonDecoder {
+pub(crate) struct NdjsonDecoder {
     config: RowsConfig,
     /// What was decoded.
     pub signals: Signals,
@@ -33,7 +33,7 @@ pub struct NdjsonDecoder {
 
 impl NdjsonDecoder {
     /// A decoder; `config` has been checked.
-    pub fn new(config: RowsConfig) -> NdjsonDecoder {
+    pub(crate) fn new(config: RowsConfig) -> NdjsonDecoder {
         NdjsonDecoder { config, signals: Signals::new() }
     }
 
@@ -41,7 +41,7 @@ impl NdjsonDecoder {
     ///
     /// # Errors
     /// [`BadRow`]; the decoder goes on with the next line.
-    pub fn line(&mut self, line: &[u8]) -> Result<(), BadRow> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), BadRow> {
         let line = line.trim_ascii();
         if line.is_empty() {
             return Ok(());

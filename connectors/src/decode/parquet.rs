@@ -29,7 +29,7 @@ use crate::intake::reject::{BadRow, Reason};
 const ROWS_PER_BATCH: usize = 8_192;
 
 /// Reads a Parquet file.
-pub struct ParquetDecoder {
+pub(crate) struct ParquetDecoder {
     reader: ParquetRecordBatchReader,
     shape: Shape,
     config: RowsConfig,
@@ -48,7 +48,7 @@ enum Shape {
 
 /// Rows of one step.
 #[derive(Debug, Default)]
-pub struct ParquetChunk {
+pub(crate) struct ParquetChunk {
     /// What was decoded.
     pub batches: Vec<Batch>,
     /// Row numbers, from 1, and what is wrong with them.
@@ -62,7 +62,11 @@ impl ParquetDecoder {
     ///
     /// # Errors
     /// [`BadRow`] (of no row) when it is no Parquet file or its columns mean nothing.
-    pub fn new(input: impl ChunkReader + 'static, rows: &RowsConfig, tenant: &str) -> Result<ParquetDecoder, BadRow> {
+    pub(crate) fn new(
+        input: impl ChunkReader + 'static,
+        rows: &RowsConfig,
+        tenant: &str,
+    ) -> Result<ParquetDecoder, BadRow> {
         rows.check().map_err(|e| BadRow::new(Reason::Syntax, "", e.to_string()))?;
         let mut config = rows.clone();
         if !config.values.is_empty() {
@@ -80,7 +84,7 @@ impl ParquetDecoder {
     ///
     /// # Errors
     /// [`BadRow`] (of no row) when the file is damaged here; it cannot be read further.
-    pub fn next_chunk(&mut self) -> Result<Option<ParquetChunk>, BadRow> {
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<ParquetChunk>, BadRow> {
         let reader = &mut self.reader;
         let next = guarded(|| reader.next().transpose())?;
         let Some(records) = next else { return Ok(None) };

@@ -6,7 +6,7 @@
 /// Bytes that are no protobuf message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not the protobuf message it claims to be")]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// The value of one field.
 #[derive(Clone, Copy, Debug, PartialEq)]

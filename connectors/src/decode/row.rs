@@ -35,7 +35,7 @@ macro_rules! fields {
             }
 
             /// The column of that name.
-            pub fn of_name(name: &str) -> Option<Field> {
+            pub(crate) fn of_name(name: &str) -> Option<Field> {
                 match name { $($name => Some(Field::$variant),)+ _ => None }
             }
         }
@@ -52,7 +52,7 @@ fields! {
 
 impl Field {
     /// True when rows of `kind` have this column.
-    pub fn belongs_to(self, kind: SignalKind) -> bool {
+    pub(crate) fn belongs_to(self, kind: SignalKind) -> bool {
         use Field as F;
         matches!(self, F::Signal | F::Time)
             || match kind {
@@ -204,7 +204,7 @@ pub enum RowsError {
 }
 
 /// The fields rows of `kind` have, for messages.
-pub fn known_fields(kind: Option<SignalKind>) -> String {
+pub(crate) fn known_fields(kind: Option<SignalKind>) -> String {
     let names: Vec<&str> =
         Field::ALL.iter().filter(|f| kind.is_none_or(|kind| f.belongs_to(kind))).map(|f| f.name()).collect();
     let maps = match kind {

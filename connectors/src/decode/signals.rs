@@ -79,7 +79,7 @@ impl Signals {
     }
 
     /// [`Signals::take`] as journal entries.
-    pub fn take_inputs(&mut self, tenant: &str) -> Vec<Input> {
+    pub(crate) fn take_inputs(&mut self, tenant: &str) -> Vec<Input> {
         self.take(tenant).into_iter().map(Input::Batch).collect()
     }
 

@@ -6,7 +6,7 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// What a piece of input holds.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// A line without its line break.
     Line(&'a [u8]),
     /// A line over [`LINE_BYTES_MAX`]: its beginning, and how long it was.
@@ -18,7 +18,7 @@ const HEAD_BYTES: usize = 1_024;
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
-pub struct Splitter {
+pub(crate) struct Splitter {
     /// The beginning of a line whose end has not come.
     held: Vec<u8>,
     /// Bytes of an overlong line so far; 0 when the line is not overlong.
@@ -30,13 +30,13 @@ pub struct Splitter {
 
 impl Splitter {
     /// A splitter; with `quoted` a line break inside double quotes is part of the line.
-    pub fn new(quoted: bool) -> Splitter {
+    pub(crate) fn new(quoted: bool) -> Splitter {
         Splitter { quoted, ..Splitter::default() }
     }
 
     /// Takes the next bytes and calls `line` for each line that ends in them, with the number
     /// of bytes of `bytes` used up to and with its end.
-    pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(Piece<'_>, usize)) {
+    pub(crate) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(Piece<'_>, usize)) {
         let mut start = 0;
         for end in self.line_ends(bytes) {
             self.hold(&bytes[start..end]);
@@ -47,7 +47,7 @@ impl Splitter {
     }
 
     /// The last line, when the input ended without a line break.
-    pub fn finish(&mut self, line: impl FnMut(Piece<'_>)) {
+    pub(crate) fn finish(&mut self, line: impl FnMut(Piece<'_>)) {
         if !self.held.is_empty() || self.skipped > 0 {
             self.emit(line);
         }
@@ -55,7 +55,7 @@ impl Splitter {
     }
 
     /// Forgets an unfinished line.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Splitter::new(self.quoted);
     }
 

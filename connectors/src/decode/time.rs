@@ -42,7 +42,7 @@ impl TimeUnit {
 ///
 /// # Errors
 /// [`BadRow`] when it does not read or is outside 2000 to 2090.
-pub fn read_time(column: &str, value: &Scalar<'_>, unit: TimeUnit) -> Result<EventTime, BadRow> {
+pub(crate) fn read_time(column: &str, value: &Scalar<'_>, unit: TimeUnit) -> Result<EventTime, BadRow> {
     let bad = |detail: String| BadRow::new(Reason::Time, column, detail);
     let at = match value {
         Scalar::Int(number) => from_number(i128::from(*number), unit),

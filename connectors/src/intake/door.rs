@@ -63,7 +63,7 @@ impl Intake {
     }
 
     /// What went through each source's door, by name.
-    pub fn flows(&self) -> Vec<FlowTotals> {
+    pub(crate) fn flows(&self) -> Vec<FlowTotals> {
         let flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
         flows.values().map(|flow| flow.read()).collect()
     }
@@ -102,7 +102,7 @@ impl Intake {
     ///
     /// # Errors
     /// As of [`Intake::accept`].
-    pub async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
+    pub(crate) async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
         self.accept_patiently(inputs, encode(inputs, None, Some(claims), PendingAppend::default())).await
     }
 
@@ -129,7 +129,7 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(
+    pub(crate) async fn accept_now(
         &self,
         inputs: &[Input],
         claims: Claims,
@@ -169,7 +169,7 @@ impl Intake {
     }
 
     /// Whether the journal took what any source handed to it last: what readiness means.
-    pub fn is_accepting(&self) -> bool {
+    pub(crate) fn is_accepting(&self) -> bool {
         !self.counts.refusing.load(Ordering::Relaxed)
     }
 

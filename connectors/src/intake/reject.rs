@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a bad row that are kept with it: enough to find and to understand it.
-pub const EXCERPT_BYTES_MAX: usize = 1_024;
+pub(crate) const EXCERPT_BYTES_MAX: usize = 1_024;
 /// Bad rows written aside per file; beyond, they are only counted. A sender that speaks
 /// another format would otherwise fill the disk.
-pub const KEPT_ROWS_MAX: u64 = 100_000;
+pub(crate) const KEPT_ROWS_MAX: u64 = 100_000;
 
 /// Why a row is bad; a label of counters, so a closed list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 /// Taps at once: each costs the sources a copy of a pointer per write.
-pub const TAPS_MAX: usize = 8;
+pub(crate) const TAPS_MAX: usize = 8;
 /// Writes a tap may be behind before it misses some.
 const QUEUE_WRITES_MAX: usize = 256;
 /// Series whose names a tap remembers; beyond, all are forgotten and asked for again.
@@ -69,7 +69,7 @@ impl std::fmt::Debug for Taps {
 }
 
 impl Taps {
-    /// A tap on `source`, or on all of them; `None` when there are [`TAPS_MAX`] already.
+    /// A tap on `source`, or on all of them; `None` when there are `TAPS_MAX` already.
     pub fn open(&self, source: Option<&str>) -> Option<Tap> {
         let mut queues = self.queues();
         queues.retain(|queue| !queue.sender.is_closed());

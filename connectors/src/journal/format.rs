@@ -28,7 +28,7 @@ use super::Mark;
 use crate::journal::receipts::Receipt;
 
 /// Version of the format, in each segment's header. Older versions are read, newer refused.
-pub const FORMAT_VERSION: u32 = 3;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 /// The first version with receipts.
 const VERSION_OF_RECEIPTS: u32 = 2;
 /// The first version whose receipts say whose they are.

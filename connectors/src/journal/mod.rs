@@ -35,7 +35,8 @@ use tokio::sync::watch;
 use crate::journal::receipts::{Claims, Receipts};
 
 pub use config::JournalConfig;
-pub use format::{FORMAT_VERSION, RECORD_BYTES_MAX};
+pub(crate) use format::FORMAT_VERSION;
+pub use format::RECORD_BYTES_MAX;
 pub use gather::PendingAppend;
 pub use local::{LocalJournal, OpenReport, is_in_use};
 pub use reader::SegmentReader;
@@ -62,14 +63,14 @@ impl std::fmt::Display for Position {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The source's name; unique among the sources of a journal, at most
-    /// [`MARK_BYTES_MAX`] together with the cursor.
+    /// `MARK_BYTES_MAX` together with the cursor.
     pub source: String,
     /// Whatever the source needs to go on from there.
     pub cursor: Vec<u8>,
 }
 
 /// Largest mark, name and cursor together: the record header has 16 bits for it.
-pub const MARK_BYTES_MAX: usize = 60_000;
+pub(crate) const MARK_BYTES_MAX: usize = 60_000;
 
 /// Entries that become durable together, or not at all.
 #[derive(Debug, Default)]
@@ -241,7 +242,7 @@ impl JournalError {
     }
 
     /// True when the same append may succeed later.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, JournalError::Full { .. })
     }
 

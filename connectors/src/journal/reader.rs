@@ -79,7 +79,7 @@ impl SegmentReader {
     }
 
     /// The last entry there is.
-    pub fn end_position(&self) -> Position {
+    pub(crate) fn end_position(&self) -> Position {
         Position(self.end())
     }
 

@@ -16,8 +16,8 @@
 //!
 //! | limit | value | beyond |
 //! |---|---|---|
-//! | keys remembered | 262,144 ([`KEYS_MAX`]) | the oldest of the tenant with the most go, counted as evicted |
-//! | age | 24 h ([`AGE_MAX`]) | forgotten, counted as expired |
+//! | keys remembered | 262,144 (`KEYS_MAX`) | the oldest of the tenant with the most go, counted as evicted |
+//! | age | 24 h (`AGE_MAX`) | forgotten, counted as expired |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
@@ -31,11 +31,11 @@ use crate::resolve::series_table::AsIs;
 /// Keys remembered: at ten thousand documents a second half a minute of re-sends, at a hundred
 /// requests a second three quarters of an hour. 48 bytes each in memory, and 16 in the header of
 /// every segment: 4 MiB of 64 when the table is full.
-pub const KEYS_MAX: usize = 262_144;
+pub(crate) const KEYS_MAX: usize = 262_144;
 
 /// How long a key is remembered at most: senders that buffer on disk may have waited a night for a
 /// receiver that was away.
-pub const AGE_MAX: Span = Span::from_hours(24);
+pub(crate) const AGE_MAX: Span = Span::from_hours(24);
 
 /// The keys of one write, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Receipt {
 }
 
 /// The key of a request whose repetition can only be a re-send: tenant, path and body.
-pub fn request_key(tenant: &str, path: &str, body: &[u8]) -> u128 {
+pub(crate) fn request_key(tenant: &str, path: &str, body: &[u8]) -> u128 {
     let mut hasher = Xxh3::new();
     for part in [tenant.as_bytes(), path.as_bytes()] {
         hasher.update(part);
@@ -286,7 +286,7 @@ impl Claims {
     }
 
     /// Whether a key was [`Claim::Busy`]: then what was decoded is not to be stored.
-    pub fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         self.mine().blocked
     }
 

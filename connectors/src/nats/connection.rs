@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The JetStream API level a server must report: 1 came with nats-server 2.11.
-pub const API_LEVEL_MIN: usize = 1;
+pub(crate) const API_LEVEL_MIN: usize = 1;
 
 /// Where a server tells about JetStream.
 const ACCOUNT_INFO_SUBJECT: &str = "$JS.API.INFO";
@@ -129,7 +129,7 @@ impl NatsError {
     }
 
     /// True when trying again may work without anybody changing anything.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, NatsError::Request { .. } | NatsError::Connect { .. })
     }
 }

@@ -5,4 +5,4 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{API_LEVEL_MIN, NatsConnection, NatsError};
+pub use connection::{NatsConnection, NatsError};

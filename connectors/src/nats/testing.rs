@@ -79,7 +79,7 @@ impl NatsServer {
     ///
     /// # Errors
     /// [`NatsServerError`]: why it did not start.
-    pub fn start_binary(binary: &Path) -> Result<NatsServer, NatsServerError> {
+    pub(crate) fn start_binary(binary: &Path) -> Result<NatsServer, NatsServerError> {
         let port = free_port()?;
         let store = std::env::temp_dir().join(format!("bellwether-nats-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&store).map_err(|error| NatsServerError::Store { path: store.clone(), error })?;

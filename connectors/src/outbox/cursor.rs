@@ -165,14 +165,14 @@ impl Cursor {
 
 /// The file of one reader's cursor.
 #[derive(Clone, Debug)]
-pub struct CursorFile {
+pub(crate) struct CursorFile {
     path: PathBuf,
     reader: String,
 }
 
 impl CursorFile {
     /// That of `reader` in `folder`.
-    pub fn new(folder: &Path, reader: &str) -> CursorFile {
+    pub(crate) fn new(folder: &Path, reader: &str) -> CursorFile {
         CursorFile { path: folder.join(format!("{}{CURSOR_SUFFIX}", file_name(reader))), reader: reader.to_owned() }
     }
 
@@ -186,7 +186,7 @@ impl CursorFile {
     ///
     /// # Errors
     /// [`CursorError::Damaged`] or [`CursorError::Io`].
-    pub fn load(&self) -> Result<Option<Cursor>, CursorError> {
+    pub(crate) fn load(&self) -> Result<Option<Cursor>, CursorError> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -206,7 +206,7 @@ impl CursorFile {
     ///
     /// # Errors
     /// [`CursorError::Io`].
-    pub fn save(&self, cursor: &Cursor) -> Result<(), CursorError> {
+    pub(crate) fn save(&self, cursor: &Cursor) -> Result<(), CursorError> {
         let json = serde_json::to_string(cursor).expect("a cursor is JSON");
         let text = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
         let aside = self.path.with_extension("cursor-new");

@@ -23,7 +23,7 @@ struct Held {
 }
 
 /// Records in memory, for several readers.
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     held: Arc<Mutex<Held>>,
     room: Arc<Notify>,
     end: watch::Sender<Position>,

@@ -28,10 +28,9 @@ mod request;
 mod status;
 
 pub use append::{Folded, Outbox, OutboxError};
-pub use cursor::{Cursor, CursorError, CursorFile, Fault, Parked};
+pub use cursor::{Cursor, CursorError, Fault, Parked};
 pub use delivery::{Deadline, ReaderTotals};
 pub use log::{IncidentLog, IncidentLogConfig, LogMismatch, LogPosition};
-pub use memory::MemoryLog;
 pub use reader::Reader;
 pub use readers::{Notice, Readers};
 pub use record::RecordError;

@@ -15,6 +15,7 @@ use super::*;
 use crate::intake::{Stopper, arrival_time, stop_pair};
 use crate::journal::receipts::Receipts;
 use crate::journal::{Entries, Journal, JournalError, Position, WriteBatch};
+use crate::outbox::cursor::CursorFile;
 use crate::sinks::tests::event;
 use crate::sinks::{Delivered, Order, Outgoing, Sink, SinkError};
 

@@ -26,10 +26,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The entity of telemetry that names none.
-pub const UNKNOWN_ENTITY: &str = "unknown:unknown";
+pub(crate) const UNKNOWN_ENTITY: &str = "unknown:unknown";
 
 /// Longest entity name in bytes; the rest is cut. Kubernetes names end at 253.
-pub const ENTITY_BYTES_MAX: usize = 256;
+pub(crate) const ENTITY_BYTES_MAX: usize = 256;
 
 /// How labels become entities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -193,7 +193,7 @@ impl EntityResolver {
     }
 
     /// The entity these labels speak of; `metric` is the metric's name, or empty.
-    /// Telemetry that names nothing belongs to [`UNKNOWN_ENTITY`].
+    /// Telemetry that names nothing belongs to `UNKNOWN_ENTITY`.
     pub fn resolve(&self, metric: &str, labels: LabelPairs<'_>) -> String {
         if let Some(entity) = value_of(labels, "entity").and_then(|text| self.spoken(text)) {
             return entity;
@@ -251,7 +251,7 @@ impl EntityResolver {
 
     /// Where the entity of `labels` runs, when they name a service or pod and also a machine:
     /// the pair of a `runs_on` edge.
-    pub fn placement(&self, labels: LabelPairs<'_>) -> Option<(String, String)> {
+    pub(crate) fn placement(&self, labels: LabelPairs<'_>) -> Option<(String, String)> {
         let service = value_of(labels, "service.name").map(|name| self.service(name))?;
         let host = ["host.name", "k8s.node.name"].iter().find_map(|name| value_of(labels, name))?;
         let host = self.host(host);

@@ -145,7 +145,7 @@ impl SeriesTable {
     }
 
     /// The series described in `inputs` were not stored: describe them again next time.
-    pub fn undo(&self, inputs: &[Input]) {
+    pub(crate) fn undo(&self, inputs: &[Input]) {
         for input in inputs {
             if let Input::Batch(batch) = input
                 && batch.kind() == SignalKind::Series
@@ -213,7 +213,7 @@ impl Session<'_> {
     }
 
     /// As [`Session::describe`], for a wire that knows the entity and has sorted the labels.
-    pub fn describe_of(
+    pub(crate) fn describe_of(
         &mut self,
         key: u128,
         name: &str,
@@ -303,7 +303,7 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
 }
 
 /// The type of a series that does not say: Prometheus' and OpenMetrics' suffixes of totals.
-pub fn type_by_name(name: &str) -> SeriesType {
+pub(crate) fn type_by_name(name: &str) -> SeriesType {
     let totals = ["_total", "_count", "_sum", "_bucket"];
     if totals.iter().any(|suffix| name.ends_with(suffix)) { SeriesType::Counter } else { SeriesType::Gauge }
 }

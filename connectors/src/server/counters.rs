@@ -27,7 +27,7 @@ impl WireCounters {
     }
 
     /// `count` events had been accepted before.
-    pub fn duplicate(&self, count: u64) {
+    pub(crate) fn duplicate(&self, count: u64) {
         self.duplicates.fetch_add(count, Ordering::Relaxed);
     }
 

@@ -3,11 +3,24 @@
 //! An event is counted as accepted together with the entry that holds it ([`Accepted::add`]), so
 //! that nothing is called accepted that is not stored. The one exception has a name
 //! ([`Accepted::add_remembered`]).
+//!
+//! An outcome says what happened, so that no handler can tell a sender "accepted" by hand:
+//!
+//! | constructor | what happened | the reply |
+//! |---|---|---|
+//! | [`Outcome::store`] | this is to be stored, the rest was refused | any; sent once it is durable |
+//! | [`Outcome::known`] | the receipts have it from before | any, to one who shows the claim |
+//! | [`Outcome::refused`] | nothing is stored | a failure: a success becomes 500 |
+//!
+//! What only looks gives no outcome but a plain [`Reply`] ([`Route::get`]).
+//!
+//! [`Route::get`]: crate::server::wire::Route::get
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::Batch;
 
 use crate::intake::reject::Refusals;
+use crate::journal::receipts::Claim;
 use crate::server::reply::Reply;
 
 /// Journal entries, and the events that they hold.
@@ -64,8 +77,7 @@ impl Accepted {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     accepted: Accepted,
-    /// The answer; sent only after the entries are durable.
-    pub reply: Reply,
+    reply: Reply,
     /// Events refused.
     pub refused: Refusals,
 }
@@ -76,16 +88,36 @@ impl Outcome {
         Outcome { accepted, reply, refused }
     }
 
-    /// Nothing for the journal, only an answer.
-    pub fn answer(reply: Reply) -> Outcome {
-        Outcome::store(Accepted::default(), Refusals::default(), reply)
+    /// What was stored before, as `claim` shows, and what is answered to it; `None` when it is new
+    /// and the claimer's to store. Whether what another request is storing will be there is not
+    /// known: its sender is to come again.
+    pub fn known(claim: Claim, reply: Reply) -> Option<Outcome> {
+        match claim {
+            Claim::Ours => None,
+            Claim::Taken => Some(Outcome::store(Accepted::default(), Refusals::default(), reply)),
+            Claim::Busy => Some(Outcome::refused(Reply::overloaded("the same is being stored"), "busy")),
+        }
     }
 
-    /// A request refused as a whole.
-    pub fn refused(reply: Reply, reason: &'static str) -> Outcome {
+    /// A request refused as a whole. A sender that is told of success forgets what it sent, so a
+    /// reply that is no failure becomes one: 500.
+    pub fn refused(mut reply: Reply, reason: &'static str) -> Outcome {
+        if !(400..600).contains(&reply.status) {
+            reply.status = 500;
+        }
         let mut refused = Refusals::default();
         refused.add(reason, 1);
         Outcome::store(Accepted::default(), refused, reply)
+    }
+
+    /// The answer; sent only after the entries are durable.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The answer, once they are.
+    pub fn into_reply(self) -> Reply {
+        self.reply
     }
 
     /// What the journal gets.
@@ -99,12 +131,33 @@ impl Outcome {
     }
 }
 
+/// A decoder that stops at the first refusal: both ends of it are outcomes.
+impl From<Result<Outcome, Outcome>> for Outcome {
+    fn from(result: Result<Outcome, Outcome>) -> Outcome {
+        result.unwrap_or_else(|refused| refused)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bellwether_engine::signal::LogBuilder;
 
     use super::*;
     use crate::server::testing::acme;
+
+    #[test]
+    fn a_refusal_cannot_be_a_success() {
+        for (given, told) in [(200, 500), (204, 500), (302, 500), (600, 500), (400, 400), (503, 503)] {
+            let outcome = Outcome::refused(Reply::empty(given), "reason");
+            assert_eq!((outcome.reply().status, outcome.refused.total(), outcome.accepted()), (told, 1, 0), "{given}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_in_the_journal_is_known() {
+        let known = |claim| Outcome::known(claim, Reply::empty(202)).map(|outcome| outcome.reply().status);
+        assert_eq!([Claim::Ours, Claim::Busy, Claim::Taken].map(known), [None, Some(503), Some(202)]);
+    }
 
     #[test]
     fn what_no_entry_holds_is_not_accepted() {

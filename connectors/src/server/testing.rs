@@ -15,7 +15,9 @@ use crate::intake::reject::RejectLog;
 use crate::journal::receipts::Receipts;
 use crate::journal::{Entries, Journal, JournalError, Position, WriteBatch};
 use crate::server::outcome::Outcome;
+use crate::server::reply::Reply;
 use crate::server::request::Request;
+use crate::server::wire::{HttpHandler, Route};
 
 /// The tenant of the tests.
 pub(crate) fn acme() -> &'static TenantName {
@@ -93,6 +95,28 @@ pub(crate) fn post<'a>(path: &'a str, headers: &'a HeaderMap, body: &'a [u8]) ->
         received: EventTime::from_secs(1_000_000),
         claims: None,
     }
+}
+
+/// What the route of `wire` that takes `request` makes of it.
+pub(crate) fn serve<W: HttpHandler>(wire: &W, request: &Request<'_>) -> Outcome {
+    route_of(wire, request).take(wire, request).expect("the route takes something")
+}
+
+/// What the route of `wire` that `request` looks at shows.
+pub(crate) fn look<W: HttpHandler>(wire: &W, request: &Request<'_>) -> Reply {
+    route_of(wire, request).look(wire, request).expect("the route is a look")
+}
+
+fn route_of<W: HttpHandler>(wire: &W, request: &Request<'_>) -> Route<W> {
+    let takes = |route: &Route<W>| {
+        let mut router = matchit::Router::new();
+        router.insert(route.path(), ()).expect("a path");
+        route.methods().contains(request.method) && router.at(request.path).is_ok()
+    };
+    // The server's order: a literal path wins over one with a variable part.
+    let mut routes: Vec<Route<W>> = wire.routes().into_iter().filter(takes).collect();
+    routes.sort_by_key(|route| route.path().contains('{'));
+    routes.into_iter().next().unwrap_or_else(|| panic!("no route takes {} {}", request.method, request.path))
 }
 
 /// A header map of these pairs.

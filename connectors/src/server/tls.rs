@@ -119,7 +119,7 @@ impl LiveTls {
 }
 
 /// The certificate that the other side of a TLS connection has shown, when it was asked to.
-pub fn shown_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Option<CertificateDer<'static>> {
+pub(crate) fn shown_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Option<CertificateDer<'static>> {
     let (_, connection) = stream.get_ref();
     connection.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
 }

@@ -110,7 +110,7 @@ pub enum SinkError {
 
 impl SinkError {
     /// True when delivering the same events later may work.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, SinkError::Unavailable { .. } | SinkError::Io { .. })
     }
 

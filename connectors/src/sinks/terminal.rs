@@ -57,7 +57,7 @@ impl DeclaredSink for TerminalSinkConfig {
 }
 
 /// Incident events on standard output, or on any writer.
-pub struct TerminalSink<W> {
+pub(crate) struct TerminalSink<W> {
     config: TerminalSinkConfig,
     colour: bool,
     out: Arc<Mutex<W>>,
@@ -69,7 +69,7 @@ pub struct TerminalSink<W> {
 
 impl TerminalSink<std::io::Stdout> {
     /// On standard output.
-    pub fn new(config: TerminalSinkConfig) -> TerminalSink<std::io::Stdout> {
+    pub(crate) fn new(config: TerminalSinkConfig) -> TerminalSink<std::io::Stdout> {
         let out = std::io::stdout();
         let wanted = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let colour = config.colour.unwrap_or(wanted);
@@ -79,7 +79,7 @@ impl TerminalSink<std::io::Stdout> {
 
 impl<W: Write + Send + 'static> TerminalSink<W> {
     /// On `out`, without colours unless the configuration asks for them.
-    pub fn on(config: TerminalSinkConfig, out: W) -> TerminalSink<W> {
+    pub(crate) fn on(config: TerminalSinkConfig, out: W) -> TerminalSink<W> {
         let colour = config.colour.unwrap_or(false);
         TerminalSink { config, colour, out: Arc::new(Mutex::new(out)), writing: None, underway: 0 }
     }

@@ -70,7 +70,7 @@ impl DeclaredSource for StdinConfig {
 }
 
 /// Standard input as a source.
-pub struct StdinSource {
+pub(crate) struct StdinSource {
     config: StdinConfig,
     decoder: LineDecoder,
 }
@@ -80,7 +80,7 @@ impl StdinSource {
     ///
     /// # Errors
     /// [`SourceError::Config`] naming the key.
-    pub fn new(config: StdinConfig) -> Result<StdinSource, SourceError> {
+    pub(crate) fn new(config: StdinConfig) -> Result<StdinSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         check_tenant(&config.tenant).map_err(|e| wrong(e.to_string()))?;
         if config.format == Format::Lines && config.lines.entity.is_empty() {

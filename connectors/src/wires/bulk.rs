@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bellwether_engine::signal::LogBuilder;
 use bytes::Bytes;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -133,7 +132,11 @@ impl Bulk {
         Bulk { config, limits, resolver }
     }
 
-    fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+    /// Takes a bulk request.
+    ///
+    /// # Errors
+    /// The refusal of the whole request.
+    pub fn bulk(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let rows = (body.len() / DOCUMENT_BYTES_USUAL).min(self.limits.events_max);
         let mut out = LogBuilder::with_capacity(rows, body.len());
@@ -282,6 +285,15 @@ fn branded(reply: Reply) -> Reply {
     reply.with("x-elastic-product", "Elasticsearch")
 }
 
+/// Who we are: clients ask before anything else.
+fn about() -> Reply {
+    let about = json!({
+        "name": "bellwether", "cluster_name": "bellwether", "tagline": "You Know, for Search",
+        "version": {"number": VERSION, "build_flavor": "default"},
+    });
+    branded(Reply::json(200, &about))
+}
+
 /// `logs` of `/logs/_bulk`.
 fn default_index(path: &str) -> &str {
     let index = path.trim_end_matches('/').trim_end_matches("_bulk").trim_end_matches('/');
@@ -289,23 +301,17 @@ fn default_index(path: &str) -> &str {
 }
 
 impl HttpHandler for Bulk {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Bulk>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["/", "/_bulk", "/{index}/_bulk"].iter().map(|path| Route::new(format!("{prefix}{path}"))).collect()
+        vec![
+            Route::get(format!("{prefix}/"), |_, _| about()),
+            Route::post_or_put(format!("{prefix}/_bulk"), Bulk::bulk),
+            Route::post_or_put(format!("{prefix}/{{index}}/_bulk"), Bulk::bulk),
+        ]
     }
 
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if !request.path.trim_end_matches('/').ends_with("_bulk") {
-            let about = json!({
-                "name": "bellwether", "cluster_name": "bellwether", "tagline": "You Know, for Search",
-                "version": {"number": VERSION, "build_flavor": "default"},
-            });
-            return Outcome::answer(branded(Reply::json(200, &about)));
-        }
-        if request.method != Method::POST && request.method != Method::PUT {
-            return Outcome::refused(branded(Reply::empty(405)), "method");
-        }
-        self.bulk(request).unwrap_or_else(|refused| refused)
+    fn not_allowed(&self) -> Reply {
+        branded(Reply::empty(405))
     }
 }
 
@@ -313,21 +319,21 @@ impl HttpHandler for Bulk {
 mod tests {
     use bellwether_engine::signal::LogColumns;
     use bellwether_engine::time::EventTime;
-    use http::HeaderMap;
+    use http::{HeaderMap, Method};
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
     use crate::journal::receipts::{Claims, Receipts};
-    use crate::server::testing::{batches, post};
+    use crate::server::testing::{batches, look, post, serve};
 
     fn bulk() -> Bulk {
         Bulk::new(BulkConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
     }
 
     fn send(path: &str, body: &str) -> (Outcome, Value) {
-        let outcome = bulk().serve(&post(path, &HeaderMap::new(), body.as_bytes()));
-        let answer = serde_json::from_slice(&outcome.reply.body).unwrap_or(Value::Null);
+        let outcome = serve(&bulk(), &post(path, &HeaderMap::new(), body.as_bytes()));
+        let answer = serde_json::from_slice(&outcome.reply().body).unwrap_or(Value::Null);
         (outcome, answer)
     }
 
@@ -339,8 +345,8 @@ mod tests {
     #[test]
     fn documents_are_log_records_and_each_action_is_answered_in_order() {
         let (outcome, answer) = send("/_bulk", BODY);
-        assert_eq!(outcome.reply.status, 200);
-        assert_eq!(outcome.reply.header("x-elastic-product"), Some("Elasticsearch"));
+        assert_eq!(outcome.reply().status, 200);
+        assert_eq!(outcome.reply().header("x-elastic-product"), Some("Elasticsearch"));
         assert_eq!(answer["errors"], false);
         assert_eq!(answer["items"][0]["index"]["status"], 201);
         assert_eq!(answer["items"][0]["index"]["_index"], "logs-app");
@@ -358,14 +364,14 @@ mod tests {
             "/plant/_bulk",
             "{\"index\":{}}\nnot json\n{\"index\":{}}\n{\"msg\":\"x\"}\n{\"delete\":{\"_id\":\"1\"}}",
         );
-        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 1));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (200, 1));
         assert_eq!(answer["errors"], true);
         let statuses: Vec<i64> =
             (0..2).map(|at| answer["items"][at]["index"]["status"].as_i64().unwrap_or(0)).collect();
         assert_eq!((statuses, &answer["items"][0]["index"]["_index"]), (vec![400, 201], &Value::from("plant")));
         assert_eq!(answer["items"][2]["delete"]["status"], 400);
         for bad in ["{", "{\"unknown\":{}}\n{}", "{\"index\":{}}\n"] {
-            assert_eq!(send("/_bulk", bad).0.reply.status, 400, "{bad}");
+            assert_eq!(send("/_bulk", bad).0.reply().status, 400, "{bad}");
         }
     }
 
@@ -374,7 +380,7 @@ mod tests {
         let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let headers = HeaderMap::new();
         let request = post("/_bulk", &headers, body.as_bytes());
-        (wire.serve(&Request { claims: Some(&claims), ..request }), claims)
+        (serve(wire, &Request { claims: Some(&claims), ..request }), claims)
     }
 
     const ONE: &str = "{\"index\":{}}\n{\"message\":\"x\",\"@timestamp\":\"1970-01-01T00:00:05Z\"}\n";
@@ -385,11 +391,11 @@ mod tests {
         let timeless = "{\"index\":{}}\n{\"message\":\"x\"}\n";
         let (first, claims) = claimed(&wire, &receipts, &ONE.repeat(3));
         assert_eq!((first.accepted(), first.refused.describe().as_str()), (1, "2 sent_before"));
-        let answer: Value = serde_json::from_slice(&first.reply.body).expect("json");
+        let answer: Value = serde_json::from_slice(&first.reply().body).expect("json");
         assert_eq!((answer["errors"].as_bool(), answer["items"].as_array().map(Vec::len)), (Some(false), Some(3)));
         let (meanwhile, blocked) = claimed(&wire, &receipts, ONE);
         assert_eq!(
-            (meanwhile.reply.status, blocked.is_blocked()),
+            (meanwhile.reply().status, blocked.is_blocked()),
             (503, true),
             "nobody knows yet whether it is stored"
         );
@@ -402,7 +408,7 @@ mod tests {
     #[test]
     fn a_request_refused_half_way_leaves_nothing_noted() {
         let (wire, receipts) = (bulk(), Arc::default());
-        assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply.status, 400);
+        assert_eq!(claimed(&wire, &receipts, &format!("{ONE}no action\n")).0.reply().status, 400);
         assert_eq!(claimed(&wire, &receipts, ONE).0.accepted(), 1, "the sender was told that nothing is stored");
     }
 
@@ -412,7 +418,7 @@ mod tests {
         let headers = HeaderMap::new();
         let mut request = post("/", &headers, b"");
         request.method = &Method::GET;
-        let reply = wire.serve(&request).reply;
+        let reply = look(&wire, &request);
         assert_eq!((reply.status, reply.header("x-elastic-product")), (200, Some("Elasticsearch")));
     }
 
@@ -429,8 +435,8 @@ mod tests {
             let place = at.index(damaged.len());
             damaged[place] = with;
             for body in [bytes, damaged] {
-                let outcome = bulk().serve(&post("/_bulk", &HeaderMap::new(), &body));
-                prop_assert!(outcome.reply.status < 500);
+                let outcome = serve(&bulk(), &post("/_bulk", &HeaderMap::new(), &body));
+                prop_assert!(outcome.reply().status < 500);
             }
         }
     }

@@ -168,12 +168,8 @@ fn series(list: &ValueList, at: usize, session: &mut Session<'_>) -> Result<u64,
 }
 
 impl HttpHandler for Collectd {
-    fn routes(&self) -> Vec<Route> {
-        vec![Route::new(&self.config.path)]
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        self.take(request).unwrap_or_else(|refused| refused)
+    fn routes(&self) -> Vec<Route<Collectd>> {
+        vec![Route::post_or_put(&self.config.path, Collectd::take)]
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
@@ -193,7 +189,7 @@ mod tests {
 
     use super::*;
     use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::testing::{batches, post};
+    use crate::server::testing::{batches, post, serve};
 
     fn collectd() -> Collectd {
         let limits = Limits::default();
@@ -208,8 +204,8 @@ mod tests {
 
     #[test]
     fn a_value_list_is_a_series_per_data_source() {
-        let outcome = collectd().serve(&post("/collectd", &HeaderMap::new(), BODY.as_bytes()));
-        assert_eq!((outcome.reply.status, outcome.accepted()), (200, 2));
+        let outcome = serve(&collectd(), &post("/collectd", &HeaderMap::new(), BODY.as_bytes()));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (200, 2));
         let found = batches(&outcome);
         let series = SeriesColumns::of(found[0]);
         assert_eq!((series.row(0).name, series.row(0).entity), ("collectd.load.shortterm", "host:db-1"));
@@ -227,8 +223,8 @@ mod tests {
             let mut damaged = BODY.as_bytes().to_vec();
             let place = at.index(damaged.len());
             damaged[place] = with;
-            let outcome = collectd().serve(&post("/collectd", &HeaderMap::new(), &damaged));
-            prop_assert!(outcome.reply.status < 500);
+            let outcome = serve(&collectd(), &post("/collectd", &HeaderMap::new(), &damaged));
+            prop_assert!(outcome.reply().status < 500);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::Auth;
 use crate::server::listener::{Endpoint, Listening};
-use crate::server::wire::HttpHandler;
+use crate::server::wire::{HttpHandler, HttpWire};
 
 /// A wire's configuration, from which everything else about it follows. Its name is its field in
 /// the list ([`wire_list!`](crate::wire_list)).
@@ -38,7 +38,7 @@ pub trait WireConfig: Send + Sync {
 /// One way to a wire.
 pub enum Door<'c> {
     /// Through the listener that all wires over HTTP share.
-    Http(Build<'c, Arc<dyn HttpHandler>>),
+    Http(Build<'c, HttpWire>),
     /// Through a listener of its own. A reload keeps it as it is.
     Own(Endpoint<'c>, Build<'c, Listening>),
 }
@@ -46,7 +46,7 @@ pub enum Door<'c> {
 impl<'c> Door<'c> {
     /// Through HTTP, answered by what `build` gives.
     pub fn http<W: HttpHandler>(build: impl Fn(&Shared) -> Result<W, WireError> + 'c) -> Door<'c> {
-        Door::Http(Box::new(move |shared| Ok(Arc::new(build(shared)?))))
+        Door::Http(Box::new(move |shared| Ok(HttpWire::new(Arc::new(build(shared)?)))))
     }
 
     /// Through `endpoint`, where what `build` gives listens.

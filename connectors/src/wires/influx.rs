@@ -22,7 +22,6 @@ use std::sync::Arc;
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::MetricBuilder;
 use bellwether_engine::time::EventTime;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -62,7 +61,7 @@ impl WireConfig for InfluxConfig {
 }
 
 /// The wire.
-pub struct Influx {
+pub(crate) struct Influx {
     config: InfluxConfig,
     limits: Limits,
     series: Arc<SeriesTable>,
@@ -78,7 +77,7 @@ struct Point<'a> {
 
 impl Influx {
     /// A wire that describes new series through `series`.
-    pub fn new(config: InfluxConfig, limits: Limits, series: Arc<SeriesTable>) -> Influx {
+    pub(crate) fn new(config: InfluxConfig, limits: Limits, series: Arc<SeriesTable>) -> Influx {
         Influx { config, limits, series }
     }
 
@@ -253,19 +252,13 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 }
 
 impl HttpHandler for Influx {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Influx>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["api/v2/write", "write", "ping"].iter().map(|path| Route::new(format!("{prefix}/{path}"))).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if request.path.ends_with("/ping") {
-            return Outcome::answer(Reply::empty(204).with("x-influxdb-version", "2.0.0"));
-        }
-        if request.method != Method::POST {
-            return Outcome::refused(Reply::empty(405), "method");
-        }
-        self.write(request).unwrap_or_else(|refused| refused)
+        vec![
+            Route::post(format!("{prefix}/api/v2/write"), Influx::write),
+            Route::post(format!("{prefix}/write"), Influx::write),
+            Route::get(format!("{prefix}/ping"), |_, _| Reply::empty(204).with("x-influxdb-version", "2.0.0")),
+        ]
     }
 
     fn undo(&self, inputs: &[Input]) {
@@ -281,7 +274,7 @@ mod tests {
 
     use super::*;
     use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::testing::{batches, post};
+    use crate::server::testing::{batches, post, serve};
 
     fn send(query: &str, body: &str) -> Outcome {
         let limits = Limits::default();
@@ -290,14 +283,14 @@ mod tests {
         let headers = HeaderMap::new();
         let mut request = post("/api/v2/write", &headers, body.as_bytes());
         request.query = query;
-        wire.serve(&request)
+        serve(&wire, &request)
     }
 
     #[test]
     fn numeric_fields_are_series_of_the_tags_entity() {
         let body = "cpu,host=db-1.example.com,cpu=cpu\\ 0 usage=1.5,idle=7i,note=\"a b,c=\\\"\" 5\n\n# comment\nup,service=pay value=t\n";
         let outcome = send("bucket=b&precision=s", body);
-        assert_eq!((outcome.reply.status, outcome.accepted()), (204, 3));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (204, 3));
         let found = batches(&outcome);
         let series = SeriesColumns::of(found[0]);
         assert_eq!((series.row(0).name, series.row(0).entity), ("cpu_usage", "host:db-1"));
@@ -311,9 +304,9 @@ mod tests {
     #[test]
     fn bad_lines_are_400_and_good_ones_are_stored() {
         let outcome = send("", "good v=1\nbad\nalso bad=\n,x v=1\nm v=1 noon\nm v=nan\n");
-        assert_eq!((outcome.reply.status, outcome.accepted()), (400, 1));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (400, 1));
         assert_eq!(outcome.refused.describe(), "5 malformed");
-        assert_eq!(send("precision=h", "a v=1").reply.status, 400);
+        assert_eq!(send("precision=h", "a v=1").reply().status, 400);
         assert_eq!(send("", "a v=1 9000000000000000000").refused.describe(), "1 in_the_future");
     }
 
@@ -323,7 +316,7 @@ mod tests {
         #[test]
         fn any_text_is_taken_or_refused(text in "[a-z,= \\\\\"0-9.\\n#ié]{0,120}") {
             let outcome = send("", &text);
-            prop_assert!([204, 400].contains(&outcome.reply.status));
+            prop_assert!([204, 400].contains(&outcome.reply().status));
         }
     }
 }

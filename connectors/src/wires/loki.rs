@@ -122,7 +122,18 @@ impl Loki {
         Loki { config, limits, resolver }
     }
 
-    fn take(&self, request: &Request<'_>) -> Result<LogBuilder, Outcome> {
+    fn push(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let mut lines = self.lines(request)?;
+        if lines.len() > self.limits.events_max {
+            let text = format!("{} lines are more than `limits.events_max`\n", lines.len());
+            return Err(Outcome::refused(Reply::text(413, text), "events_max"));
+        }
+        let mut accepted = Accepted::default();
+        accepted.add_rows(lines.finish_for(request.tenant));
+        Ok(Outcome::store(accepted, Refusals::default(), Reply::empty(204)))
+    }
+
+    fn lines(&self, request: &Request<'_>) -> Result<LogBuilder, Outcome> {
         let mut out = LogBuilder::new();
         if request.media_type() == "application/json" {
             let body = unpacked(&self.limits, request)?;
@@ -135,7 +146,7 @@ impl Loki {
                         text: Cow::Borrowed(line.0.as_ref()),
                         metadata: metadata.0.clone(),
                     };
-                    self.push(&labels, &line, request.received, &mut out);
+                    self.push_line(&labels, &line, request.received, &mut out);
                 }
             }
         } else {
@@ -162,14 +173,14 @@ impl Loki {
             let mut rest = stream;
             while !rest.is_empty() {
                 if let (2, Field::Bytes(entry)) = field(&mut rest)? {
-                    self.push(&pairs, &entry_line(entry)?, received, out);
+                    self.push_line(&pairs, &entry_line(entry)?, received, out);
                 }
             }
         }
         Ok(())
     }
 
-    fn push(&self, labels: &[(&str, &str)], line: &LogEntry<'_>, received: EventTime, out: &mut LogBuilder) {
+    fn push_line(&self, labels: &[(&str, &str)], line: &LogEntry<'_>, received: EventTime, out: &mut LogBuilder) {
         let metadata = line.metadata.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
         let mut attributes = sorted_labels(labels.iter().copied().chain(metadata));
         attributes.truncate(LABELS_MAX);
@@ -255,22 +266,8 @@ fn selector(text: &str) -> Option<Vec<(&str, Cow<'_, str>)>> {
 }
 
 impl HttpHandler for Loki {
-    fn routes(&self) -> Vec<Route> {
-        self.config.paths.iter().map(Route::new).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        let mut builder = match self.take(request) {
-            Ok(builder) => builder,
-            Err(refused) => return refused,
-        };
-        if builder.len() > self.limits.events_max {
-            let text = format!("{} lines are more than `limits.events_max`\n", builder.len());
-            return Outcome::refused(Reply::text(413, text), "events_max");
-        }
-        let mut accepted = Accepted::default();
-        accepted.add_rows(builder.finish_for(request.tenant));
-        Outcome::store(accepted, Refusals::default(), Reply::empty(204))
+    fn routes(&self) -> Vec<Route<Loki>> {
+        self.config.paths.iter().map(|path| Route::post_or_put(path, Loki::push)).collect()
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
@@ -286,7 +283,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::server::testing::{batches, headers, post};
+    use crate::server::testing::{batches, headers, post, serve};
 
     #[derive(Clone, PartialEq, prost::Message)]
     struct Push {
@@ -357,14 +354,14 @@ mod tests {
     #[test]
     fn json_and_protobuf_give_the_same_lines() {
         let wire = loki();
-        let from_json = wire.serve(&post("/loki/api/v1/push", &json_headers(), JSON.as_bytes()));
-        assert_eq!((from_json.reply.status, from_json.accepted()), (204, 2));
+        let from_json = serve(&wire, &post("/loki/api/v1/push", &json_headers(), JSON.as_bytes()));
+        assert_eq!((from_json.reply().status, from_json.accepted()), (204, 2));
         let columns = LogColumns::of(batches(&from_json)[0]);
         assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("service:pay", "card refused", 17));
         assert_eq!((columns.time[0], columns.trace_id(0), columns.body(1)), (5_000_000_001, Some("0af7"), "again"));
         let binary = headers(&[("content-type", "application/x-protobuf")]);
         let body = packed(&push().encode_to_vec());
-        let from_protobuf = wire.serve(&post("/loki/api/v1/push", &binary, &body));
+        let from_protobuf = serve(&wire, &post("/loki/api/v1/push", &binary, &body));
         assert_eq!(from_json.inputs(), from_protobuf.inputs());
     }
 
@@ -386,7 +383,7 @@ mod tests {
             (HeaderMap::new(), b"xx"),
             (json_headers(), b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}"),
         ] {
-            assert_eq!(wire.serve(&post("/loki/api/v1/push", &headers, body)).reply.status, 400);
+            assert_eq!(serve(&wire, &post("/loki/api/v1/push", &headers, body)).reply().status, 400);
         }
     }
 
@@ -410,7 +407,7 @@ mod tests {
                 (json_headers(), damaged_json), (json_headers(), bytes.clone()),
                 (HeaderMap::new(), packed(&damaged)), (HeaderMap::new(), packed(&bytes)), (HeaderMap::new(), bytes),
             ] {
-                prop_assert!(wire.serve(&post("/loki/api/v1/push", &headers, &body)).reply.status < 500);
+                prop_assert!(serve(&wire, &post("/loki/api/v1/push", &headers, &body)).reply().status < 500);
             }
         }
     }

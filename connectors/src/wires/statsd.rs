@@ -108,7 +108,7 @@ struct State {
 }
 
 /// The aggregator.
-pub struct Statsd {
+pub(crate) struct Statsd {
     interval: Span,
     series: Arc<SeriesTable>,
     state: Mutex<State>,
@@ -124,7 +124,7 @@ struct StatsdSample<'a> {
 
 impl Statsd {
     /// An aggregator that describes new series through `series`.
-    pub fn new(config: &StatsdConfig, series: Arc<SeriesTable>) -> Statsd {
+    pub(crate) fn new(config: &StatsdConfig, series: Arc<SeriesTable>) -> Statsd {
         Statsd { interval: Span::from_secs(i64::from(config.interval_secs.max(1))), series, state: Mutex::default() }
     }
 

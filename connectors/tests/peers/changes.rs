@@ -9,7 +9,7 @@ use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::auth::Auth;
 use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
 use bellwether_connectors::server::tls::TlsConfig;
-use bellwether_connectors::server::wire::HttpHandler;
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::changes::{Changes, ChangesConfig, GithubHook};
 use bellwether_engine::signal::{ChangeColumns, SignalKind};
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<NamedWire> {
     let hook = GithubHook { hook: "shop".to_owned(), tenant: "acme".to_owned(), secret_file };
     let config = ChangesConfig { github: vec![hook] };
     let changes = Changes::new(&config, auth.clone(), Limits::default(), resolver.clone()).expect("readable");
-    vec![("changes", Arc::new(changes) as Arc<dyn HttpHandler>)]
+    vec![("changes", HttpWire::new(Arc::new(changes)))]
 }
 
 /// A listener with TLS and a certificate of its own, `server.crt` in the rig's folder; the client

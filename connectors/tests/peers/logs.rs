@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwether_connectors::limits::Limits;
 use bellwether_connectors::server::packets::Datagrams;
-use bellwether_connectors::server::wire::HttpHandler;
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
 use bellwether_connectors::wires::collectd::{Collectd, CollectdConfig};
 use bellwether_connectors::wires::syslog::{Syslog, SyslogStream};
@@ -31,9 +31,9 @@ fn lines(rig: &Rig) -> Vec<(String, String, u8)> {
 async fn rig() -> (Rig, SocketAddr) {
     let rig = Rig::start(|resolver, series, _| {
         let limits = Limits::default();
-        let bulk: Arc<dyn HttpHandler> = Arc::new(Bulk::new(BulkConfig::default(), limits.clone(), resolver.clone()));
-        let collectd: Arc<dyn HttpHandler> = Arc::new(Collectd::new(CollectdConfig::default(), limits, series.clone()));
-        vec![("bulk", bulk), ("collectd", collectd)]
+        let bulk = Bulk::new(BulkConfig::default(), limits.clone(), resolver.clone());
+        let collectd = Collectd::new(CollectdConfig::default(), limits, series.clone());
+        vec![("bulk", HttpWire::new(Arc::new(bulk))), ("collectd", HttpWire::new(Arc::new(collectd)))]
     })
     .await;
     let listen = free_address();

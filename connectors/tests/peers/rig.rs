@@ -15,6 +15,7 @@ use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::resolve::series_table::SeriesTable;
 use bellwether_connectors::server::auth::{Auth, AuthConfig, Credential, Network, Rights};
 use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
 use bellwether_connectors::wires::otlp::grpc::OtlpGrpc;
 use bellwether_connectors::wires::otlp::{Otlp, OtlpConfig};
@@ -129,13 +130,12 @@ impl Rig {
         let (http, grpc) = (free_address(), free_address());
         let config = OtlpConfig { grpc_listen: Some(grpc), ..OtlpConfig::default() };
         let otlp = Arc::new(Otlp::new(config, limits.clone(), series.clone()));
+        let remote_write = RemoteWrite::new(RemoteWriteConfig::default(), limits.clone(), series.clone());
+        let alertmanager = Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), resolver.clone());
         let mut wires: Vec<NamedWire> = vec![
-            ("remote_write", Arc::new(RemoteWrite::new(RemoteWriteConfig::default(), limits.clone(), series.clone()))),
-            (
-                "alertmanager",
-                Arc::new(Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), resolver.clone())),
-            ),
-            ("otlp", otlp.clone()),
+            ("remote_write", HttpWire::new(Arc::new(remote_write))),
+            ("alertmanager", HttpWire::new(Arc::new(alertmanager))),
+            ("otlp", HttpWire::new(otlp.clone())),
         ];
         wires.extend(more(&resolver, &series, &auth));
         let wires = Arc::new(HttpRouter::new(auth.clone(), limits, wires).expect("paths differ"));

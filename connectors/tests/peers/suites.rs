@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bellwether_connectors::limits::Limits;
-use bellwether_connectors::server::wire::HttpHandler;
+use bellwether_connectors::server::wire::HttpWire;
 use bellwether_connectors::wires::webhook::{WebhookConfig, Webhooks};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
 
@@ -17,7 +17,7 @@ async fn rig(suite: &str) -> Rig {
     let hooks = [WebhookConfig { name: suite.to_owned(), mapping }];
     Rig::start(|resolver, _, _| {
         let webhooks = Webhooks::new(&hooks, Limits::default(), resolver.clone()).expect("the shipped file is good");
-        vec![("webhooks", Arc::new(webhooks) as Arc<dyn HttpHandler>)]
+        vec![("webhooks", HttpWire::new(Arc::new(webhooks)))]
     })
     .await
 }

@@ -62,7 +62,7 @@ enum Owner {
 
 /// What a request may do, by its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The tenant it speaks for.
     pub tenant: TenantName,
     /// What it may do for it.
@@ -98,7 +98,7 @@ impl std::fmt::Debug for Auth {
 
 /// What a sender shows beside its message.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// Its headers.
     pub headers: &'a HeaderMap,
     /// The client certificate that the TLS layer has verified.
@@ -134,7 +134,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError::OpenDoor`] when `address` is not loopback and anonymous senders have a tenant,
     /// or no credential exists at all.
-    pub fn check_listener(&self, address: std::net::SocketAddr) -> Result<(), AuthError> {
+    pub(crate) fn check_listener(&self, address: std::net::SocketAddr) -> Result<(), AuthError> {
         let checked = self.current();
         let none = checked.known.is_empty() && checked.certificates.is_empty() && checked.networks.is_empty();
         if (none || checked.anonymous.is_some()) && !address.ip().is_loopback() {
@@ -145,7 +145,7 @@ impl Auth {
 
     /// What a request may do, by what its sender shows; `None` is 401. A token and a known
     /// certificate must stand for the same tenant.
-    pub fn grant(&self, shown: Shown<'_>) -> Option<Grant> {
+    pub(crate) fn grant(&self, shown: Shown<'_>) -> Option<Grant> {
         let checked = self.current();
         let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
         let by_token = shown.headers.contains_key(AUTHORIZATION).then(|| checked.owner_of_token(shown.headers));
@@ -162,33 +162,33 @@ impl Auth {
     }
 
     /// Whether the sender runs this service.
-    pub fn is_operator(&self, shown: Shown<'_>) -> bool {
+    pub(crate) fn is_operator(&self, shown: Shown<'_>) -> bool {
         let checked = self.current();
         let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
         by_certificate == Some(Owner::Operator) || checked.owner_of_token(shown.headers) == Some(Owner::Operator)
     }
 
     /// Whether anybody could be an operator.
-    pub fn has_operators(&self) -> bool {
+    pub(crate) fn has_operators(&self) -> bool {
         let checked = self.current();
         let owners = checked.known.iter().map(|known| known.owner);
         owners.chain(checked.certificates.iter().map(|(_, owner)| *owner)).any(|owner| owner == Owner::Operator)
     }
 
     /// The tenant that may send with a secret that a wire carries in its own header (`X-Gitlab-Token`).
-    pub fn tenant_of_token(&self, token: &str) -> Option<TenantName> {
+    pub(crate) fn tenant_of_token(&self, token: &str) -> Option<TenantName> {
         let checked = self.current();
         checked.sending_tenant(checked.owner_of_digest(&kept_bearer(&sha256(&[token.as_bytes()]))))
     }
 
     /// The tenant that may send with a client certificate that the TLS layer has verified.
-    pub fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<TenantName> {
+    pub(crate) fn tenant_of_certificate(&self, certificate: &CertificateDer<'_>) -> Option<TenantName> {
         let checked = self.current();
         checked.sending_tenant(checked.owner_of_certificate(certificate))
     }
 
     /// The tenant of a datagram from `address`.
-    pub fn tenant_of_address(&self, address: IpAddr) -> Option<TenantName> {
+    pub(crate) fn tenant_of_address(&self, address: IpAddr) -> Option<TenantName> {
         let checked = self.current();
         let canonical = address.to_canonical();
         let holding = checked.networks.iter().find(|(network, _)| network.contains(&canonical));

@@ -6,9 +6,9 @@
 //!   tls: { certificate_file: tls.crt, key_file: tls.key }
 //! ```
 //!
-//! For each request, in this order: route, credential (401 before the body is read), declared
-//! size (413), a free place (503), the body within its time, a re-send known from before, the
-//! wire's decoder, the journal, and only then the answer. Beside the wires it answers
+//! For each request, in this order: path, credential (401 before the body is read), method (405
+//! with `Allow`), a free place (503), declared size (413), the body within its time, a re-send known
+//! from before, the route's decoder, the journal, and only then the answer. Beside the wires it answers
 //! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
 //!
 //! Wires and limits can be replaced while it serves ([`HttpRouter::replace`]): a request is
@@ -55,7 +55,7 @@ use crate::server::outcome::Outcome;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
-use crate::server::wire::{Access, HttpHandler, Unsigned};
+use crate::server::wire::{Access, Answer, HttpWire, Take, Unsigned};
 
 /// The component id of the listener itself, in counters of connections.
 const HTTP_ID: &str = "http";
@@ -69,7 +69,7 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is sent back: a whole answer, or a tap's lines.
-pub type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type HttpBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,7 +106,7 @@ pub struct HttpRouter {
 }
 
 /// A wire under its name: its key in the configuration, and its component in `/metrics`.
-pub type NamedWire = (&'static str, Arc<dyn HttpHandler>);
+pub type NamedWire = (&'static str, HttpWire);
 
 /// What is answered when all places are taken.
 const TOO_MANY: &str = "too many requests at once";
@@ -149,7 +149,7 @@ impl HttpRouter {
     }
 
     /// The running wire called `id`.
-    pub fn wire(&self, id: &str) -> Option<Arc<dyn HttpHandler>> {
+    pub fn wire(&self, id: &str) -> Option<HttpWire> {
         self.routes().wires.iter().find(|mounted| mounted.id == id).map(|mounted| mounted.wire.clone())
     }
 
@@ -160,7 +160,7 @@ impl HttpRouter {
 
     /// Shows the totals of listeners that do not speak HTTP at `/metrics`, too. Only the first
     /// call counts.
-    pub fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
+    pub(crate) fn show_others(&self, others: Vec<(&'static str, Arc<WireCounters>)>) {
         let _ = self.others.set(others);
     }
 
@@ -217,12 +217,15 @@ impl HttpRouter {
     {
         let routes = self.routes();
         let (path, headers) = (head.uri.path(), &head.headers);
-        let Some((mounted, route)) = routes.find(path) else {
+        let Some((mounted, place)) = routes.find(path) else {
             return Reply::text(404, "no wire is configured for this path\n");
         };
-        let by_credential = match route.access {
+        let handler = &mounted.wire.handler;
+        let route = place.route(&head.method);
+        let (access, right) = route.map_or_else(|| place.guard(), |route| (route.access(), route.right()));
+        let by_credential = match access {
             Access::Own => None,
-            Access::Credential => match self.let_in(route.right, head, shown) {
+            Access::Credential => match self.let_in(right, head, shown) {
                 Ok(tenant) => Some(tenant),
                 Err((refusal, reason)) => {
                     mounted.counters.refuse(reason, 1);
@@ -231,14 +234,19 @@ impl HttpRouter {
                 }
             },
         };
+        let Some(route) = route else {
+            mounted.counters.refuse("method", 1);
+            let_run_out(body);
+            return handler.not_allowed().with("allow", place.allow());
+        };
         let (method, query, received) = (&head.method, head.uri.query().unwrap_or_default(), now());
-        let Ok(_place) = routes.places.try_acquire() else {
+        let Ok(_free) = routes.free.try_acquire() else {
             mounted.counters.refuse("busy", 1);
             return match &by_credential {
                 None => Reply::overloaded(TOO_MANY),
                 Some(tenant) => {
                     let request = Request { tenant, method, path, query, headers, body: &[], received, claims: None };
-                    mounted.wire.overloaded(&request, TOO_MANY)
+                    handler.overloaded(&request, TOO_MANY)
                 }
             };
         };
@@ -250,13 +258,16 @@ impl HttpRouter {
             }
         };
         mounted.counters.request(body.len());
-        let tenant = by_credential.or_else(|| mounted.wire.tenant_of(&Unsigned { path, headers, body: &body }));
+        let tenant = by_credential.or_else(|| handler.tenant_of(&Unsigned { path, headers, body: &body }));
         let Some(tenant) = &tenant else {
             mounted.counters.refuse("unauthorized", 1);
             return Reply::text(401, "the signature or token is not known\n");
         };
         let request = Request { tenant, method, path, query, headers, body: &body, received, claims: None };
-        self.hand_over(&intake.of(mounted.id), mounted, &request).await
+        match &route.answer {
+            Answer::Look(look) => look(&request),
+            Answer::Take(take) => self.hand_over(&intake.of(mounted.id), mounted, take, &request).await,
+        }
     }
 
     /// The tenant that the sender may do this for; otherwise the answer and the reason counted.
@@ -271,8 +282,9 @@ impl HttpRouter {
     }
 
     /// Decodes, stores and answers. What somebody else is storing is waited for.
-    async fn hand_over(&self, intake: &Intake, mounted: &Mounted, request: &Request<'_>) -> Reply {
-        let guarded = mounted.wire.resend_is_duplicate(request) && !request.body.is_empty();
+    async fn hand_over(&self, intake: &Intake, mounted: &Mounted, take: &Take, request: &Request<'_>) -> Reply {
+        let handler = &mounted.wire.handler;
+        let guarded = handler.resend_is_duplicate(request) && !request.body.is_empty();
         let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
         let mut patience = BUSY_FOR;
         let mut coming = intake.coming();
@@ -281,15 +293,19 @@ impl HttpRouter {
             match key.map(|key| claims.take(key)) {
                 Some(Claim::Taken) => {
                     mounted.counters.duplicate(1);
-                    return mounted.wire.answer_again(request);
+                    return handler.answer_again(request).unwrap_or_else(|| {
+                        let outcome = take(request);
+                        handler.undo(outcome.inputs());
+                        outcome.into_reply()
+                    });
                 }
                 Some(Claim::Busy) => {}
                 Some(Claim::Ours) | None => {
-                    let outcome = mounted.wire.serve(&Request { claims: Some(&claims), ..request.clone() });
+                    let outcome = take(&Request { claims: Some(&claims), ..request.clone() });
                     if !claims.is_blocked() {
                         return store(intake, mounted, request, outcome, claims, coming).await;
                     }
-                    mounted.wire.undo(outcome.inputs());
+                    handler.undo(outcome.inputs());
                 }
             }
             drop(claims);
@@ -297,7 +313,7 @@ impl HttpRouter {
             drop(std::mem::take(&mut coming));
             if patience.is_zero() {
                 mounted.counters.refuse("busy", 1);
-                return mounted.wire.overloaded(request, "the same is being stored for another request");
+                return handler.overloaded(request, "the same is being stored for another request");
             }
             tokio::time::sleep(BUSY_PAUSE).await;
             patience = patience.saturating_sub(BUSY_PAUSE);
@@ -319,21 +335,21 @@ async fn store(
     }
     if outcome.inputs().is_empty() {
         mounted.counters.accept(outcome.accepted());
-        return outcome.reply;
+        return outcome.into_reply();
     }
     // Who is told of a failure may send the same again, and the rest of it is wanted then.
-    let claims = if (200..300).contains(&outcome.reply.status) { claims } else { intake.claims(request.tenant) };
+    let claims = if (200..300).contains(&outcome.reply().status) { claims } else { intake.claims(request.tenant) };
     match intake.accept_now(outcome.inputs(), claims, coming).await {
         Ok(_) => {
             mounted.counters.accept(outcome.accepted());
-            outcome.reply
+            outcome.into_reply()
         }
         Err(error) => {
-            mounted.wire.undo(outcome.inputs());
+            mounted.wire.handler.undo(outcome.inputs());
             mounted.counters.refuse("journal", outcome.accepted());
             match error {
                 AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
-                error => mounted.wire.overloaded(request, &error.to_string()),
+                error => mounted.wire.handler.overloaded(request, &error.to_string()),
             }
         }
     }

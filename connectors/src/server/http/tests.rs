@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwether_engine::input::Input;
+use http::Method;
 
 use super::*;
 use crate::intake::reject::Refusals;
@@ -10,7 +11,7 @@ use crate::server::auth::{AuthConfig, Credential, sha256};
 use crate::server::outcome::Accepted;
 use crate::server::outcome::Outcome;
 use crate::server::testing::{Shelf, acme};
-use crate::server::wire::Route;
+use crate::server::wire::{HttpHandler, Route};
 
 /// Answers 204 and stores one tick per request.
 #[derive(Default)]
@@ -18,15 +19,23 @@ struct Ticker {
     undone: AtomicBool,
 }
 
-impl HttpHandler for Ticker {
-    fn routes(&self) -> Vec<Route> {
-        vec![Route::new("/tick"), Route::new("/tick/{id}"), Route::own("/signed/{id}")]
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
+impl Ticker {
+    fn take(&self, request: &Request<'_>) -> Outcome {
         let mut accepted = Accepted::default();
         accepted.add_one(Input::Tick(EventTime(request.body.len() as i64)));
         Outcome::store(accepted, Refusals::default(), Reply::empty(204).with("x-tenant", &**request.tenant))
+    }
+}
+
+impl HttpHandler for Ticker {
+    fn routes(&self) -> Vec<Route<Ticker>> {
+        vec![
+            Route::get("/tick", |_, _| Reply::text(200, "tick\n")),
+            Route::post("/tick", Ticker::take),
+            Route::delete("/tick", Ticker::take).acting(),
+            Route::post_or_put("/tick/{id}", Ticker::take),
+            Route::post("/signed/{id}", Ticker::take).own(),
+        ]
     }
 
     fn tenant_of(&self, request: &Unsigned<'_>) -> Option<TenantName> {
@@ -61,8 +70,11 @@ fn rig(limits: Limits) -> Rig {
     };
     let (shelf, intake) = Shelf::with_intake();
     let ticker = Arc::new(Ticker::default());
-    let wires =
-        HttpRouter::new(Arc::new(Auth::new(&auth).expect("config is good")), limits, vec![("ticker", ticker.clone())]);
+    let wires = HttpRouter::new(
+        Arc::new(Auth::new(&auth).expect("config is good")),
+        limits,
+        vec![("ticker", HttpWire::new(ticker.clone()))],
+    );
     Rig { shelf, intake, ticker, wires: wires.expect("one wire has no conflict") }
 }
 
@@ -90,7 +102,15 @@ impl Rig {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut request = HttpRequest::post(path);
+        self.ask(Method::POST, path, token, body).await
+    }
+
+    async fn ask<B>(&self, method: Method, path: &str, token: Option<&str>, body: B) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut request = HttpRequest::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -146,6 +166,49 @@ async fn the_tenant_is_the_credentials() {
     assert_eq!((signed.status, signed.header("x-tenant")), (204, Some("acme")));
     assert_eq!(rig.send("/signed/7", None, b"forged").await.status, 401);
     assert_eq!(rig.send("/nothing", Some("secret"), b"x").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_method_that_no_route_takes_is_told_which_do_before_the_body_is_read() {
+    let rig = rig(Limits::default());
+    let ask = async |method, path, token| {
+        let answer = rig.ask(method, path, token, Full::<Bytes>::default()).await;
+        (answer.status, answer.header("allow").map(str::to_owned))
+    };
+    let allows = |methods: &str| (405, Some(methods.to_owned()));
+    assert_eq!(ask(Method::PATCH, "/tick", Some("secret")).await, allows("GET, HEAD, POST, DELETE"));
+    assert_eq!(ask(Method::GET, "/tick/7/", Some("secret")).await, allows("POST, PUT"));
+    assert_eq!(ask(Method::PUT, "/signed/7", None).await, allows("POST"));
+    assert_eq!(ask(Method::PATCH, "/tick", None).await, (401, None), "a stranger learns nothing");
+    assert_eq!(rig.wires.reports()[0].totals.refused.get("method"), Some(&3));
+    assert_eq!(rig.stored(), 0);
+}
+
+#[tokio::test]
+async fn routes_of_one_path_have_handlers_and_rights_of_their_own_and_head_is_answered_as_get() {
+    let rig = rig(Limits::default());
+    let ask = async |method, path| rig.ask(method, path, Some("secret"), Full::<Bytes>::default()).await;
+    let (get, head) = (ask(Method::GET, "/tick").await, ask(Method::HEAD, "/tick").await);
+    assert_eq!((get.status, &get.body[..], &get), (200, &b"tick\n"[..], &head), "hyper leaves the body of HEAD out");
+    assert_eq!(ask(Method::DELETE, "/tick").await.status, 403, "the credential may only send");
+    assert_eq!(rig.stored(), 0);
+    assert_eq!(ask(Method::POST, "/tick/").await.status, 204);
+    assert_eq!(ask(Method::PUT, "/tick/7").await.status, 204);
+    assert_eq!(rig.stored(), 2);
+}
+
+#[tokio::test]
+async fn one_method_of_a_path_is_answered_once() {
+    struct Twice;
+    impl HttpHandler for Twice {
+        fn routes(&self) -> Vec<Route<Twice>> {
+            ["/a", "/a/"].map(|path| Route::get(path, |_, _| Reply::empty(204))).into()
+        }
+    }
+    let rig = rig(Limits::default());
+    let refused = rig.wires.replace(Limits::default(), vec![("twice", HttpWire::new(Arc::new(Twice)))]);
+    let conflict = RouteError::Conflict { path: "/a/".to_owned(), first: "twice", second: "twice" };
+    assert_eq!(refused, Err(conflict));
 }
 
 #[tokio::test]
@@ -238,11 +301,11 @@ async fn replaced_wires_answer_at_once_and_go_on_counting() {
     let rig = rig(Limits::default());
     assert_eq!(rig.send("/tick", Some("secret"), b"12345").await.status, 204);
     let limits = Limits { body_bytes_max: 4, ..Limits::default() };
-    rig.wires.replace(limits, vec![("ticker", rig.ticker.clone())]).expect("one wire");
+    rig.wires.replace(limits, vec![("ticker", HttpWire::new(rig.ticker.clone()))]).expect("one wire");
     assert_eq!(rig.send("/tick", Some("secret"), b"123456").await.status, 413);
     assert_eq!(rig.send("/tick", Some("secret"), b"1234").await.status, 204);
     assert_eq!(rig.wires.reports()[0].totals.accepted, 2);
-    let wire = || rig.ticker.clone() as Arc<dyn HttpHandler>;
+    let wire = || HttpWire::new(rig.ticker.clone());
     let twice = vec![("one", wire()), ("two", wire())];
     assert!(rig.wires.replace(Limits::default(), twice).is_err());
     assert_eq!(rig.send("/tick", Some("secret"), b"1234567").await.status, 413, "nothing has changed");
@@ -301,7 +364,7 @@ async fn without_a_free_place_the_sender_is_asked_to_come_back() {
 #[tokio::test]
 async fn two_wires_on_one_path_are_refused_by_name() {
     let rig = rig(Limits::default());
-    let wire = || Arc::new(Ticker::default()) as Arc<dyn HttpHandler>;
+    let wire = || HttpWire::new(Arc::new(Ticker::default()));
     let conflict = HttpRouter::new(rig.wires.auth.clone(), Limits::default(), vec![("one", wire()), ("two", wire())]);
     let text = conflict.err().expect("same paths").to_string();
     assert!(text.contains("`one`") && text.contains("`two`"), "{text}");

@@ -42,7 +42,7 @@ use crate::journal::Mark;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::sources::DeclaredSource;
 
-pub use reader::{Chunk, FileError, FileReader};
+pub(crate) use reader::{Chunk, FileError, FileReader};
 
 /// How often a followed file is looked at.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(200);

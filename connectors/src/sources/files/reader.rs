@@ -26,7 +26,7 @@ const READ_BYTES: usize = 256 << 10;
 
 /// Rows of a file.
 #[derive(Debug, Default)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// What was decoded.
     pub batches: Vec<Batch>,
     /// What could not be.
@@ -37,7 +37,7 @@ pub struct Chunk {
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// It is not there.
     #[error("`{path}`: no such file")]
     Gone {
@@ -75,7 +75,7 @@ struct Cursor {
 }
 
 /// Reads one file.
-pub struct FileReader {
+pub(crate) struct FileReader {
     source: String,
     tenant: String,
     path: PathBuf,
@@ -124,7 +124,7 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn open(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> Result<FileReader, FileError> {
+    pub(crate) fn open(config: &FilesConfig, path: &Path, cursor: Option<&[u8]>) -> Result<FileReader, FileError> {
         let format = config.format_of(path)?;
         let file = File::open(path).map_err(|e| io_error(path, &e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, &e))?;
@@ -152,7 +152,7 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`]; the file cannot be read further.
-    pub fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         match &mut self.body {
             Body::Parquet(_) => self.next_parquet(),
             Body::Lines(_) => self.next_lines(self.follow),
@@ -163,12 +163,12 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn finish(&mut self) -> Result<Option<Chunk>, FileError> {
+    pub(crate) fn finish(&mut self) -> Result<Option<Chunk>, FileError> {
         self.next_lines(false)
     }
 
     /// True when the path now is another file, or the file became shorter.
-    pub fn replaced(&self) -> bool {
+    pub(crate) fn replaced(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(now) => now.ino() != self.cursor.inode || now.len() < self.cursor.offset,
             Err(_) => true,

@@ -87,7 +87,7 @@ const OWN_PROPERTIES: [&str; 5] =
     ["bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset"];
 
 /// Kafka as a source.
-pub struct KafkaSource {
+pub(crate) struct KafkaSource {
     config: KafkaSourceConfig,
 }
 
@@ -97,7 +97,7 @@ impl KafkaSource {
     /// # Errors
     /// [`SourceError::Config`] when the configuration contradicts itself, or this build has no
     /// Kafka.
-    pub fn new(config: KafkaSourceConfig) -> Result<KafkaSource, SourceError> {
+    pub(crate) fn new(config: KafkaSourceConfig) -> Result<KafkaSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         config.rows.check().map_err(|e| wrong(e.to_string()))?;
         check_tenant(&config.tenant).map_err(|error| wrong(error.to_string()))?;

@@ -148,7 +148,7 @@ async fn found(config: &NatsSourceConfig) -> Result<Found, ProbeError> {
 }
 
 /// JetStream as a source.
-pub struct NatsSource {
+pub(crate) struct NatsSource {
     config: NatsSourceConfig,
     resolver: Arc<EntityResolver>,
 }
@@ -158,7 +158,7 @@ impl NatsSource {
     ///
     /// # Errors
     /// [`SourceError::Config`] when the configuration contradicts itself.
-    pub fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
+    pub(crate) fn new(config: NatsSourceConfig, resolver: Arc<EntityResolver>) -> Result<NatsSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         config.rows.check().map_err(|e| wrong(e.to_string()))?;
         match (&config.tenant, config.tenant_token) {

@@ -33,14 +33,13 @@
 //! 503 when full.
 
 use bellwether_engine::input::Input;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::decode::actions::{Said, feedback, ticket};
 use crate::intake::reject::{BadRow, Refusals};
-use crate::journal::receipts::{Claim, request_key};
+use crate::journal::receipts::request_key;
 use crate::limits::Limits;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -70,13 +69,13 @@ impl WireConfig for ActionsConfig {
 }
 
 /// The wire.
-pub struct Actions {
+pub(crate) struct Actions {
     limits: Limits,
 }
 
 impl Actions {
     /// A wire within `limits`.
-    pub fn new(limits: Limits) -> Actions {
+    pub(crate) fn new(limits: Limits) -> Actions {
         Actions { limits }
     }
 
@@ -88,9 +87,10 @@ impl Actions {
         })?;
         let taken = Reply::empty(202);
         if let Some(id) = &said.id
-            && request.claim(request_key(request.tenant, "actions", id.as_bytes())) != Claim::Ours
+            && let claim = request.claim(request_key(request.tenant, "actions", id.as_bytes()))
+            && let Some(known) = Outcome::known(claim, taken.clone())
         {
-            return Ok(Outcome::answer(taken));
+            return Ok(known);
         }
         let mut accepted = Accepted::default();
         for action in said.actions {
@@ -110,15 +110,8 @@ fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
 }
 
 impl HttpHandler for Actions {
-    fn routes(&self) -> Vec<Route> {
-        vec![Route::acting("/feedback/{kind}"), Route::acting("/ticket/{verb}/{system}")]
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if request.method != Method::POST {
-            return Outcome::refused(Reply::empty(405), "method");
-        }
-        self.take(request).unwrap_or_else(|refused| refused)
+    fn routes(&self) -> Vec<Route<Actions>> {
+        ["/feedback/{kind}", "/ticket/{verb}/{system}"].map(|path| Route::post(path, Actions::take).acting()).into()
     }
 }
 

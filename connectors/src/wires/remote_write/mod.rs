@@ -42,7 +42,7 @@ use crate::server::wire::{HttpHandler, Route};
 use crate::wires::declare::{Door, WireConfig, WireRow};
 
 /// The one NaN that ends a series (Prometheus `value.StaleNaN`).
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+pub(crate) const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// Where remote write is received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +89,7 @@ enum Version {
 
 /// What a message held.
 #[derive(Debug, Default)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// The samples, in message order.
     pub samples: MetricBuilder,
     /// Samples taken from `samples` fields.
@@ -104,6 +104,11 @@ impl RemoteWrite {
     /// A wire that describes new series through `series`.
     pub fn new(config: RemoteWriteConfig, limits: Limits, series: Arc<SeriesTable>) -> RemoteWrite {
         RemoteWrite { config, limits, series }
+    }
+
+    /// Takes a write request of either version.
+    pub fn write(&self, request: &Request<'_>) -> Outcome {
+        self.take(request).unwrap_or_else(|(reply, reason)| Outcome::refused(written(reply, 0, 0), reason))
     }
 
     fn take(&self, request: &Request<'_>) -> Result<Outcome, (Reply, &'static str)> {
@@ -162,35 +167,24 @@ fn answer(request: &Request<'_>, mut decoded: Decoded, mut accepted: Accepted) -
     } else {
         Reply::text(400, format!("refused: {}; the rest was stored\n", lost.join(", ")))
     };
-    let written = [
-        ("x-prometheus-remote-write-samples-written", decoded.samples_written),
-        ("x-prometheus-remote-write-histograms-written", decoded.histograms_written),
-        ("x-prometheus-remote-write-exemplars-written", 0),
-    ];
-    let reply = written.into_iter().fold(reply, |reply, (name, count)| reply.with(name, count.to_string()));
+    let reply = written(reply, decoded.samples_written, decoded.histograms_written);
     Outcome::store(accepted, decoded.refused, reply)
+}
+
+/// `reply` with how much was written, which version 2 asks for.
+fn written(reply: Reply, samples: u64, histograms: u64) -> Reply {
+    reply
+        .with("x-prometheus-remote-write-samples-written", samples.to_string())
+        .with("x-prometheus-remote-write-histograms-written", histograms.to_string())
+        .with("x-prometheus-remote-write-exemplars-written", "0")
 }
 
 /// Losses of detail that are not failures of the write.
 const DETAIL: [&str; 2] = ["exemplar", "histogram_buckets"];
 
 impl HttpHandler for RemoteWrite {
-    fn routes(&self) -> Vec<Route> {
-        self.config.paths.iter().map(Route::new).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        self.take(request).unwrap_or_else(|(reply, reason)| {
-            let none_written = ["samples", "histograms", "exemplars"].iter().fold(reply, |reply, kind| {
-                let name = match *kind {
-                    "samples" => "x-prometheus-remote-write-samples-written",
-                    "histograms" => "x-prometheus-remote-write-histograms-written",
-                    _ => "x-prometheus-remote-write-exemplars-written",
-                };
-                reply.with(name, "0")
-            });
-            Outcome::refused(none_written, reason)
-        })
+    fn routes(&self) -> Vec<Route<RemoteWrite>> {
+        self.config.paths.iter().map(|path| Route::post_or_put(path, RemoteWrite::write)).collect()
     }
 
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {

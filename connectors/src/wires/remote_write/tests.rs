@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::resolve::entity_resolution::EntityResolver;
-use crate::server::testing::{batches, headers, post};
+use crate::server::testing::{batches, headers, post, serve};
 
 /// The messages of both specifications, for prost.
 mod oracle {
@@ -114,7 +114,7 @@ fn v2_headers() -> HeaderMap {
 }
 
 fn send(wire: &RemoteWrite, headers: &HeaderMap, body: &[u8]) -> Outcome {
-    wire.serve(&post("/api/v1/write", headers, body))
+    serve(wire, &post("/api/v1/write", headers, body))
 }
 
 fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> TimeSeries {
@@ -145,7 +145,7 @@ fn samples(outcome: &Outcome) -> Vec<(u64, i64, u64)> {
 fn written(outcome: &Outcome) -> [Option<&str>; 3] {
     ["samples", "histograms", "exemplars"].map(|kind| {
         let name = format!("x-prometheus-remote-write-{kind}-written");
-        outcome.reply.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+        outcome.reply().headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     })
 }
 
@@ -158,7 +158,7 @@ fn a_series_is_described_once_and_its_stale_marker_keeps_its_bits() {
         snappy(&WriteRequest { timeseries: vec![series(&labels, &[(value, at)])], ..WriteRequest::default() })
     };
     let first = send(&wire, &v1_headers(), &request(1_000, 0.5));
-    assert_eq!(first.reply.status, 204);
+    assert_eq!(first.reply().status, 204);
     let described = batches(&first)[0];
     let row = SeriesColumns::of(described).row(0);
     assert_eq!((row.name, row.entity, row.labels.get("job")), ("node_load1", "host:db-1", Some("node")));
@@ -214,7 +214,7 @@ fn what_is_refused_is_400_and_the_rest_is_stored_and_counted() {
         ..WriteRequest::default()
     };
     let outcome = send(&wire, &v1_headers(), &snappy(&request));
-    assert_eq!(outcome.reply.status, 400);
+    assert_eq!(outcome.reply().status, 400);
     assert_eq!(samples(&outcome).len(), 1);
     assert_eq!(written(&outcome)[0], Some("1"));
     assert_eq!(outcome.refused.describe(), "1 in_the_future, 1 no_name, 1 label_twice");
@@ -229,7 +229,7 @@ fn a_native_histogram_becomes_count_and_sum_and_says_what_it_lost() {
     let request = WriteRequest { timeseries: vec![with], ..WriteRequest::default() };
     for _ in 0..2 {
         let outcome = send(&wire, &v1_headers(), &snappy(&request));
-        assert_eq!(outcome.reply.status, 204);
+        assert_eq!(outcome.reply().status, 204);
         assert_eq!(written(&outcome), [Some("0"), Some("1"), Some("0")]);
         let values: Vec<f64> = samples(&outcome).iter().map(|s| f64::from_bits(s.2)).collect();
         assert_eq!(values, vec![7.0, 3.5]);
@@ -251,7 +251,7 @@ fn metadata_alone_and_zstd_are_accepted_as_vmagent_sends_them() {
     ]);
     let body = zstd::encode_all(request.encode_to_vec().as_slice(), 1).expect("memory");
     let outcome = send(&wire, &zstd_headers, &body);
-    assert_eq!((outcome.reply.status, outcome.inputs().len()), (204, 0));
+    assert_eq!((outcome.reply().status, outcome.inputs().len()), (204, 0));
 }
 
 #[test]
@@ -263,13 +263,13 @@ fn another_encoding_or_message_is_415_and_broken_bytes_are_400() {
         headers(&[("content-type", "application/x-protobuf;proto=other.Message"), ("content-encoding", "snappy")]);
     for headers in [gzip, json, odd] {
         let outcome = send(&wire, &headers, b"");
-        assert_eq!(outcome.reply.status, 415);
+        assert_eq!(outcome.reply().status, 415);
         assert_eq!(written(&outcome), [Some("0"); 3]);
     }
-    assert_eq!(send(&wire, &v1_headers(), b"not snappy").reply.status, 400);
+    assert_eq!(send(&wire, &v1_headers(), b"not snappy").reply().status, 400);
     let not_protobuf = snap::raw::Encoder::new().compress_vec(b"\x0a\xff\xff").expect("small");
     let outcome = send(&wire, &v1_headers(), &not_protobuf);
-    assert_eq!((outcome.reply.status, outcome.inputs().len()), (400, 0));
+    assert_eq!((outcome.reply().status, outcome.inputs().len()), (400, 0));
 }
 
 fn any_series() -> impl Strategy<Value = TimeSeries> {
@@ -339,10 +339,10 @@ proptest! {
         let wire = wire();
         for _ in 0..2 {
             let v1 = send(&wire, &v1_headers(), &snappy(&request));
-            prop_assert_eq!(v1.reply.status, 204);
+            prop_assert_eq!(v1.reply().status, 204);
             prop_assert_eq!(&samples(&v1), &want);
             let v2 = send(&wire, &v2_headers(), &snappy(&as_v2(&request)));
-            prop_assert_eq!(v2.reply.status, 204);
+            prop_assert_eq!(v2.reply().status, 204);
             prop_assert_eq!(&samples(&v2), &want);
         }
     }
@@ -366,7 +366,7 @@ proptest! {
             message.truncate(cut.index(message.len()) + 1);
             let body = snap::raw::Encoder::new().compress_vec(&message).expect("small");
             let outcome = send(&wire, &headers, &body);
-            prop_assert!([204, 400].contains(&outcome.reply.status));
+            prop_assert!([204, 400].contains(&outcome.reply().status));
         }
     }
 

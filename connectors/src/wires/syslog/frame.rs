@@ -5,14 +5,14 @@
 //! rsyslog puts the trailing line feed into the counted frame; it is cut off.
 
 /// Longest frame; rsyslog's own default for counted frames. What is longer is cut.
-pub const FRAME_BYTES_MAX: usize = 200_000;
+pub(crate) const FRAME_BYTES_MAX: usize = 200_000;
 
 /// Most digits of a count: enough for [`FRAME_BYTES_MAX`].
 const COUNT_DIGITS_MAX: usize = 6;
 
 /// Splits a stream into frames. Holds at most one frame and what was read beside it.
 #[derive(Debug, Default)]
-pub struct Framer {
+pub(crate) struct Framer {
     buffer: Vec<u8>,
     start: usize,
     /// The rest of an over-long line is still to be thrown away.
@@ -21,7 +21,7 @@ pub struct Framer {
 
 impl Framer {
     /// Adds bytes as they were read.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -30,7 +30,7 @@ impl Framer {
     }
 
     /// The next whole frame, without its framing.
-    pub fn next_frame(&mut self) -> Option<&[u8]> {
+    pub(crate) fn next_frame(&mut self) -> Option<&[u8]> {
         loop {
             if self.skipping {
                 let end = line_end(&self.buffer[self.start..]);
@@ -68,7 +68,7 @@ impl Framer {
     }
 
     /// What is left when the sender closes: a last line without its line feed.
-    pub fn rest(&mut self) -> Option<&[u8]> {
+    pub(crate) fn rest(&mut self) -> Option<&[u8]> {
         if self.skipping {
             return None;
         }

@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-pub use frame::{FRAME_BYTES_MAX, Framer};
-pub use parse::{Message, parse, severity_number};
+pub(crate) use frame::Framer;
+pub(crate) use parse::severity_number;
+pub use parse::{Message, parse};
 
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::limits::Limits;

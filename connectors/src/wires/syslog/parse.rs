@@ -53,7 +53,7 @@ pub fn parse(text: &str, received: EventTime) -> Message<'_> {
 
 /// The OpenTelemetry severity number of a syslog severity, after the table in the log data
 /// model's appendix B.
-pub fn severity_number(severity: u8) -> u8 {
+pub(crate) fn severity_number(severity: u8) -> u8 {
     [21, 19, 18, 17, 13, 10, 9, 5][usize::from(severity & 7)]
 }
 

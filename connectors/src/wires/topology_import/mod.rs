@@ -20,7 +20,6 @@
 use std::sync::Arc;
 
 use bellwether_engine::signal::{EdgeBuilder, EdgeRow};
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,22 +74,18 @@ impl WireConfig for TopologyImportConfig {
 }
 
 /// The wire.
-pub struct TopologyImport {
+pub(crate) struct TopologyImport {
     limits: Limits,
     resolver: Arc<EntityResolver>,
 }
 
 impl TopologyImport {
     /// An importer that names hosts and services by `resolver`.
-    pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> TopologyImport {
+    pub(crate) fn new(limits: Limits, resolver: Arc<EntityResolver>) -> TopologyImport {
         TopologyImport { limits, resolver }
     }
 
-    fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
-        if request.method != Method::POST && request.method != Method::PUT {
-            return Err(Outcome::refused(Reply::empty(405), "method"));
-        }
-        let format = request.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    fn take(&self, format: &'static str, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let malformed = |reason: String| Outcome::refused(Reply::text(400, format!("{reason}\n")), "malformed");
         let text = std::str::from_utf8(&body).map_err(|_| malformed("the body is not UTF-8".to_owned()))?;
@@ -130,12 +125,12 @@ impl TopologyImport {
 }
 
 impl HttpHandler for TopologyImport {
-    fn routes(&self) -> Vec<Route> {
-        FORMATS.iter().map(|format| Route::new(format!("/topology/{format}"))).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        self.take(request).unwrap_or_else(|refused| refused)
+    fn routes(&self) -> Vec<Route<TopologyImport>> {
+        let route = |format: &'static str| {
+            let take = move |wire: &TopologyImport, request: &Request<'_>| wire.take(format, request);
+            Route::post_or_put(format!("/topology/{format}"), take)
+        };
+        FORMATS.map(route).into()
     }
 }
 

@@ -20,7 +20,6 @@ use bellwether_engine::signal::{
     AlertBuilder, AlertRow, AlertStatus, LABELS_MAX, Severity, alert_fingerprint, sorted_labels,
 };
 use bellwether_engine::time::EventTime;
-use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -104,7 +103,7 @@ pub enum WebhookError {
 
 /// The wire.
 pub struct Webhooks {
-    hooks: Vec<(String, Mapping)>,
+    hooks: Vec<(String, Arc<Mapping>)>,
     limits: Limits,
     resolver: Arc<EntityResolver>,
 }
@@ -125,7 +124,7 @@ impl Webhooks {
             if name.is_empty() || !name.bytes().all(plain) {
                 return Err(WebhookError::Name(name.clone()));
             }
-            hooks.push((format!("/webhook/{name}"), Mapping::load(mapping)?));
+            hooks.push((format!("/webhook/{name}"), Arc::new(Mapping::load(mapping)?)));
         }
         Ok(Webhooks { hooks, limits, resolver })
     }
@@ -245,19 +244,12 @@ fn malformed(text: &str) -> Outcome {
 }
 
 impl HttpHandler for Webhooks {
-    fn routes(&self) -> Vec<Route> {
-        self.hooks.iter().map(|(path, _)| Route::new(path)).collect()
-    }
-
-    fn serve(&self, request: &Request<'_>) -> Outcome {
-        if request.method != Method::POST {
-            return Outcome::refused(Reply::empty(405), "method");
-        }
-        let path = request.path.trim_end_matches('/');
-        match self.hooks.iter().find(|(own, _)| own == path) {
-            Some((_, mapping)) => self.take(mapping, request).unwrap_or_else(|refused| refused),
-            None => Outcome::answer(Reply::empty(404)),
-        }
+    fn routes(&self) -> Vec<Route<Webhooks>> {
+        let route = |(path, mapping): &(String, Arc<Mapping>)| {
+            let mapping = mapping.clone();
+            Route::post(path, move |wire: &Webhooks, request: &Request<'_>| wire.take(&mapping, request))
+        };
+        self.hooks.iter().map(route).collect()
     }
 }
 
