@@ -64,6 +64,8 @@ pub(crate) struct Observation {
     pub(crate) score: f64,
     /// Which detector.
     pub(crate) detector: DetectorKind,
+    /// What moves is felt by users of the entity, and was watched for long enough to be known.
+    pub(crate) felt: bool,
 }
 
 /// An alert that our own sensing raises or ends.
@@ -287,6 +289,21 @@ impl Alert {
     /// Firing, and nothing holds it back.
     pub(crate) fn is_live(&self) -> bool {
         self.is_firing() && self.suppression.is_none()
+    }
+
+    /// Whether it tells what is to come.
+    pub(crate) fn is_forecast(&self) -> bool {
+        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Exhaustion)
+    }
+
+    /// Whether it is the movement of a series, by our own model.
+    pub(crate) fn is_anomaly(&self) -> bool {
+        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Anomaly)
+    }
+
+    /// Whether it only supports, dates and explains: a series moved, which nobody needs to have felt.
+    pub(crate) fn is_evidence(&self, matters: bool) -> bool {
+        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Anomaly && !(seen.felt && matters))
     }
 
     /// Remembers a status change.

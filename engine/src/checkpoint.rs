@@ -17,6 +17,7 @@
 //! | 6 | holds when an alert began in its incident, and the alerts that left one |
 //! | 7 | holds the names in an alert's texts, and the words of a topology's sources with their age |
 //! | 8 | holds each stage's table by itself, and the kind of a detector instead of its name |
+//! | 9 | holds what each series means, which anomalies are felt, and the minutes of what runs out |
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 8;
+pub(crate) const CHECKPOINT_VERSION: u32 = 9;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 
@@ -145,8 +146,9 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_by_name() {
         let mut sealed = seal(&1_u8);
-        sealed[4] = 9;
+        let next = CHECKPOINT_VERSION + 1;
+        sealed[4] = next as u8;
         let error = open::<u8>(&sealed).expect_err("it must be refused");
-        assert_eq!(error, CheckpointError::Version { have: 9 });
+        assert_eq!(error, CheckpointError::Version { have: next });
     }
 }

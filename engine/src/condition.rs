@@ -136,6 +136,10 @@ const UNREACHABLE: &[&str] = &[
 /// 1 for demand on the alert's own entity, a little less for its state, 0 for an effect, between
 /// where one cannot know.
 pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f64 {
+    if alert.is_forecast() {
+        // What runs out some day has done nothing yet.
+        return UNDECIDED;
+    }
     let mut text = names.text(alert.name).to_ascii_lowercase();
     if let Some(observation) = &alert.observation {
         text.push(' ');

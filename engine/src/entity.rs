@@ -45,6 +45,26 @@ pub(crate) fn is_network(entity_type: &str) -> bool {
     )
 }
 
+/// Whether entities of this type answer to somebody, so that how they answer is felt.
+pub(crate) fn is_service(entity_type: &str) -> bool {
+    matches!(
+        entity_type,
+        "service"
+            | "business"
+            | "application"
+            | "api"
+            | "db"
+            | "database"
+            | "queue"
+            | "cache"
+            | "external"
+            | "k8s.pod"
+            | "k8s.deployment"
+            | "k8s.statefulset"
+            | "container"
+    )
+}
+
 /// Whether entities of this type are run by somebody else: what fails there did not begin here.
 pub(crate) fn is_outside(entity_type: &str) -> bool {
     matches!(entity_type, "external" | "partner" | "third_party" | "thirdparty" | "saas")

@@ -23,6 +23,8 @@ pub struct TenantStats {
     pub rule_errors: u64,
     /// Alerts raised or ended by our own sensing.
     pub alerts_sensed: u64,
+    /// Movements of series that only serve as evidence.
+    pub evidence: u64,
     /// Alerts that began to fire.
     pub alerts_fired: u64,
     /// Rows that said nothing new.
@@ -111,6 +113,7 @@ impl TenantStats {
             (&mut self.released_early, other.released_early),
             (&mut self.rule_errors, other.rule_errors),
             (&mut self.alerts_sensed, other.alerts_sensed),
+            (&mut self.evidence, other.evidence),
             (&mut self.alerts_fired, other.alerts_fired),
             (&mut self.alerts_repeated, other.alerts_repeated),
             (&mut self.alerts_recovered, other.alerts_recovered),

@@ -18,8 +18,19 @@ fn config(json: serde_json::Value) -> EngineConfig {
 
 /// One series of `entity` with the samples given as (seconds, value).
 fn metric(name: &str, entity: &str, series_type: SeriesType, samples: &[(i64, f64)]) -> Vec<Input> {
+    labelled(name, entity, series_type, &[], samples)
+}
+
+/// The same of a series with labels.
+fn labelled(
+    name: &str,
+    entity: &str,
+    series_type: SeriesType,
+    labels: &[(&str, &str)],
+    samples: &[(i64, f64)],
+) -> Vec<Input> {
     let mut series = SeriesBuilder::new();
-    let id = series.push(name, entity, "", series_type, &[]);
+    let id = series.push(name, entity, "", series_type, labels);
     let mut metric = MetricBuilder::new();
     for (secs, value) in samples {
         metric.push(at(*secs), id, *value);
@@ -173,19 +184,58 @@ fn values_that_are_not_finite_and_series_not_described_are_counted() {
     assert_eq!(stats.duplicates, 1);
 }
 
+/// A calm series of 2,000 minutes that jumps for twenty of them.
+fn jumping(usual: f64, jump: f64) -> Vec<(i64, f64)> {
+    let calm = |i: i64| usual * (1.0 + 0.02 * ((i * 7_919) % 13) as f64 / 13.0);
+    (0..2_000_i64).map(|i| (i * 60, if (1_900..1_920).contains(&i) { jump } else { calm(i) })).collect()
+}
+
 #[test]
-fn a_jump_of_a_calm_series_is_an_anomaly_of_its_entity() {
-    let config = config(serde_json::json!({"ledger": {"open_weight": 0.01}}));
-    let mut samples: Vec<(i64, f64)> =
-        (0..2_000_i64).map(|i| (i * 60, 50.0 + ((i * 7_919) % 13) as f64 / 13.0)).collect();
-    for sample in &mut samples[1_900..1_920] {
-        sample.1 = 90.0;
-    }
-    let (events, _) = events_of(config, &metric("load", "host:a", SeriesType::Gauge, &samples));
-    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("it is seen");
-    let started = opened.record.started_at.expect("it began");
-    assert!(started >= at(1_900 * 60) && started <= at(1_905 * 60), "{started}");
-    assert!(opened.record.evidence.iter().any(|e| e.detector == "anomaly"));
+fn a_lone_series_that_jumps_opens_nothing_and_is_evidence_where_somebody_asks() {
+    let config = || config(serde_json::json!({"ledger": {"open_weight": 0.01}}));
+    let mut inputs = metric("load", "host:a", SeriesType::Gauge, &jumping(50.0, 90.0));
+    let (events, engine) = events_of(config(), &inputs);
+    assert_eq!(events.len(), 0);
+    assert!(engine.stats().total.evidence >= 1);
+
+    let at_jump = 1_902 * 60;
+    inputs.insert(1, Input::Batch(alerts(&[(at_jump, "Slow", "host:a", Severity::Major, AlertStatus::Firing)])));
+    let (events, _) = events_of(EngineConfig { lateness: Span::from_hours(40), ..config() }, &inputs);
+    let opened = events.iter().find(|e| e.verb == Verb::Opened).expect("the alert is told");
+    let seen = opened.record.evidence.iter().find(|e| e.detector == "anomaly").expect("with what moved");
+    assert!(seen.at >= at(1_900 * 60) && seen.at <= at(1_905 * 60), "{}", seen.at);
+    assert_eq!(opened.record.alert_count, 1, "it is no alert of the incident");
+}
+
+#[test]
+fn what_users_of_a_service_feel_opens_an_incident_once_the_series_is_known() {
+    let felt = |entity: &str, learning: &str| {
+        let config = config(serde_json::json!({"sense": {"anomalies": {"learning": learning}}}));
+        let mut inputs = metric("http.server.error.ratio", entity, SeriesType::Gauge, &jumping(0.02, 0.4));
+        inputs.extend(metric("http.server.request.duration.p95", entity, SeriesType::Gauge, &jumping(0.1, 2.0)));
+        let (events, _) = events_of(EngineConfig { lateness: Span::from_hours(40), ..config }, &inputs);
+        events.iter().filter(|e| e.verb == Verb::Opened).count()
+    };
+    assert_eq!(felt("service:shop", "4h"), 1);
+    assert_eq!(felt("service:shop", "48h"), 0, "it is still being learned");
+    assert_eq!(felt("host:a", "4h"), 0, "nobody is known to use it");
+}
+
+#[test]
+fn a_filesystem_is_watched_without_a_word_of_configuration() {
+    let told = |mountpoint: &str| {
+        let fill = |minute: i64| (60.0 - 1.5 * minute as f64).max(0.0) * 1e6;
+        let samples: Vec<(i64, f64)> = (0..180).map(|i| (i * 20, fill(i / 3))).collect();
+        let labels = [("fstype", "tmpfs"), ("mountpoint", mountpoint)];
+        let inputs = labelled("node_filesystem_avail_bytes", "host:a", SeriesType::Gauge, &labels, &samples);
+        let (events, _) = events_of(EngineConfig::default(), &inputs);
+        events.into_iter().find(|e| e.verb == Verb::Opened)
+    };
+    let opened = told("/srv/data").expect("it is told");
+    let record = opened.record;
+    assert!(record.title.contains("FilesystemRunsFull"), "{}", record.title);
+    assert!(record.opened_at <= at(25 * 60), "full at 40 min, told at {}", record.opened_at);
+    assert!(told("/run/user/0").is_none());
 }
 
 #[test]

@@ -48,8 +48,19 @@ pub struct CorrelateConfig {
     pub edge_life: Span,
     /// The score against a group is the mean over this many best links.
     pub links_mean: usize,
+    /// Incidents a day that may come of nothing: entities that move together by chance.
+    #[serde(skip_serializing_if = "is_default_budget")]
+    pub false_per_day: f64,
     /// How delays along edges are learned from resolved incidents.
     pub delays: DelaysConfig,
+}
+
+/// Incidents a day that may come of chance.
+const FALSE_PER_DAY: f64 = 1.0;
+
+/// A setting that came later is left out where it says nothing: configurations of before keep their hash.
+fn is_default_budget(budget: &f64) -> bool {
+    *budget == FALSE_PER_DAY
 }
 
 /// Weight of each kind of evidence.
@@ -93,6 +104,7 @@ impl Default for CorrelateConfig {
             mention: params.mention,
             edge_life: Span::from_hours(24),
             links_mean: params.links_mean,
+            false_per_day: FALSE_PER_DAY,
             delays: DelaysConfig::default(),
         }
     }

@@ -13,6 +13,7 @@
 
 mod config;
 pub(crate) mod mention;
+mod movement;
 mod names;
 pub(crate) mod stage;
 mod table;

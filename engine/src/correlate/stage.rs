@@ -20,6 +20,18 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
     match item {
         Item::Live(alert) => {
             let known = alerts.get(alert)?;
+            if known.is_evidence(estate.lookup.matters(estate.entities.text(known.entity))) {
+                stats.evidence += 1;
+                let budget = turn.compiled.config.correlate.false_per_day;
+                let together = correlator.movements.note(known.entity, alert, turn.now, budget);
+                // What moves alone waits where it is for somebody who asks about its entity.
+                for moved in together {
+                    if alerts.get(moved).is_some_and(|moved| moved.is_live() && moved.incident.is_none()) {
+                        turn.then(Item::Place(moved));
+                    }
+                }
+                return None;
+            }
             if let Some(incident) = known.incident {
                 if ledger.takes_back(incident, known, turn.now, &turn.compiled.config.ledger) {
                     return Some(Item::Returned { alert, incident });

@@ -8,6 +8,7 @@ use bellwether_models::group::{
 use serde::{Deserialize, Serialize};
 
 use super::config::CorrelateConfig;
+use super::movement::Movements;
 use crate::alert::Alert;
 use crate::entity::name_of;
 use crate::symbols::Symbols;
@@ -43,6 +44,7 @@ impl Placement {
 pub(crate) struct Correlator {
     grouper: Grouper,
     pub(super) delays: Delays,
+    pub(super) movements: Movements,
     placements: BTreeMap<u64, Placement>,
     /// Pairs that an operator has judged, oldest first.
     labels: VecDeque<LabelledPair>,
@@ -61,6 +63,7 @@ impl Correlator {
         Correlator {
             grouper: Grouper::new(config.params()),
             delays: Delays::new(config.delays),
+            movements: Movements::default(),
             placements: BTreeMap::new(),
             labels: VecDeque::new(),
             tokens: Vec::new(),

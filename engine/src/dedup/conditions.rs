@@ -17,6 +17,8 @@ const CONDITION_MIN: f64 = 0.7;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     by_entity: BTreeMap<Sym, BTreeSet<u64>>,
+    /// The anomalies of series, of conditions or not.
+    anomalies: BTreeMap<Sym, BTreeSet<u64>>,
     by_onset: BTreeSet<(EventTime, u64)>,
     /// The onset under which an alert stands in `by_onset`: it moves when the alert fires again.
     onset_of: BTreeMap<u64, EventTime>,
@@ -25,6 +27,9 @@ pub(super) struct Conditions {
 impl Conditions {
     /// An alert has fired.
     pub(super) fn note(&mut self, alert: &Alert) {
+        if alert.is_anomaly() {
+            self.anomalies.entry(alert.entity).or_default().insert(alert.fingerprint);
+        }
         if alert.condition >= CONDITION_MIN {
             self.by_entity.entry(alert.entity).or_default().insert(alert.fingerprint);
             let before = self.onset_of.insert(alert.fingerprint, alert.starts_at);
@@ -40,12 +45,19 @@ impl Conditions {
         if let Some(onset) = self.onset_of.remove(&alert.fingerprint) {
             self.by_onset.remove(&(onset, alert.fingerprint));
         }
-        if let Some(of) = self.by_entity.get_mut(&alert.entity) {
-            of.remove(&alert.fingerprint);
-            if of.is_empty() {
-                self.by_entity.remove(&alert.entity);
+        for index in [&mut self.by_entity, &mut self.anomalies] {
+            if let Some(of) = index.get_mut(&alert.entity) {
+                of.remove(&alert.fingerprint);
+                if of.is_empty() {
+                    index.remove(&alert.entity);
+                }
             }
         }
+    }
+
+    /// The anomalies of the series of `entity`, in order of fingerprint.
+    pub(super) fn anomalies_at(&self, entity: Sym) -> impl Iterator<Item = u64> {
+        self.anomalies.get(&entity).into_iter().flatten().copied()
     }
 
     /// The alerts of `entity`, in order of fingerprint.

@@ -163,6 +163,16 @@ impl Alerts {
         of.filter(move |alert| stands(alert, onset))
     }
 
+    /// The series of `entity` that moved within `around` of `onset` and do not stand in an incident, in order of
+    /// fingerprint.
+    pub(crate) fn evidence_at(&self, entity: Sym, onset: EventTime, around: Span) -> impl Iterator<Item = &Alert> {
+        let of = self.conditions.anomalies_at(entity).filter_map(|fingerprint| self.get(fingerprint));
+        of.filter(move |alert| {
+            let near = onset.minus(around)..=onset.plus(around);
+            alert.incident.is_none() && near.contains(&alert.starts_at) && alert.suppression.is_none()
+        })
+    }
+
     /// The entities anywhere with a condition that began within `around` of `onset`, in order of
     /// time; `None` when there are more than `most`: then nothing follows from the coincidence.
     pub(crate) fn conditions_near(&self, onset: EventTime, around: Span, most: usize) -> Option<Vec<Sym>> {

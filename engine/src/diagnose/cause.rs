@@ -81,6 +81,10 @@ const SILENT_HOPS: u8 = 2;
 /// that has been nearly full for a day explains nothing that began just now.
 const STANDING_SCALE: Span = Span::from_mins(30);
 
+/// Worth below which a condition outside the incident makes no suspect: in the ranking it would count as
+/// having shown first, and as explaining what depends on it.
+const SUSPECT_MIN: f64 = 0.3;
+
 /// No catalogue is complete: a condition that begins this near the trouble may be its cause
 /// although no known way leads from the one to the other.
 const REMOTE_AROUND: Span = Span::from_mins(4);
@@ -103,8 +107,19 @@ const MENTIONS_MAX: usize = 4_096;
 /// How sure it is that one entity needs another which its alert names.
 const NAMED_CONFIDENCE: f64 = 0.5;
 
-/// Ranks the causes of one incident's alerts, each with when it began there.
-pub(super) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>, scene: &Scene<'_>) -> Diagnosis {
+/// How far before the first symptom a series that moved dates the trouble of its entity.
+const EVIDENCE_DATES: Span = Span::from_mins(2);
+
+/// A series that moved counts for this much of what an alert would.
+const EVIDENCE_SHARE: f64 = 0.5;
+
+/// Ranks the causes of one incident's alerts, each with when it began there. `evidence` are series of the
+/// entities that alert, which moved.
+pub(super) fn diagnose<'a>(
+    alerts: impl Iterator<Item = (&'a Alert, EventTime)>,
+    evidence: &[&Alert],
+    scene: &Scene<'_>,
+) -> Diagnosis {
     let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
     let mut mentions: BTreeSet<(Sym, u32)> = BTreeSet::new();
     for (alert, began_at) in alerts {
@@ -124,6 +139,15 @@ pub(super) fn diagnose<'a>(alerts: impl Iterator<Item = (&'a Alert, EventTime)>,
         return Diagnosis::default();
     };
     let onset = EventTime(onset);
+    for alert in evidence {
+        let Some(node) = symptoms.get_mut(&alert.entity) else { continue };
+        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - EVIDENCE_SHARE * strength(alert));
+        node.condition = node.condition.max(EVIDENCE_SHARE * alert.condition);
+        if alert.starts_at >= onset.minus(EVIDENCE_DATES) {
+            node.onset_ns = node.onset_ns.min(alert.starts_at.0);
+        }
+    }
+    let onset = EventTime(symptoms.values().map(|n| n.onset_ns).fold(onset.0, i64::min));
     for (entity, node) in &mut symptoms {
         if let Some(seen) = away(*entity, onset, scene) {
             node.condition = node.condition.max(seen.condition);
@@ -227,6 +251,9 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
     for alert in scene.alerts.conditions_at(entity, onset) {
         let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
         let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
+        if fresh * alert.condition < SUSPECT_MIN {
+            continue;
+        }
         node.alerting = true;
         node.outside = true;
         // It counts as there from the beginning, not as having shown first.
@@ -234,7 +261,7 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         node.strength = node.strength.max(strength(alert) * fresh);
         node.condition = node.condition.max(alert.condition * fresh);
     }
-    if let Some(seen) = away(entity, onset, scene) {
+    if let Some(seen) = away(entity, onset, scene).filter(|seen| seen.condition >= SUSPECT_MIN) {
         node.alerting = true;
         node.outside = true;
         node.onset_ns = node.onset_ns.min(seen.since.max(onset).0);
@@ -259,10 +286,11 @@ const AWAY_SHARE: f64 = 0.8;
 
 fn away(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> Option<Away> {
     let mut best: Option<Away> = None;
+    let surprise = scene.departed.surprise(entity, onset);
     for departure in scene.departed.at(entity, onset) {
         let age = onset.since(departure.since).as_secs_f64().max(0.0);
         let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
-        let weight = AWAY_SHARE * fresh * (f64::from(departure.bits) / AWAY_BITS_FULL).min(1.0);
+        let weight = AWAY_SHARE * surprise * fresh * (f64::from(departure.bits) / AWAY_BITS_FULL).min(1.0);
         let seen = Away { since: departure.since, strength: 0.5 * weight, condition: weight };
         if best.as_ref().is_none_or(|best| best.condition < seen.condition) {
             best = Some(seen);

@@ -1,11 +1,13 @@
 //! What kind of incident it is, by the words of its alerts; and what usually helps.
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::Alert;
 use crate::entity::{is_network, split_entity};
 use crate::symbols::Symbols;
 
 /// The kind of an incident.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(crate) enum Class {
     /// More demand than there is capacity.
     Capacity,

@@ -6,7 +6,7 @@
 //! speak of a state of the entity count (see `condition.rs`): slow answers are what a suspect must
 //! explain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,21 @@ pub(crate) struct DepartedSeries {
     by_entity: BTreeMap<Sym, BTreeMap<u64, Departure>>,
     /// When which entity left a level, for [`KEPT`].
     recent: BTreeSet<(EventTime, Sym)>,
+    /// When each entity left a level, those within a minute as one, oldest first.
+    bursts: BTreeMap<Sym, VecDeque<EventTime>>,
 }
+
+/// Departures that lie this near count as one.
+const BURST: Span = Span::from_mins(1);
+
+/// Bursts remembered of one entity.
+const BURSTS_MAX: usize = 64;
+
+/// What an entity did in this long before trouble is what it does anyway ...
+const HABIT: Span = Span::from_hours(1);
+
+/// ... up to this long before it.
+const HABIT_ENDS: Span = Span::from_mins(10);
 
 impl DepartedSeries {
     /// A series of `entity` has left its level, or has come back at `now`. What is over stays a
@@ -33,9 +47,30 @@ impl DepartedSeries {
         of.retain(|_, old| old.until.is_none_or(|until| now.since(until) < KEPT));
         of.insert(series, departure);
         self.recent.insert((departure.since, entity));
-        while self.recent.first().is_some_and(|(since, _)| now.since(*since) > KEPT) {
-            self.recent.pop_first();
+        if departure.until.is_none() {
+            let bursts = self.bursts.entry(entity).or_default();
+            if bursts.back().is_none_or(|last| departure.since.since(*last) >= BURST) {
+                bursts.push_back(departure.since);
+            }
+            if bursts.len() > BURSTS_MAX {
+                bursts.pop_front();
+            }
         }
+        while let Some((since, entity)) = self.recent.first().copied().filter(|(since, _)| now.since(*since) > KEPT) {
+            self.recent.pop_first();
+            if self.bursts.get(&entity).is_some_and(|bursts| bursts.back().is_none_or(|last| *last <= since)) {
+                self.bursts.remove(&entity);
+            }
+        }
+    }
+
+    /// How much it says, 0–1, that `entity` left a level at `onset`: little where it does so every few
+    /// minutes, a busy host say.
+    pub(crate) fn surprise(&self, entity: Sym, onset: EventTime) -> f64 {
+        let habit = onset.minus(HABIT_ENDS).minus(HABIT)..onset.minus(HABIT_ENDS);
+        let before = self.bursts.get(&entity).map_or(0, |bursts| bursts.iter().filter(|at| habit.contains(at)).count());
+        let expected = before as f64 * HABIT_ENDS.as_secs_f64() / HABIT.as_secs_f64();
+        1.0 / (1.0 + expected)
     }
 
     /// The entities anywhere that left a level within `around` of `onset`, in order of time, each

@@ -14,10 +14,14 @@ pub(crate) struct Diagnosed {
     pub(crate) case: Case,
     /// The alerts that were looked at, the worst first.
     pub(crate) members: Vec<u64>,
+    /// Series of the entities that alert which moved, the clearest first.
+    pub(crate) evidence: Vec<u64>,
     /// The alert that began first.
     pub(crate) first: Option<u64>,
     /// The worst that fires now.
     pub(crate) live_severity: Option<Severity>,
+    /// All of it is forecasts: nothing has happened yet.
+    pub(crate) to_come: bool,
     /// Labels that nearly all alerts share, as `name=value`.
     pub(crate) shared: Vec<String>,
     pub(crate) diagnosis: Diagnosis,

@@ -1,5 +1,7 @@
 //! `diagnose`: what an incident's alerts say of its cause, and whom it hurts.
 
+use std::collections::BTreeSet;
+
 use super::blast::blast_radius;
 use super::cause::{Scene, diagnose};
 use super::changes::Change;
@@ -9,12 +11,24 @@ use super::next::who_is_next;
 use super::shared::shared_labels;
 use crate::alert::Alert;
 use crate::case::Case;
+use crate::dedup::Alerts;
 use crate::event::{Event, OwnedChange};
+use crate::symbols::Sym;
 use crate::tables::Tables;
+use crate::time::Span;
 use crate::turn::{Item, Turn};
 
 /// Alerts examined of one incident; the worst and earliest of a larger one.
 const ALERTS_EXAMINED_MAX: usize = 5_000;
+
+/// Alerts whose entities are asked for series that moved.
+const ENTITIES_ASKED_MAX: usize = 512;
+
+/// Series that moved within this long before the first alert have to do with it.
+const EVIDENCE_AROUND: Span = Span::from_mins(5);
+
+/// Series that are told of one incident.
+const EVIDENCE_MAX: usize = 8;
 
 /// Takes changes, series that leave their level, and incidents that are to be judged.
 pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Option<Item> {
@@ -44,6 +58,20 @@ fn owned(change: OwnedChange, tables: &mut Tables, turn: &Turn<'_>) -> Change {
     Change { at: turn.now, id, change_type, entity, artifact, who, url, text, followed: false }
 }
 
+/// The series of the entities that alert which moved around the beginning or since, the clearest first.
+fn evidence_of<'a>(members: &[&Alert], alerts: &'a Alerts) -> Vec<&'a Alert> {
+    let Some(onset) = members.iter().map(|alert| alert.began_at).min() else {
+        return Vec::new();
+    };
+    let entities: BTreeSet<Sym> = members.iter().map(|alert| alert.entity).take(ENTITIES_ASKED_MAX).collect();
+    let moved = entities.into_iter().flat_map(|entity| alerts.evidence_at(entity, onset, EVIDENCE_AROUND));
+    let mut found: Vec<&Alert> = moved.collect();
+    let score = |alert: &Alert| alert.observation.as_ref().map_or(0.0, |seen| seen.score);
+    found.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.fingerprint.cmp(&b.fingerprint)));
+    found.truncate(EVIDENCE_MAX);
+    found
+}
+
 /// Judges one incident; `None` when it is gone.
 fn judge(case: Case, tables: &Tables, turn: &Turn<'_>) -> Option<Diagnosed> {
     let Tables { alerts, estate, suspects, correlator, ledger, .. } = tables;
@@ -55,8 +83,10 @@ fn judge(case: Case, tables: &Tables, turn: &Turn<'_>) -> Option<Diagnosed> {
         (worst_first, alert.began_at, alert.fingerprint)
     });
     members.truncate(ALERTS_EXAMINED_MAX);
+    let evidence = evidence_of(&members, alerts);
     let diagnosis = diagnose(
         members.iter().map(|alert| (*alert, alert.began_at)).chain(incident.left_alerts(alerts)),
+        &evidence,
         &Scene {
             config,
             topology: &estate.topology,
@@ -88,8 +118,10 @@ fn judge(case: Case, tables: &Tables, turn: &Turn<'_>) -> Option<Diagnosed> {
         case,
         first: members.iter().min_by_key(|alert| (alert.began_at, alert.fingerprint)).map(|alert| alert.fingerprint),
         live_severity: members.iter().filter(|alert| alert.is_live()).map(|alert| alert.severity).max(),
+        to_come: members.iter().all(|alert| alert.is_forecast()),
         shared: shared_labels(&members),
         members: members.iter().map(|alert| alert.fingerprint).collect(),
+        evidence: evidence.iter().map(|alert| alert.fingerprint).collect(),
         diagnosis,
         named,
         primary: (primary, primary_id),

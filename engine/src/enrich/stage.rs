@@ -10,6 +10,7 @@ use crate::case::Purpose;
 use crate::diagnose::Diagnosed;
 use crate::incident::Owner;
 use crate::ledger::Incident;
+use crate::signal::Severity;
 use crate::tables::Tables;
 use crate::turn::{Item, Turn};
 
@@ -28,7 +29,9 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
 fn enrich(found: Diagnosed, tables: &Tables, turn: &Turn<'_>) -> Option<Enriched> {
     let incident = tables.ledger.get(found.case.incident)?;
     let severity = found.live_severity.unwrap_or(incident.severity).max(incident.severity);
-    let assessment = assess(&found.blast, severity);
+    // What is to come can wait a little, however bad it will be.
+    let urgent = if found.to_come { severity.min(Severity::Minor) } else { severity };
+    let assessment = assess(&found.blast, urgent);
     let owner = owner(&found, incident, tables, turn);
     let sla = clock(&found.blast, &tables.estate.lookup, assessment.priority, incident.opened_at);
     let mut enriched = Enriched { found, severity, assessment, owner, sla, words: Words::default() };

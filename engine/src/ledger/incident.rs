@@ -54,6 +54,8 @@ pub(crate) struct Incident {
     pub(crate) acknowledged_at: Option<EventTime>,
     pub(crate) acknowledged_by: String,
     pub(crate) resolved_at: Option<EventTime>,
+    /// When it last took an alert in that was new to it.
+    pub(crate) joined_at: EventTime,
     /// Last news of any of its alerts.
     pub(crate) last_news: EventTime,
     /// Since when none of its alerts is live.
@@ -102,6 +104,7 @@ impl Incident {
             acknowledged_at: None,
             acknowledged_by: String::new(),
             resolved_at: None,
+            joined_at: now,
             last_news: now,
             quiet_since: None,
             dirty: true,
@@ -128,7 +131,7 @@ impl Incident {
         }
     }
 
-    /// LastRevision to the world at least once.
+    /// Told to the world at least once.
     pub(crate) fn is_told(&self) -> bool {
         self.state != State::Candidate
     }
@@ -142,6 +145,7 @@ impl Incident {
     pub(super) fn admit(&mut self, fingerprint: u64, severity: Severity, rows: u64, now: EventTime) {
         if self.members.insert(fingerprint) {
             self.alert_count += rows;
+            self.joined_at = now;
         }
         self.live.insert(fingerprint);
         self.severity = self.severity.max(severity);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::diagnose::Class;
 use crate::incident::Priority;
 use crate::signal::Severity;
 use crate::time::EventTime;
@@ -14,6 +15,7 @@ pub(crate) struct LastRevision {
     pub(crate) at: EventTime,
     pub(crate) severity: Severity,
     pub(crate) priority: Priority,
+    pub(crate) class: Class,
     pub(crate) cause: String,
     /// The entity of the first cause; empty when none is named.
     pub(crate) root: String,

@@ -143,6 +143,7 @@ mod tests {
             at: onset,
             severity: Severity::Major,
             priority: Priority::P2,
+            class: crate::diagnose::Class::Performance,
             cause: cause.into(),
             root: cause.into(),
             confidence: 0.8,

@@ -7,6 +7,7 @@ use super::last_revision::LastRevision;
 use super::step::Step;
 use crate::case::Purpose;
 use crate::incident::{StatusReason, Verb};
+use crate::time::Span;
 use crate::timers::Timer;
 
 /// Makes one of an incident and another that names the same cause; answers whether it does.
@@ -46,8 +47,22 @@ fn same_cause(desk: &Desk<'_, '_>, number: u64, own: &LastRevision) -> Option<u6
         other.told.as_ref().is_some_and(same)
     };
     let fresh = |other: &Incident| desk.now().since(other.last_news) <= config.correlate.quiet;
-    let mut others = desk.ledger.active_at(&own.root).filter(|(other, i)| *other != number && fresh(i));
+    // The same trouble at the entity itself goes on for as long as it likes.
+    let at_root = desk.ledger.get(number).is_some_and(|incident| is_live_at(desk, incident, &own.root));
+    let goes_on = |other: &Incident| at_root && other.told.as_ref().is_some_and(|told| told.class == own.class);
+    let together =
+        |other: &Incident| goes_on(other) || desk.ledger.get(number).is_some_and(|own| began_together(own, other));
+    let mut others = desk.ledger.active_at(&own.root).filter(|(other, i)| *other != number && fresh(i) && together(i));
     others.find(|(_, other)| alike(other)).map(|(other, _)| other)
+}
+
+/// Trouble that begins this long after the last that an incident took in is not a part of it because the two
+/// would name one cause: a disk that has been filling for an hour did not kill the service next to it now.
+const SAME_CAUSE_WITHIN: Span = Span::from_mins(20);
+
+fn began_together(a: &Incident, b: &Incident) -> bool {
+    let after = |late: &Incident, early: &Incident| late.detected_at.since(early.joined_at) <= SAME_CAUSE_WITHIN;
+    after(a, b) && after(b, a)
 }
 
 /// Whether an alert of `incident` about the entity `root` still fires: what is well again causes
@@ -106,6 +121,7 @@ pub(super) fn absorb(desk: &mut Desk<'_, '_>, winner: u64, loser: u64) {
         incident.live.extend(&gone.live);
         incident.alert_count += gone.alert_count;
         incident.severity = incident.severity.max(gone.severity);
+        incident.joined_at = incident.joined_at.max(gone.joined_at);
         incident.detected_at = incident.detected_at.min(gone.detected_at);
         incident.tickets.extend(gone.tickets);
         if !incident.live.is_empty() {

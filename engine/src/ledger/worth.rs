@@ -54,6 +54,7 @@ mod tests {
             at: EventTime::MIN,
             severity: Severity::Major,
             priority: Priority::P2,
+            class: crate::diagnose::Class::Performance,
             cause: "host:db".into(),
             root: "host:db".into(),
             confidence: 0.5,

@@ -30,7 +30,7 @@ pub(super) struct AnomalyState {
 /// Raises or ends the anomaly alert of a series.
 pub(super) fn raise(
     state: &mut AnomalyState,
-    (level, meta): (&mut Level, &SeriesMeta),
+    (level, meta, felt): (&mut Level, &SeriesMeta, bool),
     (at, value): (EventTime, f64),
     verdict: &Verdict,
     sense: &CompiledSense,
@@ -85,6 +85,7 @@ pub(super) fn raise(
                 expected: Some(verdict.expected).filter(|v| v.is_finite()),
                 score: verdict.score,
                 detector: DetectorKind::Anomaly,
+                felt,
             }),
             ..Raise::of_series((ANOMALY_ALERT, severity), meta, status, since)
         }

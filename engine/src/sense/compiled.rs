@@ -3,6 +3,7 @@
 use bellwether_models::shared::ParamError;
 
 use super::config::{AnomalyConfig, HeartbeatRule, LogConfig, SenseConfig};
+use super::conventions::Conventions;
 use super::exhaustion::CompiledExhaustion;
 use super::glob::Glob;
 use super::rules::{CompiledRule, RuleSignal};
@@ -17,7 +18,11 @@ pub(crate) struct CompiledSense {
     pub(crate) metric_rules: Vec<CompiledRule>,
     pub(crate) log_rules: Vec<CompiledRule>,
     pub(crate) heartbeats: Vec<(HeartbeatRule, Glob)>,
+    /// Those of the configuration, and those that conventions name.
     pub(crate) exhaustion: Vec<CompiledExhaustion>,
+    /// How many the configuration names.
+    pub(crate) exhaustions_own: usize,
+    pub(crate) conventions: Conventions,
     pub(crate) anomalies: AnomalyConfig,
     pub(crate) anomaly_metrics: Vec<Glob>,
     pub(crate) anomaly_exclude: Vec<Glob>,
@@ -83,6 +88,8 @@ impl CompiledSense {
             let failed = |why| SenseError::Exhaustion { name: rule.name.clone(), why };
             exhaustion.push(CompiledExhaustion::new(rule).map_err(failed)?);
         }
+        let conventions = Conventions::new(&config.conventions, &mut exhaustion)
+            .map_err(|(name, why)| SenseError::Exhaustion { name, why })?;
         let globs = |patterns: &[String]| patterns.iter().map(|p| Glob::new(p)).collect();
         let params = |section, why: String| SenseError::Params { section, why };
         Ok(CompiledSense {
@@ -90,6 +97,8 @@ impl CompiledSense {
             log_rules,
             heartbeats: config.heartbeats.iter().map(|rule| (rule.clone(), Glob::new(&rule.metric))).collect(),
             exhaustion,
+            exhaustions_own: config.exhaustion.len(),
+            conventions,
             anomaly_metrics: globs(&config.anomalies.metrics),
             anomaly_exclude: globs(&config.anomalies.exclude),
             detector: config.anomalies.detector.check().map_err(|e| params("anomalies.detector", e.to_string()))?,

@@ -6,6 +6,7 @@ use bellwether_models::templates::MinerParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conventions::Convention;
 use super::exhaustion::ExhaustionRule;
 use super::rules::Rule;
 use crate::signal::Severity;
@@ -21,8 +22,11 @@ pub struct SenseConfig {
     pub heartbeats: Vec<HeartbeatRule>,
     /// Anomaly detection on single series.
     pub anomalies: AnomalyConfig,
-    /// Resources that may run out.
+    /// Resources that may run out, beside those that the conventions name.
     pub exhaustion: Vec<ExhaustionRule>,
+    /// What metrics mean here: before the product's own, which know the common exporters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conventions: Vec<Convention>,
     /// Log templates and their anomalies.
     pub logs: LogConfig,
 }
@@ -60,6 +64,10 @@ pub struct AnomalyConfig {
     pub severity: Severity,
     /// An anomaly is over after so many usual points.
     pub calm_points: u8,
+    /// What a series does is only evidence until it has been watched for this long: an anomaly of it
+    /// opens no incident before.
+    #[serde(skip_serializing_if = "is_learning_default")]
+    pub learning: Span,
     /// Which model looks at a series. `detector` keeps half a kilobyte a series; `panel` adds three
     /// experts that look at the course of the last periods, and keeps about 0.7 MB a series.
     #[serde(skip_serializing_if = "is_default")]
@@ -73,6 +81,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// A morning: what happens every hour has been seen some times.
+const LEARNING: Span = Span::from_hours(4);
+
+fn is_learning_default(span: &Span) -> bool {
+    *span == LEARNING
+}
+
 impl Default for AnomalyConfig {
     fn default() -> Self {
         AnomalyConfig {
@@ -81,6 +96,7 @@ impl Default for AnomalyConfig {
             exclude: Vec::new(),
             severity: Severity::Warning,
             calm_points: 3,
+            learning: LEARNING,
             model: MetricModelKind::default(),
             detector: DetectorParams::default(),
         }

@@ -58,7 +58,7 @@ const CHECKED_MIN: u32 = 10;
 /// State of one exhaustion watch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ExhaustionState {
-    pub(super) rule: u8,
+    pub(super) rule: u16,
     pub(super) model: Exhaustion,
     /// When the open warning began.
     pub(super) since: Option<EventTime>,
@@ -90,8 +90,9 @@ impl CompiledExhaustion {
         self.glob.matches(name)
     }
 
-    pub(super) fn model(&self) -> Exhaustion {
-        Exhaustion::default()
+    /// The watch of one series by the rule with this number.
+    pub(super) fn state(rule: usize) -> ExhaustionState {
+        ExhaustionState { rule: rule as u16, model: Exhaustion::default(), since: None, calm: 0 }
     }
 
     /// Whether `other` watches for the same.
@@ -173,6 +174,7 @@ impl CompiledExhaustion {
                 expected: Some(self.rule.limit),
                 score: 0.9,
                 detector: DetectorKind::Exhaustion,
+                felt: false,
             }),
             ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }

@@ -103,6 +103,7 @@ pub(super) fn heartbeat_alert(
             expected: None,
             score: 1.0,
             detector: DetectorKind::Heartbeat,
+            felt: false,
         }),
         ..Raise::of_series((&rule.name, rule.severity), meta, status, since)
     }

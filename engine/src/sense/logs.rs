@@ -215,6 +215,7 @@ fn finding_alert(
                 expected,
                 score: finding.score,
                 detector: DetectorKind::LogWatch,
+                felt: false,
             }),
         }
         .at(at),

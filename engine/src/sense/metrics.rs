@@ -122,13 +122,17 @@ impl MetricShard {
         if !sense.heartbeats.is_empty() {
             beat(series, sample.series, at, sense, &mut self.deadlines, out);
         }
+        if series.first_at == EventTime::MIN {
+            series.first_at = at;
+        }
         let value = series.observed(at, sample.value);
         series.last_at = at;
         let value = value?;
         if let Some(model) = &mut series.model {
             let verdict = model.update(&sense.detector, at.0, value);
+            let felt = series.role.is_felt() && at.since(series.first_at) >= sense.anomalies.learning;
             let Series { anomaly, level, meta, .. } = series;
-            anomaly::raise(anomaly, (level, meta), (at, value), &verdict, sense, out);
+            anomaly::raise(anomaly, (level, meta, felt), (at, value), &verdict, sense, out);
             level::look(level, (sample.series, meta), at, value, &verdict, moved);
         }
         for i in 0..series.exhaustion.len() {

@@ -20,6 +20,7 @@
 mod anomaly;
 mod compiled;
 mod config;
+mod conventions;
 mod exhaustion;
 mod glob;
 mod heartbeat;
@@ -38,6 +39,7 @@ mod table;
 
 pub(crate) use compiled::CompiledSense;
 pub use config::{AnomalyConfig, HeartbeatRule, LogConfig, SenseConfig};
+pub use conventions::{Convention, Exhausts, Role};
 pub use exhaustion::ExhaustionRule;
 pub(crate) use line::LogLine;
 pub(crate) use meta::SeriesMeta;

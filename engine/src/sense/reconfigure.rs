@@ -50,6 +50,7 @@ impl MetricShard {
 impl Change<'_> {
     fn apply(&self, series: &mut Series, out: &mut Vec<(EventTime, Sensed)>) {
         let mut fresh = Series::new(series.meta.clone(), self.now);
+        fresh.first_at = series.first_at;
         fresh.last_at = series.last_at;
         fresh.last_value = series.last_value;
         self.rules(series, &mut fresh, out);

@@ -190,6 +190,7 @@ impl CompiledRule {
                 expected: None,
                 score: 1.0,
                 detector: DetectorKind::Rule,
+                felt: false,
             }),
             ..Raise::of_series((&self.rule.name, self.rule.severity), meta, status, since)
         }
@@ -218,6 +219,7 @@ impl CompiledRule {
                 expected: None,
                 score: 1.0,
                 detector: DetectorKind::Rule,
+                felt: false,
             }),
         }
         .at(line.time)

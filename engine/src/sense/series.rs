@@ -6,7 +6,8 @@ use bellwether_models::metric::MetricModel;
 
 use super::anomaly::AnomalyState;
 use super::compiled::CompiledSense;
-use super::exhaustion::ExhaustionState;
+use super::conventions::Role;
+use super::exhaustion::{CompiledExhaustion, ExhaustionState};
 use super::level::Level;
 use super::meta::SeriesMeta;
 use super::rules::RuleState;
@@ -17,6 +18,9 @@ use crate::time::EventTime;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(super) meta: SeriesMeta,
+    pub(super) role: Role,
+    /// First sample.
+    pub(super) first_at: EventTime,
     /// Rules, then heartbeats, then exhaustions that apply, one bit each.
     pub(super) checks: u64,
     pub(super) last_at: EventTime,
@@ -38,14 +42,23 @@ impl Series {
             .filter(|i| checks & (1 << i) != 0)
             .map(|i| RuleState { rule: i as u8, since: None, firing: false })
             .collect();
+        let meaning = sense.conventions.of(&meta);
         let first = sense.metric_rules.len() + sense.heartbeats.len();
-        let exhaustion = (0..sense.exhaustion.len())
+        let mut exhaustion: Vec<ExhaustionState> = (0..sense.exhaustions_own)
             .filter(|i| checks & (1 << (first + i)) != 0)
-            .map(|i| ExhaustionState { rule: i as u8, model: sense.exhaustion[i].model(), since: None, calm: 0 })
+            .map(CompiledExhaustion::state)
             .collect();
-        let model = sense.watches(&meta.name).then(|| MetricModel::new(sense.anomalies.model, &sense.detector));
+        // What a person wrote about a series says it all.
+        if exhaustion.is_empty() {
+            exhaustion.extend(meaning.exhaustion.map(|at| CompiledExhaustion::state(usize::from(at))));
+        }
+        let watched = meaning.role != Role::Internal && sense.watches(&meta.name);
+        let model = watched.then(|| MetricModel::new(sense.anomalies.model, &sense.detector));
+        let series_type = meaning.series_type.unwrap_or(meta.series_type);
         Series {
-            meta,
+            meta: SeriesMeta { series_type, ..meta },
+            role: meaning.role,
+            first_at: EventTime::MIN,
             checks,
             last_at: EventTime::MIN,
             last_value: f64::NAN,
@@ -77,7 +90,7 @@ impl Series {
 fn applicable(meta: &SeriesMeta, sense: &CompiledSense) -> u64 {
     let rules = sense.metric_rules.iter().map(|rule| rule.selects(&meta.name));
     let heartbeats = sense.heartbeats.iter().map(|(_, glob)| glob.matches(&meta.name));
-    let exhaustion = sense.exhaustion.iter().map(|rule| rule.selects(&meta.name));
+    let exhaustion = sense.exhaustion[..sense.exhaustions_own].iter().map(|rule| rule.selects(&meta.name));
     rules
         .chain(heartbeats)
         .chain(exhaustion)

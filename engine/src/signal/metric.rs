@@ -36,7 +36,9 @@ pub(super) fn series_schema() -> SchemaRef {
 }
 
 /// How a series' values are to be read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum SeriesType {
     /// A level that goes up and down.

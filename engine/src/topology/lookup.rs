@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, CatalogueItem, Maintenance, Sla, Team};
+use crate::catalogue::{Catalogue, CatalogueItem, Criticality, Maintenance, Sla, Team};
+use crate::entity::{is_service, split_entity};
 
 /// A catalogue ready for look-ups by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,6 +19,12 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
+    /// Whether what users feel of this entity is trouble: a service, or what the catalogue calls important.
+    pub(crate) fn matters(&self, entity: &str) -> bool {
+        let important = |item: &CatalogueItem| matches!(item.criticality, Criticality::Critical | Criticality::High);
+        is_service(split_entity(entity).0) || self.items.get(entity).is_some_and(important)
+    }
+
     pub(crate) fn of(catalogue: &Catalogue) -> Lookup {
         let mut lookup = Lookup { maintenance: catalogue.maintenance.clone(), ..Lookup::default() };
         for item in &catalogue.services {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// stride, so the sample stays spread over the hour.
 const SAMPLES_MAX: usize = 32;
 /// The quantile that the samples answer.
-const MEDIAN: f64 = 0.5;
+pub(super) const MEDIAN: f64 = 0.5;
 /// Relative error of other quantiles.
 const ACCURACY: f64 = 0.01;
 

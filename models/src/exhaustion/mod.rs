@@ -5,7 +5,8 @@
 //!
 //! Every point goes through a screen of a few nanoseconds: it fills the hour's
 //! sample. Once an hour the screen asks whether the fastest plausible growth
-//! could reach the limit; only then the full model runs.
+//! could reach the limit; only then the full model runs. What runs out within
+//! the hour is seen minute by minute.
 
 mod bands;
 mod contest;
@@ -15,6 +16,7 @@ mod params;
 mod passage;
 mod paths;
 mod state;
+mod surge;
 
 pub use bands::Coverage;
 pub use forecast::Forecast;

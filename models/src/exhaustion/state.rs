@@ -4,9 +4,10 @@
 use super::bands::{Bands, Coverage};
 use super::contest::outlook;
 use super::forecast::{FAR_NS, Forecast};
-use super::hour::Hour;
+use super::hour::{Hour, MEDIAN};
 use super::params::{CheckedExhaustionParams, HOUR_NS};
 use super::passage::Passages;
+use super::surge::Surge;
 use crate::shared::ChangePoints;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct Exhaustion {
     /// Changes of the hourly rise, and when it last became faster.
     pace: ChangePoints,
     faster_since_ns: Option<i64>,
+    surge: Surge,
+    /// The last word of the hourly forecast, and of the minutes, that it runs out.
+    runs_out: [bool; 2],
 }
 
 impl Default for Exhaustion {
@@ -60,6 +64,8 @@ impl Default for Exhaustion {
             bands: Bands::default(),
             pace: ChangePoints::default(),
             faster_since_ns: None,
+            surge: Surge::default(),
+            runs_out: [false; 2],
         }
     }
 }
@@ -74,7 +80,24 @@ impl Exhaustion {
         }
         let decided = if at_ns >= self.hour_ends_ns { self.turn_hour(params, at_ns) } else { None };
         self.hour.add(params.quantile, params.sign * value);
-        decided
+        // A quantile of an hour is no level that fills.
+        let median = params.quantile == MEDIAN;
+        let soon = if median { self.surge.update(params.limit, at_ns, params.sign * value) } else { None };
+        let soon = soon.map(|forecast| Forecast { level: params.sign * forecast.level, ..forecast });
+        self.agree(decided, soon)
+    }
+
+    /// One word of the hourly forecast and that of the minutes: it runs out while either says so.
+    fn agree(&mut self, hourly: Option<Forecast>, soon: Option<Forecast>) -> Option<Forecast> {
+        let word = |forecast: &Option<Forecast>| forecast.is_some_and(|forecast| forecast.full_within_horizon);
+        if hourly.is_some() {
+            self.runs_out[0] = word(&hourly);
+        }
+        if soon.is_some() {
+            self.runs_out[1] = word(&soon);
+        }
+        let told = if word(&soon) { soon } else { hourly.or(soon.filter(|_| !self.runs_out[0])) };
+        told.map(|forecast| Forecast { full_within_horizon: self.runs_out[0] || self.runs_out[1], ..forecast })
     }
 
     /// Hours closed so far: it grows by one at each decision point.

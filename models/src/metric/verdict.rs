@@ -44,10 +44,13 @@ impl Reason {
     #[must_use]
     pub fn sentence(&self, verdict: &Verdict, value: f64) -> String {
         let (expected, lower, upper) = (short(verdict.expected), short(verdict.lower), short(verdict.upper));
-        let value = short(value);
+        let (seen, value) = (value, short(value));
         match self {
             Self::None => format!("{value} is within the expected {lower} to {upper}"),
             Self::Learning => "too little history to judge yet".to_owned(),
+            Self::Spike | Self::Drop if (verdict.lower..=verdict.upper).contains(&seen) => {
+                format!("values around {value} are unusual in a row; {expected} was expected")
+            }
             Self::Spike => format!("{value} is far above the expected {expected} (usual range {lower} to {upper})"),
             Self::Drop => format!("{value} is far below the expected {expected} (usual range {lower} to {upper})"),
             Self::LevelShift => {

@@ -87,8 +87,12 @@ pub(super) fn changes(found: &Findings<'_>, scene: &RecordScene<'_>) -> Vec<Chan
 
 /// What detectors saw, strongest first, and why the grouping joined the alerts.
 pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &RecordScene<'_>) -> Vec<EvidenceEntry> {
-    let mut seen: Vec<(&Alert, f64)> =
-        found.members.iter().filter_map(|a| a.observation.as_ref().map(|o| (*a, o.score))).collect();
+    let mut seen: Vec<(&Alert, f64)> = found
+        .members
+        .iter()
+        .chain(&found.evidence)
+        .filter_map(|a| a.observation.as_ref().map(|o| (*a, o.score)))
+        .collect();
     seen.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.fingerprint.cmp(&b.0.fingerprint)));
     let observed = seen.iter().take(EVIDENCE_SHOWN).filter_map(|(alert, _)| {
         let o = alert.observation.as_ref()?;

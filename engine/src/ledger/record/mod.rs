@@ -90,6 +90,7 @@ pub(super) fn told(incident: &Incident, now: EventTime, judged: &Enriched, scene
         at: now,
         severity: judged.severity,
         priority: judged.assessment.priority,
+        class: found.class,
         cause: found.named.as_ref().map_or_else(String::new, |cause| match &cause.change {
             Some(change) => change.id.to_string(),
             None => found.primary.1.clone(),

@@ -26,6 +26,8 @@ pub(in crate::ledger) struct RecordScene<'a> {
 /// The judgement, with its alerts looked up.
 pub(super) struct Findings<'a> {
     pub(super) members: Vec<&'a Alert>,
+    /// Series that moved, the clearest first.
+    pub(super) evidence: Vec<&'a Alert>,
     /// The alert that began first.
     pub(super) first: Option<&'a Alert>,
     pub(super) diagnosis: &'a Diagnosis,
@@ -45,6 +47,7 @@ impl<'a> Findings<'a> {
         let found = &judged.found;
         Findings {
             members: found.members.iter().filter_map(|alert| scene.alerts.get(*alert)).collect(),
+            evidence: found.evidence.iter().filter_map(|alert| scene.alerts.get(*alert)).collect(),
             first: found.first.and_then(|alert| scene.alerts.get(alert)),
             diagnosis: &found.diagnosis,
             blast: &found.blast,
