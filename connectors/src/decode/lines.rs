@@ -1,19 +1,16 @@
-//! Plain log lines: a time in front when there is one, a level word near it, the rest is the
-//! body.
+//! Plain log lines: a time in front when there is one, a level somewhere in it, the rest is the body.
 
-use bellwether_engine::signal::{LogRow, log_severity};
+use bellwether_engine::signal::LogRow;
 use bellwether_engine::time::EventTime;
 use jiff::fmt::strtime::BrokenDownTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::level::level_after_time;
 use super::scalar::Scalar;
 use super::signals::Signals;
 use super::time::{TimeUnit, civil_nanos, read_time};
 use crate::intake::reject::{BadRow, Reason};
-
-/// Level words are looked for among this many words after the time.
-const LEVEL_WORDS: usize = 6;
 
 /// How plain log lines become log records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,7 +66,7 @@ impl LinesDecoder {
         self.signals.log(&LogRow {
             time,
             entity: &self.config.entity,
-            severity: level_of(body),
+            severity: level_after_time(body),
             body,
             attributes: &[],
             trace_id: None,
@@ -123,14 +120,6 @@ fn common_time(text: &str) -> Option<(i128, usize)> {
         }
     }
     None
-}
-
-fn level_of(body: &str) -> u8 {
-    body.split_ascii_whitespace()
-        .take(LEVEL_WORDS)
-        .map(|word| log_severity(word.trim_matches(|c: char| !c.is_ascii_alphabetic())))
-        .find(|severity| *severity > 0)
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

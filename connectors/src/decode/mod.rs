@@ -9,6 +9,7 @@ pub mod changes;
 pub mod csv;
 pub mod documents;
 pub mod json;
+pub mod level;
 pub mod lines;
 pub mod ndjson;
 pub mod parquet;

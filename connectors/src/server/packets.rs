@@ -173,7 +173,7 @@ impl Datagrams {
             self.counters.refuse("unauthorized", 1);
             return;
         };
-        let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
+        let packet = Packet { tenant: &tenant, from: from.ip().to_canonical(), bytes, received: now() };
         let claiming = || Gathered::claiming(intake.claims(&tenant));
         let of_tenant = gathered.entry(tenant.clone()).or_insert_with(claiming);
         match self.wire.read(packet, of_tenant) {

@@ -10,18 +10,19 @@
 //! ```
 //!
 //! A line belongs to the entity its stream's labels name; labels and structured metadata are
-//! its attributes, `level` or `detected_level` its severity. 204 on success; clients repeat
+//! its attributes, `level` or `detected_level` its severity, else the level in the line itself. 204 on success; clients repeat
 //! 429 and 5xx only. Reference: Loki HTTP API, `push.proto`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, log_severity, sorted_labels};
+use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, sorted_labels};
 use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::json::{Text, TextMap};
+use crate::decode::level;
 use crate::decode::protobuf::{Field, Malformed, field, text};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
@@ -185,11 +186,11 @@ impl Loki {
         let mut attributes = sorted_labels(labels.iter().copied().chain(metadata));
         attributes.truncate(LABELS_MAX);
         let label = |name: &str| attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let level = ["level", "detected_level", "severity"].iter().find_map(|name| label(name));
+        let told = level::of_fields(attributes.iter().copied());
         out.push(&LogRow {
             time: self.limits.believed(line.time, received),
             entity: &self.resolver.resolve("", &attributes),
-            severity: level.map_or(0, log_severity),
+            severity: level::told_or_read(told, &line.text),
             body: line.text.trim_end_matches(['\n', '\r']),
             attributes: &attributes,
             trace_id: ["trace_id", "traceID"].iter().find_map(|name| label(name)),

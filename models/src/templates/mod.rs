@@ -20,6 +20,7 @@
 //! is that of Brain (Yu et al., IEEE TSC 2023) made incremental.
 
 mod class;
+mod colours;
 mod element;
 mod join;
 mod lexer;
@@ -30,6 +31,7 @@ mod store;
 mod template;
 
 pub use class::Kind;
+pub use colours::without_colours;
 pub use miner::{CheckedMinerParams, Match, Miner, MinerParams, MinerParamsError, Param};
 
 #[cfg(test)]
