@@ -140,7 +140,9 @@ impl TextTable {
 /// semicolon and tab that its first line holds.
 fn delimiter(begin: &[u8]) -> u8 {
     let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    b",;\t".iter().copied().find(|mark| line.contains(mark)).unwrap_or(b',')
+    // Marks inside a quoted name part nothing: `Zeit;"CPU, gesamt"`.
+    let outside = || line.split(|byte| *byte == b'"').step_by(2);
+    b",;\t".iter().copied().find(|mark| outside().any(|part| part.contains(mark))).unwrap_or(b',')
 }
 
 /// What is wrong with a row, in words that follow "is".

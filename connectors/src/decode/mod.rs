@@ -26,7 +26,7 @@ use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::intake::reject::BadRow;
+use crate::intake::reject::{BadRow, Reason};
 
 pub use lines::LinesConfig;
 pub use row::RowsConfig;
@@ -58,6 +58,28 @@ impl Format {
             _ => None,
         }
     }
+}
+
+/// What Windows puts before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The text without a byte order mark: of a file's first line, of each message, and where files were
+/// put together.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Checks that an input that begins so can be text in UTF-8.
+///
+/// # Errors
+/// [`BadRow`] of no row for UTF-16, which would otherwise be refused line by line.
+pub(crate) fn check_encoding(begin: &[u8]) -> Result<(), BadRow> {
+    let halves = matches!(begin, [1..=0x7f, 0, 1..=0x7f, 0, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..]);
+    if halves || begin.starts_with(b"\xff\xfe") || begin.starts_with(b"\xfe\xff") {
+        let detail = "the text is UTF-16: save it as UTF-8 (in PowerShell `Out-File -Encoding utf8`)";
+        return Err(BadRow::new(Reason::Syntax, "", detail));
+    }
+    Ok(())
 }
 
 /// A decoder of one of the formats that come line by line.
@@ -97,9 +119,12 @@ impl LineDecoder {
         }
     }
 
-    /// True when a line break inside double quotes does not end a line.
-    pub(crate) fn quoted(&self) -> bool {
-        matches!(self, LineDecoder::Csv(_))
+    /// The delimiter of cells, when a line break inside a quoted one does not end a line.
+    pub(crate) fn quoted(&self) -> Option<u8> {
+        match self {
+            LineDecoder::Csv(decoder) => Some(decoder.delimiter()),
+            _ => None,
+        }
     }
 
     /// True when the first line describes the others.
@@ -112,6 +137,7 @@ impl LineDecoder {
     /// # Errors
     /// [`BadRow`] when no row of the file can be read with it.
     pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
+        let line = without_mark(line);
         match self {
             LineDecoder::Csv(decoder) => decoder.header(line),
             _ => Ok(()),
@@ -123,6 +149,7 @@ impl LineDecoder {
     /// # Errors
     /// [`BadRow`]; the decoder goes on with the next line.
     pub(crate) fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
+        let line = without_mark(line);
         match self {
             LineDecoder::Ndjson(decoder) => decoder.line(line),
             LineDecoder::Csv(decoder) => decoder.line(line),

@@ -26,6 +26,7 @@ mod join;
 mod lexer;
 mod miner;
 mod runs;
+mod scripts;
 mod shape;
 mod store;
 mod template;

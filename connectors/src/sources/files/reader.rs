@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{FilesConfig, FilesError};
 use crate::decode::parquet::ParquetDecoder;
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
-use crate::decode::{DecoderError, Format, LineDecoder};
+use crate::decode::{DecoderError, Format, LineDecoder, check_encoding};
 use crate::intake::arrival_time;
 use crate::intake::reject::{BadRow, Reason, Rejection};
 
@@ -271,6 +271,11 @@ impl FileReader {
     fn take(&mut self, piece: Owned, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
         self.cursor.line += 1;
         let line = self.cursor.line;
+        if line == 1
+            && let Err(bad) = check_encoding(&piece.line)
+        {
+            return Err(FileError::Bad(Box::new(self.place(bad, 0, &piece.line))));
+        }
         let Body::Lines(lines) = &mut self.body else {
             return Ok(());
         };
