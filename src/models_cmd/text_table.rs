@@ -231,6 +231,12 @@ mod tests {
     }
 
     #[test]
+    fn marks_inside_a_quoted_name_part_nothing() {
+        assert_eq!(delimiter(b"Zeit;\"CPU, gesamt\"\n1;2"), b';');
+        assert_eq!(delimiter(b"\"a;b\",\"c\"\n"), b',');
+    }
+
+    #[test]
     fn semicolons_and_tabs_part_cells_where_the_header_says_so() {
         for text in ["timestamp;value\n1;2\n", "timestamp\tvalue\n1\t2\n", "timestamp,value\n1,2\n"] {
             let table = TextTable::from_reader("a.csv", text.as_bytes()).expect("reads");

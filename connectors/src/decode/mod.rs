@@ -26,7 +26,8 @@ use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::intake::reject::{BadRow, Reason};
+use crate::intake::reject::BadRow;
+use crate::intake::text::without_mark;
 
 pub use lines::LinesConfig;
 pub use row::RowsConfig;
@@ -58,28 +59,6 @@ impl Format {
             _ => None,
         }
     }
-}
-
-/// What Windows puts before a text in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The text without a byte order mark: of a file's first line, of each message, and where files were
-/// put together.
-pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-}
-
-/// Checks that an input that begins so can be text in UTF-8.
-///
-/// # Errors
-/// [`BadRow`] of no row for UTF-16, which would otherwise be refused line by line.
-pub(crate) fn check_encoding(begin: &[u8]) -> Result<(), BadRow> {
-    let halves = matches!(begin, [1..=0x7f, 0, 1..=0x7f, 0, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..]);
-    if halves || begin.starts_with(b"\xff\xfe") || begin.starts_with(b"\xfe\xff") {
-        let detail = "the text is UTF-16: save it as UTF-8 (in PowerShell `Out-File -Encoding utf8`)";
-        return Err(BadRow::new(Reason::Syntax, "", detail));
-    }
-    Ok(())
 }
 
 /// A decoder of one of the formats that come line by line.
@@ -169,5 +148,42 @@ impl LineDecoder {
     /// The gathered batches of `tenant`, whose name the configuration has checked.
     pub(crate) fn take(&mut self, tenant: &str) -> Vec<Batch> {
         self.signals().take(tenant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signals(format: Format, lines: &[&str]) -> usize {
+        let rows: RowsConfig = serde_json::from_str(r#"{"signal":"log"}"#).expect("reads");
+        let lines_config = LinesConfig { entity: "service:shop".to_owned(), ..LinesConfig::default() };
+        let mut decoder = LineDecoder::new(format, &rows, &lines_config).expect("a decoder");
+        for (at, line) in lines.iter().enumerate() {
+            match at == 0 && decoder.has_header() {
+                true => decoder.header(line.as_bytes()).expect(line),
+                false => decoder.line(line.as_bytes(), EventTime(7)).expect(line),
+            }
+        }
+        decoder.signals().len()
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text_in_any_format() {
+        let row = "\u{feff}{\"time\":\"2026-11-30T00:00:00Z\",\"entity\":\"a\",\"body\":\"x\"}";
+        assert_eq!(signals(Format::Ndjson, &[row, row]), 2);
+        assert_eq!(signals(Format::Csv, &["\u{feff}\"time\",entity,body", "2026-11-30T00:00:00Z,a,x"]), 1);
+        assert_eq!(signals(Format::Lines, &["\u{feff}2026-11-30T00:00:00Z ERROR x"]), 1);
+    }
+
+    #[test]
+    fn a_quote_within_a_cell_is_text() {
+        assert_eq!(
+            signals(
+                Format::Csv,
+                &["time,entity,body", "2026-11-30T00:00:00Z,a,15\" rack", "2026-11-30T00:00:00Z,a,\"\"\"q\"\"\""]
+            ),
+            2
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Lines out of bytes, each at most a fixed length: a line of 50 MB is passed over without
 //! being held.
 
+use crate::intake::text::BYTE_ORDER_MARK;
+
 /// Longest line that is read; a longer one is refused.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
@@ -75,7 +77,7 @@ impl Splitter {
                     let begins = match at.checked_sub(1).map_or(self.last, |before| Some(bytes[before])) {
                         None | Some(b'\n') => true,
                         Some(b'"') => self.closed,
-                        Some(before) => before == delimiter || bytes[..at] == *super::BYTE_ORDER_MARK,
+                        Some(before) => before == delimiter || bytes[..at] == *BYTE_ORDER_MARK,
                     };
                     (self.in_quotes, self.closed) = (begins, false);
                 }

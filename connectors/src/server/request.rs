@@ -6,7 +6,7 @@ use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use http::{HeaderMap, Method};
 
-use crate::decode::without_mark;
+use crate::intake::text::without_mark;
 use crate::journal::receipts::{Claim, Claims};
 use crate::limits::{Compression, Limits};
 use crate::server::outcome::Outcome;

@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::declared::{Found, Probe};
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
-use crate::decode::{Format, LineDecoder, LinesConfig, RowsConfig, check_encoding};
+use crate::decode::{Format, LineDecoder, LinesConfig, RowsConfig};
 use crate::intake::reject::{BadRow, Reason};
+use crate::intake::text::check_encoding;
 use crate::intake::{Intake, Source, SourceError, Stop, arrival_time};
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::sources::DeclaredSource;

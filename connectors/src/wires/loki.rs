@@ -367,6 +367,18 @@ mod tests {
     }
 
     #[test]
+    fn the_level_is_the_labels_or_the_lines() {
+        let body = r#"{"streams":[{"stream":{"app":"shop"},"values":[["1796000000000000000","level=error msg=x"],
+            ["1796000000000000001","{\"level\":50,\"msg\":\"x\"}"],["1796000000000000002","ts=7 level=warn msg=x"],
+            ["1796000000000000003","login without error"],["1796000000000000004","ERROR x",{"detected_level":"unknown"}],
+            ["1796000000000000005","ERROR x",{"level":"info"}],["1796000000000000006","\u001b[31mERROR\u001b[0m x"]]}]}"#;
+        let served = serve(&loki(), &post("/loki/api/v1/push", &json_headers(), body.as_bytes()));
+        let columns = LogColumns::of(batches(&served)[0]);
+        assert_eq!(columns.severity, [17, 17, 13, 0, 17, 9, 17]);
+        assert_eq!(columns.body(6), "ERROR x", "without its colours");
+    }
+
+    #[test]
     fn a_selector_is_read_with_its_escapes_or_not_at_all() {
         let labels = selector(r#"{a="x\"y\\", b="", c = "ä"}"#).expect("well formed");
         let values: Vec<&str> = labels.iter().map(|(_, value)| value.as_ref()).collect();

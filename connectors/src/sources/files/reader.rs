@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::{FilesConfig, FilesError};
 use crate::decode::parquet::ParquetDecoder;
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
-use crate::decode::{DecoderError, Format, LineDecoder, check_encoding};
+use crate::decode::{DecoderError, Format, LineDecoder};
 use crate::intake::arrival_time;
 use crate::intake::reject::{BadRow, Reason, Rejection};
+use crate::intake::text::check_encoding;
 
 /// Rows that make a chunk: large enough to amortise a batch, small enough to be prompt.
 const CHUNK_ROWS: usize = 8_192;

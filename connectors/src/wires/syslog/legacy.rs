@@ -3,7 +3,7 @@
 use bellwether_engine::time::EventTime;
 use jiff::civil;
 
-use super::parse::Message;
+use super::message::Message;
 
 /// `Mmm dd hh:mm:ss HOST TAG[PID]: TEXT`, also with a year, fractions, a zone or an ISO time, and as
 /// Cisco writes it: a sequence number in front, a colon after the time, no host.

@@ -14,6 +14,7 @@
 
 mod frame;
 mod legacy;
+mod message;
 mod parse;
 mod text;
 mod zones;
@@ -33,7 +34,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 pub(crate) use frame::Framer;
-pub use parse::{Message, parse};
+pub use message::Message;
+pub use parse::parse;
 use text::unescaped;
 use xxhash_rust::xxh3::Xxh3;
 use zones::Zones;
