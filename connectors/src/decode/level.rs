@@ -22,7 +22,9 @@ pub(crate) fn field_rank(name: &str) -> Option<usize> {
 }
 
 fn rank_of(name: &[u8]) -> Option<usize> {
-    if name.is_empty() || name.len() > FIELD_BYTES_MAX {
+    // Most names are told apart by their first letter.
+    let first = name.first()?.to_ascii_lowercase();
+    if !matches!(first, b'l' | b's' | b'd' | b'p' | b'@') || name.len() > FIELD_BYTES_MAX {
         return None;
     }
     let mut lower = [0; FIELD_BYTES_MAX];
