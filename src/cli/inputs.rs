@@ -28,12 +28,38 @@ fn holds_segments(folder: &Path) -> bool {
 /// What segment files of a journal end in.
 const SEGMENT_ENDING: &str = "journal";
 
+/// Whose the rows of files are.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    /// The tenant.
+    pub(super) tenant: &'a str,
+    /// Who wrote log lines; by the name of their file when absent.
+    pub(super) entity: Option<&'a str>,
+}
+
+impl Whose<'_> {
+    /// Who wrote the log at `path`: `service:shop` for `shop.log`.
+    fn writer_of(self, path: &Path) -> String {
+        let entity = self.entity.map(str::to_owned).unwrap_or_else(|| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.strip_suffix(".gz").unwrap_or(&name);
+            name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+        });
+        if entity.contains(':') { entity } else { format!("service:{entity}") }
+    }
+}
+
 /// Files, merged by time; each is read to its end.
 ///
 /// # Errors
 /// When one is not there, or its name does not say its format.
-pub(super) fn merged(paths: &[PathBuf], tenant: &str, lateness: Span, speed: Option<f64>) -> Result<Box<dyn Source>> {
-    let parts: Result<Vec<Box<dyn Source>>> = paths.iter().map(|path| file(path, tenant)).collect();
+pub(super) fn merged(
+    paths: &[PathBuf],
+    whose: Whose<'_>,
+    lateness: Span,
+    speed: Option<f64>,
+) -> Result<Box<dyn Source>> {
+    let parts: Result<Vec<Box<dyn Source>>> = paths.iter().map(|path| file(path, whose)).collect();
     // Half the lateness: what the merge leaves out of order, the engine puts right.
     let merge = MergeFeed::new(parts?, Span(lateness.0 / 2));
     Ok(match speed {
@@ -42,14 +68,15 @@ pub(super) fn merged(paths: &[PathBuf], tenant: &str, lateness: Span, speed: Opt
     })
 }
 
-fn file(path: &Path, tenant: &str) -> Result<Box<dyn Source>> {
+fn file(path: &Path, whose: Whose<'_>) -> Result<Box<dyn Source>> {
     let usage = |message: String| UsageError(message);
     if path.is_dir() {
         let message = format!("`{}` is a folder without a journal: name its files", path.display());
         return Err(usage(message).into());
     }
-    let mut config = FilesConfig::new(tenant, vec![path.display().to_string()]);
+    let mut config = FilesConfig::new(whose.tenant, vec![path.display().to_string()]);
     config.name = path.display().to_string();
+    config.lines.entity = whose.writer_of(path);
     config.format_of(path).map_err(|error| usage(error.to_string()))?;
     config.files().map_err(|error| usage(error.to_string()))?;
     config.check().map_err(|error| usage(error.to_string()))?;
@@ -98,4 +125,19 @@ pub(super) fn report_rejects(rejects: &RejectLog) -> std::io::Result<()> {
         writeln!(out, "  the first: {first}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_of_log_lines_is_named_or_told_by_their_file() {
+        let of = |entity, path: &str| Whose { tenant: "t", entity }.writer_of(Path::new(path));
+        assert_eq!(of(None, "logs/shop.log.gz"), "service:shop");
+        assert_eq!(
+            (of(Some("host:db-1"), "shop.log"), of(Some("db"), "shop.log")),
+            ("host:db-1".to_owned(), "service:db".to_owned())
+        );
+    }
 }

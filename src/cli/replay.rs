@@ -15,7 +15,7 @@ use bellwether_engine::input::Input;
 use bellwether_engine::{Engine, EngineConfig};
 use clap::Args;
 
-use super::inputs;
+use super::inputs::{self, Whose};
 use crate::config::{self, Config};
 use crate::eval::data_dir;
 use crate::exit::{Exit, UsageError};
@@ -43,6 +43,7 @@ incidents that named them.
 Examples:
   bellwether replay sim-42
   bellwether replay alerts.ndjson changes.ndjson --out incidents.ndjson
+  bellwether replay shop.log --entity service:shop
   zcat alerts.ndjson.gz | bellwether replay - --json | jq .incidents
   bellwether replay --dataset nezha/rca_data/2022-08-22
 
@@ -72,6 +73,9 @@ pub(super) struct ReplayArgs {
     /// Whose the rows of files are
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: String,
+    /// Who wrote the log lines, type:name [default: by the file's name, service:shop for shop.log]
+    #[arg(long, value_name = "ENTITY")]
+    entity: Option<String>,
     /// Threads of the engine; all cores when left out. Results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -172,8 +176,9 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
             None => Box::new(feed),
         });
     }
+    let whose = Whose { tenant: &args.tenant, entity: args.entity.as_deref() };
     let [only] = &args.inputs[..] else {
-        return inputs::merged(&args.inputs, &args.tenant, lateness, args.speed);
+        return inputs::merged(&args.inputs, whose, lateness, args.speed);
     };
     match inputs::journal_of(only) {
         Some(folder) => {
@@ -187,7 +192,7 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
                 None => Box::new(feed),
             })
         }
-        None => inputs::merged(&args.inputs, &args.tenant, lateness, args.speed),
+        None => inputs::merged(&args.inputs, whose, lateness, args.speed),
     }
 }
 

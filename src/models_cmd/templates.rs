@@ -8,7 +8,7 @@ use super::io::{self, Column, OutputArgs, Table};
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
 use anyhow::{Context, Result};
-use bellwether_models::templates::Miner;
+use bellwether_models::templates::{Miner, without_colours};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -78,7 +78,7 @@ impl Mined {
 
     /// Learns the next line.
     pub fn learn(&mut self, line: &str) {
-        let slot = self.miner.learn(line).template;
+        let slot = self.miner.learn(&without_colours(line)).template;
         let id = self.miner.id(slot);
         let known = self.by_slot.get(&slot).copied().filter(|&group| self.groups[group as usize].1 == id);
         let group = known.unwrap_or_else(|| {

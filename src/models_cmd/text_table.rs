@@ -140,7 +140,9 @@ impl TextTable {
 /// semicolon and tab that its first line holds.
 fn delimiter(begin: &[u8]) -> u8 {
     let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    b",;\t".iter().copied().find(|mark| line.contains(mark)).unwrap_or(b',')
+    // Marks inside a quoted name part nothing: `Zeit;"CPU, gesamt"`.
+    let outside = || line.split(|byte| *byte == b'"').step_by(2);
+    b",;\t".iter().copied().find(|mark| outside().any(|part| part.contains(mark))).unwrap_or(b',')
 }
 
 /// What is wrong with a row, in words that follow "is".
@@ -226,6 +228,12 @@ mod tests {
         let table = TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
         let numbers = table.numbers(0).expect("numbers");
         assert!(numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan());
+    }
+
+    #[test]
+    fn marks_inside_a_quoted_name_part_nothing() {
+        assert_eq!(delimiter(b"Zeit;\"CPU, gesamt\"\n1;2"), b';');
+        assert_eq!(delimiter(b"\"a;b\",\"c\"\n"), b',');
     }
 
     #[test]

@@ -162,12 +162,17 @@ impl CsvDecoder {
         CsvDecoder { config, roles: Vec::new(), signals: Signals::new() }
     }
 
+    /// What parts the cells.
+    pub(crate) fn delimiter(&self) -> u8 {
+        // An ASCII character, as the configuration's check says.
+        self.config.delimiter as u8
+    }
+
     /// Reads the header line.
     ///
     /// # Errors
     /// [`BadRow`] naming the column that is missing or not known.
     pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         let names: Vec<String> = self.split(line)?.into_iter().map(|name| name.trim().to_owned()).collect();
         self.roles = roles(&names, &self.config)?;
         Ok(())

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod csv;
 pub mod documents;
 pub mod json;
+pub mod level;
 pub mod lines;
 pub mod ndjson;
 pub mod parquet;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::reject::BadRow;
+use crate::intake::text::without_mark;
 
 pub use lines::LinesConfig;
 pub use row::RowsConfig;
@@ -96,9 +98,12 @@ impl LineDecoder {
         }
     }
 
-    /// True when a line break inside double quotes does not end a line.
-    pub(crate) fn quoted(&self) -> bool {
-        matches!(self, LineDecoder::Csv(_))
+    /// The delimiter of cells, when a line break inside a quoted one does not end a line.
+    pub(crate) fn quoted(&self) -> Option<u8> {
+        match self {
+            LineDecoder::Csv(decoder) => Some(decoder.delimiter()),
+            _ => None,
+        }
     }
 
     /// True when the first line describes the others.
@@ -111,6 +116,7 @@ impl LineDecoder {
     /// # Errors
     /// [`BadRow`] when no row of the file can be read with it.
     pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), BadRow> {
+        let line = without_mark(line);
         match self {
             LineDecoder::Csv(decoder) => decoder.header(line),
             _ => Ok(()),
@@ -122,6 +128,7 @@ impl LineDecoder {
     /// # Errors
     /// [`BadRow`]; the decoder goes on with the next line.
     pub(crate) fn line(&mut self, line: &[u8], arrival: EventTime) -> Result<(), BadRow> {
+        let line = without_mark(line);
         match self {
             LineDecoder::Ndjson(decoder) => decoder.line(line),
             LineDecoder::Csv(decoder) => decoder.line(line),
@@ -141,5 +148,42 @@ impl LineDecoder {
     /// The gathered batches of `tenant`, whose name the configuration has checked.
     pub(crate) fn take(&mut self, tenant: &str) -> Vec<Batch> {
         self.signals().take(tenant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signals(format: Format, lines: &[&str]) -> usize {
+        let rows: RowsConfig = serde_json::from_str(r#"{"signal":"log"}"#).expect("reads");
+        let lines_config = LinesConfig { entity: "service:shop".to_owned(), ..LinesConfig::default() };
+        let mut decoder = LineDecoder::new(format, &rows, &lines_config).expect("a decoder");
+        for (at, line) in lines.iter().enumerate() {
+            match at == 0 && decoder.has_header() {
+                true => decoder.header(line.as_bytes()).expect(line),
+                false => decoder.line(line.as_bytes(), EventTime(7)).expect(line),
+            }
+        }
+        decoder.signals().len()
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text_in_any_format() {
+        let row = "\u{feff}{\"time\":\"2026-11-30T00:00:00Z\",\"entity\":\"a\",\"body\":\"x\"}";
+        assert_eq!(signals(Format::Ndjson, &[row, row]), 2);
+        assert_eq!(signals(Format::Csv, &["\u{feff}\"time\",entity,body", "2026-11-30T00:00:00Z,a,x"]), 1);
+        assert_eq!(signals(Format::Lines, &["\u{feff}2026-11-30T00:00:00Z ERROR x"]), 1);
+    }
+
+    #[test]
+    fn a_quote_within_a_cell_is_text() {
+        assert_eq!(
+            signals(
+                Format::Csv,
+                &["time,entity,body", "2026-11-30T00:00:00Z,a,15\" rack", "2026-11-30T00:00:00Z,a,\"\"\"q\"\"\""]
+            ),
+            2
+        );
     }
 }

@@ -14,6 +14,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Float64Type, Int64Type, SchemaRef, TimeUnit as ArrowUnit, TimestampNanosecondType,
     UInt64Type,
 };
+use arrow::util::display::array_value_to_string;
 use bellwether_engine::signal::{Batch, SignalKind};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::reader::ChunkReader;
@@ -103,7 +104,14 @@ impl ParquetDecoder {
                     let mut row = Row::default();
                     let mut wide = Vec::new();
                     for (role, column) in roles.iter().zip(&columns) {
-                        place(&mut row, &mut wide, role, column.value(index));
+                        let value = match (role, column) {
+                            // A label is text: a list or a map is written out, and nothing is lost.
+                            (Role::Label(_) | Role::Annotation(_) | Role::Unknown(_), Column::Nested(array)) => {
+                                written_out(array, index)
+                            }
+                            _ => column.value(index),
+                        };
+                        place(&mut row, &mut wide, role, value);
                     }
                     if let Err(bad) = push_wide(&mut self.signals, &self.config, &mut row, wide) {
                         chunk.bad.push((first_row + index as u64, bad));
@@ -117,13 +125,35 @@ impl ParquetDecoder {
 }
 
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, BadRow> {
-    let damaged =
-        |reason: &str| BadRow::new(Reason::Syntax, "", format!("the Parquet file is damaged or cut short: {reason}"));
+    let damaged = |reason: &str| {
+        let detail = match missing_codec(reason) {
+            Some(codec) => format!(
+                "is compressed with {codec}, which is not supported: write it with snappy, gzip, lz4, zstd or uncompressed"
+            ),
+            None => format!("the Parquet file is damaged or cut short: {reason}"),
+        };
+        BadRow::new(Reason::Syntax, "", detail)
+    };
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(damaged(&error.to_string())),
         Err(_) => Err(damaged("its lengths contradict each other")),
     }
+}
+
+/// The codec that the reader says it lacks.
+fn missing_codec(reason: &str) -> Option<&str> {
+    const SAYS: [&str; 2] = ["Disabled feature at compile time: ", "The codec type "];
+    let after = SAYS.iter().find_map(|says| reason.split_once(says))?.1;
+    after.split_ascii_whitespace().next()
+}
+
+/// A list, a map or a structure as text.
+fn written_out(array: &ArrayRef, row: usize) -> Scalar<'static> {
+    if array.is_null(row) {
+        return Scalar::Null;
+    }
+    array_value_to_string(array, row).map_or(Scalar::Nested, |text| Scalar::Text(Cow::Owned(text)))
 }
 
 fn shape_of(schema: &SchemaRef, config: &RowsConfig) -> Result<Shape, BadRow> {
@@ -200,6 +230,8 @@ fn without(batch: Batch, bad: &[(u64, BadRow)], first_row: u64) -> Vec<Batch> {
 /// A column of any type as scalars.
 enum Column {
     Text(ArrayRef),
+    /// Bytes that nobody marked as text, as Impala and old Spark write it.
+    Bytes(ArrayRef),
     Int(PrimitiveArray<Int64Type>),
     UInt(PrimitiveArray<UInt64Type>),
     Float(PrimitiveArray<Float64Type>),
@@ -225,7 +257,16 @@ impl Column {
             | DataType::UInt16
             | DataType::UInt32 => as_type(DataType::Int64).map_or_else(nested, |a| Column::Int(typed(&a))),
             DataType::UInt64 => Column::UInt(typed(array)),
-            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                as_type(DataType::Binary).map_or_else(nested, Column::Bytes)
+            }
+            DataType::Float16
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Decimal32(_, _)
+            | DataType::Decimal64(_, _)
+            | DataType::Decimal128(_, _)
+            | DataType::Decimal256(_, _) => {
                 as_type(DataType::Float64).map_or_else(nested, |a| Column::Float(typed(&a)))
             }
             DataType::Boolean => Column::Bool(array.as_boolean().clone()),
@@ -239,7 +280,7 @@ impl Column {
 
     fn value(&self, row: usize) -> Scalar<'_> {
         let null = match self {
-            Column::Text(a) | Column::Nested(a) => a.is_null(row),
+            Column::Text(a) | Column::Bytes(a) | Column::Nested(a) => a.is_null(row),
             Column::Int(a) => a.is_null(row),
             Column::UInt(a) => a.is_null(row),
             Column::Float(a) => a.is_null(row),
@@ -251,6 +292,7 @@ impl Column {
         }
         match self {
             Column::Text(a) => Scalar::Text(Cow::Borrowed(a.as_string::<i32>().value(row))),
+            Column::Bytes(a) => Scalar::Text(text_of(a.as_binary::<i32>().value(row))),
             Column::Int(a) => Scalar::Int(a.value(row)),
             Column::UInt(a) => Scalar::UInt(a.value(row)),
             Column::Float(a) => Scalar::Float(a.value(row)),
@@ -261,6 +303,14 @@ impl Column {
             }
             Column::Nested(_) => Scalar::Nested,
         }
+    }
+}
+
+/// Text as it is; what is none (an identifier of 16 bytes) in hexadecimal digits.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
     }
 }
 
@@ -286,100 +336,4 @@ pub fn write_parquet(
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{Float64Array, Int64Array, StringArray};
-    use arrow::datatypes::{Field, Schema};
-    use bellwether_engine::signal::{MetricBuilder, MetricColumns, SeriesColumns};
-    use bellwether_engine::time::EventTime;
-    use bytes::Bytes;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SECS: i64 = 1_772_359_200;
-
-    fn metric_file(values: &[f64]) -> Vec<u8> {
-        let mut builder = MetricBuilder::new();
-        for (i, value) in values.iter().enumerate() {
-            builder.push(EventTime::from_secs(SECS + i as i64), 7, *value);
-        }
-        let mut bytes = Vec::new();
-        let batch = builder.finish("acme").expect("a tenant");
-        write_parquet(SignalKind::Metric, &[batch], &mut bytes).expect("written");
-        bytes
-    }
-
-    fn read(bytes: Vec<u8>, config: &RowsConfig) -> Result<Vec<ParquetChunk>, BadRow> {
-        let mut decoder = ParquetDecoder::new(Bytes::from(bytes), config, "acme")?;
-        let mut chunks = Vec::new();
-        while let Some(chunk) = decoder.next_chunk()? {
-            chunks.push(chunk);
-        }
-        Ok(chunks)
-    }
-
-    #[test]
-    fn our_own_schema_comes_back_as_it_went_in() {
-        let chunks = read(metric_file(&[1.0, 2.0]), &RowsConfig::default()).expect("reads");
-        assert_eq!(MetricColumns::of(&chunks[0].batches[0]).value, [1.0, 2.0]);
-    }
-
-    #[test]
-    fn rows_that_are_not_finite_are_named_and_the_rest_goes_on() {
-        let chunks = read(metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]), &RowsConfig::default()).expect("reads");
-        let kept: Vec<f64> = chunks[0].batches.iter().flat_map(|b| MetricColumns::of(b).value.to_vec()).collect();
-        assert_eq!(kept, [1.0, 3.0]);
-        let bad: Vec<(u64, Reason)> = chunks[0].bad.iter().map(|(row, b)| (*row, b.reason)).collect();
-        assert_eq!(bad, [(2, Reason::NotFinite), (4, Reason::NotFinite)]);
-    }
-
-    #[test]
-    fn any_table_reads_by_mapping() {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("ts", DataType::Int64, false),
-            Field::new("pod", DataType::Utf8, false),
-            Field::new("latency", DataType::Float64, true),
-        ]));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(vec![SECS, SECS + 1, 5])),
-            Arc::new(StringArray::from(vec!["a", "b", "c"])),
-            Arc::new(Float64Array::from(vec![Some(1.5), None, Some(2.0)])),
-        ];
-        let mut bytes = Vec::new();
-        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, schema.clone(), None).expect("a writer");
-        writer.write(&RecordBatch::try_new(schema, columns).expect("a batch")).expect("written");
-        writer.close().expect("closed");
-
-        let config: RowsConfig = serde_json::from_str(
-            r#"{"columns":{"time":"ts","entity":"pod"},"values":["latency"],"entity_type":"k8s.pod"}"#,
-        )
-        .expect("a configuration");
-        let chunks = read(bytes, &config).expect("reads");
-        let series = SeriesColumns::of(&chunks[0].batches[0]).row(0);
-        assert_eq!((series.name, series.entity), ("latency", "k8s.pod:a"));
-        assert_eq!(MetricColumns::of(&chunks[0].batches[1]).value, [1.5]);
-        assert_eq!(chunks[0].bad.len(), 1, "row 3 is in 1970");
-        assert_eq!((chunks[0].bad[0].0, chunks[0].bad[0].1.column.as_str()), (3, "time"));
-    }
-
-    #[test]
-    fn a_file_cut_anywhere_is_an_error() {
-        let whole = metric_file(&[1.0, 2.0, 3.0]);
-        for len in 0..whole.len() {
-            let bad = read(whole[..len].to_vec(), &RowsConfig::default()).expect_err("cut");
-            assert!(bad.detail.contains("damaged or cut short"), "{bad}");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(crate::fuzz::config())]
-
-        #[test]
-        fn a_damaged_file_never_panics(at in 0usize..2_000, flip in 1u8..) {
-            let mut bytes = metric_file(&[1.0, 2.0, 3.0]);
-            let at = at % bytes.len();
-            bytes[at] ^= flip;
-            let _ = read(bytes, &RowsConfig::default());
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use bellwether_engine::signal::{
 };
 use bellwether_engine::time::EventTime;
 
+use super::level::told_or_read;
 use super::row::{Field, Pairs, Row, RowsConfig, known_fields};
 use super::scalar::Scalar;
 use super::time::read_time;
@@ -146,8 +147,13 @@ impl Signals {
         let severity = match cells.get(Field::Severity) {
             Scalar::Int(number @ 0..=24) => *number as u8,
             Scalar::Null => 0,
-            other => other.text().map_or(0, |level| log_severity(&level)),
+            // The column is OpenTelemetry's; its numbers come as text in CSV.
+            other => other.text().map_or(0, |level| match level.trim().parse() {
+                Ok(number @ 0..=24) => number,
+                _ => log_severity(&level),
+            }),
         };
+        let severity = told_or_read(severity, &body);
         let trace_id = cells.optional(Field::TraceId)?;
         let unknown: Vec<(&str, Cow<'_, str>)> =
             cells.row.unknown.iter().filter_map(|(name, value)| Some((name.as_ref(), value.text()?))).collect();

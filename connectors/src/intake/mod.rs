@@ -28,6 +28,7 @@ pub mod reject;
 mod source;
 mod stop;
 pub mod tap;
+pub(crate) mod text;
 mod time;
 
 pub use door::Intake;

@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
+use crate::intake::reject::Refusals;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims};
@@ -59,6 +60,8 @@ pub struct Gathered {
     pub inputs: Vec<Input>,
     /// Events in all of them.
     pub events: u64,
+    /// Parts of packets that could not be read while the rest was.
+    pub refused: Refusals,
     /// Answers to send when they are durable.
     pub replies: Vec<(SocketAddr, Vec<u8>)>,
     /// What of them may come again; `None` when nobody remembers anything.
@@ -173,10 +176,14 @@ impl Datagrams {
             self.counters.refuse("unauthorized", 1);
             return;
         };
-        let packet = Packet { tenant: &tenant, from: from.ip(), bytes, received: now() };
+        let packet = Packet { tenant: &tenant, from: from.ip().to_canonical(), bytes, received: now() };
         let claiming = || Gathered::claiming(intake.claims(&tenant));
         let of_tenant = gathered.entry(tenant.clone()).or_insert_with(claiming);
-        match self.wire.read(packet, of_tenant) {
+        let read = self.wire.read(packet, of_tenant);
+        for (reason, count) in std::mem::take(&mut of_tenant.refused).iter() {
+            self.counters.refuse(reason, count);
+        }
+        match read {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
             Ok(None) => {}
             Err(reason) => self.counters.refuse(reason, 1),

@@ -6,6 +6,7 @@ use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use http::{HeaderMap, Method};
 
+use crate::intake::text::without_mark;
 use crate::journal::receipts::{Claim, Claims};
 use crate::limits::{Compression, Limits};
 use crate::server::outcome::Outcome;
@@ -70,11 +71,16 @@ pub(crate) fn unpacked<'r>(limits: &Limits, request: &Request<'r>) -> Result<Cow
         return Err(Outcome::refused(Reply::text(415, text), "encoding"));
     };
     if compression == Compression::None && request.body.len() <= limits.decompressed_bytes_max {
-        return Ok(Cow::Borrowed(request.body));
+        return Ok(Cow::Borrowed(without_mark(request.body)));
     }
     let mut body = Vec::new();
     match limits.unpack(request.body, compression, &mut body) {
-        Ok(()) => Ok(Cow::Owned(body)),
+        Ok(()) => {
+            // No message of protobuf begins with these bytes either.
+            let mark = body.len() - without_mark(&body).len();
+            body.drain(..mark);
+            Ok(Cow::Owned(body))
+        }
         Err(error) => {
             let reply = Reply::text(error.status(), format!("{error}\n"));
             Err(Outcome::refused(reply, error.reason()))

@@ -116,6 +116,8 @@ impl Listener<'_> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            // A listener on `[::]` sees IPv4 senders as `::ffff:10.0.0.9`; they are named as they are.
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
             let by_address = self.auth.tenant_of_address(from.ip());
             let must_be_known = !conversation.asks_for_secret();
             if by_address.is_none() && self.tls.is_none() && must_be_known {

@@ -16,6 +16,7 @@ use crate::declared::{Found, Probe};
 use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
 use crate::decode::{Format, LineDecoder, LinesConfig, RowsConfig};
 use crate::intake::reject::{BadRow, Reason};
+use crate::intake::text::check_encoding;
 use crate::intake::{Intake, Source, SourceError, Stop, arrival_time};
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::sources::DeclaredSource;
@@ -144,6 +145,11 @@ impl StdinSource {
 
     /// Decodes a line; an error means that no line can be decoded.
     fn take(&mut self, piece: Piece<'_>, line: u64, intake: &Intake) -> Result<(), BadRow> {
+        if let Piece::Line(head) | Piece::TooLong(head, _) = piece
+            && line == 1
+        {
+            check_encoding(head)?;
+        }
         let (bytes, result) = match piece {
             Piece::TooLong(head, bytes) => {
                 let detail = format!("the line has {bytes} bytes, at most {LINE_BYTES_MAX} are read");

@@ -10,18 +10,19 @@
 //! ```
 //!
 //! A line belongs to the entity its stream's labels name; labels and structured metadata are
-//! its attributes, `level` or `detected_level` its severity. 204 on success; clients repeat
+//! its attributes, `level` or `detected_level` its severity, else the level in the line itself. 204 on success; clients repeat
 //! 429 and 5xx only. Reference: Loki HTTP API, `push.proto`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, log_severity, sorted_labels};
+use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, sorted_labels};
 use bellwether_engine::time::EventTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::json::{Text, TextMap};
+use crate::decode::level;
 use crate::decode::protobuf::{Field, Malformed, field, text};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
@@ -185,11 +186,11 @@ impl Loki {
         let mut attributes = sorted_labels(labels.iter().copied().chain(metadata));
         attributes.truncate(LABELS_MAX);
         let label = |name: &str| attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let level = ["level", "detected_level", "severity"].iter().find_map(|name| label(name));
+        let told = level::of_fields(attributes.iter().copied());
         out.push(&LogRow {
             time: self.limits.believed(line.time, received),
             entity: &self.resolver.resolve("", &attributes),
-            severity: level.map_or(0, log_severity),
+            severity: level::told_or_read(told, &line.text),
             body: line.text.trim_end_matches(['\n', '\r']),
             attributes: &attributes,
             trace_id: ["trace_id", "traceID"].iter().find_map(|name| label(name)),
@@ -363,6 +364,18 @@ mod tests {
         let body = packed(&push().encode_to_vec());
         let from_protobuf = serve(&wire, &post("/loki/api/v1/push", &binary, &body));
         assert_eq!(from_json.inputs(), from_protobuf.inputs());
+    }
+
+    #[test]
+    fn the_level_is_the_labels_or_the_lines() {
+        let body = r#"{"streams":[{"stream":{"app":"shop"},"values":[["1796000000000000000","level=error msg=x"],
+            ["1796000000000000001","{\"level\":50,\"msg\":\"x\"}"],["1796000000000000002","ts=7 level=warn msg=x"],
+            ["1796000000000000003","login without error"],["1796000000000000004","ERROR x",{"detected_level":"unknown"}],
+            ["1796000000000000005","ERROR x",{"level":"info"}],["1796000000000000006","\u001b[31mERROR\u001b[0m x"]]}]}"#;
+        let served = serve(&loki(), &post("/loki/api/v1/push", &json_headers(), body.as_bytes()));
+        let columns = LogColumns::of(batches(&served)[0]);
+        assert_eq!(columns.severity, [17, 17, 13, 0, 17, 9, 17]);
+        assert_eq!(columns.body(6), "ERROR x", "without its colours");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
+use bellwether_models::templates::without_colours;
+
 use super::builder::{self, batch_builder};
 use super::labels::{LabelBuilder, append_labels, cut_to, label_builder};
 use super::{Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalKind, map_field, text_field, time_field, versioned};
@@ -73,16 +75,18 @@ impl LogBuilder {
         }
     }
 
-    /// Appends one record; a body over `LOG_BODY_BYTES_MAX` is cut. Returns whether it was.
+    /// Appends one record without the colours of its body; a body over `LOG_BODY_BYTES_MAX` is cut.
+    /// Returns whether it was.
     pub fn push(&mut self, row: &LogRow<'_>) -> bool {
-        let body = cut_to(row.body, LOG_BODY_BYTES_MAX);
+        let plain = without_colours(row.body);
+        let body = cut_to(&plain, LOG_BODY_BYTES_MAX);
         self.time.append_value(row.time.0);
         self.entity.append_value(row.entity);
         self.severity.append_value(row.severity.min(24));
         self.body.append_value(body);
         append_labels(&mut self.attributes, row.attributes);
         self.trace_id.append_option(row.trace_id);
-        body.len() < row.body.len()
+        body.len() < plain.len()
     }
 }
 

@@ -23,6 +23,7 @@ mod change;
 mod edge;
 pub mod ipc;
 mod labels;
+mod levels;
 mod log;
 mod metric;
 mod tenant;
@@ -42,10 +43,11 @@ pub use change::{ChangeBuilder, ChangeColumns, ChangeRow};
 pub use edge::{EdgeBuilder, EdgeColumns, EdgeRow};
 pub(crate) use labels::cut_to;
 pub use labels::{LabelPairs, Labels, sorted_labels};
+pub use levels::{level_number, log_severity, syslog_severity};
 pub use log::{LogBuilder, LogColumns, LogRow};
 pub use metric::{MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id};
 pub use tenant::{TENANT_BYTES_MAX, TenantName, check_tenant};
-pub use words::{AlertStatus, Relation, Severity, log_severity};
+pub use words::{AlertStatus, Relation, Severity};
 
 /// Version of the five schemas; in each schema's metadata as `bellwether.schema`.
 pub(crate) const SCHEMA_VERSION: &str = "1";

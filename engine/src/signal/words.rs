@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::levels::log_severity;
+
 /// How bad a tool says it is; technical, apart from an incident's priority.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -50,7 +52,8 @@ impl Severity {
         }
     }
 
-    /// Reads the words monitoring tools use (`page`, `error`, `disaster`, `P2`, `high`, …).
+    /// Reads the words monitoring tools use (`page`, `error`, `disaster`, `P2`, `high`, …), and the
+    /// levels of logs in all their spellings.
     /// Unknown words are `None`: the caller decides on a default and counts it.
     pub fn read(text: &str) -> Option<Severity> {
         let lower = text.trim().to_ascii_lowercase();
@@ -62,7 +65,15 @@ impl Severity {
             "warning" | "warn" | "low" | "p4" | "sev4" | "unknown" | "2" => Severity::Warning,
             "info" | "informational" | "information" | "notice" | "debug" | "none" | "ok" | "p5" | "sev5"
             | "not classified" | "0" | "1" => Severity::Info,
-            _ => return None,
+            // Other digits have no common meaning among monitoring tools.
+            other if other.starts_with(|c: char| c.is_ascii_digit()) => return None,
+            level => match log_severity(level) {
+                0 => return None,
+                21.. => Severity::Critical,
+                17..=20 => Severity::Major,
+                13..=16 => Severity::Warning,
+                _ => Severity::Info,
+            },
         })
     }
 }
@@ -165,32 +176,6 @@ impl FromStr for Relation {
             .find(|r| r.name() == text)
             .ok_or_else(|| WordError::new("relation", text, "calls, runs_on, connects_to, part_of, owned_by"))
     }
-}
-
-/// The OpenTelemetry severity number (1–24) of a log level's name; 0 for unknown.
-pub fn log_severity(level: &str) -> u8 {
-    let level = level.trim();
-    const LEVELS: [(&str, u8); 18] = [
-        ("trace", 1),
-        ("finest", 1),
-        ("debug", 5),
-        ("fine", 5),
-        ("info", 9),
-        ("information", 9),
-        ("informational", 9),
-        ("notice", 10),
-        ("warn", 13),
-        ("warning", 13),
-        ("error", 17),
-        ("err", 17),
-        ("severe", 17),
-        ("fatal", 21),
-        ("critical", 21),
-        ("crit", 21),
-        ("alert", 22),
-        ("emergency", 24),
-    ];
-    LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map_or(0, |(_, number)| *number)
 }
 
 /// A word that is not in its vocabulary.

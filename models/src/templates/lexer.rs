@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::class::{self, CLASS, COLON, DIGIT, DOT, HARD, Kind, LETTER, SIGN, SLASH, Verdict};
 use super::element::Element;
 use super::join;
+use super::scripts::{self, Run};
 
 /// Bounds of one line: what lies beyond them is one parameter.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,7 @@ impl Lexer {
         }
         let mut gap = text.len() - text.trim_ascii_start().len();
         let mut at = gap;
+        let is_ascii = line.is_ascii();
         while at < end {
             if CLASS[text[at] as usize] & HARD != 0 {
                 if is_empty_pair(text, at) {
@@ -46,7 +48,9 @@ impl Lexer {
                 continue;
             }
             let (stop, seen) = chunk_end(text, at, end);
-            if seen & (LETTER | DIGIT) != 0 {
+            if !is_ascii && scripts::has_words(&text[at..stop]) {
+                gap = self.unspaced(text, gap, at, stop);
+            } else if seen & (LETTER | DIGIT) != 0 {
                 gap = self.chunk(text, gap, at, stop);
             }
             at = stop;
@@ -62,6 +66,26 @@ impl Lexer {
         self.tail = gap as u32;
         join::join(&mut self.elements, text);
         self.hash(text);
+    }
+
+    /// Splits one chunk of a script without blanks at its digits and foreign words.
+    fn unspaced(&mut self, text: &[u8], mut gap: usize, start: usize, stop: usize) -> usize {
+        let mut from = start;
+        for (run, end) in scripts::runs(&text[start..stop]) {
+            let to = start + end;
+            match run {
+                Run::Words => self.push(Kind::Word, gap, from, to),
+                Run::Digits => self.push(Kind::Number, gap, from, to),
+                Run::Marks => {}
+                Run::Others if classes_have_text(&text[from..to]) => gap = self.chunk(text, gap, from, to),
+                Run::Others => {}
+            }
+            if matches!(run, Run::Words | Run::Digits) {
+                gap = to;
+            }
+            from = to;
+        }
+        gap
     }
 
     /// Splits one chunk (no hard characters) into elements; returns where the next gap starts.

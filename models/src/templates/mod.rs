@@ -20,16 +20,19 @@
 //! is that of Brain (Yu et al., IEEE TSC 2023) made incremental.
 
 mod class;
+mod colours;
 mod element;
 mod join;
 mod lexer;
 mod miner;
 mod runs;
+mod scripts;
 mod shape;
 mod store;
 mod template;
 
 pub use class::Kind;
+pub use colours::without_colours;
 pub use miner::{CheckedMinerParams, Match, Miner, MinerParams, MinerParamsError, Param};
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ fn run(text: &[u8], digits: usize, fraction: bool, out: &mut Vec<u8>) {
         out.push(NUMBER);
         return;
     }
+    // Scripts without blanks split at their digits: each number counts for itself.
+    if !text.is_ascii() {
+        out.extend_from_slice(text);
+        return;
+    }
     let leads = text[0].is_ascii_digit();
     if leads && fraction {
         out.extend_from_slice(text);

@@ -138,6 +138,22 @@ fn settings_out_of_bounds_are_named() {
     assert_eq!(error.to_string(), "`templates_max: 1` is out of bounds, use 2 to 1048576");
 }
 
+#[test]
+fn text_without_blanks_is_split_at_its_digits_and_stays_readable() {
+    for (lines, template) in [
+        (["用户12登录成功", "用户13登录成功"], "用户<*>登录成功"),
+        (["订单77支付失败", "订单78901支付失败"], "订单<*>支付失败"),
+        (["ユーザー12がログインしました", "ユーザー7がログインしました"], "ユーザー<*>がログインしました"),
+        (["ผู้ใช้12เข้าสู่ระบบ", "ผู้ใช้13เข้าสู่ระบบ"], "ผู้ใช้<*>เข้าสู่ระบบ"),
+        (["사용자 12번이 로그인", "사용자 13번이 로그인"], "사용자 <*>번이 로그인"),
+        (["来自10.0.0.1:80的连接，耗时12ms。", "来自10.0.0.2:81的连接，耗时7ms。"], "来自<*>的连接，耗时<*>。"),
+        (["第１２回目", "第７回目"], "第<*>回目"),
+    ] {
+        all_are(&lines, template);
+    }
+    assert_eq!(mined(&["用户登录成功", "größe12 überschritten"]), ["用户登录成功", "größe12 überschritten"]);
+}
+
 /// A part of a line: words that collide, identifiers, punctuation, or anything at all.
 fn part() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -149,6 +165,7 @@ fn part() -> impl Strategy<Value = String> {
         2 => "(/[a-z0-9.]{1,4}){1,3}",
         2 => "[\\[\\](){}<>=,;:.'\"|~!?*@#$%^&+-]{1,3}",
         1 => "\\PC{0,6}",
+        2 => "(用户|登录|が|１|，|12|a1|ผู้|ab){1,4}",
         1 => any::<String>(),
     ]
 }

@@ -19,6 +19,7 @@ use std::hash::BuildHasherDefault;
 
 use serde::de::DeserializeSeed as _;
 
+use crate::decode::level;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::resolve::series_table::AsIs;
 use row::AttributeOrder;
@@ -26,7 +27,6 @@ pub(crate) use row::Beside;
 
 const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported"];
 const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];
-const LEVEL_FIELDS: [&str; 6] = ["log.level", "level", "severity", "severity_text", "syslogseverity-text", "loglevel"];
 const TRACE_FIELDS: [&str; 2] = ["trace.id", "trace_id"];
 
 /// Most leaves kept of one document: enough for any log record; the rest is read over.
@@ -51,7 +51,7 @@ impl Role {
         place(&TIME_FIELDS)
             .map(Role::Time)
             .or_else(|| place(&BODY_FIELDS).map(Role::Body))
-            .or_else(|| place(&LEVEL_FIELDS).map(Role::Level))
+            .or_else(|| level::field_rank(path).map(Role::Level))
             .or_else(|| place(&TRACE_FIELDS).map(Role::Trace))
             .unwrap_or(Role::Plain)
     }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
 
-use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow, log_severity};
+use bellwether_engine::signal::{LABELS_MAX, LogBuilder, LogRow};
 use bellwether_engine::time::EventTime;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Documents, Path, Piece, Role, shown};
 use crate::decode::json::time_of_text;
+use crate::decode::level;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::resolve::series_table::AsIs;
@@ -72,7 +73,8 @@ impl Documents<'_, '_> {
     /// Appends the document as one row.
     pub(crate) fn push(&mut self, beside: &Beside<'_>, out: &mut LogBuilder) {
         // The lowest rank of each kind found so far, with its text.
-        let (mut at, mut body, mut level, mut trace) = (None, None, None, None);
+        let (mut at, mut body, mut trace) = (None, None, None);
+        let mut level = (usize::MAX, 0);
         self.plain.clear();
         for (place, (id, piece)) in self.leaves.iter().enumerate() {
             let value = shown(*piece, &self.made);
@@ -82,7 +84,15 @@ impl Documents<'_, '_> {
             let taken = match self.paths[*id as usize].role {
                 Role::Time(rank) => take_lower(&mut at, rank, value, true),
                 Role::Body(rank) => take_lower(&mut body, rank, value, true),
-                Role::Level(rank) => take_lower(&mut level, rank, value, false),
+                Role::Level(rank) => {
+                    // A field that says no level leaves the word to the next.
+                    if rank < level.0
+                        && let number @ 1.. = level::of_field(rank, value)
+                    {
+                        level = (rank, number);
+                    }
+                    false
+                }
                 Role::Trace(rank) => take_lower(&mut trace, rank, value, false),
                 Role::Plain => false,
             };
@@ -118,7 +128,7 @@ impl Documents<'_, '_> {
         out.push(&LogRow {
             time: beside.limits.believed(time, beside.received),
             entity,
-            severity: level.map_or(0, |(_, text)| log_severity(text)),
+            severity: level::told_or_read(level.1, body),
             body,
             attributes: &attributes,
             trace_id: trace.map(|(_, text)| text),

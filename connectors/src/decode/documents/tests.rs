@@ -70,6 +70,34 @@ fn a_row_has_its_fields_by_their_usual_names() {
 }
 
 #[test]
+fn the_level_is_a_field_in_any_spelling_or_stands_in_the_text() {
+    let resolver = EntityResolver::default();
+    let mut documents = Documents::new(&resolver);
+    let mut out = LogBuilder::new();
+    let cases = [
+        (17, r#"{"level":50,"time":1796000000000,"hostname":"web-1","msg":"db down"}"#),
+        (24, r#"{"level":"emerg","message":"x"}"#),
+        (21, r#"{"level":"panic","message":"x"}"#),
+        (21, r#"{"level":"dpanic","message":"x"}"#),
+        (21, r#"{"level":"FTL","message":"x"}"#),
+        (13, r#"{"level":"WRN","message":"x"}"#),
+        (17, r#"{"level":"E","message":"x"}"#),
+        (18, r#"{"level":"ERROR2","message":"x"}"#),
+        (17, r#"{"level":"custom","levelname":"ERROR","message":"x"}"#),
+        (17, r#"{"level":400,"level_name":"ERROR","message":"x"}"#),
+        (17, r#"{"message":"level=error msg=x"}"#),
+        (9, r#"{"level":"info","message":"ERROR x"}"#),
+        (0, r#"{"message":"login without error"}"#),
+    ];
+    for (_, text) in cases {
+        documents.read_json(text).expect("json");
+        push(&mut documents, text, &mut out);
+    }
+    let batch = out.finish("acme").expect("a tenant");
+    assert_eq!(LogColumns::of(&batch).severity, cases.map(|(level, _)| level));
+}
+
+#[test]
 fn made_up_keys_do_not_fill_the_table() {
     let resolver = EntityResolver::default();
     let texts: Vec<String> = (0..500)

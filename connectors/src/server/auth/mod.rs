@@ -192,7 +192,7 @@ impl Auth {
         let checked = self.current();
         let canonical = address.to_canonical();
         let holding = checked.networks.iter().find(|(network, _)| network.contains(&canonical));
-        let local = || checked.anonymous.filter(|_| address.is_loopback());
+        let local = || checked.anonymous.filter(|_| canonical.is_loopback());
         holding.map(|(_, tenant)| *tenant).or_else(local).map(|at| checked.tenants[at].clone())
     }
 }

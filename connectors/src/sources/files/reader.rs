@@ -16,6 +16,7 @@ use crate::decode::split::{LINE_BYTES_MAX, Piece, Splitter};
 use crate::decode::{DecoderError, Format, LineDecoder};
 use crate::intake::arrival_time;
 use crate::intake::reject::{BadRow, Reason, Rejection};
+use crate::intake::text::check_encoding;
 
 /// Rows that make a chunk: large enough to amortise a batch, small enough to be prompt.
 const CHUNK_ROWS: usize = 8_192;
@@ -271,6 +272,11 @@ impl FileReader {
     fn take(&mut self, piece: Owned, arrival: EventTime, rejections: &mut Vec<Rejection>) -> Result<(), FileError> {
         self.cursor.line += 1;
         let line = self.cursor.line;
+        if line == 1
+            && let Err(bad) = check_encoding(&piece.line)
+        {
+            return Err(FileError::Bad(Box::new(self.place(bad, 0, &piece.line))));
+        }
         let Body::Lines(lines) = &mut self.body else {
             return Ok(());
         };

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
 use super::attributes::{Label, hex_id, merged, of_list, of_resource, text};
+use crate::decode::level;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 
@@ -42,7 +43,7 @@ fn push(
     let nanos = [record.time_unix_nano, record.observed_time_unix_nano];
     let sent = nanos.into_iter().find(|nanos| *nanos > 0);
     let time = sent.and_then(|nanos| i64::try_from(nanos).ok()).map(EventTime);
-    let severity = match u8::try_from(record.severity_number) {
+    let told = match u8::try_from(record.severity_number) {
         Ok(number @ 1..=24) => number,
         _ => log_severity(&record.severity_text),
     };
@@ -53,11 +54,15 @@ fn push(
         None => Cow::Borrowed(record.event_name.as_str()),
     };
     let own = of_list(&record.attributes);
+    let told = match told {
+        0 => level::of_fields(own.iter().map(|(name, value)| (*name, value.as_ref()))),
+        told => told,
+    };
     let attributes = merged(&own, resource);
     out.push(&LogRow {
         time: limits.believed(time, received),
         entity,
-        severity,
+        severity: level::told_or_read(told, &body),
         body: &body,
         attributes: &attributes,
         trace_id: hex_id(&record.trace_id).as_deref(),

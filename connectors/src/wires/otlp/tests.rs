@@ -89,6 +89,18 @@ fn a_point_that_says_it_has_no_value_is_a_stale_marker() {
 }
 
 #[test]
+fn a_record_without_severity_has_the_one_of_its_attributes_or_its_body() {
+    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[
+        {"body":{"stringValue":"level=error msg=x"}},
+        {"body":{"stringValue":"ERROR x"},"attributes":[{"key":"level","value":{"stringValue":"WRN"}}]},
+        {"severityNumber":9,"body":{"stringValue":"ERROR x"}},
+        {"body":{"kvlistValue":{"values":[{"key":"level","value":{"intValue":"50"}}]}}}
+      ]}]}]}"#;
+    let outcome = serve(&otlp(), &post("/v1/logs", &json(), body.as_bytes()));
+    assert_eq!(LogColumns::of(batches(&outcome)[0]).severity, [17, 13, 9, 17]);
+}
+
+#[test]
 fn log_records_keep_severity_body_and_trace() {
     let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"pay"}}]},
       "scopeLogs":[{"logRecords":[

@@ -110,6 +110,9 @@ pub(super) fn object(content: &[u8]) -> Result<String, Broken> {
     if text.is_empty() { Err(Broken) } else { Ok(text) }
 }
 
+/// Opaque, which wraps another element: of net-snmp, a float or a double.
+const OPAQUE: u8 = 0x44;
+
 /// A varbind's value as text; `None` for NULL and the exceptions of RFC 3416.
 pub(super) fn shown((tag, content): Element<'_>) -> Result<Option<String>, Broken> {
     Ok(match tag {
@@ -120,18 +123,49 @@ pub(super) fn shown((tag, content): Element<'_>) -> Result<Option<String>, Broke
             Some(std::net::Ipv4Addr::from(address).to_string())
         }
         OCTETS => Some(octets(content)),
+        OPAQUE => Some(opaque(content)),
         tag if UNSIGNED.contains(&tag) => Some(unsigned(content)?.to_string()),
         _ => None,
     })
 }
 
-/// Text when it is printable, as hexadecimal digits otherwise (MAC addresses, dates).
-fn octets(content: &[u8]) -> String {
-    let plain = |text: &&str| text.chars().all(|ch| !ch.is_control() || matches!(ch, '\n' | '\r' | '\t'));
-    match std::str::from_utf8(content).ok().map(|text| text.trim_end_matches('\0')).filter(plain) {
-        Some(text) => text.to_owned(),
-        None => content.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"),
+/// Floats and doubles of the net-snmp extensions, `9f 78 04 …` and `9f 79 08 …`; else its bytes.
+fn opaque(content: &[u8]) -> String {
+    match *content {
+        [0x9f, 0x78, 4, a, b, c, d] => f32::from_be_bytes([a, b, c, d]).to_string(),
+        [0x9f, 0x79, 8, a, b, c, d, e, f, g, h] => f64::from_be_bytes([a, b, c, d, e, f, g, h]).to_string(),
+        _ => hexadecimal(content),
     }
+}
+
+fn hexadecimal(content: &[u8]) -> String {
+    content.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Text when it is one, in UTF-8 or Latin-1 (older devices), a stray control character or two left
+/// out; hexadecimal digits otherwise (MAC addresses, dates).
+fn octets(content: &[u8]) -> String {
+    let padded = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    // Addresses and dates may end in a zero, and texts do; what is no text is shown whole.
+    let text = &content[..padded];
+    let is_control = |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t')) || *byte == 0x7f;
+    let controls = text.iter().filter(|byte| is_control(byte)).count();
+    let shown = |text: &str| text.chars().filter(|ch| !ch.is_control() || matches!(ch, '\n' | '\r' | '\t')).collect();
+    match std::str::from_utf8(text) {
+        Ok(text) if controls * CONTROLS_SHARE <= text.len() => shown(text),
+        // In Latin-1 what is no ASCII is a letter among others, and seldom.
+        Err(_) if controls == 0 && is_latin1(text) => text.iter().map(|byte| char::from(*byte)).collect(),
+        _ => hexadecimal(content),
+    }
+}
+
+/// A text has at most one control character for so many bytes.
+const CONTROLS_SHARE: usize = 8;
+
+fn is_latin1(text: &[u8]) -> bool {
+    let letters = text.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b' ').count();
+    let high = text.iter().filter(|byte| **byte >= 0xa0).count();
+    text.iter().all(|byte| !(0x80..0xa0).contains(byte)) && letters >= 3 && letters >= high * 2
 }
 
 #[cfg(test)]
@@ -151,6 +185,13 @@ mod tests {
         assert_eq!(shown(0x40, &[10, 0, 0, 7]), "10.0.0.7");
         assert_eq!(shown(OCTETS, b"Gi0/1\0"), "Gi0/1");
         assert_eq!(shown(OCTETS, &[0, 0x1b, 0xff]), "00:1b:ff");
+        assert_eq!(shown(OCTETS, b"Ger\xe4t 7 \xfcberlastet"), "Gerät 7 überlastet");
+        assert_eq!(shown(OCTETS, b"fan \x07failed\0\0"), "fan failed");
+        assert_eq!(shown(OCTETS, &[0x07, 0xea, 11, 30, 10, 0, 0, 0, b'+', 1, 0]), "07:ea:0b:1e:0a:00:00:00:2b:01:00");
+        assert_eq!(shown(OCTETS, &[0x00, 0x41, 0xa5, 0xe4, 0x42, 0xf0]), "00:41:a5:e4:42:f0");
+        assert_eq!(shown(OPAQUE, &[0x9f, 0x78, 4, 0x42, 0x28, 0, 0]), "42");
+        assert_eq!(shown(OPAQUE, &[0x9f, 0x79, 8, 0xbf, 0xe0, 0, 0, 0, 0, 0, 0]), "-0.5");
+        assert_eq!(shown(OPAQUE, &[1, 2]), "01:02");
         assert_eq!(shown(0x05, &[]), "");
     }
 

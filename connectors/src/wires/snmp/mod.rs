@@ -135,6 +135,8 @@ struct Notification {
     trap: String,
     /// The other objects with their values.
     objects: Vec<Object>,
+    /// How many objects could not be read.
+    broken: u64,
 }
 
 impl Snmp {
@@ -163,7 +165,9 @@ impl Snmp {
 
     fn take(&self, notification: &Notification, packet: &Packet<'_>, out: &mut Gathered) {
         let objects = &notification.objects;
-        let spoken = objects.iter().find(|(object, _)| object == TRAP_ADDRESS).map(|(_, address)| address.clone());
+        // Agents that do not know their address put zeros there.
+        let named = |(object, address): &&Object| object == TRAP_ADDRESS && address != "0.0.0.0";
+        let spoken = objects.iter().find(named).map(|(_, address)| address.clone());
         let entity = self.resolver.host(&spoken.unwrap_or_else(|| packet.from.to_string()));
         let rule = self.rules.iter().find(|rule| rule.holds(&notification.trap));
         let other;
@@ -180,6 +184,9 @@ impl Snmp {
         let details: Vec<(&str, &str)> = about.map(|(object, value)| (name_of(object), value.as_str())).collect();
         let mut details = sorted_labels(details);
         details.truncate(LABELS_MAX);
+        if notification.broken > 0 {
+            out.refused.add("object", notification.broken);
+        }
         match rule.meaning.status() {
             Some(status) => alert(rule, status, &entity, notification, &details, packet, out),
             None if rule.meaning == Meaning::Change => change(rule, &entity, &details, packet, out),
@@ -226,9 +233,9 @@ fn notification(bytes: &[u8]) -> Result<Notification, &'static str> {
         expect(&mut pdu, INTEGER).and_then(integer).map_err(broken)?;
     }
     let list = expect(&mut pdu, SEQUENCE).map_err(broken)?;
-    let (trap, objects) = bindings(list).map_err(broken)?;
-    let trap = trap.ok_or("no_trap_object")?;
-    Ok(Notification { community, is_inform: tag == INFORM, tag_at, trap, objects })
+    let (trap, objects, broken) = bindings(list);
+    let trap = trap.ok_or(if broken > 0 { "malformed" } else { "no_trap_object" })?;
+    Ok(Notification { community, is_inform: tag == INFORM, tag_at, trap, objects, broken })
 }
 
 /// Where `part` begins in `whole`, of which it is a part.
@@ -236,21 +243,30 @@ fn offset(whole: &[u8], part: &[u8]) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-/// The trap's identifier, and the other objects that have a value.
-fn bindings(mut list: &[u8]) -> Result<(Option<String>, Vec<Object>), Broken> {
-    let mut trap = None;
-    let mut objects = Vec::new();
+/// The trap's identifier, the other objects that have a value, and how many could not be read: devices
+/// send odd ones (an address of no bytes), which say nothing about the others.
+fn bindings(mut list: &[u8]) -> (Option<String>, Vec<Object>, u64) {
+    let (mut trap, mut objects, mut broken) = (None, Vec::new(), 0);
     while !list.is_empty() && objects.len() < OBJECTS_MAX {
-        let mut binding = expect(&mut list, SEQUENCE)?;
-        let name = object(expect(&mut binding, OBJECT)?)?;
-        let Some(value) = shown(element(&mut binding)?)? else { continue };
-        if name == TRAP_OBJECT {
-            trap = Some(value);
-        } else {
-            objects.push((name, value));
+        // Behind a length that is not there nothing can be told.
+        let Ok((tag, bytes)) = element(&mut list) else { return (trap, objects, broken + 1) };
+        match binding(tag, bytes) {
+            Ok((name, Some(value))) if name == TRAP_OBJECT => trap = Some(value),
+            Ok((name, Some(value))) => objects.push((name, value)),
+            Ok((_, None)) => {}
+            Err(Broken) => broken += 1,
         }
     }
-    Ok((trap, objects))
+    (trap, objects, broken)
+}
+
+/// An object's identifier and its value, if it has one.
+fn binding(tag: u8, mut bytes: &[u8]) -> Result<(String, Option<String>), Broken> {
+    if tag != SEQUENCE {
+        return Err(Broken);
+    }
+    let name = object(expect(&mut bytes, OBJECT)?)?;
+    Ok((name, shown(element(&mut bytes)?)?))
 }
 
 /// The answer to an inform: the same message as a response.

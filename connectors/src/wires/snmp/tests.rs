@@ -151,6 +151,30 @@ fn a_restart_is_a_change_and_a_stranger_a_log_line() {
 }
 
 #[test]
+fn an_object_of_odd_form_refuses_itself_only() {
+    let wire = wire(&SnmpConfig::default());
+    let index = ("1.3.6.1.2.1.2.2.1.1.8", tagged(INTEGER, &[8]));
+    for odd in [tagged(0x40, &[]), tagged(0x40, &[1; 16]), tagged(INTEGER, &[]), tagged(OBJECT, &[]), vec![0x02]] {
+        let mut out = Gathered::default();
+        let further = [("1.3.6.1.4.1.9.1.0", odd.clone()), (index.0, index.1.clone())];
+        assert_eq!(take(&wire, &datagram(TRAP, "1.3.6.1.6.3.1.1.5.3", &further), &mut out), Ok(None), "{odd:?}");
+        assert_eq!(out.refused.iter().collect::<Vec<_>>(), [("object", 1)]);
+        let found = batches(&mut out);
+        let alerts = AlertColumns::of(&found[0]);
+        assert_eq!((alerts.name(0), alerts.labels(0).get("instance")), ("linkDown", Some("8")));
+    }
+}
+
+#[test]
+fn an_agent_that_does_not_know_its_address_is_its_sender() {
+    let wire = wire(&SnmpConfig::default());
+    let mut out = Gathered::default();
+    let zeros = [(TRAP_ADDRESS, tagged(0x40, &[0; 4]))];
+    take(&wire, &datagram(TRAP, "1.3.6.1.6.3.1.1.5.3", &zeros), &mut out).expect("good");
+    assert_eq!(AlertColumns::of(&batches(&mut out)[0]).entity(0), "host:10.0.0.9");
+}
+
+#[test]
 fn a_rule_of_the_configuration_comes_before_the_built_in_ones() {
     let config: SnmpConfig = serde_saphyr::from_str(
         "{others: firing, communities: [plant], rules: [

@@ -13,14 +13,20 @@
 //! is lost and counted. Tenants come from `auth.networks`.
 
 mod frame;
+mod legacy;
+mod message;
 mod parse;
+mod text;
+mod zones;
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_engine::signal::{LABELS_MAX, LogRow, TenantName};
+use bellwether_engine::signal::{LABELS_MAX, LogRow, TenantName, syslog_severity};
+use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,9 +34,13 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 pub(crate) use frame::Framer;
-pub(crate) use parse::severity_number;
-pub use parse::{Message, parse};
+pub use message::Message;
+pub use parse::parse;
+use text::unescaped;
+use xxhash_rust::xxh3::Xxh3;
+use zones::Zones;
 
+use crate::decode::level;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
@@ -127,12 +137,13 @@ fn stream(
 pub struct Syslog {
     limits: Limits,
     resolver: Arc<EntityResolver>,
+    zones: Zones,
 }
 
 impl Syslog {
     /// A decoder that names hosts by `resolver`.
     pub fn new(limits: Limits, resolver: Arc<EntityResolver>) -> Syslog {
-        Syslog { limits, resolver }
+        Syslog { limits, resolver, zones: Zones::default() }
     }
 
     fn of(shared: &Shared) -> Arc<Syslog> {
@@ -144,10 +155,10 @@ impl PacketWire for Syslog {
     fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let text = String::from_utf8_lossy(packet.bytes);
         let message = parse(&text, packet.received);
-        if message.text.is_empty() && message.data.is_empty() {
+        let body = body(&message);
+        if body.is_empty() {
             return Err("empty");
         }
-        let body = unescaped(message.text);
         let named = [("host.name", message.host)];
         let entity = match self.resolver.resolve("", &named) {
             unknown if unknown == UNKNOWN_ENTITY => self.resolver.host(&packet.from.to_string()),
@@ -166,9 +177,9 @@ impl PacketWire for Syslog {
         attributes.sort_unstable_by_key(|(name, _)| *name);
         attributes.dedup_by_key(|(name, _)| *name);
         out.logs.push(&LogRow {
-            time: self.limits.believed(message.time, packet.received),
+            time: self.limits.believed(self.instant(&message, &packet), packet.received),
             entity: &entity,
-            severity: severity_number(message.severity),
+            severity: severity(&message, &body),
             body: &body,
             attributes: &attributes,
             trace_id: None,
@@ -178,10 +189,41 @@ impl PacketWire for Syslog {
     }
 }
 
-/// rsyslog writes control characters as `#` and three octal digits; line feeds and tabs matter
-/// for reading and are put back.
-fn unescaped(text: &str) -> String {
-    text.replace("#012", "\n").replace("#011", "\t")
+impl Syslog {
+    /// When a message was written, as far as it says.
+    fn instant(&self, message: &Message<'_>, packet: &Packet<'_>) -> Option<EventTime> {
+        let time = message.time?;
+        if !message.zoneless {
+            return Some(time);
+        }
+        // Behind one relay stand hosts of several zones.
+        let mut sender = Xxh3::new();
+        sender.update(packet.tenant.as_bytes());
+        match packet.from {
+            IpAddr::V4(address) => sender.update(&address.octets()),
+            IpAddr::V6(address) => sender.update(&address.octets()),
+        }
+        sender.update(message.host.as_bytes());
+        Some(self.zones.instant(sender.digest(), time, packet.received))
+    }
+}
+
+/// The text; of a message without one what else it tells, or nothing could be grouped.
+fn body<'a>(message: &Message<'a>) -> Cow<'a, str> {
+    match (message.text, message.id, message.raw_data) {
+        ("", id, "") => Cow::Borrowed(id),
+        ("", "", data) => Cow::Borrowed(data),
+        ("", id, data) => Cow::Owned(format!("{id} {data}")),
+        (text, ..) => unescaped(text),
+    }
+}
+
+/// The sender's severity, unless the line says that it is worse or the sender says none: what a program
+/// prints reaches syslog under one severity, whatever its lines say (`logger`, containers, journald).
+/// A line that says less does not take away from what its sender meant.
+fn severity(message: &Message<'_>, body: &str) -> u8 {
+    let (told, read) = (syslog_severity(message.severity), level::level_of(body));
+    if read > 0 && (read > told || !message.prioritised) { read } else { told }
 }
 
 /// A TCP or TLS listener as a source.
@@ -359,7 +401,48 @@ mod tests {
         let (_, mut gathered) = read(b"%LINK-3-UPDOWN: down");
         let batch = gathered.logs.finish_for(acme());
         assert_eq!(LogColumns::of(&batch).entity(0), "host:10.0.0.9");
-        assert_eq!(read(b"<13>\n").0, Err("empty"));
+        for empty in [&b"<13>\n"[..], b"<13>\0", b"", b"<13>1 - - - - - -"] {
+            assert_eq!(read(empty).0, Err("empty"));
+        }
+    }
+
+    fn row(text: &[u8]) -> (String, String, u8, i64) {
+        let (result, mut gathered) = read(text);
+        assert_eq!(result, Ok(()));
+        let batch = gathered.logs.finish_for(acme());
+        let columns = LogColumns::of(&batch);
+        let (entity, body) = (columns.entity(0).to_owned(), columns.body(0).to_owned());
+        (entity, body, columns.severity[0], columns.time[0] / 1_000_000_000 - 1_795_174_743)
+    }
+
+    #[test]
+    fn a_message_without_text_tells_its_id_and_data() {
+        let (_, body, ..) = row(b"<165>1 2026-11-20T11:39:02Z mx-1 mgd 7 UI_LOGOUT [junos@2636 username=\"ops\"]");
+        assert_eq!(body, "UI_LOGOUT [junos@2636 username=\"ops\"]");
+        assert_eq!(row(b"<165>1 2026-11-20T11:39:02Z mx-1 mgd 7 UI_LOGOUT -").1, "UI_LOGOUT");
+    }
+
+    #[test]
+    fn a_line_may_say_that_it_is_worse_than_its_priority() {
+        for (text, severity) in [
+            (&b"<14>web-1 app: level=error msg=x"[..], 17),
+            (b"<11>app: level=info msg=x", 17),
+            (b"app: level=info msg=x", 9),
+            (b"<14>{\"level\":\"fatal\"}", 21),
+            (b"<14>Nov 20 11:39:02 web-1 app: #033[31mERROR#033[0m x", 17),
+            (b"<14>login without error", 9),
+            (b"no priority at all", 10),
+        ] {
+            assert_eq!(row(text).2, severity, "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn a_late_message_keeps_its_time_and_one_ahead_is_in_its_zone() {
+        assert_eq!(row(b"<11>Nov 20 11:18:02 web-1 app[3]: late").3, -21 * 60 - 1);
+        assert_eq!(row(b"<11>Nov 20 12:39:02 web-1 app[3]: x").3, -1);
+        assert_eq!(row(b"<11>Nov 20 12:39:02 CET web-1 app[3]: x").3, -1);
+        assert_eq!(row(b"<189>45: *Mar  1 00:01:11.123: %SYS-5-CONFIG_I: x").3, 0);
     }
 
     proptest! {

@@ -2,59 +2,34 @@
 
 use std::borrow::Cow;
 
-use bellwether_engine::time::{EventTime, Span};
-use jiff::civil;
+use bellwether_engine::time::EventTime;
+
+use super::legacy::rfc3164;
+use super::message::Message;
 
 /// Facility user, severity notice: what RFC 3164 gives a message without a priority.
 const DEFAULT_PRIORITY: u8 = 13;
 
-/// Zones are whole quarters of an hour, at most this far from UTC.
-const ZONE_STEP: i64 = 15 * 60;
-const ZONE_MAX: i64 = 14 * 3_600;
-
-/// A message taken apart; fields that are absent are empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Message<'a> {
-    /// 0–23.
-    pub facility: u8,
-    /// 0 (emergency) – 7 (debug).
-    pub severity: u8,
-    /// When, as the sender says.
-    pub time: Option<EventTime>,
-    /// Who.
-    pub host: &'a str,
-    /// Which program.
-    pub app: &'a str,
-    /// Its process.
-    pub process: &'a str,
-    /// The kind of message (RFC 5424 MSGID).
-    pub id: &'a str,
-    /// Structured data as `element.parameter` and value, in order.
-    pub data: Vec<(String, Cow<'a, str>)>,
-    /// The text.
-    pub text: &'a str,
-}
-
-/// Reads any text; what has no structure is all text.
+/// Reads any text; what has no structure is all text. Blanks and NUL at its end are none.
 pub fn parse(text: &str, received: EventTime) -> Message<'_> {
-    let (priority, rest) = priority(text).unwrap_or((DEFAULT_PRIORITY, text));
+    let text = text.trim_end_matches(|end: char| end.is_whitespace() || end == '\0');
+    let (prioritised, priority, rest) = match priority(text) {
+        Some((priority, rest)) => (true, priority, rest),
+        None => (false, DEFAULT_PRIORITY, text),
+    };
     let message = rest
+        .trim_start_matches(' ')
         .strip_prefix("1 ")
         .and_then(rfc5424)
         .or_else(|| rfc3164(rest, received))
-        .unwrap_or_else(|| Message { text: rest, ..Message::default() });
+        .unwrap_or_else(|| Message { text: rest.trim_start_matches(' '), ..Message::default() });
     Message {
         facility: priority >> 3,
         severity: priority & 7,
-        text: message.text.trim_start_matches('\u{feff}').trim_end(),
+        prioritised,
+        text: message.text.trim_start_matches('\u{feff}'),
         ..message
     }
-}
-
-/// The OpenTelemetry severity number of a syslog severity, after the table in the log data
-/// model's appendix B.
-pub(crate) fn severity_number(severity: u8) -> u8 {
-    [21, 19, 18, 17, 13, 10, 9, 5][usize::from(severity & 7)]
 }
 
 fn priority(text: &str) -> Option<(u8, &str)> {
@@ -73,10 +48,11 @@ fn rfc5424(rest: &str) -> Option<Message<'_>> {
         "" => None,
         time => Some(EventTime::parse_rfc3339(time).ok()?),
     };
-    let tail = fields.next()?;
-    let (data, text) = match tail.strip_prefix('-') {
+    // Some leave out structured data, or all behind the identifier.
+    let tail = fields.next().unwrap_or("-");
+    let (data, text) = match tail.strip_prefix('-').filter(|text| text.is_empty() || text.starts_with(' ')) {
         Some(text) => (Vec::new(), text),
-        None => structured_data(tail)?,
+        None => structured_data(tail),
     };
     Some(Message {
         time,
@@ -85,33 +61,55 @@ fn rfc5424(rest: &str) -> Option<Message<'_>> {
         process,
         id,
         data,
-        text: text.strip_prefix(' ').unwrap_or(text).trim_start_matches(' '),
+        raw_data: tail[..tail.len() - text.len()].trim_matches(['-', ' ']),
+        text: text.trim_start_matches(' '),
         ..Message::default()
     })
 }
 
 type Data<'a> = (Vec<(String, Cow<'a, str>)>, &'a str);
 
-/// `[id name="value" …][…]`, with `\"`, `\\` and `\]` escaped inside values.
-fn structured_data(mut rest: &str) -> Option<Data<'_>> {
+/// `[id name="value" …][…]`, and the text behind it. What is no element is text, so that a broken one
+/// loses nothing.
+fn structured_data(mut rest: &str) -> Data<'_> {
     let mut data = Vec::new();
-    while let Some(element) = rest.strip_prefix('[') {
-        let end = element.find([' ', ']'])?;
-        let id = &element[..end];
-        rest = &element[end..];
-        loop {
-            rest = rest.trim_start_matches(' ');
-            if let Some(after) = rest.strip_prefix(']') {
-                rest = after;
-                break;
-            }
-            let (name, after) = rest.split_once("=\"")?;
-            let end = value_end(after)?;
-            data.push((format!("{id}.{name}"), unescaped(&after[..end])));
-            rest = &after[end + 1..];
-        }
+    while let Some(after) = element(rest, &mut data) {
+        rest = after;
     }
-    Some((data, rest))
+    (data, rest)
+}
+
+/// Takes one element off, with `\"`, `\\` and `\]` escaped inside values; `None` when there is none.
+fn element<'a>(text: &'a str, data: &mut Vec<(String, Cow<'a, str>)>) -> Option<&'a str> {
+    let before = data.len();
+    let found = element_into(text, data);
+    if found.is_none() {
+        data.truncate(before);
+    }
+    found
+}
+
+fn element_into<'a>(text: &'a str, data: &mut Vec<(String, Cow<'a, str>)>) -> Option<&'a str> {
+    let element = text.strip_prefix('[')?;
+    let end = element.find([' ', ']'])?;
+    let (id, mut rest) = element.split_at(end);
+    let mut parameters = 0;
+    loop {
+        rest = rest.trim_start_matches(' ');
+        if let Some(after) = rest.strip_prefix(']') {
+            // By the RFC ids are registered or hold an `@`; `[error]` is a text's first word.
+            let known = parameters > 0 || id.contains('@') || matches!(id, "timeQuality" | "origin" | "meta");
+            return (known && !id.is_empty()).then_some(after);
+        }
+        let (name, after) = rest.split_once("=\"")?;
+        if name.is_empty() || name.contains([' ', ']', '"', '=']) {
+            return None;
+        }
+        let end = value_end(after)?;
+        data.push((format!("{id}.{name}"), unescaped(&after[..end])));
+        rest = &after[end + 1..];
+        parameters += 1;
+    }
 }
 
 /// Where the closing quote is.
@@ -134,69 +132,6 @@ fn unescaped(value: &str) -> Cow<'_, str> {
     }
     let plain = value.replace("\\\"", "\"").replace("\\]", "]").replace("\\\\", "\\");
     Cow::Owned(plain)
-}
-
-/// `Mmm dd hh:mm:ss HOST TAG[PID]: TEXT`, also with an RFC 3339 time in front.
-fn rfc3164(rest: &str, received: EventTime) -> Option<Message<'_>> {
-    let (time, rest) = match rest.split_once(' ') {
-        Some((stamp, rest)) if stamp.len() >= 19 => (EventTime::parse_rfc3339(stamp).ok()?, rest),
-        _ => {
-            let stamp = rest.get(..15)?;
-            (legacy_time(stamp, received)?, rest[15..].strip_prefix(' ')?)
-        }
-    };
-    // A first word that ends with a colon is the tag of a sender that names no host.
-    let (host, rest) = match rest.split_once(' ')? {
-        (word, _) if word.ends_with(':') => ("", rest),
-        named => named,
-    };
-    let (app, process, text) = tag(rest);
-    Some(Message { time: Some(time), host, app, process, text, ..Message::default() })
-}
-
-/// `sshd[123]: text` → program, process and text; a text without a tag stays whole.
-fn tag(rest: &str) -> (&str, &str, &str) {
-    let length =
-        rest.bytes().take(64).take_while(|byte| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte)).count();
-    let (name, after) = rest.split_at(length);
-    if name.is_empty() {
-        return ("", "", rest);
-    }
-    if let Some(text) = after.strip_prefix(':') {
-        return (name, "", text.strip_prefix(' ').unwrap_or(text));
-    }
-    let process =
-        after.strip_prefix('[').and_then(|after| after.split_once(']')).filter(|(process, _)| process.len() <= 32);
-    match process {
-        Some((process, text)) => {
-            let text = text.strip_prefix(':').unwrap_or(text);
-            (name, process, text.strip_prefix(' ').unwrap_or(text))
-        }
-        None => ("", "", rest),
-    }
-}
-
-/// `Nov 20 11:39:02` has neither year nor zone. Both follow from when it was received: the
-/// year that puts it nearest, and the quarter of an hour by which it is off, which is the
-/// sender's zone as long as it sends within minutes.
-fn legacy_time(stamp: &str, received: EventTime) -> Option<EventTime> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.iter().position(|name| stamp.starts_with(name))? as i8 + 1;
-    let number = |range: std::ops::Range<usize>| stamp.get(range)?.trim_start().parse::<i8>().ok();
-    let (day, hour, minute, second) = (number(4..6)?, number(7..9)?, number(10..12)?, number(13..15)?);
-    let now = jiff::Timestamp::from_nanosecond(i128::from(received.0)).ok()?;
-    let this_year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
-    let at = |year: i16| {
-        let date_time = civil::DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
-        Some(date_time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-    };
-    let now = now.as_second();
-    let nearest =
-        [this_year - 1, this_year, this_year + 1].into_iter().filter_map(at).min_by_key(|secs| (secs - now).abs())?;
-    let off = now - nearest;
-    let zone = (off + ZONE_STEP / 2).div_euclid(ZONE_STEP) * ZONE_STEP;
-    let zone = if zone.abs() <= ZONE_MAX { zone } else { 0 };
-    Some(EventTime::from_secs(nearest).plus(Span::from_secs(zone)))
 }
 
 #[cfg(test)]
@@ -230,15 +165,45 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_rfc_3164_gets_year_and_zone_from_its_receipt() {
+    fn a_message_of_rfc_3164_gets_its_year_from_its_receipt() {
         let message = parse("<131>Nov 20 11:39:02 vm app[77]: text: more", RECEIVED);
         assert_eq!((message.host, message.app, message.process, message.text), ("vm", "app", "77", "text: more"));
         assert_eq!(message.time, Some(EventTime::from_secs(1_795_174_742)));
-        let elsewhere = parse("<131>Nov 20 12:39:02 vm app: text", RECEIVED);
-        assert_eq!(elsewhere.time, message.time, "an hour ahead is a zone, not the future");
+        assert!(message.zoneless);
         let new_year = EventTime::parse_rfc3339("2027-01-01T00:00:05Z").expect("a time");
         let old_year = parse("<13>Dec 31 23:59:58 vm app: text", new_year).time;
         assert_eq!(old_year, EventTime::parse_rfc3339("2026-12-31T23:59:58Z").ok());
+    }
+
+    #[test]
+    fn structured_data_that_is_missing_or_broken_costs_no_text_and_no_header() {
+        let head = "<165>1 2026-11-20T11:39:02.133Z mx-1 mgd 3046";
+        let data = "[junos@2636.1 username=\"ops\"]";
+        for (tail, id, raw, text) in [
+            ("UI_LOGOUT", "UI_LOGOUT", "", ""),
+            ("UI_LOGOUT -", "UI_LOGOUT", "", ""),
+            ("UI_LOGOUT [junos@2636.1 username=\"ops\"]", "UI_LOGOUT", data, ""),
+            ("ID [junos@2636.1 username=\"ops\"] [x] gone", "ID", data, "[x] gone"),
+            ("ID [junos@2636.1 username=\"ops\"][error] gone", "ID", data, "[error] gone"),
+            ("- [error] disk is full", "", "", "[error] disk is full"),
+            ("- - [error] disk is full", "", "", "[error] disk is full"),
+            ("- disk is full", "", "", "disk is full"),
+            ("- [a@1 b=\"c] disk is full", "", "", "[a@1 b=\"c] disk is full"),
+            ("- [a@1 b=c] disk is full", "", "", "[a@1 b=c] disk is full"),
+            ("- -5 degrees", "", "", "-5 degrees"),
+            ("- [a@1]", "", "[a@1]", ""),
+        ] {
+            let text_sent = format!("{head} {tail}");
+            let message = parse(&text_sent, RECEIVED);
+            assert_eq!((message.host, message.app, message.id), ("mx-1", "mgd", id), "{tail}");
+            assert_eq!((message.raw_data, message.text), (raw, text), "{tail}");
+        }
+    }
+
+    #[test]
+    fn nul_and_blanks_at_the_end_are_no_text() {
+        assert_eq!(parse("<11>payment failed for card 7\0", RECEIVED).text, "payment failed for card 7");
+        assert_eq!(parse("<11>payment failed \0\n\0", RECEIVED).text, "payment failed");
     }
 
     #[test]
@@ -246,7 +211,7 @@ mod tests {
         for text in ["%SYS-5-CONFIG_I: Configured", "", "<999>x", "<>", "<13", "1 a b", "Nov 99 11:11:11 a b: c"] {
             let message = parse(text, RECEIVED);
             assert_eq!(message.text, text.trim_end(), "{text}");
-            assert_eq!(message.severity, 5);
+            assert_eq!((message.severity, message.prioritised), (5, false));
         }
         let iso = parse("<13>2026-11-20T11:39:02.5Z fw1 kernel: drop", RECEIVED);
         assert_eq!((iso.host, iso.app, iso.text), ("fw1", "kernel", "drop"));
