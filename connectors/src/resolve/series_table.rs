@@ -16,7 +16,7 @@ use bellwether_engine::signal::{
     SeriesBuilder, SeriesColumns, SeriesType, SignalKind, TenantName, series_id,
 };
 use bellwether_engine::time::{EventTime, Span};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
@@ -137,6 +137,7 @@ impl SeriesTable {
             reading: None,
             source,
             now,
+            cut: 0,
             series: SeriesBuilder::new(),
             edges: EdgeBuilder::new(),
         };
@@ -173,6 +174,8 @@ pub struct Session<'a> {
     reading: Option<RwLockReadGuard<'a, Described>>,
     source: &'a str,
     now: EventTime,
+    /// New series of which labels were cut.
+    cut: u64,
     series: SeriesBuilder,
     edges: EdgeBuilder,
 }
@@ -190,7 +193,8 @@ impl Session<'_> {
     /// Returns its id.
     ///
     /// # Errors
-    /// The reason to refuse it: too many labels, too long, named twice, or too many series.
+    /// The reason to refuse it: labels too long or named twice, or too many series. Of too many labels the
+    /// surplus is cut ([`Session::labels_cut`]).
     pub fn describe(
         &mut self,
         key: u128,
@@ -201,6 +205,11 @@ impl Session<'_> {
     ) -> Result<u64, &'static str> {
         check_labels(name, labels)?;
         let resolver = &self.table.resolver;
+        if labels.len() > LABELS_MAX {
+            // Whose it is, all of them say.
+            let entity = resolver.resolve(name, labels);
+            return self.admit_cut(key, name, &entity, unit, series_type, labels);
+        }
         let Some(call) = service_graph::call(resolver, name, labels) else {
             let entity = resolver.resolve(name, labels);
             return self.admit(key, name, &entity, unit, series_type, labels);
@@ -223,7 +232,33 @@ impl Session<'_> {
         labels: &mut Vec<(&str, &str)>,
     ) -> Result<u64, &'static str> {
         check_labels(name, labels)?;
-        self.admit(key, name, entity, unit, series_type, labels)
+        match labels.len() > LABELS_MAX {
+            true => self.admit_cut(key, name, entity, unit, series_type, labels),
+            false => self.admit(key, name, entity, unit, series_type, labels),
+        }
+    }
+
+    /// Admits a series of more labels than are kept.
+    fn admit_cut(
+        &mut self,
+        key: u128,
+        name: &str,
+        entity: &str,
+        unit: &str,
+        series_type: SeriesType,
+        labels: LabelPairs<'_>,
+    ) -> Result<u64, &'static str> {
+        let mut kept = labels.to_vec();
+        let surplus = cut_surplus(&mut kept, |label| self.table.resolver.reads(label));
+        let place = kept.partition_point(|(name, _)| *name < CUT_LABEL);
+        kept.insert(place, (CUT_LABEL, &surplus));
+        self.cut += 1;
+        self.admit(key, name, entity, unit, series_type, &kept)
+    }
+
+    /// How many of the series described here have more labels than are kept.
+    pub(crate) fn labels_cut(&self) -> u64 {
+        self.cut
     }
 
     fn admit(
@@ -284,9 +319,6 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
         return Err("no_name");
     }
     labels.retain(|(_, value)| !value.is_empty());
-    if labels.len() > LABELS_MAX {
-        return Err("labels_max");
-    }
     let too_long =
         |(name, value): &(&str, &str)| name.len() > LABEL_NAME_BYTES_MAX || value.len() > LABEL_VALUE_BYTES_MAX;
     if name.len() > LABEL_VALUE_BYTES_MAX || labels.iter().any(too_long) {
@@ -300,6 +332,34 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
         return Err("label_twice");
     }
     Ok(())
+}
+
+/// The label that stands for those cut off: series that only these tell apart stay apart.
+pub(crate) const CUT_LABEL: &str = "labels_cut";
+
+/// Cuts sorted labels so that one more has room, and says in a text what was cut: how many, and a
+/// hash. Those that are `kept` stay; of the others the last by name go.
+pub(crate) fn cut_surplus(labels: &mut Vec<(&str, &str)>, kept: impl Fn(&str) -> bool) -> String {
+    let mut surplus = (labels.len() + 1).saturating_sub(LABELS_MAX);
+    let count = surplus;
+    let mut hasher = Xxh3::with_seed(6);
+    let mut cut = |(name, value): (&str, &str)| {
+        hasher.update(name.as_bytes());
+        hasher.update(&[0xff]);
+        hasher.update(value.as_bytes());
+        hasher.update(&[0xff]);
+    };
+    for place in (0..labels.len()).rev() {
+        if surplus > 0 && !kept(labels[place].0) {
+            cut(labels.remove(place));
+            surplus -= 1;
+        }
+    }
+    while surplus > 0 {
+        labels.pop().into_iter().for_each(&mut cut);
+        surplus -= 1;
+    }
+    format!("{count} {:016x}", hasher.digest())
 }
 
 /// The type of a series that does not say: Prometheus' and OpenMetrics' suffixes of totals.
@@ -406,18 +466,40 @@ mod tests {
     }
 
     #[test]
+    fn surplus_labels_are_cut_and_series_that_they_tell_apart_stay_apart() {
+        let table = table(Limits::default());
+        let names: Vec<String> = (0..LABELS_MAX + 5).map(|n| format!("l{n:02}")).collect();
+        let describe = |key: u128, last: &str| {
+            table.session(acme(), "test", NOW, |session| {
+                let mut labels: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+                labels.extend([("pod", "web-1"), ("zz", last)]);
+                (session.describe(key, "m", "", SeriesType::Gauge, &mut labels), session.labels_cut())
+            })
+        };
+        let ((first, cut), inputs) = describe(1, "a");
+        assert_eq!(cut, 1);
+        let [Input::Batch(series)] = &inputs[..] else { panic!("one batch: {inputs:?}") };
+        let columns = SeriesColumns::of(series);
+        let row = columns.row(0);
+        assert_eq!((row.entity, row.labels.len(), row.labels.get("pod")), ("k8s.pod:web-1", LABELS_MAX, Some("web-1")));
+        assert!(
+            row.labels.get(CUT_LABEL).is_some_and(|text| text.starts_with("8 ")),
+            "47 labels and the mark of the cut"
+        );
+        let ((second, _), _) = describe(2, "b");
+        assert!(first.is_ok() && second.is_ok() && first != second);
+    }
+
+    #[test]
     fn labels_that_name_nothing_or_too_much_are_refused() {
         let table = table(Limits::default());
         let long = "x".repeat(LABEL_VALUE_BYTES_MAX + 1);
-        let names: Vec<String> = (0..=LABELS_MAX).map(|n| format!("l{n}")).collect();
-        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
         type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
-        let cases: [Case<'_>; 5] = [
+        let cases: [Case<'_>; 4] = [
             ("", vec![("a", "b")], "no_name"),
             ("m", vec![("a", "b"), ("a", "c")], "label_twice"),
             ("m", vec![("", "b")], "label_name_empty"),
             ("m", vec![("a", &long)], "label_bytes_max"),
-            ("m", many, "labels_max"),
         ];
         for (name, mut labels, why) in cases {
             let (result, _) = table

@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
+use crate::intake::reject::Refusals;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims};
@@ -59,6 +60,8 @@ pub struct Gathered {
     pub inputs: Vec<Input>,
     /// Events in all of them.
     pub events: u64,
+    /// Parts of packets that were refused, to be counted.
+    pub refused: Refusals,
     /// Answers to send when they are durable.
     pub replies: Vec<(SocketAddr, Vec<u8>)>,
     /// What of them may come again; `None` when nobody remembers anything.
@@ -180,6 +183,9 @@ impl Datagrams {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
             Ok(None) => {}
             Err(reason) => self.counters.refuse(reason, 1),
+        }
+        for (reason, count) in std::mem::take(&mut of_tenant.refused).iter() {
+            self.counters.refuse(reason, count);
         }
     }
 

@@ -376,8 +376,9 @@ mod tests {
         let posted: Vec<Posted<'_>> = serde_json::from_str(body).ok()?;
         let shown = |posted: &Posted<'_>| {
             let identity = Identity::of(&posted.labels, "prometheus", resolver);
-            let texts = [&posted.starts_at, &posted.ends_at, &posted.generator_url, &posted.status];
-            let texts = texts.map(|text| text.as_ref().map(|text| text.0.as_ref()));
+            let texts = [&posted.starts_at, &posted.ends_at, &posted.generator_url];
+            let [starts, ends, url] = texts.map(|text| text.as_ref().map(|text| text.0.as_ref()));
+            let texts = [starts, ends, url, posted.status.0.as_deref()];
             format!("{identity:?} {:?} {texts:?}", Pairs::sorted(posted.annotations.pairs()))
         };
         Some(posted.iter().map(shown).collect())
