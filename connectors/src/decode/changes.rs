@@ -172,7 +172,6 @@ impl Source<'_> {
         let project = self.text(&["project.path_with_namespace"]);
         let sha = self.text(&["short_sha"]);
         Ok(Some(Change {
-            // GitLab writes `2021-04-28 21:50:00 +0200`, which is not RFC 3339: receipt is near.
             time: self.time(&["status_changed_at"]),
             id: format!("{}/{status}", self.text(&["deployment_id"])),
             change_type: DEPLOYED.to_owned(),

@@ -245,7 +245,8 @@ impl EntityResolver {
             return joined("url", &url);
         }
         let name = self.host_name(name);
-        if name.is_empty() {
+        // A scheme without an address names nobody.
+        if name.is_empty() || name.ends_with("://") {
             return UNKNOWN_ENTITY.to_owned();
         }
         joined("host", &name)
@@ -381,7 +382,7 @@ mod tests {
             ("shop.example.com/pay", "url:shop.example.com/pay"),
             ("tcp://[2001:db8::1]:5432", "url:tcp://[2001:db8::1]:5432"),
             ("10.0.0.5:8080", "host:10.0.0.5"),
-            ("http://", "host:http"),
+            ("http://", "service:blackbox"),
         ] {
             assert_eq!(resolver.resolve("", &[("job", "blackbox"), ("instance", name)]), want, "{name}");
         }

@@ -350,7 +350,7 @@ fn metric(metric: &Map<String, Value>, odd: &mut u64) -> Read<Metric> {
         let aggregation_temporality = temporality(histogram)?;
         Some(Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality }))
     } else if let Some(summary) = data("summary")? {
-        let data_points = members(list(summary, "dataPoints")?, odd, |point, odd| summary_point(point, odd));
+        let data_points = members(list(summary, "dataPoints")?, odd, summary_point);
         Some(Data::Summary(Summary { data_points }))
     } else {
         None
