@@ -203,6 +203,20 @@ async fn a_chunk_is_acknowledged_when_it_is_stored_and_stored_once() {
 }
 
 #[tokio::test]
+async fn a_chunk_with_a_refused_entry_is_never_acknowledged_and_its_good_ones_are_stored_once() {
+    let (shelf, intake) = Shelf::with_intake();
+    let (mut stream, _stopper, forward) = call(ForwardConfig::default(), &intake);
+    let partly = list(&[text("app"), list(&entries()), record(&[("chunk", "p")])]);
+    for _ in 0..2 {
+        stream.write_all(&[&partly[..], &chunk("a")].concat()).await.expect("open");
+        let want = acknowledgement(b"a");
+        assert_eq!(answer_of(&mut stream, want.len()).await, want, "of the other chunk alone");
+    }
+    assert_eq!(lines(&shelf), 3, "two of `p` and one of `a`");
+    assert_eq!(forward.counters.read().refused.get("malformed"), Some(&1));
+}
+
+#[tokio::test]
 async fn a_sender_without_chunks_is_stored_soon_and_garbage_ends_the_conversation() {
     let (shelf, intake) = Shelf::with_intake();
     let (mut stream, _stopper, forward) = call(ForwardConfig::default(), &intake);
