@@ -11,7 +11,7 @@
 
 use std::io::Read;
 
-use bellwether_engine::time::{EventTime, Span};
+use bellwether_engine::time::{EventTime, Span, TIME_SECS_MAX, TIME_SECS_MIN};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,41 @@ pub struct Limits {
     pub body_timeout_secs: u64,
     /// Seconds a connection may stay silent between frames (syslog, forward).
     pub idle_timeout_secs: u64,
+}
+
+/// Why a time before 2000 is refused: the engine would leave it out without a word.
+pub(crate) const BEFORE_2000: &str = "before_2000";
+
+/// Why a time after 2090 is refused.
+pub(crate) const AFTER_2090: &str = "after_2090";
+
+/// The earliest time there can be. A receiver whose own clock stands before 2000 judges nobody's.
+#[inline]
+pub(crate) fn earliest(received: EventTime) -> EventTime {
+    let first = EventTime::from_secs(TIME_SECS_MIN);
+    if received < first { EventTime(i64::MIN) } else { first }
+}
+
+/// Which times of samples are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    earliest: EventTime,
+    latest: EventTime,
+}
+
+impl Window {
+    /// Why a sample of `time` is refused.
+    #[inline]
+    pub(crate) fn refusal(&self, time: EventTime) -> Option<&'static str> {
+        if (self.earliest..=self.latest).contains(&time) {
+            return None;
+        }
+        Some(match time {
+            time if time < self.earliest => BEFORE_2000,
+            time if time >= EventTime::from_secs(TIME_SECS_MAX) => AFTER_2090,
+            _ => "in_the_future",
+        })
+    }
 }
 
 impl Default for Limits {
@@ -145,9 +180,30 @@ impl Limits {
         received.plus(Span::from_secs(secs))
     }
 
-    /// `time`, or the time of receipt when it is absent, zero, or too far in the future.
+    /// The times of samples that are taken from a request that came at `received`.
+    pub(crate) fn window(&self, received: EventTime) -> Window {
+        Window { earliest: earliest(received), latest: self.latest(received) }
+    }
+
+    /// `time`, or the time of receipt when it is absent, zero, before 2000 (a clock that was never
+    /// set), or too far in the future.
     pub(crate) fn believed(&self, time: Option<EventTime>, received: EventTime) -> EventTime {
-        time.filter(|time| time.0 > 0 && *time <= self.latest(received)).unwrap_or(received)
+        let usable = |time: &EventTime| time.0 > 0 && *time <= self.latest(received) && *time >= earliest(received);
+        time.filter(usable).unwrap_or(received)
+    }
+
+    /// The time of a log record on a wire whose times are numbers of one unit: as
+    /// [`Limits::believed`], but a time that only another unit could mean is refused, for its sender
+    /// would never learn of it otherwise.
+    ///
+    /// # Errors
+    /// The reason to refuse the record.
+    pub(crate) fn dated(&self, time: Option<EventTime>, received: EventTime) -> Result<EventTime, &'static str> {
+        match time {
+            Some(time) if time.0 > 0 && time < earliest(received) => Err(BEFORE_2000),
+            Some(time) if time >= EventTime::from_secs(TIME_SECS_MAX) => Err(AFTER_2090),
+            time => Ok(self.believed(time, received)),
+        }
     }
 
     /// The most bytes `packed` bytes may become.
@@ -254,6 +310,25 @@ mod tests {
 
     const ALL: [Compression; 5] =
         [Compression::None, Compression::Gzip, Compression::Zlib, Compression::Snappy, Compression::Zstd];
+
+    #[test]
+    fn a_time_in_another_unit_is_refused_and_a_clock_that_is_wrong_is_not() {
+        let (limits, now) = (Limits::default(), EventTime::from_secs(1_796_000_000));
+        let day = 86_400_000_000_000;
+        for (nanos, want) in [
+            (now.0 - day, Ok(EventTime(now.0 - day))),
+            (0, Ok(now)),
+            (now.0 + day, Ok(now)),
+            (now.0 / 1_000_000, Err(BEFORE_2000)),
+            (i64::MAX, Err(AFTER_2090)),
+        ] {
+            assert_eq!(limits.dated(Some(EventTime(nanos)), now), want, "{nanos}");
+        }
+        assert_eq!(limits.dated(None, now), Ok(now));
+        assert_eq!(limits.believed(Some(EventTime::from_secs(5)), now), now);
+        let early = EventTime::from_secs(1_000);
+        assert_eq!(limits.dated(Some(EventTime(7)), early), Ok(EventTime(7)), "our own clock is no better");
+    }
 
     #[test]
     fn a_bomb_of_zeros_is_refused_in_every_format() {

@@ -1,17 +1,37 @@
 //! From the documents of deployment tools to one change each.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bellwether_engine::signal::{Batch, ChangeBuilder, ChangeRow};
 use bellwether_engine::time::EventTime;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::decode::json::{any_time, at, first_text, text_at};
+use crate::decode::json::{at, first_text, text_at};
+use crate::decode::times::any_time;
 use crate::intake::reject::{BadRow, Reason};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 
 /// The CDEvents type of a finished deployment.
 const DEPLOYED: &str = "dev.cdevents.service.deployed.0.3.0";
+
+/// What CDEvents tells of the work that may lead to a change, or of what is found, and that changes
+/// nothing that runs.
+const CDEVENTS_BESIDE: [&str; 12] = [
+    "artifact",
+    "branch",
+    "build",
+    "change",
+    "incident",
+    "pipelinerun",
+    "repository",
+    "taskrun",
+    "testcaserun",
+    "testoutput",
+    "testsuiterun",
+    "ticket",
+];
 
 /// Longest text kept of a change.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -63,11 +83,23 @@ impl Source<'_> {
         if entity == UNKNOWN_ENTITY { Err("the change names no service") } else { Ok(entity) }
     }
 
-    /// CDEvents, alone or as the data of a CloudEvent in structured mode.
+    /// CDEvents, alone or as the data of a CloudEvent in structured mode. Events of services and
+    /// environments change what runs; a build that is queued or a test that has ended does not.
     pub(crate) fn cdevent(&self) -> Read {
+        if self.document.get("data").is_none()
+            && let Some(data) = text_at(self.document, "data_base64")
+        {
+            let bytes = STANDARD.decode(data.as_bytes()).map_err(|_| "data_base64 is not base64")?;
+            let data: Value = serde_json::from_slice(&bytes).map_err(|_| "data_base64 holds no JSON")?;
+            return Source { resolver: self.resolver, document: &data, body: self.body }.cdevent();
+        }
         let change_type = self.text(&["context.type", "data.context.type"]);
         if !change_type.starts_with("dev.cdevents.") {
             return Err("context.type does not begin with `dev.cdevents.`");
+        }
+        let kind = change_type.strip_prefix("dev.cdevents.").and_then(|rest| rest.split('.').next());
+        if kind.is_some_and(|kind| CDEVENTS_BESIDE.contains(&kind)) {
+            return Ok(None);
         }
         let subject = self.text(&["subject.id", "data.subject.id"]);
         let environment = self.text(&["subject.content.environment.id", "data.subject.content.environment.id"]);
@@ -140,7 +172,6 @@ impl Source<'_> {
         let project = self.text(&["project.path_with_namespace"]);
         let sha = self.text(&["short_sha"]);
         Ok(Some(Change {
-            // GitLab writes `2021-04-28 21:50:00 +0200`, which is not RFC 3339: receipt is near.
             time: self.time(&["status_changed_at"]),
             id: format!("{}/{status}", self.text(&["deployment_id"])),
             change_type: DEPLOYED.to_owned(),

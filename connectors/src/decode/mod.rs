@@ -19,6 +19,7 @@ pub mod scalar;
 pub mod signals;
 pub mod split;
 pub mod time;
+pub mod times;
 pub mod topology;
 
 use bellwether_engine::signal::Batch;

@@ -86,6 +86,19 @@ fn from_float(number: f64, unit: TimeUnit) -> Option<i128> {
     Some(nanos + (number.fract() * per_unit).round() as i128)
 }
 
+/// A number with a fraction, to its last digit: a double holds a quarter of a microsecond.
+fn from_decimal(text: &str, unit: TimeUnit) -> Option<i128> {
+    let (whole, fraction) = text.split_once('.')?;
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) || fraction.len() > 18 {
+        return None;
+    }
+    let number: u64 = whole.parse().ok()?;
+    let nanos = from_number(i128::from(number), unit)?;
+    let per_unit = nanos.checked_div(i128::from(number)).unwrap_or(i128::from(unit.nanos()));
+    let parts: i128 = format!("0{fraction}").parse().ok()?;
+    Some(nanos + parts * per_unit / 10i128.pow(fraction.len() as u32))
+}
+
 /// RFC 3339; a civil time, read as UTC; a number in quotes.
 fn from_text(text: &str, unit: TimeUnit) -> Option<i128> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
@@ -93,6 +106,9 @@ fn from_text(text: &str, unit: TimeUnit) -> Option<i128> {
     }
     if let Ok(number) = text.parse::<i64>() {
         return from_number(i128::from(number), unit);
+    }
+    if let Some(nanos) = from_decimal(text, unit) {
+        return Some(nanos);
     }
     if let Ok(number) = text.parse::<f64>() {
         return from_float(number, unit);
@@ -127,6 +143,8 @@ mod tests {
             text("2026-01-01 00:00:00.5"),
             text("1767225600500"),
             Scalar::Float(1_767_225_600.5),
+            text("1767225600.5"),
+            text("1767225600.500000000"),
             Scalar::Int(1_767_225_600_500),
             Scalar::Int(1_767_225_600_500_000),
             Scalar::UInt(1_767_225_600_500_000_000),
@@ -134,6 +152,8 @@ mod tests {
         for value in same {
             assert_eq!(read_time("time", &value, TimeUnit::Auto), Ok(EventTime(AT)), "{value:?}");
         }
+        let exact = read_time("time", &text("1767225600.123456789"), TimeUnit::Auto);
+        assert_eq!(exact, Ok(EventTime(1_767_225_600_123_456_789)), "no digit is lost");
         let secs = read_time("time", &Scalar::Int(1_767_225_600), TimeUnit::Ms);
         assert!(secs.is_err(), "seconds read as milliseconds are in 1970");
     }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{AFTER_2090, BEFORE_2000};
+
 /// Bytes of a bad row that are kept with it: enough to find and to understand it.
 pub(crate) const EXCERPT_BYTES_MAX: usize = 1_024;
 /// Bad rows written aside per file; beyond, they are only counted. A sender that speaks
@@ -229,6 +231,13 @@ impl Refusals {
         }
     }
 
+    /// As [`Refusals::add`], when there were any.
+    pub fn add_some(&mut self, reason: &'static str, count: u64) {
+        if count > 0 {
+            self.add(reason, count);
+        }
+    }
+
     /// All refused events.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
@@ -244,12 +253,52 @@ impl Refusals {
         self.0.iter().copied()
     }
 
-    /// `3 label_order, 1 no_value`, for the sender's eyes.
+    /// Adds the counts of `others`.
+    pub fn extend(&mut self, others: &Refusals) {
+        for (reason, count) in others.iter() {
+            self.add(reason, count);
+        }
+    }
+
+    /// Those that an event was lost for. A loss of detail is counted, and no failure of the request:
+    /// the event is stored, and a sender told of a failure would count it as lost.
+    pub fn lost(&self) -> Refusals {
+        Refusals(self.0.iter().copied().filter(|(reason, _)| !DETAILS.contains(reason)).collect())
+    }
+
+    /// `3 label_order, 1 no_value`, for the sender's eyes; with the remedy where the word alone does
+    /// not tell it.
     pub fn describe(&self) -> String {
-        let parts: Vec<String> = self.iter().map(|(why, n)| format!("{n} {why}")).collect();
+        let part = |(why, n): (&'static str, u64)| match REMEDIES.iter().find(|(reason, _)| *reason == why) {
+            Some((_, remedy)) => format!("{n} {why} ({remedy})"),
+            None => format!("{n} {why}"),
+        };
+        let parts: Vec<String> = self.iter().map(part).collect();
         parts.join(", ")
     }
 }
+
+/// Of an event whose surplus labels were cut.
+pub(crate) const LABELS_CUT: &str = "labels_cut";
+
+/// Of a sample that is no number (NaN) or infinite, as a quantile of nothing: there is nothing to keep.
+pub(crate) const NOT_FINITE: &str = "not_finite";
+
+/// Losses of detail.
+const DETAILS: [&str; 4] = ["exemplar", "histogram_buckets", LABELS_CUT, NOT_FINITE];
+
+/// What a sender can do about it.
+const REMEDIES: [(&str, &str); 3] = [
+    (
+        BEFORE_2000,
+        "is the unit right? Loki and OTLP take nanoseconds, remote write milliseconds, InfluxDB what `precision` says",
+    ),
+    (
+        AFTER_2090,
+        "is the unit right? Loki and OTLP take nanoseconds, remote write milliseconds, InfluxDB what `precision` says",
+    ),
+    (LABELS_CUT, "more than 40 labels: stored without the surplus"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -263,5 +312,10 @@ mod tests {
         refusals.add("late", 3);
         assert_eq!(refusals.describe(), "5 late, 1 early");
         assert_eq!(refusals.total(), 6);
+        refusals.add(LABELS_CUT, 1);
+        assert_eq!((refusals.lost().total(), refusals.total()), (6, 7), "a cut label is no lost event");
+        let mut early = Refusals::default();
+        early.add("before_2000", 1);
+        assert!(early.describe().contains("nanoseconds"), "{}", early.describe());
     }
 }

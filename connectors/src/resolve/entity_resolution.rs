@@ -16,7 +16,11 @@
 //! `entity` of the form `type:name` overrules everything: a sender that knows, says so.
 //!
 //! Two names of one host become one entity: names are put in lower case, ports, brackets and
-//! trailing dots fall off, domains are cut, and aliases replace what is left.
+//! trailing dots fall off, domains are cut, and aliases replace what is left. A URL (`instance` of a
+//! probe) is no host: it is an entity of its own, `url:http://10.0.0.5:8080/health`.
+//!
+//! A name is good within its namespace and cluster, so these are part of who it is, where labels
+//! name them: [`scope`] says how.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,11 +29,9 @@ use bellwether_engine::signal::LabelPairs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The entity of telemetry that names none.
-pub(crate) const UNKNOWN_ENTITY: &str = "unknown:unknown";
-
-/// Longest entity name in bytes; the rest is cut. Kubernetes names end at 253.
-pub(crate) const ENTITY_BYTES_MAX: usize = 256;
+pub(crate) use super::names::UNKNOWN_ENTITY;
+use super::names::{joined, same_name, url_of, value_of, without_port};
+use super::scope;
 
 /// How labels become entities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,9 +123,10 @@ fn default_rules() -> Vec<EntityRule> {
         of_jobs(machine.clone(), &HOST_JOBS),
         of_metrics(machine, &["node_", "windows_"]),
         rule("service", &["service.name", "service", "app.kubernetes.io/name", "app", "application"]),
-        rule("k8s.deployment", &["k8s.deployment.name", "deployment"]),
-        rule("k8s.statefulset", &["k8s.statefulset.name", "statefulset"]),
-        rule("k8s.pod", &["k8s.pod.name", "pod", "pod_name"]),
+        rule("k8s.deployment", &["k8s.deployment.name", "deployment", "kubernetes.deployment.name"]),
+        rule("k8s.statefulset", &["k8s.statefulset.name", "statefulset", "kubernetes.statefulset.name"]),
+        // The last two as Elastic's and Fluent Bit's shippers write them.
+        rule("k8s.pod", &["k8s.pod.name", "pod", "pod_name", "kubernetes.pod.name", "kubernetes.pod_name"]),
         rule("switch", &["switch"]),
         rule("router", &["router"]),
         rule("host", &["host.name", "hostname", "host", "k8s.node.name", "nodename", "node", "server"]),
@@ -146,6 +149,7 @@ pub enum EntityError {
 struct Rule {
     prefix: String,
     is_host: bool,
+    is_scoped: bool,
     labels: Vec<String>,
     when: Vec<(String, Vec<String>)>,
     metric_prefixes: Vec<String>,
@@ -180,6 +184,7 @@ impl EntityResolver {
             }
             rules.push(Rule {
                 is_host: rule.entity_type == "host",
+                is_scoped: scope::is_scoped(&rule.entity_type),
                 prefix: format!("{}:", rule.entity_type),
                 labels: rule.labels,
                 when: rule.when.into_iter().collect(),
@@ -198,12 +203,15 @@ impl EntityResolver {
         if let Some(entity) = value_of(labels, "entity").and_then(|text| self.spoken(text)) {
             return entity;
         }
+        if let Some(object) = scope::Object::of(labels) {
+            return object.entity(labels).unwrap_or_else(|node| self.host(node));
+        }
         self.rules
             .iter()
             .filter(|rule| rule.holds(metric, labels))
             .find_map(|rule| {
                 let found = rule.labels.iter().find_map(|name| value_of(labels, name))?;
-                self.named(rule, found)
+                self.named(rule, found, labels)
             })
             .unwrap_or_else(|| UNKNOWN_ENTITY.to_owned())
     }
@@ -214,7 +222,7 @@ impl EntityResolver {
             rule.labels.iter().any(|label| same_name(label, name))
                 || rule.when.iter().any(|(label, _)| same_name(label, name))
         };
-        same_name(name, "entity") || self.rules.iter().any(looked_at)
+        same_name(name, "entity") || scope::reads(name) || self.rules.iter().any(looked_at)
     }
 
     /// The entity a sender names itself as `type:name`, with the name made canonical.
@@ -230,10 +238,15 @@ impl EntityResolver {
         Some(joined(kind, name))
     }
 
-    /// The entity of the host called `name`, which may carry a port or a domain.
+    /// The entity of the host called `name`, which may carry a port or a domain. What has a path
+    /// (`http://10.0.0.5/health`, `shop.example.com/cart`) is no host but the entity of that URL.
     pub fn host(&self, name: &str) -> String {
+        if let Some(url) = url_of(name) {
+            return joined("url", &url);
+        }
         let name = self.host_name(name);
-        if name.is_empty() {
+        // A scheme without an address names nobody.
+        if name.is_empty() || name.ends_with("://") {
             return UNKNOWN_ENTITY.to_owned();
         }
         joined("host", &name)
@@ -242,6 +255,9 @@ impl EntityResolver {
     /// The entity of the service called `name`; `namespace/name` is the service `name`.
     pub fn service(&self, name: &str) -> String {
         let name = name.trim();
+        if name.contains("://") {
+            return self.host(name);
+        }
         let short = name.rsplit_once('/').map_or(name, |(_, last)| last);
         if short.is_empty() {
             return UNKNOWN_ENTITY.to_owned();
@@ -249,16 +265,25 @@ impl EntityResolver {
         joined("service", short)
     }
 
+    /// `entity`, when names of its type are good within a namespace only, within `namespace`.
+    pub(crate) fn within(&self, entity: String, namespace: &str) -> String {
+        match entity.split_once(':').is_some_and(|(kind, _)| scope::is_scoped(kind)) {
+            true => scope::Scope::of_namespace(namespace).around(entity),
+            false => entity,
+        }
+    }
+
     /// Where the entity of `labels` runs, when they name a service or pod and also a machine:
     /// the pair of a `runs_on` edge.
     pub(crate) fn placement(&self, labels: LabelPairs<'_>) -> Option<(String, String)> {
         let service = value_of(labels, "service.name").map(|name| self.service(name))?;
+        let service = scope::Scope::of("service", labels).around(service);
         let host = ["host.name", "k8s.node.name"].iter().find_map(|name| value_of(labels, name))?;
         let host = self.host(host);
         (service != UNKNOWN_ENTITY && host != UNKNOWN_ENTITY).then_some((service, host))
     }
 
-    fn named(&self, rule: &Rule, value: &str) -> Option<String> {
+    fn named(&self, rule: &Rule, value: &str, labels: LabelPairs<'_>) -> Option<String> {
         if value.trim().is_empty() {
             return None;
         }
@@ -267,7 +292,13 @@ impl EntityResolver {
             _ if rule.is_host => self.host(value),
             prefix => joined(prefix.trim_end_matches(':'), value.trim()),
         };
-        (entity != UNKNOWN_ENTITY).then_some(entity)
+        if entity == UNKNOWN_ENTITY {
+            return None;
+        }
+        match rule.is_scoped {
+            true => Some(scope::Scope::of(rule.prefix.trim_end_matches(':'), labels).around(entity)),
+            false => Some(entity),
+        }
     }
 
     fn host_name(&self, name: &str) -> String {
@@ -297,45 +328,11 @@ impl Rule {
     }
 }
 
-/// The non-empty value of label `name`, where `.` and `_` are one character.
-fn value_of<'a>(labels: LabelPairs<'a>, name: &str) -> Option<&'a str> {
-    labels.iter().find(|(key, value)| !value.is_empty() && same_name(key, name)).map(|(_, value)| *value)
-}
-
-fn same_name(a: &str, b: &str) -> bool {
-    let folded = |byte: u8| if matches!(byte, b'.' | b'/') { b'_' } else { byte };
-    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(x, y)| folded(x) == folded(y))
-}
-
-/// `type:name` without control characters, cut to [`ENTITY_BYTES_MAX`].
-fn joined(kind: &str, name: &str) -> String {
-    let mut entity = String::with_capacity(kind.len() + 1 + name.len());
-    entity.push_str(kind);
-    entity.push(':');
-    for ch in name.chars() {
-        if entity.len() + ch.len_utf8() > ENTITY_BYTES_MAX {
-            break;
-        }
-        entity.push(if ch.is_control() { '_' } else { ch });
-    }
-    entity
-}
-
-/// `[::1]:9100` → `::1`, `db-1:9100` → `db-1`, `::1` stays.
-fn without_port(name: &str) -> &str {
-    if let Some(rest) = name.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match name.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::names::ENTITY_BYTES_MAX;
     use super::*;
 
     fn resolve(labels: LabelPairs<'_>) -> String {
@@ -374,6 +371,25 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_an_entity_of_its_own_and_no_host() {
+        let resolver = EntityResolver::default();
+        for (name, want) in [
+            ("http://10.0.0.5:8080/health", "url:http://10.0.0.5:8080/health"),
+            ("http://10.9.9.9/ready", "url:http://10.9.9.9/ready"),
+            ("http://10.44.1.2/", "url:http://10.44.1.2"),
+            ("HTTPS://u:p@Shop.example.com/Cart/?q=1#x", "url:https://shop.example.com/Cart"),
+            ("https://shop.example.org/Cart", "url:https://shop.example.org/Cart"),
+            ("shop.example.com/pay", "url:shop.example.com/pay"),
+            ("tcp://[2001:db8::1]:5432", "url:tcp://[2001:db8::1]:5432"),
+            ("10.0.0.5:8080", "host:10.0.0.5"),
+            ("http://", "service:blackbox"),
+        ] {
+            assert_eq!(resolver.resolve("", &[("job", "blackbox"), ("instance", name)]), want, "{name}");
+        }
+        assert_eq!(resolver.service("https://shop.example.com/cart"), "url:https://shop.example.com/cart");
+    }
+
+    #[test]
     fn domains_stay_when_they_tell_hosts_apart() {
         let config = EntityConfig {
             hosts: HostNames { cut_domain: false, aliases: BTreeMap::new() },
@@ -391,7 +407,7 @@ mod tests {
             (&[("instance", "db-1:9100"), ("job", "node")], "host:db-1"),
             (&[("instance", "10.0.0.7:8080"), ("job", "shop/checkout")], "service:checkout"),
             (&[("job", "kube-state-metrics"), ("pod", "web-1"), ("service", "ksm")], "k8s.pod:web-1"),
-            (&[("namespace", "shop"), ("pod", "web-1")], "k8s.pod:web-1"),
+            (&[("namespace", "shop"), ("pod", "web-1")], "k8s.pod:shop/web-1"),
             (&[("host", "DB-1.example.com")], "host:db-1"),
             (&[("k8s.node.name", "n1")], "host:n1"),
             (&[("switch", "plant-7")], "switch:plant-7"),

@@ -16,7 +16,7 @@ use bellwether_engine::signal::{
     SeriesBuilder, SeriesColumns, SeriesType, SignalKind, TenantName, series_id,
 };
 use bellwether_engine::time::{EventTime, Span};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
@@ -137,6 +137,7 @@ impl SeriesTable {
             reading: None,
             source,
             now,
+            cut: 0,
             series: SeriesBuilder::new(),
             edges: EdgeBuilder::new(),
         };
@@ -173,6 +174,8 @@ pub struct Session<'a> {
     reading: Option<RwLockReadGuard<'a, Described>>,
     source: &'a str,
     now: EventTime,
+    /// New series of which labels were cut.
+    cut: u64,
     series: SeriesBuilder,
     edges: EdgeBuilder,
 }
@@ -190,7 +193,8 @@ impl Session<'_> {
     /// Returns its id.
     ///
     /// # Errors
-    /// The reason to refuse it: too many labels, too long, named twice, or too many series.
+    /// The reason to refuse it: labels too long or named twice, or too many series. Of too many labels the
+    /// surplus is cut ([`Session::labels_cut`]).
     pub fn describe(
         &mut self,
         key: u128,
@@ -201,6 +205,11 @@ impl Session<'_> {
     ) -> Result<u64, &'static str> {
         check_labels(name, labels)?;
         let resolver = &self.table.resolver;
+        if labels.len() > LABELS_MAX {
+            // Whose it is, all of them say.
+            let entity = resolver.resolve(name, labels);
+            return self.admit_cut(key, name, &entity, unit, series_type, labels);
+        }
         let Some(call) = service_graph::call(resolver, name, labels) else {
             let entity = resolver.resolve(name, labels);
             return self.admit(key, name, &entity, unit, series_type, labels);
@@ -223,7 +232,33 @@ impl Session<'_> {
         labels: &mut Vec<(&str, &str)>,
     ) -> Result<u64, &'static str> {
         check_labels(name, labels)?;
-        self.admit(key, name, entity, unit, series_type, labels)
+        match labels.len() > LABELS_MAX {
+            true => self.admit_cut(key, name, entity, unit, series_type, labels),
+            false => self.admit(key, name, entity, unit, series_type, labels),
+        }
+    }
+
+    /// Admits a series of more labels than are kept.
+    fn admit_cut(
+        &mut self,
+        key: u128,
+        name: &str,
+        entity: &str,
+        unit: &str,
+        series_type: SeriesType,
+        labels: LabelPairs<'_>,
+    ) -> Result<u64, &'static str> {
+        let mut kept = labels.to_vec();
+        let surplus = cut_surplus(&mut kept, |label| self.table.resolver.reads(label));
+        let place = kept.partition_point(|(name, _)| *name < CUT_LABEL);
+        kept.insert(place, (CUT_LABEL, &surplus));
+        self.cut += 1;
+        self.admit(key, name, entity, unit, series_type, &kept)
+    }
+
+    /// How many of the series described here have more labels than are kept.
+    pub(crate) fn labels_cut(&self) -> u64 {
+        self.cut
     }
 
     fn admit(
@@ -284,9 +319,6 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
         return Err("no_name");
     }
     labels.retain(|(_, value)| !value.is_empty());
-    if labels.len() > LABELS_MAX {
-        return Err("labels_max");
-    }
     let too_long =
         |(name, value): &(&str, &str)| name.len() > LABEL_NAME_BYTES_MAX || value.len() > LABEL_VALUE_BYTES_MAX;
     if name.len() > LABEL_VALUE_BYTES_MAX || labels.iter().any(too_long) {
@@ -302,6 +334,34 @@ fn check_labels(name: &str, labels: &mut Vec<(&str, &str)>) -> Result<(), &'stat
     Ok(())
 }
 
+/// The label that stands for those cut off: series that only these tell apart stay apart.
+pub(crate) const CUT_LABEL: &str = "labels_cut";
+
+/// Cuts sorted labels so that one more has room, and says in a text what was cut: how many, and a
+/// hash. Those that are `kept` stay; of the others the last by name go.
+pub(crate) fn cut_surplus(labels: &mut Vec<(&str, &str)>, kept: impl Fn(&str) -> bool) -> String {
+    let mut surplus = (labels.len() + 1).saturating_sub(LABELS_MAX);
+    let count = surplus;
+    let mut hasher = Xxh3::with_seed(6);
+    let mut cut = |(name, value): (&str, &str)| {
+        hasher.update(name.as_bytes());
+        hasher.update(&[0xff]);
+        hasher.update(value.as_bytes());
+        hasher.update(&[0xff]);
+    };
+    for place in (0..labels.len()).rev() {
+        if surplus > 0 && !kept(labels[place].0) {
+            cut(labels.remove(place));
+            surplus -= 1;
+        }
+    }
+    while surplus > 0 {
+        labels.pop().into_iter().for_each(&mut cut);
+        surplus -= 1;
+    }
+    format!("{count} {:016x}", hasher.digest())
+}
+
 /// The type of a series that does not say: Prometheus' and OpenMetrics' suffixes of totals.
 pub(crate) fn type_by_name(name: &str) -> SeriesType {
     let totals = ["_total", "_count", "_sum", "_bucket"];
@@ -309,120 +369,4 @@ pub(crate) fn type_by_name(name: &str) -> SeriesType {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::server::testing::acme;
-
-    const NOW: EventTime = EventTime::from_secs(1_000_000);
-
-    fn table(limits: Limits) -> SeriesTable {
-        SeriesTable::new(Arc::new(EntityResolver::default()), &limits)
-    }
-
-    fn add(table: &SeriesTable, now: EventTime, key: u128) -> (Result<u64, &'static str>, usize) {
-        let (id, inputs) = table.session(acme(), "test", now, |session| {
-            let host = format!("h{key}");
-            let mut labels = vec![("host", host.as_str())];
-            match session.known(key) {
-                Some(id) => Ok(id),
-                None => session.describe(key, "cpu", "", SeriesType::Gauge, &mut labels),
-            }
-        });
-        (id, inputs.len())
-    }
-
-    #[test]
-    fn a_pair_of_a_service_graph_is_an_edge_told_once() {
-        let table = table(Limits::default());
-        let describe = |key: u128, code: &str| {
-            let (_, inputs) = table.session(acme(), "remote_write", NOW, |session| {
-                let mut labels = vec![("client", "shop"), ("server", "pay"), ("code", code)];
-                session.describe(key, "traces_service_graph_request_total", "", SeriesType::Counter, &mut labels)
-            });
-            inputs
-        };
-        let first = describe(1, "200");
-        let [Input::Batch(series), Input::Batch(edges)] = &first[..] else { panic!("two batches: {first:?}") };
-        assert_eq!(SeriesColumns::of(series).row(0).entity, "service:pay");
-        let edge = bellwether_engine::signal::EdgeColumns::of(edges).row(0).expect("an edge");
-        assert_eq!((edge.from, edge.to, edge.relation), ("service:shop", "service:pay", Relation::Calls));
-        assert_eq!(describe(2, "500").len(), 1, "the series alone");
-    }
-
-    #[test]
-    fn a_series_is_described_once_and_again_after_it_was_not_stored() {
-        let table = table(Limits::default());
-        let (first, inputs) = table.session(acme(), "test", NOW, |session| {
-            let mut labels = vec![("service", "a"), ("host.name", "h")];
-            session.describe(7, "cpu", "", SeriesType::Gauge, &mut labels)
-        });
-        assert_eq!(inputs.len(), 1);
-        let known = table.session(acme(), "test", NOW, |session| session.known(7));
-        assert_eq!((known.0, known.1.len()), (first.ok(), 0));
-        assert_eq!(table.session(&TenantName::new("other").expect("a name"), "test", NOW, |s| s.known(7)).0, None);
-        table.undo(&inputs);
-        assert_eq!(table.session(acme(), "test", NOW, |s| s.known(7)).0, None);
-    }
-
-    #[test]
-    fn a_service_and_its_machine_are_told_once_as_an_edge() {
-        let table = table(Limits::default());
-        let mut told = Vec::new();
-        for name in ["a", "b"] {
-            let ((), inputs) = table.session(acme(), "test", NOW, |session| {
-                let mut labels = vec![("service.name", "shop"), ("host.name", "h1")];
-                let key = xxh3_128(name.as_bytes());
-                session.describe(key, name, "", SeriesType::Gauge, &mut labels).expect("plain");
-            });
-            told.push(inputs.len());
-        }
-        assert_eq!(told, vec![2, 1]);
-    }
-
-    #[test]
-    fn a_silent_series_is_forgotten_and_a_live_one_is_not() {
-        let table = table(Limits::default());
-        assert_eq!((add(&table, NOW, 1).1, add(&table, NOW, 2).1), (1, 1));
-        let hour = Span::from_mins(61);
-        let later = NOW.plus(hour);
-        assert_eq!(add(&table, later, 1).1, 0, "still known in the older generation");
-        let last = later.plus(hour);
-        assert_eq!(add(&table, last, 1).1, 0);
-        assert_eq!(add(&table, last, 2).1, 1, "silent for two hours, described again");
-    }
-
-    #[test]
-    fn too_many_series_are_refused_by_name_of_the_limit() {
-        let small = table(Limits { series_max: 2, ..Limits::default() });
-        let hourly = table(Limits { new_series_per_hour_max: 2, ..Limits::default() });
-        for key in 0..2 {
-            assert!(add(&small, NOW, key).0.is_ok());
-            assert!(add(&hourly, NOW, key).0.is_ok());
-        }
-        assert_eq!(add(&small, NOW, 2).0, Err("series_max"));
-        assert_eq!(add(&hourly, NOW, 2).0, Err("new_series_per_hour_max"));
-        let next_hour = NOW.plus(Span::from_mins(61));
-        assert!(add(&hourly, next_hour, 2).0.is_ok());
-    }
-
-    #[test]
-    fn labels_that_name_nothing_or_too_much_are_refused() {
-        let table = table(Limits::default());
-        let long = "x".repeat(LABEL_VALUE_BYTES_MAX + 1);
-        let names: Vec<String> = (0..=LABELS_MAX).map(|n| format!("l{n}")).collect();
-        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
-        type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
-        let cases: [Case<'_>; 5] = [
-            ("", vec![("a", "b")], "no_name"),
-            ("m", vec![("a", "b"), ("a", "c")], "label_twice"),
-            ("m", vec![("", "b")], "label_name_empty"),
-            ("m", vec![("a", &long)], "label_bytes_max"),
-            ("m", many, "labels_max"),
-        ];
-        for (name, mut labels, why) in cases {
-            let (result, _) = table
-                .session(acme(), "test", NOW, |session| session.describe(1, name, "", SeriesType::Gauge, &mut labels));
-            assert_eq!(result, Err(why));
-        }
-    }
-}
+mod tests;

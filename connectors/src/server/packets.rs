@@ -60,7 +60,7 @@ pub struct Gathered {
     pub inputs: Vec<Input>,
     /// Events in all of them.
     pub events: u64,
-    /// Parts of packets that could not be read while the rest was.
+    /// Parts of packets that were refused, to be counted.
     pub refused: Refusals,
     /// Answers to send when they are durable.
     pub replies: Vec<(SocketAddr, Vec<u8>)>,
@@ -187,6 +187,9 @@ impl Datagrams {
             Ok(Some(reply)) => of_tenant.replies.push((from, reply)),
             Ok(None) => {}
             Err(reason) => self.counters.refuse(reason, 1),
+        }
+        for (reason, count) in std::mem::take(&mut of_tenant.refused).iter() {
+            self.counters.refuse(reason, count);
         }
     }
 

@@ -232,6 +232,13 @@ pub trait HttpHandler: Send + Sync + 'static {
         None
     }
 
+    /// User and password that stand in the query, for a protocol whose senders write them there. They
+    /// count where no `Authorization` header is.
+    fn credential_of(&self, query: &str) -> Option<(String, String)> {
+        let _ = query;
+        None
+    }
+
     /// True when a byte-identical body of one tenant can only be a re-send, because its events
     /// carry their own times: the server then answers it without a second journal entry.
     fn resend_is_duplicate(&self, request: &Request<'_>) -> bool {

@@ -20,7 +20,7 @@ use serde_json::json;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::decode::documents::{Beside, Documents};
-use crate::decode::json::Text;
+use crate::decode::json::Scalar;
 use crate::intake::reject::Refusals;
 use crate::journal::receipts::Claim;
 use crate::limits::Limits;
@@ -84,9 +84,9 @@ struct Action<'a> {
 #[derive(Deserialize)]
 struct Target<'a> {
     #[serde(borrow, default, rename = "_index")]
-    index: Option<Text<'a>>,
+    index: Scalar<'a>,
     #[serde(borrow, default, rename = "_id")]
-    id: Option<Text<'a>>,
+    id: Scalar<'a>,
 }
 
 /// An action line, read. Senders write the same one before each document, so it is kept.
@@ -111,8 +111,8 @@ impl<'a> Order<'a> {
             .into_iter()
             .find_map(|(verb, target)| target.map(|target| (verb, target)))
             .ok_or_else(|| malformed("an action is index, create, update or delete"))?;
-        let id = target.id.map_or(Cow::Borrowed(""), |id| id.0);
-        let index = target.index.map_or_else(|| Cow::Owned(default_index(request.path).to_owned()), |index| index.0);
+        let id = target.id.0.unwrap_or_default();
+        let index = target.index.0.unwrap_or_else(|| Cow::Owned(default_index(request.path).to_owned()));
         let seed = xxh3_64([&**request.tenant, &index, &id].join("\u{1f}").as_bytes());
         let item = json!({verb: {"_index": index, "_id": id, "_version": 1, "result": "created", "status": 201}});
         let done = item.to_string().into_bytes();
@@ -356,6 +356,19 @@ mod tests {
         assert_eq!(columns.time[0], 5_000_000_000);
         assert_eq!((columns.body(1), columns.entity(1)), ("two", "service:pay"));
         assert_eq!(columns.attributes(1).get("n"), Some("5"));
+    }
+
+    #[test]
+    fn an_id_may_be_a_number_and_a_field_of_no_use_is_none_of_ours() {
+        let (outcome, answer) = send(
+            "/_bulk",
+            "{\"index\":{\"_id\":1,\"_index\":\"l\",\"routing\":{\"a\":[1]}}}\n{\"message\":\"a\",\"level\":{\"x\":1}}\n\
+             {\"create\":{\"_id\":{\"odd\":1},\"_index\":null}}\n{\"message\":[\"b\"],\"@timestamp\":[\"1970-01-01T00:00:05\"]}\n",
+        );
+        assert_eq!((outcome.reply().status, outcome.accepted(), answer["errors"].as_bool()), (200, 2, Some(false)));
+        assert_eq!(answer["items"][0]["index"]["_id"], "1");
+        let columns = LogColumns::of(batches(&outcome)[0]);
+        assert_eq!((columns.body(0), columns.body(1), columns.time[1]), ("a", "b", 5_000_000_000));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! Each numeric field is a series `<measurement>_<field>` (or `<measurement>` when the field is
 //! called `value`), whose labels are the tags. Text fields are no measurements and are left
 //! out. A line that does not read is refused with 400 while the good ones are stored, as
-//! InfluxDB does. Reference: InfluxDB line protocol.
+//! InfluxDB does. Credentials may also stand in the query, as `u` and `p`. Reference: InfluxDB line protocol.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::intake::reject::Refusals;
+use crate::intake::reject::{LABELS_CUT, Refusals};
 use crate::limits::Limits;
 use crate::resolve::series_table::{SeriesTable, Session, type_by_name};
 use crate::server::outcome::{Accepted, Outcome};
@@ -82,34 +82,39 @@ impl Influx {
     }
 
     fn write(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
+        // Both versions' words: version 1 has minutes and hours.
         let nanos_per_unit = match request.parameter("precision").as_deref() {
             None | Some("ns" | "n" | "") => 1,
-            Some("us" | "u") => 1_000,
+            Some("us" | "u" | "µ" | "µs") => 1_000,
             Some("ms") => 1_000_000,
             Some("s") => 1_000_000_000,
+            Some("m") => 60_000_000_000,
+            Some("h") => 3_600_000_000_000,
             Some(other) => {
-                let text = format!("precision `{other}` is not known, known: ns, us, ms, s");
+                let text = format!("precision `{other}` is not known, known: ns, us, ms, s, m, h");
                 return Err(Outcome::refused(invalid(&text), "precision"));
             }
         };
         let body = unpacked(&self.limits, request)?;
-        let text =
-            std::str::from_utf8(&body).map_err(|_| Outcome::refused(invalid("the body is not UTF-8"), "malformed"))?;
+        // A line that is not UTF-8 is none of ours; those beside it are.
+        let text = String::from_utf8_lossy(&body);
+        let is_lossy = matches!(text, Cow::Owned(_));
         let mut samples = MetricBuilder::new();
         let mut refused = Refusals::default();
-        let latest = self.limits.latest(request.received);
+        let window = self.limits.window(request.received);
         let (complete, described) = self.series.session(request.tenant, "influx", request.received, |session| {
-            for line in lines(text) {
+            for line in lines(&text) {
                 if samples.len() > self.limits.events_max {
                     return false;
                 }
-                let Some(line) = split(line) else {
+                let Some(line) = split(line).filter(|_| !(is_lossy && line.contains(char::REPLACEMENT_CHARACTER)))
+                else {
                     refused.add("malformed", 1);
                     continue;
                 };
                 let time = line.time.map_or(request.received, |units| EventTime(units.saturating_mul(nanos_per_unit)));
-                if time > latest {
-                    refused.add("in_the_future", 1);
+                if let Some(reason) = window.refusal(time) {
+                    refused.add(reason, 1);
                     continue;
                 }
                 for (field, raw) in &line.fields {
@@ -123,6 +128,7 @@ impl Influx {
                     }
                 }
             }
+            refused.add_some(LABELS_CUT, session.labels_cut());
             true
         });
         if !complete {
@@ -131,7 +137,7 @@ impl Influx {
         }
         let mut accepted = Accepted::describing(described);
         accepted.add_rows(samples.finish_for(request.tenant));
-        let reply = match refused.is_empty() {
+        let reply = match refused.lost().is_empty() {
             true => Reply::empty(204),
             false => invalid(&format!("partial write: {} dropped", refused.describe())),
         };
@@ -143,7 +149,7 @@ fn invalid(text: &str) -> Reply {
     Reply::json(400, &json!({"code": "invalid", "message": text}))
 }
 
-/// Lines that say something. A line feed inside a quoted text ends no line.
+/// Lines that say something.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -151,7 +157,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
             if rest.is_empty() {
                 return None;
             }
-            let end = find(rest, b"\n", true).unwrap_or(rest.len());
+            let end = line_end(rest);
             let line = rest[..end].trim();
             rest = rest.get(end + 1..).unwrap_or_default();
             if !line.is_empty() && !line.starts_with('#') {
@@ -161,41 +167,110 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The first of `stops` that is neither escaped nor, when `quotes`, inside a quoted text.
-fn find(text: &str, stops: &[u8], quotes: bool) -> Option<usize> {
-    let (mut escaped, mut quoted) = (false, false);
-    for (at, byte) in text.bytes().enumerate() {
+/// Where the line ends that `text` begins with. A line feed ends it anywhere but in a quoted text, and
+/// quoted is only what stands for a field's value: a quote in a comment, a name or a tag is a
+/// character. A quote that is never closed is its own line's fault.
+fn line_end(text: &str) -> usize {
+    let first = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+    let line = &text[..first];
+    if line.trim_start().starts_with('#') || !line.contains('"') {
+        return first;
+    }
+    // Leading white space is no end of the measurement.
+    let begin = line.len() - line.trim_start().len();
+    let Some(head_end) = find(&text[begin..first], b" ") else { return first };
+    let mut at = begin + head_end;
+    loop {
+        let rest = &text[at..];
+        // A field's name, then its value.
+        let Some(stop) = find(rest, b"=\n") else { return text.len() };
+        if rest.as_bytes()[stop] == b'\n' {
+            return at + stop;
+        }
+        at += stop + 1;
+        if text[at..].starts_with('"') {
+            match quoted_end(&text[at..]) {
+                Some(end) => at += end,
+                None => return first.max(memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n)),
+            }
+        }
+        // Up to the next field, or over the time to the line's end.
+        let Some(stop) = text[at..].find([',', ' ', '\n']) else { return text.len() };
+        at += stop;
+        match text.as_bytes()[at] {
+            b',' => at += 1,
+            _ => return memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n),
+        }
+    }
+}
+
+/// Past the quote that closes the one `text` begins with.
+fn quoted_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'"' if quotes => quoted = !quoted,
-            byte if !quoted && stops.contains(&byte) => return Some(at),
+            b'"' => return Some(at + 1),
             _ => {}
         }
     }
     None
 }
 
+/// The first of `stops` that is not escaped.
+fn find(text: &str, stops: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            // No line feed can be escaped.
+            _ if escaped && byte != b'\n' => escaped = false,
+            b'\\' => escaped = true,
+            byte if stops.contains(&byte) => return Some(at),
+            _ => escaped = false,
+        }
+    }
+    None
+}
+
 fn split(line: &str) -> Option<Point<'_>> {
-    let head_end = find(line, b" ", false)?;
-    let (head, rest) = (&line[..head_end], line[head_end..].trim_start());
-    let fields_end = find(rest, b" ", true).unwrap_or(rest.len());
-    let time = rest[fields_end..].trim();
+    let head_end = find(line, b" ")?;
+    let (head, mut rest) = (&line[..head_end], line[head_end..].trim_start());
+    let mut fields = Vec::new();
+    loop {
+        let equals = find(rest, b"=, ").filter(|at| rest.as_bytes()[*at] == b'=')?;
+        let (name, value) = (&rest[..equals], &rest[equals + 1..]);
+        let end = match value.starts_with('"') {
+            true => quoted_end(value)?,
+            false => value.find([',', ' ']).unwrap_or(value.len()),
+        };
+        if name.is_empty() {
+            return None;
+        }
+        fields.push((name, &value[..end]));
+        match value.as_bytes().get(end) {
+            // A comma after the last field is let pass.
+            Some(b',') => rest = &value[end + 1..],
+            Some(b' ') => {
+                rest = &value[end..];
+                break;
+            }
+            None => {
+                rest = "";
+                break;
+            }
+            Some(_) => return None,
+        }
+        if rest.is_empty() || rest.starts_with(' ') {
+            break;
+        }
+    }
+    let time = rest.trim();
     let time = match time.is_empty() {
         true => None,
         false => Some(time.parse().ok()?),
     };
-    let mut fields = Vec::new();
-    let mut list = &rest[..fields_end];
-    while !list.is_empty() {
-        let end = find(list, b",", true).unwrap_or(list.len());
-        let field = &list[..end];
-        let equals = find(field, b"=", true)?;
-        fields.push((&field[..equals], &field[equals + 1..]));
-        list = list.get(end + 1..).unwrap_or_default();
-    }
-    let named = !head.is_empty() && !head.starts_with(',') && fields.iter().all(|(name, _)| !name.is_empty());
-    (named && !fields.is_empty()).then_some(Point { head, fields, time })
+    (!head.is_empty() && !head.starts_with(',')).then_some(Point { head, fields, time })
 }
 
 enum Value {
@@ -224,13 +299,13 @@ fn series(head: &str, field: &str, session: &mut Session<'_>) -> Result<u64, &'s
     if let Some(id) = session.known(key) {
         return Ok(id);
     }
-    let end = find(head, b",", false).unwrap_or(head.len());
+    let end = find(head, b",").unwrap_or(head.len());
     let mut tags = Vec::new();
     let mut list = head.get(end + 1..).unwrap_or_default();
     while !list.is_empty() {
-        let end = find(list, b",", false).unwrap_or(list.len());
+        let end = find(list, b",").unwrap_or(list.len());
         let tag = &list[..end];
-        let equals = find(tag, b"=", false).ok_or("malformed")?;
+        let equals = find(tag, b"=").ok_or("malformed")?;
         tags.push((unescaped(&tag[..equals]), unescaped(&tag[equals + 1..])));
         list = list.get(end + 1..).unwrap_or_default();
     }
@@ -261,62 +336,16 @@ impl HttpHandler for Influx {
         ]
     }
 
+    /// Version 1's clients write user and password into the query.
+    fn credential_of(&self, query: &str) -> Option<(String, String)> {
+        let of = |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
+        Some((of("u")?.1.into_owned(), of("p")?.1.into_owned()))
+    }
+
     fn undo(&self, inputs: &[Input]) {
         self.series.undo(inputs);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use bellwether_engine::signal::{MetricColumns, SeriesColumns};
-    use http::HeaderMap;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::testing::{batches, post, serve};
-
-    fn send(query: &str, body: &str) -> Outcome {
-        let limits = Limits::default();
-        let table = SeriesTable::new(Arc::new(EntityResolver::default()), &limits);
-        let wire = Influx::new(InfluxConfig::default(), limits, Arc::new(table));
-        let headers = HeaderMap::new();
-        let mut request = post("/api/v2/write", &headers, body.as_bytes());
-        request.query = query;
-        serve(&wire, &request)
-    }
-
-    #[test]
-    fn numeric_fields_are_series_of_the_tags_entity() {
-        let body = "cpu,host=db-1.example.com,cpu=cpu\\ 0 usage=1.5,idle=7i,note=\"a b,c=\\\"\" 5\n\n# comment\nup,service=pay value=t\n";
-        let outcome = send("bucket=b&precision=s", body);
-        assert_eq!((outcome.reply().status, outcome.accepted()), (204, 3));
-        let found = batches(&outcome);
-        let series = SeriesColumns::of(found[0]);
-        assert_eq!((series.row(0).name, series.row(0).entity), ("cpu_usage", "host:db-1"));
-        assert_eq!(series.row(0).labels.get("cpu"), Some("cpu 0"));
-        assert_eq!((series.row(2).name, series.row(2).entity), ("up", "service:pay"));
-        let samples = MetricColumns::of(found[1]);
-        assert_eq!(samples.value, &[1.5, 7.0, 1.0]);
-        assert_eq!((samples.time[0], samples.time[2]), (5_000_000_000, 1_000_000_000_000_000));
-    }
-
-    #[test]
-    fn bad_lines_are_400_and_good_ones_are_stored() {
-        let outcome = send("", "good v=1\nbad\nalso bad=\n,x v=1\nm v=1 noon\nm v=nan\n");
-        assert_eq!((outcome.reply().status, outcome.accepted()), (400, 1));
-        assert_eq!(outcome.refused.describe(), "5 malformed");
-        assert_eq!(send("precision=h", "a v=1").reply().status, 400);
-        assert_eq!(send("", "a v=1 9000000000000000000").refused.describe(), "1 in_the_future");
-    }
-
-    proptest! {
-        #![proptest_config(crate::fuzz::config())]
-
-        #[test]
-        fn any_text_is_taken_or_refused(text in "[a-z,= \\\\\"0-9.\\n#ié]{0,120}") {
-            let outcome = send("", &text);
-            prop_assert!([204, 400].contains(&outcome.reply().status));
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,9 @@
 //! Values are summed up and written once per interval: a counter `c` as a running total, a
 //! gauge `g` as it stands (`+1` and `-1` change it), a timer `ms`, `h` or `d` as `<name>.count`
 //! and `<name>.sum` totals with the interval's `<name>.max`, a set `s` as its number of
-//! distinct members. Tags (`|#host:db-1`) are labels; without a tag that names one, the entity
+//! distinct members. A line may hold several values (`t:1:2:3|ms`). A name that comes with a second
+//! type is a second series, `<name>.gauge` and so on. DogStatsD's events and service checks are counted
+//! as `event` and `service_check` and not kept. Tags (`|#host:db-1`) are labels; without a tag that names one, the entity
 //! is the sender's address. Reference: statsd `docs/metric_types.md`, DogStatsD datagrams.
 
 use std::collections::{BTreeMap, HashSet};
@@ -98,7 +100,7 @@ enum Kind {
     Set,
 }
 
-/// Tenant, sender, name and tags as sent.
+/// Tenant, sender, name, and tags sorted by name: their order says nothing.
 type Key = (TenantName, IpAddr, String, String);
 
 #[derive(Default)]
@@ -116,7 +118,8 @@ pub(crate) struct Statsd {
 
 struct StatsdSample<'a> {
     name: &'a str,
-    value: &'a str,
+    /// One, or several with colons between them.
+    values: &'a str,
     kind: Kind,
     rate: f64,
     tags: &'a str,
@@ -191,18 +194,17 @@ impl Statsd {
 }
 
 impl PacketWire for Statsd {
-    fn read(&self, packet: Packet<'_>, _: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
-        let text = std::str::from_utf8(packet.bytes).map_err(|_| "malformed")?;
+    fn read(&self, packet: Packet<'_>, out: &mut Gathered) -> Result<Option<Vec<u8>>, &'static str> {
         let mut state = self.state.lock().unwrap_or_else(|held| held.into_inner());
-        let mut result = Ok(None);
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            // DogStatsD's events and service checks are no metrics.
-            let read = parse(line.trim()).ok_or("malformed");
-            if let Err(reason) = read.and_then(|line| state.add(&packet, &line)) {
-                result = Err(reason);
+        for line in packet.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+            // A line stands for itself: what is wrong with it is not its neighbours'.
+            if !line.is_empty()
+                && let Err(reason) = parse(line).and_then(|line| state.add(&packet, &line))
+            {
+                out.refused.add(reason, 1);
             }
         }
-        result
+        Ok(None)
     }
 
     fn due(&self, now: EventTime) -> Vec<(TenantName, Vec<Input>)> {
@@ -221,30 +223,41 @@ impl PacketWire for Statsd {
 
 impl State {
     fn add(&mut self, packet: &Packet<'_>, line: &StatsdSample<'_>) -> Result<(), &'static str> {
-        let key = (packet.tenant.clone(), packet.from, line.name.to_owned(), line.tags.to_owned());
+        let tags = sorted(line.tags);
+        let mut key = (packet.tenant.clone(), packet.from, line.name.to_owned(), tags);
+        let of_another_type = |entry: &Entry| entry.kind.is_some_and(|kind| kind != line.kind);
+        if self.entries.get(&key).is_some_and(of_another_type) {
+            key.2 = format!("{}{}", line.name, line.kind.suffix());
+        }
         if self.entries.len() >= NAMES_MAX && !self.entries.contains_key(&key) {
             return Err("names_max");
         }
-        let number = || line.value.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or("malformed");
-        let value = if line.kind == Kind::Set { 0.0 } else { number()? };
-        let entry = self.entries.entry(key).or_default();
-        if *entry.kind.get_or_insert(line.kind) != line.kind {
+        if self.entries.get(&key).is_some_and(of_another_type) {
             return Err("another_type");
         }
-        match line.kind {
-            Kind::Counter => entry.total += value / line.rate,
-            Kind::Gauge if line.value.starts_with(['+', '-']) => entry.total += value,
-            Kind::Gauge => entry.total = value,
-            Kind::Timer => {
-                entry.count += 1.0 / line.rate;
-                entry.total += value / line.rate;
-                entry.max = entry.max.max(value);
-            }
-            Kind::Set => {
-                if entry.members.len() < MEMBERS_MAX {
-                    entry.members.insert(xxh3_64(line.value.as_bytes()));
+        // All values of a line or none.
+        let values = || line.values.split(':').filter(|_| line.kind != Kind::Set);
+        if values().any(|text| !text.parse::<f64>().is_ok_and(f64::is_finite)) {
+            return Err("malformed");
+        }
+        let entry = self.entries.entry(key).or_default();
+        entry.kind = Some(line.kind);
+        for text in values() {
+            let value = text.parse::<f64>().map_err(|_| "malformed")?;
+            match line.kind {
+                Kind::Gauge if text.starts_with(['+', '-']) => entry.total += value,
+                Kind::Gauge => entry.total = value,
+                Kind::Timer => {
+                    entry.count += 1.0 / line.rate;
+                    entry.total += value / line.rate;
+                    entry.max = entry.max.max(value);
                 }
+                Kind::Counter | Kind::Set => entry.total += value / line.rate,
             }
+        }
+        // A member may hold a colon, so that a set's values are not told apart.
+        if line.kind == Kind::Set && entry.members.len() < MEMBERS_MAX {
+            entry.members.insert(xxh3_64(line.values.as_bytes()));
         }
         entry.changed = true;
         entry.heard = packet.received;
@@ -252,11 +265,34 @@ impl State {
     }
 }
 
-/// `name:value|type[|@rate][|#tag:value,…]`
-fn parse(line: &str) -> Option<StatsdSample<'_>> {
+impl Kind {
+    /// What sets the name of a second type of a name apart.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Kind::Counter => ".counter",
+            Kind::Gauge => ".gauge",
+            Kind::Timer => ".timer",
+            Kind::Set => ".set",
+        }
+    }
+}
+
+/// `name:value[:value…]|type[|@rate][|#tag:value,…]`
+fn parse(line: &[u8]) -> Result<StatsdSample<'_>, &'static str> {
+    if line.starts_with(b"_e{") {
+        return Err("event");
+    }
+    if line.starts_with(b"_sc|") {
+        return Err("service_check");
+    }
+    let line = std::str::from_utf8(line).map_err(|_| "malformed")?;
+    metric(line).ok_or("malformed")
+}
+
+fn metric(line: &str) -> Option<StatsdSample<'_>> {
     let (name, rest) = line.split_once(':')?;
     let mut parts = rest.split('|');
-    let value = parts.next()?;
+    let values = parts.next()?;
     let kind = match parts.next()? {
         "c" => Kind::Counter,
         "g" => Kind::Gauge,
@@ -272,8 +308,23 @@ fn parse(line: &str) -> Option<StatsdSample<'_>> {
             tags = text;
         }
     }
-    let line = StatsdSample { name, value, kind, rate, tags };
-    (!name.is_empty() && !value.is_empty()).then_some(line)
+    let line = StatsdSample { name, values, kind, rate, tags };
+    (!name.is_empty() && !values.is_empty()).then_some(line)
+}
+
+/// The tags sorted by name, each once.
+fn sorted(tags: &str) -> String {
+    let pairs = labels_of(tags);
+    let mut text = String::with_capacity(tags.len());
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(name);
+        text.push(':');
+        text.push_str(value);
+    }
+    text
 }
 
 /// `host:db-1,fast` → labels; a tag without a value is `true`, the last of equal names wins.
@@ -287,95 +338,4 @@ fn labels_of(tags: &str) -> Vec<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::limits::Limits;
-    use crate::resolve::entity_resolution::EntityResolver;
-    use crate::server::testing::acme;
-
-    fn statsd() -> Statsd {
-        let table = SeriesTable::new(Arc::new(EntityResolver::default()), &Limits::default());
-        Statsd::new(&StatsdConfig::default(), Arc::new(table))
-    }
-
-    fn send(statsd: &Statsd, text: &[u8], secs: i64) -> Result<(), &'static str> {
-        let packet =
-            Packet { tenant: acme(), from: [10, 0, 0, 9].into(), bytes: text, received: EventTime::from_secs(secs) };
-        statsd.read(packet, &mut Gathered::default()).map(|_| ())
-    }
-
-    /// Names and values written at `secs`.
-    fn written(statsd: &Statsd, names: &mut BTreeMap<u64, (String, String)>, secs: i64) -> BTreeMap<String, f64> {
-        let mut found = BTreeMap::new();
-        for (tenant, inputs) in statsd.due(EventTime::from_secs(secs)) {
-            assert_eq!(&*tenant, "acme");
-            for input in inputs {
-                let Input::Batch(batch) = input else { continue };
-                if batch.kind() == SignalKind::Series {
-                    let columns = SeriesColumns::of(&batch);
-                    for row in (0..columns.len()).map(|row| columns.row(row)) {
-                        names.insert(row.series, (row.name.to_owned(), row.entity.to_owned()));
-                    }
-                } else {
-                    let columns = MetricColumns::of(&batch);
-                    for (series, value) in columns.series.iter().zip(columns.value) {
-                        found.insert(names[series].0.clone(), *value);
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn values_are_summed_up_once_per_interval() {
-        let (statsd, mut names) = (statsd(), BTreeMap::new());
-        assert!(statsd.due(EventTime::from_secs(100)).is_empty());
-        send(&statsd, b"hits:2|c|@0.5\nhits:1|c\nload:3|g\nload:-1|g\n", 101).expect("well formed");
-        send(&statsd, b"t:10|ms\nt:30|ms\nu:ann|s\nu:bob|s\nu:ann|s\ntagged:1|c|#host:db-1.x,fast", 102)
-            .expect("well formed");
-        assert!(written(&statsd, &mut names, 105).is_empty(), "the interval is not over");
-        let first = written(&statsd, &mut names, 110);
-        let want = [
-            ("hits", 5.0),
-            ("load", 2.0),
-            ("t.count", 2.0),
-            ("t.max", 30.0),
-            ("t.sum", 40.0),
-            ("tagged", 1.0),
-            ("u", 2.0),
-        ];
-        assert_eq!(first, want.map(|(name, value)| (name.to_owned(), value)).into());
-        let entity = |name: &str| names.values().find(|(known, _)| known == name).map(|(_, entity)| entity.clone());
-        assert_eq!(entity("tagged").as_deref(), Some("host:db-1"));
-        assert_eq!(entity("hits").as_deref(), Some("host:10.0.0.9"));
-        send(&statsd, b"hits:1|c", 111).expect("well formed");
-        assert_eq!(written(&statsd, &mut names, 120), BTreeMap::from([("hits".to_owned(), 6.0)]));
-    }
-
-    #[test]
-    fn what_is_no_metric_is_refused_and_the_rest_of_the_packet_counts() {
-        let (statsd, mut names) = (statsd(), BTreeMap::new());
-        statsd.due(EventTime::from_secs(100));
-        for bad in [&b"x"[..], b"x:1", b"x:1|q", b":1|c", b"x:|c", b"x:nan|g", b"x:1|c|@0", b"\xff"] {
-            assert_eq!(send(&statsd, bad, 101), Err("malformed"), "{bad:?}");
-        }
-        assert_eq!(send(&statsd, b"x:1|c\nbad\nx:2|g", 101), Err("another_type"));
-        assert_eq!(written(&statsd, &mut names, 110).get("x"), Some(&1.0));
-    }
-
-    proptest! {
-        #![proptest_config(crate::fuzz::config())]
-
-        #[test]
-        fn any_packet_is_taken_or_refused(text in "[a-z:|@#.,0-9+\\n-]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let statsd = statsd();
-            let _ = send(&statsd, text.as_bytes(), 1);
-            let _ = send(&statsd, &bytes, 1);
-            statsd.due(EventTime::from_secs(100));
-        }
-    }
-}
+mod tests;

@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mark = self.0.path.len();
         for index in 0usize.. {
-            if self.0.is_full() {
+            if index > 0 && self.0.is_full() {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 break;
             }
@@ -80,11 +80,7 @@ impl<'de> Visitor<'de> for Leaf<'_, 'de, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mark = self.0.path.len();
         while map.next_key_seed(Name(self.0))?.is_some() {
-            if self.0.is_full() {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                map.next_value_seed(Leaf(self.0))?;
-            }
+            map.next_value_seed(Leaf(self.0))?;
             self.0.leave(mark);
         }
         Ok(())

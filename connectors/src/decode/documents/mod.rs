@@ -29,8 +29,12 @@ const TIME_FIELDS: [&str; 4] = ["@timestamp", "timestamp", "time", "timereported
 const BODY_FIELDS: [&str; 4] = ["message", "msg", "log", "event.original"];
 const TRACE_FIELDS: [&str; 2] = ["trace.id", "trace_id"];
 
-/// Most leaves kept of one document: enough for any log record; the rest is read over.
+/// Most leaves kept of one document: enough for any log record. Of the rest those are kept that say
+/// what the record is or whose ([`Documents::takes`]): they may stand behind any number of addresses.
 pub(crate) const LEAVES_MAX: usize = 128;
+
+/// Most of those: a document that repeats its message a thousand times has said it.
+const WANTED_MAX: usize = 64;
 
 /// Most paths interned; senders have dozens, a document with made-up keys brings 128.
 const PATHS_MAX: usize = 4_096;
@@ -47,6 +51,8 @@ enum Role {
 
 impl Role {
     fn of(path: &str) -> Role {
+        // Elasticsearch takes a list of one for the one.
+        let path = path.strip_suffix(".0").unwrap_or(path);
         let place = |fields: &[&str]| fields.iter().position(|field| *field == path);
         place(&TIME_FIELDS)
             .map(Role::Time)
@@ -64,6 +70,13 @@ struct Path {
     names_entity: bool,
     /// The path that came after it last time.
     next: u32,
+}
+
+impl Path {
+    /// Whether it says more of the record than an attribute does.
+    fn is_wanted(&self) -> bool {
+        self.role != Role::Plain || self.names_entity
+    }
 }
 
 /// A leaf's text: as it stands in the source, or made (an unescaped text, a number).
@@ -155,18 +168,36 @@ impl<'de, 'r> Documents<'de, 'r> {
         self.path.truncate(mark);
     }
 
-    /// True when further leaves would not be kept.
+    /// True when further leaves are kept only if they are wanted: of a list then the first member at
+    /// most.
     pub(crate) fn is_full(&self) -> bool {
         self.leaves.len() >= LEAVES_MAX
     }
 
+    /// Whether a leaf at the current path is kept.
+    fn takes(&self) -> bool {
+        if self.path.is_empty() || self.leaves.len() >= LEAVES_MAX + WANTED_MAX {
+            return false;
+        }
+        !self.is_full()
+            || match self.by_text.get(self.path.as_str()) {
+                Some(id) => self.paths[*id as usize].is_wanted(),
+                None => Role::of(&self.path) != Role::Plain || self.resolver.reads(&self.path),
+            }
+    }
+
     /// A leaf whose text stands in the source.
     pub(crate) fn text(&mut self, text: &'de str) {
-        self.leaf(Piece::Source(text));
+        if self.takes() {
+            self.leaf(Piece::Source(text));
+        }
     }
 
     /// A leaf whose text does not.
     pub(crate) fn made(&mut self, value: impl fmt::Display) {
+        if !self.takes() {
+            return;
+        }
         let from = self.made.len();
         // Writing to a string does not fail.
         let _ = write!(self.made, "{value}");
@@ -175,6 +206,9 @@ impl<'de, 'r> Documents<'de, 'r> {
 
     /// A leaf that is a whole number; the general way of writing one costs five times as much.
     fn number(&mut self, mut value: u64) {
+        if !self.takes() {
+            return;
+        }
         let mut digits = [0u8; 20];
         let mut start = digits.len();
         loop {
@@ -191,9 +225,6 @@ impl<'de, 'r> Documents<'de, 'r> {
     }
 
     fn leaf(&mut self, piece: Piece<'de>) {
-        if self.is_full() || self.path.is_empty() {
-            return;
-        }
         let guess = self.last.map_or(self.first, |last| self.paths[last as usize].next);
         let id = match self.paths.get(guess as usize) {
             Some(path) if *path.text == *self.path => guess,

@@ -10,8 +10,8 @@ use bellwether_engine::time::EventTime;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Documents, Path, Piece, Role, shown};
-use crate::decode::json::time_of_text;
 use crate::decode::level;
+use crate::decode::times::time_of_text;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::resolve::series_table::AsIs;
@@ -96,8 +96,19 @@ impl Documents<'_, '_> {
                 Role::Trace(rank) => take_lower(&mut trace, rank, value, false),
                 Role::Plain => false,
             };
-            if !taken && self.plain.len() < LABELS_MAX {
+            if taken {
+                continue;
+            }
+            if self.plain.len() < LABELS_MAX {
                 self.plain.push(place);
+            } else if self.paths[*id as usize].names_entity {
+                // Whose it is must be among the attributes, and another gives way.
+                let paths = &self.paths;
+                let idle = |place: &usize| !paths[self.leaves[*place].0 as usize].names_entity;
+                if let Some(at) = self.plain.iter().rposition(idle) {
+                    self.plain.remove(at);
+                    self.plain.push(place);
+                }
             }
         }
         let mut attributes = recycled(std::mem::take(&mut self.attributes));

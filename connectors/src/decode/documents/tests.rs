@@ -98,6 +98,35 @@ fn the_level_is_a_field_in_any_spelling_or_stands_in_the_text() {
 }
 
 #[test]
+fn what_a_record_is_may_stand_behind_any_number_of_addresses() {
+    let resolver = EntityResolver::default();
+    let mut documents = Documents::new(&resolver);
+    let mut out = LogBuilder::new();
+    let addresses: Vec<String> = (0..400).map(|n| format!("\"10.0.{}.{}\"", n / 200, n % 200)).collect();
+    let fields: Vec<String> = (0..300).map(|n| format!("\"x{n}\":{n}")).collect();
+    let texts = [
+        format!(
+            r#"{{"host":{{"ip":[{}],"name":"node-7"}},"message":"m","log":{{"level":"error"}}}}"#,
+            addresses.join(",")
+        ),
+        format!(
+            r#"{{{},"kubernetes":{{"namespace":"shop","pod":{{"name":"cart-1"}}}},"level":"error","@timestamp":["1970-01-01T00:00:05"]}}"#,
+            fields.join(",")
+        ),
+    ];
+    for text in &texts {
+        documents.read_json(text).expect("json");
+        push(&mut documents, text, &mut out);
+    }
+    let batch = out.finish("acme").expect("a tenant");
+    let rows = LogColumns::of(&batch);
+    assert_eq!((rows.entity(0), rows.body(0), rows.severity[0]), ("host:node-7", "m", 17));
+    assert_eq!((rows.entity(1), rows.time[1], rows.severity[1]), ("k8s.pod:shop/cart-1", 5_000_000_000, 17));
+    let repeated = format!("{{{}}}", vec!["\"message\":\"m\""; 1_000].join(","));
+    assert_eq!(leaves(&repeated).expect("json").len(), LEAVES_MAX + WANTED_MAX);
+}
+
+#[test]
 fn made_up_keys_do_not_fill_the_table() {
     let resolver = EntityResolver::default();
     let texts: Vec<String> = (0..500)

@@ -1,11 +1,159 @@
 //! Exports of inventories: ServiceNow's CMDB, NetBox, Kubernetes.
 
 use bellwether_engine::signal::Relation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Found;
 use crate::decode::json::{at, scalar, text_at};
 use crate::resolve::entity_resolution::EntityResolver;
+
+/// What relation types say, read from the parent to the child, and the other way round: those that
+/// ServiceNow ships and its discovery and service maps write. Data flows from who calls; a storage
+/// carries what is stored on it.
+const SERVICENOW: [(Relation, &[&str], &[&str]); 5] = [
+    (
+        Relation::RunsOn,
+        &[
+            "runs on",
+            "hosted on",
+            "virtualized by",
+            "instantiates",
+            "stored on",
+            "installed on",
+            "deployed on",
+            "is loaded on",
+            "registered on",
+            "gets resources from",
+            "mounted on",
+            "runs in",
+            "executed on",
+        ],
+        &[
+            "runs",
+            "hosts",
+            "virtualizes",
+            "instantiated by",
+            "provides storage for",
+            "stores",
+            "has installed",
+            "has registered",
+            "defines resources for",
+            "mounts",
+            "executes",
+        ],
+    ),
+    (
+        Relation::Calls,
+        &[
+            "depends on",
+            "uses",
+            "sends data to",
+            "consumes",
+            "requires",
+            "accesses",
+            "applicative flow to",
+            "use end point to",
+            "implement end point to",
+            "subscribes to",
+            "exports to",
+            "load balances",
+            "served by",
+            "refers to",
+            "impacted by",
+            "powered by",
+            "enabled by",
+            "dr provided by",
+            "controlled by",
+        ],
+        &[
+            "used by",
+            "receives data from",
+            "consumed by",
+            "required by",
+            "accessed by",
+            "applicative flow from",
+            "use end point from",
+            "implement end point from",
+            "subscribed by",
+            "subscribed to by",
+            "imports from",
+            "load balanced by",
+            "serves",
+            "referenced by",
+            "impacts",
+            "powers",
+            "enables",
+            "provides dr for",
+            "controls",
+            "depended on by",
+        ],
+    ),
+    (
+        Relation::PartOf,
+        &[
+            "member of",
+            "contained by",
+            "contained in",
+            "part of",
+            "cluster",
+            "located in",
+            "housed in",
+            "in rack",
+            "located in zone",
+            "provided by",
+            "allocated from",
+            "component of",
+            "child of",
+            "belongs to",
+        ],
+        &[
+            "members",
+            "contains",
+            "cluster of",
+            "houses",
+            "rack contains",
+            "zone contains",
+            "provides",
+            "allocated to",
+            "composed of",
+            "parent of",
+            "has part",
+            "has member",
+        ],
+    ),
+    (
+        Relation::ConnectsTo,
+        &[
+            "connects to",
+            "connected by",
+            "connected to",
+            "ip connection",
+            "exchanges data with",
+            "attached to",
+            "replicates to",
+            "replicated from",
+        ],
+        &[],
+    ),
+    (
+        Relation::OwnedBy,
+        &["owned by", "managed by", "supported by", "administered by", "maintained by"],
+        &["owns", "manages", "supports", "administers", "maintains"],
+    ),
+];
+
+/// The relation that a type's name stands for, and whether it leads from the child to the parent. Of a
+/// name whose first half is not known, the second half tells.
+fn relation_of(kind: &str) -> Option<(Relation, bool)> {
+    let find = |words: &str| {
+        SERVICENOW.iter().find_map(|(relation, down, up)| {
+            let there = |list: &[&str]| list.contains(&words);
+            if there(down) { Some((*relation, false)) } else { there(up).then_some((*relation, true)) }
+        })
+    };
+    let (to_child, to_parent) = kind.split_once("::").unwrap_or((kind, ""));
+    find(to_child.trim()).or_else(|| find(to_parent.trim()).map(|(relation, up)| (relation, !up)))
+}
 
 /// ServiceNow's `cmdb_rel_ci`: `parent`, `child` and `type`, each a text or a reference.
 ///
@@ -24,23 +172,10 @@ pub(crate) fn servicenow(document: &Value, resolver: &EntityResolver) -> Found {
             found.refused.add("entity_unreadable", 1);
             continue;
         };
-        let word = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
-        if word(&["runs on", "hosted on", "virtualized by", "instantiates"]) {
-            found.add(parent, Relation::RunsOn, child);
-        } else if word(&["depends on", "uses", "sends data to", "consumes"]) {
-            found.add(parent, Relation::Calls, child);
-        } else if word(&["runs::", "hosts"]) {
-            found.add(child, Relation::RunsOn, parent);
-        } else if word(&["contains", "members", "provides"]) {
-            found.add(child, Relation::PartOf, parent);
-        } else if word(&["member of", "contained by", "part of"]) {
-            found.add(parent, Relation::PartOf, child);
-        } else if word(&["connects to", "connected by", "ip connection"]) {
-            found.add(parent, Relation::ConnectsTo, child);
-        } else if word(&["owned by", "managed by", "supported by"]) {
-            found.add(parent, Relation::OwnedBy, child);
-        } else {
-            found.refused.add("relation_unknown", 1);
+        match relation_of(&kind) {
+            Some((relation, false)) => found.add(parent, relation, child),
+            Some((relation, true)) => found.add(child, relation, parent),
+            None => found.refused.add("relation_unknown", 1),
         }
     }
     found
@@ -70,8 +205,10 @@ fn type_of_class(class: &str) -> &'static str {
 pub(crate) fn netbox(document: &Value, resolver: &EntityResolver) -> Found {
     let mut found = Found::default();
     for cable in list(document, "results") {
-        let end = |side: &str| -> Vec<String> {
-            let terminations = cable.get(side).and_then(Value::as_array);
+        let end = |side: &str, before: &str| -> Vec<String> {
+            // Before NetBox 3.3 a cable had one termination at each end, which names its device itself.
+            let one = cable.get(before).map(|termination| json!([{"object": termination}]));
+            let terminations = cable.get(side).or(one.as_ref()).and_then(Value::as_array);
             terminations
                 .into_iter()
                 .flatten()
@@ -89,7 +226,7 @@ pub(crate) fn netbox(document: &Value, resolver: &EntityResolver) -> Found {
                 })
                 .collect()
         };
-        let (near, far) = (end("a_terminations"), end("b_terminations"));
+        let (near, far) = (end("a_terminations", "termination_a"), end("b_terminations", "termination_b"));
         if near.is_empty() || far.is_empty() {
             found.refused.add("cable_without_devices", 1);
         }
@@ -111,8 +248,10 @@ pub(crate) fn kubernetes(document: &Value, resolver: &EntityResolver) -> Found {
     };
     let services = of_kind("Service");
     for pod in of_kind("Pod") {
-        let Some(this) = text_at(pod, "metadata.name").and_then(|name| resolver.spoken(&format!("k8s.pod:{name}")))
-        else {
+        // Names are good within their namespace, in telemetry as here.
+        let namespace = text_at(pod, "metadata.namespace").unwrap_or_default();
+        let spoken = |text: &str| Some(resolver.within(resolver.spoken(text)?, &namespace));
+        let Some(this) = text_at(pod, "metadata.name").and_then(|name| spoken(&format!("k8s.pod:{name}"))) else {
             found.refused.add("entity_unreadable", 1);
             continue;
         };
@@ -126,7 +265,7 @@ pub(crate) fn kubernetes(document: &Value, resolver: &EntityResolver) -> Found {
                 "ReplicaSet" => name.rsplit_once('-').map(|(name, _)| format!("k8s.deployment:{name}")),
                 kind => Some(format!("k8s.{}:{name}", kind.to_ascii_lowercase())),
             };
-            if let Some(workload) = workload.and_then(|text| resolver.spoken(&text)) {
+            if let Some(workload) = workload.and_then(|text| spoken(&text)) {
                 found.add(this.clone(), Relation::PartOf, workload);
             }
         }
@@ -134,7 +273,7 @@ pub(crate) fn kubernetes(document: &Value, resolver: &EntityResolver) -> Found {
             if selects(service, pod)
                 && let Some(name) = text_at(service, "metadata.name")
             {
-                found.add(this.clone(), Relation::PartOf, resolver.service(&name));
+                found.add(this.clone(), Relation::PartOf, resolver.within(resolver.service(&name), &namespace));
             }
         }
     }

@@ -52,9 +52,15 @@ fn members(document: Value) -> Vec<Value> {
     }
 }
 
-/// `from,to,relation[,confidence]`, columns in any order.
+/// `from,to,relation[,confidence]`, columns in any order; with semicolons or tabs as spreadsheets of
+/// some countries write them.
 pub(crate) fn csv(text: &str, resolver: &EntityResolver) -> Result<Found, String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let header = text.lines().next().unwrap_or_default();
+    let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
+    let delimiter = [b';', b'\t'].into_iter().find(|other| count(*other) > count(b',')).unwrap_or(b',');
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let headers = reader.headers().map_err(|error| error.to_string())?.clone();
     let place = |name: &str| headers.iter().position(|header| header.eq_ignore_ascii_case(name));
     let (Some(from), Some(to), Some(relation)) = (place("from"), place("to"), place("relation")) else {
@@ -96,7 +102,8 @@ fn push([from, relation, to, sure]: [&str; 4], resolver: &EntityResolver, found:
     };
     let confidence = match sure {
         "" => Some(1.0),
-        text => text.parse().ok().filter(|sure| (0.0..=1.0).contains(sure)),
+        // With semicolons between, decimals have commas.
+        text => text.replace(',', ".").parse().ok().filter(|sure| (0.0..=1.0).contains(sure)),
     };
     match confidence {
         Some(_) if from == to => found.refused.add("edge_to_itself", 1),

@@ -26,12 +26,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{Request as HttpRequest, Response, StatusCode};
+use http::{HeaderValue, Request as HttpRequest, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -221,6 +224,15 @@ impl HttpRouter {
             return Reply::text(404, "no wire is configured for this path\n");
         };
         let handler = &mounted.wire.handler;
+        let with_credential = match headers.contains_key(AUTHORIZATION) {
+            true => None,
+            false => handler.credential_of(head.uri.query().unwrap_or_default()).map(|(user, password)| {
+                let mut headers = headers.clone();
+                headers.extend(basic(&user, &password).map(|value| (AUTHORIZATION, value)));
+                headers
+            }),
+        };
+        let shown = Shown { headers: with_credential.as_ref().unwrap_or(shown.headers), ..shown };
         let route = place.route(&head.method);
         let (access, right) = route.map_or_else(|| place.guard(), |route| (route.access(), route.right()));
         let by_credential = match access {
@@ -456,6 +468,13 @@ fn response(reply: Reply) -> Response<HttpBody> {
     let nosniff = http::HeaderValue::from_static("nosniff");
     response.headers_mut().insert("x-content-type-options", nosniff);
     response
+}
+
+/// The header of basic credentials.
+fn basic(user: &str, password: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]

@@ -42,6 +42,10 @@ impl HttpHandler for Ticker {
         (request.body != b"forged").then(|| acme().clone())
     }
 
+    fn credential_of(&self, query: &str) -> Option<(String, String)> {
+        query.strip_prefix("p=").map(|password| ("influx".to_owned(), password.to_owned()))
+    }
+
     fn resend_is_duplicate(&self, _: &Request<'_>) -> bool {
         true
     }
@@ -61,11 +65,19 @@ struct Rig {
 fn rig(limits: Limits) -> Rig {
     let digest = sha256(&[b"secret"]);
     let auth = AuthConfig {
-        credentials: vec![Credential {
-            tenant: "acme".to_owned(),
-            bearer_sha256: Some(digest.iter().map(|b| format!("{b:02x}")).collect()),
-            ..Credential::default()
-        }],
+        credentials: vec![
+            Credential {
+                tenant: "acme".to_owned(),
+                bearer_sha256: Some(digest.iter().map(|b| format!("{b:02x}")).collect()),
+                ..Credential::default()
+            },
+            Credential {
+                tenant: "acme".to_owned(),
+                user: Some("influx".to_owned()),
+                password_sha256: Some(digest.iter().map(|b| format!("{b:02x}")).collect()),
+                ..Credential::default()
+            },
+        ],
         ..AuthConfig::default()
     };
     let (shelf, intake) = Shelf::with_intake();
@@ -142,6 +154,14 @@ impl Body for Untouchable {
     fn size_hint(&self) -> hyper::body::SizeHint {
         hyper::body::SizeHint::with_exact(1 << 40)
     }
+}
+
+#[tokio::test]
+async fn a_credential_in_the_query_counts_where_no_other_is_shown() {
+    let rig = rig(Limits::default());
+    assert_eq!(rig.send("/tick?p=secret", None, b"a").await.status, 204);
+    assert_eq!(rig.send("/tick?p=guess", None, b"b").await.status, 401);
+    assert_eq!(rig.send("/tick?p=secret", Some("guess"), b"c").await.status, 401);
 }
 
 #[tokio::test]

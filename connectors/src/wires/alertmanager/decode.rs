@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::repeats::{Heard, Identity, Pairs, Repeats};
 use super::table::{PostedAlert, Table};
-use crate::decode::json::{Text, TextMap, go_time};
-use crate::intake::reject::Refusals;
+use crate::decode::json::{Scalar, Text, TextMap};
+use crate::decode::times::{go_time, time_of_text};
+use crate::intake::reject::{LABELS_CUT, Refusals};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
+use crate::resolve::series_table::{CUT_LABEL, cut_surplus};
 
 /// One alert as the API and the webhooks carry it; unknown fields are ignored.
 #[derive(Deserialize)]
@@ -27,9 +29,10 @@ pub(super) struct Posted<'a> {
     pub(super) ends_at: Option<Text<'a>>,
     #[serde(borrow, default, rename = "generatorURL")]
     pub(super) generator_url: Option<Text<'a>>,
-    /// Only webhooks say it; over the API the end time tells.
+    /// Only webhooks say it; over the API the end time tells. In what the API itself lists it is an
+    /// object, which says nothing here.
     #[serde(borrow, default)]
-    pub(super) status: Option<Text<'a>>,
+    pub(super) status: Scalar<'a>,
 }
 
 /// What the rows of one message have in common.
@@ -73,7 +76,7 @@ pub(super) fn take_posted(alerts: &[Posted<'_>], context: &Context<'_>, out: &mu
             starts_at: text(&alert.starts_at),
             ends_at: text(&alert.ends_at),
             url: text(&alert.generator_url),
-            status: text(&alert.status),
+            status: alert.status.0.as_deref(),
         };
         out.take(&telling, context, &mut Vec::new(), &mut Vec::new());
     }
@@ -123,14 +126,22 @@ impl Decoded<'_> {
         if labels.is_empty() {
             return Err("no_labels");
         }
+        let surplus;
+        let mut fewer = Vec::new();
+        let mut labels = labels;
         if labels.len() > LABELS_MAX {
-            return Err("labels_max");
+            // What the alert is, is known by all its labels already.
+            fewer.extend_from_slice(labels);
+            surplus = cut_surplus(&mut fewer, |name| {
+                matches!(name, "alertname" | "severity" | "job" | "instance") || context.resolver.reads(name)
+            });
+            fewer.insert(fewer.partition_point(|(name, _)| *name < CUT_LABEL), (CUT_LABEL, &surplus));
+            labels = &fewer;
+            self.refused.add(LABELS_CUT, 1);
         }
         let (starts_at, ends_at) = times(telling, context)?;
-        let resolved = match telling.status {
-            Some(status) => status == "resolved",
-            None => ends_at <= context.received,
-        };
+        // An end that is past has come, whatever a status beside it says.
+        let resolved = telling.status == Some("resolved") || ends_at <= context.received;
         let Identity { name, entity, severity, fingerprint, .. } = telling.identity;
         let url = telling.url.filter(|url| !url.is_empty());
         let told = PostedAlert {
@@ -165,7 +176,11 @@ impl Decoded<'_> {
 /// Start and end, with Alertmanager's own rules for the ones left out.
 fn times(telling: &Telling<'_>, context: &Context<'_>) -> Result<(EventTime, EventTime), &'static str> {
     let read = |text: Option<&str>| match text {
-        Some(text) => go_time(text).map_err(|_| "time_unreadable"),
+        Some(text) => match go_time(text) {
+            Ok(time) => Ok(time),
+            // Without a zone, or as a number.
+            Err(_) => time_of_text(text).map(Some).ok_or("time_unreadable"),
+        },
         None => Ok(None),
     };
     let (starts, ends) = (read(telling.starts_at)?, read(telling.ends_at)?);

@@ -38,7 +38,9 @@ use bellwether_engine::signal::AlertBuilder;
 use bellwether_engine::time::{EventTime, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::decode::json::readable;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
@@ -161,20 +163,45 @@ impl Alertmanager {
         if let Some(outcome) = told_before {
             return Ok(outcome);
         }
-        let posted: Vec<Posted<'_>> = serde_json::from_str(body).map_err(|error| malformed(&error))?;
-        Ok(self.store_posted(request, &posted, &context))
+        if let Ok(posted) = serde_json::from_str::<Vec<Posted<'_>>>(body) {
+            return Ok(self.store_posted(request, &posted, &context));
+        }
+        let alerts: Vec<Value> = serde_json::from_str(body).map_err(|error| malformed(&error))?;
+        Ok(self.store_readable(request, &alerts, &context))
     }
 
     fn post_webhook(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
-        let webhook: Webhook<'_> = serde_json::from_str(text(&body)?).map_err(|error| malformed(&error))?;
-        let source = if webhook.org_id.is_some() { "grafana" } else { "prometheus" };
-        let mut outcome = self.store_posted(request, &webhook.alerts, &self.context(request, source));
+        let body = text(&body)?;
+        let source = |grafana: bool| if grafana { "grafana" } else { "prometheus" };
+        let (mut outcome, truncated) = match serde_json::from_str::<Webhook<'_>>(body) {
+            Ok(webhook) => {
+                let context = self.context(request, source(webhook.org_id.is_some()));
+                (self.store_posted(request, &webhook.alerts, &context), webhook.truncated_alerts)
+            }
+            Err(error) => {
+                let document: Value = serde_json::from_str(body).map_err(|error| malformed(&error))?;
+                let alerts = document.get("alerts").and_then(Value::as_array).ok_or_else(|| malformed(&error))?;
+                let context = self.context(request, source(document.get("orgId").is_some_and(|id| !id.is_null())));
+                let truncated = document.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or_default();
+                (self.store_readable(request, alerts, &context), truncated)
+            }
+        };
         // What the sender left out itself is counted, and no reason to refuse the message.
-        if webhook.truncated_alerts > 0 {
-            outcome.refused.add("truncated_by_sender", webhook.truncated_alerts);
-        }
+        outcome.refused.add_some("truncated_by_sender", truncated);
         Ok(outcome)
+    }
+
+    /// Stores those of `alerts` that can be read.
+    fn store_readable(&self, request: &Request<'_>, alerts: &[Value], context: &Context<'_>) -> Outcome {
+        let mut odd = 0;
+        let posted: Vec<Posted<'_>> = readable(alerts, &mut odd);
+        self.with_tenant(request.tenant, |state| {
+            self.store(request, alerts.len(), &mut state.alerts, |out| {
+                out.refused.add_some("malformed", odd);
+                take_posted(&posted, context, out);
+            })
+        })
     }
 
     fn context<'a>(&'a self, request: &Request<'_>, source: &'a str) -> Context<'a> {
@@ -209,6 +236,8 @@ impl Alertmanager {
         let Decoded { mut rows, refused, .. } = out;
         let reply = if refused.is_empty() {
             Reply::empty(200)
+        } else if refused.lost().is_empty() {
+            Reply::json(200, &format!("stored; {}", refused.describe()))
         } else {
             Reply::json(400, &format!("refused: {}; the others were stored", refused.describe()))
         };

@@ -376,8 +376,9 @@ mod tests {
         let posted: Vec<Posted<'_>> = serde_json::from_str(body).ok()?;
         let shown = |posted: &Posted<'_>| {
             let identity = Identity::of(&posted.labels, "prometheus", resolver);
-            let texts = [&posted.starts_at, &posted.ends_at, &posted.generator_url, &posted.status];
-            let texts = texts.map(|text| text.as_ref().map(|text| text.0.as_ref()));
+            let texts = [&posted.starts_at, &posted.ends_at, &posted.generator_url];
+            let [starts, ends, url] = texts.map(|text| text.as_ref().map(|text| text.0.as_ref()));
+            let texts = [starts, ends, url, posted.status.0.as_deref()];
             format!("{identity:?} {:?} {texts:?}", Pairs::sorted(posted.annotations.pairs()))
         };
         Some(posted.iter().map(shown).collect())
@@ -461,8 +462,10 @@ mod tests {
             let (mut repeats, resolver) = (Repeats::default(), EntityResolver::default());
             for body in bodies.iter().chain(&bodies) {
                 let want = parsed(body, &resolver);
+                // The parser takes numbers and the like for texts; senders write texts.
+                let is_odd = ["null", "-1.5e3", "true", "[1,"].iter().any(|odd| body.contains(odd));
                 match told(body, &mut repeats, &resolver) {
-                    None => prop_assert!(want.is_none() || body.contains("null"), "{}", body),
+                    None => prop_assert!(want.is_none() || is_odd, "{}", body),
                     read => prop_assert_eq!(read, want, "{}", body),
                 }
                 let mut damaged: Vec<char> = body.chars().collect();

@@ -196,3 +196,70 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_odd_alert_is_not_its_neighbours() {
+    let good = alert("Disk", ENDS);
+    for odd in [r#"{"labels":"x"}"#, "7", r#"{"labels":{"alertname":"a"},"startsAt":{"odd":1}}"#] {
+        let outcome = send(&wire(), "/api/v2/alerts", &format!("[{odd},{good}]"));
+        assert_eq!((outcome.reply().status, outcome.accepted()), (400, 1), "{odd}");
+        assert_eq!(outcome.refused.describe(), "1 malformed", "{odd}");
+        let webhook = format!(r#"{{"alerts":[{odd},{good}],"orgId":1,"truncatedAlerts":0}}"#);
+        let outcome = send(&wire(), "/webhook/alertmanager", &webhook);
+        assert_eq!((outcome.reply().status, outcome.accepted()), (400, 1), "{odd}");
+        assert_eq!(AlertColumns::of(batches(&outcome)[0]).source(0), "grafana");
+    }
+    let listed = good.replacen('{', r#"{"status":{"state":"active","silencedBy":[]},"#, 1);
+    let outcome = send(&wire(), "/api/v2/alerts", &format!("[{listed}]"));
+    assert_eq!((outcome.reply().status, outcome.accepted()), (200, 1), "as the API itself lists it");
+}
+
+#[test]
+fn an_end_that_is_past_ends_it_whatever_the_status_says() {
+    let of = |ends: &str, status: &str| {
+        let alert = alert("Disk", ends).replacen('{', &format!(r#"{{"status":"{status}","#), 1);
+        let outcome = send(&wire(), "/api/v2/alerts", &format!("[{alert}]"));
+        AlertColumns::of(batches(&outcome)[0]).status(0)
+    };
+    for status in ["firing", "active", "unprocessed"] {
+        assert_eq!(of(STARTED, status), Some(AlertStatus::Resolved), "{status}");
+        assert_eq!(of(ENDS, status), Some(AlertStatus::Firing), "{status}");
+    }
+    assert_eq!(of(ENDS, "resolved"), Some(AlertStatus::Resolved));
+}
+
+#[test]
+fn surplus_labels_are_cut_and_the_alert_is_kept() {
+    let wire = wire();
+    let more: Vec<String> = (0..60).map(|n| format!("\"a{n:02}\":\"v\"")).collect();
+    let alert = |last: &str| {
+        format!(
+            r#"[{{"labels":{{{},"alertname":"Disk","instance":"db-1:9100","severity":"critical","zz":"{last}"}},
+            "startsAt":"{STARTED}","endsAt":"{ENDS}"}}]"#,
+            more.join(",")
+        )
+    };
+    let outcomes = ["a", "b"].map(|last| send(&wire, "/api/v2/alerts", &alert(last)));
+    for outcome in &outcomes {
+        assert_eq!((outcome.reply().status, outcome.accepted()), (200, 1));
+        let told = String::from_utf8_lossy(&outcome.reply().body).into_owned();
+        assert!(told.contains("1 labels_cut (more than 40 labels"), "{told}");
+        let columns = AlertColumns::of(batches(outcome)[0]);
+        assert_eq!(
+            (columns.name(0), columns.entity(0), columns.severity(0)),
+            ("Disk", "host:db-1", Severity::Critical)
+        );
+        assert_eq!((columns.labels(0).len(), columns.labels(0).get("instance")), (40, Some("db-1:9100")));
+    }
+    let [first, second] = outcomes.each_ref().map(|outcome| AlertColumns::of(batches(outcome)[0]).fingerprint[0]);
+    assert_ne!(first, second, "all labels tell alerts apart");
+}
+
+#[test]
+fn a_time_without_a_zone_is_utc() {
+    let body = alert("Disk", "1970-01-12 13:50:00").replace(STARTED, "1970-01-12T13:40:00");
+    let outcome = send(&wire(), "/api/v2/alerts", &format!("[{body}]"));
+    let columns = AlertColumns::of(batches(&outcome)[0]);
+    assert_eq!(columns.starts_at(0), EventTime::from_secs(1_000_000 - 400));
+    assert_eq!(columns.ends_at(0), Some(EventTime::from_secs(1_000_000 + 200)));
+}

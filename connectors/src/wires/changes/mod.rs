@@ -17,6 +17,7 @@
 //!
 //! A deployment that only starts is answered and not kept: it changes nothing yet.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -119,24 +120,64 @@ impl Changes {
         Ok(Changes { hooks, auth, limits, resolver })
     }
 
-    /// Takes a document that `read` understands, and answers `reply`.
+    /// Takes a document that `read` understands, or a list of them (CloudEvents in batches), and answers
+    /// `reply`. A form has the document in `payload`, as GitHub sends it unless told otherwise.
     fn take(
         &self,
         request: &Request<'_>,
-        read: impl FnOnce(read::Source<'_>) -> read::Read,
+        read: impl Fn(read::Source<'_>) -> read::Read,
         reply: Reply,
     ) -> Result<Outcome, Outcome> {
         let body = unpacked(&self.limits, request)?;
         let malformed = |text: String| Outcome::refused(Reply::json(400, &json!({"message": text})), "malformed");
+        let is_form = request.media_type() == "application/x-www-form-urlencoded" && !starts_as_json(&body);
+        let body = match is_form {
+            true => payload_of(&body).ok_or_else(|| {
+                let text = "a form without `payload`: choose the content type application/json in the hook";
+                Outcome::refused(Reply::json(415, &json!({"message": text})), "content_type")
+            })?,
+            false => body,
+        };
         let document: Value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
-        let change = read(read::Source { resolver: &self.resolver, document: &document, body: &body });
         let mut accepted = Accepted::default();
-        if let Some(change) = change.map_err(|reason| malformed(reason.to_owned()))? {
-            let mut builder = ChangeBuilder::new();
-            push(&change, self.limits.believed(change.time, request.received), &mut builder);
-            accepted.add_rows(builder.finish_for(request.tenant));
+        let mut refused = Refusals::default();
+        let mut builder = ChangeBuilder::new();
+        let Value::Array(list) = &document else {
+            let change = read(read::Source { resolver: &self.resolver, document: &document, body: &body });
+            if let Some(change) = change.map_err(|reason| malformed(reason.to_owned()))? {
+                push(&change, self.limits.believed(change.time, request.received), &mut builder);
+                accepted.add_rows(builder.finish_for(request.tenant));
+            }
+            return Ok(Outcome::store(accepted, refused, reply));
+        };
+        if list.len() > self.limits.events_max {
+            let text = json!({"message": "more events than `limits.events_max`"});
+            return Err(Outcome::refused(Reply::json(413, &text), "events_max"));
         }
-        Ok(Outcome::store(accepted, Refusals::default(), reply))
+        let mut first = "";
+        for document in list {
+            // Without an id of its own it is known by its own text.
+            let body = document.to_string();
+            match read(read::Source { resolver: &self.resolver, document, body: body.as_bytes() }) {
+                Ok(Some(change)) => {
+                    push(&change, self.limits.believed(change.time, request.received), &mut builder);
+                }
+                Ok(None) => {}
+                Err(reason) => {
+                    first = if first.is_empty() { reason } else { first };
+                    refused.add("malformed", 1);
+                }
+            }
+        }
+        accepted.add_rows(builder.finish_for(request.tenant));
+        let reply = match refused.is_empty() {
+            true => reply,
+            false => {
+                let text = format!("refused: {} ({first}); the others were stored", refused.describe());
+                Reply::json(400, &json!({"message": text}))
+            }
+        };
+        Ok(Outcome::store(accepted, refused, reply))
     }
 
     fn cdevent(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -160,6 +201,17 @@ impl Changes {
         let taken = json!({"status": "success", "message": "Change event processed"});
         self.take(request, |from| from.pagerduty(), Reply::json(202, &taken))
     }
+}
+
+/// Whether a body is JSON, whatever its sender calls it: curl calls every body a form.
+fn starts_as_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// The field `payload` of a form.
+fn payload_of(body: &[u8]) -> Option<Cow<'static, [u8]>> {
+    let (_, payload) = form_urlencoded::parse(body.trim_ascii()).find(|(name, _)| name == "payload")?;
+    Some(Cow::Owned(payload.into_owned().into_bytes()))
 }
 
 impl HttpHandler for Changes {

@@ -99,6 +99,48 @@ fn a_signed_deployment_status_is_a_change_of_the_hooks_tenant() {
 }
 
 #[test]
+fn a_form_has_the_document_in_its_payload() {
+    let encoded: String = form_urlencoded::Serializer::new(String::new()).append_pair("payload", GITHUB).finish();
+    let signed = |body: &str| {
+        headers(&[
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-github-event", "deployment_status"),
+            ("x-hub-signature-256", &signature("It's a Secret to Everybody", body)),
+        ])
+    };
+    let outcome = send("/changes/github/shop", &signed(&encoded), &encoded);
+    assert_eq!((outcome.reply().status, row(&outcome).entity), (202, "service:shop"));
+    let outcome = send("/changes/github/shop", &signed("a=b"), "a=b");
+    assert_eq!(outcome.reply().status, 415);
+    assert!(String::from_utf8_lossy(&outcome.reply().body).contains("application/json"));
+    let plain = r#"{"service":"pay"}"#;
+    let called_a_form = headers(&[("content-type", "application/x-www-form-urlencoded")]);
+    assert_eq!(send("/changes/plain", &called_a_form, plain).accepted(), 1, "as curl calls every body");
+}
+
+#[test]
+fn events_may_come_in_a_batch_and_in_base64() {
+    use base64::Engine as _;
+    let event = |id: &str, kind: &str| {
+        format!(
+            r#"{{"context":{{"id":"{id}","type":"dev.cdevents.{kind}.0.2.0","timestamp":"1970-01-12T13:46:00Z"}},
+            "subject":{{"id":"{id}"}}}}"#
+        )
+    };
+    let wrapped = base64::engine::general_purpose::STANDARD.encode(event("pay", "service.deployed"));
+    let batch = format!(
+        r#"[{{"specversion":"1.0","data":{}}},{{"specversion":"1.0","data_base64":"{wrapped}"}},{{"x":1}},{}]"#,
+        event("shop", "service.removed"),
+        event("build-4711", "build.queued"),
+    );
+    let outcome = send("/changes/cdevents", &HeaderMap::new(), &batch);
+    assert_eq!((outcome.reply().status, outcome.refused.describe().as_str()), (400, "1 malformed"));
+    let changes = ChangeColumns::of(batches(&outcome)[0]);
+    let entities: Vec<&str> = (0..changes.len()).map(|at| changes.row(at).entity).collect();
+    assert_eq!(entities, ["service:shop", "service:pay"], "a queued build changes nothing that runs");
+}
+
+#[test]
 fn gitlabs_token_names_the_tenant() {
     let body = r#"{"object_kind":"deployment","status":"success","deployment_id":15,"environment":"prod","short_sha":"279484c0",
         "project":{"name":"pay","path_with_namespace":"acme/pay"},"user":{"username":"bob"},"commit_title":"Fix"}"#;

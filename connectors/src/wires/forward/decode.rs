@@ -7,8 +7,9 @@
 //! | PackedForward | `[tag, bin of entries, option?]` |
 //! | CompressedPackedForward | the same with `option.compressed` = `gzip` |
 //!
-//! What is broken within a message is counted and left out; sending it again would not help,
-//! so it is acknowledged with the rest, as fluentd does.
+//! For `time` there may stand `[time, {metadata}]`, as Fluent Bit writes it. What is broken within a
+//! message is counted and left out, and the message is then not acknowledged: an acknowledgement says
+//! that all of it is stored, and its sender would forget it.
 
 use std::borrow::Cow;
 
@@ -17,7 +18,7 @@ use bellwether_engine::time::EventTime;
 
 use super::msgpack::{Stop, Token, token, value};
 use crate::decode::documents::{Beside, Documents};
-use crate::decode::json::epoch_time;
+use crate::decode::times::{epoch_of_whole, epoch_time};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::entity_resolution::EntityResolver;
@@ -79,7 +80,16 @@ fn parts(mut message: &[u8]) -> Result<Message<'_>, &'static str> {
 
 /// Whether the second element holds entries, rather than a time.
 fn is_bulk(second: &[u8]) -> bool {
-    matches!(token(&mut &*second), Ok(Token::List(_) | Token::Bytes(_) | Token::Text(_)))
+    let mut rest = second;
+    match token(&mut rest) {
+        Ok(Token::List(2)) => {
+            let first = token(&mut rest);
+            let is_time = matches!(first, Ok(Token::UInt(_) | Token::Int(_) | Token::Float(_) | Token::Ext(..)));
+            !(is_time && matches!(token(&mut rest), Ok(Token::Map(_))))
+        }
+        Ok(Token::List(_) | Token::Bytes(_) | Token::Text(_)) => true,
+        _ => false,
+    }
 }
 
 fn options_of(mut bytes: &[u8]) -> Result<Options<'_>, Stop> {
@@ -170,23 +180,57 @@ fn row<'a>(
     documents: &mut Documents<'a, '_>,
     out: &mut LogBuilder,
 ) -> Result<(), &'static str> {
-    let time = time_of(token(&mut entry).map_err(wrong)?);
+    let mut first = token(&mut entry).map_err(wrong)?;
+    let mut metadata: &[u8] = &[];
+    if let Token::List(length @ 1..) = first {
+        first = token(&mut entry).map_err(wrong)?;
+        for place in 1..length {
+            let beside = value(&mut entry).map_err(wrong)?;
+            metadata = if place == 1 { beside } else { metadata };
+        }
+    }
+    if is_group(first) {
+        return Ok(());
+    }
+    let time = time_of(first);
     documents.begin();
     let mark = documents.enter("fluent.tag");
     documents.text(tag);
     documents.leave(mark);
     let mut record = value(&mut entry).map_err(wrong)?;
-    let Ok(Token::Map(fields)) = token(&mut record) else { return Err("no_record") };
-    fields_of(&mut record, fields, DEPTH_MAX, documents).map_err(wrong)?;
+    match token(&mut record) {
+        Ok(Token::Map(fields)) => fields_of(&mut record, fields, DEPTH_MAX, documents).map_err(wrong)?,
+        // A record that is its message.
+        Ok(Token::Text(text)) => {
+            let mark = documents.enter("message");
+            text_of(text, documents);
+            documents.leave(mark);
+        }
+        _ => return Err("no_record"),
+    }
+    if let Ok(Token::Map(fields)) = token(&mut metadata) {
+        let mark = documents.enter("metadata");
+        fields_of(&mut metadata, fields, DEPTH_MAX, documents).map_err(wrong)?;
+        documents.leave(mark);
+    }
     let Context { limits, entity, received, .. } = *context;
     documents.push(&Beside { time, received, limits, entity, whole: None }, out);
     Ok(())
 }
 
+/// Fluent Bit writes -1 and -2 for the time where a group of entries begins and ends: no entry.
+fn is_group(time: Token<'_>) -> bool {
+    match time {
+        Token::Int(-2..=-1) => true,
+        Token::Ext(EVENT_TIME, [a, b, c, d, ..]) => i32::from_be_bytes([*a, *b, *c, *d]) >= -2 && *a == 0xff,
+        _ => false,
+    }
+}
+
 /// Zero stands for "now", as in fluentd; what is no time does, too.
 fn time_of(token: Token<'_>) -> Option<EventTime> {
     let time = match token {
-        Token::UInt(secs) => epoch_time(secs as f64),
+        Token::UInt(number) => epoch_of_whole(number),
         Token::Float(secs) => epoch_time(secs),
         Token::Ext(EVENT_TIME, &[a, b, c, d, e, f, g, h]) => {
             let secs = EventTime::from_secs(i64::from(u32::from_be_bytes([a, b, c, d])));
@@ -220,24 +264,32 @@ fn fields_of<'a>(
     Ok(())
 }
 
+fn text_of<'a>(text: &'a [u8], documents: &mut Documents<'a, '_>) {
+    match std::str::from_utf8(text) {
+        Ok(text) => documents.text(text),
+        Err(_) => documents.made(String::from_utf8_lossy(text)),
+    }
+}
+
 /// The leaves of the next value; what is too deep or too much is walked over.
 fn leaves<'a>(record: &mut &'a [u8], depth: usize, documents: &mut Documents<'a, '_>) -> Result<(), Stop> {
-    if depth == 0 || documents.is_full() {
+    if depth == 0 {
         return value(record).map(|_| ());
     }
     match token(record)? {
         Token::Map(fields) => fields_of(record, fields, depth - 1, documents)?,
         Token::List(items) => {
             for index in 0..items {
+                if index > 0 && documents.is_full() {
+                    value(record)?;
+                    continue;
+                }
                 let mark = documents.enter(&index.to_string());
                 leaves(record, depth - 1, documents)?;
                 documents.leave(mark);
             }
         }
-        Token::Text(text) | Token::Bytes(text) => match std::str::from_utf8(text) {
-            Ok(text) => documents.text(text),
-            Err(_) => documents.made(String::from_utf8_lossy(text)),
-        },
+        Token::Text(text) | Token::Bytes(text) => text_of(text, documents),
         Token::Bool(value) => documents.text(if value { "true" } else { "false" }),
         Token::Int(value) => documents.made(value),
         Token::UInt(value) => documents.made(value),

@@ -9,7 +9,8 @@
 //!
 //! A record is a log record: message, level, time and trace by their usual names, the entity
 //! its other fields name or else the sender's address, the tag as `fluent.tag`. A message with
-//! a `chunk` is acknowledged when the journal has synced it; a chunk that comes again, because
+//! a `chunk` is acknowledged when the journal has synced all of it, and never when an entry of it was
+//! refused: the sender keeps what is not acknowledged; a chunk that comes again, because
 //! its acknowledgement was lost, is only acknowledged again. A full journal stops the reading,
 //! so that the sender keeps its buffer. Reference: Fluentd forward protocol specification.
 
@@ -101,7 +102,7 @@ impl WireConfig for ForwardConfig {
         &[WireRow {
             wire: "Fluent Forward, all four forms, shared key, TLS (`src/wires/forward`)",
             at: "port 24224",
-            answers: "`ack` when stored; a full journal stops the reading",
+            answers: "`ack` when all of it is stored, none when an entry was refused; a full journal stops the reading",
             again: "chunks",
             peer: "fluent-logger 0.11 for Python",
         }]
@@ -204,13 +205,22 @@ impl Forward {
                         tokio::time::sleep(BUSY_PAUSE).await;
                         claim = taken.claims.take(key);
                     }
-                    taken.answers.push(acknowledgement(chunk));
                     if claim == Claim::Taken {
                         self.counters.duplicate(1);
+                        // What was refused of it then is so again.
+                        if self.read(&message, &entity, &mut LogBuilder::new()).is_empty() {
+                            taken.answers.push(acknowledgement(chunk));
+                        }
                         continue;
                     }
                 }
-                self.take(&message, &entity, &mut taken.rows);
+                let refused = self.read(&message, &entity, &mut taken.rows);
+                for (reason, count) in refused.iter() {
+                    self.counters.refuse(reason, count);
+                }
+                if let Some(chunk) = options(&message).chunk.filter(|_| refused.is_empty()) {
+                    taken.answers.push(acknowledgement(chunk));
+                }
                 if taken.rows.len() >= ROWS_MAX {
                     self.store(&tenant, &mut taken, &mut stream, intake).await?;
                 }
@@ -253,14 +263,12 @@ impl Forward {
         tenant.cloned()
     }
 
-    /// Reads one message into rows.
-    fn take(&self, message: &[u8], entity: &str, rows: &mut LogBuilder) {
+    /// Reads one message into rows; what of it is refused.
+    fn read(&self, message: &[u8], entity: &str, rows: &mut LogBuilder) -> Refusals {
         let context = Context { limits: &self.limits, resolver: &self.resolver, entity, received: now() };
         let mut refused = Refusals::default();
         decode(message, &context, rows, &mut refused);
-        for (reason, count) in refused.iter() {
-            self.counters.refuse(reason, count);
-        }
+        refused
     }
 
     /// Waits for the journal, then answers: while it is full nothing is read.
@@ -278,8 +286,11 @@ impl Forward {
             match intake.accept_claimed(&[Input::Batch(batch)], claims).await {
                 Ok(_) => self.counters.accept(rows),
                 Err(AcceptError::Fatal(error)) => return Err(SourceError::Fatal(error)),
-                // Too large for the journal, now and ever: sent again it would be so again.
-                Err(_) => self.counters.refuse("journal", rows),
+                // Too large for the journal, now and ever: it is not stored, so nobody is told that it is.
+                Err(_) => {
+                    self.counters.refuse("journal", rows);
+                    taken.answers.clear();
+                }
             }
         }
         let answers: Vec<u8> = std::mem::take(&mut taken.answers).concat();

@@ -90,6 +90,30 @@ fn the_four_forms_give_the_same_rows() {
 }
 
 #[test]
+fn a_time_may_have_metadata_beside_it() {
+    let with = |time: Vec<u8>| list(&[time, record(&[("trace", "t1")])]);
+    let entry = |secs, text: &str| list(&[with(event_time(secs, 0)), record(&[("log", text), ("host", "h9")])]);
+    let group = |time: Vec<u8>| list(&[with(time), record(&[("schema", "otlp")])]);
+    let entries = [
+        group(vec![0xff]),
+        entry(5, "one"),
+        list(&[with(vec![0x06]), text("two")]),
+        group(event_time(u32::MAX - 1, 0)),
+        list(&[list(&[event_time(7, 0)]), record(&[("log", "three")])]),
+    ];
+    let found = |message: &[u8]| {
+        let (rows, refused) = rows(message);
+        (rows.into_iter().map(|(body, entity, time)| (body, entity, time / 1_000_000_000)).collect::<Vec<_>>(), refused)
+    };
+    let row = |body: &str, entity: &str, secs| (body.to_owned(), entity.to_owned(), secs);
+    let want = vec![row("one", "host:h9", 5), row("two", "host:10.0.0.9", 6), row("three", "host:10.0.0.9", 7)];
+    assert_eq!(found(&list(&[text("t"), list(&entries)])), (want.clone(), String::new()));
+    assert_eq!(found(&list(&[text("t"), bin(&entries.concat())])), (want, String::new()));
+    let alone = list(&[text("t"), with(event_time(5, 0)), record(&[("log", "one"), ("host", "h9")])]);
+    assert_eq!(found(&alone), (vec![row("one", "host:h9", 5)], String::new()));
+}
+
+#[test]
 fn a_record_is_flattened_and_bounded() {
     let nested = [&[0x82][..], &text("k8s"), &[0x81], &text("pod"), &[0x92, 0x01, 0xc3], &text("f"), &[0xcb]].concat();
     let nested = [&nested[..], &1.5f64.to_be_bytes()].concat();
@@ -176,6 +200,20 @@ async fn a_chunk_is_acknowledged_when_it_is_stored_and_stored_once() {
     let both = answer_of(&mut again, 2 * want.len()).await;
     assert_eq!(both, [want, acknowledgement(b"b")].concat());
     assert_eq!(lines(&shelf), 2, "`a` and `b` once each");
+}
+
+#[tokio::test]
+async fn a_chunk_with_a_refused_entry_is_never_acknowledged_and_its_good_ones_are_stored_once() {
+    let (shelf, intake) = Shelf::with_intake();
+    let (mut stream, _stopper, forward) = call(ForwardConfig::default(), &intake);
+    let partly = list(&[text("app"), list(&entries()), record(&[("chunk", "p")])]);
+    for _ in 0..2 {
+        stream.write_all(&[&partly[..], &chunk("a")].concat()).await.expect("open");
+        let want = acknowledgement(b"a");
+        assert_eq!(answer_of(&mut stream, want.len()).await, want, "of the other chunk alone");
+    }
+    assert_eq!(lines(&shelf), 3, "two of `p` and one of `a`");
+    assert_eq!(forward.counters.read().refused.get("malformed"), Some(&1));
 }
 
 #[tokio::test]

@@ -39,17 +39,21 @@ fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Vec<Label<'a>> 
         .collect()
 }
 
-/// Own labels first, then the resource's, each name once, at most [`LABELS_MAX`], sorted.
-pub(super) fn merged<'a>(own: &'a [Label<'_>], resource: &'a [Label<'_>]) -> Vec<(&'a str, &'a str)> {
+/// Own labels and the resource's, each name once, the own first of equal names; as many as there are,
+/// for those that name the entity may stand last.
+pub(super) fn all<'a>(own: &'a [Label<'_>], resource: &'a [Label<'_>]) -> Vec<(&'a str, &'a str)> {
     let mut all: Vec<(&str, &str)> = Vec::with_capacity(own.len() + resource.len());
     for (key, value) in own.iter().chain(resource) {
-        if all.len() == LABELS_MAX {
-            break;
-        }
         if !all.iter().any(|(known, _)| known == key) {
             all.push((key, value));
         }
     }
+    all
+}
+
+/// At most [`LABELS_MAX`] of [`all`], sorted.
+pub(super) fn kept<'a>(mut all: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    all.truncate(LABELS_MAX);
     all.sort_unstable_by_key(|(key, _)| *key);
     all
 }

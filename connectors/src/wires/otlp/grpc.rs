@@ -211,7 +211,7 @@ impl Receiver {
             });
         }
         self.counters.accept(accepted.events());
-        let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
+        let rejected = i64::try_from(refused.lost().total()).unwrap_or(i64::MAX);
         Ok((!refused.is_empty()).then(|| (rejected, refused.describe())))
     }
 }

@@ -13,8 +13,8 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric, metric::Data};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::attributes::{Label, merged, of_list, of_resource};
-use crate::intake::reject::Refusals;
+use super::attributes::{Label, all, of_list, of_resource};
+use crate::intake::reject::{NOT_FINITE, Refusals};
 use crate::limits::Limits;
 use crate::resolve::series_table::Session;
 use crate::wires::remote_write::STALE_NAN_BITS;
@@ -108,12 +108,11 @@ impl Decoder<'_, '_> {
         nanos: u64,
         flags: u32,
     ) -> Point<'p> {
-        let sent = i64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(EventTime);
-        Point {
-            labels: of_list(attributes),
-            time: sent.unwrap_or(self.received),
-            stale: flags & NO_RECORDED_VALUE != 0,
-        }
+        let time = match nanos {
+            0 => self.received,
+            nanos => EventTime(i64::try_from(nanos).unwrap_or(i64::MAX)),
+        };
+        Point { labels: of_list(attributes), time, stale: flags & NO_RECORDED_VALUE != 0 }
     }
 
     /// The series of one data point, which is accepted or refused as a whole.
@@ -124,8 +123,8 @@ impl Decoder<'_, '_> {
         point: &Point<'_>,
         parts: &[(&str, Option<f64>, SeriesType)],
     ) {
-        if point.time > self.limits.latest(self.received) {
-            self.refused.add("in_the_future", 1);
+        if let Some(reason) = self.limits.window(self.received).refusal(point.time) {
+            self.refused.add(reason, 1);
             return;
         }
         if !point.stale && parts.iter().all(|(_, value, _)| value.is_none()) {
@@ -155,12 +154,13 @@ impl Decoder<'_, '_> {
         let id = match self.session.known(key) {
             Some(id) => Ok(id),
             None => {
-                let mut labels = merged(&point.labels, resource);
+                let mut labels = all(&point.labels, resource);
                 let name = format!("{}{suffix}", metric.name);
                 self.session.describe(key, &name, &metric.unit, kind, &mut labels)
             }
         };
         match id {
+            Ok(_) if !value.is_finite() && value.to_bits() != STALE_NAN_BITS => self.refused.add(NOT_FINITE, 1),
             Ok(id) => self.samples.push(point.time, id, value),
             Err(reason) => self.refused.add(reason, 1),
         }

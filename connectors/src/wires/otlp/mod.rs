@@ -14,6 +14,7 @@
 
 mod attributes;
 pub mod grpc;
+mod json;
 mod logs;
 mod metrics;
 mod traces;
@@ -32,10 +33,9 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::intake::reject::Refusals;
+use crate::intake::reject::{LABELS_CUT, Refusals};
 use crate::limits::{Compression, Limits};
 use crate::resolve::series_table::SeriesTable;
 use crate::server::listener::{Endpoint, Listening, Transport};
@@ -253,6 +253,8 @@ impl Otlp {
                 refused: Refusals::default(),
             };
             decoder.decode(request);
+            let cut = decoder.session.labels_cut();
+            decoder.refused.add_some(LABELS_CUT, cut);
             (decoder.samples, decoder.accepted, decoder.refused)
         });
         let mut accepted = Accepted::describing(described);
@@ -262,10 +264,10 @@ impl Otlp {
 
     fn logs(&self, tenant: &TenantName, request: &ExportLogsServiceRequest, received: EventTime) -> Exported {
         let mut builder = LogBuilder::new();
-        logs::decode(request, self.series.resolver(), &self.limits, received, &mut builder);
+        let refused = logs::decode(request, self.series.resolver(), &self.limits, received, &mut builder);
         let mut accepted = Accepted::default();
         accepted.add_rows(builder.finish_for(tenant));
-        Exported { accepted, refused: Refusals::default() }
+        Exported { accepted, refused }
     }
 
     fn traces(&self, tenant: &TenantName, request: &ExportTraceServiceRequest, received: EventTime) -> Exported {
@@ -293,20 +295,22 @@ impl Otlp {
     /// Takes what was posted for one of the signals.
     fn take(&self, signal: Signal, request: &Request<'_>) -> Outcome {
         let refuse = |(status, text, reason)| Outcome::refused(failure(request, status, text), reason);
-        let export = match self.decoded(signal, request) {
-            Ok(export) => export,
+        let (export, odd) = match self.decoded(signal, request) {
+            Ok(decoded) => decoded,
             Err(error) => return refuse(error),
         };
         match self.export(request.tenant, &export, request.received) {
             Err(limit) => refuse((413, format!("more events than `limits.{limit}`"), limit)),
-            Ok(Exported { accepted, refused }) => {
+            Ok(Exported { accepted, mut refused }) => {
+                refused.add_some("malformed", odd);
                 let reply = success(signal, request, &refused);
                 Outcome::store(accepted, refused, reply)
             }
         }
     }
 
-    fn decoded(&self, signal: Signal, request: &Request<'_>) -> Result<Export, (u16, String, &'static str)> {
+    /// The request, and how many of its events cannot be read.
+    fn decoded(&self, signal: Signal, request: &Request<'_>) -> Result<(Export, u64), (u16, String, &'static str)> {
         let encoding = request.header("content-encoding");
         let compression = Compression::from_header(encoding)
             .ok_or_else(|| (415, format!("content encoding `{encoding}` is not supported"), "encoding"))?;
@@ -323,21 +327,23 @@ impl Otlp {
                 return Err((415, text, "content_type"));
             }
         };
-        let read = match signal {
-            Signal::Metrics => message(&body, json).map(Export::Metrics),
-            Signal::Logs => message(&body, json).map(Export::Logs),
-            Signal::Traces => message(&body, json).map(Export::Traces),
+        let read = match (signal, json) {
+            (signal, true) => json::read(signal, &body),
+            (Signal::Metrics, _) => message(&body).map(Export::Metrics).map(whole),
+            (Signal::Logs, _) => message(&body).map(Export::Logs).map(whole),
+            (Signal::Traces, _) => message(&body).map(Export::Traces).map(whole),
         };
         read.map_err(|error| (400, error, "malformed"))
     }
 }
 
-fn message<T: Message + Default + DeserializeOwned>(body: &[u8], json: bool) -> Result<T, String> {
-    if json {
-        serde_json::from_slice(body).map_err(|error| error.to_string())
-    } else {
-        T::decode(body).map_err(|error| error.to_string())
-    }
+fn message<T: Message + Default>(body: &[u8]) -> Result<T, String> {
+    T::decode(body).map_err(|error| error.to_string())
+}
+
+/// A message of which every event can be read.
+fn whole(export: Export) -> (Export, u64) {
+    (export, 0)
 }
 
 /// An error in the content type of the request.
@@ -371,7 +377,8 @@ fn success(signal: Signal, request: &Request<'_>, refused: &Refusals) -> Reply {
     if refused.is_empty() {
         return complete(request);
     }
-    let rejected = i64::try_from(refused.total()).unwrap_or(i64::MAX);
+    // What lost a detail only is stored: none rejected, and a message, is the protocol's warning.
+    let rejected = i64::try_from(refused.lost().total()).unwrap_or(i64::MAX);
     if request.media_type() == "application/json" {
         let field = match signal {
             Signal::Metrics => "rejectedDataPoints",

@@ -246,3 +246,112 @@ proptest! {
         }
     }
 }
+
+/// Logs in JSON, received in November 2026.
+fn logs_now(path: &str, body: &str) -> Outcome {
+    let headers = json();
+    let mut request = post(path, &headers, body.as_bytes());
+    request.received = EventTime::from_secs(1_796_000_100);
+    serve(&otlp(), &request)
+}
+
+#[test]
+fn json_is_read_by_the_mapping_of_proto3() {
+    let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+        "scopeLogs":[{"scope":null,"logRecords":[
+        {"timeUnixNano":"1796000000000000000","severityNumber":"SEVERITY_NUMBER_ERROR","body":{"stringValue":"a"},
+         "attributes":[{"key":"args","value":{"arrayValue":{}}},{"key":"map","value":{"kvlistValue":{"values":null}}}]},
+        {"time_unix_nano":1796000000000000001,"severity_number":"17","body":{"intValue":7},"attributes":null,
+         "traceId":"AAECAwQFBgcICQoLDA0ODw==","droppedAttributesCount":"0"},
+        {"timeUnixNano":"1.796e18","severityNumber":9.0,"body":{"arrayValue":{"values":[{"doubleValue":"NaN"},{}]}},
+         "traceId":"000102030405060708090A0B0C0D0E0F"},
+        {"timeUnixNano":{"odd":1},"body":{"stringValue":"refused"}},
+        null]}]},{"resource":null,"scopeLogs":null}]}"#;
+    let outcome = logs_now("/v1/logs", body);
+    assert_eq!((outcome.accepted(), outcome.refused.describe().as_str()), (3, "1 malformed"));
+    let answer: serde_json::Value = serde_json::from_slice(&outcome.reply().body).expect("json");
+    assert_eq!(answer["partialSuccess"]["rejectedLogRecords"], "1");
+    let rows = LogColumns::of(batches(&outcome)[0]);
+    assert_eq!((rows.severity[0], rows.severity[1], rows.severity[2]), (17, 17, 9));
+    assert_eq!((rows.body(0), rows.body(1), rows.body(2)), ("a", "7", "[NaN,null]"));
+    assert_eq!((rows.attributes(0).get("args"), rows.attributes(0).get("map")), (Some("[]"), Some("{}")));
+    let id = Some("000102030405060708090a0b0c0d0e0f");
+    assert_eq!((rows.trace_id(1), rows.trace_id(2)), (id, id));
+    assert_eq!((rows.time[1], rows.time[2]), (1_796_000_000_000_000_001, 1_796_000_000_000_000_000));
+}
+
+#[test]
+fn points_and_spans_of_json_are_read_one_by_one() {
+    let metrics = r#"{"resource_metrics":[{"scopeMetrics":[{"metrics":[
+        {"name":"up","gauge":{"dataPoints":[
+            {"asInt":7,"timeUnixNano":1796000000000000000},{"asDouble":"2.5","timeUnixNano":"1796000000000000000"},
+            {"asInt":"x","timeUnixNano":"1796000000000000000"},{"asDouble":"NaN","timeUnixNano":"1796000000000000000"},
+            {"asInt":1,"timeUnixNano":"1796000000"}]}},
+        {"name":"n","sum":{"aggregationTemporality":"AGGREGATION_TEMPORALITY_CUMULATIVE","isMonotonic":true,
+         "dataPoints":[{"asInt":"3","timeUnixNano":"1796000000000000000","attributes":[]}]}},
+        {"name":7,"gauge":{}},
+        {"name":"h","histogram":{"aggregationTemporality":"2","dataPoints":[{"count":4,"sum":"2.0",
+         "timeUnixNano":"1796000000000000000","bucketCounts":null}]}}]}]}]}"#;
+    let outcome = logs_now("/v1/metrics", metrics);
+    let found = batches(&outcome);
+    assert_eq!(MetricColumns::of(found[1]).value, &[7.0, 2.5, 3.0, 4.0, 2.0]);
+    let told = outcome.refused.describe();
+    assert!(told.contains("1 malformed") && told.contains("1 not_finite") && told.contains("1 before_2000"), "{told}");
+    let span = |id: &str, parent: &str, kind: &str| {
+        format!(
+            r#"{{"traceId":"000102030405060708090a0b0c0d0e0f","spanId":"{id}","parentSpanId":{parent},"kind":{kind},
+            "startTimeUnixNano":"1796000000000000000","endTimeUnixNano":1796000000500000000,"status":{{"code":"STATUS_CODE_ERROR"}}}}"#
+        )
+    };
+    let of = |service: &str, spans: &str| {
+        format!(
+            r#"{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"{service}"}}}}]}},
+            "scopeSpans":[{{"spans":[{spans}]}}]}}"#
+        )
+    };
+    let client = span("0102030405060708", "null", "\"SPAN_KIND_CLIENT\"");
+    let server = span("CQoLDA0ODxA=", "\"0102030405060708\"", "2");
+    let traces = format!(
+        r#"{{"resourceSpans":[{},{}]}}"#,
+        of("shop", &client),
+        of("pay", &format!("{server},{{\"spanId\":5}}"))
+    );
+    let outcome = logs_now("/v1/traces", &traces);
+    assert_eq!(outcome.refused.describe(), "1 malformed");
+    let edges = batches(&outcome).into_iter().find(|batch| batch.kind() == SignalKind::Edge).expect("an edge");
+    let edge = EdgeColumns::of(edges).row(0).expect("a known relation");
+    assert_eq!((edge.from, edge.to), ("service:shop", "service:pay"));
+}
+
+#[test]
+fn an_event_is_its_object_and_a_record_may_name_whose_it_is() {
+    let pair = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
+    let logs = |resource: &[String], own: &[String]| {
+        format!(
+            r#"{{"resource":{{"attributes":[{}]}},"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1796000000000000000",
+            "body":{{"stringValue":"x"}},"attributes":[{}]}}]}}]}}"#,
+            resource.join(","),
+            own.join(",")
+        )
+    };
+    let object = [pair("k8s.node.name", ""), pair("k8s.object.kind", "Pod"), pair("k8s.object.name", "cart-1")];
+    let many: Vec<String> = (0..60).map(|n| pair(&format!("a{n}"), "v")).chain([pair("host.name", "h1")]).collect();
+    let body = format!(
+        r#"{{"resourceLogs":[{},{},{}]}}"#,
+        logs(&object, &[pair("k8s.namespace.name", "shop")]),
+        logs(&[], &[pair("service.name", "pay")]),
+        logs(&many, &[]),
+    );
+    let outcome = logs_now("/v1/logs", &body);
+    let rows = LogColumns::of(batches(&outcome)[0]);
+    assert_eq!((rows.entity(0), rows.entity(1), rows.entity(2)), ("k8s.pod:shop/cart-1", "service:pay", "host:h1"));
+}
+
+#[test]
+fn a_log_of_another_unit_is_refused_and_said() {
+    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1796000000000","body":{"stringValue":"x"}},
+        {"body":{"stringValue":"now"}}]}]}]}"#;
+    let outcome = logs_now("/v1/logs", body);
+    assert_eq!((outcome.reply().status, outcome.accepted()), (200, 1));
+    assert!(String::from_utf8_lossy(&outcome.reply().body).contains("nanoseconds"));
+}

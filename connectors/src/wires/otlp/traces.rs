@@ -19,7 +19,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::attributes::{Label, merged, of_list, of_resource};
+use super::attributes::{Label, all, of_list, of_resource};
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
@@ -103,7 +103,7 @@ impl Graph {
         for of_resource_spans in &request.resource_spans {
             let resource = of_resource(of_resource_spans.resource.as_ref());
             let of_no_span: [Label<'_>; 0] = [];
-            let entity = resolver.resolve("", &merged(&of_no_span, &resource));
+            let entity = resolver.resolve("", &all(&of_no_span, &resource));
             for scope in &of_resource_spans.scope_spans {
                 for span in &scope.spans {
                     self.turn(received);
@@ -140,6 +140,11 @@ impl Graph {
         if entity == UNKNOWN_ENTITY {
             return Err("no_service");
         }
+        let sent = match span.end_time_unix_nano {
+            0 => None,
+            nanos => Some(EventTime(i64::try_from(nanos).unwrap_or(i64::MAX))),
+        };
+        let end = limits.dated(sent, received)?;
         let own = span_key(&span.trace_id, &span.span_id);
         if self.current.spans.contains_key(&own) || self.previous.spans.contains_key(&own) {
             return Ok(());
@@ -153,13 +158,12 @@ impl Graph {
                 }
             }
         }
-        let sent = i64::try_from(span.end_time_unix_nano).ok().map(EventTime);
         let nanos = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
         let call = Call {
             server: service,
             seconds: nanos as f64 / 1e9,
             failed: span.status.as_ref().is_some_and(|status| status.code == ERROR),
-            end: limits.believed(sent, received),
+            end,
         };
         match SpanKind::try_from(span.kind) {
             Ok(SpanKind::Server | SpanKind::Consumer) if !span.parent_span_id.is_empty() => {

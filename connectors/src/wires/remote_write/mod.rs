@@ -32,8 +32,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::protobuf::{Field, Malformed, field};
-use crate::intake::reject::Refusals;
-use crate::limits::{Compression, Limits};
+use crate::intake::reject::{LABELS_CUT, NOT_FINITE, Refusals};
+use crate::limits::{Compression, Limits, Window};
 use crate::resolve::series_table::{SeriesTable, Session};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -100,6 +100,24 @@ pub(crate) struct Decoded {
     pub refused: Refusals,
 }
 
+impl Decoded {
+    /// Takes one sample. What is no number is counted as written, too: there is nothing to send again.
+    #[inline]
+    fn write(&mut self, id: u64, value: f64, millis: i64, window: Window) {
+        let time = EventTime::from_millis(millis);
+        if let Some(reason) = window.refusal(time) {
+            self.refused.add(reason, 1);
+            return;
+        }
+        self.samples_written += 1;
+        if value.is_finite() || value.to_bits() == STALE_NAN_BITS {
+            self.samples.push(time, id, value);
+        } else {
+            self.refused.add(NOT_FINITE, 1);
+        }
+    }
+}
+
 impl RemoteWrite {
     /// A wire that describes new series through `series`.
     pub fn new(config: RemoteWriteConfig, limits: Limits, series: Arc<SeriesTable>) -> RemoteWrite {
@@ -125,13 +143,18 @@ impl RemoteWrite {
         self.limits
             .unpack(request.body, compression, &mut message)
             .map_err(|error| (Reply::text(error.status(), format!("{error}\n")), error.reason()))?;
-        let (decoded, described) =
-            self.series.session(request.tenant, "remote_write", request.received, |session| match version {
-                Version::V1 => v1::decode(&message, session, self.too_new(request)),
-                Version::V2 => v2::decode(&message, session, self.too_new(request)),
-            });
+        let (decoded, described) = self.series.session(request.tenant, "remote_write", request.received, |session| {
+            match version {
+                Version::V1 => v1::decode(&message, session, self.limits.window(request.received)),
+                Version::V2 => v2::decode(&message, session, self.limits.window(request.received)),
+            }
+            .map(|decoded| (decoded, session.labels_cut()))
+        });
         let decoded = match decoded {
-            Ok(decoded) => decoded,
+            Ok((mut decoded, cut)) => {
+                decoded.refused.add_some(LABELS_CUT, cut);
+                decoded
+            }
             Err(error) => {
                 self.series.undo(&described);
                 return Err((Reply::text(400, format!("{error}\n")), "malformed"));
@@ -145,10 +168,6 @@ impl RemoteWrite {
         }
         Ok(answer(request, decoded, Accepted::describing(described)))
     }
-
-    fn too_new(&self, request: &Request<'_>) -> EventTime {
-        self.limits.latest(request.received)
-    }
 }
 
 /// What was decoded, as entries and an answer.
@@ -156,16 +175,11 @@ fn answer(request: &Request<'_>, mut decoded: Decoded, mut accepted: Accepted) -
     accepted.add(decoded.samples.finish_for(request.tenant), decoded.samples_written + decoded.histograms_written);
     // Only what was lost whole makes the answer a failure; buckets and exemplars are a
     // documented loss of detail, visible in the counts.
-    let lost: Vec<String> = decoded
-        .refused
-        .iter()
-        .filter(|(reason, _)| !DETAIL.contains(reason))
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
+    let lost = decoded.refused.lost();
     let reply = if lost.is_empty() {
         Reply::empty(204)
     } else {
-        Reply::text(400, format!("refused: {}; the rest was stored\n", lost.join(", ")))
+        Reply::text(400, format!("refused: {}; the rest was stored\n", lost.describe()))
     };
     let reply = written(reply, decoded.samples_written, decoded.histograms_written);
     Outcome::store(accepted, decoded.refused, reply)
@@ -178,9 +192,6 @@ fn written(reply: Reply, samples: u64, histograms: u64) -> Reply {
         .with("x-prometheus-remote-write-histograms-written", histograms.to_string())
         .with("x-prometheus-remote-write-exemplars-written", "0")
 }
-
-/// Losses of detail that are not failures of the write.
-const DETAIL: [&str; 2] = ["exemplar", "histogram_buckets"];
 
 impl HttpHandler for RemoteWrite {
     fn routes(&self) -> Vec<Route<RemoteWrite>> {
@@ -268,7 +279,7 @@ impl Histograms<'_> {
         mut self,
         fields: &[&[u8]],
         session: &mut Session<'_>,
-        latest: EventTime,
+        window: Window,
         out: &mut Decoded,
     ) -> Result<(), Malformed> {
         use bellwether_engine::signal::SeriesType::Counter;
@@ -288,8 +299,11 @@ impl Histograms<'_> {
             let time = EventTime::from_millis(millis);
             match ids {
                 Err(reason) => out.refused.add(reason, 1),
-                Ok(_) if time > latest => out.refused.add("in_the_future", 1),
                 Ok((count_id, sum_id)) => {
+                    if let Some(reason) = window.refusal(time) {
+                        out.refused.add(reason, 1);
+                        continue;
+                    }
                     out.samples.push(time, count_id, count);
                     out.samples.push(time, sum_id, sum);
                     out.histograms_written += 1;

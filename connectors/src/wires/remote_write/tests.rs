@@ -221,6 +221,27 @@ fn what_is_refused_is_400_and_the_rest_is_stored_and_counted() {
 }
 
 #[test]
+fn what_is_no_number_is_counted_and_a_time_in_seconds_is_refused_with_the_remedy() {
+    let wire = wire();
+    let now = 1_796_000_000_000;
+    let timeseries = vec![series(
+        &[("__name__", "q"), ("job", "a")],
+        &[(f64::NAN, now), (1.0, now), (f64::INFINITY, now), (2.0, now / 1_000)],
+    )];
+    let body = snappy(&WriteRequest { timeseries, ..WriteRequest::default() });
+    for _ in 0..2 {
+        let headers = v1_headers();
+        let mut request = post("/api/v1/write", &headers, &body);
+        request.received = EventTime::from_millis(now);
+        let outcome = serve(&wire, &request);
+        assert_eq!((outcome.reply().status, samples(&outcome).len(), written(&outcome)[0]), (400, 1, Some("3")));
+        let told = String::from_utf8_lossy(&outcome.reply().body).into_owned();
+        assert!(told.contains("1 before_2000 (is the unit right?") && !told.contains("not_finite"), "{told}");
+        assert!(outcome.refused.describe().contains("2 not_finite"));
+    }
+}
+
+#[test]
 fn a_native_histogram_becomes_count_and_sum_and_says_what_it_lost() {
     let wire = wire();
     let mut with = series(&[("__name__", "latency"), ("job", "a")], &[]);

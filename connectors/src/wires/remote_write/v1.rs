@@ -1,25 +1,25 @@
 //! `prometheus.WriteRequest`: every series spells out its labels.
 
-use bellwether_engine::time::EventTime;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Decoded, Histograms, sample};
 use crate::decode::protobuf::{Field, Malformed, delimited, field, text};
+use crate::limits::Window;
 use crate::resolve::series_table::{Session, type_by_name};
 
 const LABEL_TAG: u8 = 0x0a;
 const SAMPLE_TAG: u8 = 0x12;
 
-/// Reads a request; samples after `latest` are refused.
+/// Reads a request; samples outside `window` are refused.
 ///
 /// # Errors
 /// [`Malformed`] when the bytes are no such message; nothing of it may be stored then.
-pub(super) fn decode(mut message: &[u8], session: &mut Session<'_>, latest: EventTime) -> Result<Decoded, Malformed> {
+pub(super) fn decode(mut message: &[u8], session: &mut Session<'_>, window: Window) -> Result<Decoded, Malformed> {
     let mut out = Decoded::default();
     while !message.is_empty() {
         // Field 1 holds series; field 3, metadata, carries nothing a series id needs.
         if let (1, Field::Bytes(series)) = field(&mut message)? {
-            one_series(series, session, latest, &mut out)?;
+            one_series(series, session, window, &mut out)?;
         }
     }
     Ok(out)
@@ -27,7 +27,7 @@ pub(super) fn decode(mut message: &[u8], session: &mut Session<'_>, latest: Even
 
 /// One series as every sender writes it: all labels, then samples; anything else the long way.
 /// A tag of one byte is also how [`labels_of`] finds where the labels end.
-fn one_series(series: &[u8], session: &mut Session<'_>, latest: EventTime, out: &mut Decoded) -> Result<(), Malformed> {
+fn one_series(series: &[u8], session: &mut Session<'_>, window: Window, out: &mut Decoded) -> Result<(), Malformed> {
     let mut rest = series;
     while let [LABEL_TAG, after @ ..] = rest {
         rest = after;
@@ -37,30 +37,19 @@ fn one_series(series: &[u8], session: &mut Session<'_>, latest: EventTime, out: 
     let key = xxh3_128(labels);
     let known = session.known(key);
     let Some(id) = known else {
-        return slow(series, session, latest, out);
+        return slow(series, session, window, out);
     };
     while let [SAMPLE_TAG, after @ ..] = rest {
         rest = after;
         let (value, millis) = sample(delimited(&mut rest)?)?;
-        write(id, value, millis, latest, out);
+        out.write(id, value, millis, window);
     }
-    if rest.is_empty() { Ok(()) } else { slow_tail(series, rest, session, latest, out) }
-}
-
-#[inline]
-fn write(id: u64, value: f64, millis: i64, latest: EventTime, out: &mut Decoded) {
-    let time = EventTime::from_millis(millis);
-    if time > latest {
-        out.refused.add("in_the_future", 1);
-    } else {
-        out.samples.push(time, id, value);
-        out.samples_written += 1;
-    }
+    if rest.is_empty() { Ok(()) } else { slow_tail(series, rest, session, window, out) }
 }
 
 /// A series not seen before, or fields in an order of their own.
-fn slow(series: &[u8], session: &mut Session<'_>, latest: EventTime, out: &mut Decoded) -> Result<(), Malformed> {
-    slow_tail(series, series, session, latest, out)
+fn slow(series: &[u8], session: &mut Session<'_>, window: Window, out: &mut Decoded) -> Result<(), Malformed> {
+    slow_tail(series, series, session, window, out)
 }
 
 /// Reads the fields of `tail`, which is all of `series` or what followed its first samples.
@@ -68,7 +57,7 @@ fn slow_tail(
     series: &[u8],
     mut tail: &[u8],
     session: &mut Session<'_>,
-    latest: EventTime,
+    window: Window,
     out: &mut Decoded,
 ) -> Result<(), Malformed> {
     let (key, name, mut labels) = labels_of(series)?;
@@ -83,7 +72,7 @@ fn slow_tail(
                     None => session.describe(key, name, "", type_by_name(name), &mut labels),
                 });
                 match described {
-                    Ok(id) => write(id, value, millis, latest, out),
+                    Ok(id) => out.write(id, value, millis, window),
                     Err(reason) => out.refused.add(reason, 1),
                 }
             }
@@ -96,7 +85,7 @@ fn slow_tail(
         return Ok(());
     }
     let of = Histograms { key, name, labels };
-    of.write(&histograms, session, latest, out)
+    of.write(&histograms, session, window, out)
 }
 
 type SeriesLabels<'a> = (u128, &'a str, Vec<(&'a str, &'a str)>);

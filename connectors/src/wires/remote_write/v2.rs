@@ -1,28 +1,28 @@
 //! `io.prometheus.write.v2.Request`: labels are numbers into a table of symbols.
 
 use bellwether_engine::signal::SeriesType;
-use bellwether_engine::time::EventTime;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::{Decoded, Histograms, sample};
 use crate::decode::protobuf::{Field, Malformed, delimited, field, text, varint};
+use crate::limits::Window;
 use crate::resolve::series_table::{Session, type_by_name};
 
 /// Keeps keys of this version apart from those of version 1.
 const KEY_SEED: u64 = 2;
 
-/// Reads a request; samples after `latest` are refused.
+/// Reads a request; samples outside `window` are refused.
 ///
 /// # Errors
 /// [`Malformed`] when the bytes are no such message; nothing of it may be stored then.
-pub(super) fn decode(message: &[u8], session: &mut Session<'_>, latest: EventTime) -> Result<Decoded, Malformed> {
+pub(super) fn decode(message: &[u8], session: &mut Session<'_>, window: Window) -> Result<Decoded, Malformed> {
     let symbols = Symbols::of(message)?;
     let mut out = Decoded::default();
     let mut rest = message;
     let mut scratch = Scratch::default();
     while !rest.is_empty() {
         if let (5, Field::Bytes(series)) = field(&mut rest)? {
-            one_series(series, &symbols, session, latest, &mut scratch, &mut out)?;
+            one_series(series, &symbols, session, window, &mut scratch, &mut out)?;
         }
     }
     Ok(out)
@@ -67,7 +67,7 @@ fn one_series(
     series: &[u8],
     symbols: &Symbols<'_>,
     session: &mut Session<'_>,
-    latest: EventTime,
+    window: Window,
     scratch: &mut Scratch,
     out: &mut Decoded,
 ) -> Result<(), Malformed> {
@@ -92,14 +92,9 @@ fn one_series(
                         *id.insert(described)
                     }
                 };
-                let time = EventTime::from_millis(millis);
                 match described {
                     Err(reason) => out.refused.add(reason, 1),
-                    Ok(_) if time > latest => out.refused.add("in_the_future", 1),
-                    Ok(id) => {
-                        out.samples.push(time, id, value);
-                        out.samples_written += 1;
-                    }
+                    Ok(id) => out.write(id, value, millis, window),
                 }
             }
             (3, Field::Bytes(message)) => histograms.push(message),
@@ -111,7 +106,7 @@ fn one_series(
         return Ok(());
     }
     let (name, labels) = labels_of(symbols, &scratch.references)?;
-    Histograms { key, name, labels }.write(&histograms, session, latest, out)
+    Histograms { key, name, labels }.write(&histograms, session, window, out)
 }
 
 /// Field 1, packed as specified or one by one as protobuf allows.

@@ -7,12 +7,12 @@
 //!
 //! | path | body |
 //! |---|---|
-//! | `/topology/csv` | `from,to,relation[,confidence]` with a header |
+//! | `/topology/csv` | `from,to,relation[,confidence]` with a header; semicolons or tabs do as well |
 //! | `/topology/yaml` | a list of the same four, or a map with it under `topology` |
 //! | `/topology/backstage` | `catalog-info.yaml`, any number of documents, or the API's JSON list |
 //! | `/topology/servicenow` | `GET /api/now/table/cmdb_rel_ci` with display values |
 //! | `/topology/netbox` | `GET /api/dcim/cables/` |
-//! | `/topology/kubernetes` | `kubectl get pods,services -A -o json` |
+//! | `/topology/kubernetes` | `kubectl get pods,services -A -o json`, or `yaml` |
 //!
 //! Each edge keeps its source and the time it was told, so sources can be compared and age. A
 //! record that makes no edge is counted and named; the others are stored.
@@ -119,7 +119,11 @@ impl TopologyImport {
             "backstage" => Ok(topology::backstage(&topology::yaml(text)?, &self.resolver)),
             "servicenow" => Ok(topology::inventory::servicenow(&json()?, &self.resolver)),
             "netbox" => Ok(topology::inventory::netbox(&json()?, &self.resolver)),
-            _ => Ok(topology::inventory::kubernetes(&json()?, &self.resolver)),
+            // `kubectl get -o yaml`, too.
+            _ => {
+                let document = json().or_else(|_| topology::yaml(text).map(Value::Array))?;
+                Ok(topology::inventory::kubernetes(&document, &self.resolver))
+            }
         }
     }
 }

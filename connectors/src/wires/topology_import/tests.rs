@@ -92,6 +92,9 @@ fn netbox_cables_connect_devices() {
     let (outcome, found) = send("netbox", json);
     assert_eq!(found, ["host:web-1 connects_to switch:plant-7"]);
     assert_eq!(outcome.refused.describe(), "1 cable_without_devices");
+    let before =
+        r#"{"results":[{"termination_a":{"device":{"name":"sw-1"}},"termination_b":{"device":{"name":"sw-2"}}}]}"#;
+    assert_eq!(send("netbox", before).1, ["device:sw-1 connects_to device:sw-2"]);
 }
 
 #[test]
@@ -103,11 +106,46 @@ fn kubernetes_pods_have_nodes_workloads_and_services() {
         {"kind":"Service","metadata":{"name":"other","namespace":"else"},"spec":{"selector":{"app":"pay"}}},
         {"kind":"Service","metadata":{"name":"headless","namespace":"shop"},"spec":{}}]}"#;
     let want = [
-        "k8s.pod:pay-5d9-x1 runs_on host:node-1",
-        "k8s.pod:pay-5d9-x1 part_of k8s.deployment:pay",
-        "k8s.pod:pay-5d9-x1 part_of service:pay",
+        "k8s.pod:shop/pay-5d9-x1 runs_on host:node-1",
+        "k8s.pod:shop/pay-5d9-x1 part_of k8s.deployment:shop/pay",
+        "k8s.pod:shop/pay-5d9-x1 part_of service:shop/pay",
     ];
     assert_eq!(send("kubernetes", json).1, want);
+    let yaml = "kind: List\nitems:\n- {kind: Pod, metadata: {name: p, namespace: shop}, spec: {nodeName: n1}}\n";
+    assert_eq!(send("kubernetes", yaml).1, ["k8s.pod:shop/p runs_on host:n1"]);
+}
+
+#[test]
+fn every_relation_type_reads_from_either_end() {
+    let found = |kind: &str| {
+        let json = format!(r#"{{"result":[{{"parent":"p","child":"c","type":"{kind}"}}]}}"#);
+        send("servicenow", &json).1.pop().unwrap_or_default()
+    };
+    for (kind, want) in [
+        ("Depends on::Used by", "ci:p calls ci:c"),
+        ("Used by::Depends on", "ci:c calls ci:p"),
+        ("Receives data from::Sends data to", "ci:c calls ci:p"),
+        ("Exchanges data with::Exchanges data with", "ci:p connects_to ci:c"),
+        ("Cluster of::Cluster", "ci:c part_of ci:p"),
+        ("Located in::Houses", "ci:p part_of ci:c"),
+        ("Applicative Flow To::Applicative Flow From", "ci:p calls ci:c"),
+        ("Use End Point To::Use End Point From", "ci:p calls ci:c"),
+        ("Provides storage for::Stored on", "ci:c runs_on ci:p"),
+        ("Virtualizes::Virtualized by", "ci:c runs_on ci:p"),
+        ("Our own word::Runs on", "ci:c runs_on ci:p"),
+        ("Runs on", "ci:p runs_on ci:c"),
+        ("Owns::Owned by", "ci:c owned_by ci:p"),
+        ("Cools::Cooled By", ""),
+    ] {
+        assert_eq!(found(kind), want, "{kind}");
+    }
+}
+
+#[test]
+fn semicolons_separate_as_well_as_commas() {
+    let csv = "\u{feff}From;To;Relation;Confidence\r\nservice:pay;db:orders;calls;0,5\r\n";
+    assert_eq!(send("csv", csv).1, ["service:pay calls db:orders"]);
+    assert_eq!(send("csv", "from\tto\trelation\na:b\tc:d\tcalls\n").1, ["a:b calls c:d"]);
 }
 
 proptest! {
