@@ -198,6 +198,7 @@ impl Engine {
         engine.tenants_refused = state.tenants_refused;
         for (mut tenant, pending) in state.tenants {
             tenant.revive(pending).map_err(|e| CheckpointError::State(e.to_string()))?;
+            tenant.shards.adopt(&engine.compiled.sense);
             engine.tenants.insert(tenant.name.clone(), tenant);
         }
         Ok(engine)

@@ -44,7 +44,10 @@ impl<'a> Scope<'a> {
         let own = if kind == "service" { &NAMESPACES[..] } else { &NAMESPACES[1..] };
         let named = |name: &&str| value_of(labels, name).map(str::trim).filter(|name| !name.is_empty());
         let namespace = own.iter().chain(&MORE_NAMESPACES).find_map(named);
-        Scope { namespace, cluster: CLUSTERS.iter().find_map(named) }
+        // A Prometheus names its site's cluster on everything it sends: a service of no namespace keeps its name,
+        // by which catalogues know it.
+        let cluster = CLUSTERS.iter().find_map(named).filter(|_| namespace.is_some() || kind != "service");
+        Scope { namespace, cluster }
     }
 
     /// That of a namespace alone.

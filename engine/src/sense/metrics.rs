@@ -71,6 +71,11 @@ impl MetricShard {
         Some(SeriesView { name: &meta.name, entity: &meta.entity, labels })
     }
 
+    /// Reads every series by other conventions.
+    pub(super) fn adopt(&mut self, sense: &CompiledSense) {
+        self.series.values_mut().for_each(|series| series.adopt(sense));
+    }
+
     /// Describes a series; a series that is known keeps its state.
     pub(crate) fn describe(&mut self, id: u64, meta: impl FnOnce() -> SeriesMeta, sense: &CompiledSense) {
         self.series.entry(id).or_insert_with(|| Series::new(meta(), sense));

@@ -71,6 +71,25 @@ impl Series {
         }
     }
 
+    /// Reads the series by other conventions: what settings alone decide goes on as it was, and so does its
+    /// model where it is still watched.
+    pub(super) fn adopt(&mut self, sense: &CompiledSense) {
+        let mut fresh = Series::new(self.meta.clone(), sense);
+        (fresh.first_at, fresh.last_at, fresh.last_value) = (self.first_at, self.last_at, self.last_value);
+        fresh.rules = std::mem::take(&mut self.rules);
+        fresh.missing = self.missing;
+        if fresh.model.is_some() && self.model.is_some() {
+            (fresh.model, fresh.anomaly, fresh.level) = (self.model.take(), self.anomaly, self.level);
+        }
+        for state in &mut fresh.exhaustion {
+            let own = usize::from(state.rule) < sense.exhaustions_own;
+            if let Some(old) = self.exhaustion.iter().find(|old| own && old.rule == state.rule) {
+                *state = old.clone();
+            }
+        }
+        *self = fresh;
+    }
+
     /// The value that detectors see: the level of a gauge, the rate per second of a counter.
     /// `None` for a counter's first sample and its restarts.
     pub(super) fn observed(&mut self, at: EventTime, raw: f64) -> Option<f64> {
@@ -97,4 +116,26 @@ fn applicable(meta: &SeriesMeta, sense: &CompiledSense) -> u64 {
         .enumerate()
         .filter(|(_, applies)| *applies)
         .fold(0, |mask, (bit, _)| mask | (1 << bit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::LabelSet;
+    use crate::sense::config::SenseConfig;
+    use crate::sense::exhaustion::CompiledExhaustion;
+
+    #[test]
+    fn a_series_of_a_checkpoint_is_read_by_the_conventions_of_this_product() {
+        let sense = CompiledSense::new(&SenseConfig::default()).expect("the defaults are sound");
+        let (name, entity, unit) = ("node_filesystem_avail_bytes".into(), "host:a".into(), "".into());
+        let meta = SeriesMeta { name, entity, unit, series_type: SeriesType::Gauge, labels: LabelSet::default() };
+        let mut series = Series::new(meta, &sense);
+        let (rule, seen) = (series.exhaustion[0].rule, EventTime::from_secs(7));
+        // As another product would have left it: another number, which may not exist here.
+        series.exhaustion[0] = CompiledExhaustion::state(60_000);
+        (series.role, series.last_at) = (Role::Unknown, seen);
+        series.adopt(&sense);
+        assert_eq!((series.exhaustion[0].rule, series.role, series.last_at), (rule, Role::Resource, seen));
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::compiled::CompiledSense;
+use super::conventions::own_hash;
 use super::line::LogLine;
 use super::logs::LogShard;
 use super::meta::{SeriesMeta, SeriesView};
@@ -24,6 +25,8 @@ pub(crate) struct Shards {
     pub(super) metrics: Vec<MetricShard>,
     pub(super) logs: Vec<LogShard>,
     series_count: usize,
+    /// By which of the product's conventions the series are read.
+    conventions: u64,
 }
 
 impl Default for Shards {
@@ -32,11 +35,21 @@ impl Default for Shards {
             metrics: (0..SHARDS).map(|_| MetricShard::default()).collect(),
             logs: (0..SHARDS).map(|_| LogShard::default()).collect(),
             series_count: 0,
+            conventions: own_hash(),
         }
     }
 }
 
 impl Shards {
+    /// Reads the series of a checkpoint by this product's conventions, where it was written by another's.
+    pub(crate) fn adopt(&mut self, sense: &CompiledSense) {
+        if self.conventions == own_hash() {
+            return;
+        }
+        self.conventions = own_hash();
+        self.metrics.iter_mut().for_each(|shard| shard.adopt(sense));
+    }
+
     /// Describes a series unless it is known; answers `false` when there are too many.
     pub(crate) fn describe(
         &mut self,

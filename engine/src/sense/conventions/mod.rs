@@ -92,12 +92,6 @@ pub struct Exhausts {
     /// The value at which it is full or used up.
     #[serde(default)]
     pub limit: f64,
-    /// The metric of the same entity and labels whose value is the limit, instead of `limit`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit_of: Option<String>,
-    /// The metric of the same entity and labels that says how much there is in all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<String>,
     /// Warn when it is full within this long.
     #[serde(default = "default_horizon")]
     pub horizon: Span,
@@ -119,6 +113,11 @@ pub(crate) fn own() -> &'static [Convention] {
     static READ: OnceLock<Vec<Convention>> = OnceLock::new();
     // A test reads the file; a build in which it does not read knows no conventions.
     READ.get_or_init(|| serde_saphyr::from_str(OWN).unwrap_or_default())
+}
+
+/// A number of the product's own conventions: a checkpoint of other ones has to be read by these.
+pub(crate) fn own_hash() -> u64 {
+    xxhash_rust::xxh3::xxh3_64(OWN.as_bytes())
 }
 
 /// A convention with its patterns compiled.
@@ -176,9 +175,7 @@ fn compile(written: &Convention, out: &mut Vec<CompiledExhaustion>) -> Result<Co
         Some(not) => (name.clone(), false, Glob::new(not)),
         None => (name.clone(), true, Glob::new(pattern)),
     });
-    // A limit that another series says is not known here.
-    let fixed = written.exhausts.as_ref().filter(|exhausts| exhausts.limit_of.is_none());
-    let exhaustion = fixed.map(|exhausts| {
+    let exhaustion = written.exhausts.as_ref().map(|exhausts| {
         let rule = ExhaustionRule {
             name: exhausts.name.clone(),
             metric: "*".to_owned(),
