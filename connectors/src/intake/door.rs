@@ -129,7 +129,7 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub(crate) async fn accept_now(
+    pub async fn accept_now(
         &self,
         inputs: &[Input],
         claims: Claims,

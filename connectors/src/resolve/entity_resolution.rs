@@ -20,7 +20,7 @@
 //! probe) is no host: it is an entity of its own, `url:http://10.0.0.5:8080/health`.
 //!
 //! A name is good within its namespace and cluster, so these are part of who it is, where labels
-//! name them: [`scope`] says how.
+//! name them: `scope.rs` says how.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

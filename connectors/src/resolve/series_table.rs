@@ -194,7 +194,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// The reason to refuse it: labels too long or named twice, or too many series. Of too many labels the
-    /// surplus is cut ([`Session::labels_cut`]).
+    /// surplus is cut (`Session::labels_cut`).
     pub fn describe(
         &mut self,
         key: u128,
