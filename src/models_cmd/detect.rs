@@ -83,8 +83,30 @@ fn times(table: &TextTable, name: &str) -> Result<(Vec<String>, Vec<i64>)> {
     {
         at_ns.iter_mut().for_each(|at| *at *= 60);
     }
-    tell_disorder(at_ns.windows(2).filter(|pair| pair[1] <= pair[0]).count());
+    tell_order(&at_ns);
     Ok((table.text(column), at_ns))
+}
+
+/// How far clocks are set back at the end of summer time, nanoseconds: half an hour on Lord Howe.
+const SET_BACK_NS: std::ops::RangeInclusive<i64> = 25 * 60_000_000_000..=60 * 60_000_000_000;
+
+/// Says where the clock was set back, where that is all, or how many rows are out of order.
+fn tell_order(at_ns: &[i64]) {
+    let backward: Vec<usize> = (1..at_ns.len()).filter(|row| at_ns[*row] <= at_ns[row - 1]).collect();
+    // The clock goes back by an hour less one step.
+    let set_back = |row: &usize| {
+        let step = row.checked_sub(2).map_or(0, |before| at_ns[row - 1] - at_ns[before]).max(0);
+        SET_BACK_NS.contains(&(at_ns[row - 1] - at_ns[*row] + step))
+    };
+    match backward.first() {
+        // Once a year, however long the series is.
+        Some(row) if backward.len() <= 1 + at_ns.len() / 500 && backward.iter().all(set_back) => note(&format!(
+            "the clock goes back at row {}, as at the end of summer time: write times with their zone \
+             (2026-10-25T02:30:00+01:00), or the hour that comes twice is judged as one",
+            row + 2
+        )),
+        _ => tell_disorder(backward.len()),
+    }
 }
 
 /// Says how many rows are not newer than the one before: models read a stream.

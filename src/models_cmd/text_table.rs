@@ -164,10 +164,14 @@ fn clip(cell: &str) -> String {
 
 /// A time as nanoseconds since 1970. Numbers are taken as seconds,
 /// milliseconds, microseconds or nanoseconds by their size (seconds reach to
-/// the year 5138, milliseconds start in 1973); text as ISO 8601 / RFC 3339,
+/// the year 5138, milliseconds start in 1973), but for those that read as a date of
+/// 1900 to 2099 (`20260801`, `202608011030`, `20260801103000`); text as ISO 8601 / RFC 3339,
 /// with a space or `T`, UTC where no offset is given.
 #[must_use]
 pub fn parse_time(text: &str) -> Option<i64> {
+    if let Some(date) = date_of_digits(text) {
+        return in_utc(date);
+    }
     if let Ok(whole) = text.parse::<i64>() {
         let unit = match whole.unsigned_abs() {
             0..=99_999_999_999 => 1_000_000_000,
@@ -183,9 +187,24 @@ pub fn parse_time(text: &str) -> Option<i64> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return i64::try_from(instant.as_nanosecond()).ok();
     }
-    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+    in_utc(text.parse::<jiff::civil::DateTime>().ok()?)
+}
+
+fn in_utc(civil: jiff::civil::DateTime) -> Option<i64> {
     let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     i64::try_from(zoned.timestamp().as_nanosecond()).ok()
+}
+
+/// Year, month and day, with hour and minute, with the second, written without anything between them.
+fn date_of_digits(text: &str) -> Option<jiff::civil::DateTime> {
+    let digits = matches!(text.len(), 8 | 12 | 14) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits {
+        return None;
+    }
+    let part = |from: usize, to: usize| text.get(from..to).map_or(Some(0), |part| part.parse::<i8>().ok());
+    let year: i16 = text[..4].parse().ok().filter(|year| (1900..2100).contains(year))?;
+    let (month, day, hour, minute, second) = (part(4, 6)?, part(6, 8)?, part(8, 10)?, part(10, 12)?, part(12, 14)?);
+    jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
 }
 
 #[cfg(test)]
@@ -203,11 +222,16 @@ mod tests {
             "2014-04-10T00:00:00Z",
             "2014-04-10T02:00:00+02:00",
             "2014-04-10",
+            "20140410",
+            "201404100000",
+            "20140410000000",
         ] {
             assert_eq!(parse_time(text), expected, "{text}");
         }
         assert_eq!(parse_time("yesterday"), None);
         assert_eq!(parse_time("17"), Some(17_000_000_000));
+        assert_eq!(parse_time("20141410"), Some(20_141_410_000_000_000), "no date: seconds");
+        assert_eq!(parse_time("1397088000000000"), Some(1_397_088_000_000_000_000), "microseconds");
     }
 
     #[test]
