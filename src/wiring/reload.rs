@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
-use bellwether_connectors::server::http::{Admin, Reloaded};
+use bellwether_connectors::server::http::{Admin, ReloadRefused, Reloaded};
 use bellwether_connectors::wires::{RunningWires, WiresConfig, WiresError};
 use bellwether_connectors::{Intake, Mark, RejectLog};
 use bellwether_engine::input::Input;
@@ -253,8 +253,8 @@ fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
 }
 
 impl Admin for Reloader {
-    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>> {
-        Box::pin(async { self.run().await.map_err(|error| error.to_string()) })
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>> {
+        Box::pin(async { self.run().await.map_err(|error| ReloadRefused(Box::new(error))) })
     }
 
     fn series(&self) -> &dyn Describe {

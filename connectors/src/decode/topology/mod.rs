@@ -35,9 +35,27 @@ impl Found {
     }
 }
 
+/// Why an inventory cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopologyError {
+    /// Not YAML, nor JSON, which is a part of it.
+    #[error("not YAML: {0}")]
+    Yaml(String),
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Not CSV.
+    #[error("not CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// Columns are missing.
+    #[error("the header needs the columns from, to and relation")]
+    Header,
+}
+
 /// All documents of a YAML stream, of which JSON is a part; a list is its members.
-pub(crate) fn yaml(text: &str) -> Result<Vec<Value>, String> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| format!("not YAML: {error}"))?;
+pub(crate) fn yaml(text: &str) -> Result<Vec<Value>, TopologyError> {
+    let read = serde_saphyr::from_multiple(text);
+    let documents: Vec<Value> = read.map_err(|error| TopologyError::Yaml(error.to_string()))?;
     Ok(documents.into_iter().flat_map(members).collect())
 }
 
@@ -54,17 +72,17 @@ fn members(document: Value) -> Vec<Value> {
 
 /// `from,to,relation[,confidence]`, columns in any order; with semicolons or tabs as spreadsheets of
 /// some countries write them.
-pub(crate) fn csv(text: &str, resolver: &EntityResolver) -> Result<Found, String> {
+pub(crate) fn csv(text: &str, resolver: &EntityResolver) -> Result<Found, TopologyError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = text.lines().next().unwrap_or_default();
     let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
     let delimiter = [b';', b'\t'].into_iter().find(|other| count(*other) > count(b',')).unwrap_or(b',');
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| error.to_string())?.clone();
+    let headers = reader.headers()?.clone();
     let place = |name: &str| headers.iter().position(|header| header.eq_ignore_ascii_case(name));
     let (Some(from), Some(to), Some(relation)) = (place("from"), place("to"), place("relation")) else {
-        return Err("the header needs the columns from, to and relation".to_owned());
+        return Err(TopologyError::Header);
     };
     let confidence = place("confidence");
     let mut found = Found::default();

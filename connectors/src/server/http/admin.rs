@@ -37,13 +37,18 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
+/// Why a reload has changed nothing: the process's own error, which names the mistakes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReloadRefused(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
 /// What the process offers beside its wires.
 pub trait Admin: Send + Sync {
     /// Reads the configuration again.
     ///
     /// # Errors
     /// The mistakes; nothing has changed.
-    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, String>>;
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, ReloadRefused>>;
 
     /// Who knows the series that were described long ago.
     fn series(&self) -> &dyn Describe;
@@ -95,7 +100,7 @@ impl HttpRouter {
         };
         match admin.reload().await {
             Ok(reloaded) => Reply::json(200, &reloaded),
-            Err(mistakes) => Reply::json(500, &json!({"error": mistakes})),
+            Err(refused) => Reply::json(500, &json!({"error": refused.to_string()})),
         }
     }
 

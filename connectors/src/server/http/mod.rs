@@ -41,7 +41,7 @@ use hyper::body::{Body, Incoming};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::{Admin, Reloaded};
+pub use admin::{Admin, ReloadRefused, Reloaded};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};

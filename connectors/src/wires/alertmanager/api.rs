@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::TenantState;
-use super::matcher::{Matcher, Test};
+use super::matcher::{Matcher, MatcherError, Test};
 use super::silences::{Silence, State};
 use super::table::Listed;
 use crate::server::reply::Reply;
@@ -66,7 +66,7 @@ pub(super) fn receivers() -> Reply {
 pub(super) fn alerts(state: &TenantState, request: &Request<'_>) -> Reply {
     match selected(state, request) {
         Ok(alerts) => Reply::json(200, &alerts),
-        Err(reason) => Reply::json(400, &reason),
+        Err(error) => Reply::json(400, &error.to_string()),
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn alerts(state: &TenantState, request: &Request<'_>) -> Reply {
 pub(super) fn groups(state: &TenantState, request: &Request<'_>) -> Reply {
     let alerts = match selected(state, request) {
         Ok(alerts) => alerts,
-        Err(reason) => return Reply::json(400, &reason),
+        Err(error) => return Reply::json(400, &error.to_string()),
     };
     let mut groups: BTreeMap<String, Vec<GettableAlert>> = BTreeMap::new();
     for alert in alerts {
@@ -92,18 +92,18 @@ fn flag(request: &Request<'_>, name: &str) -> bool {
     request.parameter(name).is_none_or(|value| value != "false")
 }
 
-fn tests(request: &Request<'_>) -> Result<Vec<Test>, String> {
+fn tests(request: &Request<'_>) -> Result<Vec<Test>, MatcherError> {
     request
         .parameters("filter")
         .iter()
         .map(|text| {
-            let matcher = Matcher::read(text).ok_or_else(|| format!("bad matcher format: {text}"))?;
+            let matcher = Matcher::read(text).ok_or_else(|| MatcherError::Format(text.clone()))?;
             matcher.test()
         })
         .collect()
 }
 
-fn selected(state: &TenantState, request: &Request<'_>) -> Result<Vec<GettableAlert>, String> {
+fn selected(state: &TenantState, request: &Request<'_>) -> Result<Vec<GettableAlert>, MatcherError> {
     let tests = tests(request)?;
     let now = request.received;
     let (active, silenced) = (flag(request, "active"), flag(request, "silenced"));
@@ -147,7 +147,7 @@ fn gettable(fingerprint: u64, alert: &Listed, silenced_by: Vec<String>) -> Getta
 pub(super) fn silences(state: &TenantState, request: &Request<'_>) -> Reply {
     let tests = match tests(request) {
         Ok(tests) => tests,
-        Err(reason) => return Reply::json(400, &reason),
+        Err(error) => return Reply::json(400, &error.to_string()),
     };
     let fits = |silence: &Silence| {
         tests.iter().all(|test| {

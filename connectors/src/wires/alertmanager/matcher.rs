@@ -35,6 +35,20 @@ pub(super) struct Test {
     equal: bool,
 }
 
+/// Why a matcher cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MatcherError {
+    /// Not `name=value` or its kin.
+    #[error("bad matcher format: {0}")]
+    Format(String),
+    /// Too long a value.
+    #[error("matcher value is longer than {PATTERN_BYTES_MAX} bytes")]
+    Long,
+    /// Not a regular expression, or one that takes too much memory.
+    #[error("`{0}` is not a regular expression")]
+    Pattern(String),
+}
+
 impl Matcher {
     /// Reads `name="value"`, `name!=value`, `name=~"a|b"`; a bare word names the alert.
     pub(super) fn read(text: &str) -> Option<Matcher> {
@@ -62,16 +76,19 @@ impl Matcher {
     }
 
     /// Compiles the matcher.
-    pub(super) fn test(&self) -> Result<Test, String> {
+    ///
+    /// # Errors
+    /// [`MatcherError`] says what about it.
+    pub(super) fn test(&self) -> Result<Test, MatcherError> {
         if self.value.len() > PATTERN_BYTES_MAX {
-            return Err(format!("matcher value is longer than {PATTERN_BYTES_MAX} bytes"));
+            return Err(MatcherError::Long);
         }
         let pattern = if self.is_regex {
             let whole = format!("^(?:{})$", self.value);
             let built = RegexBuilder::new(&whole)
                 .size_limit(PATTERN_MEMORY_MAX)
                 .build()
-                .map_err(|_| format!("`{}` is not a regular expression", self.value))?;
+                .map_err(|_| MatcherError::Pattern(self.value.clone()))?;
             Some(built)
         } else {
             None
@@ -137,7 +154,7 @@ mod tests {
         let bomb = Matcher::read("a=~\"(((x{900}){900}){900})\"").expect("a matcher");
         assert!(bomb.test().is_err());
         let broken = Matcher::read("a=~\"(\"").expect("a matcher");
-        assert!(broken.test().expect_err("open group").contains("regular expression"));
+        assert!(broken.test().expect_err("open group").to_string().contains("regular expression"));
     }
 
     #[test]

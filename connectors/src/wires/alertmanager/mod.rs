@@ -252,7 +252,7 @@ impl Alertmanager {
         let set = self.with_tenant(request.tenant, |state| state.silences.set(posted, request.received));
         match set {
             Ok((id, action)) => Ok(acted(request, action, Reply::json(200, &serde_json::json!({"silenceID": id})))),
-            Err(reason) => Err(Outcome::refused(Reply::json(400, &reason), "silence")),
+            Err(error) => Err(Outcome::refused(Reply::json(400, &error.to_string()), "silence")),
         }
     }
 

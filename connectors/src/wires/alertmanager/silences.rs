@@ -7,7 +7,7 @@ use bellwether_engine::time::EventTime;
 use serde::Deserialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::matcher::{Matcher, Test};
+use super::matcher::{Matcher, MatcherError, Test};
 use super::table::Listed;
 use crate::decode::times::go_time;
 
@@ -93,34 +93,55 @@ pub(super) struct Silences {
     all: BTreeMap<String, Silence>,
 }
 
+/// Why a silence is not set.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SilenceError {
+    #[error("a silence needs 1 to {MATCHERS_MAX} matchers")]
+    Matchers,
+    #[error("at least one matcher must not match the empty string")]
+    Everything,
+    #[error("{0}")]
+    Matcher(#[from] MatcherError),
+    #[error("{0}")]
+    Time(String),
+    #[error("a silence needs endsAt")]
+    Endless,
+    #[error("a silence must end after it starts, and not in the past")]
+    Over,
+    #[error("silence `{0}` is not known")]
+    Unknown(String),
+    #[error("there are {SILENCES_MAX} silences already; expire some")]
+    Full,
+}
+
 impl Silences {
     /// Adds or replaces a silence; returns its id and what the engine is to be told.
     ///
     /// # Errors
-    /// What is wrong with it, for the person who set it.
-    pub(super) fn set(&mut self, posted: PostedSilence, now: EventTime) -> Result<(String, Action), String> {
+    /// [`SilenceError`]: what is wrong with it, for the person who set it.
+    pub(super) fn set(&mut self, posted: PostedSilence, now: EventTime) -> Result<(String, Action), SilenceError> {
         if posted.matchers.is_empty() || posted.matchers.len() > MATCHERS_MAX {
-            return Err(format!("a silence needs 1 to {MATCHERS_MAX} matchers"));
+            return Err(SilenceError::Matchers);
         }
         let tests = posted.matchers.iter().map(Matcher::test).collect::<Result<Vec<_>, _>>()?;
         if tests.iter().all(|test| test.holds(|_| None)) {
-            return Err("at least one matcher must not match the empty string".to_owned());
+            return Err(SilenceError::Everything);
         }
-        let time = |text: &str| go_time(text).map_err(|error| error.to_string());
+        let time = |text: &str| go_time(text).map_err(|error| SilenceError::Time(error.to_string()));
         let starts_at = time(&posted.starts_at)?.unwrap_or(now);
-        let ends_at = time(&posted.ends_at)?.ok_or("a silence needs endsAt")?;
+        let ends_at = time(&posted.ends_at)?.ok_or(SilenceError::Endless)?;
         if ends_at <= starts_at || ends_at <= now {
-            return Err("a silence must end after it starts, and not in the past".to_owned());
+            return Err(SilenceError::Over);
         }
         let known = posted.id.filter(|id| !id.is_empty());
         if let Some(id) = &known
             && !self.all.contains_key(id)
         {
-            return Err(format!("silence `{id}` is not known"));
+            return Err(SilenceError::Unknown(id.clone()));
         }
         self.all.retain(|_, silence| silence.state(now) != State::Expired || now.since(silence.ends_at).0 < KEPT_NANOS);
         if known.is_none() && self.all.len() >= SILENCES_MAX {
-            return Err(format!("there are {SILENCES_MAX} silences already; expire some"));
+            return Err(SilenceError::Full);
         }
         let silence = Silence {
             matchers: posted.matchers,

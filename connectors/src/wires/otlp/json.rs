@@ -26,7 +26,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use serde_json::{Map, Value};
 
-use super::{Export, Signal};
+use super::{Export, Signal, Unreadable};
 
 /// Deepest nesting of a value that is read; JSON's parser stops at 128.
 const DEPTH_MAX: usize = 64;
@@ -39,12 +39,12 @@ type Read<T> = Result<T, Odd>;
 /// Reads a request; with it comes how many of its events cannot be read.
 ///
 /// # Errors
-/// A text when it is no JSON object, or its lists are none.
-pub(super) fn read(signal: Signal, body: &[u8]) -> Result<(Export, u64), String> {
-    let document: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let document = document.as_object().ok_or("not a JSON object")?;
+/// [`Unreadable`] when it is no JSON object, or its lists are none.
+pub(super) fn read(signal: Signal, body: &[u8]) -> Result<(Export, u64), Unreadable> {
+    let document: Value = serde_json::from_slice(body)?;
+    let document = document.as_object().ok_or(Unreadable::NoObject)?;
     let mut odd = 0;
-    let text = |name: &str| format!("`{name}` is no list");
+    let text = Unreadable::NoList;
     let export = match signal {
         Signal::Logs => {
             let name = "resourceLogs";

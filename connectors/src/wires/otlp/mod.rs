@@ -333,12 +333,25 @@ impl Otlp {
             (Signal::Logs, _) => message(&body).map(Export::Logs).map(whole),
             (Signal::Traces, _) => message(&body).map(Export::Traces).map(whole),
         };
-        read.map_err(|error| (400, error, "malformed"))
+        read.map_err(|error| (400, error.to_string(), "malformed"))
     }
 }
 
-fn message<T: Message + Default>(body: &[u8]) -> Result<T, String> {
-    T::decode(body).map_err(|error| error.to_string())
+/// Why a request holds nothing that could be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("not a JSON object")]
+    NoObject,
+    #[error("`{0}` is no list")]
+    NoList(&'static str),
+    #[error("{0}")]
+    Protobuf(#[from] prost::DecodeError),
+}
+
+fn message<T: Message + Default>(body: &[u8]) -> Result<T, Unreadable> {
+    Ok(T::decode(body)?)
 }
 
 /// A message of which every event can be read.

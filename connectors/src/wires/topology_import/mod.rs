@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::decode::topology::{self, Found};
+use crate::decode::topology::{self, Found, TopologyError};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::outcome::{Accepted, Outcome};
@@ -89,7 +89,7 @@ impl TopologyImport {
         let body = unpacked(&self.limits, request)?;
         let malformed = |reason: String| Outcome::refused(Reply::text(400, format!("{reason}\n")), "malformed");
         let text = std::str::from_utf8(&body).map_err(|_| malformed("the body is not UTF-8".to_owned()))?;
-        let found = self.read(format, text).map_err(malformed)?;
+        let found = self.read(format, text).map_err(|error| malformed(error.to_string()))?;
         if found.edges.len() > self.limits.events_max {
             let text = format!("{} edges are more than `limits.events_max`\n", found.edges.len());
             return Err(Outcome::refused(Reply::text(413, text), "events_max"));
@@ -111,8 +111,8 @@ impl TopologyImport {
         Ok(Outcome::store(accepted, found.refused, Reply::json(200, &answer)))
     }
 
-    fn read(&self, format: &str, text: &str) -> Result<Found, String> {
-        let json = || serde_json::from_str::<Value>(text).map_err(|error| error.to_string());
+    fn read(&self, format: &str, text: &str) -> Result<Found, TopologyError> {
+        let json = || serde_json::from_str::<Value>(text).map_err(TopologyError::from);
         match format {
             "csv" => topology::csv(text, &self.resolver),
             "yaml" => Ok(topology::edges(&topology::yaml(text)?, &self.resolver)),

@@ -135,7 +135,8 @@ impl<'de> Deserialize<'de> for Templates {
             OneOrMore::One(written) => vec![written],
             OneOrMore::More(written) => written,
         };
-        let templates: Result<Vec<Template>, String> = written.iter().map(|text| Template::parse(text)).collect();
+        let templates: Result<Vec<Template>, TemplateError> =
+            written.iter().map(|text| Template::parse(text)).collect();
         templates.map(Templates).map_err(serde::de::Error::custom)
     }
 }
@@ -144,6 +145,17 @@ impl Templates {
     pub(super) fn read(&self, payload: &Value) -> Option<String> {
         self.0.iter().find_map(|template| template.read(payload))
     }
+}
+
+/// Why a template cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A brace too few.
+    #[error("`{0}` opens a brace and does not close it: write `{{path}}`")]
+    Open(String),
+    /// Nothing to look up.
+    #[error("`{0}` has no path between its braces: write `{{path}}`")]
+    Empty(String),
 }
 
 /// A text with `{path}` in it.
@@ -164,17 +176,17 @@ impl Template {
     /// Reads a template.
     ///
     /// # Errors
-    /// A text that says where a brace is missing.
-    pub fn parse(written: &str) -> Result<Template, String> {
+    /// [`TemplateError`] names the template.
+    pub fn parse(written: &str) -> Result<Template, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = written;
         while let Some(open) = rest.find('{') {
             let Some(length) = rest[open..].find('}') else {
-                return Err(format!("`{written}` opens a brace and does not close it"));
+                return Err(TemplateError::Open(written.to_owned()));
             };
             let path = rest[open + 1..open + length].trim();
             if path.is_empty() || path.contains('{') {
-                return Err(format!("`{written}` has no path between its braces"));
+                return Err(TemplateError::Empty(written.to_owned()));
             }
             if open > 0 {
                 parts.push(Part::Text(rest[..open].to_owned()));
