@@ -291,19 +291,26 @@ impl Alert {
         self.is_firing() && self.suppression.is_none()
     }
 
+    /// What of our own sensing raised it; `None` where another tool did.
+    pub(crate) fn detector(&self) -> Option<DetectorKind> {
+        self.observation.as_ref().map(|seen| seen.detector)
+    }
+
     /// Whether it tells what is to come.
     pub(crate) fn is_forecast(&self) -> bool {
-        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Exhaustion)
+        self.detector() == Some(DetectorKind::Exhaustion)
     }
 
     /// Whether it is the movement of a series, by our own model.
     pub(crate) fn is_anomaly(&self) -> bool {
-        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Anomaly)
+        self.detector() == Some(DetectorKind::Anomaly)
     }
 
     /// Whether it only supports, dates and explains: a series moved, which nobody needs to have felt.
+    /// `matters` says whether users of its entity feel what goes on there.
     pub(crate) fn is_evidence(&self, matters: bool) -> bool {
-        self.observation.as_ref().is_some_and(|seen| seen.detector == DetectorKind::Anomaly && !(seen.felt && matters))
+        let felt = self.observation.as_ref().is_some_and(|seen| seen.felt);
+        self.is_anomaly() && !(felt && matters)
     }
 
     /// Remembers a status change.

@@ -7,8 +7,8 @@ use bellwether_engine::time::EventTime;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::decode::any_time::any_time;
 use crate::decode::json::{at, first_text, text_at};
-use crate::decode::times::any_time;
 use crate::intake::reject::{BadRow, Reason};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};

@@ -5,6 +5,7 @@
 //! column; the rows around it go on.
 
 pub mod actions;
+pub mod any_time;
 pub mod changes;
 pub mod csv;
 pub mod documents;
@@ -19,7 +20,6 @@ pub mod scalar;
 pub mod signals;
 pub mod split;
 pub mod time;
-pub mod times;
 pub mod topology;
 
 use bellwether_engine::signal::Batch;

@@ -32,8 +32,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::decode::any_time::{any_time, epoch_time};
 use crate::decode::json::{readable, scalar};
-use crate::decode::times::{any_time, epoch_time};
 use crate::intake::reject::{LABELS_CUT, Refusals};
 use crate::limits::Limits;
 use crate::resolve::series_table::{SeriesTable, Session};

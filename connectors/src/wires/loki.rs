@@ -22,10 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::decode::any_time::time_of_text;
 use crate::decode::json::{Text, TextMap, readable};
 use crate::decode::level;
 use crate::decode::protobuf::{Field, Malformed, field, text};
-use crate::decode::times::time_of_text;
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::entity_resolution::EntityResolver;

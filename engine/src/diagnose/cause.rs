@@ -131,7 +131,7 @@ pub(super) fn diagnose<'a>(
         if mentions.len() < MENTIONS_MAX {
             mentions.extend(alert.mentioned.iter().map(|name| (alert.entity, *name)));
         }
-        if alert.observation.as_ref().is_some_and(|o| o.detector == DetectorKind::LogWatch) {
+        if alert.detector() == Some(DetectorKind::LogWatch) {
             node.logs = node.logs.max(0.5 + 0.5 * strength(alert));
         }
     }

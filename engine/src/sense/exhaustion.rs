@@ -37,7 +37,7 @@ pub struct ExhaustionRule {
     pub severity: Severity,
 }
 
-fn default_horizon() -> Span {
+pub(super) fn default_horizon() -> Span {
     Span::from_hours(24)
 }
 

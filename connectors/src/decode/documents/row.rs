@@ -10,8 +10,8 @@ use bellwether_engine::time::EventTime;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Documents, Path, Piece, Role, shown};
+use crate::decode::any_time::time_of_text;
 use crate::decode::level;
-use crate::decode::times::time_of_text;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::resolve::series_table::AsIs;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::repeats::{Heard, Identity, Pairs, Repeats};
 use super::table::{PostedAlert, Table};
+use crate::decode::any_time::{go_time, time_of_text};
 use crate::decode::json::{Scalar, Text, TextMap};
-use crate::decode::times::{go_time, time_of_text};
 use crate::intake::reject::{LABELS_CUT, Refusals};
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;

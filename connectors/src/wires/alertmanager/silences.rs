@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::matcher::{Matcher, MatcherError, Test};
 use super::table::Listed;
-use crate::decode::times::go_time;
+use crate::decode::any_time::go_time;
 
 /// Most silences of a tenant; each is tried against each alert.
 pub(super) const SILENCES_MAX: usize = 1_000;

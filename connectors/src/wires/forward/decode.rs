@@ -17,8 +17,8 @@ use bellwether_engine::signal::LogBuilder;
 use bellwether_engine::time::EventTime;
 
 use super::msgpack::{Stop, Token, token, value};
+use crate::decode::any_time::{epoch_of_whole, epoch_time};
 use crate::decode::documents::{Beside, Documents};
-use crate::decode::times::{epoch_of_whole, epoch_time};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
 use crate::resolve::entity_resolution::EntityResolver;

@@ -24,8 +24,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::decode::any_time::time_of_text;
 use crate::decode::json::at;
-use crate::decode::times::time_of_text;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};

@@ -19,7 +19,7 @@ use bellwether_models::shared::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exhaustion::{CompiledExhaustion, ExhaustionRule};
+use super::exhaustion::{CompiledExhaustion, ExhaustionRule, default_horizon};
 use super::glob::Glob;
 use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, label};
@@ -98,10 +98,6 @@ pub struct Exhausts {
     /// How bad that is.
     #[serde(default = "default_severity")]
     pub severity: Severity,
-}
-
-fn default_horizon() -> Span {
-    Span::from_hours(24)
 }
 
 fn default_severity() -> Severity {
