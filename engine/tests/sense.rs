@@ -2,7 +2,7 @@
 
 mod common;
 
-use bellwether_engine::incident::{IncidentEvent, Verb};
+use bellwether_engine::incident::{IncidentEvent, Priority, Verb};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
     AlertStatus, EdgeBuilder, EdgeRow, LogBuilder, LogRow, MetricBuilder, Relation, SeriesBuilder, SeriesType, Severity,
@@ -235,6 +235,7 @@ fn a_filesystem_is_watched_without_a_word_of_configuration() {
     let record = opened.record;
     assert!(record.title.contains("FilesystemRunsFull"), "{}", record.title);
     assert!(record.opened_at <= at(25 * 60), "full at 40 min, told at {}", record.opened_at);
+    assert_eq!(record.priority, Priority::P4, "major, but nothing has happened yet");
     assert!(told("/run/user/0").is_none());
 }
 

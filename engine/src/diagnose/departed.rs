@@ -97,3 +97,31 @@ impl DepartedSeries {
         of.filter(move |departure| departure.until.is_none_or(|until| until >= onset))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> EventTime {
+        EventTime::from_secs(60 * minutes)
+    }
+
+    /// Entity 1 left a level every `every` minutes from minute 0 to minute 60.
+    fn restless(every: usize) -> DepartedSeries {
+        let mut departed = DepartedSeries::default();
+        for minute in (0..60).step_by(every) {
+            let since = at(minute as i64);
+            departed.note(Sym(1), minute as u64, Departure { since, until: None, bits: 20.0 }, since);
+        }
+        departed
+    }
+
+    #[test]
+    fn what_an_entity_does_every_few_minutes_says_little_when_it_does_so_again() {
+        let (often, once) = (restless(5), restless(60));
+        assert!(often.surprise(Sym(1), at(70)) < 0.4, "twelve in the hour before");
+        assert!(once.surprise(Sym(1), at(70)) > 0.8);
+        assert_eq!(often.surprise(Sym(2), at(70)), 1.0, "of another nothing is known");
+        assert_eq!(restless(60).surprise(Sym(1), at(5)), 1.0, "what began just now is no habit");
+    }
+}

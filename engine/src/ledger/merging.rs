@@ -139,3 +139,22 @@ pub(super) fn bind(desk: &mut Desk<'_, '_>, group: bellwether_models::group::Gro
         incident.group = group;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwether_models::group::GroupId;
+
+    use super::*;
+    use crate::time::EventTime;
+
+    #[test]
+    fn what_begins_long_after_the_last_symptom_does_not_belong_because_of_a_cause_in_common() {
+        let at = |minutes: i64| EventTime::from_secs(60 * minutes);
+        let begun = |minutes| Incident::candidate(GroupId(1), at(minutes), at(minutes));
+        let mut old = begun(0);
+        assert!(began_together(&old, &begun(20)) && began_together(&begun(20), &old));
+        assert!(!began_together(&old, &begun(21)) && !began_together(&begun(21), &old));
+        old.joined_at = at(15);
+        assert!(began_together(&old, &begun(30)), "it went on to spread");
+    }
+}
