@@ -122,6 +122,8 @@ mod tests {
         assert_eq!(movements.note(Sym(0), 100, at(3_000), 1.0), [0_u64; 0], "one alone is not");
         assert_eq!(movements.note(Sym(1), 101, at(3_001), 1.0), [100, 101]);
         assert_eq!(movements.note(Sym(2), 102, at(3_010), 1.0), [0_u64; 0], "that is another time");
+        let years = at(1_000 * 1_440);
+        assert_eq!(movements.note(Sym(0), 103, years, 1.0), [0_u64; 0], "nor alone after years of quiet");
     }
 
     #[test]
