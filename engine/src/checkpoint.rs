@@ -26,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 9;
+pub(crate) const CHECKPOINT_VERSION: u32 = 10;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 
