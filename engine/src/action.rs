@@ -37,6 +37,13 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// What an incident taught when it was called false does not hold any more.
+    Retract {
+        /// Incident id.
+        incident: String,
+        /// Who says so.
+        who: String,
+    },
     /// An alert belongs to this incident, wherever it is now.
     Attach {
         /// Incident id.

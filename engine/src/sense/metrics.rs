@@ -105,12 +105,7 @@ impl MetricShard {
     }
 
     /// Releases everything before `until`; what is found goes to `found` with its event times.
-    pub(super) fn release(
-        &mut self,
-        until: EventTime,
-        sense: &CompiledSense,
-        found: &mut ShardFound,
-    ) -> ShardCounts {
+    pub(super) fn release(&mut self, until: EventTime, sense: &CompiledSense, found: &mut ShardFound) -> ShardCounts {
         let mut counts = ShardCounts::default();
         let ready = take_ready(&mut self.pending, until);
         let mut rows = Vec::with_capacity(ready.len());
