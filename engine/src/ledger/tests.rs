@@ -328,3 +328,14 @@ fn an_incident_that_closes_leaves_its_alert_to_the_incident_where_it_fires_now()
     bench.end(90_100, 1, "host:a");
     assert_eq!(verbs(&bench.wait(90_401)), [Verb::Resolved], "its end is the end of the new one");
 }
+
+#[test]
+fn without_topology_another_condition_of_another_host_is_another_incident() {
+    let mut bench = Bench::new();
+    bench.fire(0, 1, "host:a");
+    let sensed = sensed(18, 2, "ClockSkew", "host:b", AlertStatus::Firing);
+    let other = Sensed { summary: "the time is 9 s ahead of its peers".into(), ..sensed };
+    bench.run(18, Item::Event(Event::Sensed(Box::new(other))));
+    bench.wait(60);
+    assert_ne!(of(&bench, 1), of(&bench, 2));
+}
