@@ -44,10 +44,12 @@ fn one_fault_is_one_incident_with_cause_owner_priority_and_clock() {
 #[test]
 fn a_lone_warning_is_told_as_little_and_a_lone_remark_is_no_incident() {
     let mut told = engine(EngineConfig::default(), 1);
-    let events = run(&mut told, &[Input::Batch(alerts(&[(10, "Hm", "host:a", Warning, Firing)]))]);
+    let warning = Input::Batch(alerts(&[(10, "Hm", "host:a", Warning, Firing)]));
+    let events = run(&mut told, &[warning, Input::Tick(at(400))]);
     assert_eq!(events.iter().map(|event| event.record.priority.name()).collect::<Vec<_>>(), ["P5"]);
     let mut silent = engine(EngineConfig::default(), 1);
-    let events = run(&mut silent, &[Input::Batch(alerts(&[(10, "Hm", "host:a", Info, Firing)]))]);
+    let remark = Input::Batch(alerts(&[(10, "Hm", "host:a", Info, Firing)]));
+    let events = run(&mut silent, &[remark, Input::Tick(at(400))]);
     assert_eq!(events, vec![]);
     assert_eq!(silent.stats().total.candidates_light, 1);
 }

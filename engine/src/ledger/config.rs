@@ -27,8 +27,8 @@ pub struct LedgerConfig {
     pub stale_after: Span,
     /// Weight, 0–1, from which a group of alerts is an incident.
     pub open_weight: f64,
-    /// Severity from which a single alert of a person's rule, here or in another tool, is an incident; what is
-    /// less severe waits for others.
+    /// Severity from which a single alert of a person's rule, here or in another tool, is an incident once it has
+    /// lasted five minutes; what is less severe waits for others.
     #[serde(skip_serializing_if = "is_tell_from_default")]
     pub tell_from: Severity,
     /// Two incidents that name the same cause with at least this confidence, 0–1, are one.

@@ -291,14 +291,27 @@ fn a_critical_rule_is_never_silenced_for_good() {
 }
 
 #[test]
-fn a_warning_of_a_persons_rule_is_told_as_little_and_one_of_our_own_waits_for_others() {
+fn a_warning_of_a_persons_rule_is_told_as_little_once_it_lasts_and_one_of_our_own_waits_for_others() {
     let mut bench = bench();
     bench.run(0, says(0, (1, "QueueGrows", "host:a"), Severity::Warning, DetectorKind::Rule));
-    let told = bench.wait(31);
+    assert_eq!(verbs(&bench.wait(299)), [], "it may be over soon");
+    let told = bench.wait(300);
     assert_eq!((told[0].verb, told[0].record.priority), (Verb::Opened, Priority::P5));
     bench.run(5_000, says(5_000, (2, "NewLogTemplate", "host:b"), Severity::Warning, DetectorKind::LogWatch));
     bench.run(5_001, says(5_001, (3, "Note", "host:c"), Severity::Info, DetectorKind::Rule));
-    assert_eq!(verbs(&bench.wait(5_100)), []);
+    assert_eq!(verbs(&bench.wait(6_000)), []);
+}
+
+#[test]
+fn a_warning_where_an_incident_is_being_worked_on_is_told_when_that_is_over() {
+    let mut bench = bench();
+    let (_, id) = opened(&mut bench, 0, 1, "host:a");
+    bench.run(600, says(600, (2, "QueueGrows", "host:a"), Severity::Warning, DetectorKind::Rule));
+    assert_eq!(verbs(&bench.wait(3_000)), []);
+    bench.end(3_000, 1, "host:a");
+    let told = bench.wait(3_700);
+    assert_eq!(verbs(&told), [Verb::Resolved, Verb::Opened]);
+    assert!(told[0].record.id == id && told[1].record.id != id);
 }
 
 #[test]
