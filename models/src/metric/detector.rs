@@ -15,6 +15,7 @@ use super::params::CheckedParams;
 use super::season::{Phase, Season};
 use super::track::{Rates, Track};
 use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
+use crate::shared::Resolution;
 use serde::{Deserialize, Serialize};
 
 /// Points the slow level remembers.
@@ -51,7 +52,7 @@ const RESTLESS_POINTS_MIN: u32 = 1_000;
 /// Points at which a longer run of one value is news when none was before.
 const STUCK_RUN_MIN: u32 = 40;
 
-/// Per-series state: 144 bytes, and 368 for the season once there are two points.
+/// Per-series state: 152 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     seen: u32,
@@ -63,6 +64,7 @@ pub struct Detector {
     fast: Track,
     jump: Track,
     slow: Track,
+    resolution: Resolution,
     spike_told: f32,
     shift_told: f32,
     reported_at_ns: i64,
@@ -113,6 +115,7 @@ impl Detector {
             fast: Track::new(0.0),
             jump: Track::new(0.0),
             slow: Track::new(0.0),
+            resolution: Resolution::default(),
             spike_told: 0.0,
             shift_told: 0.0,
             reported_at_ns: i64::MIN,
@@ -197,7 +200,7 @@ impl Detector {
             phase,
             profile,
             seasonal,
-            floor: 1e-9 + 1e-6 * self.slow.level.abs(),
+            floor: self.resolution.floor(self.slow.level),
             fast: value - seasonal - self.fast.level,
             jump: value - self.last_value,
             slow: value - seasonal - self.slow.level,
@@ -220,6 +223,7 @@ impl Detector {
         let without = 3.0 * self.slow.clipped(without / 3.0, look.floor);
         self.season.get_or_insert_with(Box::default).learn(look.phase, with, without, young);
         self.fast.learn(look.fast, sizes[0], look.floor, rates(params.local_rate, DEVIATION_RATE));
+        self.resolution.learn(look.jump);
         self.jump.learn(look.jump, sizes[1], look.floor, rates(0.0, DEVIATION_RATE));
         self.slow.learn(look.slow, sizes[2], look.floor, rates(1.0 / SLOW_MEMORY, SLOW_DEVIATION_RATE));
     }
@@ -365,8 +369,31 @@ mod tests {
     }
 
     #[test]
+    fn a_tiny_series_and_one_far_from_zero_are_judged_like_any_other() {
+        let params = params();
+        // Whether each point is told, and how wide its band is in the scale of the course.
+        let course = |scale: f64, offset: f64| {
+            let mut detector = Detector::new(&params);
+            let mut judge = |i: i64| {
+                let value = usual(i) + if i == 1_900 { 60.0 } else { 0.0 };
+                let verdict = detector.update(&params, i * MINUTE, offset + scale * value);
+                (verdict.anomaly, (verdict.upper - verdict.lower) / scale)
+            };
+            (0..2_000).map(&mut judge).collect::<Vec<_>>()
+        };
+        let told = |course: &[(bool, f64)]| course.iter().map(|(told, _)| *told).collect::<Vec<_>>();
+        let plain = course(1.0, 0.0);
+        assert!(plain[1_900].0, "the spike is found");
+        for (what, other) in [("tiny", course(1e-12, 0.0)), ("far", course(1e-3, 1e9))] {
+            assert_eq!(told(&plain), told(&other), "{what}");
+            let ratio = other[1_800].1 / plain[1_800].1;
+            assert!((0.9..1.1).contains(&ratio), "{what}: the band is {ratio} times as wide");
+        }
+    }
+
+    #[test]
     fn state_fits_its_budget() {
-        assert_eq!(size_of::<Detector>(), 144);
+        assert_eq!(size_of::<Detector>(), 152);
         assert_eq!(size_of::<Season>(), 368);
     }
 

@@ -10,7 +10,7 @@
 //! Only what is new is stored, so a few hundred sub-sequences describe months.
 
 use super::detector::VALUE_MAX;
-use crate::shared::Tail;
+use crate::shared::{Resolution, Tail};
 use serde::{Deserialize, Serialize};
 
 /// Values of one sub-sequence, each the mean of `stride` points.
@@ -55,6 +55,7 @@ pub struct Recall {
     last: f64,
     level: f64,
     deviation: f64,
+    resolution: Resolution,
     gathered: usize,
     sum: f64,
     filled: usize,
@@ -78,6 +79,7 @@ impl Recall {
             last: 0.0,
             level: 0.0,
             deviation: 0.0,
+            resolution: Resolution::default(),
             gathered: 0,
             sum: 0.0,
             filled: 0,
@@ -99,6 +101,7 @@ impl Recall {
         if self.seen == 0 {
             self.first = value;
         }
+        self.resolution.learn(if self.seen == 0 { 0.0 } else { value - self.last });
         self.last = value;
         self.seen = self.seen.saturating_add(1);
         let value = value - self.first;
@@ -128,7 +131,7 @@ impl Recall {
 
     fn judge(&mut self) {
         let distance = self.nearest();
-        let scale = self.deviation.max(1e-9 + 1e-6 * (self.level + self.first).abs());
+        let scale = self.deviation.max(self.resolution.floor(self.level + self.first));
         let trusted = self.judged >= LEARNING_JUDGEMENTS;
         let known = distance.is_some_and(|d| trusted && d / scale <= KNOWN_SHARE * self.usual);
         if !known {

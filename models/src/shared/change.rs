@@ -8,6 +8,7 @@
 //! Whether a point is odd is the detector's question.
 
 use super::params::{ParamError, within};
+use super::resolution::Resolution;
 use super::version::{SavedError, known};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ const VALUE_MAX: f64 = 1e150;
 /// Mean absolute deviation to standard deviation, for a Gaussian.
 const DEVIATION_TO_SIGMA: f64 = 1.2533;
 /// Version of the saved form.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const WHAT: &str = "change point state";
 
 /// Checked settings.
@@ -62,13 +63,14 @@ pub struct Change {
     pub after: f64,
 }
 
-/// State of one series: 72 bytes.
+/// State of one series: 80 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(into = "Saved", try_from = "Saved")]
 pub struct ChangePoints {
     seen: u32,
     level: f64,
     deviation: f64,
+    resolution: Resolution,
     up: Sum,
     down: Sum,
 }
@@ -88,6 +90,7 @@ struct Saved {
     seen: u32,
     level: f64,
     deviation: f64,
+    resolution: Resolution,
     sums: [Sum; 2],
 }
 
@@ -103,7 +106,8 @@ impl ChangePoints {
             self.level = value;
         }
         let residual = value - self.level;
-        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(1e-9 + 1e-6 * self.level.abs());
+        let sigma = (DEVIATION_TO_SIGMA * self.deviation).max(self.resolution.floor(self.level));
+        self.resolution.learn(residual);
         if self.seen >= LEARNING_POINTS {
             let size = (residual / sigma).clamp(-CLIP, CLIP);
             self.up.gather(size - params.slack, value);
@@ -150,7 +154,14 @@ impl Sum {
 
 impl From<ChangePoints> for Saved {
     fn from(c: ChangePoints) -> Self {
-        Self { version: VERSION, seen: c.seen, level: c.level, deviation: c.deviation, sums: [c.up, c.down] }
+        Self {
+            version: VERSION,
+            seen: c.seen,
+            level: c.level,
+            deviation: c.deviation,
+            resolution: c.resolution,
+            sums: [c.up, c.down],
+        }
     }
 }
 
@@ -164,7 +175,8 @@ impl TryFrom<Saved> for ChangePoints {
             return Err(SavedError::Broken { what: WHAT, why: "a number is not finite" });
         }
         let [up, down] = saved.sums;
-        Ok(Self { seen: saved.seen, level: saved.level, deviation: saved.deviation, up, down })
+        let Saved { seen, level, deviation, resolution, .. } = saved;
+        Ok(Self { seen, level, deviation, resolution, up, down })
     }
 }
 
@@ -216,12 +228,12 @@ mod tests {
 
     #[test]
     fn the_state_is_small_and_comes_back_from_its_saved_form() {
-        assert_eq!(size_of::<ChangePoints>(), 72);
+        assert_eq!(size_of::<ChangePoints>(), 80);
         let mut state = ChangePoints::default();
         (0..100).for_each(|i| assert_eq!(state.update(&params(), f64::from(i % 7)), None));
         let text = serde_json::to_string(&state).expect("serialises");
         assert_eq!(serde_json::from_str::<ChangePoints>(&text).expect("reads"), state);
-        let later = text.replace("\"version\":1", "\"version\":2");
+        let later = text.replace("\"version\":2", "\"version\":3");
         assert!(serde_json::from_str::<ChangePoints>(&later).is_err());
     }
 

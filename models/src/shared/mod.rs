@@ -1,9 +1,10 @@
-//! What the models stand on: tails, quantiles, seasons and change points.
+//! What the models stand on: tails, quantiles, seasons, change points and what a step is.
 //! Small, serialisable, without opinions about what an anomaly is.
 
 mod change;
 mod params;
 mod quantiles;
+mod resolution;
 mod seasons;
 mod tail;
 mod version;
@@ -11,6 +12,7 @@ mod version;
 pub use change::{Change, ChangeParams, ChangePoints};
 pub use params::{ParamError, at_least, within};
 pub use quantiles::{BUCKETS_MAX, Quantiles};
+pub use resolution::Resolution;
 pub use seasons::{SeasonFound, find_season};
 pub use tail::Tail;
 pub use version::SavedError;
