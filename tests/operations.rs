@@ -98,6 +98,81 @@ fn check_shows_what_a_running_process_has_received() {
 }
 
 #[test]
+fn a_running_service_says_what_it_does_unless_it_is_told_to_be_quiet() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut service = Service::start(dir.path());
+    wait_until("it says how much it watches", || service.said().contains("watching"));
+    let said = service.said();
+    let start = said.lines().find(|line| line.contains("starting")).unwrap_or_else(|| panic!("{said}"));
+    let listens = format!("HTTP at {} (alertmanager)", service.http);
+    for part in [listens.as_str(), "reads=\"nothing\"", "incidents_to=", "incidents.ndjson"] {
+        assert!(start.contains(part), "{part} in {start}");
+    }
+    let status = said.lines().find(|line| line.contains("watching")).expect("it was there");
+    assert!(status.contains("series=0 entities=0 open_incidents=0 dropped=0"), "{status}");
+    rewrite(&service, |text| text.replace("tick: 100ms", "tick: 50ms"));
+    service.signal("HUP");
+    wait_until("the reload is told", || service.said().contains("configuration read again"));
+    let said = service.said();
+    let reload = said.lines().find(|line| line.contains("read again")).expect("it was there");
+    assert!(reload.contains("changed=\"tick\"") && reload.contains("needs_restart=\"tick\""), "{reload}");
+    assert_eq!(service.stop(), Some(0));
+
+    let quiet = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["run", "-q", "-c"])
+        .arg(&service.config)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("starts");
+    wait_until("it listens", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
+    pause(Duration::from_millis(300));
+    let asked = Command::new("kill").args(["-TERM", &quiet.id().to_string()]).status().expect("kill runs");
+    let said = quiet.wait_with_output().expect("ends").stderr;
+    assert!(asked.success() && said.is_empty(), "{}", text(&said));
+}
+
+#[test]
+fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_it() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    let config = Service::configure(dir.path(), http, "", "  alertmanager: {}\n  influx: {}\n");
+    // How forecasts fare is as old as the newest checkpoint.
+    let often = std::fs::read_to_string(&config).expect("reads") + "checkpoint: {every: 200ms, entries: 1000000}\n";
+    std::fs::write(&config, often).expect("writes");
+    let service = Service::run(dir.path(), http);
+    let sample = |line: &str| {
+        let reply = service.ask("POST", "/api/v2/write?bucket=b", TOKEN, line).expect("an answer");
+        assert_eq!(reply.status, 204, "{}", reply.text);
+    };
+    assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
+    sample("disk,host=db-1 used=1");
+    sample("disk,host=db-2 used=2");
+    // An hour late, while seconds are allowed.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
+    sample(&format!("disk,host=db-2 used=3 {}", now - 3_600_000_000_000));
+    let shown = |line: &str| service.metrics().lines().any(|shown| shown == line);
+    wait_until("the incident", || !service.records().is_empty());
+    let priority = service.records()[0]["record"]["priority"].as_str().expect("a priority").to_owned();
+    for line in [
+        format!("bellwether_incidents_open{{tenant=\"acme\",priority=\"{priority}\"}} 1"),
+        "bellwether_series{tenant=\"acme\"} 2".to_owned(),
+        "bellwether_signals_received_total{tenant=\"acme\",kind=\"metric\"} 3".to_owned(),
+        "bellwether_signals_late_total{tenant=\"acme\",kind=\"metric\"} 1".to_owned(),
+        "bellwether_table_evicted_total{tenant=\"acme\",table=\"alerts\"} 0".to_owned(),
+        "bellwether_anomalies_total{tenant=\"acme\"} 0".to_owned(),
+        "bellwether_forecasts{tenant=\"acme\"} 0".to_owned(),
+    ] {
+        wait_until(&line, || shown(&line));
+    }
+    let output = check(&service.config, &["--json"]);
+    let engine = entry(&output, "engine", "acme");
+    assert_eq!(engine["received"]["refused"]["late"], 1, "{engine}");
+    let table = text(&check(&service.config, &[]).stdout);
+    assert!(table.contains("dropped 1 late"), "{table}");
+}
+
+#[test]
 fn a_tap_shows_what_comes_and_ends_when_it_is_told() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = free_address();
@@ -183,6 +258,7 @@ fn a_reload_changes_what_can_be_changed_and_names_the_rest() {
     assert_eq!(reply.status, 200, "{}", reply.text);
     let done: Value = serde_json::from_str(reply.text.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!(done["needs_restart"], serde_json::json!(["tick"]), "{done}");
+    assert_eq!(done["changed"], serde_json::json!(["engine.sense.rules", "tick", "wires.influx"]), "{done}");
     assert_eq!(done["applied"], serde_json::json!(["engine", "wires.auth", "wires over HTTP"]), "{done}");
     assert_eq!(service.alert(TOKEN, "db-1", &["Old"]).status, 401);
     let sample = service.ask("POST", "/api/v2/write?bucket=b", "another-token", "disk,host=db-1 used=97");

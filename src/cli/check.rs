@@ -22,7 +22,7 @@ use bellwether_connectors::wires::{self, WireList as _};
 use clap::Args;
 use serde::Serialize;
 
-use super::counters::{Received, read_counters};
+use super::counters::{Received, read_counters, read_tenants};
 use super::process::{Reach, process_of};
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -33,7 +33,8 @@ use crate::term::{Ink, Lean, Table, Term, thousands};
 #[command(after_help = "\
 Ports are bound and let go again, secrets, certificates and catalogues read, NATS servers asked
 for their version; nothing is written. When a process runs with this configuration, the columns
-show what each of its sources has received, accepted and refused.
+show what each of its sources has received, accepted and refused, and what the engine has dropped of
+each tenant's signals and why.
 
 The exit code is 0 when all is well, 1 when something would not work, 2 when the file is not
 accepted.
@@ -159,6 +160,7 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     let mut checks = vec![state_check(config, in_use)];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
+    let (known, tenants) = (known.map(|page| &page.sources), known.map(|page| &page.tenants));
     config.wires.each_endpoint(&mut |endpoint| checks.extend(listener(endpoint, running, known)));
     if let Some(Err(error)) = &counters {
         checks.push(Check::new("metrics", "http", Err(error)));
@@ -175,6 +177,13 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
     }
+    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| Check {
+        kind: "engine",
+        name: tenant.clone(),
+        state: State::Running,
+        detail: received.refusals("dropped"),
+        received: Some(received.clone()),
+    }));
     let wires = wires::build(&config.wires).map(|_| String::new());
     if wires.is_err() && checks.iter().all(|check| check.state != State::Failed) {
         checks.push(Check::new("wires", "together", wires));
@@ -182,14 +191,25 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     Report { ok: checks.iter().all(|check| check.state != State::Failed), running, checks }
 }
 
+/// What the running process has counted.
+struct Counted {
+    /// At its doors, by source.
+    sources: BTreeMap<String, Received>,
+    /// In the engine, by tenant.
+    tenants: BTreeMap<String, Received>,
+}
+
 /// The counters of the running process.
-async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, Received>, CheckError> {
+async fn counters_of(config: &Config, reach: &Reach) -> Result<Counted, CheckError> {
     if config.wires.http().is_none() {
         return Err(CheckError::NoPage);
     }
     let process = process_of(config, reach).map_err(CheckError::Reach)?;
     match process.get("/metrics").await {
-        Ok((200, text)) => Ok(read_counters(&text, &config.wires.names_over_http())),
+        Ok((200, text)) => Ok(Counted {
+            sources: read_counters(&text, &config.wires.names_over_http()),
+            tenants: read_tenants(&text),
+        }),
         Ok((status, text)) => Err(CheckError::Answer { status, text: text.trim().to_owned() }),
         Err(error) => Err(CheckError::Silent(error)),
     }
@@ -321,7 +341,10 @@ fn shown(report: &Report, term: &Term) -> String {
             State::Running => "running",
             State::Failed => "FAILED",
         };
-        let refused = check.received.as_ref().map(Received::refusals).unwrap_or_default();
+        let refused = match &check.received {
+            Some(received) if check.kind != "engine" => received.refusals("refused"),
+            _ => String::new(),
+        };
         let detail = match check.state {
             State::Failed => "see below".to_owned(),
             _ => [check.detail.as_str(), &refused]
@@ -337,7 +360,11 @@ fn shown(report: &Report, term: &Term) -> String {
             state.to_owned(),
             number(|r| r.requests),
             number(|r| r.accepted),
-            number(|r| r.refused.values().sum()),
+            number(match check.kind {
+                // What it has dropped of its tables was accepted once.
+                "engine" => |r| r.requests - r.accepted,
+                _ => |r| r.refused.values().sum(),
+            }),
             detail,
         ]);
     }

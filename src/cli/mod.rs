@@ -17,6 +17,7 @@ mod run;
 mod schema;
 pub mod simulate;
 mod sinks;
+mod status;
 mod tap;
 mod topology;
 mod validate;
@@ -46,7 +47,7 @@ struct Global {
     /// Say more on stderr (-v: state changes, -vv: everything)
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
-    /// Say only errors on stderr, show no progress
+    /// Say only errors on stderr, show no progress and no status
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     quiet: bool,
 }

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::feeds::input_time;
+use super::figures::Renewal;
 use super::gauges::Gauges;
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
@@ -126,6 +127,7 @@ impl Fold {
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
         self.gauges.at(self.position);
         let mut entries = self.journal.read(self.position)?;
+        let mut renewal = Renewal::of(&self.engine, self.gauges.engine());
         let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
         let mut idle = idle_ticks(runtime);
         loop {
@@ -142,6 +144,7 @@ impl Fold {
             match entries.next_entry()? {
                 Some(entry) => {
                     self.fold(&entry)?;
+                    renewal.outdated();
                     pace.entries += 1;
                 }
                 None => {
@@ -154,7 +157,10 @@ impl Fold {
                     self.wait(runtime, &mut idle);
                 }
             }
-            self.checkpoint_if_due(&mut pace)?;
+            match self.checkpoint_if_due(&mut pace)? {
+                true => renewal.everything(&self.engine, self.gauges.engine()),
+                false => renewal.if_due(&self.engine, self.gauges.engine()),
+            }
         }
         self.conclude(pace, runtime)
     }
@@ -220,17 +226,19 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the log is that far.
-    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let Some((_, cadence)) = &self.checkpoints else { return Ok(()) };
+    /// Takes a snapshot when one is due, and writes the one before once the log is that far. True when one
+    /// was taken.
+    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
+        let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
         let due = pace.entries >= cadence.entries || (pace.entries > 0 && pace.since.elapsed() >= cadence.every);
-        if due && pace.pending.is_none() {
+        let taken = due && pace.pending.is_none();
+        if taken {
             self.snapshot(pace)?;
         }
         if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
             self.save(pace)?;
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn snapshot(&mut self, pace: &mut Pace) -> Result<(), FoldError> {

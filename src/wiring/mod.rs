@@ -14,7 +14,9 @@
 //! `STOP_GRACE`, wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
+mod exposition;
 pub mod feeds;
+pub mod figures;
 pub mod fold;
 pub mod gauges;
 pub mod memory;
