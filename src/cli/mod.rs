@@ -8,6 +8,7 @@ mod counters;
 mod demo;
 mod demo_report;
 mod explain;
+mod forecasts;
 mod inputs;
 mod models;
 mod process;
@@ -17,8 +18,10 @@ mod run;
 mod schema;
 pub mod simulate;
 mod sinks;
+mod state_folder;
 mod status;
 mod tap;
+mod told;
 mod topology;
 mod validate;
 
@@ -63,6 +66,7 @@ enum Command {
     Sinks(sinks::SinksArgs),
     Tap(tap::TapArgs),
     Topology(topology::TopologyArgs),
+    Forecasts(forecasts::ForecastsArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
@@ -86,6 +90,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
+            Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),

@@ -178,8 +178,10 @@ mod tests {
 
     fn record(alerts: usize, text: &str) -> IncidentRecord {
         let at = "2026-03-01T10:00:00Z";
-        let alert = |n: usize| serde_json::json!({"fingerprint": format!("{n:016x}"), "source": "test", "status": "firing",
-            "starts_at": at, "annotations": {"summary": text}});
+        let alert = |n: usize| {
+            serde_json::json!({"fingerprint": format!("{n:016x}"), "source": "test", "status": "firing",
+            "starts_at": at, "annotations": {"summary": text}})
+        };
         let record = serde_json::json!({
             "schema_version": "1", "id": "inc_0", "dedup_key": "k", "revision": 1, "status": "open", "severity": "major",
             "priority": "P2", "title": "slow", "opened_at": at, "updated_at": at, "entities": [], "alert_count": 90,

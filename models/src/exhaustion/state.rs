@@ -128,7 +128,8 @@ impl Exhaustion {
             coverage: self.coverage(),
             ..forecast
         });
-        let hourly = || self.look_ahead(params, self.hour_ends_ns.saturating_sub(HOUR_NS)).map(|(forecast, _)| forecast);
+        let hourly =
+            || self.look_ahead(params, self.hour_ends_ns.saturating_sub(HOUR_NS)).map(|(forecast, _)| forecast);
         let told = soon.or_else(hourly)?;
         Some(Forecast { full_within_horizon: self.runs_out(), ..told })
     }

@@ -88,8 +88,7 @@ pub(super) fn record(
             run_id: String::new(),
         }),
     };
-    let shown =
-        [record.alerts.len(), record.entities.len(), record.evidence.len(), record.probable_causes.len()];
+    let shown = [record.alerts.len(), record.entities.len(), record.evidence.len(), record.probable_causes.len()];
     for ((list, whole), _) in whole.into_iter().zip(shown).filter(|((_, whole), shown)| shown < whole) {
         record.note_cut(list, whole);
     }
