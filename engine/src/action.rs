@@ -122,3 +122,21 @@ pub enum Action {
         why: String,
     },
 }
+
+impl Action {
+    /// The ids of the incidents that it is about.
+    pub fn incidents(&self) -> impl Iterator<Item = &str> {
+        let (incident, into) = match self {
+            Action::Acknowledge { incident, .. }
+            | Action::Resolve { incident, .. }
+            | Action::Close { incident, .. }
+            | Action::FalsePositive { incident, .. }
+            | Action::Attach { incident, .. }
+            | Action::Detach { incident, .. }
+            | Action::Ticket { incident, .. } => (Some(incident), None),
+            Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
+            Action::Silence { .. } => (None, None),
+        };
+        incident.into_iter().chain(into).map(String::as_str)
+    }
+}

@@ -105,7 +105,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     };
     let gauges = Arc::new(Gauges::default());
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
-    let Wires { sources: listeners, http, resolver, live, .. } = wires;
+    let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
         let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
@@ -123,6 +123,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         delivery,
         checkpoints: Some((checkpoints, cadence(config))),
         finish: false,
+        incidents,
         questions,
     };
     let (stopper, stop) = stop_pair();

@@ -18,7 +18,7 @@ const GAUGES: [One<TenantStats>; 12] = [
     ("series", "Metric series with state.", |t| t.series),
     ("log_streams", "Log streams with state.", |t| t.log_streams),
     ("log_templates", "Log templates.", |t| t.log_templates),
-    ("entities", "Entities known.", |t| t.entities),
+    ("entities", "Entities that alerts, the topology or the catalogue name.", |t| t.entities),
     ("topology_edges", "Edges of the topology.", |t| t.topology_edges),
     ("alerts_known", "Alerts remembered.", |t| t.alerts_known),
     ("alerts_shed", "Alerts that fire and are known by their state only: their details had to make room.", |t| {
@@ -184,6 +184,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
         }
+        let fields = serde_json::to_value(TenantStats::default()).expect("JSON");
+        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 1;
+        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(shown), "a figure that nobody shows");
         let families: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
         let mut once = families.clone();
         once.dedup();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether_engine::{Engine, EngineStats, ForecastTotals};
+use bellwether_engine::{Engine, EngineStats, ForecastTotals, TenantStats};
 use tokio::sync::watch;
 
 /// The snapshot is renewed at most this often,
@@ -49,12 +49,16 @@ pub(super) struct Renewal {
     /// Something was folded since.
     stale: bool,
     forecasts: Arc<BTreeMap<String, ForecastTotals>>,
+    /// Actions about incidents that are not open, of which the log has told.
+    unknown: BTreeMap<String, u64>,
 }
 
 impl Renewal {
     /// With the first snapshot, of everything.
     pub(super) fn of(engine: &Engine, snapshot: &Snapshot) -> Renewal {
-        let mut renewal = Renewal { due: Instant::now(), stale: true, forecasts: Arc::default() };
+        let of = |(name, stats): (String, TenantStats)| (name, stats.actions_unknown);
+        let unknown = engine.stats().tenants.into_iter().map(of).collect();
+        let mut renewal = Renewal { due: Instant::now(), stale: true, forecasts: Arc::default(), unknown };
         renewal.everything(engine, snapshot);
         renewal
     }
@@ -80,8 +84,25 @@ impl Renewal {
     fn counters(&mut self, engine: &Engine, snapshot: &Snapshot) {
         let began = Instant::now();
         let figures = EngineFigures { stats: engine.stats(), forecasts: self.forecasts.clone() };
+        self.tell_unknown(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;
         self.due = began + RENEWED_EVERY.max(began.elapsed() * SHARE);
+    }
+
+    /// Says that somebody acts on incidents that are not open: over NATS nobody else can.
+    fn tell_unknown(&mut self, stats: &EngineStats) {
+        for (tenant, stats) in &stats.tenants {
+            let told = self.unknown.get(tenant).copied().unwrap_or(0);
+            if stats.actions_unknown > told {
+                let actions = stats.actions_unknown - told;
+                tracing::warn!(
+                    tenant,
+                    actions,
+                    "actions name incidents that are closed, part of another, or never were"
+                );
+                self.unknown.insert(tenant.clone(), stats.actions_unknown);
+            }
+        }
     }
 }

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
+use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::Engine;
+use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -94,6 +96,8 @@ pub struct Fold {
     pub finish: bool,
     /// What was done.
     pub gauges: Arc<Gauges>,
+    /// Who is to know which incidents are open.
+    pub incidents: Arc<KnownIncidents>,
     /// What others want to know.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -126,6 +130,9 @@ impl Fold {
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
         self.gauges.at(self.position);
+        // What was told before this process: it is all known once that has been read again.
+        let told_before = *self.journal.durable().borrow();
+        self.know_incidents();
         let mut entries = self.journal.read(self.position)?;
         let mut renewal = Renewal::of(&self.engine, self.gauges.engine());
         let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
@@ -133,6 +140,9 @@ impl Fold {
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
+            }
+            if self.position >= told_before {
+                self.incidents.complete();
             }
             if self.hurry.is_stopped() {
                 let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
@@ -170,6 +180,7 @@ impl Fold {
         let input = Input::decode(&entry.bytes).map_err(unreadable)?;
         let mut events = Vec::new();
         self.engine.apply(&input, &mut events);
+        events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
         self.gauges.at(entry.position);
         self.gauges.folded(input.rows(), events.len());
@@ -179,8 +190,23 @@ impl Fold {
         if events.is_empty() { Ok(()) } else { self.tell(events, false) }
     }
 
+    /// The incidents that the engine begins with.
+    fn know_incidents(&self) {
+        for tenant in self.engine.tenant_names() {
+            self.engine.incident_ids(tenant).for_each(|id| self.incidents.open(tenant, id));
+        }
+    }
+
+    /// What becomes of an incident, before anybody hears of it.
+    fn know(&self, IncidentEvent { tenant, verb, record }: &IncidentEvent) {
+        match verb {
+            Verb::Closed | Verb::Merged => self.incidents.over(tenant, &record.id),
+            _ => self.incidents.open(tenant, &record.id),
+        }
+    }
+
     /// Hands events to the log. Without events it notes how far the engine is.
-    fn tell(&self, events: Vec<bellwether_engine::incident::IncidentEvent>, finished: bool) -> Result<(), FoldError> {
+    fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
         let position = LogPosition { journal: self.position, finished };
         let folded = Folded { position, events: events.into_iter().map(Arc::new).collect() };
         let taken = self.outbox.as_ref().is_some_and(|outbox| outbox.tell(folded));

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod connections;
 pub mod counters;
 pub mod http;
+pub mod incidents;
 pub mod listener;
 pub mod outcome;
 pub mod packets;
