@@ -21,7 +21,8 @@ pub(super) fn say_start(config: &Config) {
     let over_http = config.wires.names_over_http().join(", ");
     let mut listens = Vec::new();
     config.wires.each_endpoint(&mut |endpoint| {
-        let wires = if endpoint.name == "http" && !over_http.is_empty() { format!(" ({over_http})") } else { String::new() };
+        let wires =
+            if endpoint.name == "http" && !over_http.is_empty() { format!(" ({over_http})") } else { String::new() };
         let scheme = if endpoint.tls.is_some() { " with TLS" } else { "" };
         listens.push(format!("{} at {}{scheme}{wires}", endpoint.protocol, endpoint.address));
     });
@@ -29,7 +30,8 @@ pub(super) fn say_start(config: &Config) {
     let sinks: Vec<String> = config.sinks_or_default().iter().map(|sink| sink.describe()).collect();
     let none = |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join("; ") };
     let (listens, reads, incidents_to) = (none(listens), none(reads), none(sinks));
-    tracing::info!(target: SERVICE, listens, reads, incidents_to, state = %config.state.display(), "starting");
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(target: SERVICE, version, listens, reads, incidents_to, state = %config.state.display(), "starting");
 }
 
 /// What a line of status says.
@@ -63,7 +65,7 @@ impl Status {
         match waiting.as_str() {
             "" => tracing::info!(target: SERVICE, series, entities, open_incidents, dropped, "watching"),
             waiting => {
-                tracing::info!(target: SERVICE, series, entities, open_incidents, dropped, events_waiting = waiting, "watching");
+                tracing::info!(target: SERVICE, series, entities, open_incidents, dropped, records_waiting = waiting, "watching");
             }
         }
     }
