@@ -11,6 +11,7 @@ pub mod incidents;
 pub mod listener;
 pub mod outcome;
 pub mod packets;
+pub(crate) mod refusals;
 pub mod reply;
 pub mod request;
 pub mod streams;
