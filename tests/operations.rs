@@ -162,6 +162,9 @@ fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_
         "bellwether_table_evicted_total{tenant=\"acme\",table=\"alerts\"} 0".to_owned(),
         "bellwether_anomalies_total{tenant=\"acme\"} 0".to_owned(),
         "bellwether_forecasts{tenant=\"acme\"} 0".to_owned(),
+        // Of the two hosts that are measured one has an alert, too.
+        "bellwether_entities{tenant=\"acme\"} 2".to_owned(),
+        "bellwether_entities_named{tenant=\"acme\"} 1".to_owned(),
     ] {
         wait_until(&line, || shown(&line));
     }

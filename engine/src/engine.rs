@@ -23,7 +23,7 @@ use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
-use crate::sense::{ForecastTotals, ForecastView, SeriesView};
+use crate::sense::{ForecastView, SeriesView, WatchTotals};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
 use crate::tenant::Tenant;
@@ -247,9 +247,14 @@ impl Engine {
         found.unwrap_or_default()
     }
 
-    /// How the forecasts of each tenant fare. Looks at every series; what [`stats`](Self::stats) says does not.
-    pub fn forecast_totals(&self) -> BTreeMap<String, ForecastTotals> {
-        self.tenants.iter().map(|(name, tenant)| (name.to_string(), tenant.shards.forecast_totals())).collect()
+    /// What is watched of each tenant. Looks at every series; what [`stats`](Self::stats) says does not.
+    pub fn watch_totals(&self) -> BTreeMap<String, WatchTotals> {
+        let totals = |Tenant { shards, tables, .. }: &Tenant| {
+            let named = &tables.estate.entities;
+            let entities = named.len() as u64 + shards.entities_beside(named);
+            WatchTotals { entities, forecasts: shards.forecast_totals() }
+        };
+        self.tenants.iter().map(|(name, tenant)| (name.to_string(), totals(tenant))).collect()
     }
 
     /// The ids of a tenant's incidents that were told and are not closed, in order.

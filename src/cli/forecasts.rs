@@ -19,10 +19,11 @@ const MINUTES: usize = "2026-03-01 02:03".len();
 /// Show what is expected to run out, the soonest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Filesystems, memory, certificates and whatever `sense.exhaustion` and the conventions of metrics watch:
-those whose level reaches its limit, as the newest checkpoint in the folder of a run has it. Of ten
-such resources one runs out before the early edge or after the late one; `held` says how many of the 90 %
-bands stated for this series have held so far. `!` marks those that an alert tells of. Nothing is changed.
+Of what `sense.exhaustion` and the conventions of metrics watch (filesystems, memory, certificates)
+those whose level will reach its limit, as the newest checkpoint in the folder of a run has it. Of ten
+such resources one runs out before the early edge or after the late one; `held` says how many of the
+90 % bands stated for this series have held so far. `!` marks those that an alert tells of. Nothing is
+changed.
 
 Examples:
   bellwether forecasts -c bellwether.yaml
@@ -60,7 +61,7 @@ pub(super) fn run(args: &ForecastsArgs) -> Result<Exit> {
     }
     writeln!(out, "{}", term.paint(Ink::Dim, &newest.age()))?;
     if found.is_empty() {
-        let watched: u64 = newest.engine.forecast_totals().values().map(|totals| totals.watched).sum();
+        let watched: u64 = newest.engine.watch_totals().values().map(|totals| totals.forecasts.watched).sum();
         writeln!(out, "Nothing is expected to run out; {watched} resources are watched.")?;
         return Ok(Exit::Ok);
     }

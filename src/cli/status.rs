@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::wires::WireList as _;
-use bellwether_engine::EngineStats;
 
 use crate::config::Config;
 use crate::logging::SERVICE;
+use crate::wiring::figures::EngineFigures;
 use crate::wiring::gauges::Gauges;
 
 /// A line of status at most this often.
@@ -45,15 +45,15 @@ struct Status {
 }
 
 impl Status {
-    fn of(stats: &EngineStats, gauges: &Gauges) -> Status {
-        let total = &stats.total;
+    fn of(figures: &EngineFigures, gauges: &Gauges) -> Status {
+        let total = &figures.stats.total;
         let lost = [&total.rejected, &total.evicted].into_iter().flat_map(|counts| counts.values()).sum::<u64>();
         let late = total.late.get("metric").copied().unwrap_or(0);
         let behind = gauges.readers().map(|readers| readers.waiting(WAITS_AFTER)).unwrap_or_default();
         let behind: Vec<String> = behind.into_iter().map(|(name, records)| format!("{records} for {name}")).collect();
         Status {
             series: total.series,
-            entities: total.entities,
+            entities: figures.watched.values().map(|watched| watched.entities).sum(),
             open: total.incidents_live,
             dropped: lost + late,
             waiting: behind.join(", "),
@@ -82,7 +82,7 @@ pub(super) async fn follow(gauges: Arc<Gauges>) {
     loop {
         ticks.tick().await;
         let Some(newest) = gauges.engine().newest() else { continue };
-        let status = Status::of(&newest.stats, &gauges);
+        let status = Status::of(&newest, &gauges);
         if told.as_ref() != Some(&status) {
             status.say();
             told = Some(status);

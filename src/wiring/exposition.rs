@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bellwether_engine::incident::Priority;
-use bellwether_engine::{ForecastTotals, TenantStats};
+use bellwether_engine::{TenantStats, WatchTotals};
 
 use super::figures::EngineFigures;
 
@@ -18,7 +18,7 @@ const GAUGES: [One<TenantStats>; 12] = [
     ("series", "Metric series with state.", |t| t.series),
     ("log_streams", "Log streams with state.", |t| t.log_streams),
     ("log_templates", "Log templates.", |t| t.log_templates),
-    ("entities", "Entities that alerts, the topology or the catalogue name.", |t| t.entities),
+    ("entities_named", "Entities that alerts, the topology or the catalogue name.", |t| t.entities),
     ("topology_edges", "Edges of the topology.", |t| t.topology_edges),
     ("alerts_known", "Alerts remembered.", |t| t.alerts_known),
     ("alerts_shed", "Alerts that fire and are known by their state only: their details had to make room.", |t| {
@@ -71,11 +71,14 @@ const BY: [Many; 5] = [
     ("table_evicted_total", "table", "What a full table has shed or refused, by table.", |t| &t.evicted),
 ];
 
-const FORECASTS: [One<ForecastTotals>; 4] = [
-    ("forecasts", "Resources watched for running out.", |f| f.watched),
-    ("forecasts_running_out", "Those that run out within their horizon.", |f| f.running_out),
-    ("forecast_bands_checked", "Bands of 90 % that forecasts stated and whose hour has come.", |f| f.bands_checked),
-    ("forecast_bands_held", "Those that held the level.", |f| f.bands_held),
+const WATCHED: [One<WatchTotals>; 5] = [
+    ("entities", "Entities that anything is known of: measured, logged or named.", |w| w.entities),
+    ("forecasts", "Resources watched for running out.", |w| w.forecasts.watched),
+    ("forecasts_running_out", "Those that run out within their horizon.", |w| w.forecasts.running_out),
+    ("forecast_bands_checked", "Bands of 90 % that forecasts stated and whose hour has come.", |w| {
+        w.forecasts.bands_checked
+    }),
+    ("forecast_bands_held", "Those that held the level.", |w| w.forecasts.bands_held),
 ];
 
 /// The figures of every tenant.
@@ -106,15 +109,15 @@ pub(super) fn exposition(figures: &EngineFigures) -> String {
             }
         }
     }
-    forecasts(&mut out, &figures.forecasts);
+    watched(&mut out, &figures.watched);
     let name = "tenants_refused_total";
     head(&mut out, name, "counter", "Journal entries of tenants beyond the limit, refused.");
     let _ = writeln!(out, "bellwether_{name} {}", figures.stats.tenants_refused);
     out
 }
 
-fn forecasts(out: &mut String, tenants: &BTreeMap<String, ForecastTotals>) {
-    for (name, help, read) in FORECASTS {
+fn watched(out: &mut String, tenants: &BTreeMap<String, WatchTotals>) {
+    for (name, help, read) in WATCHED {
         head(out, name, "gauge", help);
         for (tenant, totals) in tenants {
             let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {}", escaped(tenant), read(totals));
@@ -122,7 +125,8 @@ fn forecasts(out: &mut String, tenants: &BTreeMap<String, ForecastTotals>) {
     }
     let name = "forecast_coverage_ratio";
     head(out, name, "gauge", "Share of the bands that held: nine of ten are promised. Absent before the first.");
-    for (tenant, totals) in tenants.iter().filter(|(_, totals)| totals.bands_checked > 0) {
+    let forecasts = tenants.iter().map(|(tenant, totals)| (tenant, &totals.forecasts));
+    for (tenant, totals) in forecasts.filter(|(_, totals)| totals.bands_checked > 0) {
         let share = totals.bands_held as f64 / totals.bands_checked as f64;
         let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {share:.4}", escaped(tenant));
     }
@@ -149,7 +153,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use bellwether_engine::EngineStats;
+    use bellwether_engine::{EngineStats, ForecastTotals};
 
     use super::*;
 
@@ -165,10 +169,11 @@ mod tests {
             evicted: one("alerts", 8),
             ..TenantStats::default()
         };
-        let totals = ForecastTotals { watched: 9, running_out: 1, bands_checked: 20, bands_held: 18 };
+        let forecasts = ForecastTotals { watched: 9, running_out: 1, bands_checked: 20, bands_held: 18 };
+        let totals = WatchTotals { entities: 11, forecasts };
         let figures = EngineFigures {
             stats: EngineStats { tenants: BTreeMap::from([("a\"b".to_owned(), stats)]), ..EngineStats::default() },
-            forecasts: Arc::new(BTreeMap::from([("a\"b".to_owned(), totals)])),
+            watched: Arc::new(BTreeMap::from([("a\"b".to_owned(), totals)])),
         };
         let text = exposition(&figures);
         for line in [
@@ -179,6 +184,7 @@ mod tests {
             "bellwether_signals_late_total{tenant=\"a\\\"b\",kind=\"metric\"} 5",
             "bellwether_signals_rejected_total{tenant=\"a\\\"b\",reason=\"time_out_of_range\"} 6",
             "bellwether_table_evicted_total{tenant=\"a\\\"b\",table=\"alerts\"} 8",
+            "bellwether_entities{tenant=\"a\\\"b\"} 11",
             "bellwether_forecasts{tenant=\"a\\\"b\"} 9",
             "bellwether_forecast_coverage_ratio{tenant=\"a\\\"b\"} 0.9000",
         ] {

@@ -2,14 +2,14 @@
 //! the engine nothing.
 //!
 //! The engine's thread renews it between two entries. Counters cost little and are a second old at most,
-//! unless there are very many tenants; what has to look at every series (how forecasts fare) is as old as
-//! the newest checkpoint, which looks at every series anyway.
+//! unless there are very many tenants; what has to look at every series (whose they are, how forecasts
+//! fare) is as old as the newest checkpoint, which looks at every series anyway.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether_engine::{Engine, EngineStats, ForecastTotals, TenantStats};
+use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
 use tokio::sync::watch;
 
 /// The snapshot is renewed at most this often,
@@ -22,8 +22,8 @@ const SHARE: u32 = 100;
 pub struct EngineFigures {
     /// Its counters.
     pub stats: EngineStats,
-    /// How forecasts fare, by tenant.
-    pub forecasts: Arc<BTreeMap<String, ForecastTotals>>,
+    /// What takes a look at every series, by tenant: entities, and how forecasts fare.
+    pub watched: Arc<BTreeMap<String, WatchTotals>>,
 }
 
 /// Where the newest snapshot is.
@@ -48,7 +48,7 @@ pub(super) struct Renewal {
     due: Instant,
     /// Something was folded since.
     stale: bool,
-    forecasts: Arc<BTreeMap<String, ForecastTotals>>,
+    watched: Arc<BTreeMap<String, WatchTotals>>,
     /// Actions about incidents that are not open, of which the log has told.
     unknown: BTreeMap<String, u64>,
 }
@@ -58,7 +58,7 @@ impl Renewal {
     pub(super) fn of(engine: &Engine, snapshot: &Snapshot) -> Renewal {
         let of = |(name, stats): (String, TenantStats)| (name, stats.actions_unknown);
         let unknown = engine.stats().tenants.into_iter().map(of).collect();
-        let mut renewal = Renewal { due: Instant::now(), stale: true, forecasts: Arc::default(), unknown };
+        let mut renewal = Renewal { due: Instant::now(), stale: true, watched: Arc::default(), unknown };
         renewal.everything(engine, snapshot);
         renewal
     }
@@ -77,13 +77,13 @@ impl Renewal {
 
     /// Renews all of it, also what looks at every series.
     pub(super) fn everything(&mut self, engine: &Engine, snapshot: &Snapshot) {
-        self.forecasts = Arc::new(engine.forecast_totals());
+        self.watched = Arc::new(engine.watch_totals());
         self.counters(engine, snapshot);
     }
 
     fn counters(&mut self, engine: &Engine, snapshot: &Snapshot) {
         let began = Instant::now();
-        let figures = EngineFigures { stats: engine.stats(), forecasts: self.forecasts.clone() };
+        let figures = EngineFigures { stats: engine.stats(), watched: self.watched.clone() };
         self.tell_unknown(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;

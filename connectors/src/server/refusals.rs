@@ -1,4 +1,4 @@
-//! Refusals of one sender: told once, then at most once a minute with how many there were, and answered
+//! RefusedSenders of one sender: told once, then at most once a minute with how many there were, and answered
 //! slower when they go on.
 //!
 //! A sender with a wrong credential tries again at once and for ever: told one by one it would fill the
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The same is told again at most this often; what was quiet for as long begins anew.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// Refusals within that time before a sender is answered slower.
+/// RefusedSenders within that time before a sender is answered slower.
 const AT_ONCE_MAX: u64 = 10;
 /// How long a further answer is held back.
 const DELAY: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ struct Entry {
     last: Instant,
     /// When it was told last.
     told: Instant,
-    /// Refusals since it began.
+    /// RefusedSenders since it began.
     count: u64,
     /// Those since it was told.
     untold: u64,
@@ -67,14 +67,14 @@ struct Judged {
 
 /// The senders that were refused. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct RefusedSenders {
     table: Arc<Mutex<Table>>,
     delayed: Arc<Semaphore>,
 }
 
-impl Default for Refusals {
-    fn default() -> Refusals {
-        Refusals { table: Arc::default(), delayed: Arc::new(Semaphore::new(DELAYED_MAX)) }
+impl Default for RefusedSenders {
+    fn default() -> RefusedSenders {
+        RefusedSenders { table: Arc::default(), delayed: Arc::new(Semaphore::new(DELAYED_MAX)) }
     }
 }
 
@@ -102,7 +102,7 @@ impl Answering {
     }
 }
 
-impl Refusals {
+impl RefusedSenders {
     /// Notes a refusal, and tells it when it is news.
     pub(crate) fn note(&self, refused: Refused<'_>) -> Answering {
         let judged = self.table.lock().unwrap_or_else(PoisonError::into_inner).judge(refused, Instant::now());

@@ -45,7 +45,7 @@ pub use exhaustion::ExhaustionRule;
 pub(crate) use line::LogLine;
 pub(crate) use meta::SeriesMeta;
 pub use meta::SeriesView;
-pub use outlook::{ForecastTotals, ForecastView};
+pub use outlook::{ForecastTotals, ForecastView, WatchTotals};
 pub use rules::{Rule, RuleSignal};
 pub(crate) use sample::Sample;
 pub(crate) use table::Shards;

@@ -1,15 +1,17 @@
-//! What the exhaustion watches expect, for who looks: which resources run out when, and how far such
-//! forecasts have held.
+//! What the watches hold, for who looks: whose series and streams they are, which resources run out when,
+//! and how far such forecasts have held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bellwether_models::exhaustion::Forecast;
 use serde::Serialize;
 
 use super::compiled::CompiledSense;
 use super::exhaustion::{CompiledExhaustion, ExhaustionState};
+use super::logs::LogShard;
 use super::series::Series;
 use super::table::Shards;
+use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
 
 /// A resource that is expected to run out.
@@ -58,7 +60,23 @@ pub struct ForecastTotals {
     pub bands_held: u64,
 }
 
+/// What is watched of one tenant, in figures that take a look at every series.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct WatchTotals {
+    /// Entities that anything is known of: measured, logged, or named by alerts, topology or catalogue.
+    pub entities: u64,
+    /// How forecasts fare.
+    pub forecasts: ForecastTotals,
+}
+
 impl Shards {
+    /// The entities of series and log streams that are not among `named`.
+    pub(crate) fn entities_beside(&self, named: &Symbols) -> u64 {
+        let measured = self.metrics.iter().flat_map(|shard| shard.series.values().map(|series| &*series.meta.entity));
+        let logged = self.logs.iter().flat_map(LogShard::entities);
+        measured.chain(logged).filter(|entity| named.get(entity).is_none()).collect::<HashSet<&str>>().len() as u64
+    }
+
     /// The resources that are expected to run out, the soonest first.
     pub(crate) fn forecasts(&self, sense: &CompiledSense) -> Vec<ForecastView> {
         let of = |(series, state): (&Series, &ExhaustionState)| {
@@ -165,5 +183,9 @@ mod tests {
         assert!(totals.bands_checked > 0 && totals.bands_held <= totals.bands_checked, "{totals:?}");
         let (shards, sense) = fed(|_| 1e9);
         assert_eq!((shards.forecasts(&sense), shards.forecast_totals().watched), (Vec::new(), 1));
+        let mut named = Symbols::new(10);
+        assert_eq!(shards.entities_beside(&named), 1);
+        named.intern("host:a");
+        assert_eq!(shards.entities_beside(&named), 0, "it is counted where it is named");
     }
 }

@@ -46,7 +46,7 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::server::refusals::{Answering, Refusals, Refused};
+use crate::server::refusals::{Answering, Refused, RefusedSenders};
 
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
 use secrets::{CertificateMark, Digest, Secret, kept_basic, kept_bearer, network, secret_of};
@@ -90,7 +90,7 @@ struct Checked {
 /// Checked credentials.
 pub struct Auth {
     current: RwLock<Arc<Checked>>,
-    refusals: Refusals,
+    refusals: RefusedSenders,
 }
 
 impl std::fmt::Debug for Auth {
@@ -114,7 +114,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError`] for the first entry that cannot be used.
     pub fn new(config: &AuthConfig) -> Result<Auth, AuthError> {
-        Ok(Auth { current: RwLock::new(Arc::new(Checked::new(config)?)), refusals: Refusals::default() })
+        Ok(Auth { current: RwLock::new(Arc::new(Checked::new(config)?)), refusals: RefusedSenders::default() })
     }
 
     /// Puts the credentials of `config` in force, with its secret files read anew; on an error
