@@ -72,6 +72,13 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// What an incident taught when it was called false does not hold any more.
+    Retract {
+        /// Incident id.
+        incident: String,
+        /// Who says so.
+        who: String,
+    },
     /// An alert belongs to this incident, wherever it is now.
     Attach {
         /// Incident id.
@@ -124,7 +131,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The ids of the incidents that it is about.
+    /// The ids of the incidents that have to be open for it.
     pub fn incidents(&self) -> impl Iterator<Item = &str> {
         let (incident, into) = match self {
             Action::Acknowledge { incident, .. }
@@ -135,7 +142,8 @@ impl Action {
             | Action::Detach { incident, .. }
             | Action::Ticket { incident, .. } => (Some(incident), None),
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
-            Action::Silence { .. } => (None, None),
+            // What was taught outlives its incident.
+            Action::Retract { .. } | Action::Silence { .. } => (None, None),
         };
         incident.into_iter().chain(into).map(String::as_str)
     }

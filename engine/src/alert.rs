@@ -313,6 +313,11 @@ impl Alert {
         self.is_anomaly() && !(felt && matters)
     }
 
+    /// Whether it is something that our own models found, and nobody asked for.
+    pub(crate) fn is_finding(&self) -> bool {
+        matches!(self.detector(), Some(DetectorKind::Anomaly | DetectorKind::LogWatch))
+    }
+
     /// Remembers a status change.
     pub(crate) fn note_transition(&mut self, at: EventTime) {
         if self.transitions.len() == TRANSITIONS_KEPT {

@@ -23,6 +23,7 @@ use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
+use crate::ledger::LessonView;
 use crate::sense::{ForecastView, SeriesView, WatchTotals};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
@@ -154,7 +155,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let mut stats = EngineStats { tenants_refused: self.tenants_refused, ..EngineStats::default() };
         for (name, tenant) in &self.tenants {
-            stats.include(name, tenant.gauges());
+            stats.include(name, tenant.gauges(&self.compiled.config));
         }
         stats
     }
@@ -223,6 +224,11 @@ impl Engine {
     /// The pairs of alerts that operators have judged, oldest first, to learn weights from.
     pub fn labels(&self, tenant: &str) -> Vec<LabelledPair> {
         self.tenants.get(tenant).map(|t| t.tables.correlator.labels().copied().collect()).unwrap_or_default()
+    }
+
+    /// What a tenant taught by calling incidents false, the latest first; empty for an unknown tenant.
+    pub fn lessons(&self, tenant: &str) -> Vec<LessonView> {
+        self.tenants.get(tenant).map(|tenant| tenant.tables.ledger.lessons.views()).unwrap_or_default()
     }
 
     /// The tenants, by name.

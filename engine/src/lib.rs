@@ -51,4 +51,4 @@ pub use engine::{Engine, TENANTS_MAX};
 pub use explain::{Explanation, LearnedDelay, MemberReason, Placed, Related};
 pub use limits::LimitsConfig;
 pub use sense::{ForecastTotals, ForecastView, SeriesView, WatchTotals};
-pub use stats::{EngineStats, TenantStats};
+pub use stats::{BudgetView, EngineStats, TenantStats};

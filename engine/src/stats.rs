@@ -46,6 +46,12 @@ pub struct TenantStats {
     pub candidates_transient: u64,
     /// Looks at groups that did not weigh enough to be incidents.
     pub candidates_light: u64,
+    /// Groups of nothing but what was called false before.
+    pub candidates_taught: u64,
+    /// Signs that were called false and are kept back.
+    pub lessons: u64,
+    /// False incidents that a week may have, and what the last one cost.
+    pub budget: BudgetView,
     /// Delays along edges learned from resolved incidents.
     pub delays_learned: u64,
     /// Actions about incidents that are not known.
@@ -113,6 +119,7 @@ impl TenantStats {
     }
 
     fn add(&mut self, other: &TenantStats) {
+        self.budget.add(&other.budget);
         for (sum, part) in [
             (&mut self.received, &other.received),
             (&mut self.rejected, &other.rejected),
@@ -140,6 +147,8 @@ impl TenantStats {
             (&mut self.incident_events, other.incident_events),
             (&mut self.candidates_transient, other.candidates_transient),
             (&mut self.candidates_light, other.candidates_light),
+            (&mut self.candidates_taught, other.candidates_taught),
+            (&mut self.lessons, other.lessons),
             (&mut self.delays_learned, other.delays_learned),
             (&mut self.actions_unknown, other.actions_unknown),
             (&mut self.series, other.series),
@@ -157,6 +166,28 @@ impl TenantStats {
         ] {
             *sum += part;
         }
+    }
+}
+
+/// How the budget of one tenant stands.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct BudgetView {
+    /// False incidents that a week may have.
+    pub allowed: f64,
+    /// What the last week cost: false ones whole, those nobody acted on half.
+    pub spent: f64,
+    /// Incidents of the last week that our own detectors opened.
+    pub opened: u64,
+    /// Those that were called false.
+    pub called_false: u64,
+}
+
+impl BudgetView {
+    fn add(&mut self, other: &BudgetView) {
+        self.allowed += other.allowed;
+        self.spent += other.spent;
+        self.opened += other.opened;
+        self.called_false += other.called_false;
     }
 }
 

@@ -91,6 +91,9 @@ impl Tables {
         evicted.insert("incidents".into(), self.ledger.refused());
         stats.candidates_transient = self.ledger.transient();
         stats.candidates_light = self.ledger.too_light();
+        stats.candidates_taught = self.ledger.taught();
+        stats.lessons = self.ledger.lessons.len() as u64;
+        evicted.insert("lessons".into(), self.ledger.lessons.forgotten());
         stats
     }
 }

@@ -98,8 +98,9 @@ impl Tenant {
     }
 
     /// The counters, with the gauges of every table.
-    pub(crate) fn gauges(&self) -> TenantStats {
+    pub(crate) fn gauges(&self, config: &EngineConfig) -> TenantStats {
         let mut stats = self.tables.gauges();
+        stats.budget = self.tables.ledger.budget.view(self.waiting.released, config.correlate.false_per_day);
         stats.series = self.shards.series() as u64;
         stats.log_streams = self.shards.streams() as u64;
         stats.log_templates = self.shards.templates() as u64;

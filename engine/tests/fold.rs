@@ -13,7 +13,7 @@ use bellwether_engine::{Engine, EngineConfig};
 use common::{StoryRow, alerts, at, catalogue, engine, run, verbs};
 
 use AlertStatus::{Firing, Resolved};
-use Severity::{Critical, Major, Warning};
+use Severity::{Critical, Info, Major, Warning};
 
 fn story() -> Vec<StoryRow<'static>> {
     vec![
@@ -22,7 +22,7 @@ fn story() -> Vec<StoryRow<'static>> {
         (26, "ShopErrors", "service:shop", Critical, Firing),
         (400, "DbSlow", "service:db", Major, Resolved),
         (420, "ShopErrors", "service:shop", Critical, Resolved),
-        (5_000, "Elsewhere", "service:other", Warning, Firing),
+        (5_000, "Elsewhere", "service:other", Info, Firing),
     ]
 }
 
@@ -42,11 +42,16 @@ fn one_fault_is_one_incident_with_cause_owner_priority_and_clock() {
 }
 
 #[test]
-fn a_lone_warning_is_no_incident() {
-    let mut engine = engine(EngineConfig::default(), 1);
-    let events = run(&mut engine, &[Input::Batch(alerts(&[(10, "Hm", "host:a", Warning, Firing)]))]);
+fn a_lone_warning_is_told_as_little_and_a_lone_remark_is_no_incident() {
+    let mut told = engine(EngineConfig::default(), 1);
+    let warning = Input::Batch(alerts(&[(10, "Hm", "host:a", Warning, Firing)]));
+    let events = run(&mut told, &[warning, Input::Tick(at(400))]);
+    assert_eq!(events.iter().map(|event| event.record.priority.name()).collect::<Vec<_>>(), ["P5"]);
+    let mut silent = engine(EngineConfig::default(), 1);
+    let remark = Input::Batch(alerts(&[(10, "Hm", "host:a", Info, Firing)]));
+    let events = run(&mut silent, &[remark, Input::Tick(at(400))]);
     assert_eq!(events, vec![]);
-    assert_eq!(engine.stats().total.candidates_light, 1);
+    assert_eq!(silent.stats().total.candidates_light, 1);
 }
 
 #[test]

@@ -94,14 +94,18 @@ fn table(found: &[(&str, ForecastView)], now: EventTime, several: bool) -> Table
             0 => "–".to_owned(),
             checked => format!("{}/{checked}", forecast.bands_held),
         };
+        let shown = |value: f64| match forecast.limit_of {
+            Some(_) => format!("{:.0} %", 100.0 * value),
+            None => level(value),
+        };
         let mut row = vec![
             if forecast.alerting { "!" } else { "" }.to_owned(),
             date_and_time(forecast.p50).chars().take(MINUTES).collect(),
             away(forecast.p50),
             away(forecast.p10),
             forecast.p90.map_or_else(|| "–".to_owned(), away),
-            level(forecast.level),
-            level(forecast.limit),
+            shown(forecast.level),
+            shown(forecast.limit),
             held,
         ];
         row.extend(several.then(|| safe(tenant)));

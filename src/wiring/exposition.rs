@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bellwether_engine::incident::Priority;
-use bellwether_engine::{TenantStats, WatchTotals};
+use bellwether_engine::{BudgetView, TenantStats, WatchTotals};
 
 use super::figures::EngineFigures;
 
@@ -14,7 +14,7 @@ const PRIORITIES: [Priority; 5] = [Priority::P1, Priority::P2, Priority::P3, Pri
 type One<T> = (&'static str, &'static str, fn(&T) -> u64);
 
 /// What there is now.
-const GAUGES: [One<TenantStats>; 12] = [
+const GAUGES: [One<TenantStats>; 13] = [
     ("series", "Metric series with state.", |t| t.series),
     ("log_streams", "Log streams with state.", |t| t.log_streams),
     ("log_templates", "Log templates.", |t| t.log_templates),
@@ -28,11 +28,12 @@ const GAUGES: [One<TenantStats>; 12] = [
     ("changes_known", "Changes remembered.", |t| t.changes),
     ("incidents_kept", "Incidents that are not closed, and candidates.", |t| t.incidents_kept),
     ("incidents_remembered", "Closed incidents remembered, to find similar ones.", |t| t.history),
+    ("lessons", "Signs that were called false and are kept back.", |t| t.lessons),
     ("incidents_active", "Incidents open or acknowledged, of every priority.", |t| t.incidents_live),
 ];
 
 /// What was counted.
-const COUNTERS: [One<TenantStats>; 16] = [
+const COUNTERS: [One<TenantStats>; 17] = [
     ("anomalies_total", "Movements of series that are evidence.", |t| t.evidence),
     ("alerts_sensed_total", "Alerts raised or ended by the engine's own sensing.", |t| t.alerts_sensed),
     ("alerts_fired_total", "Alerts that began to fire.", |t| t.alerts_fired),
@@ -51,8 +52,21 @@ const COUNTERS: [One<TenantStats>; 16] = [
         t.candidates_transient
     }),
     ("candidates_light_total", "Looks at groups that did not weigh enough to be incidents.", |t| t.candidates_light),
+    ("candidates_taught_total", "Groups of nothing but what was called false before.", |t| t.candidates_taught),
     ("delays_learned_total", "Delays along edges learned from resolved incidents.", |t| t.delays_learned),
     ("actions_unknown_total", "Actions about incidents that are not open, or never were.", |t| t.actions_unknown),
+];
+
+type Share = (&'static str, &'static str, fn(&BudgetView) -> f64);
+
+/// What false findings may cost, and do.
+const BUDGET: [Share; 4] = [
+    ("budget_false_incidents_allowed", "False incidents that a week may have.", |b| b.allowed),
+    ("budget_false_incidents_spent", "What the last week cost: false ones whole, those nobody acted on half.", |b| {
+        b.spent
+    }),
+    ("budget_incidents_opened", "Incidents of the last week that our own detectors opened.", |b| b.opened as f64),
+    ("budget_incidents_called_false", "Those of them that were called false.", |b| b.called_false as f64),
 ];
 
 type Many = (&'static str, &'static str, &'static str, fn(&TenantStats) -> &BTreeMap<String, u64>);
@@ -99,6 +113,12 @@ pub(super) fn exposition(figures: &EngineFigures) -> String {
             for (tenant, stats) in &tenants {
                 let _ = writeln!(out, "bellwether_{name}{{tenant=\"{tenant}\"}} {}", read(stats));
             }
+        }
+    }
+    for (name, help, read) in BUDGET {
+        head(&mut out, name, "gauge", help);
+        for (tenant, stats) in &tenants {
+            let _ = writeln!(out, "bellwether_{name}{{tenant=\"{tenant}\"}} {:.2}", read(&stats.budget));
         }
     }
     for (name, label, help, read) in BY {
@@ -167,6 +187,7 @@ mod tests {
             late: one("metric", 5),
             rejected: one("time out of range", 6),
             evicted: one("alerts", 8),
+            budget: BudgetView { allowed: 2.0, spent: 0.5, ..BudgetView::default() },
             ..TenantStats::default()
         };
         let forecasts = ForecastTotals { watched: 9, running_out: 1, bands_checked: 20, bands_held: 18 };
@@ -180,6 +201,7 @@ mod tests {
             "bellwether_incidents_open{tenant=\"a\\\"b\",priority=\"P1\"} 0",
             "bellwether_incidents_open{tenant=\"a\\\"b\",priority=\"P2\"} 3",
             "bellwether_series{tenant=\"a\\\"b\"} 7",
+            "bellwether_budget_false_incidents_spent{tenant=\"a\\\"b\"} 0.50",
             "bellwether_anomalies_total{tenant=\"a\\\"b\"} 4",
             "bellwether_signals_late_total{tenant=\"a\\\"b\",kind=\"metric\"} 5",
             "bellwether_signals_rejected_total{tenant=\"a\\\"b\",reason=\"time_out_of_range\"} 6",
@@ -191,7 +213,8 @@ mod tests {
             assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
         }
         let fields = serde_json::to_value(TenantStats::default()).expect("JSON");
-        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 1;
+        // The open incidents by priority, and the budget, have families of their own.
+        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 2;
         assert_eq!(fields.as_object().map(serde_json::Map::len), Some(shown), "a figure that nobody shows");
         let families: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
         let mut once = families.clone();

@@ -1,10 +1,10 @@
 //! The hard conditions, and one run under one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use bellwether_engine::Engine;
-use bellwether_engine::incident::IncidentEvent;
+use bellwether_engine::incident::{IncidentEvent, Priority};
 use bellwether_engine::input::Input;
 
 use super::folder::{Played, Scenario};
@@ -60,6 +60,17 @@ impl Events {
     /// The events of one tenant.
     pub(crate) fn of(&self, tenant: &str) -> &[IncidentEvent] {
         self.0.get(tenant).map_or(&[], Vec::as_slice)
+    }
+
+    /// The incidents that somebody is called for: a warning that one entity gives alone is told as P4 or P5.
+    pub(crate) fn calls(&self) -> Events {
+        let called = |event: &&IncidentEvent| event.record.priority <= Priority::P3;
+        let ids: BTreeSet<&str> = self.0.values().flatten().filter(called).map(|event| &*event.record.id).collect();
+        let of = |events: &Vec<IncidentEvent>| {
+            events.iter().filter(|event| ids.contains(&*event.record.id)).cloned().collect::<Vec<_>>()
+        };
+        let tenants = self.0.iter().map(|(tenant, events)| (tenant.clone(), of(events)));
+        Events(tenants.filter(|(_, events)| !events.is_empty()).collect())
     }
 
     /// One tenant's events alone.

@@ -69,7 +69,7 @@ struct ExpectedAffected {
     exactly: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// A tenant with many notifications and no incident.
+/// A tenant with many notifications that nobody is called for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Noisy {
@@ -81,18 +81,19 @@ struct Noisy {
 pub(crate) fn check(scenario: &Scenario, seed: u64, played: &Played, events: &Events) {
     let what = format!("{}, seed {seed}", scenario.name);
     let expected: BTreeSet<&str> = scenario.expected.incidents.iter().map(|i| i.tenant.as_str()).collect();
-    let got: BTreeSet<&str> = events.tenants().collect();
-    assert_eq!(got, expected, "{what}: tenants with incidents");
+    let calls = events.calls();
+    let got: BTreeSet<&str> = calls.tenants().collect();
+    assert_eq!(got, expected, "{what}: tenants whose people are called");
     let truth: BTreeSet<&str> = played.truth.faults.iter().map(|f| f.tenant.as_str()).collect();
     assert_eq!(truth, expected, "{what}: the simulator broke something else");
     for incident in &scenario.expected.incidents {
         let what = format!("{what}, {}", incident.tenant);
-        check_incident(&what, incident, played, events.of(&incident.tenant));
+        check_incident(&what, incident, played, calls.of(&incident.tenant));
     }
     if let Some(noisy) = &scenario.expected.noisy {
         let notifications = played.notifications().get(noisy.tenant.as_str()).copied().unwrap_or(0);
         assert!(notifications >= noisy.notifications_min, "{what}: only {notifications} of noise");
-        assert!(events.of(&noisy.tenant).is_empty(), "{what}: noise became an incident");
+        assert!(calls.of(&noisy.tenant).is_empty(), "{what}: somebody is called for noise");
     }
     check_isolation(&what, played, events);
 }

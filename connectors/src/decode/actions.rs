@@ -14,7 +14,7 @@ const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const FINGERPRINT_DIGITS: usize = 16;
 
 /// The kinds of feedback.
-const KINDS: [&str; 7] = ["acknowledge", "resolve", "close", "false_positive", "attach", "detach", "merge"];
+const KINDS: [&str; 8] = ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge"];
 /// What can have become of a ticket.
 const VERBS: [&str; 5] = ["created", "updated", "acknowledged", "resolved", "closed"];
 
@@ -82,6 +82,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
         "resolve" => Action::Resolve { incident, who, voice },
         "close" => Action::Close { incident, who, voice },
         "false_positive" => Action::FalsePositive { incident, who },
+        "retract" => Action::Retract { incident, who },
         "attach" => Action::Attach { incident, alert: fingerprint, who },
         "detach" => Action::Detach { incident, alert: fingerprint, who },
         _ => Action::Merge { incident, into: other, who },

@@ -52,9 +52,15 @@ pub(super) struct Movements {
 }
 
 impl Movements {
-    /// Notes that a series of `entity` moved at `now`; answers the alerts that move together with it beyond
-    /// what is likely, itself among them, in order of time.
-    pub(super) fn note(&mut self, entity: Sym, alert: u64, now: EventTime, false_per_day: f64) -> Vec<u64> {
+    /// Notes that a series of an entity moved at `now`; answers the alerts that move together with it beyond
+    /// what is likely by `more` bits, itself among them, in order of time.
+    pub(super) fn note(
+        &mut self,
+        (entity, alert): (Sym, u64),
+        now: EventTime,
+        false_per_day: f64,
+        more: f64,
+    ) -> Vec<u64> {
         while self.recent.front().is_some_and(|(at, ..)| now.since(*at) > WINDOW) || self.recent.len() >= RECENT_MAX {
             self.recent.pop_front();
         }
@@ -70,7 +76,7 @@ impl Movements {
         }
         habit.last = now;
         self.recent.push_back((now, entity, alert, bits));
-        if self.is_news(false_per_day) {
+        if self.is_news(false_per_day, more) {
             self.recent.iter().map(|(_, _, alert, _)| *alert).collect()
         } else {
             Vec::new()
@@ -78,7 +84,7 @@ impl Movements {
     }
 
     /// Whether the entities of the window move together by more than chance.
-    fn is_news(&self, false_per_day: f64) -> bool {
+    fn is_news(&self, false_per_day: f64, more: f64) -> bool {
         let mut seen = BTreeSet::new();
         let mut bits: Vec<f64> =
             self.recent.iter().filter(|(_, entity, ..)| seen.insert(*entity)).map(|(.., bits)| *bits).collect();
@@ -90,7 +96,7 @@ impl Movements {
             sum += bits;
             // Sets of so many of all that ever moved.
             sets += ((self.habits.len() as f64 - taken).max(1.0) / (taken + 1.0)).max(1.0).log2();
-            index > 0 && sum >= windows.log2() + sets
+            index > 0 && sum >= windows.log2() + sets + more
         })
     }
 }
@@ -109,7 +115,7 @@ mod tests {
         for minute in 0..2_880 {
             for entity in 0..10_i64 {
                 if (minute + entity * 37) % every == 0 {
-                    movements.note(Sym(entity as u32), entity as u64, at(minute), 1.0);
+                    movements.note((Sym(entity as u32), entity as u64), at(minute), 1.0, 0.0);
                 }
             }
         }
@@ -119,18 +125,18 @@ mod tests {
     #[test]
     fn entities_that_rarely_move_and_move_together_are_news() {
         let mut movements = habits(700);
-        assert_eq!(movements.note(Sym(0), 100, at(3_000), 1.0), [0_u64; 0], "one alone is not");
-        assert_eq!(movements.note(Sym(1), 101, at(3_001), 1.0), [100, 101]);
-        assert_eq!(movements.note(Sym(2), 102, at(3_010), 1.0), [0_u64; 0], "that is another time");
+        assert_eq!(movements.note((Sym(0), 100), at(3_000), 1.0, 0.0), [0_u64; 0], "one alone is not");
+        assert_eq!(movements.note((Sym(1), 101), at(3_001), 1.0, 0.0), [100, 101]);
+        assert_eq!(movements.note((Sym(2), 102), at(3_010), 1.0, 0.0), [0_u64; 0], "that is another time");
         let years = at(1_000 * 1_440);
-        assert_eq!(movements.note(Sym(0), 103, years, 1.0), [0_u64; 0], "nor alone after years of quiet");
+        assert_eq!(movements.note((Sym(0), 103), years, 1.0, 0.0), [0_u64; 0], "nor alone after years of quiet");
     }
 
     #[test]
     fn a_restless_estate_may_move_as_it_always_does() {
         let mut movements = habits(20);
         for (index, entity) in (0..4).enumerate() {
-            assert_eq!(movements.note(Sym(entity), index as u64, at(3_000), 1.0), [0_u64; 0]);
+            assert_eq!(movements.note((Sym(entity), index as u64), at(3_000), 1.0, 0.0), [0_u64; 0]);
         }
     }
 
@@ -138,7 +144,7 @@ mod tests {
     fn many_series_of_one_entity_are_one_movement() {
         let mut movements = habits(700);
         for alert in 100..150 {
-            assert_eq!(movements.note(Sym(3), alert, at(3_000), 1.0), [0_u64; 0]);
+            assert_eq!(movements.note((Sym(3), alert), at(3_000), 1.0, 0.0), [0_u64; 0]);
         }
     }
 }

@@ -22,8 +22,14 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
             let known = alerts.get(alert)?;
             if known.is_evidence(estate.lookup.matters(estate.entities.text(known.entity))) {
                 stats.evidence += 1;
-                let budget = turn.compiled.config.correlate.false_per_day;
-                let together = correlator.movements.note(known.entity, alert, turn.now, budget);
+                let config = &turn.compiled.config;
+                // What was called false is no news however many move with it.
+                if ledger.lessons.cover(known, &estate.names, &estate.entities, &config.ledger) {
+                    return None;
+                }
+                let budget = config.correlate.false_per_day;
+                let bits = ledger.budget.bits(turn.now, budget);
+                let together = correlator.movements.note((known.entity, alert), turn.now, budget, bits);
                 // What moves alone waits where it is for somebody who asks about its entity.
                 for moved in together {
                     if alerts.get(moved).is_some_and(|moved| moved.is_live() && moved.incident.is_none()) {

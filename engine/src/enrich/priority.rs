@@ -35,6 +35,8 @@ pub(super) fn assess(blast: &Blast, severity: Severity) -> Assessment {
         Severity::Warning | Severity::Info => 3,
     };
     let priority = match impact + urgency {
+        // A warning that one entity gives alone wakes nobody, however important that is.
+        4 if urgency == 3 && blast.alerting() <= 1 => Priority::P4,
         2 => Priority::P1,
         3 => Priority::P2,
         4 => Priority::P3,
@@ -54,7 +56,7 @@ mod tests {
         let priority = |c, s| assess(&blast(c), s).priority;
         assert_eq!(priority(Some(Criticality::Critical), Severity::Critical), Priority::P1);
         assert_eq!(priority(Some(Criticality::High), Severity::Major), Priority::P2);
-        assert_eq!(priority(Some(Criticality::Critical), Severity::Warning), Priority::P3);
+        assert_eq!(priority(Some(Criticality::Critical), Severity::Warning), Priority::P4);
         assert_eq!(priority(None, Severity::Warning), Priority::P5);
     }
 }

@@ -1,5 +1,6 @@
 //! What an operator or a ticketing system says: acknowledgements, tickets, verdicts.
 
+use super::budget::Worth;
 use super::desk::Desk;
 use super::feedback::{attach, detach, merge_as_told};
 use super::incident::State;
@@ -13,11 +14,18 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
     match action {
         Action::Silence { .. } => {}
         Action::Acknowledge { incident, who, voice } => acknowledge(desk, &incident, &who, voice.reason()),
-        Action::Resolve { incident, voice, .. } => resolve_active(desk, &incident, voice.reason()),
-        Action::FalsePositive { incident, .. } => resolve_active(desk, &incident, StatusReason::FalsePositive),
+        Action::Resolve { incident, voice, .. } => {
+            if let Some(number) = desk.named(&incident).filter(|number| desk.is_active(*number)) {
+                desk.ledger.budget.note_acted(number, desk.turn.now);
+                resolve(desk, number, voice.reason());
+            }
+        }
+        Action::FalsePositive { incident, who } => false_positive(desk, &incident, &who),
+        Action::Retract { incident, .. } => retract(desk, &incident),
         Action::Close { incident, voice, .. } => {
             if let Some(number) = desk.named(&incident) {
                 if desk.is_active(number) {
+                    desk.ledger.budget.note_acted(number, desk.turn.now);
                     resolve(desk, number, voice.reason());
                 }
                 desk.tell(number, Verb::Closed);
@@ -43,6 +51,7 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReaso
     incident.acknowledged_at = Some(now);
     who.clone_into(&mut incident.acknowledged_by);
     take_over(&mut incident.owner, who);
+    desk.ledger.budget.note_acted(number, now);
     desk.tell(number, Verb::Acknowledged);
     desk.then(Step::Plan(number));
 }
@@ -51,10 +60,34 @@ fn take_over(owner: &mut Option<Owner>, who: &str) {
     owner.get_or_insert_default().assignee = who.to_owned();
 }
 
-fn resolve_active(desk: &mut Desk<'_, '_>, id: &str, reason: StatusReason) {
-    if let Some(number) = desk.named(id).filter(|number| desk.is_active(*number)) {
-        resolve(desk, number, reason);
+/// It was no incident: it is over, and so is what it was made of, also where it had ended by itself before.
+fn false_positive(desk: &mut Desk<'_, '_>, id: &str, who: &str) {
+    let (Some(number), now) = (desk.named(id), desk.now()) else {
+        return;
+    };
+    let Desk { ledger, alerts, estate, .. } = desk;
+    let Some(incident) = ledger.get(number) else {
+        return;
+    };
+    let members: Vec<_> = incident.members.iter().filter_map(|alert| alerts.get(*alert)).collect();
+    ledger.lessons.teach(id, who, now, members.into_iter(), (&estate.names, &estate.entities));
+    ledger.budget.judge(number, Worth::False);
+    if desk.is_active(number) {
+        resolve(desk, number, StatusReason::FalsePositive);
+    } else if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.reason = StatusReason::FalsePositive;
+        desk.tell(number, Verb::Updated);
     }
+}
+
+/// What an incident taught does not hold any more: what was kept back is weighed again.
+fn retract(desk: &mut Desk<'_, '_>, id: &str) {
+    if desk.ledger.lessons.retract(id) == 0 {
+        desk.stats.actions_unknown += 1;
+        return;
+    }
+    let waiting: Vec<u64> = desk.ledger.candidates().collect();
+    waiting.into_iter().for_each(|number| desk.wake(number, desk.now()));
 }
 
 /// A ticket was opened for an incident, or has changed.

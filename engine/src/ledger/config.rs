@@ -27,6 +27,10 @@ pub struct LedgerConfig {
     pub stale_after: Span,
     /// Weight, 0–1, from which a group of alerts is an incident.
     pub open_weight: f64,
+    /// Severity from which a single alert of a person's rule, here or in another tool, is an incident once it has
+    /// lasted five minutes; what is less severe waits for others.
+    #[serde(skip_serializing_if = "is_tell_from_default")]
+    pub tell_from: Severity,
     /// Two incidents that name the same cause with at least this confidence, 0–1, are one.
     pub same_cause_min: f64,
     /// The owner follows the diagnosis for this long after the opening, unless somebody
@@ -36,6 +40,11 @@ pub struct LedgerConfig {
     pub weights: SeverityWeights,
     /// When one incident is the major one over others.
     pub major: MajorConfig,
+}
+
+/// A setting that came later is left out where it says nothing: configurations of before keep their hash.
+fn is_tell_from_default(severity: &Severity) -> bool {
+    *severity == Severity::Warning
 }
 
 /// What one alert of each severity weighs.
@@ -84,6 +93,7 @@ impl Default for LedgerConfig {
             close_after: Span::from_hours(24),
             stale_after: Span::from_hours(24),
             open_weight: 0.5,
+            tell_from: Severity::Warning,
             same_cause_min: 0.5,
             owner_settles_after: Span::from_mins(5),
             weights: SeverityWeights::default(),

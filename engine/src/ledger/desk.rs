@@ -1,6 +1,7 @@
 //! What the ledger works with in one turn.
 
 use super::table::Ledger;
+use crate::alert::Alert;
 use crate::case::{Case, Purpose};
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
@@ -51,6 +52,31 @@ impl<'t> Desk<'_, 't> {
 
     pub(super) fn wake(&mut self, incident: u64, at: EventTime) {
         self.turn.wake_incident(incident, at);
+    }
+
+    /// Whether an alert only supports, dates and explains.
+    pub(super) fn is_evidence(&self, alert: &Alert) -> bool {
+        alert.is_evidence(self.estate.lookup.matters(self.estate.entities.text(alert.entity)))
+    }
+
+    /// An alert of an incident is no longer live: the incident is quiet when nothing that people felt is, though
+    /// some odd series may not have calmed down.
+    pub(super) fn calm(&mut self, number: u64, alert: u64) {
+        let now = self.now();
+        let Some(incident) = self.ledger.get_mut(number) else {
+            return;
+        };
+        incident.calm(alert, now);
+        let Some(incident) = self.ledger.get(number).filter(|incident| incident.quiet_since.is_none()) else {
+            return;
+        };
+        let evidence = |alert: &u64| self.alerts.get(*alert).is_some_and(|alert| self.is_evidence(alert));
+        if incident.live.iter().all(evidence)
+            && !incident.members.iter().all(evidence)
+            && let Some(incident) = self.ledger.get_mut(number)
+        {
+            incident.quiet_since = Some(now);
+        }
     }
 
     /// An incident without a live alert is looked at when it may end.

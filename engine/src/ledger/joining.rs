@@ -53,7 +53,8 @@ pub(super) fn merge_groups(desk: &mut Desk<'_, '_>, alert: u64, group: GroupId, 
 fn join(desk: &mut Desk<'_, '_>, alert: u64, group: GroupId) {
     let (now, config) = (desk.now(), desk.config());
     let old = leave_old_place(desk, alert, group);
-    let known = desk.ledger.of_group(group).filter(|number| desk.ledger.takes_more(*number, now, config));
+    let takes = |number: &u64| desk.ledger.takes_more(*number, now, config) && is_place_of(desk, *number, alert);
+    let known = desk.ledger.of_group(group).filter(takes);
     let limit = desk.turn.compiled.config.limits.incidents_max;
     let Some(number) = known.or_else(|| desk.ledger.start(group, now, config, limit)) else {
         return;
@@ -62,6 +63,20 @@ fn join(desk: &mut Desk<'_, '_>, alert: u64, group: GroupId) {
         incident.relapses.insert(alert, old);
     }
     enlist(desk, number, alert);
+}
+
+/// Whether an incident is the place of an alert of its group: one that is over comes back by the same trouble
+/// only, which is the same condition of the same entity. What merely moves brings back what merely moved.
+fn is_place_of(desk: &Desk<'_, '_>, number: u64, alert: u64) -> bool {
+    let (Some(incident), Some(alert)) = (desk.ledger.get(number), desk.alerts.get(alert)) else {
+        return false;
+    };
+    if incident.state != State::Resolved {
+        return true;
+    }
+    let of_old = || incident.members.iter().filter_map(|old| desk.alerts.get(*old));
+    let same = of_old().any(|old| (old.name, old.entity) == (alert.name, alert.entity));
+    same && (!desk.is_evidence(alert) || of_old().all(|old| desk.is_evidence(old)))
 }
 
 /// An alert of an incident has been placed anew: unless that is where it was, it is no longer
@@ -88,11 +103,15 @@ pub(super) fn enlist(desk: &mut Desk<'_, '_>, number: u64, alert: u64) {
         return;
     };
     let (severity, rows) = (known.severity, known.count);
+    let evidence = desk.alerts.get(alert).is_some_and(|known| desk.is_evidence(known));
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
     };
-    let worse = severity > incident.severity;
+    let (worse, quiet_since) = (severity > incident.severity, incident.quiet_since);
     incident.admit(alert, severity, rows, now);
+    if evidence {
+        incident.quiet_since = quiet_since;
+    }
     let config = &desk.turn.compiled.config.ledger;
     let due = match (incident.state, &incident.told) {
         (State::Candidate, _) => now.plus(config.group_wait),

@@ -1,5 +1,6 @@
 //! The life of an incident: it opens, is told, resolves, comes back and closes.
 
+use super::budget::Worth;
 use super::desk::Desk;
 use super::hierarchy::leave_place;
 use super::incident::State;
@@ -7,6 +8,7 @@ use super::last_revision::LastRevision;
 use super::learning::learn_of;
 use super::record::{RecordScene, record};
 use super::step::Step;
+use crate::alert::Alert;
 use crate::enrich::{Enriched, Past};
 use crate::incident::{IncidentEvent, IncidentStatus, StatusReason, Verb, incident_id};
 use crate::time::{EventTime, Span};
@@ -29,9 +31,18 @@ pub(super) fn open(desk: &mut Desk<'_, '_>, number: u64) {
         incident.epoch = epoch;
     }
     desk.stats.incidents_opened += 1;
+    if is_by_findings(desk, number) {
+        desk.ledger.budget.note_opened(number, now);
+    }
     desk.tell(number, Verb::Opened);
     desk.then(Step::Plan(number));
     desk.then(Step::Relate(number));
+}
+
+/// Whether nothing but what our own detectors found speaks for an incident.
+pub(super) fn is_by_findings(desk: &Desk<'_, '_>, number: u64) -> bool {
+    let found = |alert: &u64| desk.alerts.get(*alert).is_some_and(Alert::is_finding);
+    desk.ledger.get(number).is_some_and(|incident| !incident.live.is_empty() && incident.live.iter().all(found))
 }
 
 /// An incident is over.
@@ -45,6 +56,7 @@ pub(super) fn resolve(desk: &mut Desk<'_, '_>, number: u64, reason: StatusReason
     incident.resolved_at = Some(now);
     let over = incident.over;
     learn_of(desk, number);
+    desk.ledger.budget.judge(number, Worth::Unacted);
     desk.tell(number, Verb::Resolved);
     desk.wake(number, now.plus(desk.config().close_after));
     if let Some(over) = over {
@@ -132,7 +144,12 @@ fn put_away(desk: &mut Desk<'_, '_>, number: u64, signature: Vec<u64>) {
             duration: incident.resolved_at.unwrap_or(now).since(incident.opened_at),
         })));
     }
-    desk.turn.run(Item::Release(incident.members.iter().copied().collect()));
+    // What has fired again meanwhile may be part of another incident, which still needs it.
+    let still = |alert: &&u64| match (desk.alerts.get(**alert), desk.alerts.shed(**alert)) {
+        (Some(known), _) => known.incident == Some(number),
+        (None, shed) => shed.is_some_and(|shed| shed.incident == Some(number)),
+    };
+    desk.turn.run(Item::Release(incident.members.iter().filter(still).copied().collect()));
     leave_place(desk, number);
     desk.ledger.remove(number);
 }

@@ -7,7 +7,8 @@ use super::hierarchy::relate;
 use super::incident::{Incident, State};
 use super::joining::fold_relapse;
 use super::last_revision::LastRevision;
-use super::life::{open, plan, resolve, scene, tell};
+use super::lessons::{Sign, is_written};
+use super::life::{is_by_findings, open, plan, resolve, scene, tell};
 use super::merging::{may_unite, unite};
 use super::record::{record, told};
 use super::splitting;
@@ -16,6 +17,10 @@ use super::worth::worth_telling;
 use crate::case::Purpose;
 use crate::enrich::Enriched;
 use crate::incident::{IncidentEvent, StatusReason, Verb};
+use crate::time::{EventTime, Span};
+
+/// A warning that is over sooner is told nobody, and so long a held one waits for the next look.
+const LONE_WAIT: Span = Span::from_mins(5);
 
 /// An incident is due for a look.
 pub(super) fn due(desk: &mut Desk<'_, '_>, number: u64) {
@@ -69,32 +74,85 @@ fn weigh(desk: &mut Desk<'_, '_>, number: u64) {
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
-    if weight(desk, incident) + 1e-9 >= desk.config().open_weight {
+    let Weight { weight, written, taught } = weight(desk, incident);
+    if weight + 1e-9 >= asked(desk, number) {
         open(desk, number);
-    } else {
-        desk.ledger.too_light += 1;
+        return;
     }
+    if written {
+        match lone_wait(desk, incident) {
+            Some(until) => desk.wake(number, until),
+            None => return open(desk, number),
+        }
+    }
+    desk.ledger.too_light += 1;
+    if !taught.is_empty() {
+        desk.ledger.taught += 1;
+        taught.into_iter().for_each(|sign| desk.ledger.lessons.note_held(sign, desk.turn.now));
+    }
+}
+
+/// Until when a warning that a person's rule gives alone is kept back: it may be over soon, and where an incident is
+/// being worked on it is a part of that. `None`: it is told as what it is.
+fn lone_wait(desk: &Desk<'_, '_>, incident: &Incident) -> Option<EventTime> {
+    let (now, lasts_long) = (desk.now(), incident.detected_at.plus(LONE_WAIT));
+    if now < lasts_long {
+        return Some(lasts_long);
+    }
+    let entities = || {
+        let known = incident.live.iter().filter_map(|alert| desk.alerts.get(*alert));
+        known.map(|alert| desk.estate.entities.text(alert.entity))
+    };
+    let reaches = |told: &LastRevision| entities().all(|entity| told.footprint.reaches(entity));
+    let worked_on = desk.ledger.active().any(|(_, active)| active.told.as_ref().is_some_and(reaches));
+    worked_on.then(|| now.plus(LONE_WAIT))
+}
+
+/// What a candidate must weigh: more where nothing but findings speaks for it and too many of those were false.
+fn asked(desk: &Desk<'_, '_>, number: u64) -> f64 {
+    let strictness = match is_by_findings(desk, number) {
+        true => desk.ledger.budget.strictness(desk.now(), desk.turn.compiled.config.correlate.false_per_day),
+        false => 1.0,
+    };
+    desk.config().open_weight * strictness
+}
+
+/// What speaks for a candidate.
+struct Weight {
+    weight: f64,
+    /// An alert of a person's rule is among it that may be told alone.
+    written: bool,
+    /// The signs that were called false before, which weigh nothing.
+    taught: Vec<Sign>,
 }
 
 /// What the live alerts of a candidate weigh. One alert per rule and entity: the same rule over many
 /// series of one entity is one sign. Our own detectors have one rule for every metric: there, each
 /// metric is a sign.
-fn weight(desk: &Desk<'_, '_>, incident: &Incident) -> f64 {
-    let weights = &desk.config().weights;
+fn weight(desk: &Desk<'_, '_>, incident: &Incident) -> Weight {
+    let config = desk.config();
+    let (lessons, names, entities) = (&desk.ledger.lessons, &desk.estate.names, &desk.estate.entities);
+    let (mut taught, mut any_written) = (Vec::new(), false);
     let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
     for alert in &incident.live {
-        let (name, entity, severity, of) = match (desk.alerts.get(*alert), desk.alerts.shed(*alert)) {
+        let (name, entity, severity, of, written) = match (desk.alerts.get(*alert), desk.alerts.shed(*alert)) {
+            (Some(alert), _) if lessons.cover(alert, names, entities, config) => {
+                taught.push(Sign::of(alert, names, entities));
+                continue;
+            }
             (Some(alert), _) => {
                 let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
-                (alert.name, alert.entity, alert.severity, of)
+                (alert.name, alert.entity, alert.severity, of, is_written(alert))
             }
-            (None, Some(shed)) => (shed.name, shed.entity, shed.severity, ""),
+            (None, Some(shed)) => (shed.name, shed.entity, shed.severity, "", false),
             (None, None) => continue,
         };
+        // Who wrote a rule wants to know when it fires, as what it says it is.
+        any_written |= written && severity >= config.tell_from;
         let sign = signs.entry((name.0, entity.0, of)).or_default();
-        *sign = sign.max(weights.of(severity));
+        *sign = sign.max(config.weights.of(severity));
     }
-    signs.values().sum()
+    Weight { weight: signs.values().sum(), written: any_written, taught }
 }
 
 /// An active incident is over, or is looked at when its group has been.

@@ -15,36 +15,32 @@ pub(super) fn count_row(desk: &mut Desk<'_, '_>, alert: u64) {
 
 /// An alert that recovered or was suppressed is no longer live at its incident.
 pub(super) fn leave(desk: &mut Desk<'_, '_>, alert: u64) {
-    let now = desk.now();
     let Some(number) = desk.alerts.get(alert).and_then(|alert| alert.incident) else {
         return;
     };
-    let Some(incident) = desk.ledger.get_mut(number) else {
-        return;
-    };
-    incident.calm(alert, now);
+    desk.calm(number, alert);
     desk.wake_when_quiet(number);
 }
 
 /// An alert is no part of its incident any more, as if it had never been.
 pub(super) fn take_out(desk: &mut Desk<'_, '_>, alert: u64, incident: Option<u64>) {
-    let now = desk.now();
-    let Some((number, incident)) = incident.and_then(|n| Some((n, desk.ledger.get_mut(n)?))) else {
+    let Some(number) = incident else {
         return;
     };
-    incident.calm(alert, now);
-    incident.members.remove(&alert);
+    desk.calm(number, alert);
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.members.remove(&alert);
+    }
     desk.wake_when_quiet(number);
 }
 
 /// An alert whose details were shed has recovered.
 pub(super) fn end_shed(desk: &mut Desk<'_, '_>, alert: u64, shed: &ShedAlert) {
-    let now = desk.now();
     let Some((number, incident)) = shed.incident.and_then(|n| Some((n, desk.ledger.get_mut(n)?))) else {
         return;
     };
     incident.alert_count += 1;
-    incident.calm(alert, now);
+    desk.calm(number, alert);
     desk.wake_when_quiet(number);
 }
 
@@ -58,9 +54,9 @@ pub(super) fn move_alert(desk: &mut Desk<'_, '_>, alert: u64, from: u64, to: u64
     desk.alerts.set_incident(alert, Some(to));
     if let Some(old) = desk.ledger.get_mut(from) {
         old.members.remove(&alert);
-        old.calm(alert, now);
         old.alert_count = old.alert_count.saturating_sub(rows);
     }
+    desk.calm(from, alert);
     if let Some(new) = desk.ledger.get_mut(to) {
         new.admit(alert, severity, rows, now);
         if !live {

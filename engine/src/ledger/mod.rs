@@ -16,6 +16,7 @@
 //! major one over them (`major.rs`), which is over when they are.
 
 mod actions;
+mod budget;
 mod config;
 mod desk;
 mod feedback;
@@ -25,6 +26,7 @@ mod index;
 mod joining;
 mod last_revision;
 mod learning;
+mod lessons;
 mod life;
 mod looks;
 mod major;
@@ -41,6 +43,7 @@ mod worth;
 
 pub use config::{LedgerConfig, SeverityWeights};
 pub(crate) use incident::Incident;
+pub use lessons::LessonView;
 pub use major::MajorConfig;
 pub(crate) use major::Tie;
 pub(crate) use step::Step;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::config::LedgerConfig;
 use super::incident::{Incident, State};
 use super::index::Index;
+use super::lessons::Lessons;
 use super::major::Tie;
 use crate::alert::Alert;
+use crate::incident::StatusReason;
 use crate::time::EventTime;
 
 /// The incidents of one tenant that are not closed.
@@ -20,12 +23,18 @@ pub(crate) struct Ledger {
     by_group: BTreeMap<GroupId, u64>,
     by_id: BTreeMap<String, u64>,
     next: u64,
+    /// What was called false.
+    pub(crate) lessons: Lessons,
+    /// What our own detectors opened.
+    pub(crate) budget: Budget,
     /// Groups that found the ledger full.
     refused: u64,
     /// Groups whose alerts all recovered before they were opened.
     pub(super) transient: u64,
     /// Groups that never weighed enough.
     pub(super) too_light: u64,
+    /// Groups of nothing but what was called false before.
+    pub(super) taught: u64,
     #[serde(skip)]
     index: Index,
 }
@@ -37,9 +46,12 @@ struct SavedLedger {
     by_group: BTreeMap<GroupId, u64>,
     by_id: BTreeMap<String, u64>,
     next: u64,
+    lessons: Lessons,
+    budget: Budget,
     refused: u64,
     transient: u64,
     too_light: u64,
+    taught: u64,
 }
 
 impl From<SavedLedger> for Ledger {
@@ -51,8 +63,9 @@ impl From<SavedLedger> for Ledger {
         for (group, number) in &saved.by_group {
             index.bind(*group, *number, None);
         }
-        let SavedLedger { incidents, by_group, by_id, next, refused, transient, too_light } = saved;
-        Ledger { incidents, by_group, by_id, next, refused, transient, too_light, index }
+        let SavedLedger { incidents, by_group, by_id, next, lessons, budget, refused, transient, too_light, taught } =
+            saved;
+        Ledger { incidents, by_group, by_id, next, lessons, budget, refused, transient, too_light, taught, index }
     }
 }
 
@@ -72,6 +85,11 @@ impl Ledger {
     /// The active incidents, oldest first.
     pub(crate) fn active(&self) -> impl DoubleEndedIterator<Item = (u64, &Incident)> {
         self.index.active().filter_map(|number| Some((number, self.incidents.get(&number)?)))
+    }
+
+    /// What has not been told, oldest first.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = u64> {
+        self.incidents.iter().filter(|(_, incident)| incident.state == State::Candidate).map(|(number, _)| *number)
     }
 
     /// How many incidents are active.
@@ -123,15 +141,21 @@ impl Ledger {
         self.too_light
     }
 
+    /// Groups of nothing but what was called false before.
+    pub(crate) fn taught(&self) -> u64 {
+        self.taught
+    }
+
     /// When the one timer of an incident was set for last.
     pub(crate) fn timer_mut(&mut self, number: u64) -> Option<&mut EventTime> {
         self.incidents.get_mut(&number).map(|incident| &mut incident.timer)
     }
 
-    /// Whether an incident still takes alerts: a resolved one does while it may reopen.
+    /// Whether an incident still takes alerts: a resolved one does while it may reopen, unless it was none.
     pub(super) fn takes_more(&self, number: u64, now: EventTime, config: &LedgerConfig) -> bool {
         self.get(number).is_some_and(|incident| {
-            let may_reopen = |at| now.since(at) <= config.reopen_within;
+            let may_reopen =
+                |at| now.since(at) <= config.reopen_within && incident.reason != StatusReason::FalsePositive;
             incident.state != State::Resolved || incident.resolved_at.is_some_and(may_reopen)
         })
     }

@@ -4,10 +4,12 @@ use super::incident::State;
 use super::stage::take;
 use super::step::Step;
 use crate::action::{Action, Voice};
+use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::case::{Case, Purpose};
 use crate::event::Event;
-use crate::incident::{IncidentStatus, StatusReason, Verb};
-use crate::testing::{Bench, Done, at};
+use crate::incident::{EvidenceSignal, IncidentEvent, IncidentStatus, Priority, StatusReason, Verb};
+use crate::signal::{AlertStatus, Severity};
+use crate::testing::{Bench, Done, at, row, sensed};
 use crate::timers::Timer;
 use crate::turn::{Item, TimerEffect};
 
@@ -62,7 +64,7 @@ fn a_candidate_waits_for_its_other_symptoms_and_is_then_opened_planned_and_relat
 
 #[test]
 fn a_candidate_of_nothing_live_was_nothing_and_a_light_one_waits_on() {
-    let mut bench = Bench::with(serde_json::json!({"ledger": {"open_weight": 5.0}}));
+    let mut bench = Bench::with(serde_json::json!({"ledger": {"open_weight": 5.0, "tell_from": "critical"}}));
     bench.fire(0, 1, "host:a");
     let number = of(&bench, 1);
     assert!(bench.take(take, 30, Item::Due(Timer::Incident(number))).nothing());
@@ -203,4 +205,165 @@ fn a_full_ledger_refuses_a_group_and_counts_it() {
     bench.fire(5_000, 2, "service:far-away");
     assert_eq!(bench.tables.ledger.refused(), 1);
     assert_eq!(bench.tables.alerts.get(2).and_then(|alert| alert.incident), None);
+}
+
+/// An alert that a person's rule or one of our detectors raises, as it fires at second `secs`.
+fn says(secs: i64, (alert, name, entity): (u64, &str, &str), severity: Severity, by: DetectorKind) -> Item {
+    let observation = Observation {
+        signal: EvidenceSignal::Log,
+        name: "connection to <*> lost".into(),
+        value: None,
+        expected: None,
+        score: 0.9,
+        detector: by,
+        felt: false,
+    };
+    let sensed = sensed(secs, alert, name, entity, AlertStatus::Firing);
+    Item::Event(Event::Sensed(Box::new(Sensed { severity, observation: Some(observation), ..sensed })))
+}
+
+fn false_positive(bench: &mut Bench, secs: i64, incident: &str) -> Vec<IncidentEvent> {
+    let action = Action::FalsePositive { incident: incident.to_owned(), who: "ana".to_owned() };
+    bench.run(secs, Item::Event(Event::Action(Box::new(action))))
+}
+
+/// What is told when this alert fires at `secs` and half a minute has passed, and when it has ended and all is quiet.
+fn fires_and_ends(
+    bench: &mut Bench,
+    secs: i64,
+    alert: u64,
+    severity: Severity,
+    by: DetectorKind,
+) -> Vec<IncidentEvent> {
+    let mut told = bench.run(secs, says(secs, (alert, "NewLogTemplate", "host:a"), severity, by));
+    told.extend(bench.wait(secs + 31));
+    told.extend(bench.run(secs + 60, row(secs + 60, alert, "NewLogTemplate", "host:a", AlertStatus::Resolved)));
+    told.extend(bench.wait(secs + 60 + 301));
+    told
+}
+
+fn verbs(told: &[IncidentEvent]) -> Vec<Verb> {
+    told.iter().map(|event| event.verb).collect()
+}
+
+#[test]
+fn what_was_called_false_stays_closed_until_it_is_taken_back() {
+    let mut bench = bench();
+    bench.run(0, says(0, (1, "NewLogTemplate", "host:a"), Severity::Major, DetectorKind::LogWatch));
+    let id = bench.wait(30)[0].record.id.clone();
+    let told = false_positive(&mut bench, 60, &id);
+    assert_eq!((told[0].verb, told[0].record.status_reason), (Verb::Resolved, Some(StatusReason::FalsePositive)));
+    bench.run(70, row(70, 1, "NewLogTemplate", "host:a", AlertStatus::Resolved));
+    for secs in [100, 10_000, 1_000_000] {
+        let told = fires_and_ends(&mut bench, secs, 1, Severity::Major, DetectorKind::LogWatch);
+        assert_eq!(verbs(&told.into_iter().filter(|event| event.verb != Verb::Closed).collect::<Vec<_>>()), []);
+    }
+    assert_eq!(bench.tables.ledger.taught(), 3);
+    let worse = fires_and_ends(&mut bench, 1_100_000, 1, Severity::Critical, DetectorKind::LogWatch);
+    assert_eq!(verbs(&worse), [Verb::Opened, Verb::Resolved], "it was never called false that it is so bad");
+
+    let [lesson] = &bench.tables.ledger.lessons.views()[..] else { panic!("one sign was taught") };
+    assert_eq!((lesson.incident.as_str(), lesson.who.as_str(), lesson.held, lesson.lasting), (&*id, "ana", 3, true));
+    bench.run(1_200_000, says(1_200_000, (1, "NewLogTemplate", "host:a"), Severity::Major, DetectorKind::LogWatch));
+    assert!(bench.wait(1_200_100).iter().all(|event| event.verb == Verb::Closed));
+    let retract = Action::Retract { incident: id, who: "ben".to_owned() };
+    bench.run(1_200_200, Item::Event(Event::Action(Box::new(retract))));
+    let told = bench.wait(1_200_201);
+    assert_eq!(verbs(&told), [Verb::Opened], "what was kept back is told");
+}
+
+#[test]
+fn a_rule_called_false_is_quiet_while_it_goes_on_and_for_good_from_the_second_time() {
+    let mut bench = bench();
+    bench.run(0, says(0, (1, "NewLogTemplate", "host:a"), Severity::Major, DetectorKind::Rule));
+    let first = bench.wait(30)[0].record.id.clone();
+    false_positive(&mut bench, 60, &first);
+    bench.run(70, row(70, 1, "NewLogTemplate", "host:a", AlertStatus::Resolved));
+    let flap = fires_and_ends(&mut bench, 900, 1, Severity::Major, DetectorKind::Rule);
+    assert_eq!(verbs(&flap), [], "it goes on");
+    bench.run(10_000, says(10_000, (1, "NewLogTemplate", "host:a"), Severity::Major, DetectorKind::Rule));
+    let second = bench.wait(10_031);
+    assert_eq!(verbs(&second), [Verb::Opened], "that is another time");
+    let second = second[0].record.id.clone();
+    false_positive(&mut bench, 10_060, &second);
+    bench.run(10_070, row(10_070, 1, "NewLogTemplate", "host:a", AlertStatus::Resolved));
+    let later = fires_and_ends(&mut bench, 1_000_000, 1, Severity::Major, DetectorKind::Rule);
+    assert!(later.iter().all(|event| event.verb == Verb::Closed), "{:?}", verbs(&later));
+}
+
+#[test]
+fn a_critical_rule_is_never_silenced_for_good() {
+    let mut bench = bench();
+    for secs in [0, 100_000, 200_000] {
+        bench.run(secs, says(secs, (1, "NewLogTemplate", "host:a"), Severity::Critical, DetectorKind::Rule));
+        let told = bench.wait(secs + 31);
+        let opened: Vec<_> = told.iter().filter(|event| event.verb == Verb::Opened).collect();
+        assert_eq!(opened.len(), 1, "at {secs}");
+        let id = opened[0].record.id.clone();
+        false_positive(&mut bench, secs + 60, &id);
+        bench.run(secs + 70, row(secs + 70, 1, "NewLogTemplate", "host:a", AlertStatus::Resolved));
+    }
+}
+
+#[test]
+fn a_warning_of_a_persons_rule_is_told_as_little_once_it_lasts_and_one_of_our_own_waits_for_others() {
+    let mut bench = bench();
+    bench.run(0, says(0, (1, "QueueGrows", "host:a"), Severity::Warning, DetectorKind::Rule));
+    assert_eq!(verbs(&bench.wait(299)), [], "it may be over soon");
+    let told = bench.wait(300);
+    assert_eq!((told[0].verb, told[0].record.priority), (Verb::Opened, Priority::P5));
+    bench.run(5_000, says(5_000, (2, "NewLogTemplate", "host:b"), Severity::Warning, DetectorKind::LogWatch));
+    bench.run(5_001, says(5_001, (3, "Note", "host:c"), Severity::Info, DetectorKind::Rule));
+    assert_eq!(verbs(&bench.wait(6_000)), []);
+}
+
+#[test]
+fn a_warning_where_an_incident_is_being_worked_on_is_told_when_that_is_over() {
+    let mut bench = bench();
+    let (_, id) = opened(&mut bench, 0, 1, "host:a");
+    bench.run(600, says(600, (2, "QueueGrows", "host:a"), Severity::Warning, DetectorKind::Rule));
+    assert_eq!(verbs(&bench.wait(3_000)), []);
+    bench.end(3_000, 1, "host:a");
+    let told = bench.wait(3_700);
+    assert_eq!(verbs(&told), [Verb::Resolved, Verb::Opened]);
+    assert!(told[0].record.id == id && told[1].record.id != id);
+}
+
+#[test]
+fn another_condition_in_the_group_of_what_is_over_is_an_incident_of_its_own() {
+    let mut bench = Bench::new();
+    bench.fire(0, 1, "host:a");
+    let first = bench.wait(31)[0].record.id.clone();
+    bench.end(60, 1, "host:a");
+    assert_eq!(verbs(&bench.wait(400)), [Verb::Resolved]);
+    bench.run(410, row(410, 2, "ClockSkew", "host:a", AlertStatus::Firing));
+    let told = bench.wait(450);
+    assert_eq!(verbs(&told), [Verb::Opened]);
+    assert_ne!(told[0].record.id, first);
+}
+
+#[test]
+fn an_incident_that_closes_leaves_its_alert_to_the_incident_where_it_fires_now() {
+    let mut bench = bench();
+    let (old, _) = opened(&mut bench, 0, 1, "host:a");
+    bench.end(100, 1, "host:a");
+    assert_eq!(verbs(&bench.wait(400)), [Verb::Resolved]);
+    bench.fire(86_000, 1, "host:a");
+    assert_eq!(verbs(&bench.wait(86_030)), [Verb::Opened]);
+    let new = of(&bench, 1);
+    assert_eq!(verbs(&bench.wait(90_000)), [Verb::Closed]);
+    assert_eq!((state(&bench, old), of(&bench, 1)), (None, new));
+    bench.end(90_100, 1, "host:a");
+    assert_eq!(verbs(&bench.wait(90_401)), [Verb::Resolved], "its end is the end of the new one");
+}
+
+#[test]
+fn without_topology_another_condition_of_another_host_is_another_incident() {
+    let mut bench = Bench::new();
+    bench.fire(0, 1, "host:a");
+    let sensed = sensed(18, 2, "ClockSkew", "host:b", AlertStatus::Firing);
+    let other = Sensed { summary: "the time is 9 s ahead of its peers".into(), ..sensed };
+    bench.run(18, Item::Event(Event::Sensed(Box::new(other))));
+    bench.wait(60);
+    assert_ne!(of(&bench, 1), of(&bench, 2));
 }

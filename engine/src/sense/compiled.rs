@@ -1,11 +1,10 @@
 //! [`SenseConfig`] with its parameters checked and its expressions compiled.
 
-use bellwether_models::shared::ParamError;
-
 use super::config::{AnomalyConfig, HeartbeatRule, LogConfig, SenseConfig};
 use super::conventions::Conventions;
-use super::exhaustion::CompiledExhaustion;
+use super::exhaustion::{CompiledExhaustion, ExhaustionError};
 use super::glob::Glob;
+use super::partners::Partner;
 use super::rules::{CompiledRule, RuleSignal};
 use crate::expr::ExpressionError;
 
@@ -22,6 +21,8 @@ pub(crate) struct CompiledSense {
     pub(crate) exhaustion: Vec<CompiledExhaustion>,
     /// How many the configuration names.
     pub(crate) exhaustions_own: usize,
+    /// Which series tell the limits of others, each way once.
+    pub(super) partners: Vec<Partner>,
     pub(crate) conventions: Conventions,
     pub(crate) anomalies: AnomalyConfig,
     pub(crate) anomaly_metrics: Vec<Glob>,
@@ -54,7 +55,7 @@ pub(crate) enum SenseError {
         /// The exhaustion.
         name: String,
         /// What is wrong with it.
-        why: ParamError,
+        why: ExhaustionError,
     },
     /// A parameter of a model is out of bounds.
     #[error("sense.{section}: {why}")]
@@ -90,6 +91,12 @@ impl CompiledSense {
         }
         let conventions = Conventions::new(&config.conventions, &mut exhaustion)
             .map_err(|(name, why)| SenseError::Exhaustion { name, why })?;
+        let mut partners: Vec<Partner> = Vec::new();
+        for partner in exhaustion.iter().filter_map(CompiledExhaustion::partner) {
+            if !partners.contains(partner) {
+                partners.push(partner.clone());
+            }
+        }
         let globs = |patterns: &[String]| patterns.iter().map(|p| Glob::new(p)).collect();
         let params = |section, why: String| SenseError::Params { section, why };
         Ok(CompiledSense {
@@ -98,6 +105,7 @@ impl CompiledSense {
             heartbeats: config.heartbeats.iter().map(|rule| (rule.clone(), Glob::new(&rule.metric))).collect(),
             exhaustion,
             exhaustions_own: config.exhaustion.len(),
+            partners,
             conventions,
             anomaly_metrics: globs(&config.anomalies.metrics),
             anomaly_exclude: globs(&config.anomalies.exclude),

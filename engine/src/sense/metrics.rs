@@ -12,8 +12,10 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::compiled::CompiledSense;
+use super::exhaustion::Reached;
 use super::heartbeat::{beat, miss, next_deadline};
 use super::meta::{SeriesMeta, SeriesView};
+use super::partners::{Read, Reading};
 use super::sample::{Row, Sample};
 use super::series::Series;
 use super::{anomaly, level};
@@ -33,6 +35,15 @@ pub(crate) struct ShardCounts {
     pub(crate) repeated: u64,
     /// Rules that DataFusion could not evaluate.
     pub(crate) rule_errors: u64,
+}
+
+/// What a shard found in one stretch.
+#[derive(Debug, Default)]
+pub(super) struct ShardFound {
+    pub(super) sensed: Vec<(EventTime, Sensed)>,
+    pub(super) moved: Vec<(EventTime, Moved)>,
+    /// What is weighed against a limit that lies in any shard.
+    pub(super) readings: Vec<Reading>,
 }
 
 /// The metric series of one shard.
@@ -81,24 +92,30 @@ impl MetricShard {
         self.series.entry(id).or_insert_with(|| Series::new(meta(), sense));
     }
 
-    /// Releases everything before `until`; alerts go to `out` with their event times.
-    pub(crate) fn release(
+    /// A resource has come so far towards the limit that another series tells; answers an alert to raise or to end.
+    pub(super) fn weigh(
         &mut self,
-        until: EventTime,
+        (series, watch): (u64, usize),
+        now: Reached,
         sense: &CompiledSense,
-        out: &mut Vec<(EventTime, Sensed)>,
-        moved: &mut Vec<(EventTime, Moved)>,
-    ) -> ShardCounts {
+    ) -> Option<(EventTime, Sensed)> {
+        let series = self.series.get_mut(&series)?;
+        let state = series.exhaustion.get_mut(watch)?;
+        sense.exhaustion[usize::from(state.rule)].step(state, &series.meta, now)
+    }
+
+    /// Releases everything before `until`; what is found goes to `found` with its event times.
+    pub(super) fn release(&mut self, until: EventTime, sense: &CompiledSense, found: &mut ShardFound) -> ShardCounts {
         let mut counts = ShardCounts::default();
         let ready = take_ready(&mut self.pending, until);
         let mut rows = Vec::with_capacity(ready.len());
         for sample in &ready {
-            if let Some(row) = self.watch(sample, sense, &mut counts, out, moved) {
+            if let Some(row) = self.watch(sample, sense, &mut counts, found) {
                 rows.push(row);
             }
         }
-        self.apply_rules(&rows, sense, &mut counts, out);
-        self.miss_heartbeats(until, sense, out);
+        self.apply_rules(&rows, sense, &mut counts, &mut found.sensed);
+        self.miss_heartbeats(until, sense, &mut found.sensed);
         counts
     }
 
@@ -108,9 +125,9 @@ impl MetricShard {
         sample: &Sample,
         sense: &CompiledSense,
         counts: &mut ShardCounts,
-        out: &mut Vec<(EventTime, Sensed)>,
-        moved: &mut Vec<(EventTime, Moved)>,
+        found: &mut ShardFound,
     ) -> Option<Row> {
+        let ShardFound { sensed: out, moved, readings } = found;
         let Some(series) = self.series.get_mut(&sample.series) else {
             counts.unknown_series += 1;
             return None;
@@ -140,11 +157,15 @@ impl MetricShard {
             anomaly::raise(anomaly, (level, meta, felt), (at, value), &verdict, sense, out);
             level::look(level, (sample.series, meta), at, value, &verdict, moved);
         }
-        for i in 0..series.exhaustion.len() {
-            let state = &mut series.exhaustion[i];
+        for (watch, state) in series.exhaustion.iter_mut().enumerate() {
+            if let Some(key) = state.partner {
+                readings.push(Reading { at, key, value, of: Read::Resource { series: sample.series, watch } });
+                continue;
+            }
             let rule = &sense.exhaustion[usize::from(state.rule)];
-            out.extend(rule.step(state, &series.meta, at, value));
+            out.extend(rule.step(state, &series.meta, Reached { at, value, whole: None }));
         }
+        readings.extend(series.limits.iter().map(|key| Reading { at, key: *key, value, of: Read::Limit }));
         Some(Row { time: at, series: sample.series, value })
     }
 

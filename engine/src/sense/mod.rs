@@ -9,7 +9,8 @@
 //!     - {name: AgentSilent, metric: up, timeout: 5m}
 //!   anomalies: {metrics: ["*"], exclude: ["*.build_info"]}
 //!   exhaustion:
-//!     - {name: DiskWillFill, metric: "*disk*used*", limit: 100, horizon: 24h}
+//!     - {name: DiskWillFill, metric: "*disk*used*", where: {mount: "!/tmp*"}, limit: 100, horizon: 24h}
+//!     - {name: DescriptorsRunOut, metric: process_open_fds, limit_of: process_max_fds, horizon: 6h}
 //!   logs: {enabled: true}
 //! ```
 //!
@@ -30,10 +31,12 @@ mod logs;
 mod meta;
 mod metrics;
 mod outlook;
+mod partners;
 mod raise;
 mod reconfigure;
 mod rules;
 mod sample;
+mod selector;
 mod series;
 pub(crate) mod stage;
 mod table;

@@ -25,10 +25,13 @@ pub struct ForecastView {
     pub labels: BTreeMap<String, String>,
     /// The rule or convention that watches it.
     pub rule: String,
-    /// The level that the forecast begins at.
+    /// The level that the forecast begins at; a share where `limit_of` is said.
     pub level: f64,
     /// Where it is used up.
     pub limit: f64,
+    /// The metric that says how much there is as a whole, of which level and limit are shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_of: Option<String>,
     /// It falls to the limit.
     pub falling: bool,
     /// When the forecast was made.
@@ -126,7 +129,8 @@ fn view(
         labels: series.meta.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         rule: rule.name.clone(),
         level: forecast.level,
-        limit: rule.limit,
+        limit: watch.limit(),
+        limit_of: rule.limit_of.clone(),
         falling: rule.falling,
         at,
         p10: after(forecast.p10_ns),
@@ -144,6 +148,7 @@ mod tests {
     use crate::alert::LabelSet;
     use crate::sense::config::SenseConfig;
     use crate::sense::meta::SeriesMeta;
+    use crate::sense::metrics::ShardFound;
     use crate::sense::sample::Sample;
     use crate::signal::SeriesType;
 
@@ -162,9 +167,9 @@ mod tests {
             let time = EventTime::from_secs(1_772_000_000 + 600 * step);
             shards.push_sample(Sample { time, series: 7, value: level(step) });
         }
-        let (mut out, mut moved) = (Vec::new(), Vec::new());
+        let mut found = ShardFound::default();
         for shard in &mut shards.metrics {
-            shard.release(EventTime::MAX, &sense, &mut out, &mut moved);
+            shard.release(EventTime::MAX, &sense, &mut found);
         }
         (shards, sense)
     }

@@ -7,7 +7,7 @@ use bellwether_models::metric::MetricModel;
 use super::anomaly::AnomalyState;
 use super::compiled::CompiledSense;
 use super::conventions::Role;
-use super::exhaustion::{CompiledExhaustion, ExhaustionState};
+use super::exhaustion::ExhaustionState;
 use super::level::Level;
 use super::meta::SeriesMeta;
 use super::rules::RuleState;
@@ -33,6 +33,8 @@ pub(crate) struct Series {
     /// Heartbeats that are missing now, by bit.
     pub(super) missing: u64,
     pub(super) exhaustion: Vec<ExhaustionState>,
+    /// What it tells the limits of.
+    pub(super) limits: Box<[u64]>,
 }
 
 impl Series {
@@ -46,12 +48,15 @@ impl Series {
         let first = sense.metric_rules.len() + sense.heartbeats.len();
         let mut exhaustion: Vec<ExhaustionState> = (0..sense.exhaustions_own)
             .filter(|i| checks & (1 << (first + i)) != 0)
-            .map(CompiledExhaustion::state)
+            .map(|rule| sense.exhaustion[rule].state(rule, &meta))
             .collect();
         // What a person wrote about a series says it all.
         if exhaustion.is_empty() {
-            exhaustion.extend(meaning.exhaustion.map(|at| CompiledExhaustion::state(usize::from(at))));
+            let known = meaning.exhaustion.map(usize::from);
+            exhaustion.extend(known.map(|rule| sense.exhaustion[rule].state(rule, &meta)));
         }
+        let tells = sense.partners.iter().filter(|partner| partner.metric == meta.name);
+        let limits = tells.map(|partner| partner.key(&meta)).collect();
         let watched = meaning.role != Role::Internal && sense.watches(&meta.name);
         let model = watched.then(|| MetricModel::new(sense.anomalies.model, &sense.detector));
         let series_type = meaning.series_type.unwrap_or(meta.series_type);
@@ -68,6 +73,7 @@ impl Series {
             rules,
             missing: 0,
             exhaustion,
+            limits,
         }
     }
 
@@ -109,7 +115,7 @@ impl Series {
 fn applicable(meta: &SeriesMeta, sense: &CompiledSense) -> u64 {
     let rules = sense.metric_rules.iter().map(|rule| rule.selects(&meta.name));
     let heartbeats = sense.heartbeats.iter().map(|(_, glob)| glob.matches(&meta.name));
-    let exhaustion = sense.exhaustion[..sense.exhaustions_own].iter().map(|rule| rule.selects(&meta.name));
+    let exhaustion = sense.exhaustion[..sense.exhaustions_own].iter().map(|rule| rule.selects(meta));
     rules
         .chain(heartbeats)
         .chain(exhaustion)
@@ -123,7 +129,6 @@ mod tests {
     use super::*;
     use crate::alert::LabelSet;
     use crate::sense::config::SenseConfig;
-    use crate::sense::exhaustion::CompiledExhaustion;
 
     #[test]
     fn a_series_of_a_checkpoint_is_read_by_the_conventions_of_this_product() {
@@ -133,7 +138,7 @@ mod tests {
         let mut series = Series::new(meta, &sense);
         let (rule, seen) = (series.exhaustion[0].rule, EventTime::from_secs(7));
         // As another product would have left it: another number, which may not exist here.
-        series.exhaustion[0] = CompiledExhaustion::state(60_000);
+        series.exhaustion[0].rule = 60_000;
         (series.role, series.last_at) = (Role::Unknown, seen);
         series.adopt(&sense);
         assert_eq!((series.exhaustion[0].rule, series.role, series.last_at), (rule, Role::Resource, seen));

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::compiled::CompiledSense;
+use super::exhaustion::Reached;
 use super::logs::LogShard;
-use super::metrics::MetricShard;
-use super::table::Shards;
+use super::metrics::{MetricShard, ShardFound};
+use super::table::{Shards, shard_of};
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
@@ -27,16 +28,16 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
     let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
     let streams_max = (compiled.config.limits.log_streams_max / shards.logs.len()).max(1);
     let metrics = |shard: &mut MetricShard| {
-        let (mut out, mut moved) = (Vec::new(), Vec::new());
-        let counts = shard.release(until, &compiled.sense, &mut out, &mut moved);
-        (out, moved, counts)
+        let mut found = ShardFound::default();
+        let counts = shard.release(until, &compiled.sense, &mut found);
+        (found, counts)
     };
     let logs = |shard: &mut LogShard| {
         let mut out = Vec::new();
         let errors = shard.release(until, streams_max, &compiled.sense, &mut out);
         (out, errors)
     };
-    let Shards { metrics: metric_shards, logs: log_shards, .. } = shards;
+    let Shards { metrics: metric_shards, logs: log_shards, limits, .. } = shards;
     let (metric_results, log_results): (Vec<_>, Vec<_>) = match workers {
         Some(workers) => workers.join(
             || metric_shards.par_iter_mut().map(metrics).collect(),
@@ -45,14 +46,20 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
         None => (metric_shards.iter_mut().map(metrics).collect(), log_shards.iter_mut().map(logs).collect()),
     };
     let mut found = Found { sensed: Vec::new(), moved: Vec::new() };
-    for (mut out, mut some, counts) in metric_results {
-        found.sensed.append(&mut out);
-        found.moved.append(&mut some);
+    let mut readings = Vec::new();
+    for (mut of_shard, counts) in metric_results {
+        found.sensed.append(&mut of_shard.sensed);
+        found.moved.append(&mut of_shard.moved);
+        readings.append(&mut of_shard.readings);
         stats.reject_many("series not described", counts.unknown_series);
         stats.late(SignalKind::Metric.name(), counts.out_of_order);
         stats.duplicates += counts.repeated;
         stats.rule_errors += counts.rule_errors;
     }
+    limits.run(readings, |reading, series, watch, limit| {
+        let now = Reached { at: reading.at, value: reading.value, whole: Some(limit) };
+        found.sensed.extend(metric_shards[shard_of(series)].weigh((series, watch), now, &compiled.sense));
+    });
     for (mut out, errors) in log_results {
         found.sensed.append(&mut out);
         stats.rule_errors += errors;
@@ -184,6 +191,36 @@ mod tests {
         watched.until(12);
         let stats = &watched.stats;
         assert_eq!((stats.duplicates, stats.late_total(), stats.rejected["series not described"]), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_resource_runs_out_against_the_limit_that_another_series_tells() {
+        let mut watched = Watched::by(serde_json::json!({"anomalies": {"enabled": false}}));
+        let series = |name: &'static str| SeriesMeta {
+            name: name.into(),
+            entity: "process:shop".into(),
+            unit: "".into(),
+            series_type: SeriesType::Gauge,
+            labels: Box::default(),
+        };
+        // Another shard each: a shard is the upper half of the number.
+        let (used, most) = (1_u64 << 32, 2_u64 << 32);
+        for (id, name) in [(used, "process_open_fds"), (most, "process_max_fds")] {
+            assert!(watched.shards.describe(id, || series(name), &watched.compiled.sense, 10));
+        }
+        let mut told = Vec::new();
+        for minute in 0..40 {
+            for (series, value) in [(used, 100.0 + 20.0 * f64::from(minute)), (most, 1_024.0)] {
+                watched.shards.push_sample(Sample { time: at(i64::from(minute) * 60), series, value });
+            }
+            let until = at(i64::from(minute) * 60 + 1);
+            told.extend(sense(&mut watched.shards, until, &watched.compiled, &mut watched.stats).sensed);
+        }
+        let [(_, alert)] = &told[..] else { panic!("it is told once, not {told:?}") };
+        assert_eq!((&*alert.name, &*alert.entity), ("FileDescriptorsRunOut", "process:shop"));
+        let seen = alert.observation.as_ref().expect("it saw something");
+        assert_eq!(seen.expected, Some(1_024.0));
+        assert!(alert.summary.contains("% of process_max_fds (1024) and reaches 100 % in about"), "{}", alert.summary);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::line::LogLine;
 use super::logs::LogShard;
 use super::meta::{SeriesMeta, SeriesView};
 use super::metrics::MetricShard;
+use super::partners::Limits;
 use super::sample::Sample;
 
 /// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
@@ -15,7 +16,7 @@ use super::sample::Sample;
 const SHARDS: usize = 64;
 
 /// The shard of a series or log stream.
-fn shard_of(hash: u64) -> usize {
+pub(super) fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }
 
@@ -24,6 +25,8 @@ fn shard_of(hash: u64) -> usize {
 pub(crate) struct Shards {
     pub(super) metrics: Vec<MetricShard>,
     pub(super) logs: Vec<LogShard>,
+    /// What series tell of the limits of others.
+    pub(super) limits: Limits,
     series_count: usize,
     /// By which of the product's conventions the series are read.
     conventions: u64,
@@ -34,6 +37,7 @@ impl Default for Shards {
         Shards {
             metrics: (0..SHARDS).map(|_| MetricShard::default()).collect(),
             logs: (0..SHARDS).map(|_| LogShard::default()).collect(),
+            limits: Limits::default(),
             series_count: 0,
             conventions: own_hash(),
         }

@@ -66,8 +66,8 @@ pub struct GroupParams {
     pub distance_scale: f64,
     /// Topology evidence when an entity is not in the topology.
     pub topology_unknown: f64,
-    /// The same when there is no topology at all: higher, because then nearness in time is all
-    /// that most alerts have.
+    /// The same when there is no topology at all: higher, because then nearness in time is all that most
+    /// alerts have, yet so low that alerts of other words link within some ten seconds only.
     pub topology_absent: f64,
     /// Taken off the weighted sum where both entities are in the topology and no path joins them:
     /// with 0 nearness in time and the same words link across a whole estate.
@@ -106,7 +106,7 @@ impl Default for GroupParams {
             time_hop_scale_ns: 30_000_000_000,
             distance_scale: 3.0,
             topology_unknown: 0.08,
-            topology_absent: 0.6,
+            topology_absent: 0.12,
             beyond_penalty: 0.0,
             hub_scale: 0.0,
             mention: 0.9,

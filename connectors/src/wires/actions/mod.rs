@@ -16,7 +16,8 @@
 //! |---|---|---|---|
 //! | `/feedback/acknowledge` | `feedback.acknowledge` | `{incident, who}` | acknowledged, `who` is the assignee |
 //! | `/feedback/resolve`, `close` | `feedback.resolve`, `close` | `{incident, who}` | resolved; over |
-//! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident |
+//! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident: what it was made of opens none again |
+//! | `/feedback/retract` | `feedback.retract` | `{incident, who}` | what the incident taught as false does not hold any more |
 //! | `/feedback/attach`, `detach` | `feedback.attach`, `detach` | `{incident, alert, who}` | the alert belongs there; does not |
 //! | `/feedback/merge` | `feedback.merge` | `{incident, into, who}` | `into` goes on with the alerts of `incident` |
 //! | `/ticket/created/<system>`, `updated` | `ticket.created.<system>`, `updated` | `{incident, key, url?, status?, who?}` | the record names the ticket |

@@ -13,16 +13,17 @@
 //! The product's own are in `conventions.yaml` beside this file. A site's come first, and the first that
 //! names a series counts.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use bellwether_models::shared::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exhaustion::{CompiledExhaustion, ExhaustionRule, default_horizon};
+use super::exhaustion::{CompiledExhaustion, ExhaustionError, ExhaustionRule, default_horizon};
 use super::glob::Glob;
 use super::meta::SeriesMeta;
-use crate::alert::{LabelSet, label};
+use super::selector::LabelSelector;
+use crate::alert::LabelSet;
 use crate::signal::{SeriesType, Severity};
 use crate::time::Span;
 
@@ -68,8 +69,8 @@ pub struct Convention {
     /// Metric names; `*` stands for anything.
     pub metrics: Vec<String>,
     /// Labels that a series must have: a pattern, with `!` before it what must not be.
-    #[serde(default, rename = "where", skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub labels: std::collections::BTreeMap<String, String>,
+    #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What a movement of them means.
     pub role: Role,
     /// Counter or gauge, where names and senders do not say it.
@@ -86,12 +87,19 @@ pub struct Convention {
 pub struct Exhausts {
     /// Name of the alert.
     pub name: String,
-    /// It is used up when it falls to the limit: free bytes, days until a certificate ends.
+    /// It is used up when it falls to the limit, which is 0 where nothing is said: free bytes, days until a
+    /// certificate ends.
     #[serde(default)]
     pub falling: bool,
-    /// The value at which it is full or used up.
-    #[serde(default)]
-    pub limit: f64,
+    /// The value at which it is full; with `limit_of` the share of that, 1 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// The metric of the same entity that says how much there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_of: Option<String>,
+    /// Labels by which a series and that of its limit belong together; without them all must be equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Vec<String>>,
     /// Warn when it is full within this long.
     #[serde(default = "default_horizon")]
     pub horizon: Span,
@@ -120,7 +128,7 @@ pub(crate) fn own_hash() -> u64 {
 #[derive(Clone, Debug)]
 struct Compiled {
     metrics: Vec<Glob>,
-    labels: Vec<(String, bool, Glob)>,
+    labels: LabelSelector,
     role: Role,
     series_type: Option<SeriesType>,
     /// Its place among the exhaustions that all conventions name.
@@ -150,7 +158,7 @@ impl Conventions {
     pub(crate) fn new(
         site: &[Convention],
         out: &mut Vec<CompiledExhaustion>,
-    ) -> Result<Conventions, (String, ParamError)> {
+    ) -> Result<Conventions, (String, ExhaustionError)> {
         let conventions = site.iter().chain(own()).map(|written| compile(written, out)).collect::<Result<_, _>>()?;
         Ok(Conventions { conventions })
     }
@@ -166,16 +174,15 @@ impl Conventions {
     }
 }
 
-fn compile(written: &Convention, out: &mut Vec<CompiledExhaustion>) -> Result<Compiled, (String, ParamError)> {
-    let labels = written.labels.iter().map(|(name, pattern)| match pattern.strip_prefix('!') {
-        Some(not) => (name.clone(), false, Glob::new(not)),
-        None => (name.clone(), true, Glob::new(pattern)),
-    });
+fn compile(written: &Convention, out: &mut Vec<CompiledExhaustion>) -> Result<Compiled, (String, ExhaustionError)> {
     let exhaustion = written.exhausts.as_ref().map(|exhausts| {
         let rule = ExhaustionRule {
             name: exhausts.name.clone(),
             metric: "*".to_owned(),
+            labels: BTreeMap::new(),
             limit: exhausts.limit,
+            limit_of: exhausts.limit_of.clone(),
+            on: exhausts.on.clone(),
             falling: exhausts.falling,
             quantile: 0.5,
             horizon: exhausts.horizon,
@@ -186,7 +193,7 @@ fn compile(written: &Convention, out: &mut Vec<CompiledExhaustion>) -> Result<Co
     });
     Ok(Compiled {
         metrics: written.metrics.iter().map(|pattern| Glob::new(pattern)).collect(),
-        labels: labels.collect(),
+        labels: LabelSelector::new(&written.labels),
         role: written.role,
         series_type: written.series_type,
         exhaustion: exhaustion.transpose()?,
@@ -195,8 +202,7 @@ fn compile(written: &Convention, out: &mut Vec<CompiledExhaustion>) -> Result<Co
 
 impl Compiled {
     fn names(&self, name: &str, labels: &LabelSet) -> bool {
-        self.metrics.iter().any(|glob| glob.matches(name))
-            && self.labels.iter().all(|(key, wanted, glob)| glob.matches(label(labels, key).unwrap_or("")) == *wanted)
+        self.metrics.iter().any(|glob| glob.matches(name)) && self.labels.matches(labels)
     }
 }
 
