@@ -250,7 +250,7 @@ impl Delivery {
                     self.cursor.sent += delivered.sent;
                     self.cursor.skipped += delivered.skipped;
                     if self.cursor.fault.take().is_some() {
-                        tracing::info!(reader = self.cursor.reader, "the receiver takes events again");
+                        tracing::warn!(reader = self.cursor.reader, "the receiver takes events again");
                     }
                     (self.told)(&events);
                     return Ended::Delivered;

@@ -13,20 +13,20 @@ use crate::incident::{Owner, StatusReason, TicketRef, Verb};
 pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
     match action {
         Action::Silence { .. } => {}
-        Action::Acknowledge { incident, who } => acknowledge(desk, &incident, &who),
-        Action::Resolve { incident, .. } => {
+        Action::Acknowledge { incident, who, voice } => acknowledge(desk, &incident, &who, voice.reason()),
+        Action::Resolve { incident, voice, .. } => {
             if let Some(number) = desk.named(&incident).filter(|number| desk.is_active(*number)) {
                 desk.ledger.budget.note_acted(number, desk.turn.now);
-                resolve(desk, number, StatusReason::Operator);
+                resolve(desk, number, voice.reason());
             }
         }
         Action::FalsePositive { incident, who } => false_positive(desk, &incident, &who),
         Action::Retract { incident, .. } => retract(desk, &incident),
-        Action::Close { incident, .. } => {
+        Action::Close { incident, voice, .. } => {
             if let Some(number) = desk.named(&incident) {
                 if desk.is_active(number) {
                     desk.ledger.budget.note_acted(number, desk.turn.now);
-                    resolve(desk, number, StatusReason::Operator);
+                    resolve(desk, number, voice.reason());
                 }
                 desk.tell(number, Verb::Closed);
             }
@@ -38,7 +38,7 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
     }
 }
 
-fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str) {
+fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReason) {
     let now = desk.now();
     let Some(number) = desk.named(id) else {
         return;
@@ -47,7 +47,7 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str) {
         return;
     };
     incident.state = State::Acknowledged;
-    incident.reason = StatusReason::Operator;
+    incident.reason = reason;
     incident.acknowledged_at = Some(now);
     who.clone_into(&mut incident.acknowledged_by);
     take_over(&mut incident.owner, who);

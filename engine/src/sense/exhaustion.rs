@@ -145,6 +145,19 @@ impl CompiledExhaustion {
         })
     }
 
+    pub(super) fn rule(&self) -> &ExhaustionRule {
+        &self.rule
+    }
+
+    pub(super) fn params(&self) -> &CheckedExhaustionParams {
+        &self.params
+    }
+
+    /// Where it is used up: a share where another series tells the whole.
+    pub(super) fn limit(&self) -> f64 {
+        self.limit
+    }
+
     pub(super) fn selects(&self, meta: &SeriesMeta) -> bool {
         self.glob.matches(&meta.name) && self.labels.matches(&meta.labels)
     }

@@ -50,6 +50,11 @@ impl LogShard {
         self.streams.len()
     }
 
+    /// Whose the streams are.
+    pub(super) fn entities(&self) -> impl Iterator<Item = &str> {
+        self.streams.values().map(|stream| &*stream.entity)
+    }
+
     pub(crate) fn template_count(&self) -> usize {
         self.miner.as_ref().map_or(0, Miner::len)
     }
