@@ -12,21 +12,11 @@
 //!       payload: events
 //! ```
 //!
-//! | path | subject after `bellwether.v1.<tenant>.` | payload, JSON | what follows |
-//! |---|---|---|---|
-//! | `/feedback/acknowledge` | `feedback.acknowledge` | `{incident, who}` | acknowledged, `who` is the assignee |
-//! | `/feedback/resolve`, `close` | `feedback.resolve`, `close` | `{incident, who}` | resolved; over |
-//! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident |
-//! | `/feedback/attach`, `detach` | `feedback.attach`, `detach` | `{incident, alert, who}` | the alert belongs there; does not |
-//! | `/feedback/merge` | `feedback.merge` | `{incident, into, who}` | `into` goes on with the alerts of `incident` |
-//! | `/ticket/created/<system>`, `updated` | `ticket.created.<system>`, `updated` | `{incident, key, url?, status?, who?}` | the record names the ticket |
-//! | `/ticket/acknowledged/<system>`, `resolved`, `closed` | `ticket.acknowledged.<system>`, … | the same, `resolution?` | and so is the incident |
+//! `connectors/PAYLOADS.md` has each word with its payload by example, and what follows from it.
 //!
-//! `incident` and `into` are ids of records, `alert` is an alert's fingerprint as records list it.
-//! `resolution: false_positive` of a resolved or closed ticket says that it was no incident. An
-//! `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
-//! not stored. What names an incident that is not open any more is counted by the engine, and
-//! changes nothing.
+//! An `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
+//! not stored. What names an incident that is not open any more is counted by the engine, and changes
+//! nothing.
 //!
 //! Over HTTP the tenant is the credential's, which must have the right to act
 //! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason,
