@@ -112,7 +112,8 @@ fn files_that_are_there_are_left_alone_and_forced_anew_all_but_the_token() {
 
 /// `text` with what it shows as comments in force: whole entries, and sections of their own.
 fn uncommented(text: &str) -> String {
-    let shown = Regex::new(r"^(\s*)#(\s+)(- \{.*|- nats: .*|operators: .*|snmp: .*|engine:|sense:|rules:|heartbeats:)$");
+    let shown =
+        Regex::new(r"^(\s*)#(\s+)(- \{.*|- nats: .*|operators: .*|snmp: .*|engine:|sense:|rules:|heartbeats:)$");
     let shown = shown.expect("a pattern");
     let lines = text.lines().map(|line| match shown.captures(line) {
         // At the beginning of a line the blanks after the sign are indentation, further in they are not.

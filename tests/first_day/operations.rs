@@ -32,10 +32,7 @@ fn exported() -> BTreeSet<String> {
     // The engine's figures are shown once they have been gathered.
     pause(Duration::from_secs(2));
     let page = service.metrics();
-    page.lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .map(str::to_owned)
-        .collect()
+    page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// Checks that the program shows every metric that `text` names.

@@ -78,16 +78,16 @@ const VERBS: [Verb; 8] = [
 fn told() -> Vec<IncidentEvent> {
     let mut told = Vec::new();
     for story in &STORIES {
-        let mut engine =
-            Engine::new(EngineConfig::default(), NonZeroUsize::MIN).expect("the defaults build");
+        let mut engine = Engine::new(EngineConfig::default(), NonZeroUsize::MIN).expect("the defaults build");
         let mut events = Vec::new();
         Simulation::new((story.plan)(42)).for_each(|input| engine.apply(&input, &mut events));
         engine.finish(&mut events);
         // Stories of one tenant are not of one world.
-        told.extend(events.into_iter().map(|event| IncidentEvent {
-            tenant: format!("{}-{}", story.name, event.tenant).into(),
-            ..event
-        }));
+        told.extend(
+            events
+                .into_iter()
+                .map(|event| IncidentEvent { tenant: format!("{}-{}", story.name, event.tenant).into(), ..event }),
+        );
     }
     told
 }

@@ -134,6 +134,9 @@ fn next_steps(term: &Term, folder: &Path, place: &Path, sender: &str, token_kept
     text.push_str(&format!("  1. {}\n  2. {}\n", command(&check), command(&run)));
     // Not indented: it is to be copied.
     text.push_str(&format!("  3. {sender}\n"));
-    text.push_str(&format!("Incidents: on the terminal, and a line each in {}/state/incidents.ndjson\n", place.display()));
+    text.push_str(&format!(
+        "Incidents: on the terminal, and a line each in {}/state/incidents.ndjson\n",
+        place.display()
+    ));
     text
 }
