@@ -110,6 +110,16 @@ fn files_that_are_there_are_left_alone_and_forced_anew_all_but_the_token() {
     assert_eq!(read("token"), token, "senders have it");
 }
 
+#[test]
+fn where_the_folder_cannot_be_the_user_is_told_to_name_another() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    // As beside a program of this name that was just downloaded.
+    let taken = dir.path().join("bellwether");
+    fs::write(&taken, "a program").expect("writes");
+    let refused = init("prometheus", &taken, &[]);
+    assert!(!refused.status.success() && said(&refused).contains("name another"), "{}", said(&refused));
+}
+
 /// `text` with what it shows as comments in force: whole entries, and sections of their own.
 fn uncommented(text: &str) -> String {
     let shown =

@@ -23,7 +23,7 @@ fn undescribed(schema: &Value, path: &str, found: &mut Vec<String>) {
     match schema {
         Value::Object(object) => {
             for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                if !property["description"].as_str().is_some_and(|text| text.len() > 3) {
+                if property["description"].as_str().is_none_or(|text| text.len() <= 3) {
                     found.push(format!("{path}.{name}"));
                 }
             }

@@ -76,7 +76,8 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit> {
     if !args.force {
         refuse_to_overwrite(folder)?;
     }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let cannot_make = || format!("cannot make the folder `{}`: name another", folder.display());
+    fs::create_dir_all(folder).with_context(cannot_make)?;
     let token = folder.join(TOKEN);
     let kept = token.exists();
     if !kept {
