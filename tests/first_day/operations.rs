@@ -128,6 +128,43 @@ fn systemd_accepts_the_unit_and_finds_it_hardened() {
     }
 }
 
+/// The command that the head of a file shows, from its first word on.
+fn in_head(name: &str, begin: &str) -> String {
+    let text = file(name);
+    let line = text.lines().find_map(|line| line.strip_prefix("#   ").filter(|line| line.starts_with(begin)));
+    line.unwrap_or_else(|| panic!("the head of {name} shows no `{begin}`")).to_owned()
+}
+
+#[test]
+fn a_first_configuration_is_that_of_the_unit_and_of_the_container_by_the_commands_in_their_heads() {
+    for (name, folder) in [("bellwether.service", "/etc/bellwether"), ("Containerfile", "bellwether/")] {
+        for preset in ["prometheus", "opentelemetry", "kubernetes", "syslog"] {
+            let dir = tempfile::tempdir().expect("temporary folder");
+            let made = dir.path().join("made");
+            let mut init = bellwether();
+            init.args(["init", preset]).arg(&made);
+            output_of(init);
+            let place = if folder.ends_with('/') { format!("{}/", made.display()) } else { made.display().to_string() };
+            let mut sed = Command::new("sh");
+            // The last word is the file; what stands before it names places in the unit or the image.
+            let command = in_head(name, "sed ");
+            let (edit, target) = command.rsplit_once(' ').expect("a file");
+            sed.args(["-ec", &format!("{edit} '{}'", target.replace(folder, &place))]);
+            output_of(sed);
+            let mut validate = bellwether();
+            validate.arg("validate").arg(made.join("bellwether.yaml"));
+            let shown = output_of(validate);
+            // What the unit lets it write, and what logrotate moves.
+            for part in ["state    /var/lib/bellwether\n", "file /var/lib/bellwether/incidents.ndjson\n"] {
+                assert!(shown.contains(part), "{name}, {preset}: {shown}");
+            }
+            assert_eq!(shown.contains("at 0.0.0.0:"), name == "Containerfile", "{name}, {preset}: {shown}");
+        }
+    }
+    assert!(file("bellwether.service").contains("\nStateDirectory=bellwether\n"));
+    assert!(file("bellwether.logrotate").contains("\n/var/lib/bellwether/incidents.ndjson {"));
+}
+
 /// Our own command line takes these arguments.
 fn understood<'a>(arguments: impl Iterator<Item = &'a str>) {
     let words: Vec<&str> = std::iter::once("bellwether").chain(arguments).collect();

@@ -42,7 +42,7 @@ fn blocks(document: &str) -> Vec<(String, Vec<Block>)> {
 struct Reader<'a> {
     folder: &'a Path,
     ports: Ports,
-    /// What runs in terminals of its own, by its first word and a file with what it says.
+    /// What runs in terminals of its own, by its first word.
     terminals: Vec<(String, Running)>,
 }
 
