@@ -65,8 +65,11 @@ pub struct NdjsonSink {
     file: File,
     /// Bytes of whole lines.
     bytes: u64,
-    /// Latest revision in the file and those before it, by tenant and incident.
+    /// Latest revision in the file, by tenant and incident. As many as the file has: moving it away
+    /// bounds them.
     known: HashMap<String, u64>,
+    /// The same of the file that was moved away last.
+    before: HashMap<String, u64>,
     /// A write failed: the end of the file has to be cut before the next.
     unsure: bool,
 }
@@ -92,17 +95,17 @@ impl NdjsonSink {
         let fail = |e: std::io::Error| SinkError::io(&config.name, format!("`{}`: {e}", config.path.display()));
         let file =
             File::options().create(true).truncate(false).read(true).write(true).open(&config.path).map_err(fail)?;
-        let (mut known, bytes) = read_known(&config, &file)?;
+        let (known, bytes) = read_known(&config, &file)?;
         if file.metadata().map_err(fail)?.len() > bytes {
             tracing::warn!(file = %config.path.display(), "a line cut short by a crash is removed");
         }
-        match File::open(moved_aside(&config.path)) {
+        let before = match File::open(moved_aside(&config.path)) {
             // Something else of that name says nothing about what was told.
-            Ok(before) => remember(&mut known, read_known(&config, &before).unwrap_or_default().0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(before) => read_known(&config, &before).unwrap_or_default().0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => return Err(fail(error)),
-        }
-        Ok(NdjsonSink { config, file, bytes, known, unsure: true })
+        };
+        Ok(NdjsonSink { config, file, bytes, known, before, unsure: true })
     }
 
     /// Goes on in a new file where the open one is not at its path any more.
@@ -129,9 +132,16 @@ impl NdjsonSink {
         }
         tracing::info!(file = %path.display(), "the file was moved away: a new one is begun");
         let begun = NdjsonSink::open(self.config.clone())?;
-        let known = std::mem::replace(self, begun).known;
-        remember(&mut self.known, known);
+        // It may have been moved to another name than the one that is read.
+        let moved = std::mem::replace(self, begun).known;
+        self.before.extend(moved);
         Ok(())
+    }
+
+    /// The latest revision of an incident that was written.
+    fn latest(&self, incident: &str) -> u64 {
+        let of = |file: &HashMap<String, u64>| file.get(incident).copied().unwrap_or(0);
+        of(&self.known).max(of(&self.before))
     }
 
     fn write(&mut self, events: &[Outgoing]) -> io::Result<Delivered> {
@@ -149,7 +159,7 @@ impl NdjsonSink {
                 continue;
             };
             let revision = outgoing.event.record.revision;
-            let latest = news.get(incident).or(self.known.get(incident)).copied().unwrap_or(0);
+            let latest = news.get(incident).copied().unwrap_or_else(|| self.latest(incident));
             if revision <= latest {
                 continue;
             }
@@ -173,14 +183,6 @@ fn moved_aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".1");
     PathBuf::from(name)
-}
-
-/// Adds what another file has to what is known.
-fn remember(known: &mut HashMap<String, u64>, other: HashMap<String, u64>) {
-    for (incident, revision) in other {
-        let latest = known.entry(incident).or_insert(0);
-        *latest = revision.max(*latest);
-    }
 }
 
 /// The latest revision of each incident in the file, and where its last whole line ends.
