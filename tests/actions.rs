@@ -89,6 +89,13 @@ fn what_is_said_over_http_is_done() {
 
     say(&service, dir.path(), &["ticket", "resolved", "rt", first, "17"]);
     wait_until("the end with its ticket", || has_status(&service, first, "resolved"));
+    assert_eq!(of_id(&service, first).expect("told")["status_reason"], "ticket");
+    // What is no incident, or none any more, is told so.
+    for gone in [third.as_str(), "inc_01KDV0000000000000000000AA"] {
+        let body = json!({"incident": gone, "who": "ana"}).to_string();
+        let lost = service.ask("POST", "/feedback/resolve", TICKETING, &body).expect("an answer");
+        assert!(lost.status == 404 && lost.text.contains(gone), "{}: {}", lost.status, lost.text);
+    }
     let wrong = service.ask("POST", "/feedback/resolve", TICKETING, &json!({"incident": first}).to_string());
     let wrong = wrong.expect("an answer");
     assert!(wrong.status == 400 && wrong.text.contains("who"), "{}", wrong.text);
@@ -139,6 +146,11 @@ fn what_is_said_over_nats_is_done_by_its_subject() {
     publish("acme.feedback.praise", json!({"incident": first, "who": "ana"}));
     publish("acme.ticket.acknowledged.rt", json!({"incident": first, "key": "17", "who": "ana"}));
     wait_until("the acknowledgement", || has_status(&service, first, "acknowledged"));
+    assert_eq!(of_id(&service, first).expect("told")["status_reason"], "ticket");
+    // Nobody waits for an answer: it is counted and logged that this is no incident of theirs.
+    let counted = "bellwether_actions_unknown_total{tenant=\"beta\"} 1";
+    wait_until(counted, || service.metrics().lines().any(|line| line == counted));
+    assert!(service.said().contains("actions name incidents that are closed"), "{}", service.said());
     publish("acme.feedback.merge", json!({"incident": second, "into": first, "who": "ana"}));
     wait_until("the merge", || has_status(&service, second, "merged"));
     publish("acme.ticket.closed.rt", json!({"incident": first, "key": "17", "resolution": "false_positive"}));

@@ -109,3 +109,60 @@ fn two_sinks_of_one_name_are_refused_before_they_share_a_cursor() {
     std::fs::write(&file, config(", name: copy")).expect("writes");
     stdout(&bellwether(&["validate", &path]));
 }
+
+/// A filesystem that fills within hours, and an alert, as rows of a file.
+fn filling_disk() -> String {
+    let at = |step: u32| format!("2026-03-{:02}T{:02}:{:02}:00Z", 1 + step / 144, step / 6 % 24, step % 6 * 10);
+    let sample = |step: u32| {
+        let value = 1e9 * (1.0 - f64::from(step) / 400.0);
+        format!(
+            r#"{{"signal":"metric","time":"{}","name":"node_filesystem_avail_bytes","entity":"host:a","value":{value},"labels":{{"mountpoint":"/data"}}}}"#,
+            at(step)
+        )
+    };
+    let alert = format!(
+        r#"{{"signal":"alert","time":"{}","source":"test","name":"Down","entity":"host:a","severity":"critical","status":"firing"}}"#,
+        at(330)
+    );
+    let mut rows: Vec<String> = (0..=360).map(sample).collect();
+    rows.insert(331, alert);
+    rows.join("\n") + "\n"
+}
+
+#[test]
+fn every_command_that_looks_takes_the_configuration_or_the_folder_and_needs_no_file_of_incidents() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let (config, state) = (dir.path().join("bellwether.yaml"), dir.path().join("state"));
+    std::fs::write(dir.path().join("rows.ndjson"), filling_disk()).expect("writes");
+    let text = "state: state\ntick: 0s\nsources: [{files: {tenant: acme, paths: [rows.ndjson]}}]\n\
+                sinks: [{ndjson: {path: elsewhere.ndjson}}]\n";
+    std::fs::write(&config, text).expect("writes");
+    let (config, state) = (config.display().to_string(), state.display().to_string());
+    stdout(&bellwether(&["run", "-c", &config]));
+    std::fs::remove_file(dir.path().join("elsewhere.ndjson")).expect("it was written where it should be");
+    for of in [["-c", &config], ["--from", &state]] {
+        let looked = |args: &[&str]| stdout(&bellwether(&[args, &of].concat()));
+        let listed = looked(&["explain", "--json"]);
+        let last: Value = serde_json::from_str(listed.lines().next_back().expect("an incident")).expect("JSON");
+        let told = looked(&["explain", last["record"]["id"].as_str().expect("an id")]);
+        for part in ["Why each alert is in it", "What follows is as of", "checkpoint, at journal position"] {
+            assert!(told.contains(part), "{of:?}: {part} in {told}");
+        }
+        let forecasts = looked(&["forecasts"]);
+        let disk = forecasts.lines().find(|line| line.contains("host:a")).unwrap_or_else(|| panic!("{forecasts}"));
+        assert!(disk.starts_with('!') && disk.contains("mountpoint=/data"), "{disk}");
+        assert!(forecasts.starts_with("as of ") && forecasts.contains(" ago"), "{forecasts}");
+        let one: Value = serde_json::from_str(&looked(&["forecasts", "--json"])).expect("one document");
+        let forecast = &one["forecast"];
+        assert_eq!(
+            (&one["tenant"], &forecast["alerting"], &forecast["limit"]),
+            (&"acme".into(), &true.into(), &0.0.into())
+        );
+        assert!(forecast["p50"].as_str().is_some_and(|at| at.starts_with("2026-03-03T1")), "{forecast}");
+        assert!(one["checkpoint"]["position"].as_u64().is_some_and(|at| at > 0), "{one}");
+        assert!(looked(&["topology"]).starts_with("as of "));
+    }
+    let nothing = bellwether(&["forecasts", "--from", &dir.path().display().to_string()]);
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(nothing.status.code() == Some(2) && said.contains("with -c"), "{said}");
+}

@@ -3,11 +3,11 @@
 
 mod service;
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellwether_connectors::nats::testing::NatsServer;
 use serde_json::Value;
@@ -98,6 +98,140 @@ fn check_shows_what_a_running_process_has_received() {
 }
 
 #[test]
+fn a_running_service_says_what_it_does_unless_it_is_told_to_be_quiet() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut service = Service::start(dir.path());
+    wait_until("it says how much it watches", || service.said().contains("watching"));
+    let said = service.said();
+    let start = said.lines().find(|line| line.contains("starting")).unwrap_or_else(|| panic!("{said}"));
+    let listens = format!("HTTP at {} (alertmanager)", service.http);
+    for part in [listens.as_str(), "reads=\"nothing\"", "incidents_to=", "incidents.ndjson"] {
+        assert!(start.contains(part), "{part} in {start}");
+    }
+    let status = said.lines().find(|line| line.contains("watching")).expect("it was there");
+    assert!(status.contains("series=0 entities=0 open_incidents=0 dropped=0"), "{status}");
+    rewrite(&service, |text| text.replace("tick: 100ms", "tick: 50ms"));
+    service.signal("HUP");
+    wait_until("the reload is told", || service.said().contains("configuration read again"));
+    let said = service.said();
+    let reload = said.lines().find(|line| line.contains("read again")).expect("it was there");
+    assert!(reload.contains("changed=\"tick\"") && reload.contains("needs_restart=\"tick\""), "{reload}");
+    assert_eq!(service.stop(), Some(0));
+
+    let quiet = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["run", "-q", "-c"])
+        .arg(&service.config)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("starts");
+    wait_until("it listens", || service.ask("GET", "/-/ready", "", "").is_some_and(|reply| reply.status == 200));
+    pause(Duration::from_millis(300));
+    let asked = Command::new("kill").args(["-TERM", &quiet.id().to_string()]).status().expect("kill runs");
+    let said = quiet.wait_with_output().expect("ends").stderr;
+    assert!(asked.success() && said.is_empty(), "{}", text(&said));
+}
+
+#[test]
+fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_it() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    let config = Service::configure(dir.path(), http, "", "  alertmanager: {}\n  influx: {}\n");
+    // How forecasts fare is as old as the newest checkpoint.
+    let often = std::fs::read_to_string(&config).expect("reads") + "checkpoint: {every: 200ms, entries: 1000000}\n";
+    std::fs::write(&config, often).expect("writes");
+    let service = Service::run(dir.path(), http);
+    let sample = |line: &str| {
+        let reply = service.ask("POST", "/api/v2/write?bucket=b", TOKEN, line).expect("an answer");
+        assert_eq!(reply.status, 204, "{}", reply.text);
+    };
+    assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
+    sample("disk,host=db-1 used=1");
+    sample("disk,host=db-2 used=2");
+    // An hour late, while seconds are allowed.
+    let now = bellwether::clock::now().0;
+    sample(&format!("disk,host=db-2 used=3 {}", now - 3_600_000_000_000));
+    let shown = |line: &str| service.metrics().lines().any(|shown| shown == line);
+    wait_until("the incident", || !service.records().is_empty());
+    let priority = service.records()[0]["record"]["priority"].as_str().expect("a priority").to_owned();
+    for line in [
+        format!("bellwether_incidents_open{{tenant=\"acme\",priority=\"{priority}\"}} 1"),
+        "bellwether_series{tenant=\"acme\"} 2".to_owned(),
+        "bellwether_signals_received_total{tenant=\"acme\",kind=\"metric\"} 3".to_owned(),
+        "bellwether_signals_late_total{tenant=\"acme\",kind=\"metric\"} 1".to_owned(),
+        "bellwether_table_evicted_total{tenant=\"acme\",table=\"alerts\"} 0".to_owned(),
+        "bellwether_anomalies_total{tenant=\"acme\"} 0".to_owned(),
+        "bellwether_forecasts{tenant=\"acme\"} 0".to_owned(),
+    ] {
+        wait_until(&line, || shown(&line));
+    }
+    let output = check(&service.config, &["--json"]);
+    let engine = entry(&output, "engine", "acme");
+    assert_eq!(engine["received"]["refused"]["late"], 1, "{engine}");
+    let table = text(&check(&service.config, &[]).stdout);
+    assert!(table.contains("dropped 1 late"), "{table}");
+    // Who looks need not wait for the service to end.
+    let config = service.config.display().to_string();
+    let id = service.records()[0]["record"]["id"].as_str().expect("an id").to_owned();
+    let told = text(&bellwether(&["explain", &id, "-c", &config]).stdout);
+    assert!(told.contains("Why each alert is in it") && told.contains("What follows is as of"), "{told}");
+    let forecasts = text(&bellwether(&["forecasts", "-c", &config]).stdout);
+    assert!(forecasts.contains("Nothing is expected to run out"), "{forecasts}");
+}
+
+#[test]
+fn a_sender_that_is_refused_again_and_again_is_told_of_once_and_slowed_and_nobody_else() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = Service::start(dir.path());
+    let refused = |times: usize| {
+        let began = Instant::now();
+        let statuses: Vec<u16> = (0..times).map(|_| service.alert("wrong", "web-9", &["Down"]).status).collect();
+        assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+        began.elapsed()
+    };
+    refused(10);
+    assert!(refused(2) >= Duration::from_secs(2), "the eleventh and the twelfth wait");
+    let began = Instant::now();
+    assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(1), "who shows a good token is served at once");
+    let said = service.said();
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("a sender is refused")).collect();
+    let [line] = told[..] else { panic!("{said}") };
+    assert!(line.contains("127.0.0.1") && line.contains("alertmanager") && line.contains("unauthorized"), "{line}");
+    assert!(service.metrics().contains("reason=\"unauthorized\"} 12\n"), "all of them are counted");
+    // The connection ends with a slow answer, though its sender would keep it.
+    let mut kept = TcpStream::connect(service.http).expect("connects");
+    kept.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
+    kept.write_all(b"POST /api/v2/alerts HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n").expect("sends");
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).expect("an answer, and the end");
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");
+}
+
+#[test]
+fn a_connection_from_nowhere_is_held_before_it_ends_when_its_sender_dials_again_and_again() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let (http, syslog) = (free_address(), free_address());
+    Service::configure(dir.path(), http, "", &format!("  syslog: {{tcp_listen: '{syslog}'}}\n"));
+    let service = Service::run(dir.path(), http);
+    let dial = || {
+        let began = Instant::now();
+        let mut stream = TcpStream::connect(syslog).expect("connects");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
+        // It may be reset, for what is written here is not read.
+        let _ = stream.write_all(b"<13>1 - h app - - - hello\n").and_then(|()| stream.read_to_end(&mut Vec::new()));
+        began.elapsed()
+    };
+    let mut held: Vec<Duration> = (0..12).map(|_| dial()).collect();
+    let last = held.split_off(10);
+    assert!(held.iter().all(|held| *held < Duration::from_secs(1)), "{held:?}");
+    assert!(last.iter().all(|held| *held >= Duration::from_millis(900)), "{last:?}");
+    let said = service.said();
+    assert_eq!(said.lines().filter(|line| line.contains("a sender is refused")).count(), 1, "{said}");
+    assert!(said.contains("syslog_tcp"), "{said}");
+}
+
+#[test]
 fn a_tap_shows_what_comes_and_ends_when_it_is_told() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = free_address();
@@ -183,6 +317,7 @@ fn a_reload_changes_what_can_be_changed_and_names_the_rest() {
     assert_eq!(reply.status, 200, "{}", reply.text);
     let done: Value = serde_json::from_str(reply.text.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!(done["needs_restart"], serde_json::json!(["tick"]), "{done}");
+    assert_eq!(done["changed"], serde_json::json!(["engine.sense.rules", "tick", "wires.influx"]), "{done}");
     assert_eq!(done["applied"], serde_json::json!(["engine", "wires.auth", "wires over HTTP"]), "{done}");
     assert_eq!(service.alert(TOKEN, "db-1", &["Old"]).status, 401);
     let sample = service.ask("POST", "/api/v2/write?bucket=b", "another-token", "disk,host=db-1 used=97");

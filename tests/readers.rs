@@ -140,6 +140,73 @@ async fn nats_is_dead_under_load_nobody_else_notices_and_everything_arrives_once
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_that_is_away_at_the_start_gets_what_was_told_and_is_read_when_it_comes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = NatsServer::start().expect("a NATS server: run `make nats`");
+    server.kill();
+    let connection = format!("connection: {{servers: [\"{}\"]}}", server.url());
+    let http = configure(folder.path(), &connection);
+    let file = folder.path().join("bellwether.yaml");
+    let source = format!(
+        "sources:\n  - nats: {{name: rows, stream: ROWS, subjects: [\"rows.>\"], tenant: acme, {connection}}}\n"
+    );
+    std::fs::write(&file, source + &std::fs::read_to_string(&file).expect("reads")).expect("writes");
+    let mut service = Service::run(folder.path(), http);
+    assert_eq!(service.alert(TOKEN, "first", &["DiskFull"]).status, 200, "doors are open");
+    wait_until("the file has it", || !in_file(&service).is_empty());
+    for what in ["the receiver is away", "the server is away"] {
+        wait_until(what, || service.said().contains(what));
+    }
+    let checked = bellwether(&["check", "-c", file.to_str().expect("a path")]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for part in ["waiting in the incident log since", "nats-server -js"] {
+        assert!(checked.contains(part), "{part} in {checked}");
+    }
+
+    server.restart().expect("it starts");
+    wait_until("the reader has everything", || metric(&service, "bellwether_reader_lag_records{reader=\"nats\"}") == 0);
+    let context = server.connection().connect().await.expect("it answers");
+    wait_until("the source made its stream", || service.said().contains("the server answers"));
+    let row = r#"{"signal":"alert","time":"2026-03-01T10:00:00Z","source":"t","name":"Late","entity":"host:x","severity":"critical","status":"firing"}"#;
+    context.publish("rows.a", row.into()).await.expect("sent").await.expect("the stream has it");
+    wait_until("what comes over NATS is told", || {
+        service.records().iter().any(|line| line.to_string().contains("host:x"))
+    });
+    wait_until("that, too, is delivered", || metric(&service, "bellwether_reader_lag_records{reader=\"nats\"}") == 0);
+    assert_eq!(service.stop(), Some(0), "an orderly stop");
+    let (on_stream, in_file) = (on_stream(&server).await, in_file(&service));
+    assert_each_once_in_order(&on_stream);
+    assert_eq!(on_stream.len(), in_file.len());
+}
+
+#[test]
+fn credentials_that_nats_refuses_are_said_at_the_start_and_park_the_sink_when_they_show_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = NatsServer::start().expect("a NATS server: run `make nats`");
+    server.restart_with(&["--auth", "another-token"]).expect("it starts");
+    let http = configure(folder.path(), &format!("connection: {{servers: [\"{}\"]}}", server.url()));
+    let file = folder.path().join("bellwether.yaml");
+    let started = bellwether(&["run", "-c", file.to_str().expect("a path")]);
+    let said = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(started.status.code() == Some(1) && said.contains("refuses the credentials"), "{said}");
+    assert!(said.contains("correct `credentials_file` or `token_file`"), "{said}");
+
+    server.kill();
+    let mut service = Service::run(folder.path(), http);
+    assert_eq!(service.alert(TOKEN, "first", &["DiskFull"]).status, 200);
+    wait_until("the file has it", || !in_file(&service).is_empty());
+    server.restart_with(&["--auth", "another-token"]).expect("it starts");
+    wait_until("it waits for a person", || metric(&service, "bellwether_reader_parked{reader=\"nats\"}") == 1);
+    let checked = bellwether(&["check", "-c", file.to_str().expect("a path")]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        checked.contains("refuses the credentials") && checked.contains("bellwether sinks retry nats"),
+        "{checked}"
+    );
+    assert_eq!(service.stop(), Some(0), "an orderly stop");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_gives_up_is_an_incident_of_ours_and_goes_on_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = NatsServer::start().expect("a NATS server: run `make nats`");

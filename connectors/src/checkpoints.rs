@@ -12,6 +12,9 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use bellwether_engine::time::EventTime;
 
 use crate::journal::Position;
 
@@ -138,6 +141,13 @@ impl Checkpoints {
             self.quarantine(&path, &reason)?;
         }
         Ok(None)
+    }
+
+    /// When the checkpoint at `position` was written; `None` when it is not there, or the system does not say.
+    pub fn written_at(&self, position: Position) -> Option<EventTime> {
+        let modified = fs::metadata(self.path(position)).and_then(|file| file.modified()).ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        Some(EventTime(i64::try_from(since.as_nanos()).ok()?))
     }
 
     fn quarantine(&self, path: &Path, reason: &str) -> Result<(), CheckpointsError> {

@@ -2,8 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::incident::TicketRef;
+use crate::incident::{StatusReason, TicketRef};
 use crate::time::EventTime;
+
+/// Who says it: the record tells by whose word an incident is acknowledged or over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Voice {
+    /// A person, to us.
+    #[default]
+    Operator,
+    /// A ticketing system: somebody said it there.
+    Ticket,
+}
+
+impl Voice {
+    /// Why the status is what it is.
+    pub(crate) fn reason(self) -> StatusReason {
+        match self {
+            Voice::Operator => StatusReason::Operator,
+            Voice::Ticket => StatusReason::Ticket,
+        }
+    }
+
+    /// Entries of the journal leave out what they have always meant.
+    fn is_operator(&self) -> bool {
+        *self == Voice::Operator
+    }
+}
 
 /// What an operator or a ticketing system says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +41,9 @@ pub enum Action {
         incident: String,
         /// Who.
         who: String,
+        /// Said here or in a ticket.
+        #[serde(default, skip_serializing_if = "Voice::is_operator")]
+        voice: Voice,
     },
     /// It is fixed.
     Resolve {
@@ -22,6 +51,9 @@ pub enum Action {
         incident: String,
         /// Who says so.
         who: String,
+        /// Said here or in a ticket.
+        #[serde(default, skip_serializing_if = "Voice::is_operator")]
+        voice: Voice,
     },
     /// It is over.
     Close {
@@ -29,6 +61,9 @@ pub enum Action {
         incident: String,
         /// Who says so.
         who: String,
+        /// Said here or in a ticket.
+        #[serde(default, skip_serializing_if = "Voice::is_operator")]
+        voice: Voice,
     },
     /// It was no incident.
     FalsePositive {
@@ -86,4 +121,22 @@ pub enum Action {
         /// Why.
         why: String,
     },
+}
+
+impl Action {
+    /// The ids of the incidents that it is about.
+    pub fn incidents(&self) -> impl Iterator<Item = &str> {
+        let (incident, into) = match self {
+            Action::Acknowledge { incident, .. }
+            | Action::Resolve { incident, .. }
+            | Action::Close { incident, .. }
+            | Action::FalsePositive { incident, .. }
+            | Action::Attach { incident, .. }
+            | Action::Detach { incident, .. }
+            | Action::Ticket { incident, .. } => (Some(incident), None),
+            Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
+            Action::Silence { .. } => (None, None),
+        };
+        incident.into_iter().chain(into).map(String::as_str)
+    }
 }

@@ -18,6 +18,7 @@
 //! | 7 | holds the names in an alert's texts, and the words of a topology's sources with their age |
 //! | 8 | holds each stage's table by itself, and the kind of a detector instead of its name |
 //! | 9 | holds what each series means, which anomalies are felt, and the minutes of what runs out |
+//! | 10 | counts late rows by their kind |
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 9;
+pub(crate) const CHECKPOINT_VERSION: u32 = 10;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

@@ -23,7 +23,7 @@ use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
-use crate::sense::SeriesView;
+use crate::sense::{ForecastTotals, ForecastView, SeriesView};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
 use crate::tenant::Tenant;
@@ -239,6 +239,22 @@ impl Engine {
     /// unknown tenant.
     pub fn delays(&self, tenant: &str) -> Vec<LearnedDelay> {
         self.tenants.get(tenant).map(|tenant| explain::learned_delays(&tenant.tables)).unwrap_or_default()
+    }
+
+    /// The resources of a tenant that are expected to run out, the soonest first; empty for an unknown tenant.
+    pub fn forecasts(&self, tenant: &str) -> Vec<ForecastView> {
+        let found = self.tenants.get(tenant).map(|tenant| tenant.shards.forecasts(&self.compiled.sense));
+        found.unwrap_or_default()
+    }
+
+    /// How the forecasts of each tenant fare. Looks at every series; what [`stats`](Self::stats) says does not.
+    pub fn forecast_totals(&self) -> BTreeMap<String, ForecastTotals> {
+        self.tenants.iter().map(|(name, tenant)| (name.to_string(), tenant.shards.forecast_totals())).collect()
+    }
+
+    /// The ids of a tenant's incidents that were told and are not closed, in order.
+    pub fn incident_ids(&self, tenant: &str) -> impl Iterator<Item = &str> {
+        self.tenants.get(tenant).into_iter().flat_map(|tenant| tenant.tables.ledger.ids())
     }
 
     /// Why an alert is not in an incident, with what would have changed that.

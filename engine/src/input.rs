@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::action::Action;
+pub use crate::action::{Action, Voice};
 use crate::catalogue::Catalogue;
 use crate::config::EngineConfig;
 use crate::signal::{Batch, SignalError, SignalKind, check_tenant, ipc};
@@ -178,7 +178,7 @@ mod tests {
             Input::Action {
                 tenant: "acme".into(),
                 at: EventTime::from_secs(2),
-                action: Action::Acknowledge { incident: "inc_1".into(), who: "ana".into() },
+                action: Action::Acknowledge { incident: "inc_1".into(), who: "ana".into(), voice: Voice::Operator },
             },
             Input::Settings(Arc::new(EngineConfig::default())),
         ];

@@ -50,5 +50,5 @@ pub use config::EngineConfig;
 pub use engine::{Engine, TENANTS_MAX};
 pub use explain::{Explanation, LearnedDelay, MemberReason, Placed, Related};
 pub use limits::LimitsConfig;
-pub use sense::SeriesView;
+pub use sense::{ForecastTotals, ForecastView, SeriesView};
 pub use stats::{EngineStats, TenantStats};

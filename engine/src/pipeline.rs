@@ -160,7 +160,8 @@ mod tests {
         let mut bench = Bench::with(serde_json::json!({"ledger": {"major": {"incidents_min": 0}}}));
         bench.fire(0, 1, "host:a");
         let id = bench.wait(30)[0].record.id.clone();
-        let close = crate::action::Action::Close { incident: id, who: "ana".to_owned() };
+        let close =
+            crate::action::Action::Close { incident: id, who: "ana".to_owned(), voice: crate::action::Voice::Operator };
         let told = bench.run(40, Item::Event(crate::event::Event::Action(Box::new(close))));
         let told: Vec<(Verb, u64)> = told.iter().map(|event| (event.verb, event.record.revision)).collect();
         assert_eq!(told, [(Verb::Resolved, 2), (Verb::Closed, 3)], "it resolves before it closes");

@@ -13,8 +13,9 @@ pub struct TenantStats {
     pub received: BTreeMap<String, u64>,
     /// Rows refused, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Rows that came later than the lateness allows.
-    pub late: u64,
+    /// Rows that came later than the lateness allows, by kind of signal. Samples (`metric`) are left out;
+    /// everything else acts as of the watermark.
+    pub late: BTreeMap<String, u64>,
     /// Samples that repeated one already used.
     pub duplicates: u64,
     /// Stretches released early because too much was waiting.
@@ -73,6 +74,8 @@ pub struct TenantStats {
     pub history: u64,
     /// Incidents open or acknowledged.
     pub incidents_live: u64,
+    /// The same by priority, those that are none left out.
+    pub incidents_by_priority: BTreeMap<String, u64>,
     /// Incidents and candidates kept.
     pub incidents_kept: u64,
 }
@@ -92,6 +95,19 @@ impl TenantStats {
         }
     }
 
+    pub(crate) fn late(&mut self, kind: &str, rows: u64) {
+        match self.late.get_mut(kind) {
+            Some(count) => *count += rows,
+            None if rows > 0 => drop(self.late.insert(kind.to_owned(), rows)),
+            None => {}
+        }
+    }
+
+    /// All rows that came late.
+    pub fn late_total(&self) -> u64 {
+        self.late.values().sum()
+    }
+
     pub(crate) fn suppressed(&mut self, by: &str) {
         *self.suppressed.entry(by.to_owned()).or_default() += 1;
     }
@@ -100,6 +116,8 @@ impl TenantStats {
         for (sum, part) in [
             (&mut self.received, &other.received),
             (&mut self.rejected, &other.rejected),
+            (&mut self.late, &other.late),
+            (&mut self.incidents_by_priority, &other.incidents_by_priority),
             (&mut self.suppressed, &other.suppressed),
             (&mut self.evicted, &other.evicted),
         ] {
@@ -108,7 +126,6 @@ impl TenantStats {
             }
         }
         for (sum, part) in [
-            (&mut self.late, other.late),
             (&mut self.duplicates, other.duplicates),
             (&mut self.released_early, other.released_early),
             (&mut self.rule_errors, other.rule_errors),

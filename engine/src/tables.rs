@@ -75,6 +75,7 @@ impl Tables {
         stats.changes = self.suspects.changes.len() as u64;
         stats.history = self.history.len() as u64;
         stats.incidents_live = self.ledger.active_len() as u64;
+        stats.incidents_by_priority = self.ledger.active_by_priority();
         stats.incidents_kept = self.ledger.len() as u64;
         let evicted = &mut stats.evicted;
         evicted.insert("alerts".into(), self.alerts.evicted());

@@ -5,7 +5,7 @@ mod common;
 use std::num::NonZeroUsize;
 
 use bellwether_engine::incident::Verb;
-use bellwether_engine::input::{Action, Input};
+use bellwether_engine::input::{Action, Input, Voice};
 use bellwether_engine::signal::{AlertStatus, MetricBuilder, SeriesBuilder, SeriesType, Severity};
 use bellwether_engine::time::Span;
 use bellwether_engine::{Engine, EngineConfig};
@@ -73,7 +73,10 @@ fn an_operators_word_is_a_revision() {
     engine.apply(&Input::Tick(at(120)), &mut events);
     let id = events[0].record.id.clone();
     let act = |action| Input::Action { tenant: "acme".into(), at: at(121), action };
-    engine.apply(&act(Action::Acknowledge { incident: id.clone(), who: "ana".into() }), &mut events);
+    engine.apply(
+        &act(Action::Acknowledge { incident: id.clone(), who: "ana".into(), voice: Voice::Operator }),
+        &mut events,
+    );
     engine.apply(&Input::Tick(at(200)), &mut events);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Acknowledged, 2)]);
     assert_eq!(events[1].record.owner.as_ref().map(|o| o.assignee.as_str()), Some("ana"));

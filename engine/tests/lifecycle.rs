@@ -59,6 +59,20 @@ fn an_alert_between_two_incidents_merges_them_and_says_so() {
 }
 
 #[test]
+fn a_list_that_is_cut_short_says_how_long_it_is() {
+    let names: Vec<String> = (0..70).map(|n| format!("Fault{n}")).collect();
+    let rows: Vec<_> = names.iter().map(|name| (10, name.as_str(), "service:a", Major, Firing)).collect();
+    let opened = &run(&mut engine(EngineConfig::default(), 1), &[Input::Batch(alerts(&rows))])[0].record;
+    let told = |list: &str| opened.labels.get(&format!("truncated.{list}")).map(String::as_str);
+    assert_eq!((opened.alerts.len(), opened.alert_count, opened.labels["alerts.distinct"].as_str()), (50, 70, "70"));
+    assert_eq!((opened.truncated, told("alerts"), told("entities")), (true, Some("70"), None));
+    let whole = told("evidence").and_then(|whole| whole.parse::<usize>().ok()).expect("it is cut, too");
+    assert!(opened.evidence.len() < whole, "{} of {whole}", opened.evidence.len());
+    let short = run(&mut engine(EngineConfig::default(), 1), &[Input::Batch(alerts(&rows[..3]))]);
+    assert!(!short[0].record.truncated && !short[0].record.labels.keys().any(|name| name.starts_with("truncated")));
+}
+
+#[test]
 fn an_incident_whose_parts_no_longer_link_is_split() {
     let mut inputs = chain();
     inputs.push(Input::Batch(alerts(&[
@@ -179,7 +193,7 @@ fn a_recovery_that_comes_late_still_ends_the_alert() {
     let mut engine = engine(EngineConfig::default(), 1);
     let events = run(&mut engine, &inputs);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Resolved, 2)]);
-    assert_eq!(engine.stats().total.late, 1);
+    assert_eq!(engine.stats().total.late_total(), 1);
 }
 
 #[test]
@@ -193,7 +207,7 @@ fn times_of_broken_clocks_are_refused_and_move_no_watermark() {
     let events = run(&mut engine, &inputs);
     assert_eq!(events.len(), 1);
     let stats = engine.stats().total;
-    assert_eq!((stats.rejected["time out of range"], stats.late), (2, 0));
+    assert_eq!((stats.rejected["time out of range"], stats.late_total()), (2, 0));
 }
 
 #[test]

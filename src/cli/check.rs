@@ -11,29 +11,32 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use bellwether_connectors::SourceConfig;
 use bellwether_connectors::declared::Found;
 use bellwether_connectors::journal::is_in_use;
+use bellwether_connectors::outbox::{ReaderStatus, statuses};
 use bellwether_connectors::server::auth::AuthConfig;
 use bellwether_connectors::server::http::client::ClientError;
 use bellwether_connectors::server::listener::Endpoint;
 use bellwether_connectors::server::tls::{TlsConfig, TlsError, acceptor};
 use bellwether_connectors::wires::{self, WireList as _};
+use bellwether_connectors::{SinkConfig, SourceConfig};
 use clap::Args;
 use serde::Serialize;
 
-use super::counters::{Received, read_counters};
+use super::counters::{Received, read_counters, read_tenants};
 use super::process::{Reach, process_of};
+use super::run::READERS_FOLDER;
 use crate::config::{self, Config};
 use crate::exit::Exit;
-use crate::term::{Ink, Lean, Table, Term, thousands};
+use crate::term::{Ink, Lean, Table, Term, count, thousands};
 
 /// Try everything a configuration needs, and show what a running process has received
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Ports are bound and let go again, secrets, certificates and catalogues read, NATS servers asked
 for their version; nothing is written. When a process runs with this configuration, the columns
-show what each of its sources has received, accepted and refused.
+show what each of its sources has received, accepted and refused, and what the engine has dropped of
+each tenant's signals and why.
 
 The exit code is 0 when all is well, 1 when something would not work, 2 when the file is not
 accepted.
@@ -89,6 +92,9 @@ impl Check {
 /// Why what is tried here itself would not work.
 #[derive(Debug, thiserror::Error)]
 enum CheckError {
+    /// A receiver waits for a person.
+    #[error("it waits for you: {reason}; mend it, then `bellwether sinks retry {sink}`")]
+    Parked { sink: String, reason: String },
     /// The running process has no page.
     #[error("a process runs, but has no page to ask: name `wires.http`")]
     NoPage,
@@ -159,6 +165,7 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     let mut checks = vec![state_check(config, in_use)];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
+    let (known, tenants) = (known.map(|page| &page.sources), known.map(|page| &page.tenants));
     config.wires.each_endpoint(&mut |endpoint| checks.extend(listener(endpoint, running, known)));
     if let Some(Err(error)) = &counters {
         checks.push(Check::new("metrics", "http", Err(error)));
@@ -166,15 +173,23 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     for source in &config.sources {
         checks.push(source_check(source, known).await);
     }
+    let log = config.incident_log.folder(&config.state);
+    let readers = statuses(&config.state.join(READERS_FOLDER), &log).unwrap_or_default();
     for sink in config.sinks_or_default() {
-        if let Some(probe) = sink.probe() {
-            checks.push(Check::new("sink", sink.name(), probe.await.map(shown_found)));
-        }
+        let reader = readers.iter().find(|reader| reader.reader == sink.name());
+        checks.extend(sink_check(&sink, reader).await);
     }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
     }
+    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| Check {
+        kind: "engine",
+        name: tenant.clone(),
+        state: State::Running,
+        detail: received.refusals("dropped"),
+        received: Some(received.clone()),
+    }));
     let wires = wires::build(&config.wires).map(|_| String::new());
     if wires.is_err() && checks.iter().all(|check| check.state != State::Failed) {
         checks.push(Check::new("wires", "together", wires));
@@ -182,14 +197,24 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     Report { ok: checks.iter().all(|check| check.state != State::Failed), running, checks }
 }
 
+/// What the running process has counted.
+struct Counted {
+    /// At its doors, by source.
+    sources: BTreeMap<String, Received>,
+    /// In the engine, by tenant.
+    tenants: BTreeMap<String, Received>,
+}
+
 /// The counters of the running process.
-async fn counters_of(config: &Config, reach: &Reach) -> Result<BTreeMap<String, Received>, CheckError> {
+async fn counters_of(config: &Config, reach: &Reach) -> Result<Counted, CheckError> {
     if config.wires.http().is_none() {
         return Err(CheckError::NoPage);
     }
     let process = process_of(config, reach).map_err(CheckError::Reach)?;
     match process.get("/metrics").await {
-        Ok((200, text)) => Ok(read_counters(&text, &config.wires.names_over_http())),
+        Ok((200, text)) => {
+            Ok(Counted { sources: read_counters(&text, &config.wires.names_over_http()), tenants: read_tenants(&text) })
+        }
         Ok((status, text)) => Err(CheckError::Answer { status, text: text.trim().to_owned() }),
         Err(error) => Err(CheckError::Silent(error)),
     }
@@ -295,6 +320,26 @@ async fn source_check(source: &SourceConfig, counters: Option<&BTreeMap<String, 
     check
 }
 
+/// A receiver, and what waits for it in the incident log; `None` when there is nothing to try and nothing waits.
+async fn sink_check(sink: &SinkConfig, reader: Option<&ReaderStatus>) -> Option<Check> {
+    let waits = reader.filter(|reader| reader.behind_records > 0).map(|reader| {
+        let since = reader.behind_since.map(|since| format!(" since {since}")).unwrap_or_default();
+        format!("{} waiting in the incident log{since}", count(reader.behind_records, "record"))
+    });
+    let parked = reader.and_then(|reader| reader.cursor.as_ref()?.parked.as_ref());
+    let parked =
+        parked.map(|parked| CheckError::Parked { sink: sink.name().to_owned(), reason: parked.reason.clone() });
+    let mut check = match (sink.probe(), parked) {
+        (_, Some(parked)) => Check::new("sink", sink.name(), Err(parked)),
+        (Some(probe), None) => Check::new("sink", sink.name(), probe.await.map(shown_found)),
+        (None, None) if waits.is_some() => Check::new("sink", sink.name(), Ok::<_, CheckError>(String::new())),
+        (None, None) => return None,
+    };
+    let parts = [check.detail, waits.unwrap_or_default()];
+    check.detail = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+    Some(check)
+}
+
 fn shown_found(found: Found) -> String {
     match found.behind {
         Some(behind) => format!("{}, {} messages behind", found.what, thousands(behind)),
@@ -321,7 +366,10 @@ fn shown(report: &Report, term: &Term) -> String {
             State::Running => "running",
             State::Failed => "FAILED",
         };
-        let refused = check.received.as_ref().map(Received::refusals).unwrap_or_default();
+        let refused = match &check.received {
+            Some(received) if check.kind != "engine" => received.refusals("refused"),
+            _ => String::new(),
+        };
         let detail = match check.state {
             State::Failed => "see below".to_owned(),
             _ => [check.detail.as_str(), &refused]
@@ -337,7 +385,11 @@ fn shown(report: &Report, term: &Term) -> String {
             state.to_owned(),
             number(|r| r.requests),
             number(|r| r.accepted),
-            number(|r| r.refused.values().sum()),
+            number(match check.kind {
+                // What it has dropped of its tables was accepted once.
+                "engine" => |r| r.requests - r.accepted,
+                _ => |r| r.refused.values().sum(),
+            }),
             detail,
         ]);
     }
@@ -356,7 +408,7 @@ fn shown(report: &Report, term: &Term) -> String {
         (0, true) => term.paint(Ink::Green, "all is well, and a process runs with it"),
         (0, false) => term.paint(Ink::Green, "all is well; nothing runs with it"),
         (1, _) => term.paint(Ink::Red, "1 thing would not work"),
-        (count, _) => term.paint(Ink::Red, &format!("{count} things would not work")),
+        (things, _) => term.paint(Ink::Red, &format!("{things} things would not work")),
     };
     text.push_str(&format!("\n{verdict}\n"));
     text

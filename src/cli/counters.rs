@@ -24,10 +24,10 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// `refused 3 late, 1 too_large`, or nothing.
-    pub(super) fn refusals(&self) -> String {
+    /// `refused 3 late, 1 too_large`, or nothing; `verb` is what became of them.
+    pub(super) fn refusals(&self, verb: &str) -> String {
         let parts: Vec<String> = self.refused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        if parts.is_empty() { String::new() } else { format!("refused {}", parts.join(", ")) }
+        if parts.is_empty() { String::new() } else { format!("{verb} {}", parts.join(", ")) }
     }
 }
 
@@ -56,6 +56,38 @@ pub(super) fn read_counters(page: &str, over_http: &[&str]) -> BTreeMap<String, 
             }
             _ => {}
         }
+    }
+    found
+}
+
+/// What the engine has of each tenant's signals, and what it has dropped of them, in the same page.
+pub(super) fn read_tenants(page: &str) -> BTreeMap<String, Received> {
+    let mut found: BTreeMap<String, Received> = BTreeMap::new();
+    for line in page.lines() {
+        let Some((family, labels, value)) = sample(line) else { continue };
+        let Some(tenant) = labels.get("tenant") else { continue };
+        let label = |name: &str| labels.get(name).map(String::as_str).unwrap_or_default();
+        let (rows, received) = (value as u64, found.entry(tenant.clone()).or_default());
+        let reason = match family {
+            "signals_received_total" => {
+                received.requests += rows;
+                continue;
+            }
+            "signals_rejected_total" => label("reason").to_owned(),
+            // What else is late acts as of now.
+            "signals_late_total" if label("kind") == "metric" => "late".to_owned(),
+            "samples_duplicate_total" => "duplicate".to_owned(),
+            "table_evicted_total" => format!("evicted from {}", label("table")),
+            _ => continue,
+        };
+        if rows > 0 {
+            received.refused.insert(reason, rows);
+        }
+    }
+    for received in found.values_mut() {
+        let is_row = |reason: &&String| !reason.starts_with("evicted");
+        let lost: u64 = received.refused.keys().filter(is_row).map(|reason| received.refused[reason]).sum();
+        received.accepted = received.requests.saturating_sub(lost);
     }
     found
 }
@@ -97,6 +129,24 @@ fn labels_of(mut text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_engine_dropped_of_a_tenant_is_read_with_its_reason() {
+        let of = |family: &str, label: &str, count: u32| {
+            format!("bellwether_{family}_total{{tenant=\"acme\",{label}}} {count}\n")
+        };
+        let page = of("signals_received", "kind=\"metric\"", 100)
+            + &of("signals_received", "kind=\"alert\"", 10)
+            + &of("signals_late", "kind=\"metric\"", 3)
+            + &of("signals_late", "kind=\"alert\"", 4)
+            + &of("signals_rejected", "reason=\"too_many_series\"", 2)
+            + &of("table_evicted", "table=\"alerts\"", 7)
+            + &of("table_evicted", "table=\"names\"", 0);
+        let found = read_tenants(&page);
+        let acme = &found["acme"];
+        assert_eq!((acme.requests, acme.accepted), (110, 105), "what is late but no sample is used");
+        assert_eq!(acme.refusals("dropped"), "dropped 7 evicted from alerts, 3 late, 2 too_many_series");
+    }
 
     #[test]
     fn counters_are_read_as_they_are_written() {

@@ -227,6 +227,7 @@ impl Stage {
             delivery: self.delivery,
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             finish: true,
+            incidents: Arc::default(),
             questions: wiring::no_questions(),
         }
     }

@@ -1,30 +1,31 @@
 //! `bellwether explain`: why an incident says what it says, and holds what it holds.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
 
-use anyhow::{Context as _, Result, bail};
-use bellwether_engine::incident::IncidentRecord;
+use anyhow::Result;
+use bellwether_engine::Explanation;
+use bellwether_engine::incident::IncidentStatus;
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::config::INCIDENTS_FILE;
+use super::state_folder::StateArgs;
+use super::told::Told;
 use crate::exit::{Exit, UsageError};
 use crate::report::{IncidentLine, incident_lines, incident_page};
 use crate::term::{Ink, Term};
-use crate::wiring::newest::newest_engine;
+use crate::wiring::newest::{Newest, newest_engine};
 
 /// Say why an incident says what it says, and why each alert is in it; without one, list them
 #[derive(Debug, Args)]
 #[command(after_help = "\
---from is the folder of a run or demo, or a file of incident events. From a folder the engine's
-own reasons are told, out of its newest checkpoint; from a file what the record holds.
+--from is the folder of a run or demo, or a file of incident events; -c names the configuration of the
+run instead. What was told is read from the folder's incident log, or where that no longer has it from
+the files it names; the engine's own reasons from the newest checkpoint, also while the run goes on. From
+a file what the record holds is told.
 
 Examples:
-  bellwether explain --from demo-out/plant-line          which incidents there are
+  bellwether explain -c bellwether.yaml                  which incidents there are
   bellwether explain inc_01KJ9QYV6ZK6QK3Q9GV3S5T7XN --from demo-out/plant-line
   bellwether explain 5T7XN --from incidents.ndjson       the end of the id is enough
   bellwether explain inc_… --alert 00c0ffee00c0ffee      why that alert is, or is not, in it
@@ -33,9 +34,8 @@ pub(super) struct ExplainArgs {
     /// The incident's id, or enough of its end; with --not-in an alert's fingerprint
     #[arg(value_name = "INCIDENT|ALERT")]
     subject: Option<String>,
-    /// Where the incident is told of
-    #[arg(long, value_name = "PATH", default_value = "bellwether-state")]
-    from: PathBuf,
+    #[command(flatten)]
+    state: StateArgs,
     /// An alert's fingerprint, 16 hexadecimal digits: why it is in the incident, or why not
     #[arg(long, value_name = "FINGERPRINT", value_parser = parse_fingerprint, requires = "subject")]
     alert: Option<u64>,
@@ -71,69 +71,52 @@ impl ExplainArgs {
     }
 }
 
-/// A line of the file that sinks and `replay --out` write.
-#[derive(Debug, Deserialize, Serialize)]
-struct RecordLine {
-    /// `<tenant>/<id>/<revision>`.
-    key: String,
-    record: IncidentRecord,
-}
-
-impl RecordLine {
-    fn tenant(&self) -> &str {
-        self.key.split('/').next().unwrap_or_default()
-    }
-}
-
 /// Prints the reasons.
 ///
 /// # Errors
 /// When the incident is not there, or what tells of it cannot be read.
 pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
-    let folder = args.from.is_dir();
-    let file = if folder { args.from.join(INCIDENTS_FILE) } else { args.from.clone() };
+    let told = Told::of(&args.state)?;
     let Some(subject) = &args.subject else {
-        return list(&file, args.json);
+        return list(&told, args.json);
     };
     let (incident, alert) = args.question(subject)?;
-    let line = find(&file, incident)?;
+    let line = told.find(incident)?;
     let tenant = line.tenant().to_owned();
-    let mut engine = if folder { newest_engine(&args.from)? } else { None };
-    if alert.is_some() && engine.is_none() {
+    let mut newest = match told.folder() {
+        Some(folder) => newest_engine(&folder.state)?,
+        None => None,
+    };
+    if alert.is_some() && newest.is_none() {
         let message = "a question about an alert needs the engine's state: name the folder of a run with --from";
         return Err(UsageError(message.to_owned()).into());
     }
     let id = &line.record.id;
-    let members = engine.as_mut().and_then(|engine| engine.explain(&tenant, id));
-    let why_not = match (&mut engine, alert) {
-        (Some(engine), Some(alert)) => engine.explain_not_in(&tenant, alert, id),
+    let members = newest.as_mut().and_then(|newest| newest.engine.explain(&tenant, id));
+    let why_not = match (&mut newest, alert) {
+        (Some(newest), Some(alert)) => newest.engine.explain_not_in(&tenant, alert, id),
         _ => None,
     };
     let mut out = std::io::stdout().lock();
     if args.json {
-        let document = json!({"tenant": tenant, "record": line.record, "members": members, "alert": why_not});
+        let checkpoint = newest.as_ref().map(Newest::json);
+        let document = json!({
+            "tenant": tenant, "record": line.record, "members": members, "alert": why_not, "checkpoint": checkpoint
+        });
         writeln!(out, "{document}")?;
         return Ok(Exit::Ok);
     }
     let term = Term::stdout();
     write!(out, "{}", incident_page(&line.record, Some(&tenant), &term))?;
+    if let Some(newest) = &newest {
+        writeln!(out, "\n{}", term.paint(Ink::Dim, &format!("What follows is {}", newest.age())))?;
+    }
     match (alert, &members) {
-        (Some(alert), Some(members)) => {
-            let fingerprint = format!("{alert:016x}");
-            writeln!(out, "\n{}", term.paint(Ink::Bold, &format!("Alert {fingerprint}")))?;
-            let member = members.members.iter().find(|member| member.fingerprint == fingerprint);
-            match (member, why_not) {
-                (Some(member), _) => {
-                    writeln!(out, "  is in it: {}", member.told(members.threshold).replace('\n', "\n  "))?;
-                }
-                (None, Some(why)) => writeln!(out, "  is not in it: {}", why.replace('\n', "\n  "))?,
-                (None, None) => writeln!(out, "  is not known to the engine any more, or never was")?,
-            }
-        }
+        (Some(alert), Some(members)) => tell_alert(&mut out, alert, members, why_not, &term)?,
         (None, Some(members)) => {
             writeln!(out, "\n{}", term.paint(Ink::Bold, "Why each alert is in it"))?;
             write!(out, "{members}")?;
-            let delays = engine.as_ref().map(|engine| engine.delays(&tenant)).unwrap_or_default();
+            let delays = newest.as_ref().map(|newest| newest.engine.delays(&tenant)).unwrap_or_default();
             if !delays.is_empty() {
                 writeln!(out, "\n{}", term.paint(Ink::Bold, "How long trouble takes along edges, as learned"))?;
             }
@@ -141,20 +124,41 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
                 writeln!(out, "  {delay}")?;
             }
         }
-        _ if folder => {
-            writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?
+        _ if told.folder().is_none() => {}
+        _ if matches!(line.record.status, IncidentStatus::Closed | IncidentStatus::Merged) => {
+            writeln!(out, "\nThe engine no longer knows it: closed incidents are told by their record alone.")?;
         }
-        _ => {}
+        _ => writeln!(out, "\nThe newest checkpoint does not know it: the next one says why each alert is in it.")?,
     }
     Ok(Exit::Ok)
 }
 
-/// Prints the latest revision of each incident of a file, in the order in which they were told
-/// first; as JSON in the order of their last words. Of each no more is kept than a table tells.
-fn list(file: &Path, json: bool) -> Result<Exit> {
+/// Why one alert is in the incident, or is not.
+fn tell_alert(
+    out: &mut impl std::io::Write,
+    alert: u64,
+    members: &Explanation,
+    why_not: Option<String>,
+    term: &Term,
+) -> std::io::Result<()> {
+    let fingerprint = format!("{alert:016x}");
+    writeln!(out, "\n{}", term.paint(Ink::Bold, &format!("Alert {fingerprint}")))?;
+    let member = members.members.iter().find(|member| member.fingerprint == fingerprint);
+    match (member, why_not) {
+        (Some(member), _) => {
+            writeln!(out, "  is in it: {}", member.told(members.threshold).replace('\n', "\n  "))
+        }
+        (None, Some(why)) => writeln!(out, "  is not in it: {}", why.replace('\n', "\n  ")),
+        (None, None) => writeln!(out, "  is not known to the engine any more, or never was"),
+    }
+}
+
+/// Prints the latest revision of each incident, in the order in which they were told first; as JSON in
+/// the order of their last words. Of each no more is kept than a table tells.
+fn list(told: &Told, json: bool) -> Result<Exit> {
     let mut at: HashMap<String, usize> = HashMap::new();
     let mut latest: Vec<(usize, IncidentLine)> = Vec::new();
-    for (number, line) in lines(file)?.enumerate() {
+    for (number, line) in told.lines()?.enumerate() {
         let line = line?;
         let shown = (number, IncidentLine::of(line.tenant(), &line.record));
         match at.get(&line.record.id) {
@@ -168,43 +172,17 @@ fn list(file: &Path, json: bool) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
     if json {
         let last: HashSet<usize> = latest.iter().map(|(number, _)| *number).collect();
-        for (_, line) in lines(file)?.enumerate().filter(|(number, _)| last.contains(number)) {
+        for (_, line) in told.lines()?.enumerate().filter(|(number, _)| last.contains(number)) {
             let line = line?;
             writeln!(out, "{}", json!({"tenant": line.tenant(), "record": line.record}))?;
         }
         return Ok(Exit::Ok);
     }
     if latest.is_empty() {
-        writeln!(out, "`{}` tells of no incident.", file.display())?;
+        writeln!(out, "{told} tells of no incident.")?;
         return Ok(Exit::Ok);
     }
     let latest: Vec<IncidentLine> = latest.into_iter().map(|(_, line)| line).collect();
     write!(out, "{}", incident_lines(&latest, true).render(&Term::stdout(), 0))?;
     Ok(Exit::Ok)
-}
-
-/// The lines of a file of incident events.
-fn lines(file: &Path) -> Result<impl Iterator<Item = Result<RecordLine>>> {
-    let opened = File::open(file)
-        .with_context(|| format!("cannot read `{}`: name a run's folder or a file with --from", file.display()))?;
-    Ok(BufReader::new(opened).lines().enumerate().map(move |(number, text)| {
-        serde_json::from_str(&text?)
-            .with_context(|| format!("{}:{}: not an incident event", file.display(), number + 1))
-    }))
-}
-
-/// The latest revision of the incident in a file.
-fn find(file: &Path, incident: &str) -> Result<RecordLine> {
-    let mut found: Option<RecordLine> = None;
-    for line in lines(file)? {
-        let line = line?;
-        if !line.record.id.ends_with(incident) {
-            continue;
-        }
-        if let Some(other) = found.as_ref().filter(|other| other.record.id != line.record.id) {
-            bail!("`{incident}` could be {} or {}: write more of it", other.record.id, line.record.id);
-        }
-        found = Some(line);
-    }
-    found.with_context(|| format!("no incident `{incident}` in `{}`", file.display()))
 }

@@ -9,6 +9,7 @@ mod counters;
 mod demo;
 mod demo_report;
 mod explain;
+mod forecasts;
 mod init;
 mod inputs;
 mod man;
@@ -20,7 +21,10 @@ mod run;
 mod schema;
 pub mod simulate;
 mod sinks;
+mod state_folder;
+mod status;
 mod tap;
+mod told;
 mod topology;
 mod validate;
 
@@ -49,7 +53,7 @@ struct Global {
     /// Say more on stderr (-v: state changes, -vv: everything)
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
-    /// Say only errors on stderr, show no progress
+    /// Say only errors on stderr, show no progress and no status
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     quiet: bool,
 }
@@ -66,6 +70,7 @@ enum Command {
     Sinks(sinks::SinksArgs),
     Tap(tap::TapArgs),
     Topology(topology::TopologyArgs),
+    Forecasts(forecasts::ForecastsArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
@@ -94,6 +99,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
+            Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),

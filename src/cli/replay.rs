@@ -139,6 +139,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
         },
         checkpoints: None,
         finish: true,
+        incidents: Arc::default(),
         questions: wiring::no_questions(),
     };
     let (_stopper, stop) = stop_pair();

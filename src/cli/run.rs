@@ -16,8 +16,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::inputs;
 use super::replay::threads;
+use super::{inputs, status};
 use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
 use crate::report::Figures;
@@ -40,6 +40,8 @@ start goes on from the newest checkpoint and tells nothing twice. SIGTERM and Ct
 order: sources, engine, a last checkpoint, what receivers take within seconds, exit 0; the rest
 waits in the incident log for the next start. SIGHUP reads the file again: what can
 change while it runs does, what needs a restart is named in the log, and a mistake changes nothing.
+On stderr it says what it listens on and where incidents go, and at most once a minute how much it
+watches, when that has changed; -q leaves that out.
 
 Examples:
   bellwether run -c bellwether.yaml
@@ -84,7 +86,8 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
     std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
-    tracing::info!(position = position.0, journal = report.last.0, "starting");
+    status::say_start(config);
+    tracing::info!(position = position.0, journal = report.last.0, "state restored");
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
     let settings_writer = SettingsWriter::new(journal.clone(), rejects.clone());
@@ -102,7 +105,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     };
     let gauges = Arc::new(Gauges::default());
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
-    let Wires { sources: listeners, http, resolver, live, .. } = wires;
+    let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
         let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
@@ -120,15 +123,18 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         delivery,
         checkpoints: Some((checkpoints, cadence(config))),
         finish: false,
+        incidents,
         questions,
     };
     let (stopper, stop) = stop_pair();
     let listening = tokio::spawn(stop_on_signal(stopper));
     let reloading = tokio::spawn(reload_on_signal(reloader));
+    let saying = tokio::spawn(status::follow(gauges.clone()));
     let began = Instant::now();
     let ended = wiring::run(wiring, gauges.clone(), stop).await;
     listening.abort();
     reloading.abort();
+    saying.abort();
     rejects.flush()?;
     let outcome = ended?;
     outcome.readers.iter().for_each(report_left);

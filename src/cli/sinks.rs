@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bellwether_connectors::intake::arrival_time;
 use bellwether_connectors::journal::is_in_use;
-use bellwether_connectors::outbox::{IncidentLogConfig, ReaderStatus, Request, Until, statuses};
+use bellwether_connectors::outbox::{ReaderStatus, Request, Until, statuses};
 use clap::{Args, Subcommand};
 use indicatif::BinaryBytes;
 
 use super::run::READERS_FOLDER;
-use crate::config;
+use super::state_folder::{StateArgs, StateFolder};
 use crate::exit::{Exit, UsageError};
 use crate::report::rough;
 use crate::term::{Ink, Term};
@@ -37,12 +37,8 @@ Examples:
 pub(super) struct SinksArgs {
     #[command(subcommand)]
     command: Option<SinksCommand>,
-    /// The folder of a run
-    #[arg(long, value_name = "PATH", default_value = "bellwether-state", global = true)]
-    from: PathBuf,
-    /// The configuration of the run, instead of its folder
-    #[arg(long, short, value_name = "FILE", conflicts_with = "from", global = true)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    of: StateArgs,
     /// Print one JSON document a sink
     #[arg(long, global = true)]
     json: bool,
@@ -92,13 +88,7 @@ struct Folders {
 
 impl SinksArgs {
     fn folders(&self) -> Result<Folders> {
-        let (state, log) = match &self.config {
-            Some(file) => {
-                let config = config::load_beside(file)?;
-                (config.state.clone(), config.incident_log.folder(&config.state))
-            }
-            None => (self.from.clone(), IncidentLogConfig::default().folder(&self.from)),
-        };
+        let StateFolder { state, log, .. } = self.of.folder()?;
         if !log.is_dir() {
             let text = format!("no incident log in `{}`: name the folder of a run with --from", log.display());
             return Err(UsageError(text).into());

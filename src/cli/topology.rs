@@ -2,32 +2,32 @@
 //! where the sources disagree.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use bellwether_engine::topology::{ClaimView, EdgeView};
 use clap::Args;
+use serde_json::json;
 
+use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
 use crate::term::{Ink, Term};
-use crate::wiring::newest::newest_engine;
 
 /// Show the topology: each edge with who says it and since when, and where they disagree
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It is read from the newest checkpoint in the folder of a run; nothing is changed.
+It is read from the newest checkpoint in the folder of a run, which may be going on; nothing is
+changed.
 
 Examples:
-  bellwether topology --from bellwether-state
+  bellwether topology -c bellwether.yaml
   bellwether topology service:checkout            the edges at one entity
   bellwether topology --conflicts                 only where sources disagree")]
 pub(super) struct TopologyArgs {
     /// Only the edges at this entity
     #[arg(value_name = "ENTITY")]
     entity: Option<String>,
-    /// The folder of a run
-    #[arg(long, value_name = "PATH", default_value = "bellwether-state")]
-    from: PathBuf,
+    #[command(flatten)]
+    state: StateArgs,
     /// Only this tenant
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -51,18 +51,13 @@ impl TopologyArgs {
 /// # Errors
 /// When there is no checkpoint, or it cannot be read.
 pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
-    let Some(engine) = newest_engine(&args.from)? else {
-        let text = format!("no checkpoint in `{}`: name the folder of a run with --from", args.from.display());
-        return Err(UsageError(text).into());
-    };
-    if let Some(wanted) = args.tenant.as_ref().filter(|wanted| !engine.tenant_names().any(|name| name == **wanted)) {
-        let known: Vec<&str> = engine.tenant_names().collect();
-        return Err(UsageError(format!("no tenant `{wanted}`, known: {}", known.join(", "))).into());
-    }
-    let tenants = engine.tenant_names().filter(|name| args.tenant.as_ref().is_none_or(|wanted| wanted == name));
+    let newest = args.state.folder()?.newest()?;
     let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
-    for tenant in tenants {
-        let edges = engine.topology(tenant);
+    if !args.json {
+        writeln!(out, "{}", term.paint(Ink::Dim, &newest.age()))?;
+    }
+    for tenant in newest.tenants(args.tenant.as_deref()).map_err(UsageError)? {
+        let edges = newest.engine.topology(tenant);
         if !args.json {
             let contradicted = edges.iter().filter(|edge| !edge.contradicted_by.is_empty()).count();
             let title = format!("{tenant}: {} edges, {contradicted} contradicted", edges.len());
@@ -70,7 +65,7 @@ pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
         }
         for edge in edges.iter().filter(|edge| args.wants(edge)) {
             match args.json {
-                true => writeln!(out, "{}", serde_json::json!({"tenant": tenant, "edge": edge}))?,
+                true => writeln!(out, "{}", json!({"tenant": tenant, "edge": edge, "checkpoint": newest.json()}))?,
                 false => print_edge(&mut out, edge, &term)?,
             }
         }

@@ -8,6 +8,7 @@
 //! 3. `${env:X}` and `${file:/path}` are resolved ([`secret`]),
 //! 4. the tree becomes the typed value; what does not fit is shown at its line ([`read`]).
 
+mod changed;
 pub mod keys;
 mod model;
 mod paths;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+pub use changed::changed_keys;
 pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
 pub use paths::load_beside;
 use problem::{Problem, TextSpan};

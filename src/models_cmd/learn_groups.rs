@@ -109,6 +109,7 @@ fn text(proposal: &Proposal, gain: &Gain) -> String {
 /// The weights in force and the labels of all tenants, by name of tenant, out of a run's newest checkpoint.
 fn feedback(folder: &Path) -> Result<(GroupParams, Vec<LabelledPair>)> {
     let engine = newest_engine(folder)?
+        .map(|newest| newest.engine)
         .with_context(|| format!("no checkpoint in `{}`: name the folder of a run", folder.display()))?;
     let pairs = engine.tenant_names().flat_map(|tenant| engine.labels(tenant)).collect();
     Ok((engine.settings().correlate.params(), pairs))

@@ -13,14 +13,17 @@ use std::time::{Duration, Instant};
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
+use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::Engine;
+use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::feeds::input_time;
+use super::figures::Renewal;
 use super::gauges::Gauges;
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
@@ -93,6 +96,8 @@ pub struct Fold {
     pub finish: bool,
     /// What was done.
     pub gauges: Arc<Gauges>,
+    /// Who is to know which incidents are open.
+    pub incidents: Arc<KnownIncidents>,
     /// What others want to know.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -125,12 +130,19 @@ impl Fold {
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
         self.gauges.at(self.position);
+        // What was told before this process: it is all known once that has been read again.
+        let told_before = *self.journal.durable().borrow();
+        self.know_incidents();
         let mut entries = self.journal.read(self.position)?;
+        let mut renewal = Renewal::of(&self.engine, self.gauges.engine());
         let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
         let mut idle = idle_ticks(runtime);
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
+            }
+            if self.position >= told_before {
+                self.incidents.complete();
             }
             if self.hurry.is_stopped() {
                 let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
@@ -142,6 +154,7 @@ impl Fold {
             match entries.next_entry()? {
                 Some(entry) => {
                     self.fold(&entry)?;
+                    renewal.outdated();
                     pace.entries += 1;
                 }
                 None => {
@@ -154,7 +167,10 @@ impl Fold {
                     self.wait(runtime, &mut idle);
                 }
             }
-            self.checkpoint_if_due(&mut pace)?;
+            match self.checkpoint_if_due(&mut pace)? {
+                true => renewal.everything(&self.engine, self.gauges.engine()),
+                false => renewal.if_due(&self.engine, self.gauges.engine()),
+            }
         }
         self.conclude(pace, runtime)
     }
@@ -164,6 +180,7 @@ impl Fold {
         let input = Input::decode(&entry.bytes).map_err(unreadable)?;
         let mut events = Vec::new();
         self.engine.apply(&input, &mut events);
+        events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
         self.gauges.at(entry.position);
         self.gauges.folded(input.rows(), events.len());
@@ -173,8 +190,23 @@ impl Fold {
         if events.is_empty() { Ok(()) } else { self.tell(events, false) }
     }
 
+    /// The incidents that the engine begins with.
+    fn know_incidents(&self) {
+        for tenant in self.engine.tenant_names() {
+            self.engine.incident_ids(tenant).for_each(|id| self.incidents.open(tenant, id));
+        }
+    }
+
+    /// What becomes of an incident, before anybody hears of it.
+    fn know(&self, IncidentEvent { tenant, verb, record }: &IncidentEvent) {
+        match verb {
+            Verb::Closed | Verb::Merged => self.incidents.over(tenant, &record.id),
+            _ => self.incidents.open(tenant, &record.id),
+        }
+    }
+
     /// Hands events to the log. Without events it notes how far the engine is.
-    fn tell(&self, events: Vec<bellwether_engine::incident::IncidentEvent>, finished: bool) -> Result<(), FoldError> {
+    fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
         let position = LogPosition { journal: self.position, finished };
         let folded = Folded { position, events: events.into_iter().map(Arc::new).collect() };
         let taken = self.outbox.as_ref().is_some_and(|outbox| outbox.tell(folded));
@@ -220,17 +252,19 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the log is that far.
-    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let Some((_, cadence)) = &self.checkpoints else { return Ok(()) };
+    /// Takes a snapshot when one is due, and writes the one before once the log is that far. True when one
+    /// was taken.
+    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
+        let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
         let due = pace.entries >= cadence.entries || (pace.entries > 0 && pace.since.elapsed() >= cadence.every);
-        if due && pace.pending.is_none() {
+        let taken = due && pace.pending.is_none();
+        if taken {
             self.snapshot(pace)?;
         }
         if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
             self.save(pace)?;
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn snapshot(&mut self, pace: &mut Pace) -> Result<(), FoldError> {

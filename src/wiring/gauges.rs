@@ -10,6 +10,9 @@ use bellwether_connectors::outbox::Readers;
 use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
 
+use super::exposition::exposition;
+use super::figures::Snapshot;
+
 /// Counters that every part of the wiring adds to.
 #[derive(Default)]
 pub struct Gauges {
@@ -21,6 +24,7 @@ pub struct Gauges {
     position: AtomicU64,
     latency_us: Mutex<Option<Histogram<u64>>>,
     readers: OnceLock<Readers>,
+    engine: Snapshot,
 }
 
 /// A day: what takes longer is told as a day.
@@ -32,6 +36,16 @@ impl Gauges {
     /// Whose counters are shown beside those here.
     pub fn shows_readers(&self, readers: &Readers) {
         let _ = self.readers.set(readers.clone());
+    }
+
+    /// What the engine holds and has dropped.
+    pub fn engine(&self) -> &Snapshot {
+        &self.engine
+    }
+
+    /// Who reads the incident log; `None` before they have started.
+    pub fn readers(&self) -> Option<&Readers> {
+        self.readers.get()
     }
 
     /// One journal entry of `rows` signals was folded and gave `events`.
@@ -119,6 +133,9 @@ impl Gauges {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {behind}");
         if let Some(readers) = self.readers.get() {
             out.push_str(&readers.exposition());
+        }
+        if let Some(figures) = self.engine.newest() {
+            out.push_str(&exposition(&figures));
         }
         out
     }

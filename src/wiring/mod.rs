@@ -14,7 +14,9 @@
 //! `STOP_GRACE`, wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
+mod exposition;
 pub mod feeds;
+pub mod figures;
 pub mod fold;
 pub mod gauges;
 pub mod memory;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::outbox::{Deadline, OutboxError, ReaderTotals};
+use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -69,6 +72,8 @@ pub struct Wiring {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// Whether the end of the input is the end of time.
     pub finish: bool,
+    /// Who is to know which incidents are open.
+    pub incidents: Arc<KnownIncidents>,
     /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -130,6 +135,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         hurry: hard,
         finish: wiring.finish,
         gauges,
+        incidents: wiring.incidents,
         questions: wiring.questions,
     };
     let runtime = tokio::runtime::Handle::current();

@@ -28,7 +28,8 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::fold::Question;
 use crate::clock;
-use crate::config::{self, Config, NameTwice, Refused};
+use crate::config::{self, Config, NameTwice, Refused, changed_keys};
+use crate::logging::SERVICE;
 
 /// Questions that may wait for the engine's thread.
 pub const QUESTIONS_MAX: usize = 64;
@@ -146,7 +147,10 @@ pub struct Reloader {
 }
 
 struct Running {
+    /// What is in force; of what cannot change, what the process was started with.
     config: Config,
+    /// What the file said when it was accepted last.
+    read: Config,
     wires: RunningWires<WiresConfig>,
 }
 
@@ -161,7 +165,7 @@ impl Reloader {
     ) -> Reloader {
         Reloader {
             file,
-            running: Mutex::new(Running { config, wires }),
+            running: Mutex::new(Running { read: config.clone(), config, wires }),
             settings_writer,
             questions: Questions(questions),
             gauges: ReloadGauges::started(),
@@ -183,11 +187,7 @@ impl Reloader {
         self.gauges.note(result.is_ok());
         match &result {
             Ok(done) => {
-                tracing::info!(
-                    applied = done.applied.join(", "),
-                    needs_restart = done.needs_restart.join(", "),
-                    "configuration read again"
-                );
+                say(done);
             }
             Err(error) => {
                 tracing::error!(%error, "configuration not accepted, the one before stays in force");
@@ -202,8 +202,11 @@ impl Reloader {
         config.check_names()?;
         config::load_catalogues(&config)?;
         let prepared = running.wires.prepare(&config.wires)?;
-        let mut done =
-            Reloaded { applied: prepared.applied.clone(), needs_restart: fixed_parts(&running.config, &config) };
+        let mut done = Reloaded {
+            changed: changed_keys(&running.read, &config),
+            applied: prepared.applied.clone(),
+            needs_restart: fixed_parts(&running.config, &config),
+        };
         done.needs_restart.extend(prepared.needs_restart.clone());
 
         if self.settings_writer.settings(&config.engine).await.map_err(ReloadError::Journal)? {
@@ -212,9 +215,24 @@ impl Reloader {
         let catalogues = self.settings_writer.catalogues(&config).await.map_err(ReloadError::Journal)?;
         done.applied.extend(catalogues.into_iter().map(|tenant| format!("catalogue of {tenant}")));
         running.wires.commit(prepared)?;
+        running.read = config.clone();
         running.config.engine = config.engine;
         running.config.tenants = config.tenants;
         Ok(done)
+    }
+}
+
+/// Says what came of a reload: what the file says otherwise than before, what of it is in force, and what
+/// waits for a restart.
+fn say(done: &Reloaded) {
+    let listed = |all: &[String]| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
+    let (changed, in_force) = (listed(&done.changed), listed(&done.applied));
+    match done.needs_restart.is_empty() {
+        true => tracing::info!(target: SERVICE, changed, in_force, "configuration read again"),
+        false => {
+            let needs_restart = listed(&done.needs_restart);
+            tracing::warn!(target: SERVICE, changed, in_force, needs_restart, "configuration read again: a part waits for a restart");
+        }
     }
 }
 

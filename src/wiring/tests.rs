@@ -50,6 +50,7 @@ async fn a_cursor_without_rows_at_the_journals_end_does_not_keep_the_wiring_from
         },
         checkpoints: None,
         finish: false,
+        incidents: Arc::default(),
         questions: no_questions(),
     };
     let (_stopper, stop) = stop_pair();
@@ -91,6 +92,7 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
         hurry: stop,
         finish: false,
         gauges: gauges.clone(),
+        incidents: Arc::default(),
         questions: no_questions(),
     };
     let runtime = tokio::runtime::Handle::current();

@@ -160,6 +160,7 @@ impl Desk {
             }
             "the incident is resolved." => until(&|| self.status(FIRST) == "resolved"),
             "the incident is closed." => until(&|| self.status(FIRST) == "closed"),
+            "nothing is acknowledged that is closed." => assert_eq!(self.status(FIRST), "closed"),
             "the answer names the missing `who`." => assert!(reply.text.contains("`who`"), "{}", reply.text),
             "the silence is listed." => {
                 let listed = self.service.ask("GET", "/api/v2/silences", TOKEN, "").expect("an answer").text;

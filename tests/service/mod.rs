@@ -1,7 +1,9 @@
 //! The running program with its listeners, as senders and operators meet it.
 
-#![allow(dead_code, clippy::disallowed_methods)] // each test takes what it needs; nothing interrupts a waiting test
+// Each test takes what it needs; nothing interrupts a waiting test; a failing one shows what the program said.
+#![allow(dead_code, clippy::disallowed_methods, clippy::print_stderr)]
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -37,12 +39,17 @@ pub(crate) struct Service {
     pub(crate) http: SocketAddr,
     pub(crate) incidents: PathBuf,
     pub(crate) config: PathBuf,
+    /// What it and those before it wrote on standard error.
+    stderr: PathBuf,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.said());
+        }
     }
 }
 
@@ -91,9 +98,12 @@ impl Service {
     pub(crate) fn spawn(folder: &Path, http: SocketAddr) -> Service {
         let config = folder.join("bellwether.yaml");
         let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-        let child = program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).spawn();
+        let stderr = folder.join("stderr");
+        let log = File::options().create(true).append(true).open(&stderr).expect("opens");
+        program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).stderr(log).env("NO_COLOR", "1");
+        let child = program.spawn().expect("the program starts");
         let incidents = folder.join("incidents.ndjson");
-        let service = Service { child: child.expect("the program starts"), http, incidents, config };
+        let service = Service { child, http, incidents, config, stderr };
         wait_until("it listens", || TcpStream::connect(http).is_ok());
         service
     }
@@ -135,6 +145,11 @@ impl Service {
     pub(crate) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.incidents).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What it has written on standard error.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// Sends a signal.

@@ -1,7 +1,7 @@
 //! From a payload to what the engine is to do: no I/O, everything checked.
 
 use bellwether_engine::incident::TicketRef;
-use bellwether_engine::input::Action;
+use bellwether_engine::input::{Action, Voice};
 use serde::Deserialize;
 
 use crate::intake::reject::{BadRow, Reason};
@@ -76,10 +76,11 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
     if !fingerprint.is_empty() {
         check_fingerprint(&fingerprint)?;
     }
+    let voice = Voice::Operator;
     let action = match kind {
-        "acknowledge" => Action::Acknowledge { incident, who },
-        "resolve" => Action::Resolve { incident, who },
-        "close" => Action::Close { incident, who },
+        "acknowledge" => Action::Acknowledge { incident, who, voice },
+        "resolve" => Action::Resolve { incident, who, voice },
+        "close" => Action::Close { incident, who, voice },
         "false_positive" => Action::FalsePositive { incident, who },
         "attach" => Action::Attach { incident, alert: fingerprint, who },
         "detach" => Action::Detach { incident, alert: fingerprint, who },
@@ -113,17 +114,18 @@ pub(crate) fn ticket(verb: &str, system: &str, payload: &[u8]) -> Result<Said, B
     let who = who.unwrap_or_else(|| system.to_owned());
     let status = status.unwrap_or_else(|| verb.to_owned());
     let ticket = TicketRef { system: system.to_owned(), key, url, status };
+    let voice = Voice::Ticket;
     let mut actions = vec![Action::Ticket { incident: incident.clone(), ticket }];
     if verb == "acknowledged" {
-        actions.push(Action::Acknowledge { incident: incident.clone(), who: who.clone() });
+        actions.push(Action::Acknowledge { incident: incident.clone(), who: who.clone(), voice });
     }
     if ends && resolution == Some(Resolution::FalsePositive) {
         actions.push(Action::FalsePositive { incident: incident.clone(), who: who.clone() });
     } else if verb == "resolved" {
-        actions.push(Action::Resolve { incident: incident.clone(), who: who.clone() });
+        actions.push(Action::Resolve { incident: incident.clone(), who: who.clone(), voice });
     }
     if verb == "closed" {
-        actions.push(Action::Close { incident, who });
+        actions.push(Action::Close { incident, who, voice });
     }
     Ok(Said { id, actions })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Request};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Request, RequestErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -222,16 +222,28 @@ struct ApiInfo {
 #[derive(Deserialize)]
 struct ApiProblem {
     #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
     description: String,
 }
+
+/// JetStream's own code for a cluster that has no leader yet.
+const NO_LEADER_YET: u64 = 10_008;
 
 async fn check_server(client: &Client) -> Result<(), NatsError> {
     let version = client.server_info().version;
     let missing = |reason: String| NatsError::NoJetStream { version: version.clone(), reason };
     let request = Request::new().timeout(Some(CONNECT_MAX));
-    let answer = client.send_request(ACCOUNT_INFO_SUBJECT, request).await.map_err(|e| missing(e.to_string()))?;
+    let answer = client.send_request(ACCOUNT_INFO_SUBJECT, request).await.map_err(|e| match e.kind() {
+        // A server without JetStream has nobody who would answer; a busy one answers late.
+        RequestErrorKind::NoResponders => missing(e.to_string()),
+        _ => NatsError::request("ask for JetStream", e),
+    })?;
     let account: AccountInfo = serde_json::from_slice(&answer.payload).map_err(|e| missing(e.to_string()))?;
     if let Some(problem) = account.error {
+        if problem.err_code == NO_LEADER_YET {
+            return Err(NatsError::request("use JetStream yet", problem.description));
+        }
         return Err(missing(problem.description));
     }
     let level = account.api.map_or(0, |api| api.level);

@@ -93,10 +93,19 @@ impl NatsServer {
     /// # Errors
     /// [`NatsServerError`]: why it did not start.
     pub fn restart(&mut self) -> Result<(), NatsServerError> {
+        self.restart_with(&[])
+    }
+
+    /// The same with further options, `--auth TOKEN` say.
+    ///
+    /// # Errors
+    /// [`NatsServerError`]: why it did not start.
+    pub fn restart_with(&mut self, options: &[&str]) -> Result<(), NatsServerError> {
         self.kill();
         let child = Command::new(&self.binary)
             .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
             .arg(&self.store)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -168,7 +177,7 @@ fn free_port() -> Result<u16, NatsServerError> {
     bound.map(|address| address.port()).map_err(NatsServerError::Port)
 }
 
-/// True when the port answers with a server's first line and then a `PONG`.
+/// True when the port answers with a server's first line and then a `PONG`, or asks who we are.
 fn speaks_nats(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return false;
@@ -182,7 +191,8 @@ fn speaks_nats(port: u16) -> bool {
     let mut chunk = [0; 4_096];
     while let Ok(read @ 1..) = stream.read(&mut chunk) {
         seen.extend_from_slice(&chunk[..read]);
-        if seen.windows(4).any(|w| w == b"PONG") {
+        let said = String::from_utf8_lossy(&seen);
+        if said.contains("PONG") || said.contains("Authorization Violation") {
             return true;
         }
     }

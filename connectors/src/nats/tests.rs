@@ -102,6 +102,25 @@ async fn what_is_delivered_again_after_a_restart_is_skipped() {
     assert_each_once_in_order(&on_stream(&server).await, 40, 5);
 }
 
+#[tokio::test]
+async fn the_bucket_of_incidents_holds_incidents_alone_also_where_it_held_more() {
+    let server = server();
+    let events = storm(3, 2);
+    open(&server).await.deliver(&events[..4]).await.expect("delivered");
+    let context = server.connection().connect().await.expect("connects");
+    let bucket = context.get_key_value(INCIDENT_BUCKET).await.expect("the bucket");
+    let marks = context.get_key_value(OUTBOX_BUCKET).await.expect("the bucket");
+    // As a version before has left it: the mark among the incidents.
+    marks.purge("nats").await.expect("purged");
+    bucket.put("outbox/nats", "4".into()).await.expect("put");
+    let again = open(&server).await.deliver(&events).await.expect("delivered");
+    assert_eq!((again.sent, again.skipped), (2, 4));
+    let keys: Vec<String> = bucket.keys().await.expect("keys").map(|key| key.expect("a key")).collect().await;
+    assert!(keys.len() == 3 && keys.iter().all(|key| key.starts_with("acme.inc_")), "{keys:?}");
+    let mark = marks.get("nats").await.expect("reads").expect("it is there");
+    assert_eq!(mark, "6");
+}
+
 /// The duplicate window does not help here: the stream's is cut to the shortest allowed and
 /// waited out, and the bucket is behind the stream as after a crash between the two.
 #[tokio::test]
@@ -123,7 +142,8 @@ async fn a_crash_between_stream_and_bucket_is_mended_beyond_the_duplicate_window
         let bytes = serde_json::to_vec(&record).expect("JSON");
         bucket.put(outgoing.event.kv_key(), bytes.into()).await.expect("put");
     }
-    bucket.put("outbox/nats", "10".into()).await.expect("put");
+    let marks = context.get_key_value(OUTBOX_BUCKET).await.expect("the bucket");
+    marks.put("nats", "10".into()).await.expect("put");
     tokio::time::sleep(Duration::from_secs(12)).await;
 
     let again = open(&server).await.deliver(&events).await.expect("delivered");
@@ -274,14 +294,15 @@ fn journal() -> (tempfile::TempDir, Arc<LocalJournal>) {
     (dir, Arc::new(journal))
 }
 
-/// Runs the source until the journal has taken `rows` log rows, then stops it.
+/// Runs the source until its stream is there and the journal has taken `rows` log rows, then stops it.
 async fn run_until(server: &NatsServer, journal: &Arc<LocalJournal>, rows: u64) -> Intake {
     let intake = Intake::new(journal.clone(), RejectLog::counting());
     let (stopper, stop) = stop_pair();
     let source = Box::new(NatsSource::new(source_config(server), Arc::default()).expect("a source"));
     let running = tokio::spawn(source.run(intake.clone(), stop));
+    let context = server.connection().connect().await.expect("connects");
     let enough = async {
-        while intake.counts().rows(SignalKind::Log) < rows {
+        while intake.counts().rows(SignalKind::Log) < rows || context.get_stream("TELEMETRY").await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
@@ -141,6 +142,18 @@ impl Readers {
         if self.0.notices.try_send(notice).is_err() {
             tracing::warn!("nobody takes what is told of the readers");
         }
+    }
+
+    /// Readers whose oldest event has waited for longer than `after`, with how many records wait for each.
+    pub fn waiting(&self, after: Duration) -> Vec<(String, u64)> {
+        let (end, now) = (self.0.log.end().0, arrival_time().0);
+        let waits = |place: &Arc<ReaderState>| {
+            let oldest = place.oldest_ns.load(Ordering::Relaxed);
+            let long = oldest > 0 && now.saturating_sub(oldest).max(0) as u128 > after.as_nanos();
+            let records = end.saturating_sub(place.position.load(Ordering::Relaxed));
+            (long && records > 0).then(|| (place.name.clone(), records))
+        };
+        self.places().iter().filter_map(waits).collect()
     }
 
     /// Names of readers that are parked.

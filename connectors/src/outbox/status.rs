@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::cursor::{CURSOR_SUFFIX, Cursor, CursorFile};
 use super::log::{LogState, read_identity};
+use super::look::open_oldest;
 use super::record::decode;
 use crate::journal::{Entries, JournalError, Position, SegmentReader};
 
@@ -117,14 +118,8 @@ fn bounds(log: &Path) -> Result<Bounds, JournalError> {
         end: reader.end_position().0,
         bytes: LogState::of_folder(&reader).unwrap_or_default().bytes,
     };
-    match SegmentReader::open_folder(log, Position::START) {
-        Ok((reader, _)) => Ok(of(1, reader)),
-        Err(JournalError::Gone { first, .. }) => {
-            let (reader, _) = SegmentReader::open_folder(log, Position(first.0 - 1))?;
-            Ok(of(first.0, reader))
-        }
-        Err(error) => Err(error),
-    }
+    let (first, reader) = open_oldest(log)?;
+    Ok(of(first, reader))
 }
 
 /// When the first event after `at` was appended.

@@ -5,6 +5,7 @@
 //! the certificate its sender has shown, which tonic puts beside each call.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,9 +26,14 @@ use crate::server::tls::LiveTls;
 /// Connections that have shaken hands and wait for the server; it takes them at once.
 const READY_MAX: usize = 16;
 
-/// Who calls, as the TLS layer knows it.
+/// Who calls, as the connection knows it.
 #[derive(Clone, Default)]
-pub(crate) struct Caller(pub(crate) Option<Arc<CertificateDer<'static>>>);
+pub(crate) struct Caller {
+    /// From where.
+    pub(crate) address: Option<IpAddr>,
+    /// Verified by the TLS layer.
+    pub(crate) certificate: Option<Arc<CertificateDer<'static>>>,
+}
 
 /// One connection.
 pub(crate) struct Connection {
@@ -52,7 +58,7 @@ pub(crate) fn connections(
                 () = ready.closed() => break,
                 accepted = listener.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, from)) = accepted else {
                 // Out of file descriptors, most likely: waiting is all that helps.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -66,7 +72,8 @@ pub(crate) fn connections(
             tokio::spawn(async move {
                 match secured(stream, tls.as_deref(), patience).await {
                     Some((stream, certificate)) => {
-                        let caller = Caller(certificate.map(Arc::new));
+                        let address = Some(from.ip().to_canonical());
+                        let caller = Caller { address, certificate: certificate.map(Arc::new) };
                         // A server that stops takes no more.
                         let _ = ready.send(Ok(Connection { stream, caller, _place: place })).await;
                     }

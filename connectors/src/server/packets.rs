@@ -26,6 +26,7 @@ use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::http::now;
 use crate::server::listener::Listening;
+use crate::server::refusals::Refused;
 
 /// How long rows are gathered before they become journal entries.
 pub const GATHER: Duration = Duration::from_millis(200);
@@ -174,6 +175,9 @@ impl Datagrams {
         self.counters.request(bytes.len());
         let Some(tenant) = self.auth.tenant_of_address(from.ip()) else {
             self.counters.refuse("unauthorized", 1);
+            // Nobody waits for an answer: there is nothing to hold back.
+            let sender = Some(from.ip());
+            drop(self.auth.refused(Refused { sender, component: &self.name, reason: "unauthorized" }));
             return;
         };
         let packet = Packet { tenant: &tenant, from: from.ip().to_canonical(), bytes, received: now() };

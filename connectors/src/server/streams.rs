@@ -20,6 +20,7 @@ use crate::intake::{Intake, SourceError, Stop};
 use crate::limits::Limits;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
+use crate::server::refusals::{Answering, Refused};
 use crate::server::tls::{LiveTls, shown_certificate};
 
 /// A connection, in the clear or not.
@@ -120,8 +121,10 @@ impl Listener<'_> {
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
             let by_address = self.auth.tenant_of_address(from.ip());
             let must_be_known = !conversation.asks_for_secret();
+            let refused = Refused { sender: Some(from.ip()), component: self.name, reason: "unauthorized" };
             if by_address.is_none() && self.tls.is_none() && must_be_known {
-                self.counters.refuse("unauthorized", 1);
+                self.counters.refuse(refused.reason, 1);
+                hold(stream, self.auth.refused(refused));
                 continue;
             }
             let Ok(place) = places.clone().try_acquire_owned() else {
@@ -130,6 +133,7 @@ impl Listener<'_> {
             };
             let (conversation, intake, stop) = (conversation.clone(), intake.clone(), stop.clone());
             let (tls, auth, counters) = (self.tls.cloned(), self.auth.clone(), self.counters.clone());
+            let name = self.name.to_owned();
             running.spawn(async move {
                 let _place = place;
                 let Some((stream, certificate)) = secured(stream, tls.as_deref(), patience).await else {
@@ -139,7 +143,9 @@ impl Listener<'_> {
                 let by_certificate = certificate.and_then(|certificate| auth.tenant_of_certificate(&certificate));
                 let tenant = by_certificate.or(by_address);
                 if tenant.is_none() && must_be_known {
-                    counters.refuse("unauthorized", 1);
+                    let refused = Refused { sender: Some(from.ip()), component: &name, reason: "unauthorized" };
+                    counters.refuse(refused.reason, 1);
+                    auth.refused(refused).wait().await;
                     return Ok(());
                 }
                 conversation.converse(Caller { stream, from, tenant }, intake, stop).await
@@ -149,6 +155,17 @@ impl Listener<'_> {
             ended.unwrap_or(Ok(()))?;
         }
         Ok(())
+    }
+}
+
+/// Ends a connection that was refused: at once, or after its pause, so that who dials again at once is slowed.
+fn hold(stream: TcpStream, answering: Answering) {
+    match answering {
+        Answering::AtOnce => drop(stream),
+        slowly @ Answering::Slowly(_) => drop(tokio::spawn(async move {
+            slowly.wait().await;
+            drop(stream);
+        })),
     }
 }
 

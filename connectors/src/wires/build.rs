@@ -7,6 +7,7 @@ use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::http::{HttpRouter, HttpSource};
+use crate::server::incidents::KnownIncidents;
 use crate::wires::declare::Door;
 use crate::wires::list::WireList;
 use crate::wires::live::RunningWires;
@@ -22,6 +23,8 @@ pub struct Wires<L> {
     pub counters: Vec<(&'static str, Arc<WireCounters>)>,
     /// Which labels make which entity, for sources beside the wires.
     pub resolver: Arc<EntityResolver>,
+    /// Which incidents may be acted on: to be told by who knows.
+    pub incidents: Arc<KnownIncidents>,
     /// What can be changed while they run.
     pub live: RunningWires<L>,
 }
@@ -33,7 +36,7 @@ pub struct Wires<L> {
 pub fn build<L: WireList>(config: &L) -> Result<Wires<L>, WiresError> {
     let auth = Arc::new(Auth::new(config.common().auth)?);
     check_listeners(config, &auth)?;
-    let shared = shared(config, auth)?;
+    let shared = shared(config, auth, Arc::default())?;
     let (mut sources, mut counters): (Vec<Box<dyn Source>>, Vec<_>) = (Vec::new(), Vec::new());
     let mut certificates = Vec::new();
     let mut http = None;
@@ -57,7 +60,7 @@ pub fn build<L: WireList>(config: &L) -> Result<Wires<L>, WiresError> {
     if let Some(http) = &http {
         http.show_others(counters.clone());
     }
-    let resolver = shared.resolver.clone();
+    let (resolver, incidents) = (shared.resolver.clone(), shared.incidents.clone());
     let live = RunningWires::new(config.clone(), shared, http.clone(), certificates);
-    Ok(Wires { sources, http, counters, resolver, live })
+    Ok(Wires { sources, http, counters, resolver, incidents, live })
 }

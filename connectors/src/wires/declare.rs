@@ -7,6 +7,7 @@ use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::Auth;
+use crate::server::incidents::KnownIncidents;
 use crate::server::listener::{Endpoint, Listening};
 use crate::server::wire::{HttpHandler, HttpWire};
 
@@ -72,6 +73,8 @@ pub struct Shared {
     pub resolver: Arc<EntityResolver>,
     /// Series that have been described.
     pub series: Arc<SeriesTable>,
+    /// Which incidents may be acted on.
+    pub incidents: Arc<KnownIncidents>,
 }
 
 /// A row of the table of `WIRES.md`, in Markdown.

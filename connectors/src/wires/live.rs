@@ -61,7 +61,7 @@ impl<L: WireList> RunningWires<L> {
         // What the wires share is replaced together with the wires that hold it.
         let shared = match same_ground {
             true => self.shared.clone(),
-            false => shared(config, self.shared.auth.clone())?,
+            false => shared(config, self.shared.auth.clone(), self.shared.incidents.clone())?,
         };
         let differing = self.config.differing(config);
         let over_http = match &self.http {

@@ -6,6 +6,7 @@ use crate::resolve::entity_resolution::{EntityError, EntityResolver};
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::{Auth, AuthError};
 use crate::server::http::{NamedWire, RouteError};
+use crate::server::incidents::KnownIncidents;
 use crate::server::tls::TlsError;
 use crate::wires::declare::{Door, Shared, WireError};
 use crate::wires::list::WireList;
@@ -46,12 +47,16 @@ pub(super) fn check_listeners(config: &impl WireList, auth: &Auth) -> Result<(),
     found
 }
 
-/// What the wires of `config` share, with empty tables.
-pub(super) fn shared(config: &impl WireList, auth: Arc<Auth>) -> Result<Shared, EntityError> {
+/// What the wires of `config` share, with empty tables but for what outlives a reload.
+pub(super) fn shared(
+    config: &impl WireList,
+    auth: Arc<Auth>,
+    incidents: Arc<KnownIncidents>,
+) -> Result<Shared, EntityError> {
     let common = config.common();
     let resolver = Arc::new(EntityResolver::new(common.entity_resolution.clone())?);
     let series = Arc::new(SeriesTable::new(resolver.clone(), common.limits));
-    Ok(Shared { auth, limits: common.limits.clone(), resolver, series })
+    Ok(Shared { auth, limits: common.limits.clone(), resolver, series, incidents })
 }
 
 /// The wires over HTTP; one that `kept` gives is not built.

@@ -53,20 +53,20 @@ impl Door<'_> {
 
     /// Takes an operator's or a bridge's word in.
     pub(crate) fn action(&mut self, at: EventTime, action: &Action) {
-        let time = self.see(at);
+        let time = self.see("action", at);
         let key = xxh3_64(format!("{action:?}").as_bytes());
         self.waiting.push(Pending::new(time, Event::Action(Box::new(action.clone())), key));
     }
 
-    /// Notes an event time; answers the time at which the event acts.
-    fn see(&mut self, at: EventTime) -> EventTime {
+    /// Notes the event time of something of this kind; answers the time at which it acts.
+    fn see(&mut self, kind: &str, at: EventTime) -> EventTime {
         if at > self.waiting.max_seen {
             self.waiting.max_seen = at;
             return at;
         }
         let watermark = self.waiting.watermark(self.compiled.config.lateness);
         if at < watermark {
-            self.stats.late += 1;
+            self.stats.late(kind, 1);
         }
         at.max(watermark)
     }
@@ -119,7 +119,7 @@ impl Door<'_> {
             self.shards.push_sample(Sample { time: EventTime(time), series, value });
         }
         self.waiting.max_seen = EventTime(max_seen);
-        self.stats.late += late;
+        self.stats.late(SignalKind::Metric.name(), late);
         self.stats.reject_many("time out of range", odd_time);
         self.stats.reject_many("value not finite", odd_value);
     }
@@ -132,7 +132,7 @@ impl Door<'_> {
             if !self.believes(at) {
                 continue;
             }
-            let time = self.see(at);
+            let time = self.see(SignalKind::Log.name(), at);
             let line = LogLine::new(&shared, &columns, row, time);
             self.shards.push_line(line);
         }
@@ -150,7 +150,7 @@ impl Door<'_> {
                 self.stats.reject("unknown alert status");
                 continue;
             }
-            let time = self.see(at);
+            let time = self.see(SignalKind::Alert.name(), at);
             let event = Event::Alert(shared.clone(), row as u32);
             self.waiting.push(Pending::new(time, event, columns.fingerprint[row]));
         }
@@ -163,7 +163,7 @@ impl Door<'_> {
             if !self.believes(change.time) {
                 continue;
             }
-            let time = self.see(change.time);
+            let time = self.see(SignalKind::Change.name(), change.time);
             let key = xxh3_64(change.id.as_bytes());
             let own = |text: Option<&str>| text.map(Into::into);
             let event = Event::Change(Box::new(OwnedChange {
@@ -189,7 +189,7 @@ impl Door<'_> {
             if !self.believes(edge.time) {
                 continue;
             }
-            let time = self.see(edge.time);
+            let time = self.see(SignalKind::Edge.name(), edge.time);
             let key = xxh3_64(format!("{}|{}|{}", edge.from, edge.to, edge.source).as_bytes());
             let event = Event::Edge(Box::new(OwnedEdge {
                 from: edge.from.into(),
@@ -269,7 +269,8 @@ mod tests {
             samples.push(at(secs), 1, 1.0);
         }
         entrance.take(&samples.finish("acme").expect("the tenant is plain"));
-        assert_eq!((entrance.tenant.shards.waiting(), entrance.tenant.tables.stats.late), (1, 2));
+        let late = &entrance.tenant.tables.stats.late;
+        assert_eq!((entrance.tenant.shards.waiting(), late["metric"], late["alert"]), (1, 1, 1));
     }
 
     #[test]

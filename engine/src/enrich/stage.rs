@@ -185,7 +185,11 @@ mod tests {
         bench.wait(100);
         let number = bench.tables.alerts.get(1).and_then(|alert| alert.incident).expect("it is open");
         let id = bench.tables.ledger.get(number).map(|incident| incident.id.clone()).expect("it is known");
-        let acknowledge = crate::action::Action::Acknowledge { incident: id, who: "ana".to_owned() };
+        let acknowledge = crate::action::Action::Acknowledge {
+            incident: id,
+            who: "ana".to_owned(),
+            voice: crate::action::Voice::Operator,
+        };
         let told = bench.run(110, Item::Event(Event::Action(Box::new(acknowledge))));
         assert_eq!(told[0].verb, Verb::Acknowledged);
         let found = enriched(&mut bench, 1, Purpose::Update);

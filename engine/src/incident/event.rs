@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::IncidentRecord;
+use super::record::{CUT_PREFIX, IncidentRecord};
 
 /// Records stay below this many bytes of JSON: CloudEvents consumers need not take more.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -93,7 +93,7 @@ impl IncidentEvent {
     }
 
     /// The record as JSON of at most [`RECORD_BYTES_MAX`] bytes: the longest lists are cut,
-    /// `truncated` is set and the counts stay.
+    /// `truncated` is set, the counts stay, and labels say how long the lists were.
     pub fn payload(&self) -> Vec<u8> {
         let whole = to_json(&self.record);
         if whole.len() < RECORD_BYTES_MAX {
@@ -122,31 +122,36 @@ fn to_json(record: &IncidentRecord) -> Vec<u8> {
 
 /// Halves the longest of the record's lists; false when all are empty.
 fn cut_once(record: &mut IncidentRecord) -> bool {
+    // Labels that say what was cut are few, and stay.
+    let labels = record.labels.keys().filter(|name| !name.starts_with(CUT_PREFIX)).count();
     let lengths = [
-        record.alerts.len(),
-        record.evidence.len(),
-        record.entities.len(),
-        record.changes.len(),
-        record.links.len(),
-        record.labels.len(),
+        ("alerts", record.alerts.len()),
+        ("evidence", record.evidence.len()),
+        ("entities", record.entities.len()),
+        ("changes", record.changes.len()),
+        ("links", record.links.len()),
+        ("labels", labels),
     ];
-    let longest = lengths.iter().enumerate().max_by_key(|(_, length)| **length);
-    let Some((which, &length)) = longest.filter(|(_, length)| **length > 0) else {
+    let longest = lengths.into_iter().max_by_key(|(_, length)| *length);
+    let Some((list, length)) = longest.filter(|(_, length)| *length > 0) else {
         return false;
     };
     let keep = length / 2;
-    match which {
-        0 => record.alerts.truncate(keep),
-        1 => record.evidence.truncate(keep),
-        2 => record.entities.truncate(keep),
-        3 => record.changes.truncate(keep),
-        4 => record.links.truncate(keep),
+    match list {
+        "alerts" => record.alerts.truncate(keep),
+        "evidence" => record.evidence.truncate(keep),
+        "entities" => record.entities.truncate(keep),
+        "changes" => record.changes.truncate(keep),
+        "links" => record.links.truncate(keep),
         _ => {
-            while record.labels.len() > keep {
-                record.labels.pop_last();
-            }
+            let mut kept = 0;
+            record.labels.retain(|name, _| {
+                kept += usize::from(!name.starts_with(CUT_PREFIX));
+                kept <= keep || name.starts_with(CUT_PREFIX)
+            });
         }
     }
+    record.note_cut(list, length);
     true
 }
 
@@ -170,6 +175,36 @@ pub fn sanitise_token(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(alerts: usize, text: &str) -> IncidentRecord {
+        let at = "2026-03-01T10:00:00Z";
+        let alert = |n: usize| {
+            serde_json::json!({"fingerprint": format!("{n:016x}"), "source": "test", "status": "firing",
+            "starts_at": at, "annotations": {"summary": text}})
+        };
+        let record = serde_json::json!({
+            "schema_version": "1", "id": "inc_0", "dedup_key": "k", "revision": 1, "status": "open", "severity": "major",
+            "priority": "P2", "title": "slow", "opened_at": at, "updated_at": at, "entities": [], "alert_count": 90,
+            "alerts": (0..alerts).map(alert).collect::<Vec<_>>(), "labels": {"zone": "eu", "tenant": "acme"},
+        });
+        serde_json::from_value(record).expect("a record")
+    }
+
+    #[test]
+    fn a_payload_that_was_cut_says_which_list_and_how_long_it_was() {
+        let event = |record| IncidentEvent { tenant: "acme".into(), verb: Verb::Opened, record };
+        let read = |event: &IncidentEvent| serde_json::from_slice::<IncidentRecord>(&event.payload()).expect("reads");
+        let whole = event(record(40, "short"));
+        assert_eq!(read(&whole), whole.record);
+        let cut = read(&event(record(40, &"x".repeat(4_000))));
+        assert!(cut.truncated && cut.alerts.len() < 40 && cut.alert_count == 90);
+        assert_eq!((cut.labels["truncated.alerts"].as_str(), cut.labels["zone"].as_str()), ("40", "eu"));
+        assert_eq!(cut.detail_ref, "kv:bellwether_incidents/acme.inc_0");
+        // What the engine has cut before was longer still.
+        let mut long = record(40, &"x".repeat(4_000));
+        long.note_cut("alerts", 312);
+        assert_eq!(read(&event(long)).labels["truncated.alerts"], "312");
+    }
 
     #[test]
     fn a_token_holds_nothing_the_server_reads_as_syntax() {

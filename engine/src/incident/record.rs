@@ -213,13 +213,15 @@ pub struct IncidentRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub evidence: Vec<EvidenceEntry>,
-    /// All alerts of the incident, also those not listed.
+    /// What was heard of all alerts of the incident, also of those not listed: each notification counts. How
+    /// many alerts there are is in `labels`, under `alerts.distinct`.
     pub alert_count: u64,
     /// The most telling alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub alerts: Vec<AlertEntry>,
-    /// True when lists were cut to keep the record below 64 KiB.
+    /// True when lists were cut to keep the record short; `labels` says how long each of them is as a whole,
+    /// under `truncated.<list>`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// Where the full record is when `truncated`.
@@ -235,7 +237,7 @@ pub struct IncidentRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub similar: Vec<SimilarIncident>,
-    /// Everything else that is named: `sla.*`, `impact.*`, `tenant`.
+    /// Everything else that is named: `sla.*`, `impact.*`, `truncated.*`, `tenant`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// What computed it.
@@ -243,3 +245,15 @@ pub struct IncidentRecord {
     #[schemars(with = "ModelInfo")]
     pub model: Option<ModelInfo>,
 }
+
+impl IncidentRecord {
+    /// Says that `list` does not hold all of its `whole` entries. The first word counts: what is cut again
+    /// was as long as it was.
+    pub(crate) fn note_cut(&mut self, list: &str, whole: usize) {
+        self.truncated = true;
+        self.labels.entry(format!("{CUT_PREFIX}{list}")).or_insert_with(|| whole.to_string());
+    }
+}
+
+/// What labels begin with that say how long a list is which was cut.
+pub(super) const CUT_PREFIX: &str = "truncated.";

@@ -12,13 +12,13 @@ use crate::incident::{Owner, StatusReason, TicketRef, Verb};
 pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
     match action {
         Action::Silence { .. } => {}
-        Action::Acknowledge { incident, who } => acknowledge(desk, &incident, &who),
-        Action::Resolve { incident, .. } => resolve_active(desk, &incident, StatusReason::Operator),
+        Action::Acknowledge { incident, who, voice } => acknowledge(desk, &incident, &who, voice.reason()),
+        Action::Resolve { incident, voice, .. } => resolve_active(desk, &incident, voice.reason()),
         Action::FalsePositive { incident, .. } => resolve_active(desk, &incident, StatusReason::FalsePositive),
-        Action::Close { incident, .. } => {
+        Action::Close { incident, voice, .. } => {
             if let Some(number) = desk.named(&incident) {
                 if desk.is_active(number) {
-                    resolve(desk, number, StatusReason::Operator);
+                    resolve(desk, number, voice.reason());
                 }
                 desk.tell(number, Verb::Closed);
             }
@@ -30,7 +30,7 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
     }
 }
 
-fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str) {
+fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReason) {
     let now = desk.now();
     let Some(number) = desk.named(id) else {
         return;
@@ -39,7 +39,7 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str) {
         return;
     };
     incident.state = State::Acknowledged;
-    incident.reason = StatusReason::Operator;
+    incident.reason = reason;
     incident.acknowledged_at = Some(now);
     who.clone_into(&mut incident.acknowledged_by);
     take_over(&mut incident.owner, who);

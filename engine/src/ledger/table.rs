@@ -79,6 +79,20 @@ impl Ledger {
         self.index.active().len()
     }
 
+    /// The same by the priority that was told last.
+    pub(crate) fn active_by_priority(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for told in self.active().filter_map(|(_, incident)| incident.told.as_ref()) {
+            *counts.entry(told.priority.name().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The ids of the incidents that were told and are not closed.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
     /// The active incidents whose first cause lies at the entity `root`, oldest first.
     pub(crate) fn active_at(&self, root: &str) -> impl Iterator<Item = (u64, &Incident)> {
         self.index.at_root(root).filter_map(|number| Some((number, self.incidents.get(&number)?)))

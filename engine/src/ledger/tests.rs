@@ -3,7 +3,7 @@
 use super::incident::State;
 use super::stage::take;
 use super::step::Step;
-use crate::action::Action;
+use crate::action::{Action, Voice};
 use crate::case::{Case, Purpose};
 use crate::event::Event;
 use crate::incident::{IncidentStatus, StatusReason, Verb};
@@ -148,7 +148,11 @@ fn an_incident_that_is_told_as_closed_leaves_and_is_remembered() {
 fn an_operator_acknowledges_an_open_incident_once_and_an_unknown_one_is_counted() {
     let mut bench = bench();
     let (number, id) = opened(&mut bench, 0, 1, "host:a");
-    let acknowledge = |incident: &str| Action::Acknowledge { incident: incident.to_owned(), who: "ana".to_owned() };
+    let acknowledge = |incident: &str| Action::Acknowledge {
+        incident: incident.to_owned(),
+        who: "ana".to_owned(),
+        voice: Voice::Operator,
+    };
     let done = act(&mut bench, 60, acknowledge(&id));
     let [told, Item::Ledger(Step::Plan(_))] = done.items()[..] else { panic!("{:?}", done.effects) };
     assert!(is_tell(told, number, Verb::Acknowledged));
@@ -157,6 +161,17 @@ fn an_operator_acknowledges_an_open_incident_once_and_an_unknown_one_is_counted(
     assert!(act(&mut bench, 61, acknowledge(&id)).nothing(), "it is acknowledged");
     assert!(act(&mut bench, 62, acknowledge("inc_unknown")).nothing());
     assert_eq!(bench.tables.stats.actions_unknown, 1);
+}
+
+#[test]
+fn by_whose_word_an_incident_is_over_is_its_reason() {
+    for (voice, reason) in [(Voice::Ticket, StatusReason::Ticket), (Voice::Operator, StatusReason::Operator)] {
+        let mut bench = bench();
+        let (number, id) = opened(&mut bench, 0, 1, "host:a");
+        act(&mut bench, 60, Action::Resolve { incident: id, who: "rt".to_owned(), voice });
+        let incident = bench.tables.ledger.get(number).expect("it is there");
+        assert_eq!((incident.state, incident.reason), (State::Resolved, reason));
+    }
 }
 
 #[test]

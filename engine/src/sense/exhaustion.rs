@@ -86,6 +86,14 @@ impl CompiledExhaustion {
         Ok(CompiledExhaustion { rule: rule.clone(), glob: Glob::new(&rule.metric), params: params.check()? })
     }
 
+    pub(super) fn rule(&self) -> &ExhaustionRule {
+        &self.rule
+    }
+
+    pub(super) fn params(&self) -> &CheckedExhaustionParams {
+        &self.params
+    }
+
     pub(super) fn selects(&self, name: &str) -> bool {
         self.glob.matches(name)
     }

@@ -9,6 +9,7 @@ use super::table::Shards;
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
+use crate::signal::SignalKind;
 use crate::stats::TenantStats;
 use crate::time::EventTime;
 
@@ -48,7 +49,7 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
         found.sensed.append(&mut out);
         found.moved.append(&mut some);
         stats.reject_many("series not described", counts.unknown_series);
-        stats.late += counts.out_of_order;
+        stats.late(SignalKind::Metric.name(), counts.out_of_order);
         stats.duplicates += counts.repeated;
         stats.rule_errors += counts.rule_errors;
     }
@@ -182,7 +183,7 @@ mod tests {
         watched.shards.push_sample(Sample { time: at(6), series: 8, value: 1.0 });
         watched.until(12);
         let stats = &watched.stats;
-        assert_eq!((stats.duplicates, stats.late, stats.rejected["series not described"]), (1, 1, 1));
+        assert_eq!((stats.duplicates, stats.late_total(), stats.rejected["series not described"]), (1, 1, 1));
     }
 
     #[test]

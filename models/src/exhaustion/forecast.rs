@@ -28,3 +28,17 @@ pub struct Forecast {
     /// nanoseconds since the epoch; `None` when its pace did not change.
     pub faster_since_ns: Option<i64>,
 }
+
+impl Forecast {
+    /// Whether the middle of the ways arrives at all, as far as they are looked along.
+    #[must_use]
+    pub fn is_in_sight(&self) -> bool {
+        self.p50_ns < FAR_NS
+    }
+
+    /// The late edge; `None` when more than one way in ten never arrives, as far as they are looked along.
+    #[must_use]
+    pub fn late_edge_ns(&self) -> Option<i64> {
+        (self.p90_ns < FAR_NS).then_some(self.p90_ns)
+    }
+}

@@ -2,7 +2,7 @@
 //! ten days; the screen, and the decision.
 
 use super::bands::{Bands, Coverage};
-use super::contest::outlook;
+use super::contest::{Outlook, outlook};
 use super::forecast::{FAR_NS, Forecast};
 use super::hour::{Hour, MEDIAN};
 use super::params::{CheckedExhaustionParams, HOUR_NS};
@@ -112,6 +112,28 @@ impl Exhaustion {
         if self.hours.is_empty() { f64::NAN } else { params.sign * self.hour(0) }
     }
 
+    /// Whether its last word was that the resource runs out within the horizon.
+    #[must_use]
+    pub fn runs_out(&self) -> bool {
+        self.runs_out[0] || self.runs_out[1]
+    }
+
+    /// What it would say now, for who looks between two decisions: nothing is written down. `None` while
+    /// the screen does not flag the series, or too little is known of it.
+    #[must_use]
+    pub fn forecast(&self, params: &CheckedExhaustionParams) -> Option<Forecast> {
+        let soon = if params.quantile == MEDIAN { self.surge.told(params.limit) } else { None };
+        let soon = soon.map(|forecast| Forecast {
+            level: params.sign * forecast.level,
+            coverage: self.coverage(),
+            ..forecast
+        });
+        let hourly =
+            || self.look_ahead(params, self.hour_ends_ns.saturating_sub(HOUR_NS)).map(|(forecast, _)| forecast);
+        let told = soon.or_else(hourly)?;
+        Some(Forecast { full_within_horizon: self.runs_out(), ..told })
+    }
+
     /// How often bands stated for the level half a day ahead held so far: the
     /// promise is nine of ten.
     #[must_use]
@@ -189,6 +211,13 @@ impl Exhaustion {
     }
 
     fn decide(&mut self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<Forecast> {
+        let (forecast, outlook) = self.look_ahead(params, at_ns)?;
+        self.bands.state(self.hours_seen, &outlook);
+        Some(forecast)
+    }
+
+    /// The hourly forecast, and the ways it comes from; `None` while the screen does not flag the series.
+    fn look_ahead(&self, params: &CheckedExhaustionParams, at_ns: i64) -> Option<(Forecast, Outlook)> {
         if self.hours.len() < HOURS_MIN || !self.screen(params) {
             return None;
         }
@@ -198,10 +227,9 @@ impl Exhaustion {
         let now = self.hour(0);
         let ways = Passages::of(&outlook, now, params.limit, self.bands.width());
         let careful = Passages::of(&outlook, now, params.limit, VERDICT_WIDTH);
-        self.bands.state(self.hours_seen, &outlook);
         let ns = |hours: f64| (hours.max(0.0) * HOUR_NS as f64).min(FAR_NS as f64) as i64;
         let p50_ns = ns(ways.quantile(0.5));
-        Some(Forecast {
+        let forecast = Forecast {
             at_ns,
             level: params.sign * now,
             p10_ns: ns(ways.quantile(EDGES[0]) - EDGE_HOURS).min(p50_ns),
@@ -210,7 +238,8 @@ impl Exhaustion {
             full_within_horizon: ns(careful.quantile(VERDICT_SHARE)) <= params.horizon_ns.min(self.reach_ns()),
             coverage: self.bands.coverage(),
             faster_since_ns: self.faster_since_ns,
-        })
+        };
+        Some((forecast, outlook))
     }
 }
 
@@ -234,6 +263,23 @@ mod tests {
         assert!(last.full_within_horizon);
         assert!((hours - 12.5).abs() < 0.7, "{hours}");
         assert!(last.p10_ns <= last.p50_ns && last.p50_ns <= last.p90_ns);
+    }
+
+    #[test]
+    fn what_it_would_say_now_is_what_it_said_at_the_decision_and_changes_nothing() {
+        let params = ExhaustionParams::default().check().expect("in range");
+        let mut state = Exhaustion::default();
+        let mut last = None;
+        for minute in 0..(60 * 49) {
+            let level = 40.0 + minute as f64 / 60.0;
+            if let Some(forecast) = state.update(&params, minute * 60_000_000_000, level) {
+                last = Some(forecast);
+                let before = state.clone();
+                assert_eq!(state.forecast(&params), last);
+                assert_eq!(state, before);
+            }
+        }
+        assert!(last.is_some_and(|forecast| forecast.is_in_sight() && state.runs_out()));
     }
 
     /// Forecasts over samples every ten minutes; the value is given the hour.

@@ -80,18 +80,28 @@ impl Surge {
             (true, false) => TAKEN_BACK,
             (false, false) => self.taken_back.saturating_sub(1),
         };
-        let Way { minutes, width } = runs_out.filter(|_| is_sure).unwrap_or(Way::NOWHERE);
+        let way = runs_out.filter(|_| is_sure).unwrap_or(Way::NOWHERE);
+        (is_sure || self.taken_back > 0).then(|| self.forecast_of(way, at_ns, is_sure))
+    }
+
+    /// What is told now; `None` while nothing is.
+    pub(super) fn told(&self, limit: f64) -> Option<Forecast> {
+        let way = self.runs_out(limit).filter(|_| self.sure == SURE)?;
+        Some(self.forecast_of(way, self.minute.saturating_mul(MINUTE_NS), true))
+    }
+
+    fn forecast_of(&self, Way { minutes, width }: Way, at_ns: i64, full_within_horizon: bool) -> Forecast {
         let ns = |minutes: f64| (minutes.max(0.0) * MINUTE_NS as f64) as i64;
-        (is_sure || self.taken_back > 0).then(|| Forecast {
+        Forecast {
             at_ns,
             level: self.levels.last().map_or(f64::NAN, |level| f64::from(*level)),
             p10_ns: ns(minutes * (1.0 - width)),
             p50_ns: ns(minutes),
             p90_ns: ns(minutes * (1.0 + width)),
-            full_within_horizon: is_sure,
+            full_within_horizon,
             coverage: Coverage::default(),
             faster_since_ns: None,
-        })
+        }
     }
 
     /// When it is full, if the line through the last minutes says so, or it is.

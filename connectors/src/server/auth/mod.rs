@@ -46,6 +46,8 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::server::refusals::{Answering, Refusals, Refused};
+
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
 use secrets::{CertificateMark, Digest, Secret, kept_basic, kept_bearer, network, secret_of};
 pub(crate) use secrets::{from_hex, read_secret, sha256};
@@ -88,6 +90,7 @@ struct Checked {
 /// Checked credentials.
 pub struct Auth {
     current: RwLock<Arc<Checked>>,
+    refusals: Refusals,
 }
 
 impl std::fmt::Debug for Auth {
@@ -111,7 +114,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError`] for the first entry that cannot be used.
     pub fn new(config: &AuthConfig) -> Result<Auth, AuthError> {
-        Ok(Auth { current: RwLock::new(Arc::new(Checked::new(config)?)) })
+        Ok(Auth { current: RwLock::new(Arc::new(Checked::new(config)?)), refusals: Refusals::default() })
     }
 
     /// Puts the credentials of `config` in force, with its secret files read anew; on an error
@@ -127,6 +130,11 @@ impl Auth {
 
     fn current(&self) -> Arc<Checked> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that a sender was refused, whoever noticed: told once, and slowed when it goes on.
+    pub(crate) fn refused(&self, refused: Refused<'_>) -> Answering {
+        self.refusals.note(refused)
     }
 
     /// Refuses a listener that strangers can reach and use.

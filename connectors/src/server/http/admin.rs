@@ -31,6 +31,8 @@ use crate::server::reply::Reply;
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
+    /// Keys of the file whose values differ from those that were read last.
+    pub changed: Vec<String>,
     /// Parts of the configuration that are in force now.
     pub applied: Vec<String>,
     /// Parts that have changed in the file and stay as they were until the process starts anew.

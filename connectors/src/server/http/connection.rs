@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who sends a request: put beside it for the wires and pages.
 #[derive(Clone, Default)]
 pub(super) struct Sender {
+    /// Its address.
+    pub(super) address: Option<IpAddr>,
     /// Verified by the TLS layer.
     pub(super) certificate: Option<Arc<CertificateDer<'static>>>,
     /// Held while its request runs.
@@ -139,8 +142,8 @@ pub async fn serve(
             _ = running.join_next(), if !running.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok((stream, from)) => (stream, from.ip().to_canonical()),
             Err(error) => {
                 // Out of file descriptors, most likely: waiting is all that helps.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -167,13 +170,13 @@ pub async fn serve(
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
             match tls {
-                None => converse(wires, intake, stream, None, limits, stop).await,
+                None => converse(wires, intake, stream, (address, None), limits, stop).await,
                 Some(tls) => {
                     let patience = Duration::from_secs(limits.header_timeout_secs);
                     match tokio::time::timeout(patience, tls.acceptor().accept(stream)).await {
                         Ok(Ok(stream)) => {
                             let certificate = shown_certificate(&stream).map(Arc::new);
-                            converse(wires, intake, stream, certificate, limits, stop).await;
+                            converse(wires, intake, stream, (address, certificate), limits, stop).await;
                         }
                         _ => wires.listener.refuse("tls_handshake", 1),
                     }
@@ -205,7 +208,7 @@ async fn converse(
     wires: Arc<HttpRouter>,
     intake: Intake,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    certificate: Option<Arc<CertificateDer<'static>>>,
+    (address, certificate): (IpAddr, Option<Arc<CertificateDer<'static>>>),
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
@@ -215,7 +218,8 @@ async fn converse(
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let (wires, intake) = (wires.clone(), intake.clone());
         let busy = answered.begin();
-        request.extensions_mut().insert(Sender { certificate: certificate.clone(), busy: Some(busy.clone()) });
+        let sender = Sender { address: Some(address), certificate: certificate.clone(), busy: Some(busy.clone()) };
+        request.extensions_mut().insert(sender);
         async move {
             let response = wires.respond(&intake, request).await;
             drop(busy);

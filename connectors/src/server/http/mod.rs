@@ -18,10 +18,11 @@ mod admin;
 pub mod client;
 mod connection;
 mod exposition;
+mod refused;
 mod routes;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use admin::{Admin, ReloadRefused, Reloaded};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};
+use refused::let_run_out;
 pub use routes::RouteError;
 use routes::{Mounted, Routes};
 
@@ -55,6 +57,7 @@ use crate::limits::Limits;
 use crate::server::auth::{Auth, Right, Shown};
 use crate::server::counters::WireCounters;
 use crate::server::outcome::Outcome;
+use crate::server::refusals::Refused;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
@@ -208,12 +211,16 @@ impl HttpRouter {
         let shown = Shown { headers: &head.headers, certificate: sender.certificate.as_deref() };
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         if let Some(page) = self.own_page(intake, &head.method, path, query, shown, sender.busy).await {
+            if page.status() == StatusCode::UNAUTHORIZED {
+                let refused = Refused { sender: sender.address, component: HTTP_ID, reason: "unauthorized" };
+                self.auth.refused(refused).wait().await;
+            }
             return page;
         }
-        response(self.reply_to(intake, &head, body, shown).await)
+        response(self.reply_to(intake, &head, body, shown, sender.address).await)
     }
 
-    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>) -> Reply
+    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>, from: Option<IpAddr>) -> Reply
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -240,9 +247,8 @@ impl HttpRouter {
             Access::Credential => match self.let_in(right, head, shown) {
                 Ok(tenant) => Some(tenant),
                 Err((refusal, reason)) => {
-                    mounted.counters.refuse(reason, 1);
                     let_run_out(body);
-                    return refusal;
+                    return self.refuse(mounted, reason, head, from, refusal).await;
                 }
             },
         };
@@ -272,8 +278,8 @@ impl HttpRouter {
         mounted.counters.request(body.len());
         let tenant = by_credential.or_else(|| handler.tenant_of(&Unsigned { path, headers, body: &body }));
         let Some(tenant) = &tenant else {
-            mounted.counters.refuse("unauthorized", 1);
-            return Reply::text(401, "the signature or token is not known\n");
+            let refusal = Reply::text(401, "the signature or token is not known\n");
+            return self.refuse(mounted, "unauthorized", head, from, refusal).await;
         };
         let request = Request { tenant, method, path, query, headers, body: &body, received, claims: None };
         match &route.answer {
@@ -437,24 +443,6 @@ impl Source for HttpSource {
 /// The wall clock; connectors are the only place that may look at it.
 pub(crate) fn now() -> EventTime {
     crate::intake::arrival_time()
-}
-
-/// Bytes of a refused body that are taken in and thrown away.
-const REFUSED_BYTES_MAX: usize = 64 << 10;
-/// How long they are waited for.
-const REFUSED_FOR: Duration = Duration::from_secs(1);
-
-/// Takes in what little of a refused body is on its way, while the answer goes out: a connection
-/// closed with unread bytes is reset, and the reset can overtake the answer (RFC 9112, 9.6).
-fn let_run_out<B>(body: B)
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    tokio::spawn(async move {
-        let rest = Limited::new(body, REFUSED_BYTES_MAX).collect();
-        let _ = tokio::time::timeout(REFUSED_FOR, rest).await.is_ok();
-    });
 }
 
 fn response(reply: Reply) -> Response<HttpBody> {

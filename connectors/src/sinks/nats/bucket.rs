@@ -26,15 +26,30 @@ struct Stored {
 }
 
 impl NatsSink {
-    fn outbox_key(&self) -> String {
-        format!("outbox/{}", bellwether_engine::incident::sanitise_token(&self.config.name))
+    /// The key of this sink's mark.
+    fn mark_key(&self) -> String {
+        bellwether_engine::incident::sanitise_token(&self.config.name)
+    }
+
+    /// The settled sequence as it was written down. Before, it stood among the incidents: it is taken from
+    /// there once, and is gone.
+    async fn stored_mark(&self) -> Result<Option<u64>, NatsError> {
+        let read = |bytes: Bytes| std::str::from_utf8(&bytes).ok()?.parse().ok();
+        let kept = get(&self.marks, &self.mark_key()).await?.and_then(read);
+        let before = format!("outbox/{}", self.mark_key());
+        let Some(old) = get(&self.bucket, &before).await? else { return Ok(kept) };
+        let mark: Option<u64> = kept.or_else(|| read(old));
+        if let Some(mark) = mark {
+            put(&self.marks, &self.mark_key(), mark.to_string().into()).await?;
+        }
+        self.bucket.purge(before).await.map_err(|e| NatsError::request("clean the bucket", e))?;
+        Ok(mark)
     }
 
     /// Reads the stream after the settled sequence and brings the bucket up to date.
     pub(super) async fn reconcile(&mut self) -> Result<(), NatsError> {
         self.known.clear();
-        let stored = get(&self.bucket, &self.outbox_key()).await?;
-        let stored = stored.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+        let stored = self.stored_mark().await?;
         let state = self.stream.get_info().await.map_err(|e| NatsError::request("read the stream's state", e))?.state;
         // A mark beyond the end is of a stream that was made anew.
         self.settled = stored.filter(|mark| *mark <= state.last_sequence).unwrap_or(0);
@@ -101,7 +116,7 @@ impl NatsSink {
 
     pub(super) async fn settle(&mut self, sequence: u64) -> Result<(), NatsError> {
         if sequence > self.settled {
-            put(&self.bucket, &self.outbox_key(), sequence.to_string().into()).await?;
+            put(&self.marks, &self.mark_key(), sequence.to_string().into()).await?;
             self.settled = sequence;
         }
         Ok(())

@@ -17,9 +17,9 @@
 //!
 //! - the **bucket** has the latest record of each incident, with its revision, for every
 //!   message up to the *settled* sequence;
-//! - the **stream** itself has the rest. The settled sequence is written to the bucket (key
-//!   `outbox/<name>`) when all messages up to it are in the bucket, once for each delivery, so
-//!   the rest is short.
+//! - the **stream** itself has the rest. The settled sequence is written to a bucket of its own
+//!   (`bellwether_outbox`, by the sink's name) when all messages up to it are in the bucket of
+//!   incidents, once for each delivery, so the rest is short.
 //!
 //! At opening, and after any answer that did not come, the sink reads the stream after the
 //! settled sequence, brings the bucket up to date, and only then sends what is missing.
@@ -43,7 +43,7 @@ use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::Stream;
 use futures::future::BoxFuture;
 
-use self::open::{ensure_bucket, ensure_stream};
+use self::open::{INCIDENTS, MARKS, ensure_bucket, ensure_stream};
 use crate::nats::NatsError;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
@@ -53,6 +53,9 @@ pub use config::NatsSinkConfig;
 pub const INCIDENT_STREAM: &str = "BELLWETHER_INCIDENTS";
 /// The bucket with the latest record of each incident.
 pub const INCIDENT_BUCKET: &str = "bellwether_incidents";
+
+/// The bucket that says up to where of the stream that is so, by the sink's name.
+pub const OUTBOX_BUCKET: &str = "bellwether_outbox";
 
 /// What the stream takes: incidents of every tenant.
 const INCIDENT_SUBJECTS: &str = "bellwether.v1.*.incident.>";
@@ -65,6 +68,8 @@ pub struct NatsSink {
     context: Context,
     stream: Stream,
     bucket: Store,
+    /// Settled sequences.
+    marks: Store,
     /// Latest revision at the receiver, by bucket key.
     known: HashMap<String, u64>,
     /// Every message of the stream up to here is in the bucket.
@@ -81,8 +86,10 @@ impl NatsSink {
     pub async fn open(config: NatsSinkConfig) -> Result<NatsSink, NatsError> {
         let context = config.connection.connect().await?;
         let stream = ensure_stream(&context, &config).await?;
-        let bucket = ensure_bucket(&context, &config).await?;
-        let mut sink = NatsSink { config, context, stream, bucket, known: HashMap::new(), settled: 0, unsure: true };
+        let bucket = ensure_bucket(&context, &config, &INCIDENTS).await?;
+        let marks = ensure_bucket(&context, &config, &MARKS).await?;
+        let mut sink =
+            NatsSink { config, context, stream, bucket, marks, known: HashMap::new(), settled: 0, unsure: true };
         sink.reconcile().await?;
         Ok(sink)
     }

@@ -6,7 +6,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{self, Store};
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 
-use super::{INCIDENT_BUCKET, INCIDENT_STREAM, INCIDENT_SUBJECTS, NatsSinkConfig};
+use super::{INCIDENT_BUCKET, INCIDENT_STREAM, INCIDENT_SUBJECTS, NatsSinkConfig, OUTBOX_BUCKET};
 use crate::nats::NatsError;
 
 /// Duplicate window of a stream we create: JetStream's default, longer than any retry pause.
@@ -75,12 +75,29 @@ fn check_stream(config: &StreamConfig) -> Result<(), NatsError> {
     Ok(())
 }
 
-pub(super) async fn ensure_bucket(context: &Context, config: &NatsSinkConfig) -> Result<Store, NatsError> {
-    if let Ok(bucket) = context.get_key_value(INCIDENT_BUCKET).await {
+/// A bucket that the sink needs.
+pub(super) struct Bucket {
+    name: &'static str,
+    description: &'static str,
+}
+
+/// That of the incidents.
+pub(super) const INCIDENTS: Bucket =
+    Bucket { name: INCIDENT_BUCKET, description: "The latest record of each incident" };
+/// That of the settled sequences.
+pub(super) const MARKS: Bucket =
+    Bucket { name: OUTBOX_BUCKET, description: "How much of the incident stream is in the bucket of incidents" };
+
+pub(super) async fn ensure_bucket(
+    context: &Context,
+    config: &NatsSinkConfig,
+    Bucket { name, description }: &Bucket,
+) -> Result<Store, NatsError> {
+    if let Ok(bucket) = context.get_key_value(*name).await {
         let stream = &bucket.stream.cached_info().config;
         let wrong = |setting, have: String, want: &str, remedy| NatsError::Setting {
             what: "bucket",
-            name: INCIDENT_BUCKET.to_owned(),
+            name: (*name).to_owned(),
             setting,
             have,
             want: want.to_owned(),
@@ -106,8 +123,8 @@ pub(super) async fn ensure_bucket(context: &Context, config: &NatsSinkConfig) ->
     }
     context
         .create_key_value(kv::Config {
-            bucket: INCIDENT_BUCKET.to_owned(),
-            description: "The latest record of each incident".to_owned(),
+            bucket: (*name).to_owned(),
+            description: (*description).to_owned(),
             history: 1,
             storage: StorageType::File,
             num_replicas: config.replicas,

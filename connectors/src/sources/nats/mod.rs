@@ -17,6 +17,10 @@
 //! is acknowledged after the journal has synced it; one that comes again nevertheless is
 //! recognised by the cursor beside it in the journal (`seen.rs`), so each message is taken
 //! exactly once. Bad rows are kept aside and do not come again.
+//!
+//! A server that is away, at the start or later, is tried again until it is there, and the rest of the
+//! process goes on; one that will never do (credentials, version, a consumer of other settings) ends the
+//! source with the remedy.
 
 mod events;
 mod seen;
@@ -56,6 +60,8 @@ const FETCH_WAIT: Duration = Duration::from_millis(500);
 const ACK_WAIT: Duration = Duration::from_secs(60);
 /// Pause after a failed fetch.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause while the server is away at the start.
+const OPEN_PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// Tenants with a decoder of their own; beyond, all are forgotten and describe their series
 /// again.
 const TENANTS_MAX: usize = 1_024;
@@ -198,7 +204,7 @@ async fn run(
     mut stop: Stop,
 ) -> Result<(), SourceError> {
     let name = config.name.clone();
-    let (mut consumer, created) = open(&config).await.map_err(|e| SourceError::config(&name, e.to_string()))?;
+    let Some((mut consumer, created)) = open_when_there(&config, &mut stop).await? else { return Ok(()) };
     let mut seen = Seen::restore(intake.cursor(&name).as_deref(), &created);
     if let Ok(info) = consumer.info().await {
         seen.floor(info.ack_floor.stream_sequence);
@@ -230,7 +236,40 @@ async fn run(
     Ok(())
 }
 
-async fn open(config: &NatsSourceConfig) -> Result<(Consumer<ConsumerConfig>, String), NatsError> {
+/// What is read from, once the server is there; `None` when told to stop before.
+async fn open_when_there(config: &NatsSourceConfig, stop: &mut Stop) -> Result<Option<Opened>, SourceError> {
+    let mut pause = OPEN_PAUSE[0];
+    let mut away = false;
+    loop {
+        let opened = tokio::select! {
+            opened = open(config) => opened,
+            () = stop.stopped() => return Ok(None),
+        };
+        match opened {
+            Ok(opened) => {
+                if away {
+                    tracing::warn!(source = config.name, "the server answers: what waits there is read");
+                }
+                return Ok(Some(opened));
+            }
+            Err(error) if error.is_retryable() => {
+                if !std::mem::replace(&mut away, true) {
+                    tracing::warn!(source = config.name, %error, "the server is away: tried again, everything else goes on");
+                }
+            }
+            Err(error) => return Err(SourceError::config(&config.name, error.to_string())),
+        }
+        if stop.sleep(pause).await {
+            return Ok(None);
+        }
+        pause = (pause * 2).min(OPEN_PAUSE[1]);
+    }
+}
+
+/// A consumer, and when its stream was made.
+type Opened = (Consumer<ConsumerConfig>, String);
+
+async fn open(config: &NatsSourceConfig) -> Result<Opened, NatsError> {
     let context = config.connection.connect().await?;
     let stream = match context.get_stream(&config.stream).await {
         Ok(stream) => stream,
@@ -243,7 +282,10 @@ async fn open(config: &NatsSourceConfig) -> Result<(Consumer<ConsumerConfig>, St
             })
             .await
             .map_err(|e| NatsError::request("create the source's stream", e))?,
-        Err(error) => return Err(NatsError::request("find the source's stream", error)),
+        Err(error) => {
+            let reason = format!("{error}; create it, or name `subjects`");
+            return Err(NatsError::request("find the source's stream", reason));
+        }
     };
     let created = stream.cached_info().created.to_string();
     let consumer_config = ConsumerConfig {

@@ -15,14 +15,17 @@
 //! `connectors/PAYLOADS.md` has each word with its payload by example, and what follows from it.
 //!
 //! An `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
-//! not stored. What names an incident that is not open any more is counted by the engine, and changes
-//! nothing.
+//! not stored. What names an incident that is closed, a part of another or never was one changes nothing:
+//! over HTTP it is answered 404 and counted as `unknown_incident`, over NATS the engine counts it
+//! (`bellwether_actions_unknown_total`) and the log says so.
 //!
 //! Over HTTP the tenant is the credential's, which must have the right to act
-//! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason,
-//! 503 when full.
+//! (`auth.credentials`: `may: [act]`). It answers 202 once the journal has it, 400 with the reason, 404
+//! where no such incident is open, 503 when full.
 
-use bellwether_engine::input::Input;
+use std::sync::Arc;
+
+use bellwether_engine::input::{Action, Input};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,6 +34,7 @@ use crate::decode::actions::{Said, feedback, ticket};
 use crate::intake::reject::{BadRow, Refusals};
 use crate::journal::receipts::request_key;
 use crate::limits::Limits;
+use crate::server::incidents::KnownIncidents;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
@@ -44,14 +48,14 @@ pub struct ActionsConfig {}
 
 impl WireConfig for ActionsConfig {
     fn doors(&self) -> Vec<Door<'_>> {
-        vec![Door::http(|shared| Ok(Actions::new(shared.limits.clone())))]
+        vec![Door::http(|shared| Ok(Actions::new(shared.limits.clone(), shared.incidents.clone())))]
     }
 
     fn rows() -> &'static [WireRow] {
         &[WireRow {
             wire: "what people and ticketing systems say about incidents (`src/wires/actions`)",
             at: "`/feedback/…`, `/ticket/…`; by subject over NATS",
-            answers: "202; 400 with the reason; 503 full",
+            answers: "202; 400 with the reason; 404 no such incident is open; 503 full",
             again: "by the payload's `id`",
             peer: "`examples/ticketing/say.sh`; nats-server 2.15",
         }]
@@ -61,12 +65,13 @@ impl WireConfig for ActionsConfig {
 /// The wire.
 pub(crate) struct Actions {
     limits: Limits,
+    known: Arc<KnownIncidents>,
 }
 
 impl Actions {
-    /// A wire within `limits`.
-    pub(crate) fn new(limits: Limits) -> Actions {
-        Actions { limits }
+    /// A wire within `limits`, about incidents of which `known` says whether they are there.
+    pub(crate) fn new(limits: Limits, known: Arc<KnownIncidents>) -> Actions {
+        Actions { limits, known }
     }
 
     fn take(&self, request: &Request<'_>) -> Result<Outcome, Outcome> {
@@ -81,6 +86,11 @@ impl Actions {
             && let Some(known) = Outcome::known(claim, taken.clone())
         {
             return Ok(known);
+        }
+        let unknown = |id: &&str| self.known.certainly_lacks(request.tenant, id);
+        if let Some(id) = said.actions.iter().flat_map(Action::incidents).find(unknown) {
+            let message = format!("no incident `{id}` is open: it is closed, a part of another, or never was one");
+            return Err(Outcome::refused(Reply::json(404, &json!({ "message": message })), "unknown_incident"));
         }
         let mut accepted = Accepted::default();
         for action in said.actions {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_engine::incident::TicketRef;
-use bellwether_engine::input::{Action, Input};
+use bellwether_engine::input::{Action, Input, Voice};
 use bellwether_engine::time::EventTime;
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ const INCIDENT: &str = "inc_01KDV0000000000000000000AA";
 
 fn told(path: &str, body: &str) -> Outcome {
     let headers = headers(&[("content-type", "application/json")]);
-    serve(&Actions::new(Limits::default()), &post(path, &headers, body.as_bytes()))
+    serve(&Actions::new(Limits::default(), Arc::default()), &post(path, &headers, body.as_bytes()))
 }
 
 fn actions(outcome: &Outcome) -> Vec<Action> {
@@ -37,9 +37,13 @@ fn each_kind_of_feedback_is_its_action() {
     let of_alert = format!(r#"{{"incident":"{INCIDENT}","who":"ana","alert":"{alert}"}}"#);
     let merge = format!(r#"{{"incident":"{INCIDENT}","who":"ana","into":"inc_2"}}"#);
     for (kind, body, want) in [
-        ("acknowledge", &plain, Action::Acknowledge { incident: incident.clone(), who: who.clone() }),
-        ("resolve", &plain, Action::Resolve { incident: incident.clone(), who: who.clone() }),
-        ("close", &plain, Action::Close { incident: incident.clone(), who: who.clone() }),
+        (
+            "acknowledge",
+            &plain,
+            Action::Acknowledge { incident: incident.clone(), who: who.clone(), voice: Voice::Operator },
+        ),
+        ("resolve", &plain, Action::Resolve { incident: incident.clone(), who: who.clone(), voice: Voice::Operator }),
+        ("close", &plain, Action::Close { incident: incident.clone(), who: who.clone(), voice: Voice::Operator }),
         ("false_positive", &plain, Action::FalsePositive { incident: incident.clone(), who: who.clone() }),
         ("attach", &of_alert, Action::Attach { incident: incident.clone(), alert: alert.clone(), who: who.clone() }),
         ("detach", &of_alert, Action::Detach { incident: incident.clone(), alert, who: who.clone() }),
@@ -62,10 +66,11 @@ fn a_ticket_is_named_and_its_end_is_the_incidents() {
             status: status.to_owned(),
         },
     };
-    let acknowledge = Action::Acknowledge { incident: incident.clone(), who: who.clone() };
-    let resolve = Action::Resolve { incident: incident.clone(), who: who.clone() };
+    let voice = Voice::Ticket;
+    let acknowledge = Action::Acknowledge { incident: incident.clone(), who: who.clone(), voice };
+    let resolve = Action::Resolve { incident: incident.clone(), who: who.clone(), voice };
     let wrong = Action::FalsePositive { incident: incident.clone(), who: who.clone() };
-    let close = Action::Close { incident: incident.clone(), who: who.clone() };
+    let close = Action::Close { incident: incident.clone(), who: who.clone(), voice };
     let said = r#""key":"INC1""#;
     for (verb, more, want) in [
         ("created", "", vec![named("created")]),
@@ -105,14 +110,32 @@ fn what_is_wrong_is_named_and_nothing_is_stored() {
         assert_eq!((outcome.reply().status, outcome.inputs().len()), (400, 0), "{path} {reply}");
         assert!(reply.contains(named), "{path}: {reply}");
     }
-    assert_eq!(Actions::new(Limits::default()).routes().len(), 2);
+    assert_eq!(Actions::new(Limits::default(), Arc::default()).routes().len(), 2);
+}
+
+#[test]
+fn what_is_about_no_incident_is_told_so_and_not_stored() {
+    let known = Arc::new(KnownIncidents::default());
+    known.open("acme", INCIDENT);
+    known.complete();
+    let (wire, headers) = (Actions::new(Limits::default(), known), headers(&[]));
+    let tell = |path: &str, body: String| {
+        let outcome = serve(&wire, &post(path, &headers, body.as_bytes()));
+        (outcome.reply().status, outcome.inputs().len(), outcome.refused.describe())
+    };
+    let lost =
+        |path: &str, body: &str| assert_eq!(tell(path, body.to_owned()), (404, 0, "1 unknown_incident".to_owned()));
+    assert_eq!(tell("/feedback/resolve", format!(r#"{{"incident":"{INCIDENT}","who":"ana"}}"#)).0, 202);
+    lost("/feedback/resolve", r#"{"incident":"inc_gone","who":"ana"}"#);
+    lost("/ticket/resolved/rt", r#"{"incident":"inc_gone","key":"17"}"#);
+    lost("/feedback/merge", &format!(r#"{{"incident":"{INCIDENT}","into":"inc_gone","who":"ana"}}"#));
 }
 
 #[test]
 fn what_comes_again_under_its_id_is_answered_and_not_stored() {
     let receipts = Arc::new(Receipts::default());
     let headers = headers(&[]);
-    let wire = Actions::new(Limits::default());
+    let wire = Actions::new(Limits::default(), Arc::default());
     let tell = |who: &str| {
         let claims = Claims::new(receipts.clone(), "acme", EventTime::from_secs(1));
         let body = format!(r#"{{"id":"42","incident":"i","who":"{who}"}}"#);

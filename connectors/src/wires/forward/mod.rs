@@ -41,6 +41,7 @@ use crate::server::counters::WireCounters;
 use crate::server::http::now;
 use crate::server::listener::{Endpoint, Listening, Transport};
 use crate::server::packets::GATHER;
+use crate::server::refusals::Refused;
 use crate::server::streams::{Caller, Conversation, Duplex, Listener, listen};
 use crate::server::tls::{LiveTls, TlsConfig, TlsError};
 use crate::wires::declare::{Door, WireConfig, WireRow};
@@ -181,7 +182,9 @@ impl Forward {
             false => self.greet(&mut stream, &mut framer, &mut stop).await,
         };
         let Some(tenant) = tenant else {
-            self.counters.refuse("unauthorized", 1);
+            let refused = Refused { sender: Some(from.ip()), component: &self.name, reason: "unauthorized" };
+            self.counters.refuse(refused.reason, 1);
+            self.auth.refused(refused).wait().await;
             return Ok(());
         };
         let entity = self.resolver.host(&from.ip().to_string());

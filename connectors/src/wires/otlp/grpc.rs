@@ -37,6 +37,7 @@ use crate::server::auth::{Auth, Right, Shown};
 use crate::server::connections::{Caller, connections};
 use crate::server::counters::WireCounters;
 use crate::server::http::now;
+use crate::server::refusals::Refused;
 use crate::server::reply::RETRY_AFTER_SECS;
 use crate::server::tls::{LiveTls, TlsError};
 
@@ -95,7 +96,8 @@ impl Source for OtlpGrpc {
             let incoming = connections(listener, self.tls.clone(), &self.otlp.limits, self.counters.clone());
             let receiver = Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone() };
             let size = self.otlp.limits.decompressed_bytes_max;
-            let guard = Guard { auth: self.auth.clone(), counters: self.counters.clone() };
+            let name = Arc::from(self.name.as_str());
+            let guard = Guard { name, auth: self.auth.clone(), counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(size);
@@ -122,6 +124,7 @@ impl Source for OtlpGrpc {
 /// Refuses a call without a credential.
 #[derive(Clone)]
 struct Guard {
+    name: Arc<str>,
     auth: Arc<Auth>,
     counters: Arc<WireCounters>,
 }
@@ -130,17 +133,22 @@ impl tonic::service::Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let headers = request.metadata().clone().into_headers();
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-        match self.auth.grant(Shown { headers: &headers, certificate: caller.0.as_deref() }) {
+        // A call is refused without a pause here: exporters do not repeat what is refused so.
+        let refuse = |reason| {
+            self.counters.refuse(reason, 1);
+            drop(self.auth.refused(Refused { sender: caller.address, component: &self.name, reason }));
+        };
+        match self.auth.grant(Shown { headers: &headers, certificate: caller.certificate.as_deref() }) {
             Some(grant) if grant.may.include(Right::Send) => {
                 request.extensions_mut().insert(grant.tenant);
                 Ok(request)
             }
             Some(_) => {
-                self.counters.refuse("forbidden", 1);
+                refuse("forbidden");
                 Err(Status::permission_denied(Right::Send.refusal()))
             }
             None => {
-                self.counters.refuse("unauthorized", 1);
+                refuse("unauthorized");
                 Err(Status::unauthenticated("a credential is needed"))
             }
         }

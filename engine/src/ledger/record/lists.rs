@@ -85,8 +85,14 @@ pub(super) fn changes(found: &Findings<'_>, scene: &RecordScene<'_>) -> Vec<Chan
     .collect()
 }
 
+/// What is told of the evidence, and how much of it there is.
+pub(super) struct Evidence {
+    pub(super) shown: Vec<EvidenceEntry>,
+    pub(super) whole: usize,
+}
+
 /// What detectors saw, strongest first, and why the grouping joined the alerts.
-pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &RecordScene<'_>) -> Vec<EvidenceEntry> {
+pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &RecordScene<'_>) -> Evidence {
     let mut seen: Vec<(&Alert, f64)> = found
         .members
         .iter()
@@ -111,9 +117,12 @@ pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &Record
             url: String::new(),
         })
     });
-    let grouped = found.members.iter().take(EVIDENCE_SHOWN / 2).filter_map(|alert| {
+    let linked = |alert: &&Alert| {
         let placement = scene.correlator.placement(alert.fingerprint)?;
-        let other = scene.alerts.get(placement.linked_to?)?;
+        Some((placement, scene.alerts.get(placement.linked_to?)?))
+    };
+    let grouped = found.members.iter().take(EVIDENCE_SHOWN / 2).filter_map(|alert| {
+        let (placement, other) = linked(alert)?;
         let [time, topology, text, learned] = placement.evidence.values();
         let naming = Some(placement.naming()).filter(|naming| !naming.is_empty());
         let naming = naming.map(|naming| format!(" ({naming})")).unwrap_or_default();
@@ -136,7 +145,11 @@ pub(super) fn evidence(incident: &Incident, found: &Findings<'_>, scene: &Record
             url: String::new(),
         })
     });
-    hierarchy(incident, scene).into_iter().chain(observed).chain(grouped).take(EVIDENCE_MAX).collect()
+    let related = hierarchy(incident, scene);
+    let joined = found.members.iter().filter(|alert| linked(alert).is_some()).count();
+    let ties = if incident.over.is_some() { related.len() } else { incident.under.len() };
+    let whole = ties + seen.len() + joined;
+    Evidence { shown: related.into_iter().chain(observed).chain(grouped).take(EVIDENCE_MAX).collect(), whole }
 }
 
 /// Why incidents are under this one, best related first, or why it is under another.

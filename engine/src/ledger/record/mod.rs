@@ -35,7 +35,14 @@ pub(super) fn record(
         State::Acknowledged => IncidentStatus::Acknowledged,
         State::Resolved => IncidentStatus::Resolved,
     };
-    IncidentRecord {
+    let evidence = evidence(incident, found, scene);
+    let whole = [
+        ("alerts", incident.members.len()),
+        ("entities", found.blast.affected.len()),
+        ("evidence", evidence.whole),
+        ("probable_causes", found.diagnosis.causes.len()),
+    ];
+    let mut record = IncidentRecord {
         schema_version: SchemaVersion::V1,
         id: incident.id.clone(),
         dedup_key: dedup_key(found, scene),
@@ -65,10 +72,10 @@ pub(super) fn record(
         owner: Some(judged.owner.clone()),
         probable_causes: probable_causes(found, scene),
         changes: changes(found, scene),
-        evidence: evidence(incident, found, scene),
+        evidence: evidence.shown,
         alert_count: incident.alert_count,
         alerts: alert_entries(found, scene),
-        truncated: found.members.len() < incident.members.len(),
+        truncated: false,
         detail_ref: String::new(),
         links: links(found, item),
         tickets: incident.tickets.clone(),
@@ -80,7 +87,12 @@ pub(super) fn record(
             policy: "evidence".to_owned(),
             run_id: String::new(),
         }),
+    };
+    let shown = [record.alerts.len(), record.entities.len(), record.evidence.len(), record.probable_causes.len()];
+    for ((list, whole), _) in whole.into_iter().zip(shown).filter(|((_, whole), shown)| shown < whole) {
+        record.note_cut(list, whole);
     }
+    record
 }
 
 /// What a revision of a judged incident at `now` says, for later comparison.

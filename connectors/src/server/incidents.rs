@@ -1,0 +1,67 @@
+//! Which incidents may be acted on, so that who acts on another hears so at once.
+//!
+//! The engine says what it tells: an incident is known before anybody outside can have heard of it. Until
+//! the engine has read what was in the journal at the start, it may know less than was told before: then
+//! nobody is refused.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// The incidents that were told and are not over, by tenant: as many as the engine's own tables hold.
+#[derive(Debug, Default)]
+pub struct KnownIncidents {
+    complete: AtomicBool,
+    ids: RwLock<HashMap<Box<str>, HashSet<Box<str>>>>,
+}
+
+impl KnownIncidents {
+    /// `id` is told, and not over.
+    pub fn open(&self, tenant: &str, id: &str) {
+        let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_tenant) = ids.get_mut(tenant) {
+            if !of_tenant.contains(id) {
+                of_tenant.insert(id.into());
+            }
+        } else {
+            ids.insert(tenant.into(), HashSet::from([id.into()]));
+        }
+    }
+
+    /// `id` is closed, or has become a part of another.
+    pub fn over(&self, tenant: &str, id: &str) {
+        let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_tenant) = ids.get_mut(tenant) {
+            of_tenant.remove(id);
+        }
+    }
+
+    /// From here on nothing that was ever told is missing.
+    pub fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Whether `id` is certainly none that could be acted on.
+    pub(crate) fn certainly_lacks(&self, tenant: &str, id: &str) -> bool {
+        let complete = self.complete.load(Ordering::Acquire);
+        let ids = self.ids.read().unwrap_or_else(PoisonError::into_inner);
+        complete && !ids.get(tenant).is_some_and(|of_tenant| of_tenant.contains(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_refused_before_everything_told_is_known() {
+        let known = KnownIncidents::default();
+        known.open("acme", "inc_1");
+        assert!(!known.certainly_lacks("acme", "inc_2"), "it may have been told before");
+        known.complete();
+        assert!(known.certainly_lacks("acme", "inc_2") && !known.certainly_lacks("acme", "inc_1"));
+        assert!(known.certainly_lacks("beta", "inc_1"), "it is another's");
+        known.over("acme", "inc_1");
+        assert!(known.certainly_lacks("acme", "inc_1"));
+    }
+}

@@ -1,0 +1,195 @@
+//! The engine's figures of each tenant in Prometheus' text format 0.0.4. Tenants are configured, and every
+//! other label is of a closed list: nothing here grows with what senders say.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bellwether_engine::incident::Priority;
+use bellwether_engine::{ForecastTotals, TenantStats};
+
+use super::figures::EngineFigures;
+
+const PRIORITIES: [Priority; 5] = [Priority::P1, Priority::P2, Priority::P3, Priority::P4, Priority::P5];
+
+type One<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+/// What there is now.
+const GAUGES: [One<TenantStats>; 12] = [
+    ("series", "Metric series with state.", |t| t.series),
+    ("log_streams", "Log streams with state.", |t| t.log_streams),
+    ("log_templates", "Log templates.", |t| t.log_templates),
+    ("entities", "Entities that alerts, the topology or the catalogue name.", |t| t.entities),
+    ("topology_edges", "Edges of the topology.", |t| t.topology_edges),
+    ("alerts_known", "Alerts remembered.", |t| t.alerts_known),
+    ("alerts_shed", "Alerts that fire and are known by their state only: their details had to make room.", |t| {
+        t.alerts_shed
+    }),
+    ("alerts_grouped", "Alerts in groups.", |t| t.alerts_grouped),
+    ("changes_known", "Changes remembered.", |t| t.changes),
+    ("incidents_kept", "Incidents that are not closed, and candidates.", |t| t.incidents_kept),
+    ("incidents_remembered", "Closed incidents remembered, to find similar ones.", |t| t.history),
+    ("incidents_active", "Incidents open or acknowledged, of every priority.", |t| t.incidents_live),
+];
+
+/// What was counted.
+const COUNTERS: [One<TenantStats>; 16] = [
+    ("anomalies_total", "Movements of series that are evidence.", |t| t.evidence),
+    ("alerts_sensed_total", "Alerts raised or ended by the engine's own sensing.", |t| t.alerts_sensed),
+    ("alerts_fired_total", "Alerts that began to fire.", |t| t.alerts_fired),
+    ("alerts_repeated_total", "Rows of alerts that said nothing new.", |t| t.alerts_repeated),
+    ("alerts_recovered_total", "Alerts that recovered.", |t| t.alerts_recovered),
+    ("alerts_expired_total", "Alerts that recovered because nothing more was heard of them.", |t| t.alerts_expired),
+    ("recoveries_unknown_total", "Recoveries of alerts that never fired here.", |t| t.recoveries_unknown),
+    ("samples_duplicate_total", "Samples that repeated one already used: left out.", |t| t.duplicates),
+    ("stretches_released_early_total", "Times that too much waited for the watermark and was taken early.", |t| {
+        t.released_early
+    }),
+    ("rule_errors_total", "Evaluations of rules that failed.", |t| t.rule_errors),
+    ("incidents_opened_total", "Incidents opened.", |t| t.incidents_opened),
+    ("incident_revisions_total", "Revisions of incidents told.", |t| t.incident_events),
+    ("candidates_transient_total", "Groups whose alerts recovered before they became incidents.", |t| {
+        t.candidates_transient
+    }),
+    ("candidates_light_total", "Looks at groups that did not weigh enough to be incidents.", |t| t.candidates_light),
+    ("delays_learned_total", "Delays along edges learned from resolved incidents.", |t| t.delays_learned),
+    ("actions_unknown_total", "Actions about incidents that are not open, or never were.", |t| t.actions_unknown),
+];
+
+type Many = (&'static str, &'static str, &'static str, fn(&TenantStats) -> &BTreeMap<String, u64>);
+
+/// What was counted by a second label.
+const BY: [Many; 5] = [
+    ("signals_received_total", "kind", "Rows folded, by kind of signal.", |t| &t.received),
+    ("signals_rejected_total", "reason", "Rows the engine refused, by reason.", |t| &t.rejected),
+    (
+        "signals_late_total",
+        "kind",
+        "Rows later than `engine.lateness`: samples (metric) are left out, anything else acts as of now.",
+        |t| &t.late,
+    ),
+    ("alerts_suppressed_total", "by", "Alerts held back, by mechanism.", |t| &t.suppressed),
+    ("table_evicted_total", "table", "What a full table has shed or refused, by table.", |t| &t.evicted),
+];
+
+const FORECASTS: [One<ForecastTotals>; 4] = [
+    ("forecasts", "Resources watched for running out.", |f| f.watched),
+    ("forecasts_running_out", "Those that run out within their horizon.", |f| f.running_out),
+    ("forecast_bands_checked", "Bands of 90 % that forecasts stated and whose hour has come.", |f| f.bands_checked),
+    ("forecast_bands_held", "Those that held the level.", |f| f.bands_held),
+];
+
+/// The figures of every tenant.
+pub(super) fn exposition(figures: &EngineFigures) -> String {
+    let mut out = String::with_capacity(16_384);
+    let tenants: Vec<(String, &TenantStats)> =
+        figures.stats.tenants.iter().map(|(name, stats)| (escaped(name), stats)).collect();
+    head(&mut out, "incidents_open", "gauge", "Incidents open or acknowledged, by priority.");
+    for (tenant, stats) in &tenants {
+        for priority in PRIORITIES.map(Priority::name) {
+            let count = stats.incidents_by_priority.get(priority).copied().unwrap_or(0);
+            labelled(&mut out, "incidents_open", tenant, ("priority", priority), count);
+        }
+    }
+    for (kind, families) in [("gauge", &GAUGES[..]), ("counter", &COUNTERS[..])] {
+        for (name, help, read) in families {
+            head(&mut out, name, kind, help);
+            for (tenant, stats) in &tenants {
+                let _ = writeln!(out, "bellwether_{name}{{tenant=\"{tenant}\"}} {}", read(stats));
+            }
+        }
+    }
+    for (name, label, help, read) in BY {
+        head(&mut out, name, "counter", help);
+        for (tenant, stats) in &tenants {
+            for (value, count) in read(stats) {
+                labelled(&mut out, name, tenant, (label, &word(value)), *count);
+            }
+        }
+    }
+    forecasts(&mut out, &figures.forecasts);
+    let name = "tenants_refused_total";
+    head(&mut out, name, "counter", "Journal entries of tenants beyond the limit, refused.");
+    let _ = writeln!(out, "bellwether_{name} {}", figures.stats.tenants_refused);
+    out
+}
+
+fn forecasts(out: &mut String, tenants: &BTreeMap<String, ForecastTotals>) {
+    for (name, help, read) in FORECASTS {
+        head(out, name, "gauge", help);
+        for (tenant, totals) in tenants {
+            let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {}", escaped(tenant), read(totals));
+        }
+    }
+    let name = "forecast_coverage_ratio";
+    head(out, name, "gauge", "Share of the bands that held: nine of ten are promised. Absent before the first.");
+    for (tenant, totals) in tenants.iter().filter(|(_, totals)| totals.bands_checked > 0) {
+        let share = totals.bands_held as f64 / totals.bands_checked as f64;
+        let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {share:.4}", escaped(tenant));
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP bellwether_{name} {help}\n# TYPE bellwether_{name} {kind}");
+}
+
+fn labelled(out: &mut String, name: &str, tenant: &str, (label, value): (&str, &str), count: u64) {
+    let _ = writeln!(out, "bellwether_{name}{{tenant=\"{tenant}\",{label}=\"{value}\"}} {count}");
+}
+
+/// A reason as a label has it: `time_out_of_range`.
+fn word(reason: &str) -> String {
+    escaped(&reason.replace(' ', "_"))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bellwether_engine::EngineStats;
+
+    use super::*;
+
+    #[test]
+    fn every_figure_of_a_tenant_is_shown_and_what_is_dropped_has_its_reason() {
+        let one = |name: &str, count: u64| BTreeMap::from([(name.to_owned(), count)]);
+        let stats = TenantStats {
+            incidents_by_priority: one("P2", 3),
+            series: 7,
+            evidence: 4,
+            late: one("metric", 5),
+            rejected: one("time out of range", 6),
+            evicted: one("alerts", 8),
+            ..TenantStats::default()
+        };
+        let totals = ForecastTotals { watched: 9, running_out: 1, bands_checked: 20, bands_held: 18 };
+        let figures = EngineFigures {
+            stats: EngineStats { tenants: BTreeMap::from([("a\"b".to_owned(), stats)]), ..EngineStats::default() },
+            forecasts: Arc::new(BTreeMap::from([("a\"b".to_owned(), totals)])),
+        };
+        let text = exposition(&figures);
+        for line in [
+            "bellwether_incidents_open{tenant=\"a\\\"b\",priority=\"P1\"} 0",
+            "bellwether_incidents_open{tenant=\"a\\\"b\",priority=\"P2\"} 3",
+            "bellwether_series{tenant=\"a\\\"b\"} 7",
+            "bellwether_anomalies_total{tenant=\"a\\\"b\"} 4",
+            "bellwether_signals_late_total{tenant=\"a\\\"b\",kind=\"metric\"} 5",
+            "bellwether_signals_rejected_total{tenant=\"a\\\"b\",reason=\"time_out_of_range\"} 6",
+            "bellwether_table_evicted_total{tenant=\"a\\\"b\",table=\"alerts\"} 8",
+            "bellwether_forecasts{tenant=\"a\\\"b\"} 9",
+            "bellwether_forecast_coverage_ratio{tenant=\"a\\\"b\"} 0.9000",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
+        }
+        let fields = serde_json::to_value(TenantStats::default()).expect("JSON");
+        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 1;
+        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(shown), "a figure that nobody shows");
+        let families: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        let mut once = families.clone();
+        once.dedup();
+        assert_eq!(families, once, "each family is told once");
+    }
+}
