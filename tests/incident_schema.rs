@@ -25,8 +25,7 @@ fn root() -> &'static Path {
 
 #[test]
 fn the_types_generate_the_committed_schema() {
-    let committed = read(&root().join("docs/incident.schema.json"));
-    assert_eq!(canonical_schema(&record_schema()), canonical_schema(&committed));
+    assert_eq!(record_schema(), read(&root().join("docs/incident.schema.json")));
 }
 
 #[test]
@@ -35,7 +34,8 @@ fn the_committed_schema_is_the_agreed_one_where_that_is_at_hand() {
     if !agreed.exists() {
         return skipped(&format!("the agreed schema is not at `{}`", agreed.display()));
     }
-    assert_eq!(read(&root().join("docs/incident.schema.json")), read(&agreed));
+    // The words that explain it are ours.
+    assert_eq!(canonical_schema(&record_schema()), canonical_schema(&read(&agreed)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use bellwether_connectors::{JournalConfig, LocalJournal, Position};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
 use serde_json::Value;
-use service::{Service, TOKEN, bellwether, free_address, pause, wait_until};
+use service::{Service, TICKETING, TOKEN, bellwether, free_address, pause, wait_until};
 
 /// How often the receiver is killed under a sending Prometheus.
 const KILLS: usize = 3;
@@ -174,6 +174,8 @@ fn the_example_is_valid_and_a_mistake_in_it_is_named() {
     assert!(missing.contains("token` could not be read"), "{missing}");
 
     std::fs::write(dir.path().join("token"), TOKEN).expect("writes");
+    std::fs::create_dir(dir.path().join("ticketing")).expect("a folder");
+    std::fs::write(dir.path().join("ticketing/token"), TICKETING).expect("writes");
     let output = validate(&example);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -84,6 +84,9 @@ fetch libbsd0 "$lib/libbsd.so.0"
 fetch libmd0 "$lib/libmd.so.0"
 fetch libicu72 "$lib/libicuuc.so.72"
 fetch rsyslog-gnutls "$lib/rsyslog/lmnsd_gtls.so"
+fetch logrotate usr/sbin/logrotate
+fetch libpopt0 "$lib/libpopt.so.0"
+fetch mandoc usr/bin/mandoc
 
 # Programs of Go run on an older Debian. The mirror is the machine's own, only the suite is another.
 newer=.tools/newer

@@ -4,12 +4,15 @@
 //! tired person needs: what it does, an example, and what it leaves behind.
 
 mod check;
+mod completions;
 mod counters;
 mod demo;
 mod demo_report;
 mod explain;
 mod forecasts;
+mod init;
 mod inputs;
+mod man;
 mod models;
 mod process;
 pub mod read_back;
@@ -58,6 +61,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Init(init::InitArgs),
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
@@ -75,6 +79,8 @@ enum Command {
     Eval(crate::eval::EvalArgs),
     Tune(crate::tune::TuneArgs),
     Simulate(simulate::SimulateArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -87,6 +93,9 @@ impl Cli {
         progress::set_quiet(self.global.quiet);
         match self.command {
             Command::Demo(args) => demo::run(&args).map(ExitCode::from),
+            Command::Init(args) => init::run(&args).map(ExitCode::from),
+            Command::Completions(args) => completions::run(&args).map(ExitCode::from),
+            Command::Man(args) => man::run(&args).map(ExitCode::from),
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),

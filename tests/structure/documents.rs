@@ -16,8 +16,8 @@ fn documents() -> Vec<PathBuf> {
     let top = fs::read_dir(root()).expect("the root reads").filter_map(Result::ok).map(|entry| entry.path());
     found.extend(top.filter(|path| path.extension().is_some_and(|e| e == "md")));
     for folder in ["engine", "models", "connectors", "datasets", "benches", "tests", "examples"] {
-        let readme = root().join(folder).join("README.md");
-        found.extend(readme.exists().then_some(readme));
+        let pages = fs::read_dir(root().join(folder)).expect("a folder reads").filter_map(Result::ok);
+        found.extend(pages.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
     }
     found
 }

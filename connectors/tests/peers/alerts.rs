@@ -5,7 +5,7 @@ use std::process::Command;
 use bellwether_engine::input::{Action, Input};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
 
-use crate::rig::{Peer, Rig, TOKEN, command, free_address, output_of, peer};
+use crate::rig::{Peer, Rig, command, free_address, output_of, peer};
 
 /// `(name, entity, status, fingerprint)` of every alert in the journal.
 fn alerts(rig: &Rig) -> Vec<(String, String, Option<AlertStatus>, u64)> {
@@ -22,18 +22,13 @@ fn alerts(rig: &Rig) -> Vec<(String, String, Option<AlertStatus>, u64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_takes_us_for_one_more_alertmanager() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    let own = free_address();
-    let config = rig.example(
-        "prometheus/prometheus.yml",
-        &[("127.0.0.1:9099", rig.http.to_string()), ("127.0.0.1:9090", own.to_string())],
-    );
-    rig.example("prometheus/rules.yml", &[]);
+    let rig = Rig::start().await;
+    let config = rig.example("prometheus/prometheus.yml");
     let mut command = command("peers/usr/bin/prometheus");
     command
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.tsdb.path={}", rig.dir.path().join("tsdb").display()))
-        .arg(format!("--web.listen-address={own}"))
+        .arg(format!("--web.listen-address={}", rig.moved("9090")))
         // The first alert comes before the discovery of Alertmanagers; the next a minute later.
         .arg("--rules.alert.resend-delay=1s");
     let _prometheus = Peer::start(command);
@@ -47,9 +42,9 @@ async fn prometheus_takes_us_for_one_more_alertmanager() {
     assert_eq!(columns.annotations(0).get("summary"), Some("The disk of db-1 is 97 % full"));
 }
 
-fn amtool(rig: &Rig, arguments: &[&str]) -> String {
+fn amtool(rig: &Rig, token: &str, arguments: &[&str]) -> String {
     let config = rig.dir.path().join("amtool-http.yml");
-    std::fs::write(&config, format!("authorization: {{ credentials: {TOKEN} }}\n")).expect("temp dir is writable");
+    std::fs::write(&config, format!("authorization: {{ credentials: {token} }}\n")).expect("temp dir is writable");
     let mut command: Command = command("peers/usr/bin/amtool");
     command
         .arg(format!("--alertmanager.url=http://{}", rig.http))
@@ -60,18 +55,24 @@ fn amtool(rig: &Rig, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amtool_adds_lists_and_silences_alerts() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    amtool(&rig, &["alert", "add", "DiskFull", "instance=db-1:9100", "job=node", "--annotation=summary=full"]);
-    let listed = amtool(&rig, &["alert", "query", "-o", "extended"]);
+    let rig = Rig::start().await;
+    // Who may send may not silence.
+    let (sender, actor) = (rig.token(), rig.ticketing());
+    amtool(&rig, &sender, &["alert", "add", "DiskFull", "instance=db-1:9100", "job=node", "--annotation=summary=full"]);
+    let listed = amtool(&rig, &sender, &["alert", "query", "-o", "extended"]);
     assert!(listed.contains("DiskFull") && listed.contains("full"), "{listed}");
-    assert!(!amtool(&rig, &["alert", "query", "alertname=Other"]).contains("DiskFull"));
+    assert!(!amtool(&rig, &sender, &["alert", "query", "alertname=Other"]).contains("DiskFull"));
 
-    let id = amtool(&rig, &["silence", "add", "alertname=~Disk.*", "--author=ann", "--comment=known", "--duration=1h"]);
+    let id = amtool(
+        &rig,
+        &actor,
+        &["silence", "add", "alertname=~Disk.*", "--author=ann", "--comment=known", "--duration=1h"],
+    );
     let id = id.trim();
-    assert!(amtool(&rig, &["silence", "query"]).contains(id));
-    assert!(!amtool(&rig, &["alert", "query"]).contains("DiskFull"), "silenced alerts are not active");
-    amtool(&rig, &["silence", "expire", id]);
-    assert!(amtool(&rig, &["alert", "query"]).contains("DiskFull"));
+    assert!(amtool(&rig, &actor, &["silence", "query"]).contains(id));
+    assert!(!amtool(&rig, &sender, &["alert", "query"]).contains("DiskFull"), "silenced alerts are not active");
+    amtool(&rig, &actor, &["silence", "expire", id]);
+    assert!(amtool(&rig, &sender, &["alert", "query"]).contains("DiskFull"));
 
     let told: Vec<bool> = rig
         .entries()
@@ -99,9 +100,9 @@ fn in_its_own_share(program: &str) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alertmanager_repeats_a_refused_webhook_and_tells_the_recovery() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let rig = Rig::start().await;
     let own = free_address();
-    let config = rig.example("alertmanager/alertmanager.yml", &[("127.0.0.1:9099", rig.http.to_string())]);
+    let config = rig.example("alertmanager/alertmanager.yml");
     let mut daemon = in_its_own_share("peers/usr/bin/prometheus-alertmanager");
     daemon
         .arg(format!("--config.file={}", config.display()))

@@ -1,50 +1,24 @@
 //! PagerDuty's Python client, and the webhooks that GitHub's own client library is tested with.
 
-use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use bellwether_connectors::limits::Limits;
-use bellwether_connectors::resolve::entity_resolution::EntityResolver;
-use bellwether_connectors::server::auth::Auth;
-use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
 use bellwether_connectors::server::tls::TlsConfig;
-use bellwether_connectors::server::wire::HttpWire;
-use bellwether_connectors::wires::changes::{Changes, ChangesConfig, GithubHook};
+use bellwether_connectors::wires::changes::{ChangesConfig, GithubHook};
+use bellwether_engine::input::{Action, Input};
 use bellwether_engine::signal::{ChangeColumns, SignalKind};
 use serde_json::Value;
 
-use crate::rig::{Rig, TOKEN, command, free_address, output_of, repository};
+use crate::rig::{Rig, command, output_of, repository};
 use crate::skipped::skipped;
 
-/// The wire, with the token as the secret of the webhook `shop`.
-fn wire(resolver: &Arc<EntityResolver>, auth: &Arc<Auth>) -> Vec<NamedWire> {
-    let dir = tempfile::tempdir().expect("temp dir");
-    let secret_file = dir.path().join("secret");
-    std::fs::write(&secret_file, TOKEN).expect("temp dir is writable");
-    let hook = GithubHook { hook: "shop".to_owned(), tenant: "acme".to_owned(), secret_file };
-    let config = ChangesConfig { github: vec![hook] };
-    let changes = Changes::new(&config, auth.clone(), Limits::default(), resolver.clone()).expect("readable");
-    vec![("changes", HttpWire::new(Arc::new(changes)))]
-}
-
-/// A listener with TLS and a certificate of its own, `server.crt` in the rig's folder; the client
-/// speaks to nothing else.
-fn with_tls(rig: &Rig) -> SocketAddr {
-    let at = |name: &str| rig.dir.path().join(name);
+/// A certificate of this machine in `folder`: `server.crt` and its key.
+fn certify(folder: &Path) {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
     openssl.args(["-subj", "/CN=bellwether", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]);
-    openssl.arg("-keyout").arg(at("server.key")).arg("-out").arg(at("server.crt"));
+    openssl.arg("-keyout").arg(folder.join("server.key")).arg("-out").arg(folder.join("server.crt"));
     output_of(openssl);
-    let listen = free_address();
-    let tls = TlsConfig { certificate_file: at("server.crt"), key_file: at("server.key"), client_ca_file: None };
-    let wires = wire(&Arc::default(), &rig.auth());
-    let wires = Arc::new(HttpRouter::new(rig.auth(), Limits::default(), wires).expect("paths differ"));
-    let source = HttpSource::new("https", HttpConfig { listen, tls: Some(tls) }, wires);
-    rig.run(Box::new(source.expect("the certificate is good")));
-    rig.until("the listener", || TcpStream::connect(listen).ok());
-    listen
 }
 
 /// `(id, entity, artifact, who, text)` of every change in the journal.
@@ -63,13 +37,20 @@ fn changes(rig: &Rig) -> Vec<[String; 5]> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pagerdutys_client_tells_of_a_deployment_and_asks_again_when_refused() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    let listen = with_tls(&rig);
+    // The client speaks TLS only; the shipped file has the line as a comment.
+    let rig = Rig::changed(|wires, folder| {
+        certify(folder);
+        let at = |name: &str| name.into();
+        let tls = TlsConfig { certificate_file: at("server.crt"), key_file: at("server.key"), client_ca_file: None };
+        wires.http.as_mut().expect("the shipped file names it").tls = Some(tls);
+    })
+    .await;
+    let token = rig.token();
     let client = |version: &str| {
         let mut python = command("py/bin/python");
-        python.env("SSL_CERT_FILE", rig.dir.path().join("server.crt"));
-        python.arg(repository().join("examples/pagerduty/deployed.py"));
-        python.args([format!("https://agent:{TOKEN}@{listen}"), "checkout".to_owned(), version.to_owned()]);
+        python.env("SSL_CERT_FILE", rig.example("server.crt"));
+        python.arg(rig.example("pagerduty/deployed.py"));
+        python.args([format!("https://agent:{token}@{}", rig.http), "checkout".to_owned(), version.to_owned()]);
         python
     };
     output_of(client("2.41"));
@@ -107,8 +88,13 @@ fn github_examples(event: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deployments_that_github_tells_of_are_changes_once_they_are_over() {
-    let rig = Rig::start(|resolver, _, auth| wire(resolver, auth)).await;
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, TOKEN.as_bytes());
+    // The secret of the webhook `shop` is the senders' token.
+    let rig = Rig::changed(|wires, _| {
+        let hook = GithubHook { hook: "shop".to_owned(), tenant: "acme".to_owned(), secret_file: "token".into() };
+        wires.changes = Some(ChangesConfig { github: vec![hook] });
+    })
+    .await;
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, rig.token().as_bytes());
     let examples = github_examples("deployment_status");
     for (number, example) in examples.iter().enumerate() {
         let body = example.to_string();
@@ -133,4 +119,67 @@ async fn the_deployments_that_github_tells_of_are_changes_once_they_are_over() {
         assert!(artifact.starts_with("pkg:github/Codertocat/Hello-World@"), "{artifact}");
         assert!(text.starts_with("success in production"), "{text}");
     }
+}
+
+/// What Argo CD puts into the template for an application that has been synchronised.
+const FILLED: [(&str, &str); 6] = [
+    ("{{.app.metadata.uid}}", "0a1b"),
+    ("{{.app.metadata.namespace}}", "argocd"),
+    ("{{.app.metadata.name}}", "checkout"),
+    ("{{.app.spec.destination.namespace}}", "shop"),
+    ("{{.app.spec.source.repoURL}}", "https://git.example/shop.git"),
+    ("{{.app.status.sync.revision}}", "4f2d"),
+];
+
+/// The body in the shipped ConfigMap, filled in as of now.
+fn filled(config_map: &str) -> String {
+    let (_, body) = config_map.split_once("body: |\n").expect("the template has a body");
+    let body = body.lines().take_while(|line| line.starts_with("          ")).collect::<Vec<_>>().join("\n");
+    let now = jiff::Timestamp::now().to_string();
+    let body = body.replace("{{.app.status.operationState.startedAt}}", &now);
+    let mut body = body.replace("{{.app.status.operationState.finishedAt}}", &now);
+    for (part, value) in FILLED {
+        body = body.replace(part, value);
+    }
+    assert!(!body.contains("{{"), "a part of the template is not filled in: {body}");
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_template_of_argo_cd_filled_in_is_a_change() {
+    let rig = Rig::start().await;
+    let config_map = std::fs::read_to_string(rig.example("argocd/notifications.yaml")).expect("reads");
+    assert!(config_map.contains("path: /changes/cdevents") && config_map.contains(&format!("http://{}", rig.http)));
+    let mut curl = Command::new("curl");
+    curl.args(["--fail", "-sS", "-H", &format!("Authorization: Bearer {}", rig.token())]);
+    curl.args(["-H", "Content-Type: application/json", "--data-binary", &filled(&config_map)]);
+    curl.arg(format!("http://{}/changes/cdevents", rig.http));
+    output_of(curl);
+    let told = changes(&rig);
+    let [_, entity, artifact, who, _] = &told[0];
+    assert_eq!((entity.as_str(), who.as_str()), ("service:checkout", "argocd"));
+    assert_eq!(artifact, "https://git.example/shop.git@4f2d");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ticketing_script_says_is_in_the_journal() {
+    let rig = Rig::start().await;
+    let incident = "inc_01JNP5R3X4V6Z8B0C2D4F6H8KM";
+    for words in [["acknowledge", incident, "ana"].as_slice(), &["ticket", "resolved", "rt", incident, "17"]] {
+        let mut say = Command::new("sh");
+        // Its token is the one beside it, its address the shipped one.
+        say.arg(rig.example("ticketing/say.sh")).args(words).env_remove("TOKEN_FILE").env_remove("BELLWETHER_URL");
+        output_of(say);
+    }
+    let said: Vec<Action> = rig
+        .entries()
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::Action { action, .. } => Some(action),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(&said[0], Action::Acknowledge { who, .. } if who == "ana"), "{said:?}");
+    assert!(matches!(&said[1], Action::Ticket { ticket, .. } if ticket.key == "17"), "{said:?}");
+    assert!(matches!(&said[2], Action::Resolve { who, .. } if who == "rt"), "{said:?}");
 }

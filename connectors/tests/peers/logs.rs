@@ -1,19 +1,13 @@
 //! util-linux logger, rsyslog (forwarding and omelasticsearch) and collectd.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_connectors::limits::Limits;
-use bellwether_connectors::server::packets::Datagrams;
-use bellwether_connectors::server::wire::HttpWire;
-use bellwether_connectors::wires::bulk::{Bulk, BulkConfig};
-use bellwether_connectors::wires::collectd::{Collectd, CollectdConfig};
-use bellwether_connectors::wires::syslog::{Syslog, SyslogStream};
 use bellwether_engine::signal::{LogColumns, SeriesColumns, SignalKind};
 
-use crate::rig::{Peer, Rig, command, free_address, output_of, repository};
+use crate::rig::{Peer, Rig, command, output_of, repository};
 
 /// Every log line in the journal: body, entity, severity.
 fn lines(rig: &Rig) -> Vec<(String, String, u8)> {
@@ -25,24 +19,6 @@ fn lines(rig: &Rig) -> Vec<(String, String, u8)> {
         }
     }
     found
-}
-
-/// The rig with the wires of this file; returns where syslog listens, UDP and TCP.
-async fn rig() -> (Rig, SocketAddr) {
-    let rig = Rig::start(|resolver, series, _| {
-        let limits = Limits::default();
-        let bulk = Bulk::new(BulkConfig::default(), limits.clone(), resolver.clone());
-        let collectd = Collectd::new(CollectdConfig::default(), limits, series.clone());
-        vec![("bulk", HttpWire::new(Arc::new(bulk))), ("collectd", HttpWire::new(Arc::new(collectd)))]
-    })
-    .await;
-    let listen = free_address();
-    let syslog = Arc::new(Syslog::new(Limits::default(), Arc::default()));
-    rig.run(Box::new(Datagrams::new("syslog_udp", listen, syslog.clone(), rig.auth())));
-    let stream = SyslogStream::new("syslog_tcp", listen, None, syslog, rig.auth());
-    rig.run(Box::new(stream.expect("no certificates")));
-    rig.until("the listener", || std::net::TcpStream::connect(listen).ok());
-    (rig, listen)
 }
 
 fn logger(listen: SocketAddr, arguments: &[&str], text: &str) {
@@ -57,7 +33,7 @@ fn logger(listen: SocketAddr, arguments: &[&str], text: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logger_is_understood_in_every_format_and_framing() {
-    let (rig, listen) = rig().await;
+    let rig = Rig::start().await;
     let ways: [(&[&str], &str); 5] = [
         (&["--udp", "--rfc5424"], "udp five thousand"),
         (&["--udp", "--rfc3164"], "udp three thousand"),
@@ -66,7 +42,7 @@ async fn logger_is_understood_in_every_format_and_framing() {
         (&["--tcp", "--rfc5424", "--octet-count"], "tcp counted"),
     ];
     for (arguments, text) in ways {
-        logger(listen, arguments, text);
+        logger(rig.syslog, arguments, text);
     }
     let found = rig.until("five lines", || {
         let found = lines(&rig);
@@ -83,17 +59,10 @@ async fn logger_is_understood_in_every_format_and_framing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rsyslog_forwards_and_indexes_and_keeps_what_a_full_journal_refuses() {
-    let (rig, listen) = rig().await;
-    let input = free_address();
+    let rig = Rig::start().await;
+    let input = rig.moved("10514");
     let modules = repository().join(format!(".tools/peers/usr/lib/{}-linux-gnu/rsyslog", std::env::consts::ARCH));
-    let config = rig.example(
-        "rsyslog/rsyslog.conf",
-        &[
-            ("10514", input.port().to_string()),
-            ("5514", listen.port().to_string()),
-            ("9099", rig.http.port().to_string()),
-        ],
-    );
+    let config = rig.example("rsyslog/rsyslog.conf");
     let mut daemon = command("peers/usr/sbin/rsyslogd");
     daemon
         .arg("-n")
@@ -134,13 +103,23 @@ async fn rsyslog_forwards_and_indexes_and_keeps_what_a_full_journal_refuses() {
     assert_eq!(once.len(), 40);
 }
 
+/// The example as its first lines say to install it, by their own command.
+fn installed(example: &Path) -> String {
+    let text = std::fs::read_to_string(example).expect("just copied");
+    let command = text.lines().find_map(|line| line.strip_prefix("#   sed ")).expect("the command stands there");
+    let (command, _) = command.split_once(" >").expect("it writes where collectd looks");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("sed {command}")]).current_dir(example.parent().expect("a folder"));
+    output_of(shell)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn collectd_writes_its_values() {
-    let (rig, _) = rig().await;
-    let config = rig.example("collectd/collectd.conf", &[("127.0.0.1:9099", rig.http.to_string())]);
+    let rig = Rig::start().await;
+    let config = rig.dir.path().join("collectd.conf");
     let peers = repository().join(".tools/peers");
     let plugins = peers.join("usr/lib/collectd");
-    let text = std::fs::read_to_string(&config).expect("just written");
+    let text = installed(&rig.example("collectd/collectd.conf"));
     let place = format!(
         "BaseDir \"{}\"\nPIDFile \"{}\"\nPluginDir \"{}\"\nTypesDB \"{}\"\n{text}",
         rig.dir.path().display(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bellwether_engine::signal::{MetricColumns, SeriesColumns, SignalKind};
 
-use crate::rig::{Peer, Rig, command, free_address};
+use crate::rig::{Peer, Rig, command};
 
 /// The times of each series' samples in milliseconds, by name and entity; panics on a double.
 fn samples(rig: &Rig) -> BTreeMap<(String, String), Vec<i64>> {
@@ -44,23 +44,18 @@ fn scrapes(rig: &Rig, entity: &str, count: usize) -> Option<Vec<i64>> {
 }
 
 fn prometheus(rig: &Rig, target: SocketAddr) -> Peer {
-    let own = free_address();
-    let config = rig.example(
-        "prometheus/prometheus.yml",
-        &[("127.0.0.1:9099", target.to_string()), ("127.0.0.1:9090", own.to_string())],
-    );
-    rig.example("prometheus/rules.yml", &[]);
+    let config = rig.redirected("prometheus/prometheus.yml", rig.http, target);
     let mut command = command("peers/usr/bin/prometheus");
     command
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.tsdb.path={}", rig.dir.path().join("tsdb").display()))
-        .arg(format!("--web.listen-address={own}"));
+        .arg(format!("--web.listen-address={}", rig.moved("9090")));
     Peer::start(command)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_loses_and_doubles_nothing_when_the_journal_is_full_for_a_while() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let rig = Rig::start().await;
     let _prometheus = prometheus(&rig, rig.http);
     rig.until("the first scrapes", || scrapes(&rig, "service:prometheus", 2));
     rig.set_full(true);
@@ -111,7 +106,7 @@ fn forward(mut from: TcpStream, to: SocketAddr, left: &AtomicUsize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_makes_prometheus_send_again_and_doubles_no_sample() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let rig = Rig::start().await;
     let (address, left) = answer_cutter(rig.http, 4);
     let _prometheus = prometheus(&rig, address);
     let times = rig.until("eight scrapes", || scrapes(&rig, "service:prometheus", 8));
@@ -160,13 +155,10 @@ fn counter(own: SocketAddr, family: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_3_writes_by_remote_write_2_and_believes_the_counts() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let rig = Rig::start().await;
     let (address, heard) = eavesdropper(rig.http);
-    let own = free_address();
-    let config = rig.example(
-        "prometheus/prometheus3.yml",
-        &[("127.0.0.1:9099", address.to_string()), ("127.0.0.1:9090", own.to_string())],
-    );
+    let own = rig.moved("9090");
+    let config = rig.redirected("prometheus/prometheus3.yml", rig.http, address);
     let mut command = command("newer/usr/bin/prometheus");
     command
         .arg(format!("--config.file={}", config.display()))
@@ -193,15 +185,13 @@ async fn prometheus_3_writes_by_remote_write_2_and_believes_the_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn vmagent_writes_its_own_scrapes() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    let own = free_address();
-    let flags = rig.example("vmagent/flags.txt", &[("127.0.0.1:9099", rig.http.to_string())]);
-    rig.example("vmagent/scrape.yml", &[("127.0.0.1:8429", own.to_string())]);
+    let rig = Rig::start().await;
+    let flags = rig.example("vmagent/flags.txt");
     let mut command = command("peers/usr/bin/vmagent");
     command
-        .current_dir(rig.dir.path())
-        .args(std::fs::read_to_string(flags).expect("just written").lines())
-        .arg(format!("-httpListenAddr={own}"));
+        .current_dir(flags.parent().expect("a folder"))
+        .args(std::fs::read_to_string(&flags).expect("just written").lines())
+        .arg(format!("-httpListenAddr={}", rig.moved("8429")));
     let _vmagent = Peer::start(command);
     let times = rig.until("three scrapes", || scrapes(&rig, "service:vmagent", 3));
     assert!(times[2] - times[0] < 60_000, "{times:?}");

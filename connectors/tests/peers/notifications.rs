@@ -2,15 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use bellwether_connectors::limits::Limits;
-use bellwether_connectors::server::packets::Datagrams;
-use bellwether_connectors::wires::forward::{Forward, ForwardConfig};
-use bellwether_connectors::wires::snmp::{Snmp, SnmpConfig};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, LogColumns, SignalKind};
 
-use crate::rig::{Rig, command, free_address, output_of, peer, repository};
+use crate::rig::{Rig, command, output_of, peer};
 
 /// `(name, entity, status, fingerprint)` of every alert in the journal.
 fn alerts(rig: &Rig) -> Vec<(String, String, Option<AlertStatus>, u64)> {
@@ -38,12 +33,8 @@ fn link(rig: &Rig, script: &Path, program: &str, arguments: &[&str]) -> Command 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn snmptrap_tells_a_link_down_and_up_and_snmpinform_waits_for_the_journal() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    let listen = free_address();
-    let config = SnmpConfig { communities: vec!["plant".to_owned()], ..SnmpConfig::default() };
-    let snmp = Arc::new(Snmp::new(&config, Arc::default()).expect("no rules"));
-    rig.run(Box::new(Datagrams::new("snmp", listen, snmp, rig.auth())));
-    let script = rig.example("snmp/link.sh", &[("127.0.0.1:9162", listen.to_string())]);
+    let rig = Rig::start().await;
+    let script = rig.example("snmp/link.sh");
     // An inform is repeated until it is answered, so it also waits for the listener.
     output_of(link(&rig, &script, "snmpinform", &["down", "7"]));
     assert_eq!(alerts(&rig).len(), 1, "answered when it was stored, and stored once");
@@ -78,15 +69,10 @@ async fn snmptrap_tells_a_link_down_and_up_and_snmpinform_waits_for_the_journal(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fluent_logger_for_python_sends_records() {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
-    let listen = free_address();
-    let config = ForwardConfig { listen, ..ForwardConfig::default() };
-    let forward = Forward::new("forward", config, Limits::default(), Arc::default(), rig.auth()).expect("no keys");
-    rig.run(Box::new(forward));
-    rig.until("the listener", || std::net::TcpStream::connect(listen).ok());
+    let rig = Rig::start().await;
     let mut logger = command("py/bin/python");
-    logger.arg(repository().join("examples/fluent-logger/send.py"));
-    logger.args([listen.ip().to_string(), listen.port().to_string()]);
+    logger.arg(rig.example("fluent-logger/send.py"));
+    logger.args([rig.forward.ip().to_string(), rig.forward.port().to_string()]);
     output_of(logger);
     let mut found = rig.until("three records", || {
         let mut found = Vec::new();

@@ -2,13 +2,13 @@
 
 use bellwether_engine::signal::{EdgeColumns, LogColumns, Relation, SeriesColumns, SignalKind};
 
-use crate::rig::{Rig, TOKEN, command, output_of, repository};
+use crate::rig::{Rig, command, output_of};
 
 async fn all_signals_arrive(protocol: &str) {
-    let rig = Rig::start(|_, _, _| Vec::new()).await;
+    let rig = Rig::start().await;
     let address = if protocol == "http" { rig.http } else { rig.grpc };
     let mut sdk = command("py/bin/python");
-    sdk.arg(repository().join("examples/opentelemetry-python/send.py")).args([protocol, &address.to_string(), TOKEN]);
+    sdk.arg(rig.example("opentelemetry-python/send.py")).args([protocol, &address.to_string(), &rig.token()]);
     output_of(sdk);
 
     let mut series = Vec::new();

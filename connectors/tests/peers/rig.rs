@@ -10,16 +10,7 @@ use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::receipts::Receipts;
 use bellwether_connectors::journal::{Entries, PendingAppend};
-use bellwether_connectors::limits::Limits;
-use bellwether_connectors::resolve::entity_resolution::EntityResolver;
-use bellwether_connectors::resolve::series_table::SeriesTable;
-use bellwether_connectors::server::auth::{Auth, AuthConfig, Credential, Network, Rights};
-use bellwether_connectors::server::http::{HttpConfig, HttpRouter, HttpSource, NamedWire};
-use bellwether_connectors::server::wire::HttpWire;
-use bellwether_connectors::wires::alertmanager::{Alertmanager, AlertmanagerConfig};
-use bellwether_connectors::wires::otlp::grpc::OtlpGrpc;
-use bellwether_connectors::wires::otlp::{Otlp, OtlpConfig};
-use bellwether_connectors::wires::remote_write::{RemoteWrite, RemoteWriteConfig};
+use bellwether_connectors::wires::{self, WireList as _, WiresConfig};
 use bellwether_connectors::{
     Intake, Journal, JournalConfig, JournalError, LocalJournal, Position, RejectLog, Source, Stopper, WriteBatch,
     stop_pair,
@@ -27,13 +18,19 @@ use bellwether_connectors::{
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{Batch, SignalKind};
 use futures::future::BoxFuture;
+use serde::Deserialize;
 use tokio::sync::watch;
 
-/// The bearer token of tenant `acme` in every example.
-pub(crate) const TOKEN: &str = "an-example-token-of-no-value";
+use crate::examples::Examples;
 
 /// Longest wait for anything a peer should do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The part of `examples/wires.yaml` that listens.
+#[derive(Deserialize)]
+struct Shipped {
+    wires: WiresConfig,
+}
 
 /// A local journal that can be told to be full.
 struct Moody {
@@ -77,14 +74,16 @@ impl Journal for Moody {
     }
 }
 
-/// Running listeners.
+/// Running listeners: those of `examples/wires.yaml` as shipped, at other ports.
 pub(crate) struct Rig {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
+    pub(crate) syslog: SocketAddr,
+    pub(crate) forward: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
+    examples: Examples,
     journal: Arc<Moody>,
     intake: Intake,
-    auth: Arc<Auth>,
     _stopper: Stopper,
     stop: bellwether_connectors::Stop,
 }
@@ -96,62 +95,35 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 impl Rig {
-    /// Starts the HTTP and gRPC listeners. `more` adds wires.
-    pub(crate) async fn start(
-        more: impl FnOnce(&Arc<EntityResolver>, &Arc<SeriesTable>, &Arc<Auth>) -> Vec<NamedWire>,
-    ) -> Rig {
+    /// Starts everything that `examples/wires.yaml` listens for.
+    pub(crate) async fn start() -> Rig {
+        Rig::changed(|_, _| {}).await
+    }
+
+    /// The same after `change`, for what cannot stand in a file that runs as it is: certificates and
+    /// secrets of webhooks. It is given the folder that relative paths begin at.
+    pub(crate) async fn changed(change: impl FnOnce(&mut WiresConfig, &Path)) -> Rig {
         let dir = tempfile::tempdir().expect("temp dir");
-        std::fs::write(dir.path().join("token"), TOKEN).expect("temp dir is writable");
+        let examples = Examples::copied_to(&dir.path().join("examples"));
         let (inner, _) = LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("new journal");
         let journal = Arc::new(Moody { inner, full: AtomicBool::new(false), refused: AtomicU64::new(0) });
         let intake = Intake::new(journal.clone(), RejectLog::counting());
-        let auth = AuthConfig {
-            credentials: vec![
-                Credential {
-                    tenant: "acme".to_owned(),
-                    bearer_file: Some(dir.path().join("token")),
-                    may: Rights::ALL,
-                    ..Credential::default()
-                },
-                Credential {
-                    tenant: "acme".to_owned(),
-                    user: Some("agent".to_owned()),
-                    password_file: Some(dir.path().join("token")),
-                    ..Credential::default()
-                },
-            ],
-            networks: vec![Network { network: "127.0.0.1".to_owned(), tenant: "acme".to_owned() }],
-            ..AuthConfig::default()
-        };
-        let auth = Arc::new(Auth::new(&auth).expect("config is good"));
-        let limits = Limits::default();
-        let resolver = Arc::new(EntityResolver::default());
-        let series = Arc::new(SeriesTable::new(resolver.clone(), &limits));
-        let (http, grpc) = (free_address(), free_address());
-        let config = OtlpConfig { grpc_listen: Some(grpc), ..OtlpConfig::default() };
-        let otlp = Arc::new(Otlp::new(config, limits.clone(), series.clone()));
-        let remote_write = RemoteWrite::new(RemoteWriteConfig::default(), limits.clone(), series.clone());
-        let alertmanager = Alertmanager::new(AlertmanagerConfig::default(), limits.clone(), resolver.clone());
-        let mut wires: Vec<NamedWire> = vec![
-            ("remote_write", HttpWire::new(Arc::new(remote_write))),
-            ("alertmanager", HttpWire::new(Arc::new(alertmanager))),
-            ("otlp", HttpWire::new(otlp.clone())),
-        ];
-        wires.extend(more(&resolver, &series, &auth));
-        let wires = Arc::new(HttpRouter::new(auth.clone(), limits, wires).expect("paths differ"));
-        let config = HttpConfig { listen: http, tls: None };
+        let text = std::fs::read_to_string(examples.file("wires.yaml")).expect("just copied");
+        let Shipped { wires: mut config } = serde_saphyr::from_str(&text).expect("the shipped file is read");
+        change(&mut config, examples.folder());
+        let built = wires::build(&config.relative_to(examples.folder())).expect("the shipped file is good");
         let (stopper, stop) = stop_pair();
-        let rig = Rig { http, grpc, dir, journal, intake, auth: auth.clone(), _stopper: stopper, stop };
-        rig.run(Box::new(HttpSource::new("http", config, wires).expect("no certificates")));
-        rig.run(Box::new(OtlpGrpc::new("otlp_grpc", otlp, auth).expect("no certificates")));
-        for address in [http, grpc] {
+        let [http, grpc, syslog, forward] = ["9099", "4317", "5514", "24224"].map(|port| examples.moved(port));
+        let rig = Rig { http, grpc, syslog, forward, dir, examples, journal, intake, _stopper: stopper, stop };
+        built.sources.into_iter().for_each(|source| rig.run(source));
+        for address in [http, grpc, syslog, forward] {
             rig.until("a listener", || std::net::TcpStream::connect(address).is_ok().then_some(()));
         }
         rig
     }
 
-    /// Runs one more source over the same journal.
-    pub(crate) fn run(&self, source: Box<dyn Source>) {
+    /// Runs a source over the journal.
+    fn run(&self, source: Box<dyn Source>) {
         let (intake, stop) = (self.intake.clone(), self.stop.clone());
         tokio::spawn(async move {
             let name = source.name().to_owned();
@@ -161,8 +133,14 @@ impl Rig {
         });
     }
 
-    pub(crate) fn auth(&self) -> Arc<Auth> {
-        self.auth.clone()
+    /// The bearer token of the senders.
+    pub(crate) fn token(&self) -> String {
+        self.examples.text("token")
+    }
+
+    /// The bearer token of the ticketing system, which acts and sends nothing.
+    pub(crate) fn ticketing(&self) -> String {
+        self.examples.text("ticketing/token")
     }
 
     /// Makes the journal refuse everything, or accept again.
@@ -208,16 +186,21 @@ impl Rig {
         }
     }
 
-    /// Copies an example file beside the token, with addresses replaced; returns its path.
-    pub(crate) fn example(&self, file: &str, replace: &[(&str, String)]) -> PathBuf {
-        let source = repository().join("examples").join(file);
-        let mut text = std::fs::read_to_string(&source).unwrap_or_else(|error| panic!("{source:?}: {error}"));
-        for (from, to) in replace {
-            assert!(text.contains(from), "{file} does not contain `{from}`");
-            text = text.replace(from, to);
-        }
-        let path = self.dir.path().join(source.file_name().expect("a file"));
-        std::fs::write(&path, text).expect("temp dir is writable");
+    /// A file of `examples/`, as it is shipped but for its places.
+    pub(crate) fn example(&self, file: &str) -> PathBuf {
+        self.examples.file(file)
+    }
+
+    /// Where a port that a shipped file names is in this test.
+    pub(crate) fn moved(&self, port: &str) -> SocketAddr {
+        self.examples.moved(port)
+    }
+
+    /// A file of `examples/` of which `from` says `to`: an address that a test puts itself before.
+    pub(crate) fn redirected(&self, file: &str, from: SocketAddr, to: SocketAddr) -> PathBuf {
+        let (path, text) = (self.examples.file(file), self.examples.text(file));
+        assert!(text.contains(&from.to_string()), "{file} does not name {from}");
+        std::fs::write(&path, text.replace(&from.to_string(), &to.to_string())).expect("temp dir is writable");
         path
     }
 }

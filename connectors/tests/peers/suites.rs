@@ -2,25 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use bellwether_connectors::limits::Limits;
-use bellwether_connectors::server::wire::HttpWire;
-use bellwether_connectors::wires::webhook::{WebhookConfig, Webhooks};
 use bellwether_engine::signal::{AlertColumns, AlertStatus, Severity, SignalKind};
 
-use crate::rig::{Peer, Rig, command, output_of, peer, repository};
-
-/// Bellwether with the mapping that is shipped for a suite.
-async fn rig(suite: &str) -> Rig {
-    let mapping = repository().join(format!("examples/mappings/{suite}.yaml"));
-    let hooks = [WebhookConfig { name: suite.to_owned(), mapping }];
-    Rig::start(|resolver, _, _| {
-        let webhooks = Webhooks::new(&hooks, Limits::default(), resolver.clone()).expect("the shipped file is good");
-        vec![("webhooks", HttpWire::new(Arc::new(webhooks)))]
-    })
-    .await
-}
+use crate::rig::{Peer, Rig, command, output_of, peer};
 
 /// What is watched: a check that answers with the text and the code that stand in two files.
 struct Watched<'a>(&'a Path);
@@ -107,19 +92,6 @@ fn tells_it(rig: &Rig, watched: &Watched<'_>) {
     }
 }
 
-/// Where the examples look for things, and where they are here.
-fn places(rig: &Rig, suite: &str) -> [(&'static str, String); 3] {
-    [
-        ("/etc/bellwether/notify.py", repository().join("examples/mappings/notify.py").display().to_string()),
-        ("/etc/bellwether/token", rig.dir.path().join("token").display().to_string()),
-        if suite == "nagios" {
-            ("http://127.0.0.1:9099/webhook/nagios", format!("http://{}/webhook/nagios", rig.http))
-        } else {
-            ("http://127.0.0.1:9099/webhook/icinga", format!("http://{}/webhook/icinga", rig.http))
-        },
-    ]
-}
-
 /// The user and the group of this process: both daemons want to be told.
 fn whoami() -> [String; 2] {
     ["-un", "-gn"].map(|flag| {
@@ -131,10 +103,10 @@ fn whoami() -> [String; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nagios_tells_a_full_disk_and_a_host_that_is_down_and_their_end() {
-    let rig = rig("nagios").await;
+    let rig = Rig::start().await;
     let dir = rig.dir.path();
     let watched = Watched::new(dir);
-    let example = rig.example("nagios/bellwether.cfg", &places(&rig, "nagios"));
+    let example = rig.example("nagios/bellwether.cfg");
     let [user, group] = whoami();
     std::fs::create_dir(dir.join("spool")).expect("temp dir is writable");
     let always = "check_interval 1\n retry_interval 1\n max_check_attempts 1\n check_period bellwether-always\n \
@@ -180,10 +152,10 @@ async fn nagios_tells_a_full_disk_and_a_host_that_is_down_and_their_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn icinga_tells_a_full_disk_and_a_host_that_is_down_and_their_end() {
-    let rig = rig("icinga").await;
+    let rig = Rig::start().await;
     let dir = rig.dir.path();
     let watched = Watched::new(dir);
-    let example = rig.example("icinga/bellwether.conf", &places(&rig, "icinga"));
+    let example = rig.example("icinga/bellwether.conf");
     let [user, group] = whoami();
     let words = |what: &str| serde_json::to_string(&watched.check(what)).expect("plain texts");
     let often = "check_interval = 1s, retry_interval = 1s, max_check_attempts = 1, address = \"192.0.2.7\"";
@@ -220,12 +192,12 @@ async fn icinga_tells_a_full_disk_and_a_host_that_is_down_and_their_end() {
 /// names them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_notification_command_posts_the_variables_of_checkmk() {
-    let rig = rig("checkmk").await;
+    let rig = Rig::start().await;
     for (kind, state) in [("PROBLEM", "CRITICAL"), ("RECOVERY", "OK")] {
         let mut notify = command("py/bin/python");
-        notify.arg(repository().join("examples/mappings/notify.py"));
+        notify.arg(rig.example("mappings/notify.py"));
         notify.args(["--prefix", "NOTIFY_", "--url", &format!("http://{}/webhook/checkmk", rig.http)]);
-        notify.arg("--token-file").arg(rig.dir.path().join("token"));
+        notify.arg("--token-file").arg(rig.example("token"));
         let variables = [
             ("NOTIFICATIONTYPE", kind),
             ("OMD_SITE", "main"),

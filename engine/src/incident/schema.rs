@@ -4,6 +4,29 @@ use serde_json::{Map, Value, json};
 
 use super::record::IncidentRecord;
 
+/// How long a field keeps its meaning, in the keyword `x-stability`. No field comes, goes or changes its
+/// type within one `schema_version`; these differ in what may be relied on.
+const STABILITY: &str = "x-stability";
+/// Programs may act on it.
+const STABLE: &str = "stable";
+/// For people and for ranking: what stands in it becomes better from release to release, so that nothing
+/// is to be read out of its wording or compared with its value.
+const EVOLVING: &str = "evolving";
+
+/// The fields that are [`EVOLVING`]; every other is [`STABLE`].
+const EVOLVING_FIELDS: [&str; 10] = [
+    "class",
+    "confidence",
+    "description",
+    "evidence",
+    "labels",
+    "model",
+    "probable_causes",
+    "similar",
+    "summary",
+    "title",
+];
+
 /// The JSON Schema (2020-12) of [`IncidentRecord`], generated from the types.
 pub fn record_schema() -> Value {
     let generated =
@@ -12,6 +35,13 @@ pub fn record_schema() -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), json!("Incident record v1"));
         object.insert("$id".into(), json!("https://example.org/schemas/incident/v1.json"));
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in properties.into_iter().flatten() {
+        let stability = if EVOLVING_FIELDS.contains(&name.as_str()) { EVOLVING } else { STABLE };
+        if let Some(field) = field.as_object_mut() {
+            field.insert(STABILITY.into(), json!(stability));
+        }
     }
     schema
 }
@@ -43,7 +73,7 @@ fn canonical(schema: &Value, defs: &Map<String, Value>, depth: usize) -> Value {
     let mut out = Map::new();
     for (key, value) in object {
         match key.as_str() {
-            "description" | "title" | "$schema" | "$id" | "$defs" | "default" => {}
+            "description" | "title" | "$schema" | "$id" | "$defs" | "default" | STABILITY => {}
             // Integer widths of the implementation are not part of the agreement.
             "format" if value.as_str().is_some_and(|f| f.starts_with("uint") || f == "double") => {}
             "minimum" if value.as_f64() == Some(0.0) && is_width(object) => {}

@@ -12,20 +12,9 @@
 //!       payload: events
 //! ```
 //!
-//! | path | subject after `bellwether.v1.<tenant>.` | payload, JSON | what follows |
-//! |---|---|---|---|
-//! | `/feedback/acknowledge` | `feedback.acknowledge` | `{incident, who}` | acknowledged, `who` is the assignee |
-//! | `/feedback/resolve`, `close` | `feedback.resolve`, `close` | `{incident, who}` | resolved; over |
-//! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident: what it was made of opens none again |
-//! | `/feedback/retract` | `feedback.retract` | `{incident, who}` | what the incident taught as false does not hold any more |
-//! | `/feedback/attach`, `detach` | `feedback.attach`, `detach` | `{incident, alert, who}` | the alert belongs there; does not |
-//! | `/feedback/merge` | `feedback.merge` | `{incident, into, who}` | `into` goes on with the alerts of `incident` |
-//! | `/ticket/created/<system>`, `updated` | `ticket.created.<system>`, `updated` | `{incident, key, url?, status?, who?}` | the record names the ticket |
-//! | `/ticket/acknowledged/<system>`, `resolved`, `closed` | `ticket.acknowledged.<system>`, … | the same, `resolution?` | and so is the incident |
+//! `connectors/PAYLOADS.md` has each word with its payload by example, and what follows from it.
 //!
-//! `incident` and `into` are ids of records, `alert` is an alert's fingerprint as records list it.
-//! `resolution: false_positive` of a resolved or closed ticket says that it was no incident. An
-//! `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
+//! An `id` in any payload makes it safe to send again over HTTP: what has the same id is answered and
 //! not stored. What names an incident that is closed, a part of another or never was one changes nothing:
 //! over HTTP it is answered 404 and counted as `unknown_incident`, over NATS the engine counts it
 //! (`bellwether_actions_unknown_total`) and the log says so.
