@@ -213,23 +213,16 @@ pub fn score_rows(params: &MultiParams, series: &[Vec<f64>], rows: usize, bar: &
         contributions: vec![Vec::with_capacity(rows); series.len()],
     };
     let (mut values, mut shares) = (vec![0.0; series.len()], vec![0.0; series.len()]);
-    let mut alarmed = false;
     for row in 0..rows {
         values.iter_mut().zip(series).for_each(|(value, series)| *value = series[row]);
-        let score = detector.update(&params, &values, &mut shares);
+        let verdict = detector.update(&params, &values, &mut shares);
         bar.add(1);
-        let above = score >= MULTI_ALARM_SCORE;
-        out.scores.push(score);
-        out.anomalies.push(above && !alarmed);
-        alarmed = above;
+        out.scores.push(verdict.score);
+        out.anomalies.push(verdict.anomaly);
         out.contributions.iter_mut().zip(&shares).for_each(|(column, share)| column.push(*share));
     }
     Ok(out)
 }
-
-/// 14 bits of surprise: raised once in some 2,000 training rows of the public
-/// sets, their own troubles included.
-const MULTI_ALARM_SCORE: f64 = 14.0 / 24.0;
 
 #[cfg(test)]
 mod tests {
