@@ -3,6 +3,7 @@
 //! Results go to stdout, everything about them to stderr. A command says in its help what a
 //! tired person needs: what it does, an example, and what it leaves behind.
 
+mod beside;
 mod check;
 mod counters;
 mod demo;

@@ -8,8 +8,10 @@
 //! 3. `${env:X}` and `${file:/path}` are resolved ([`secret`]),
 //! 4. the tree becomes the typed value; what does not fit is shown at its line ([`read`]).
 
+mod include;
 pub mod keys;
 mod model;
+pub mod overlay;
 mod paths;
 pub mod problem;
 pub mod read;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+pub use include::engine_settings;
 pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
 pub use paths::load_beside;
 use problem::{Problem, TextSpan};

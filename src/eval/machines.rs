@@ -33,7 +33,7 @@ pub const BUFFER_MAX: usize = 100;
 /// When the data is absent or broken, or output cannot be written.
 pub fn asd_task(bench: &Bench) -> Result<Outcome> {
     let peers = [("PCA residual", 0.336, f64::NAN), ("static max-z", 0.218, f64::NAN), ("random", 0.105, f64::NAN)];
-    machines_task(bench, "asd", &asd::load(&bench.folder("asd")?)?, &peers)
+    judge_machines(bench, "asd", &asd::load(&bench.folder("asd")?)?, &peers)
 }
 
 /// `smd`: Server Machine Dataset.
@@ -47,10 +47,16 @@ pub fn smd_task(bench: &Bench) -> Result<Outcome> {
         ("static max-z, eight machines", f64::NAN, 0.573),
         ("random, eight machines", 0.093, f64::NAN),
     ];
-    machines_task(bench, "smd", &smd::load(&bench.folder("smd8")?)?, &peers)
+    judge_machines(bench, "smd", &smd::load(&bench.folder("smd8")?)?, &peers)
 }
 
-fn machines_task(bench: &Bench, key: &str, machines: &[Machine], peers: &[(&str, f64, f64)]) -> Result<Outcome> {
+/// Machines with labels: ours, rivals and floors by volume and event.
+pub(super) fn judge_machines(
+    bench: &Bench,
+    key: &str,
+    machines: &[Machine],
+    peers: &[(&str, f64, f64)],
+) -> Result<Outcome> {
     let (vus_pr, event_f1) = (format!("{key}_vus_pr"), format!("{key}_event_f1"));
     let figures = vec![Figure::mean(&vus_pr, "vus_pr"), Figure::f1(&event_f1, "event_")];
     let columns = ["vus_pr", "event_hit", "event_false_alarm", "event_missed"];

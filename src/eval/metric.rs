@@ -158,7 +158,8 @@ pub fn ms_halves(bench: &Bench) -> Result<Vec<LabelledSeries>> {
 const LABELLED_COLUMNS: [&str; 6] =
     ["delay_hit", "delay_false_alarm", "delay_missed", "event_hit", "event_false_alarm", "event_missed"];
 
-fn labelled_task(
+/// Series with labels: ours, rivals and floors by event and delay.
+pub(super) fn labelled_task(
     bench: &Bench,
     title: &str,
     key: &str,

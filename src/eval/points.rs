@@ -37,7 +37,7 @@ fn table(shown: &[Drawn<'_>], scores: Vec<f64>, truth: Vec<bool>) -> Table {
     let names = shown.iter().flat_map(|one| std::iter::repeat_n(one.name.to_owned(), one.values.len()));
     Table::default()
         .with("series", Column::Text(names.collect()))
-        .with("timestamp", Column::Int(shown.iter().map(|one| one.at).collect::<Vec<_>>().concat()))
+        .with("timestamp", Column::times(shown.iter().flat_map(|one| one.at.iter().copied())))
         .with("value", Column::Float(shown.iter().map(|one| one.values).collect::<Vec<_>>().concat()))
         .with("y_true", Column::Flag(truth))
         .with("y_score", Column::Float(scores))
