@@ -64,6 +64,15 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// What the cause turned out to be: a label to judge the engine by, which changes nothing.
+    Cause {
+        /// Incident id.
+        incident: String,
+        /// The entity, `type:name`, or the change, as records name it.
+        cause: String,
+        /// Who says so.
+        who: String,
+    },
     /// A bridge opened or changed a ticket.
     Ticket {
         /// Incident id.

@@ -67,7 +67,7 @@ enum Command {
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
     Models(models::Models),
-    /// Measure the models on labelled public data, beside peers and floors
+    /// Measure the models on labelled data, public or your own, beside peers and floors
     Eval(crate::eval::EvalArgs),
     Tune(crate::tune::TuneArgs),
     Simulate(simulate::SimulateArgs),

@@ -24,6 +24,9 @@ type Rival = (&'static str, fn(&Machine) -> Vec<f64>);
 const RIVALS: [Rival; 3] =
     [("static max-z", static_max_z), ("random", random), ("null", |machine| vec![0.0; machine.labels.len()])];
 
+/// Minutes of a week.
+const WEEK_ROWS: f64 = 10_080.0;
+
 /// Largest buffer of VUS, in rows: the value its authors use as a default.
 pub const BUFFER_MAX: usize = 100;
 
@@ -128,7 +131,12 @@ fn draw(out: &Path, machines: &[Machine], scores: &[Vec<f64>], threshold: f64) -
 fn leave(out: &Path, key: &str, machines: &[Machine], methods: &[(&str, Vec<Vec<f64>>)]) -> Result<()> {
     let pooled: Vec<(String, Vec<f64>)> =
         methods.iter().map(|(name, scores)| ((*name).to_owned(), scores.concat())).collect();
-    let truth = machines.iter().map(|machine| machine.labels.as_slice()).collect::<Vec<_>>().concat();
+    let truths: Vec<&[bool]> = machines.iter().map(|machine| machine.labels.as_slice()).collect();
+    let by_method: Vec<(&str, &[Vec<f64>])> = methods.iter().map(|(name, scores)| (*name, scores.as_slice())).collect();
+    // Rows have no times: they count as minutes.
+    let weeks = truths.iter().map(|rows| rows.len()).sum::<usize>() as f64 / WEEK_ROWS;
+    write(&out.join("told.svg"), &plot::told(key, &by_method, &truths, weeks))?;
+    let truth = truths.concat();
     write(&out.join("precision_recall.svg"), &plot::precision_recall(key, &pooled, &truth))?;
     let names = machines.iter().flat_map(|m| std::iter::repeat_n(m.name.clone(), m.labels.len())).collect();
     let rows = machines.iter().flat_map(|m| 0..m.labels.len() as i64).collect();

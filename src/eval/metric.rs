@@ -10,6 +10,7 @@ use anyhow::Result;
 use bellwether_datasets::public::nab::NabStream;
 use bellwether_datasets::public::ucr::UcrSeries;
 use bellwether_datasets::public::{LabelledSeries, kpi, ms, nab, ucr, wsd};
+use bellwether_models::metric::Verdict;
 use bellwether_models::score::{delay, nab as nab_rules, ucr as ucr_rules};
 
 /// Points an alarm may come late.
@@ -193,6 +194,17 @@ pub(super) fn labelled_task(
         }
         outcome.rows.push(row);
     }
+    let told = alarms_told(&series, &verdicts);
+    let weeks = weeks(&series);
+    let measured = [("told_share", told.recall()), ("false_alarms_a_week", told.false_alarm as f64 / weeks)];
+    let known = measured.into_iter().filter(|(_, value)| value.is_finite());
+    outcome.metrics.extend(known.map(|(name, value)| (format!("{key}_{name}"), value)));
+    outcome.notes.push(format!(
+        "alarms as they are told, all rows: {} of {} anomalies, {:.2} false alarms a week and series",
+        told.hit,
+        told.hit + told.missed,
+        told.false_alarm as f64 / weeks
+    ));
     for (name, delay, event) in peers {
         outcome = outcome.row(Who::Peer, name, &[*delay, f64::NAN, *event, f64::NAN, f64::NAN, f64::NAN]);
     }
@@ -202,6 +214,22 @@ pub(super) fn labelled_task(
         points::leave(out, key, &drawn(names, &points, &truth), &verdicts, &methods)?;
     }
     Ok(outcome)
+}
+
+/// What the alarms of ours, told once each, tell of all rows.
+fn alarms_told(series: &[LabelledSeries], verdicts: &[Vec<Verdict>]) -> delay::Counts {
+    let counts = |(one, verdicts): (&LabelledSeries, &Vec<Verdict>)| {
+        let alarms: Vec<bool> = verdicts.iter().map(|verdict| verdict.anomaly).collect();
+        delay::told_counts(&alarms, &one.labels)
+    };
+    series.iter().zip(verdicts).map(counts).fold(delay::Counts::default(), delay::Counts::and)
+}
+
+/// How long all series are together.
+fn weeks(series: &[LabelledSeries]) -> f64 {
+    let lasts =
+        |one: &LabelledSeries| one.at_secs.last().zip(one.at_secs.first()).map_or(0, |(end, begin)| end - begin);
+    series.iter().map(lasts).sum::<i64>() as f64 / 604_800.0
 }
 
 fn labelled_row(name: &str, series: &[LabelledSeries], scores: &[Vec<f64>], units: &mut Units) -> Row {

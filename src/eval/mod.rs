@@ -102,28 +102,21 @@ impl Bench {
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if !folder.is_dir() {
-            if self.own {
-                return Err(Absent::of_own(&self.data, name).into());
-            }
-            return Err(Absent { folder, name: name.to_owned(), named: format!("--data or {DATA_VARIABLE}") }.into());
+            let named = if self.own { "--own".to_owned() } else { format!("--data or {DATA_VARIABLE}") };
+            return Err(Absent::of(&folder, name, &named).into());
         }
         Ok(folder)
     }
 }
 
-/// A data set that is not there.
+/// A data set that is not there: the message says where it was looked for, and the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("no data set at `{}`: name the folder that holds `{name}` with {named}", folder.display())]
-pub struct Absent {
-    folder: PathBuf,
-    name: String,
-    named: String,
-}
+#[error("{0}")]
+pub struct Absent(String);
 
 impl Absent {
-    /// A part of a team's own folder that is not there.
-    fn of_own(data: &Path, name: &str) -> Self {
-        Self { folder: data.join(name), name: name.to_owned(), named: "--own".to_owned() }
+    fn of(folder: &Path, name: &str, named: &str) -> Self {
+        Self(format!("no data set at `{}`: name the folder that holds `{name}` with {named}", folder.display()))
     }
 }
 
@@ -198,17 +191,21 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
             own: args.own.is_some(),
         };
         match one(task, &bench, args.json).with_context(|| format!("task `{}`", task.0)) {
-            Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => absent.push(task.0),
+            Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => {
+                absent.push((task.0, error));
+            }
             result => result.map(|()| ran += 1)?,
         }
     }
     if ran == 0 && args.own.is_some() {
-        return Err(own::nothing_in(&data));
+        let reasons: Vec<String> = absent.iter().map(|(_, error)| format!("{error:#}")).collect();
+        return Err(own::nothing_in(&data, &reasons));
     }
     if ran == 0 {
         bail!("no data set in `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
     }
     if !absent.is_empty() && args.own.is_none() {
+        let absent: Vec<&str> = absent.iter().map(|(task, _)| *task).collect();
         tracing::warn!(tasks = absent.join(" "), data = %data.display(), "left out: no data for them");
     }
     Ok(ExitCode::SUCCESS)
@@ -294,7 +291,7 @@ mod tests {
         let run: serde_json::Value = serde_json::from_str(&run).expect("json");
         let score = run["data"]["metrics"][0]["value"].as_f64().expect("a score");
         assert!(score > 50.0, "{run:#}");
-        for file in ["points.parquet", "precision_recall.svg", "made_one.csv.svg"] {
+        for file in ["points.parquet", "precision_recall.svg", "told.svg", "made_one.csv.svg"] {
             assert!(out.join("nab").join(file).is_file(), "{file}");
         }
     }

@@ -33,7 +33,8 @@ use std::process::ExitCode;
 
 /// Sweeps a model's parameters over labelled data and says how sure the best are
 ///
-/// Example: bellwether tune kpi --space space.yaml --data ../shared/data --out tuned
+/// Examples: bellwether tune kpi --space space.yaml --data ../shared/data --out tuned,
+/// bellwether tune feedback --own bellwether-state --space space.yaml --out tuned
 #[derive(Debug, Clone, clap::Args)]
 pub struct TuneArgs {
     /// What to tune for: nab, kpi, wsd, ms, ucr, asd, smd, templates, exhaustion, ait (groups),

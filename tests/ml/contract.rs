@@ -4,7 +4,7 @@
 
 use crate::{refused, said};
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampNanosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -23,11 +23,12 @@ fn commands() -> Vec<Command> {
         String::from("series,timestamp,value\n"),
     );
     for minute in 0..300 {
-        let at = 1_763_596_800 + 60 * minute;
+        let at = stamp(1_763_596_800 + 60 * minute);
         let value = if minute == 250 { 900 } else { 10 + minute % 7 };
         writeln!(one, "{at},{value}").expect("string");
         writeln!(many, "{at},{value},{},0", minute % 5).expect("string");
-        writeln!(levels, "disk,{},{}", 1_763_596_800 + 600 * minute, 20.0 + minute as f64 / 5.0).expect("string");
+        writeln!(levels, "disk,{},{}", stamp(1_763_596_800 + 600 * minute), 20.0 + minute as f64 / 5.0)
+            .expect("string");
     }
     let alerts = "time,name,host,summary\n0,slow,web,x\n30,errors,web,y\n9000,full,disk,z\n";
     let sessions: String =
@@ -62,7 +63,7 @@ fn commands() -> Vec<Command> {
         },
         Command {
             args: &["models", "templates"],
-            columns: &["line", "template_id", "template"],
+            columns: &["line", "template_id", "template", "values"],
             input: "port 80 open\nport 443 open\nup\n".into(),
         },
         Command { args: &["models", "groups"], columns: &["alert", "group"], input: alerts.into() },
@@ -72,6 +73,11 @@ fn commands() -> Vec<Command> {
             input: sessions,
         },
     ]
+}
+
+/// A time as the program writes it.
+fn stamp(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).expect("in the calendar").to_string()
 }
 
 fn read_parquet(path: &Path) -> RecordBatch {
@@ -89,6 +95,15 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
         _ if array.is_null(row) => String::new(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Timestamp(..) => {
+            let stamp =
+                jiff::Timestamp::from_nanosecond(array.as_primitive::<TimestampNanosecondType>().value(row).into());
+            stamp.expect("in the calendar").to_string()
+        }
+        DataType::List(_) => {
+            let texts = array.as_list::<i32>().value(row);
+            serde_json::json!(texts.as_string::<i32>().iter().flatten().collect::<Vec<_>>()).to_string()
+        }
         DataType::Boolean => array.as_boolean().value(row).to_string(),
         _ => array.as_string::<i32>().value(row).to_owned(),
     }

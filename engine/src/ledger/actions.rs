@@ -26,6 +26,8 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
         Action::Attach { incident, alert, .. } => attach(desk, &incident, &alert),
         Action::Detach { incident, alert, .. } => detach(desk, &incident, &alert),
         Action::Merge { incident, into, .. } => merge_as_told(desk, &incident, &into),
+        // It stays in the journal; what is not known is counted as with any word.
+        Action::Cause { incident, .. } => _ = desk.named(&incident),
         Action::Ticket { incident, ticket } => link(desk, &incident, ticket),
     }
 }

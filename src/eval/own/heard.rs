@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::Result;
-use bellwether_engine::incident::IncidentEvent;
+use bellwether_engine::incident::{IncidentEvent, ProbableCause};
 use bellwether_engine::input::{Action, Input};
 use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, EngineConfig};
@@ -26,6 +26,8 @@ pub(super) struct Judged {
     pub(super) id: String,
     /// It was one.
     pub(super) real: bool,
+    /// What the cause was, where somebody said so: an entity or a change.
+    pub(super) cause: Option<String>,
     /// When it was told first.
     pub(super) told_at: EventTime,
 }
@@ -57,6 +59,14 @@ pub(super) struct Played {
 }
 
 impl Played {
+    /// The place, from 1, of a cause among those that were named last for an incident.
+    pub(super) fn place_of(&self, cause: &str, incident: &str) -> Option<usize> {
+        let named = |told: &ProbableCause| {
+            told.reference == cause || told.entity.as_ref().is_some_and(|entity| entity.id == cause)
+        };
+        self.incidents.get(incident)?.last.iter().position(named).map(|place| place + 1)
+    }
+
     /// The incident in which a firing ended, if it was told.
     pub(super) fn home(&self, firing: &Firing) -> Option<String> {
         self.homes.of(&firing.key, firing.at).map(|id| end_of(&self.incidents, id))
@@ -124,10 +134,20 @@ impl Played {
                 }
             }
         }
+        let mut causes: BTreeMap<String, &String> = BTreeMap::new();
+        for (_, action) in &self.said {
+            if let Action::Cause { incident, cause, .. } = action {
+                // The last word counts.
+                causes.insert(end_of(&self.incidents, incident), cause);
+            }
+        }
         let told_at = |id: &String| self.incidents.get(id).and_then(|told| told.first_at).unwrap_or(EventTime::MIN);
         let mut incidents: Vec<Judged> = verdicts
             .into_iter()
-            .map(|((tenant, id), real)| Judged { told_at: told_at(&id), tenant, id, real })
+            .map(|((tenant, id), real)| {
+                let cause = causes.get(&id).map(|cause| (*cause).clone());
+                Judged { told_at: told_at(&id), tenant, id, real, cause }
+            })
             .collect();
         incidents.sort_by(|a, b| (a.told_at, &a.tenant, &a.id).cmp(&(b.told_at, &b.tenant, &b.id)));
         let number: BTreeMap<&str, usize> =
@@ -153,6 +173,7 @@ impl Played {
             | Action::Close { incident, .. } => {
                 vec![(incident.clone(), true)]
             }
+            Action::Cause { incident, .. } => vec![(incident.clone(), true)],
             Action::Merge { into, .. } => vec![(into.clone(), true)],
             Action::Attach { incident, alert, .. } | Action::Detach { incident, alert, .. } => {
                 // What was taken out is right where it is now.

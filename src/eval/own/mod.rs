@@ -47,10 +47,11 @@ const GROUP_COLUMNS: [&str; 3] = ["group", "incident", "incident_id"];
 /// The file beside alerts that says who depends on whom.
 const TOPOLOGY_FILE: &str = "topology.csv";
 
-/// Nothing of what a folder of one's own may hold.
+/// Nothing of what a folder of one's own may hold; `reasons` say why each part is left out.
 #[must_use]
-pub fn nothing_in(folder: &Path) -> anyhow::Error {
-    usage(format!("`{}` holds nothing to judge: put {LAYOUT} into it", folder.display()))
+pub fn nothing_in(folder: &Path, reasons: &[String]) -> anyhow::Error {
+    let reasons = reasons.join("\n  ");
+    usage(format!("`{}` holds nothing to judge: put {LAYOUT} into it\n  {reasons}", folder.display()))
 }
 
 /// The data files in one part of the folder, by name.

@@ -109,8 +109,8 @@ pub(super) fn groups_judge(scenarios: &[groups::Scenario], splits: usize) -> Jud
 pub(super) fn feedback_judge(said: Said, splits: usize) -> Judge {
     let inputs = said.inputs();
     let judge = move |settings: &Settings| {
-        let homes = said.homes(settings)?;
-        let split = |number: usize| said.figures(&homes, rows(said.incidents(), splits, number)).to_vec();
+        let answers = said.answers(settings)?;
+        let split = |number: usize| said.figures(&answers, rows(said.incidents(), splits, number)).to_vec();
         Ok((0..splits).map(split).collect())
     };
     Judge {

@@ -19,6 +19,7 @@
 //! | `/feedback/false_positive` | `feedback.false_positive` | `{incident, who}` | resolved, and known as no incident |
 //! | `/feedback/attach`, `detach` | `feedback.attach`, `detach` | `{incident, alert, who}` | the alert belongs there; does not |
 //! | `/feedback/merge` | `feedback.merge` | `{incident, into, who}` | `into` goes on with the alerts of `incident` |
+//! | `/feedback/cause` | `feedback.cause` | `{incident, cause, who}` | kept as a label for `eval feedback`: an entity or a change |
 //! | `/ticket/created/<system>`, `updated` | `ticket.created.<system>`, `updated` | `{incident, key, url?, status?, who?}` | the record names the ticket |
 //! | `/ticket/acknowledged/<system>`, `resolved`, `closed` | `ticket.acknowledged.<system>`, … | the same, `resolution?` | and so is the incident |
 //!
