@@ -160,7 +160,7 @@ struct Played {
 async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> {
     let judge = judge(args)?;
     let nothing = Value::Object(serde_json::Map::new());
-    let (played, rejects) = play(args, engine_config, &nothing, Some(judge.as_ref())).await?;
+    let (played, rejects) = play(args, engine_config, &nothing, judge.as_ref()).await?;
     let judge = judge.map(|judge| judge.lock().unwrap_or_else(PoisonError::into_inner).clone());
     print(args, &played.figures, &played.kept, judge.as_ref(), &Term::stdout())?;
     inputs::report_rejects(&rejects)?;
@@ -170,13 +170,12 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
 }
 
-/// Plays the input through an engine. `over` is laid over the settings that a journal holds; where
-/// nobody looks (`shown` is nothing) incidents are only kept.
+/// Plays the input through an engine; `over` is laid over the settings that a journal holds.
 async fn play(
     args: &ReplayArgs,
     settings: EngineConfig,
     over: &Value,
-    shown: Option<Option<&Arc<Mutex<Judge>>>>,
+    judge: Option<&Arc<Mutex<Judge>>>,
 ) -> Result<(Played, RejectLog)> {
     let lateness = settings.lateness;
     let engine = Engine::new(settings, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
@@ -185,10 +184,7 @@ async fn play(
     let gauges = Arc::new(Gauges::default());
     let kept = Kept::default();
     let bar = progress::bar(None, "signals read");
-    let readers = match shown {
-        Some(judge) => readers(args, &kept, judge, &bar, Term::stdout()).await?,
-        None => vec![Reader::of(Box::new(KeepSink::new(&kept)))],
-    };
+    let readers = readers(args, &kept, judge, &bar, Term::stdout()).await?;
     let wiring = Wiring {
         engine,
         position: Position::START,
@@ -269,7 +265,8 @@ async fn readers(
     if let Some(judge) = judge {
         sinks.push(Box::new(JudgeSink::new(judge)));
     }
-    if !args.json {
+    // Two replays beside each other are told by what differs.
+    if !args.json && args.beside.is_none() {
         let style = LineStyle { term, tenant_width: 0 };
         sinks.push(Box::new(ScreenSink::new(style, bar.clone())));
     }

@@ -173,6 +173,10 @@ fn what_was_tuned_is_accepted_shown_on_the_past_and_included() {
     let same = beside("same.yaml");
     assert_eq!((length(&same, "new"), length(&same, "gone"), length(&same, "changed")), (0, 0, 0), "{same:#}");
     assert!(same["same"].as_u64() > Some(0), "{same:#}");
+    let together = "engine: { correlate: { threshold: 0.5, merge_threshold: 0.5 } }\n";
+    write(folder.path().join("together.yaml"), together).expect("writes");
+    let back = ["replay", "past", "-c", "apart.yaml", "--beside", "together.yaml", "--json"];
+    assert!(length(&documents(&run(&back)).remove(0), "gone") > 0, "what was apart is together");
     let text = run(&["replay", "past", "--beside", "apart.yaml"]);
     assert!(text.contains("Newly told") && text.contains("told otherwise"), "{text}");
 
