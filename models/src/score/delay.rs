@@ -161,24 +161,38 @@ fn thresholds(series: &[Labelled<'_>]) -> Vec<f64> {
     ranks(scores.len()).map(|rank| scores[rank]).collect()
 }
 
-/// Thresholds from high to low with their pooled [`told_counts`], where an alarm
-/// begins when the score rises to the threshold: one that never ends tells
-/// nothing after its beginning.
+/// [`told_counts`] where an alarm begins when the score rises to the threshold:
+/// one that never ends tells nothing after its beginning.
+#[must_use]
+pub fn told_at(one: &Labelled<'_>, threshold: f64) -> Counts {
+    let mut above = false;
+    let begins = |score: &f64| {
+        let before = std::mem::replace(&mut above, *score >= threshold);
+        above && !before
+    };
+    let alarms: Vec<bool> = one.scores.iter().map(begins).collect();
+    told_counts(&alarms, one.labels)
+}
+
+/// Thresholds from high to low with their pooled [`told_at`].
 #[must_use]
 pub fn told_curve(series: &[Labelled<'_>]) -> Vec<(f64, Counts)> {
-    let begins = |scores: &[f64], threshold: f64| -> Vec<bool> {
-        let mut above = false;
-        let begins = |score: &f64| {
-            let before = std::mem::replace(&mut above, *score >= threshold);
-            above && !before
-        };
-        scores.iter().map(begins).collect()
-    };
     let pooled = |threshold: f64| {
-        let one = |one: &Labelled<'_>| told_counts(&begins(one.scores, threshold), one.labels);
-        (threshold, series.iter().map(one).fold(Counts::default(), Counts::and))
+        (threshold, series.iter().map(|one| told_at(one, threshold)).fold(Counts::default(), Counts::and))
     };
     thresholds(series).into_iter().map(pooled).collect()
+}
+
+/// The threshold with the best pooled [`told_at`] F1.
+#[must_use]
+pub fn best_told_threshold(series: &[Labelled<'_>]) -> f64 {
+    let mut best = (f64::INFINITY, 0.0);
+    for (threshold, counts) in told_curve(series) {
+        if counts.f1() > best.1 {
+            best = (threshold, counts.f1());
+        }
+    }
+    best.0
 }
 
 /// The threshold with the best pooled [`event_counts`] F1, and that F1. Tries
