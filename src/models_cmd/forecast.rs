@@ -24,7 +24,7 @@ use std::process::ExitCode;
 /// `bellwether models forecast`
 #[derive(Debug, Clone, clap::Args)]
 pub struct ForecastArgs {
-    /// CSV with a header, `.gz` allowed; `-` reads stdin
+    /// CSV with a header (`.gz` allowed) or Parquet; `-` reads stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The level at which the resource is full

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 /// `bellwether models groups`
 #[derive(Debug, Clone, clap::Args)]
 pub struct GroupsArgs {
-    /// CSV with a header, or - for stdin
+    /// CSV with a header or Parquet, or - for stdin
     #[arg(value_name = "ALERTS.csv")]
     pub alerts: PathBuf,
     /// Edges as CSV or JSON with the columns from, to and perhaps relation, or a .npy adjacency matrix

@@ -153,6 +153,31 @@ fn what_is_wrong_is_named_by_file_row_and_column_with_the_remedy() {
 }
 
 #[test]
+fn every_part_can_be_tuned_for_and_only_what_the_engine_runs_is_promoted() {
+    let folder = folder();
+    for (task, space, promoted) in [
+        ("series", "detector: { memory_points: [6, 30] }", true),
+        ("machines", "multi: { ridge: [0.1, 3] }", false),
+        ("groups", "correlate: { threshold: [0.3, 0.6], weights: [{ time: 1.5 }] }", true),
+        ("groups", "episodes: { novelty_gap_ns: [20000000000, 90000000000] }", false),
+        ("causes", "causes: { latency: [0.5, 2] }", false),
+    ] {
+        write(folder.path().join("space.yaml"), space).expect("writes");
+        let args = ["tune", task, "--own", "own", "--space", "space.yaml", "--splits", "2", "--out", "tuned", "--json"];
+        let document = documents(&said(&args, b"", folder.path())).remove(0);
+        assert_eq!(document["info"]["run_name"], format!("tune_{task}"));
+        let file = folder.path().join("tuned/promote.yaml");
+        assert_eq!(file.is_file(), promoted, "{task}: {space}");
+        if promoted {
+            assert!(said(&["validate", "tuned/promote.yaml"], b"", folder.path()).starts_with("ok"), "{task}");
+        }
+    }
+    write(folder.path().join("space.yaml"), "detector: { memory_points: [6] }").expect("writes");
+    let error = refused(&["tune", "groups", "--own", "own", "--space", "space.yaml"], b"", folder.path());
+    assert!(error.contains("write parameters of `episodes`, `correlate`"), "{error}");
+}
+
+#[test]
 fn what_was_tuned_is_accepted_shown_on_the_past_and_included() {
     let folder = folder();
     let run = |args: &[&str]| said(args, b"", folder.path());
