@@ -90,11 +90,12 @@ peers: ## The real senders the wire tests talk to, unpacked into .tools
 	@tools/peers.sh
 
 .PHONY: ml
-ml: $(ML)/ready-2 ## Python with polars and scikit-learn, for the code of docs/ml.md and the metrics
+ml: $(ML)/ready-3 ## Python with polars, scikit-learn, river and MLflow, for the code of docs/ml.md and the metrics
 
-$(ML)/ready-2:
+$(ML)/ready-3:
 	python3 -m venv $(ML)
-	$(ML)/bin/python -m pip install --quiet --disable-pip-version-check polars==1.35.2 scikit-learn==1.7.2
+	$(ML)/bin/python -m pip install --quiet --disable-pip-version-check polars==1.35.2 scikit-learn==1.7.2 \
+	  river==0.26.1 mlflow-skinny==3.17.2
 	@touch $@
 
 .PHONY: deny

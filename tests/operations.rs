@@ -397,3 +397,26 @@ fn a_replay_of_the_journal_tells_what_the_run_told_across_reloads_and_restarts()
     // The replay goes on to the end of time; up to there it is the same, byte for byte.
     assert_eq!(again[..run.len()], run[..]);
 }
+
+#[test]
+fn what_is_included_is_in_force_after_a_reload_and_a_mistake_in_it_changes_nothing() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    let config = Service::configure(dir.path(), http, "", "  alertmanager: {}\n");
+    let promote = |text: &str| std::fs::write(dir.path().join("promote.yaml"), text).expect("writes");
+    promote("engine: {}\n");
+    let own = std::fs::read_to_string(&config).expect("reads");
+    std::fs::write(&config, format!("{own}include: [promote.yaml]\n")).expect("writes");
+    let service = Service::run(dir.path(), http);
+    let reload = || service.ask("POST", "/-/reload", OPERATOR, "").expect("an answer");
+
+    promote("engine: {sense: {anomalies: {detector: {memory_points: 20}}}}\n");
+    let reply = reload();
+    assert!(reply.status == 200 && reply.text.contains("\"engine\""), "{}", reply.text);
+    promote("engine: {sense: {anomalies: {detector: {memory_pionts: 20}}}}\n");
+    let reply = reload();
+    assert!(reply.status == 500 && reply.text.contains("promote.yaml:1:"), "{}", reply.text);
+    promote("engine: {sense: {anomalies: {detector: {memory_points: 20}}}}\n");
+    let reply = reload();
+    assert!(reply.status == 200 && !reply.text.contains("\"engine\""), "nothing is news: {}", reply.text);
+}

@@ -106,6 +106,15 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// What the cause turned out to be: a label to judge the engine by, which changes nothing.
+    Cause {
+        /// Incident id.
+        incident: String,
+        /// The entity, `type:name`, or the change, as records name it.
+        cause: String,
+        /// Who says so.
+        who: String,
+    },
     /// A bridge opened or changed a ticket.
     Ticket {
         /// Incident id.
@@ -142,8 +151,8 @@ impl Action {
             | Action::Detach { incident, .. }
             | Action::Ticket { incident, .. } => (Some(incident), None),
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
-            // What was taught outlives its incident.
-            Action::Retract { .. } | Action::Silence { .. } => (None, None),
+            // What was taught outlives its incident, and what the cause was is known when it is over.
+            Action::Retract { .. } | Action::Cause { .. } | Action::Silence { .. } => (None, None),
         };
         incident.into_iter().chain(into).map(String::as_str)
     }

@@ -23,7 +23,7 @@ use indicatif::ProgressBar;
 use super::demo_report::{Played, tell};
 use super::read_back::{ReadBack, read_back};
 use super::replay::threads;
-use super::simulate::{JOURNAL_FOLDER, story_names};
+use super::simulate::story_names;
 use crate::config::INCIDENTS_FILE;
 use crate::exit::Exit;
 use crate::progress;
@@ -33,6 +33,7 @@ use crate::wiring::feeds::EntryFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
+use crate::wiring::recorded::JOURNAL_FOLDER;
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
 

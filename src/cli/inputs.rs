@@ -10,23 +10,8 @@ use bellwether_connectors::sources::files::{FilesConfig, FilesSource};
 use bellwether_connectors::{RejectLog, Sink, Source};
 use bellwether_engine::time::Span;
 
-use super::simulate::JOURNAL_FOLDER;
 use crate::exit::UsageError;
 use crate::wiring::merge::MergeFeed;
-
-/// The journal in or at a folder, when there is one.
-pub(super) fn journal_of(path: &Path) -> Option<PathBuf> {
-    let candidates = [path.join("state").join(JOURNAL_FOLDER), path.join(JOURNAL_FOLDER), path.to_owned()];
-    candidates.into_iter().find(|folder| holds_segments(folder))
-}
-
-fn holds_segments(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
-}
-
-/// What segment files of a journal end in.
-const SEGMENT_ENDING: &str = "journal";
 
 /// Whose the rows of files are.
 #[derive(Clone, Copy)]

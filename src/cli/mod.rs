@@ -3,6 +3,7 @@
 //! Results go to stdout, everything about them to stderr. A command says in its help what a
 //! tired person needs: what it does, an example, and what it leaves behind.
 
+mod beside;
 mod check;
 mod completions;
 mod counters;
@@ -75,7 +76,7 @@ enum Command {
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
     Models(models::Models),
-    /// Measure the models on labelled public data, beside peers and floors
+    /// Measure the models on labelled data, public or your own, beside peers and floors
     Eval(crate::eval::EvalArgs),
     Tune(crate::tune::TuneArgs),
     Simulate(simulate::SimulateArgs),

@@ -1,12 +1,13 @@
 //! `bellwether replay`: recorded signals through the engine, as fast as it reads them.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
+use bellwether_connectors::journal::Position;
 use bellwether_connectors::outbox::{IncidentLog, Reader};
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
@@ -14,9 +15,12 @@ use bellwether_datasets::real::{self, Judge};
 use bellwether_engine::input::Input;
 use bellwether_engine::{Engine, EngineConfig};
 use clap::Args;
+use serde_json::Value;
 
+use super::beside::Difference;
 use super::inputs::{self, Whose};
-use crate::config::{self, Config};
+use crate::config;
+use crate::config::overlay::lay_over;
 use crate::eval::data_dir;
 use crate::exit::{Exit, UsageError};
 use crate::progress;
@@ -26,6 +30,7 @@ use crate::wiring::feeds::EntryFeed;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::memory::MemoryJournal;
 use crate::wiring::outbox::Delivery;
+use crate::wiring::recorded::{journal_entries, journal_of};
 use crate::wiring::screen::{JudgeSink, KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
 
@@ -45,6 +50,7 @@ Examples:
   bellwether replay alerts.ndjson changes.ndjson --out incidents.ndjson
   bellwether replay shop.log --entity service:shop
   zcat alerts.ndjson.gz | bellwether replay - --json | jq .incidents
+  bellwether replay bellwether-state --beside tuned/promote.yaml
   bellwether replay --dataset nezha/rca_data/2022-08-22
 
 The exit code is 3 when rows were refused; they are counted by reason on stderr.")]
@@ -70,6 +76,10 @@ pub(super) struct ReplayArgs {
     /// Use the engine settings of this configuration file, instead of those in the journal
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Play it twice, the second time with the engine settings of this file laid over, and show what
+    /// is told in one and not in the other: `promote.yaml`, as `tune` leaves it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "sink", "speed", "dataset"])]
+    beside: Option<PathBuf>,
     /// Whose the rows of files are
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: String,
@@ -107,23 +117,74 @@ pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
 /// When an input or an output cannot be opened, or the configuration is not accepted.
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit> {
     let engine_config = match &args.config {
-        Some(file) => config::load::<Config>(file)?.engine,
+        Some(file) => config::load_beside(file)?.engine,
         None => EngineConfig::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(replay(args, engine_config))
+    match &args.beside {
+        Some(file) => runtime.block_on(beside(args, engine_config, &config::engine_settings(file)?)),
+        None => runtime.block_on(replay(args, engine_config)),
+    }
+}
+
+/// Plays the input as it is and with other settings, and shows what differs.
+async fn beside(args: &ReplayArgs, settings: EngineConfig, over: &Value) -> Result<Exit> {
+    if args.inputs.iter().any(|input| input == Path::new("-")) {
+        return Err(UsageError("--beside reads twice, stdin can be read once: name a file".to_owned()).into());
+    }
+    let laid = lay_over(&settings, over).map_err(|error| UsageError(error.to_string()))?;
+    let nothing = Value::Object(serde_json::Map::new());
+    let (was, _) = play(args, settings, &nothing, None).await?;
+    let (is, rejects) = play(args, laid, over, None).await?;
+    let difference = Difference::of(&was.kept.latest(), &is.kept.latest());
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", difference.json())?;
+    } else {
+        write!(out, "{}", difference.text(&Term::stdout()))?;
+    }
+    inputs::report_rejects(&rejects)?;
+    if let Some(error) = was.failed.or(is.failed) {
+        return Err(error.into());
+    }
+    Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
+}
+
+/// What was played.
+struct Played {
+    figures: Figures,
+    kept: Kept,
+    failed: Option<SourceError>,
 }
 
 async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> {
-    let term = Term::stdout();
-    let lateness = engine_config.lateness;
-    let engine = Engine::new(engine_config, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
-    let source = source(args, lateness)?;
     let judge = judge(args)?;
+    let nothing = Value::Object(serde_json::Map::new());
+    let (played, rejects) = play(args, engine_config, &nothing, judge.as_ref()).await?;
+    let judge = judge.map(|judge| judge.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    print(args, &played.figures, &played.kept, judge.as_ref(), &Term::stdout())?;
+    inputs::report_rejects(&rejects)?;
+    if let Some(error) = played.failed {
+        return Err(error.into());
+    }
+    Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
+}
+
+/// Plays the input through an engine; `over` is laid over the settings that a journal holds.
+async fn play(
+    args: &ReplayArgs,
+    settings: EngineConfig,
+    over: &Value,
+    judge: Option<&Arc<Mutex<Judge>>>,
+) -> Result<(Played, RejectLog)> {
+    let lateness = settings.lateness;
+    let engine = Engine::new(settings, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
+    let source = source(args, lateness, over)?;
     let rejects = RejectLog::counting();
     let gauges = Arc::new(Gauges::default());
     let kept = Kept::default();
     let bar = progress::bar(None, "signals read");
+    let readers = readers(args, &kept, judge, &bar, Term::stdout()).await?;
     let wiring = Wiring {
         engine,
         position: Position::START,
@@ -131,12 +192,7 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
         rejects: rejects.clone(),
         sources: vec![source],
         companions: Vec::new(),
-        delivery: Delivery {
-            log: IncidentLog::in_memory(),
-            readers: readers(args, &kept, judge.as_ref(), &bar, term).await?,
-            companions: Vec::new(),
-            cursors: None,
-        },
+        delivery: Delivery { log: IncidentLog::in_memory(), readers, companions: Vec::new(), cursors: None },
         checkpoints: None,
         finish: true,
         incidents: Arc::default(),
@@ -151,13 +207,8 @@ async fn replay(args: &ReplayArgs, engine_config: EngineConfig) -> Result<Exit> 
     let outcome = ended?;
     inputs::all_delivered(&outcome.readers)?;
     let figures = Figures::gather(&gauges, &kept, rejects.total(), began.elapsed(), outcome.engine.digest());
-    let judge = judge.map(|judge| judge.lock().unwrap_or_else(PoisonError::into_inner).clone());
-    print(args, &figures, &kept, judge.as_ref(), &term)?;
-    inputs::report_rejects(&rejects)?;
-    if let Some(error) = outcome.failed_sources.into_iter().next() {
-        return Err(error.into());
-    }
-    Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
+    let failed = outcome.failed_sources.into_iter().next();
+    Ok((Played { figures, kept, failed }, rejects))
 }
 
 /// The answers of the case that is played.
@@ -168,7 +219,7 @@ fn judge(args: &ReplayArgs) -> Result<Option<Arc<Mutex<Judge>>>> {
     Ok(Some(Arc::new(Mutex::new(Judge::of(&data_dir(args.data.as_deref()), name)?))))
 }
 
-fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<Box<dyn Source>> {
+fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span, over: &Value) -> Result<Box<dyn Source>> {
     if let Some(name) = &args.dataset {
         let case = real::dataset(&data_dir(args.data.as_deref()), name)?;
         let feed = EntryFeed::new(name.as_str(), case.into_inputs().map(Ok));
@@ -181,12 +232,19 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
     let [only] = &args.inputs[..] else {
         return inputs::merged(&args.inputs, whose, lateness, args.speed);
     };
-    match inputs::journal_of(only) {
+    match journal_of(only) {
         Some(folder) => {
             // Asked for other settings: those that the run had must not come back.
             let own = args.config.is_some();
-            let entries =
-                journal_entries(&folder)?.filter(move |entry| !(own && matches!(entry, Ok(Input::Settings(_)))));
+            let over = over.clone();
+            let laid = move |entry| match entry {
+                // What a run wrote goes with any settings that are accepted; what does not changes nothing.
+                Ok(Input::Settings(own)) => Ok(Input::Settings(lay_over(&own, &over).map_or(own, Arc::new))),
+                other => other,
+            };
+            let entries = journal_entries(&folder)?
+                .filter(move |entry| !(own && matches!(entry, Ok(Input::Settings(_)))))
+                .map(laid);
             let feed = EntryFeed::new(only.display().to_string(), entries);
             Ok(match args.speed {
                 Some(speed) => Box::new(feed.at_speed(speed)),
@@ -195,28 +253,6 @@ fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span) -> Result<
         }
         None => inputs::merged(&args.inputs, whose, lateness, args.speed),
     }
-}
-
-/// The entries of a journal folder that no process writes.
-///
-/// # Errors
-/// When the folder is not a journal.
-pub(super) fn journal_entries(
-    folder: &Path,
-) -> Result<impl Iterator<Item = Result<Input, SourceError>> + Send + use<>> {
-    let (mut reader, torn) = SegmentReader::open_folder(folder, Position::START)
-        .with_context(|| format!("cannot read the journal `{}`", folder.display()))?;
-    if let Some(torn) = torn {
-        tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "the journal's end is torn, what is before it is read");
-    }
-    let name = folder.display().to_string();
-    Ok(std::iter::from_fn(move || {
-        let entry = match reader.next_entry() {
-            Ok(entry) => entry?,
-            Err(error) => return Some(Err(SourceError::input(&name, error.to_string()))),
-        };
-        Some(Input::decode(&entry.bytes).map_err(|error| SourceError::input(&name, error.to_string())))
-    }))
 }
 
 async fn readers(
@@ -230,7 +266,8 @@ async fn readers(
     if let Some(judge) = judge {
         sinks.push(Box::new(JudgeSink::new(judge)));
     }
-    if !args.json {
+    // Two replays beside each other are told by what differs.
+    if !args.json && args.beside.is_none() {
         let style = LineStyle { term, tenant_width: 0 };
         sinks.push(Box::new(ScreenSink::new(style, bar.clone())));
     }
@@ -245,7 +282,6 @@ async fn readers(
 }
 
 fn print(args: &ReplayArgs, figures: &Figures, kept: &Kept, judge: Option<&Judge>, term: &Term) -> Result<()> {
-    use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut figures = figures.json();

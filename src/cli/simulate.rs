@@ -18,9 +18,7 @@ use serde_json::json;
 use crate::exit::{Exit, UsageError};
 use crate::progress;
 use crate::term::{Ink, Term, thousands};
-
-/// The journal's folder inside `--out`.
-pub const JOURNAL_FOLDER: &str = "journal";
+use crate::wiring::recorded::JOURNAL_FOLDER;
 /// The truth inside `--out`.
 pub const TRUTH_FILE: &str = "truth.json";
 

@@ -46,6 +46,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} {}", term.paint(Ink::Green, "ok"), args.file.display())?;
     writeln!(out, "  state    {}", config.state.display())?;
+    for file in &config.include {
+        writeln!(out, "  include  {}", file.display())?;
+    }
     for source in &config.sources {
         writeln!(out, "  source   {}", source.describe())?;
     }

@@ -9,8 +9,10 @@
 //! 4. the tree becomes the typed value; what does not fit is shown at its line ([`read`]).
 
 mod changed;
+mod include;
 pub mod keys;
 mod model;
+pub mod overlay;
 mod paths;
 pub mod problem;
 pub mod read;
@@ -24,6 +26,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use changed::changed_keys;
+pub use include::engine_settings;
 pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
 pub use paths::load_beside;
 use problem::{Problem, TextSpan};

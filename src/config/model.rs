@@ -46,6 +46,10 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// The engine's own settings.
     pub engine: EngineConfig,
+    /// Files with a section `engine` that is laid over this one's, in this order: what `tune` leaves
+    /// as `promote.yaml`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<PathBuf>,
 }
 
 impl Default for Config {
@@ -62,6 +66,7 @@ impl Default for Config {
             wires: WiresConfig::default(),
             sinks: Vec::new(),
             engine: EngineConfig::default(),
+            include: Vec::new(),
         }
     }
 }

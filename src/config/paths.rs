@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use bellwether_connectors::wires::WireList as _;
 
 use super::Refused;
+use super::include::included;
 use super::model::Config;
 
-/// Reads a configuration whose relative paths begin at its own folder.
+/// Reads a configuration whose relative paths begin at its own folder, with what it includes.
 ///
 /// # Errors
-/// As [`load`](super::load).
+/// As [`load`](super::load), for it and for each file that it includes.
 pub fn load_beside(file: &Path) -> Result<Config, Refused> {
-    Ok(relative_to(super::load(file)?, super::folder_of(file)))
+    let config = relative_to(super::load(file)?, super::folder_of(file));
+    let engine = included(config.engine.clone(), config.include.iter().map(PathBuf::as_path))?;
+    Ok(Config { engine, ..config })
 }
 
 /// Makes the relative paths of `config` begin at `folder`.
@@ -25,6 +28,7 @@ fn relative_to(mut config: Config, folder: &Path) -> Config {
 /// Every path that is named.
 fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
     let mut paths = vec![&mut config.state];
+    paths.extend(config.include.iter_mut());
     paths.extend(config.journal.iter_mut().map(|journal| &mut journal.dir));
     paths.extend(config.incident_log.dir.as_mut());
     paths.extend(config.tenants.values_mut().filter_map(|tenant| tenant.catalogue.as_mut()));
@@ -48,6 +52,7 @@ mod tests {
     const EVERY_PATH: &str = r#"
 incident_log: {dir: here/IncidentLogConfig.dir}
 state: here/Config.state
+include: [here/Config.include]
 journal: {dir: here/JournalConfig.dir}
 tenants: {acme: {catalogue: here/TenantConfig.catalogue}}
 sources:

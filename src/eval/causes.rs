@@ -15,7 +15,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// How much later than the fault a late detection is.
-const LATE_SECS: i64 = 60;
+pub(super) const LATE_SECS: i64 = 60;
 
 /// One labelled case of a set.
 #[derive(Debug, Clone)]
@@ -82,15 +82,19 @@ pub fn petshop(bench: &Bench) -> Result<Outcome> {
     let folder = bench.folder("petshop")?;
     let inputs = petshop::issues(&folder)?.iter().map(|issue| issue.join("metrics.csv")).collect();
     let peers = [("authors' traversal, 52 issues", [0.654, 0.827, f64::NAN, f64::NAN])];
-    Ok(outcome(bench, "PetShop issues in this folder: components ranked", &petshop_faults(&folder)?, &peers, inputs))
+    Ok(judge_faults(
+        bench,
+        "PetShop issues in this folder: components ranked",
+        &petshop_faults(&folder)?,
+        &peers,
+        inputs,
+    ))
 }
 
 fn petshop_faults(folder: &Path) -> Result<Vec<Fault>> {
     let at = |issue: &Path, late: i64| -> Result<NamedCase> {
         let mut files = petshop::load(issue)?;
-        if let Some(at_secs) = files.alarm.as_mut().and_then(|alarm| alarm.at_secs.as_mut()) {
-            *at_secs += late as f64;
-        }
+        cases::petshop::shift(&mut files, late);
         Ok(cases::petshop::case(&files))
     };
     let fault = |issue: &PathBuf| {
@@ -112,7 +116,7 @@ pub fn nezha_ob(bench: &Bench) -> Result<Outcome> {
         ("BARO", [0.143, 0.321, 0.375, f64::NAN]),
     ];
     let protocol = "Nezha OnlineBoutique: services ranked, metrics only";
-    Ok(outcome(bench, protocol, &nezha_faults(bench, OB_DAYS)?, &peers, Vec::new()))
+    Ok(judge_faults(bench, protocol, &nezha_faults(bench, OB_DAYS)?, &peers, Vec::new()))
 }
 
 /// Nezha, TrainTicket: services, with logs and traces.
@@ -126,7 +130,7 @@ pub fn nezha_tt(bench: &Bench) -> Result<Outcome> {
         ("MicroRCA", [0.200, 0.311, 0.444, f64::NAN]),
     ];
     let protocol = "Nezha TrainTicket: services ranked, with logs and traces";
-    Ok(outcome(bench, protocol, &nezha_faults(bench, TT_DAYS)?, &peers, Vec::new()))
+    Ok(judge_faults(bench, protocol, &nezha_faults(bench, TT_DAYS)?, &peers, Vec::new()))
 }
 
 /// Beginnings of the names of the day folders of either shop.
@@ -202,7 +206,7 @@ pub fn sockshop(bench: &Bench) -> Result<Outcome> {
         ("BARO", [f64::NAN, f64::NAN, f64::NAN, 0.816]),
         ("n-sigma (elsewhere)", [f64::NAN, f64::NAN, f64::NAN, 0.92]),
     ];
-    Ok(outcome(bench, "RCD Sock Shop: service-metric pairs ranked", &faults, &peers, Vec::new()))
+    Ok(judge_faults(bench, "RCD Sock Shop: service-metric pairs ranked", &faults, &peers, Vec::new()))
 }
 
 fn sockshop_faults(folder: &Path) -> Result<Vec<Fault>> {
@@ -211,11 +215,7 @@ fn sockshop_faults(folder: &Path) -> Result<Vec<Fault>> {
         let Some(truth) = sockshop::truth(folder) else { continue };
         let mut files = sockshop::load(folder)?;
         let now = cases::sockshop::case(&files);
-        let begin = files.anomalous.at_secs.first().copied().unwrap_or(0.0) + LATE_SECS as f64;
-        let skip = files.anomalous.at_secs.iter().take_while(|at| **at < begin).count();
-        for values in &mut files.anomalous.values {
-            values.drain(..skip.min(values.len()));
-        }
+        cases::sockshop::shift(&mut files, LATE_SECS);
         out.push(Fault { unit: last_names(folder, 2), truth, now, late: cases::sockshop::case(&files) });
     }
     Ok(out)
@@ -229,7 +229,8 @@ pub(super) fn curve(answers: &[(f64, bool)]) -> String {
     said.collect::<Vec<_>>().join("; ")
 }
 
-fn outcome(
+/// Ours and the simple rankings on every case, at the fault and later.
+pub(super) fn judge_faults(
     bench: &Bench,
     protocol: &str,
     faults: &[Fault],

@@ -24,6 +24,9 @@ type Rival = (&'static str, fn(&Machine) -> Vec<f64>);
 const RIVALS: [Rival; 3] =
     [("static max-z", static_max_z), ("random", random), ("null", |machine| vec![0.0; machine.labels.len()])];
 
+/// Minutes of a week.
+const WEEK_ROWS: f64 = 10_080.0;
+
 /// Largest buffer of VUS, in rows: the value its authors use as a default.
 pub const BUFFER_MAX: usize = 100;
 
@@ -33,7 +36,7 @@ pub const BUFFER_MAX: usize = 100;
 /// When the data is absent or broken, or output cannot be written.
 pub fn asd_task(bench: &Bench) -> Result<Outcome> {
     let peers = [("PCA residual", 0.336, f64::NAN), ("static max-z", 0.218, f64::NAN), ("random", 0.105, f64::NAN)];
-    machines_task(bench, "asd", &asd::load(&bench.folder("asd")?)?, &peers)
+    judge_machines(bench, "asd", &asd::load(&bench.folder("asd")?)?, &peers)
 }
 
 /// `smd`: Server Machine Dataset.
@@ -47,10 +50,16 @@ pub fn smd_task(bench: &Bench) -> Result<Outcome> {
         ("static max-z, eight machines", f64::NAN, 0.573),
         ("random, eight machines", 0.093, f64::NAN),
     ];
-    machines_task(bench, "smd", &smd::load(&bench.folder("smd8")?)?, &peers)
+    judge_machines(bench, "smd", &smd::load(&bench.folder("smd8")?)?, &peers)
 }
 
-fn machines_task(bench: &Bench, key: &str, machines: &[Machine], peers: &[(&str, f64, f64)]) -> Result<Outcome> {
+/// Machines with labels: ours, rivals and floors by volume and event.
+pub(super) fn judge_machines(
+    bench: &Bench,
+    key: &str,
+    machines: &[Machine],
+    peers: &[(&str, f64, f64)],
+) -> Result<Outcome> {
     let (vus_pr, event_f1) = (format!("{key}_vus_pr"), format!("{key}_event_f1"));
     let figures = vec![Figure::mean(&vus_pr, "vus_pr"), Figure::f1(&event_f1, "event_")];
     let columns = ["vus_pr", "event_hit", "event_false_alarm", "event_missed"];
@@ -122,7 +131,12 @@ fn draw(out: &Path, machines: &[Machine], scores: &[Vec<f64>], threshold: f64) -
 fn leave(out: &Path, key: &str, machines: &[Machine], methods: &[(&str, Vec<Vec<f64>>)]) -> Result<()> {
     let pooled: Vec<(String, Vec<f64>)> =
         methods.iter().map(|(name, scores)| ((*name).to_owned(), scores.concat())).collect();
-    let truth = machines.iter().map(|machine| machine.labels.as_slice()).collect::<Vec<_>>().concat();
+    let truths: Vec<&[bool]> = machines.iter().map(|machine| machine.labels.as_slice()).collect();
+    let by_method: Vec<(&str, &[Vec<f64>])> = methods.iter().map(|(name, scores)| (*name, scores.as_slice())).collect();
+    // Rows have no times: they count as minutes.
+    let weeks = truths.iter().map(|rows| rows.len()).sum::<usize>() as f64 / WEEK_ROWS;
+    write(&out.join("told.svg"), &plot::told(key, &by_method, &truths, weeks))?;
+    let truth = truths.concat();
     write(&out.join("precision_recall.svg"), &plot::precision_recall(key, &pooled, &truth))?;
     let names = machines.iter().flat_map(|m| std::iter::repeat_n(m.name.clone(), m.labels.len())).collect();
     let rows = machines.iter().flat_map(|m| 0..m.labels.len() as i64).collect();

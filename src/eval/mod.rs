@@ -2,7 +2,7 @@
 //! data, ours beside peers and the floors `random` and `null`.
 //!
 //! A task is one function from a [`Bench`] to an [`Outcome`] and one line in
-//! [`TASKS`]. With `--out` each task leaves `<out>/<task>/` with `run.json`, the
+//! [`TASKS`], or in [`own::TASKS`] for a team's own data. With `--out` each task leaves `<out>/<task>/` with `run.json`, the
 //! table, results per unit, per-point Parquet with the columns `y_true` and
 //! `y_score`, and SVG plots. `eval --compare A B` says where two runs differ.
 
@@ -10,13 +10,16 @@ pub mod causes;
 pub mod compare;
 pub mod exhaustion;
 pub mod groups;
+pub mod homes;
 pub mod logs;
 pub mod machines;
 pub mod methods;
 pub mod metric;
+pub mod own;
 pub mod panel;
 pub mod plot;
 pub mod points;
+pub mod promote;
 pub mod proving;
 pub mod report;
 pub mod settings;
@@ -47,6 +50,9 @@ pub struct EvalArgs {
     /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Your own data instead: a folder with series/, machines/, alerts/, cases/ or a journal
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "compare", "simulated", "perturbed"])]
+    pub own: Option<PathBuf>,
     /// Leave run.json, results per unit and per point, and plots here
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -84,6 +90,8 @@ pub struct Bench {
     pub settings: Settings,
     /// Whether resources that run out are also judged disturbed.
     pub perturbed: bool,
+    /// Whether the data is a team's own.
+    pub own: bool,
 }
 
 impl Bench {
@@ -94,18 +102,22 @@ impl Bench {
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if !folder.is_dir() {
-            return Err(Absent { folder, name: name.to_owned() }.into());
+            let named = if self.own { "--own".to_owned() } else { format!("--data or {DATA_VARIABLE}") };
+            return Err(Absent::of(&folder, name, &named).into());
         }
         Ok(folder)
     }
 }
 
-/// A data set that is not there.
+/// A data set that is not there: the message says where it was looked for, and the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("no data set at `{}`: name the folder that holds `{name}` with --data or {DATA_VARIABLE}", folder.display())]
-pub struct Absent {
-    folder: PathBuf,
-    name: String,
+#[error("{0}")]
+pub struct Absent(String);
+
+impl Absent {
+    fn of(folder: &Path, name: &str, named: &str) -> Self {
+        Self(format!("no data set at `{}`: name the folder that holds `{name}` with {named}", folder.display()))
+    }
 }
 
 /// A task: its name, what it measures in a few words, and the function.
@@ -151,32 +163,49 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         for (task, outcome) in proving::run(&args.tasks, seeds, args.config.as_deref(), args.out.as_deref())? {
             report::deliver(
                 &task,
-                &Bench { data: data_dir(None), out: None, settings: Settings::default(), perturbed: false },
+                &Bench { data: data_dir(None), out: None, settings: Settings::default(), perturbed: false, own: false },
                 &outcome,
                 args.json,
             )?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let data = data_dir(args.data.as_deref());
+    let (data, tasks) = match &args.own {
+        Some(own) => (own.clone(), own::TASKS),
+        None => (data_dir(args.data.as_deref()), TASKS),
+    };
     if !data.is_dir() {
-        bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
+        let named = if args.own.is_some() { "--own".to_owned() } else { format!("--data or {DATA_VARIABLE}") };
+        bail!("no data at `{}`: name the folder of the data with {named}", data.display());
     }
     let settings = args.params.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let settings = settings.with_model(args.model);
     let (mut ran, mut absent) = (0, Vec::new());
-    for task in chosen(&args.tasks)? {
+    for task in chosen(tasks, &args.tasks)? {
         let out = args.out.as_ref().map(|out| out.join(task.0));
-        let bench = Bench { data: data.clone(), out, settings: settings.clone(), perturbed: args.perturbed };
+        let bench = Bench {
+            data: data.clone(),
+            out,
+            settings: settings.clone(),
+            perturbed: args.perturbed,
+            own: args.own.is_some(),
+        };
         match one(task, &bench, args.json).with_context(|| format!("task `{}`", task.0)) {
-            Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => absent.push(task.0),
+            Err(error) if args.tasks.is_empty() && error.downcast_ref::<Absent>().is_some() => {
+                absent.push((task.0, error));
+            }
             result => result.map(|()| ran += 1)?,
         }
+    }
+    if ran == 0 && args.own.is_some() {
+        let reasons: Vec<String> = absent.iter().map(|(_, error)| format!("{error:#}")).collect();
+        return Err(own::nothing_in(&data, &reasons));
     }
     if ran == 0 {
         bail!("no data set in `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
     }
-    if !absent.is_empty() {
+    if !absent.is_empty() && args.own.is_none() {
+        let absent: Vec<&str> = absent.iter().map(|(task, _)| *task).collect();
         tracing::warn!(tasks = absent.join(" "), data = %data.display(), "left out: no data for them");
     }
     Ok(ExitCode::SUCCESS)
@@ -198,19 +227,21 @@ fn one(task: Task, bench: &Bench, as_json: bool) -> Result<()> {
 const FAMILIES: [(&str, &[&str]); 2] =
     [("groups", &["ait", "telecom"]), ("causes", &["petshop", "nezha_ob", "nezha_tt", "sockshop"])];
 
-fn chosen(names: &[String]) -> Result<Vec<Task>> {
+fn chosen(tasks: &[Task], names: &[String]) -> Result<Vec<Task>> {
     if names.is_empty() {
-        return Ok(TASKS.to_vec());
+        return Ok(tasks.to_vec());
     }
-    let families = FAMILIES.iter().map(|(family, _)| *family);
-    let known: Vec<&str> = TASKS.iter().map(|task| task.0).chain(families).collect();
+    let is_task = |name: &str| tasks.iter().any(|task| task.0 == name);
+    // A family is known where its members are and no task has its name.
+    let families = FAMILIES.iter().filter(|(family, members)| !is_task(family) && is_task(members[0]));
+    let known: Vec<&str> = tasks.iter().map(|task| task.0).chain(families.clone().map(|(name, _)| *name)).collect();
     let find = |name: &str| {
-        TASKS.iter().find(|task| task.0 == name).copied().ok_or_else(|| {
+        tasks.iter().find(|task| task.0 == name).copied().ok_or_else(|| {
             let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
             usage(format!("unknown task `{name}`: {near}known: {}", known.join(", ")))
         })
     };
-    let members = |name: &'_ String| match FAMILIES.iter().find(|(family, _)| family == name) {
+    let members = |name: &'_ String| match families.clone().find(|(family, _)| family == name) {
         Some((_, members)) => members.iter().map(|member| (*member).to_owned()).collect(),
         None => vec![name.clone()],
     };
@@ -245,6 +276,7 @@ mod tests {
         let args = EvalArgs {
             tasks: vec!["nab".into()],
             data: Some(folder.path().to_path_buf()),
+            own: None,
             out: Some(out.clone()),
             params: None,
             model: None,
@@ -259,7 +291,7 @@ mod tests {
         let run: serde_json::Value = serde_json::from_str(&run).expect("json");
         let score = run["data"]["metrics"][0]["value"].as_f64().expect("a score");
         assert!(score > 50.0, "{run:#}");
-        for file in ["points.parquet", "precision_recall.svg", "made_one.csv.svg"] {
+        for file in ["points.parquet", "precision_recall.svg", "told.svg", "made_one.csv.svg"] {
             assert!(out.join("nab").join(file).is_file(), "{file}");
         }
     }
@@ -267,7 +299,7 @@ mod tests {
     #[test]
     fn a_family_stands_for_its_tasks() {
         let names = |family: &str| -> Vec<&str> {
-            chosen(&[family.to_owned()]).expect("it is known").iter().map(|task| task.0).collect()
+            chosen(TASKS, &[family.to_owned()]).expect("it is known").iter().map(|task| task.0).collect()
         };
         assert_eq!(names("groups"), ["ait", "telecom"]);
         assert_eq!(names("causes"), ["petshop", "nezha_ob", "nezha_tt", "sockshop"]);
@@ -280,6 +312,7 @@ mod tests {
             let args = EvalArgs {
                 tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
                 data: Some(data.to_path_buf()),
+                own: None,
                 out: None,
                 params: None,
                 model: None,

@@ -10,7 +10,7 @@ use bellwether_models::metric::Verdict;
 use std::path::Path;
 
 /// Writes points and drawings of single series: ours in `points.parquet`, every
-/// method in the precision–recall curves.
+/// method in the precision–recall curves and in what is told over false alarms a week.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -24,6 +24,11 @@ pub fn leave(
     for (one, verdicts) in shown.iter().zip(verdicts) {
         write(&out.join(file_name(one.name)), &plot::series(*one, verdicts))?;
     }
+    let truths: Vec<&[bool]> = shown.iter().map(|one| one.truth).collect();
+    let lasts = |one: &Drawn<'_>| one.at.last().zip(one.at.first()).map_or(0.0, |(end, begin)| (end - begin) as f64);
+    let weeks = shown.iter().map(lasts).sum::<f64>() / plot::WEEK_NS;
+    let by_method: Vec<(&str, &[Vec<f64>])> = methods.iter().map(|(name, scores)| (*name, scores.as_slice())).collect();
+    write(&out.join("told.svg"), &plot::told(title, &by_method, &truths, weeks))?;
     let pooled: Vec<(String, Vec<f64>)> =
         methods.iter().map(|(name, scores)| ((*name).to_owned(), scores.concat())).collect();
     let truth = shown.iter().map(|one| one.truth).collect::<Vec<_>>().concat();
@@ -37,7 +42,7 @@ fn table(shown: &[Drawn<'_>], scores: Vec<f64>, truth: Vec<bool>) -> Table {
     let names = shown.iter().flat_map(|one| std::iter::repeat_n(one.name.to_owned(), one.values.len()));
     Table::default()
         .with("series", Column::Text(names.collect()))
-        .with("timestamp", Column::Int(shown.iter().map(|one| one.at).collect::<Vec<_>>().concat()))
+        .with("timestamp", Column::times(shown.iter().flat_map(|one| one.at.iter().copied())))
         .with("value", Column::Float(shown.iter().map(|one| one.values).collect::<Vec<_>>().concat()))
         .with("y_true", Column::Flag(truth))
         .with("y_score", Column::Float(scores))

@@ -13,6 +13,8 @@
 use crate::config::keys::nearest;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
+use bellwether_engine::correlate::CorrelateConfig;
+use bellwether_engine::{EngineConfig, check_settings};
 use bellwether_models::causes::case::CaseParams;
 use bellwether_models::exhaustion::ExhaustionParams;
 use bellwether_models::group::{EpisodeParams, PrecedenceParams};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub exhaustion: ExhaustionParams,
     /// Alerts into groups where no topology is known: `ait`.
     pub episodes: EpisodeParams,
+    /// Alerts into groups by the evidence, as the engine is configured: `groups`, `feedback`.
+    pub correlate: CorrelateConfig,
     /// Which types of alert come before which: `telecom`.
     pub precedence: PrecedenceParams,
     /// Causes of labelled cases: `petshop`, `nezha_ob`, `nezha_tt`, `sockshop`.
@@ -62,13 +66,24 @@ impl Settings {
         Self::default().with(&document(path)?).with_context(|| format!("`{}`", path.display()))
     }
 
+    /// Every parameter by section and key.
+    ///
+    /// # Errors
+    /// When they are no JSON.
+    pub fn document(&self) -> Result<Value> {
+        let mut whole = serde_json::to_value(self)?;
+        // The engine's configuration leaves it out where it is the default; it may be set all the same.
+        whole["correlate"]["false_per_day"] = self.correlate.false_per_day.into();
+        Ok(whole)
+    }
+
     /// These settings with what `overrides` says instead.
     ///
     /// # Errors
     /// [`UsageError`] for unknown sections and keys, wrong types and values out
     /// of range.
     pub fn with(&self, overrides: &Value) -> Result<Self> {
-        let mut whole = serde_json::to_value(self)?;
+        let mut whole = self.document()?;
         let sections = mapping(overrides, "the document")?;
         for (section, keys) in sections {
             let target = known(&mut whole, section, "section")?;
@@ -96,6 +111,8 @@ impl Settings {
         self.multi.check().map_err(|error| usage(format!("multi: {error}")))?;
         self.miner.clone().check().map_err(|error| usage(format!("miner: {error}")))?;
         self.exhaustion.check().map_err(|error| usage(format!("exhaustion: {error}")))?;
+        let correlate = EngineConfig { correlate: self.correlate.clone(), ..EngineConfig::default() };
+        check_settings(&correlate).map_err(|error| usage(format!("correlate: {error}")))?;
         not_negative("episodes", &serde_json::to_value(&self.episodes)?)?;
         not_negative("precedence", &serde_json::to_value(&self.precedence)?)?;
         not_negative("causes", &serde_json::to_value(&self.causes)?)?;

@@ -261,7 +261,7 @@ mod tests {
         let alarms = "alarm_id,device_id,start_timestamp,end_timestamp\n0,1,5,9\n1,1,9,20\n";
         std::fs::write(set.join("alarm.csv"), alarms).expect("writes");
         let data = folder.path().to_path_buf();
-        let bench = Bench { data, out: None, settings: Default::default(), perturbed: false };
+        let bench = Bench { data, out: None, settings: Default::default(), perturbed: false, own: false };
         let outcome = telecom(&bench).expect("evaluates");
         let notes = outcome.notes.join("\n");
         assert!(notes.contains("2 alarms of 2 types; no topology.npy") && notes.contains("no sets"), "{notes}");

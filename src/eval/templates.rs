@@ -152,7 +152,7 @@ fn label_set(
 pub fn mine(params: &MinerParams, lines: &[String]) -> Result<(Vec<u64>, Vec<String>)> {
     let mut mined = Mined::new(Miner::new(params.clone().check()?));
     lines.iter().for_each(|line| mined.learn(line));
-    Ok(mined.finish())
+    Ok(mined.told())
 }
 
 fn cells(system: &System, groups: &[u64], texts: &[&str]) -> Result<[f64; 4]> {

@@ -40,7 +40,7 @@ pub struct CausesArgs {
 /// written.
 pub fn run(args: &CausesArgs) -> Result<ExitCode> {
     let at_secs = args.at.as_deref().map(seconds).transpose()?;
-    let places = cases::read(&args.case, at_secs)?.rank(&CaseParams::default());
+    let places = cases::read(&args.case, at_secs, 0)?.rank(&CaseParams::default());
     let text = format!("{:#}\n", document(&places, args.top.unwrap_or(places.len())));
     match &args.out {
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?,

@@ -10,11 +10,13 @@
 
 use super::detect::tell_disorder;
 use super::io::{Column, OutputArgs, Table};
+use super::state::StateFile;
 use super::text_table::TextTable;
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
 use anyhow::Result;
-use bellwether_models::exhaustion::{Coverage, Exhaustion, ExhaustionParams};
+use bellwether_models::exhaustion::{CheckedExhaustionParams, Coverage, Exhaustion, ExhaustionParams};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 /// `bellwether models forecast`
 #[derive(Debug, Clone, clap::Args)]
 pub struct ForecastArgs {
-    /// CSV with a header, `.gz` allowed; `-` reads stdin
+    /// CSV with a header (`.gz` allowed) or Parquet; `-` reads stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The level at which the resource is full
@@ -52,9 +54,20 @@ pub struct ForecastArgs {
     /// Parameters that differ from the defaults, as YAML (section `exhaustion`)
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
+    /// Go on from what was learned before, and keep what was learned here at the end
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// Where and how to write
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What one series has taught.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Learned {
+    /// Points so far: rows go on counting.
+    points: usize,
+    model: Exhaustion,
 }
 
 /// One decision about one series.
@@ -95,6 +108,10 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         quantile: args.quantile.unwrap_or(settings.exhaustion.quantile),
         ..settings.exhaustion
     };
+    let checked = params.check()?;
+    let state = args.state.as_deref().map(|path| StateFile::new(path, "forecast", &params));
+    let mut learned: BTreeMap<String, Learned> =
+        state.as_ref().map(StateFile::load).transpose()?.flatten().unwrap_or_default();
     let mut named: BTreeMap<String, Vec<(usize, i64, f64)>> = BTreeMap::new();
     let names = table.position(&args.series_column).map(|column| table.text(column));
     let others = [args.time_column.as_str(), args.series_column.as_str(), "step"];
@@ -106,8 +123,9 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
             Some(points) => points,
             None => named.entry(name.to_owned()).or_default(),
         };
-        let at_ns =
-            times.as_ref().map_or_else(|| (points.len() as f64 * args.step_secs * 1e9) as i64, |times| times[row]);
+        let before = learned.get(name).map_or(0, |learned| learned.points);
+        let number = (before + points.len()) as f64;
+        let at_ns = times.as_ref().map_or_else(|| (number * args.step_secs * 1e9) as i64, |times| times[row]);
         points.push((row, at_ns, *value));
     }
     let mut out = Rows::default();
@@ -117,10 +135,15 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
     for (name, points) in &named {
         let at_ns: Vec<i64> = points.iter().map(|point| point.1).collect();
         let values: Vec<f64> = points.iter().map(|point| point.2).collect();
-        for decision in decisions(&params, &at_ns, &values)? {
-            out.push(name, &decision);
+        let series = learned.entry(name.clone()).or_default();
+        for decision in decided(&mut series.model, &checked, &at_ns, &values) {
+            out.push(name, &Decision { row: series.points + decision.row, ..decision });
         }
+        series.points += points.len();
         bar.add(points.len() as u64);
+    }
+    if let Some(state) = state {
+        state.save(&learned)?;
     }
     args.output.write(&out.table())?;
     Ok(ExitCode::SUCCESS)
@@ -131,12 +154,14 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
 /// # Errors
 /// When the parameters are out of range.
 pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Result<Vec<Decision>> {
-    let params = params.check()?;
-    let mut state = Exhaustion::default();
+    Ok(decided(&mut Exhaustion::default(), &params.check()?, at_ns, values))
+}
+
+fn decided(state: &mut Exhaustion, params: &CheckedExhaustionParams, at_ns: &[i64], values: &[f64]) -> Vec<Decision> {
     let mut out = Vec::new();
     for (row, (at, value)) in at_ns.iter().zip(values).enumerate() {
         let hours_before = state.hours_seen();
-        let forecast = state.update(&params, *at, *value);
+        let forecast = state.update(params, *at, *value);
         if state.hours_seen() == hours_before {
             continue;
         }
@@ -144,33 +169,33 @@ pub fn decisions(params: &ExhaustionParams, at_ns: &[i64], values: &[f64]) -> Re
         out.push(Decision {
             row,
             at_ns: *at,
-            level: state.level(&params),
+            level: state.level(params),
             hours: forecast.map(|f| [hours(f.p10_ns), hours(f.p50_ns), hours(f.p90_ns)]),
             full_within_horizon: forecast.is_some_and(|f| f.full_within_horizon),
             coverage: state.coverage(),
             faster_since_ns: forecast.and_then(|f| f.faster_since_ns),
         });
     }
-    Ok(out)
+    out
 }
 
 #[derive(Default)]
 struct Rows {
     series: Vec<String>,
-    at: Vec<String>,
+    at_ns: Vec<i64>,
     row: Vec<i64>,
     level: Vec<f64>,
     quantiles: [Vec<f64>; 3],
     full: Vec<bool>,
     checked: Vec<i64>,
     coverage: Vec<f64>,
-    faster_since: Vec<String>,
+    faster_since: Vec<Option<i64>>,
 }
 
 impl Rows {
     fn push(&mut self, name: &str, decision: &Decision) {
         self.series.push(name.to_owned());
-        self.at.push(stamp(decision.at_ns));
+        self.at_ns.push(decision.at_ns);
         self.row.push(decision.row as i64);
         self.level.push(decision.level);
         for (index, column) in self.quantiles.iter_mut().enumerate() {
@@ -179,14 +204,14 @@ impl Rows {
         self.full.push(decision.full_within_horizon);
         self.checked.push(i64::from(decision.coverage.checked));
         self.coverage.push(decision.coverage.share().unwrap_or(f64::NAN));
-        self.faster_since.push(decision.faster_since_ns.map(stamp).unwrap_or_default());
+        self.faster_since.push(decision.faster_since_ns);
     }
 
     fn table(self) -> Table {
         let [p10, p50, p90] = self.quantiles;
         Table::default()
             .with("series", Column::Text(self.series))
-            .with("timestamp", Column::Text(self.at))
+            .with("timestamp", Column::times(self.at_ns))
             .with("row", Column::Int(self.row))
             .with("level", Column::Float(self.level))
             .with("p10", Column::Float(p10))
@@ -195,14 +220,8 @@ impl Rows {
             .with("full_within_horizon", Column::Bool(self.full))
             .with("bands_checked", Column::Int(self.checked))
             .with("coverage", Column::Float(self.coverage))
-            .with("faster_since", Column::Text(self.faster_since))
+            .with("faster_since", Column::Time(self.faster_since))
     }
-}
-
-/// A time as ISO 8601; as nanoseconds where the calendar ends.
-fn stamp(at_ns: i64) -> String {
-    let stamp = jiff::Timestamp::from_nanosecond(i128::from(at_ns));
-    stamp.map_or_else(|_| at_ns.to_string(), |stamp| stamp.to_string())
 }
 
 /// Times from the time column, else from `step`; `None` when rows must serve.
@@ -236,6 +255,23 @@ fn duration_ns(text: &str) -> Result<i64> {
 mod tests {
     use super::*;
 
+    fn args(file: PathBuf, out: PathBuf) -> ForecastArgs {
+        ForecastArgs {
+            file,
+            limit: 100.0,
+            falling: false,
+            quantile: None,
+            horizon: "24h".into(),
+            time_column: "timestamp".into(),
+            value_column: "value".into(),
+            series_column: "series".into(),
+            step_secs: 300.0,
+            params: None,
+            state: None,
+            output: OutputArgs { out: Some(out), format: None },
+        }
+    }
+
     #[test]
     fn durations_are_read_and_nonsense_is_refused() {
         assert_eq!(duration_ns("24h").expect("hours"), 86_400_000_000_000);
@@ -252,20 +288,7 @@ mod tests {
             text.push_str(&format!("climb,{step},{}\nflat,{step},40\n", 40.0 + f64::from(step) / 14.4));
         }
         std::fs::write(&input, text).expect("writes");
-        let args = ForecastArgs {
-            file: input,
-            limit: 100.0,
-            falling: false,
-            quantile: None,
-            horizon: "24h".into(),
-            time_column: "timestamp".into(),
-            value_column: "value".into(),
-            series_column: "series".into(),
-            step_secs: 300.0,
-            params: None,
-            output: OutputArgs { out: Some(output.clone()), format: None },
-        };
-        run(&args).expect("forecasts");
+        run(&args(input, output.clone())).expect("forecasts");
         let written = std::fs::read_to_string(output).expect("reads");
         assert!(written.starts_with(
             "series,timestamp,row,level,p10,p50,p90,full_within_horizon,bands_checked,coverage,faster_since\n"
@@ -276,5 +299,33 @@ mod tests {
         assert!(climb.contains(",true,") && (0.9..=1.0).contains(&coverage), "{climb}");
         assert!(last("flat").ends_with(",,,,false,0,,"), "{}", last("flat"));
         assert_eq!(written.lines().filter(|line| line.starts_with("flat")).count(), 59);
+    }
+
+    #[test]
+    fn halves_with_a_state_say_bit_for_bit_what_the_whole_says() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let rows: Vec<String> = (0..1_440)
+            .flat_map(|row| {
+                let (climb, swing) = (40.0 + f64::from(row) / 28.0, 50.0 + (f64::from(row) / 46.0).sin());
+                [format!("climb,{row},{climb}\n"), format!("swing,{row},{swing}\n")]
+            })
+            .collect();
+        for head in ["series,step,used_pct", "series,ignored,value"] {
+            let said = |rows: &[String], state: Option<PathBuf>| -> Vec<String> {
+                let (input, output) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+                std::fs::write(&input, format!("{head}\n{}", rows.concat())).expect("writes");
+                run(&ForecastArgs { state, ..args(input, output.clone()) }).expect("forecasts");
+                let text = std::fs::read_to_string(output).expect("reads");
+                text.lines().skip(1).map(str::to_owned).collect()
+            };
+            let mut whole = said(&rows, None);
+            let state = folder.path().join(format!("state {head}"));
+            let mut halves = said(&rows[..1_300], Some(state.clone()));
+            halves.extend(said(&rows[1_300..], Some(state)));
+            // A file's series stand one after the other.
+            whole.sort_unstable();
+            halves.sort_unstable();
+            assert!(whole.len() > 200 && whole == halves, "{head}");
+        }
     }
 }

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 /// `bellwether models groups`
 #[derive(Debug, Clone, clap::Args)]
 pub struct GroupsArgs {
-    /// CSV with a header, or - for stdin
+    /// CSV with a header or Parquet, or - for stdin
     #[arg(value_name = "ALERTS.csv")]
     pub alerts: PathBuf,
     /// Edges as CSV or JSON with the columns from, to and perhaps relation, or a .npy adjacency matrix
@@ -106,7 +106,13 @@ pub struct Row {
 pub fn run(args: &GroupsArgs) -> Result<ExitCode> {
     let table = TextTable::read(&args.alerts)?;
     let topology = args.topology.as_deref().map(Topology::read).transpose()?;
-    let groups = group_by(&rows(&args.columns, &table)?, topology, args.method, &EpisodeParams::default());
+    let groups = group_by(
+        &rows(&args.columns, &table)?,
+        topology,
+        args.method,
+        &EpisodeParams::default(),
+        &GroupParams::default(),
+    );
     let alerts = match column(&table, args.id_column.as_deref(), ID_COLUMNS)? {
         Some(id) => table.text(id),
         None => (0..table.rows()).map(|row| row.to_string()).collect(),
@@ -126,7 +132,10 @@ fn column(table: &TextTable, flag: Option<&str>, known: &[&str]) -> Result<Optio
 }
 
 /// The alerts of a table.
-pub(super) fn rows(args: &AlertColumns, table: &TextTable) -> Result<Vec<Row>> {
+///
+/// # Errors
+/// When a column is missing, or a cell broken.
+pub fn rows(args: &AlertColumns, table: &TextTable) -> Result<Vec<Row>> {
     let none = |what: &str, known: &[&str]| {
         format!("no column for the {what} (known: {}): name it with --{what}-column", known.join(", "))
     };
@@ -150,24 +159,25 @@ pub(super) fn rows(args: &AlertColumns, table: &TextTable) -> Result<Vec<Row>> {
 /// The order of `alerts` does not matter but for the order of the result.
 #[must_use]
 pub fn group(alerts: &[Row], topology: Option<Topology>) -> Vec<u64> {
-    group_by(alerts, topology, None, &EpisodeParams::default())
+    group_by(alerts, topology, None, &EpisodeParams::default(), &GroupParams::default())
 }
 
-/// [`group`] by a method that is named, or with other episodes.
+/// [`group`] by a method that is named, or with other parameters.
 #[must_use]
 pub fn group_by(
     alerts: &[Row],
     topology: Option<Topology>,
     method: Option<Method>,
     episodes: &EpisodeParams,
+    evidence: &GroupParams,
 ) -> Vec<u64> {
     let order = in_order(alerts);
     let (firsts, first_of) = without_repeats(alerts, &order);
     let by_data = if topology.is_none() && recurring(alerts, &firsts) { Method::Episodes } else { Method::Evidence };
     let found = match method.unwrap_or(by_data) {
         Method::Episodes => by_episodes(alerts, &firsts, episodes),
-        Method::Evidence => by_evidence(alerts, &firsts, topology.unwrap_or_default()),
-        Method::Dbscan => by_density(alerts, &firsts, topology.unwrap_or_default()),
+        Method::Evidence => by_evidence(alerts, &firsts, topology.unwrap_or_default(), evidence),
+        Method::Dbscan => by_density(alerts, &firsts, topology.unwrap_or_default(), evidence),
     };
     let mut names: BTreeMap<u64, u64> = BTreeMap::new();
     let mut out = vec![0; alerts.len()];
@@ -274,10 +284,10 @@ pub(super) fn views<'a>(
     firsts.iter().enumerate().map(view).collect()
 }
 
-fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
+fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology, evidence: &GroupParams) -> Vec<u64> {
     let says = says(alerts, firsts);
     let mut views = views(alerts, firsts, &says, &mut topology);
-    let mut grouper = Grouper::new(GroupParams::default());
+    let mut grouper = Grouper::new(evidence.clone());
     let mut assigned = Vec::with_capacity(views.len());
     grouper.assign_batch(&mut views, &topology, &mut assigned);
     let mut into: HashMap<u64, u64> = HashMap::new();
@@ -294,10 +304,10 @@ fn by_evidence(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<
     out
 }
 
-fn by_density(alerts: &[Row], firsts: &[usize], mut topology: Topology) -> Vec<u64> {
+fn by_density(alerts: &[Row], firsts: &[usize], mut topology: Topology, evidence: &GroupParams) -> Vec<u64> {
     let says = says(alerts, firsts);
     let views = views(alerts, firsts, &says, &mut topology);
-    dbscan(&views, &topology, &GroupParams::default(), NEIGHBOURS)
+    dbscan(&views, &topology, evidence, NEIGHBOURS)
 }
 
 /// A token of text: the same in every run.
@@ -334,8 +344,10 @@ mod tests {
     fn density_finds_the_same_groups_where_they_are_plain() {
         let alerts = [row(0, "slow", "web"), row(1, "errors", "api"), row(2, "late", "db"), row(3, "full", "disk")];
         let topology = || Some(edges("from,to\nweb,api\napi,db\nmail,disk\n"));
-        let dense = group_by(&alerts, topology(), Some(Method::Dbscan), &EpisodeParams::default());
-        assert_eq!(dense, group_by(&alerts, topology(), Some(Method::Evidence), &EpisodeParams::default()));
+        let by =
+            |method| group_by(&alerts, topology(), Some(method), &EpisodeParams::default(), &GroupParams::default());
+        let dense = by(Method::Dbscan);
+        assert_eq!(dense, by(Method::Evidence));
         assert_eq!(dense, [0, 0, 0, 1]);
     }
 

@@ -2,7 +2,10 @@
 //! NDJSON or Parquet.
 
 use anyhow::{Context, Result, bail};
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampNanosecondArray,
+};
 use clap::ValueEnum;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -117,15 +120,37 @@ pub enum Column {
     Flag(Vec<bool>),
     /// Text.
     Text(Vec<String>),
+    /// Instants, nanoseconds since 1970: ISO 8601 in UTC as text, timestamps in Parquet. What is not
+    /// known is written as an empty cell or null.
+    Time(Vec<Option<i64>>),
+    /// Instants that text shows as they were written.
+    TimeAs(Vec<i64>, Vec<String>),
+    /// Lists of texts: lists in Parquet and NDJSON, a JSON array in a cell of CSV.
+    Texts(Vec<Vec<String>>),
+}
+
+/// An instant as ISO 8601; as nanoseconds where the calendar ends.
+#[must_use]
+pub fn stamp(at_ns: i64) -> String {
+    let stamp = jiff::Timestamp::from_nanosecond(i128::from(at_ns));
+    stamp.map_or_else(|_| at_ns.to_string(), |stamp| stamp.to_string())
 }
 
 impl Column {
+    /// Instants that are all known.
+    #[must_use]
+    pub fn times(at_ns: impl IntoIterator<Item = i64>) -> Self {
+        Self::Time(at_ns.into_iter().map(Some).collect())
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Float(v) => v.len(),
             Self::Int(v) => v.len(),
             Self::Bool(v) | Self::Flag(v) => v.len(),
-            Self::Text(v) => v.len(),
+            Self::Text(v) | Self::TimeAs(_, v) => v.len(),
+            Self::Time(v) => v.len(),
+            Self::Texts(v) => v.len(),
         }
     }
 
@@ -136,7 +161,9 @@ impl Column {
             Self::Int(v) => v[row].to_string(),
             Self::Bool(v) => v[row].to_string(),
             Self::Flag(v) => i32::from(v[row]).to_string(),
-            Self::Text(v) => v[row].clone(),
+            Self::Text(v) | Self::TimeAs(_, v) => v[row].clone(),
+            Self::Time(v) => v[row].map(stamp).unwrap_or_default(),
+            Self::Texts(v) => serde_json::json!(v[row]).to_string(),
         }
     }
 
@@ -146,7 +173,9 @@ impl Column {
             Self::Int(v) => v[row].into(),
             Self::Bool(v) => v[row].into(),
             Self::Flag(v) => i32::from(v[row]).into(),
-            Self::Text(v) => v[row].clone().into(),
+            Self::Text(v) | Self::TimeAs(_, v) => v[row].clone().into(),
+            Self::Time(v) => v[row].map(stamp).into(),
+            Self::Texts(v) => v[row].clone().into(),
         }
     }
 
@@ -157,6 +186,16 @@ impl Column {
             Self::Bool(v) => Arc::new(BooleanArray::from(v.clone())),
             Self::Flag(v) => Arc::new(Int64Array::from_iter_values(v.iter().map(|b| i64::from(*b)))),
             Self::Text(v) => Arc::new(StringArray::from(v.clone())),
+            Self::Time(v) => Arc::new(TimestampNanosecondArray::from(v.clone()).with_timezone("UTC")),
+            Self::TimeAs(v, _) => Arc::new(TimestampNanosecondArray::from(v.clone()).with_timezone("UTC")),
+            Self::Texts(v) => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for texts in v {
+                    texts.iter().for_each(|text| lists.values().append_value(text));
+                    lists.append(true);
+                }
+                Arc::new(lists.finish())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `bellwether models …`: the models as commands over files. Each command is a
 //! `clap::Args` struct beside a `run` that returns the exit code.
 //!
-//! Input is a file or `-` for stdin; output is CSV, NDJSON or Parquet by the
+//! Input is a file (Parquet is known by its first bytes) or `-` for stdin; output is CSV, NDJSON or Parquet by the
 //! extension of `--out` or by `--format`. Column names and meanings are a
 //! contract and stand in `docs/ml.md`.
 
@@ -12,8 +12,10 @@ pub mod forecast;
 pub mod groups;
 pub mod io;
 pub mod learn_groups;
+mod parquet_rows;
 pub mod precedence;
 pub mod sessions;
+pub mod state;
 pub mod templates;
 pub mod text_table;
 pub mod topology;

@@ -1,16 +1,19 @@
-//! What the `models` commands read: a CSV with a header, its cells as text. A
-//! broken cell is an error that names file, row and column; an empty numeric
-//! cell is a missing value (NaN).
+//! What the `models` commands read: a CSV with a header, or Parquet, its cells as
+//! text. A broken cell is an error that names file, row and column; an empty
+//! numeric cell is a missing value (NaN).
 
 use super::io::open;
+use super::parquet_rows;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::BufRead;
 use std::path::Path;
 
-/// A CSV with a header, cells as text.
+/// A CSV with a header, or a Parquet file, cells as text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTable {
     name: String,
+    /// Number of the first row in messages: the header of a CSV is its first.
+    first_row: usize,
     /// Column names, in order.
     pub header: Vec<String>,
     records: Vec<csv::StringRecord>,
@@ -19,14 +22,20 @@ pub struct TextTable {
 /// What a file's rows may hold at most, so that a wrong file cannot fill the
 /// memory: 50 million rows are a year of seconds and then some.
 const ROWS_MAX: usize = 50_000_000;
+/// The header is the first row.
+const FIRST_ROW_OF_CSV: usize = 2;
 
 impl TextTable {
-    /// Reads a whole CSV.
+    /// Reads a whole CSV, or Parquet, which is known by its first bytes.
     ///
     /// # Errors
     /// When the file cannot be read, has no header, or a row has another
     /// number of cells than the header.
     pub fn read(path: &Path) -> Result<Self> {
+        if parquet_rows::is_parquet(path) {
+            let (header, records) = parquet_rows::read(path, ROWS_MAX)?;
+            return Ok(Self { name: path.display().to_string(), first_row: 1, header, records });
+        }
         let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
         Self::from_reader(&name, open(path)?)
     }
@@ -45,13 +54,13 @@ impl TextTable {
         }
         let mut records = Vec::new();
         for (index, record) in reader.records().enumerate() {
-            let row = index + 2;
+            let row = index + FIRST_ROW_OF_CSV;
             if index == ROWS_MAX {
                 bail!("`{name}` has more than {ROWS_MAX} rows: split it");
             }
             records.push(record.map_err(|error| anyhow!("`{name}` row {row} is {}", csv_fault(&error)))?);
         }
-        Ok(Self { name: name.to_owned(), header, records })
+        Ok(Self { name: name.to_owned(), first_row: FIRST_ROW_OF_CSV, header, records })
     }
 
     /// Number of data rows.
@@ -113,6 +122,18 @@ impl TextTable {
         })
     }
 
+    /// One column as yes or no: 1 and 0, or words.
+    ///
+    /// # Errors
+    /// Naming file, row and column of the first cell that is neither.
+    pub fn flags(&self, column: usize) -> Result<Vec<bool>> {
+        self.cells(column, "1 or 0 (or true, false, yes, no)", |cell| match cell.to_ascii_lowercase().as_str() {
+            "1" | "1.0" | "true" | "yes" => Some(true),
+            "0" | "0.0" | "false" | "no" => Some(false),
+            _ => None,
+        })
+    }
+
     /// One column as times in nanoseconds: see [`parse_time`].
     ///
     /// # Errors
@@ -127,7 +148,7 @@ impl TextTable {
         for (index, record) in self.records.iter().enumerate() {
             let cell = record.get(column).unwrap_or("");
             let Some(value) = parse(cell) else {
-                let (name, row, header) = (&self.name, index + 2, &self.header[column]);
+                let (name, row, header) = (&self.name, index + self.first_row, &self.header[column]);
                 bail!("`{name}` row {row} column `{header}`: `{}` is not {wanted}", clip(cell));
             };
             out.push(value);

@@ -33,11 +33,12 @@ use std::process::ExitCode;
 
 /// Sweeps a model's parameters over labelled data and says how sure the best are
 ///
-/// Example: bellwether tune kpi --space space.yaml --data ../shared/data --out tuned
+/// Examples: bellwether tune kpi --space space.yaml --data ../shared/data --out tuned,
+/// bellwether tune feedback --own bellwether-state --space space.yaml --out tuned
 #[derive(Debug, Clone, clap::Args)]
 pub struct TuneArgs {
     /// What to tune for: nab, kpi, wsd, ms, ucr, asd, smd, templates, exhaustion, ait (groups),
-    /// petshop, nezha_ob, nezha_tt, sockshop (causes)
+    /// petshop, nezha_ob, nezha_tt, sockshop (causes); with --own: series, machines, groups, causes, feedback
     #[arg(value_name = "TASK")]
     pub task: String,
     /// Values to try, as YAML: `section: { parameter: [value, …] }`
@@ -49,7 +50,10 @@ pub struct TuneArgs {
     /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Leave results.csv, results.parquet, run.json and best.yaml here
+    /// Your own data instead: a folder with series/, machines/, alerts/, cases/ or a journal
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    pub own: Option<PathBuf>,
+    /// Leave results.csv, results.parquet, run.json, best.yaml and promote.yaml here
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Most trials; a larger space is sampled
@@ -80,15 +84,15 @@ pub struct TuneArgs {
 /// are known to be in range.
 pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     let space = Space::read(&args.space)?;
-    let section = judge::section(&args.task)?;
-    space.only(section, &args.task)?;
+    space.only(judge::sections(&args.task, args.own.is_some())?, &args.task)?;
     let drawn = space.draw(args.trials as usize, args.seed)?;
     let drawn: Vec<_> = drawn.into_iter().map(|(values, settings)| (values, settings.with_model(args.model))).collect();
-    let data = data_dir(args.data.as_deref());
+    let data = args.own.clone().unwrap_or_else(|| data_dir(args.data.as_deref()));
     if !data.is_dir() {
-        bail!("no data at `{}`: name the folder of the data sets with --data or {DATA_VARIABLE}", data.display());
+        let named = if args.own.is_some() { "--own".to_owned() } else { format!("--data or {DATA_VARIABLE}") };
+        bail!("no data at `{}`: name the folder of the data with {named}", data.display());
     }
-    let bench = Bench { data, out: None, settings: Settings::default(), perturbed: false };
+    let bench = Bench { data, out: None, settings: Settings::default(), perturbed: false, own: args.own.is_some() };
     let judge = judge::of(&args.task, &bench, usize::from(args.splits))?;
     let by = judge.figure(args.by.as_deref())?;
     if let Some(out) = &args.out {

@@ -8,8 +8,9 @@
 use super::TuneArgs;
 use super::judge::{Figures, Judge};
 use super::space::Space;
+use crate::eval::promote::engine_settings;
 use crate::eval::report::{Outcome, Who, number, run_document, write};
-use crate::eval::settings::Settings;
+use crate::eval::settings::{MetricSettings, Settings};
 use crate::eval::units::Better;
 use crate::models_cmd::io::{Column, Table as File};
 use crate::term::{Ink, Lean, Table, Term};
@@ -17,6 +18,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+/// What to do with the settings that stand below it.
+const PROMOTION: &str = "\
+# bellwether validate promote.yaml
+# bellwether replay bellwether-state --beside promote.yaml
+# then `include: [promote.yaml]` in bellwether.yaml, and SIGHUP
+";
 /// Trials printed.
 const SHOWN: usize = 10;
 /// Errors a gain must exceed to be called sure.
@@ -47,6 +54,8 @@ struct Standing {
 /// A finished sweep.
 pub(super) struct Sweep {
     task: String,
+    /// Over a team's own data.
+    own: bool,
     by: usize,
     figures: Vec<(String, Better)>,
     splits: usize,
@@ -80,6 +89,7 @@ impl Sweep {
         standings.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.trial.cmp(&b.trial)));
         Self {
             task: task.to_owned(),
+            own: args.own.is_some(),
             by,
             figures: judge.figures.clone(),
             splits: usize::from(args.splits),
@@ -201,20 +211,38 @@ impl Sweep {
         run_document(&format!("tune_{}", self.task), &outcome)
     }
 
-    /// Writes `results.csv`, `results.parquet`, `run.json` and `best.yaml`.
+    /// Writes `results.csv`, `results.parquet`, `run.json` and `best.yaml`, and `promote.yaml` where the
+    /// engine runs by these parameters.
     pub(super) fn leave(&self, out: &Path) -> Result<()> {
         let results = self.results();
         results.save(&out.join("results.csv"))?;
         results.save(&out.join("results.parquet"))?;
         write(&out.join("run.json"), &format!("{:#}\n", self.document()?))?;
+        let best_trial = &self.trials[self.best().trial];
         let mut best = json!({});
-        for (knob, value) in self.knobs.iter().zip(&self.trials[self.best().trial].values) {
+        if best_trial.settings.metric != MetricSettings::default() {
+            best["metric"] = serde_json::to_value(best_trial.settings.metric)?;
+        }
+        for (knob, value) in self.knobs.iter().zip(&best_trial.values) {
             let (section, key) = knob.split_once('.').expect("a knob is section.key");
             best[section][key] = value.clone();
         }
         let text = serde_saphyr::to_string(&best).context("the best parameters as YAML")?;
-        let head = format!("# {}\n# bellwether eval {} --params best.yaml\n", self.verdict(), self.task);
-        write(&out.join("best.yaml"), &format!("{head}{}\n", text.trim_end()))
+        let of = if self.own { "--own DIR " } else { "" };
+        let head = format!("# {}\n# bellwether eval {} {of}--params best.yaml\n", self.verdict(), self.task);
+        write(&out.join("best.yaml"), &format!("{head}{}\n", text.trim_end()))?;
+        let promoted = out.join("promote.yaml");
+        match engine_settings(&best) {
+            Some(engine) => {
+                let text = serde_saphyr::to_string(&json!({ "engine": engine })).context("the settings as YAML")?;
+                write(&promoted, &format!("# {}\n{PROMOTION}{}\n", self.verdict(), text.trim_end()))
+            }
+            // What an earlier sweep promoted is not what this one found.
+            None if promoted.is_file() => {
+                std::fs::remove_file(&promoted).with_context(|| format!("cannot remove `{}`", promoted.display()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// One row per trial, best first: ranking, every figure on every split, parameters.
@@ -295,6 +323,7 @@ mod tests {
         standings.sort_by_key(|standing| std::cmp::Reverse(standing.trial));
         Sweep {
             task: "x".into(),
+            own: false,
             by: 0,
             figures: vec![("f1".into(), better)],
             splits: 4,

@@ -44,7 +44,7 @@ impl Space {
     }
 
     fn of(document: &Value) -> Result<Self> {
-        let mut defaults = serde_json::to_value(Settings::default())?;
+        let mut defaults = Settings::default().document()?;
         let mut knobs = Vec::new();
         for (section, keys) in mapping(document, "the space")? {
             let target = known(&mut defaults, section, "section")?;
@@ -63,11 +63,11 @@ impl Space {
     }
 
     /// Refuses parameters that `task` does not read.
-    pub(super) fn only(&self, section: &str, task: &str) -> Result<()> {
-        match self.knobs.iter().find(|knob| knob.section != section) {
+    pub(super) fn only(&self, sections: &[&str], task: &str) -> Result<()> {
+        match self.knobs.iter().find(|knob| !sections.contains(&knob.section.as_str())) {
             Some(other) => {
-                let name = &other.section;
-                Err(usage(format!("task `{task}` does not read `{name}`: write parameters of `{section}`")))
+                let (name, sections) = (&other.section, sections.join("`, `"));
+                Err(usage(format!("task `{task}` does not read `{name}`: write parameters of `{sections}`")))
             }
             None => Ok(()),
         }
@@ -80,7 +80,7 @@ impl Space {
         let picked: Vec<u64> =
             if count <= trials_max as u64 { (0..count).collect() } else { sample(count, trials_max, seed) };
         let defaults = Settings::default();
-        let known = serde_json::to_value(&defaults)?;
+        let known = defaults.document()?;
         let default_values = self.knobs.iter().map(|knob| known[&knob.section][&knob.key].clone()).collect();
         let mut out = vec![(default_values, defaults.clone())];
         for number in picked {
@@ -278,6 +278,6 @@ mod tests {
         );
         let space = Space::of(&json!({"miner": {"values_min": [1]}})).expect("known");
         assert!(format!("{:#}", space.draw(5, 1).expect_err("out of range")).contains("values_min"));
-        assert!(space.only("detector", "nab").expect_err("another").to_string().contains("does not read `miner`"));
+        assert!(space.only(&["detector"], "nab").expect_err("another").to_string().contains("does not read `miner`"));
     }
 }

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod merge;
 pub mod newest;
 pub mod outbox;
+pub mod recorded;
 pub mod reload;
 pub mod screen;
 

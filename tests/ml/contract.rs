@@ -2,9 +2,9 @@
 //! rows as CSV, NDJSON and Parquet, from a file or stdin, and errors that name
 //! row and column.
 
-use crate::{refused, said};
+use crate::{bellwether, refused, said};
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -23,11 +23,12 @@ fn commands() -> Vec<Command> {
         String::from("series,timestamp,value\n"),
     );
     for minute in 0..300 {
-        let at = 1_763_596_800 + 60 * minute;
+        let at = stamp(1_763_596_800 + 60 * minute);
         let value = if minute == 250 { 900 } else { 10 + minute % 7 };
         writeln!(one, "{at},{value}").expect("string");
         writeln!(many, "{at},{value},{},0", minute % 5).expect("string");
-        writeln!(levels, "disk,{},{}", 1_763_596_800 + 600 * minute, 20.0 + minute as f64 / 5.0).expect("string");
+        writeln!(levels, "disk,{},{}", stamp(1_763_596_800 + 600 * minute), 20.0 + minute as f64 / 5.0)
+            .expect("string");
     }
     let alerts = "time,name,host,summary\n0,slow,web,x\n30,errors,web,y\n9000,full,disk,z\n";
     let sessions: String =
@@ -62,7 +63,7 @@ fn commands() -> Vec<Command> {
         },
         Command {
             args: &["models", "templates"],
-            columns: &["line", "template_id", "template"],
+            columns: &["line", "template_id", "template", "values"],
             input: "port 80 open\nport 443 open\nup\n".into(),
         },
         Command { args: &["models", "groups"], columns: &["alert", "group"], input: alerts.into() },
@@ -72,6 +73,11 @@ fn commands() -> Vec<Command> {
             input: sessions,
         },
     ]
+}
+
+/// A time as the program writes it.
+fn stamp(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).expect("in the calendar").to_string()
 }
 
 fn read_parquet(path: &Path) -> RecordBatch {
@@ -89,6 +95,15 @@ fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
         _ if array.is_null(row) => String::new(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Timestamp(..) => {
+            let stamp =
+                jiff::Timestamp::from_nanosecond(array.as_primitive::<TimestampNanosecondType>().value(row).into());
+            stamp.expect("in the calendar").to_string()
+        }
+        DataType::List(_) => {
+            let texts = array.as_list::<i32>().value(row);
+            serde_json::json!(texts.as_string::<i32>().iter().flatten().collect::<Vec<_>>()).to_string()
+        }
         DataType::Boolean => array.as_boolean().value(row).to_string(),
         _ => array.as_string::<i32>().value(row).to_owned(),
     }
@@ -109,6 +124,13 @@ fn columns_keep_their_names_and_order_in_every_format_from_file_and_stdin() {
         let batch = read_parquet(&path("out.parquet"));
         let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, columns, "{args:?}");
+        for field in
+            batch.schema().fields().iter().filter(|f| ["timestamp", "faster_since"].contains(&f.name().as_str()))
+        {
+            let is_time =
+                matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) if &**zone == "UTC");
+            assert!(is_time, "{args:?} `{}` is {}", field.name(), field.data_type());
+        }
         let ndjson = said(&[args, &["in.txt", "--format", "ndjson"]].concat(), b"", folder.path());
         let mut records = csv::Reader::from_reader(csv.as_bytes());
         let mut rows = 0;
@@ -146,6 +168,51 @@ fn a_gzipped_file_is_read_as_the_plain_one() {
     std::fs::write(folder.path().join("in.csv.gz"), packed.finish().expect("packs")).expect("writes");
     let plain = said(&["models", "detect", "-"], input.as_bytes(), folder.path());
     assert_eq!(said(&["models", "detect", "in.csv.gz"], b"", folder.path()), plain);
+}
+
+#[test]
+fn what_the_program_writes_as_parquet_it_reads_as_the_csv_it_wrote() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let run = |args: &[&str], input: &str| said(args, input.as_bytes(), folder.path());
+    let input = &commands()[0].input;
+    run(&["models", "detect", "-", "--out", "scored.parquet"], input);
+    run(&["models", "detect", "-", "--out", "scored.csv"], input);
+    let again = ["models", "detect", "--value-column", "value"];
+    let (parquet, csv) =
+        (run(&[&again[..], &["scored.parquet"]].concat(), ""), run(&[&again[..], &["scored.csv"]].concat(), ""));
+    assert!(parquet == csv && parquet.lines().count() == 301, "{parquet}");
+    std::fs::write(folder.path().join("cut.parquet"), b"PAR1 and no more").expect("writes");
+    let error = refused(&["models", "detect", "cut.parquet"], b"", folder.path());
+    assert!(error.contains("`cut.parquet` is no whole Parquet file"), "{error}");
+}
+
+#[test]
+fn a_pipe_goes_on_with_its_state_and_says_what_a_file_says() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let input = &commands()[0].input;
+    let whole: Vec<String> = said(&["models", "detect", "-", "--format", "ndjson"], input.as_bytes(), folder.path())
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let points: Vec<String> = whole
+        .iter()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            format!("{{\"timestamp\":{},\"value\":{}}}\n", row["timestamp"], row["value"])
+        })
+        .collect();
+    let pipe = ["models", "detect", "--pipe", "--state", "state"];
+    let halves = [&points[..140], &points[140..]].map(|half| said(&pipe, half.concat().as_bytes(), folder.path()));
+    let answers: Vec<String> = halves.concat().lines().map(|line| line.replacen("{\"series\":\"\",", "{", 1)).collect();
+    assert_eq!(answers.len(), whole.len());
+    for (answer, row) in answers.iter().zip(&whole) {
+        let [answer, row]: [serde_json::Value; 2] = [answer, row].map(|line| serde_json::from_str(line).expect("JSON"));
+        assert_eq!(answer, row);
+    }
+    let output = bellwether(&["models", "detect", "--pipe"], b"{\"value\":1}\n", folder.path());
+    assert_eq!(output.status.code(), Some(3), "a line was no point");
+    let error = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(error.starts_with("{\"error\":\"line 1 is no point") && error.contains("timestamp"), "{error}");
 }
 
 #[test]

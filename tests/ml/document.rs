@@ -1,6 +1,6 @@
 //! The Python and the parameter files of `docs/ml.md` run as they stand there.
 //!
-//! Python with polars comes from `.tools/ml` (`make test` installs it) or from
+//! Python with polars, scikit-learn, river and MLflow comes from `.tools/ml` (`make test` installs it) or from
 //! `BELLWETHER_ML_PYTHON`. Without it the test says so and checks nothing.
 
 use crate::skipped::skipped;
@@ -16,7 +16,7 @@ pub(crate) fn python() -> Option<PathBuf> {
 }
 
 /// Code blocks of the page in `language`, in order.
-fn blocks(language: &str) -> Vec<String> {
+pub(crate) fn blocks(language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ml.md");
     let page = std::fs::read_to_string(path).expect("docs/ml.md reads");
     let fence = format!("```{language}\n");
@@ -27,7 +27,7 @@ fn blocks(language: &str) -> Vec<String> {
 #[test]
 fn the_python_of_the_page_runs_on_what_eval_and_tune_leave() {
     let Some(python) = python() else {
-        skipped("no Python with polars; `make ml` installs it into .tools/ml");
+        skipped("no Python with polars, scikit-learn, river and MLflow; `make ml` installs it into .tools/ml");
         return;
     };
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -35,10 +35,18 @@ fn the_python_of_the_page_runs_on_what_eval_and_tune_leave() {
     said(&["eval", "--data", "data", "--out", "out"], b"", folder.path());
     std::fs::write(folder.path().join("space.yaml"), &blocks("yaml")[0]).expect("writes");
     said(&["tune", "kpi", "--space", "space.yaml", "--data", "data", "--out", "tuned"], b"", folder.path());
+    // The blocks call the program by its name, and MLflow keeps its runs in the folder.
+    let program = Path::new(env!("CARGO_BIN_EXE_bellwether")).parent().expect("a folder").to_path_buf();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(program).chain(std::env::split_paths(&others))).expect("a path");
+    let runs = format!("file://{}", folder.path().join("mlruns").display());
     let blocks = blocks("python");
-    assert!(blocks.len() >= 4, "the page shows {} blocks", blocks.len());
+    assert!(blocks.len() >= 8, "the page shows {} blocks", blocks.len());
     for block in blocks {
-        let output = Command::new(&python).args(["-c", &block]).current_dir(folder.path()).output().expect("starts");
+        let mut run = Command::new(&python);
+        run.args(["-c", &block]).current_dir(folder.path()).env("PATH", &path).env("NO_COLOR", "1");
+        run.env("MLFLOW_TRACKING_URI", &runs).env("MLFLOW_ALLOW_FILE_STORE", "true");
+        let output = run.output().expect("starts");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{block}\n{err}");
         assert!(!out.trim().is_empty(), "a block shows something:\n{block}");

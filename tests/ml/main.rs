@@ -8,7 +8,11 @@ mod contract;
 mod document;
 mod evaluate;
 mod independent;
+mod own;
+#[path = "../service/mod.rs"]
+mod service;
 mod sets;
+mod sidecar;
 #[path = "../support/skipped.rs"]
 mod skipped;
 

@@ -14,7 +14,8 @@ const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const FINGERPRINT_DIGITS: usize = 16;
 
 /// The kinds of feedback.
-const KINDS: [&str; 8] = ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge"];
+const KINDS: [&str; 9] =
+    ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause"];
 /// What can have become of a ticket.
 const VERBS: [&str; 5] = ["created", "updated", "acknowledged", "resolved", "closed"];
 
@@ -35,6 +36,7 @@ struct Feedback {
     who: String,
     alert: Option<String>,
     into: Option<String>,
+    cause: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +67,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
     if !KINDS.contains(&kind) {
         return Err(unknown("kind of feedback", kind, &KINDS));
     }
-    let Feedback { id, incident, who, alert, into } = parse(payload)?;
+    let Feedback { id, incident, who, alert, into, cause } = parse(payload)?;
     if let Some(id) = &id {
         check("id", id)?;
     }
@@ -73,6 +75,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
     check("who", &who)?;
     let fingerprint = takes("alert", kind, alert, ["attach", "detach"].contains(&kind))?;
     let other = takes("into", kind, into, kind == "merge")?;
+    let cause = takes("cause", kind, cause, kind == "cause")?;
     if !fingerprint.is_empty() {
         check_fingerprint(&fingerprint)?;
     }
@@ -85,6 +88,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
         "retract" => Action::Retract { incident, who },
         "attach" => Action::Attach { incident, alert: fingerprint, who },
         "detach" => Action::Detach { incident, alert: fingerprint, who },
+        "cause" => Action::Cause { incident, cause, who },
         _ => Action::Merge { incident, into: other, who },
     };
     Ok(Said { id, actions: vec![action] })

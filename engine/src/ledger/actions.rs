@@ -34,6 +34,8 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
         Action::Attach { incident, alert, .. } => attach(desk, &incident, &alert),
         Action::Detach { incident, alert, .. } => detach(desk, &incident, &alert),
         Action::Merge { incident, into, .. } => merge_as_told(desk, &incident, &into),
+        // It stays in the journal, for who learns from it; the incident may long be over.
+        Action::Cause { .. } => {}
         Action::Ticket { incident, ticket } => link(desk, &incident, ticket),
     }
 }

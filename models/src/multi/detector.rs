@@ -3,7 +3,7 @@
 use super::params::CheckedMultiParams;
 use super::precision::Precision;
 use super::series::{COUNT_MAX, Series, TEACH_MAX};
-use crate::metric::score_from_bits;
+use crate::metric::{bits_from_score, score_from_bits};
 use serde::{Deserialize, Serialize};
 
 /// Units of score for one series one width outside its usual range.
@@ -14,11 +14,24 @@ const BEYOND_WEIGHT: f64 = 0.3;
 /// raised once in some 2,000 training rows of the public sets, their own
 /// troubles included.
 const BITS_PER_UNIT: f64 = 1.3;
+/// Surprise from which a row raises an alarm.
+const ALARM_BITS: f64 = 14.0;
+
+/// What one row looks like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowVerdict {
+    /// How unusual it is, in `[0, 1)`; 0 while learning.
+    pub score: f64,
+    /// Whether an alarm begins with it.
+    pub anomaly: bool,
+}
 
 /// State for one entity: `dims * (2 * dims + 10)` numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiDetector {
     rows: u32,
+    /// Whether the row before was above the alarm.
+    above: bool,
     series: Vec<Series>,
     standard: Vec<f64>,
     smooth: Vec<f64>,
@@ -31,6 +44,7 @@ impl MultiDetector {
     pub fn new(_params: &CheckedMultiParams, dims: usize) -> Self {
         Self {
             rows: 0,
+            above: false,
             series: vec![Series::default(); dims],
             standard: vec![0.0; dims],
             smooth: vec![0.0; dims],
@@ -45,10 +59,18 @@ impl MultiDetector {
     }
 
     /// Judges one row of `dims` values and learns from it. Writes the share of
-    /// each series in the surprise (summing to 1, or all 0) to `contributions`
-    /// and returns the score in `[0, 1)`. Values that are not finite count as
-    /// expected; a row shorter than `dims` lacks its last values.
-    pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
+    /// each series in the surprise (summing to 1, or all 0) to `contributions`.
+    /// Values that are not finite count as expected; a row shorter than `dims`
+    /// lacks its last values.
+    pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> RowVerdict {
+        let score = self.score(params, values, contributions);
+        let above = bits_from_score(score) >= ALARM_BITS;
+        let anomaly = above && !self.above;
+        self.above = above;
+        RowVerdict { score, anomaly }
+    }
+
+    fn score(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
         /// Larger values are cut: what lies beyond overflows in the statistics.
         const VALUE_MAX: f64 = 1e18;
         contributions.fill(0.0);
@@ -65,12 +87,21 @@ impl MultiDetector {
             self.standard[index] = self.standard[index].clamp(-TEACH_MAX, TEACH_MAX);
         }
         self.rows = self.rows.saturating_add(1);
-        let first = self.rows == params.learning_rows;
-        self.precision.learn(&self.standard, rate, params.ridge, first);
-        if self.rows <= params.learning_rows {
+        // The relations come from the first half of the learning rows and once more from all of them.
+        // What they leave is measured from then on: on rows that they were not fitted to.
+        let relations = params.learning_rows.div_ceil(2);
+        let renew = self.rows == relations || self.rows == params.learning_rows;
+        self.precision.learn(&self.standard, rate, params.ridge, renew);
+        if self.rows <= relations {
             return 0.0;
         }
-        self.judge(rate, contributions)
+        let measured = f64::from(self.rows - relations);
+        let score = self.judge(params.rate.max(1.0 / measured), contributions);
+        if self.rows <= params.learning_rows {
+            contributions.fill(0.0);
+            return 0.0;
+        }
+        score
     }
 
     /// Three parts, added: the root mean square of what the others leave, what
@@ -118,14 +149,14 @@ mod tests {
         for i in 0..4000 {
             let wave = (f64::from(i) * 0.05).sin();
             let row = [wave, 10.0 + 3.0 * wave + 0.01 * f64::from(i % 5), -wave];
-            let score = detector.update(&params, &row, &mut shares);
+            let score = detector.update(&params, &row, &mut shares).score;
             usual = usual.max(if i > 2000 { score } else { 0.0 });
         }
         // Within its own range, but against its companions.
         let mut odd: f64 = 0.0;
         for i in 4000..4010 {
             let wave = (f64::from(i) * 0.05).sin();
-            odd = odd.max(detector.update(&params, &[wave, 10.0 + 3.0 * wave, 1.0], &mut shares));
+            odd = odd.max(detector.update(&params, &[wave, 10.0 + 3.0 * wave, 1.0], &mut shares).score);
         }
         assert!(odd > usual, "{odd} against {usual}");
         assert!(shares[2] > 0.3, "{shares:?}");
@@ -143,8 +174,8 @@ mod tests {
                 1 => vec![f64::MAX, -f64::MAX],
                 _ => vec![1.0, f64::INFINITY],
             };
-            assert!(detector.update(&params, &row, &mut shares).is_finite());
+            assert!(detector.update(&params, &row, &mut shares).score.is_finite());
         }
-        assert_eq!(MultiDetector::new(&params, 0).update(&params, &[], &mut []), 0.0);
+        assert_eq!(MultiDetector::new(&params, 0).update(&params, &[], &mut []).score, 0.0);
     }
 }

@@ -15,6 +15,8 @@ mod detector;
 mod params;
 mod precision;
 mod series;
+#[cfg(test)]
+mod tests;
 
-pub use detector::MultiDetector;
+pub use detector::{MultiDetector, RowVerdict};
 pub use params::{CheckedMultiParams, MultiParams};

@@ -26,6 +26,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            hit: self.hit + other.hit,
+            false_alarm: self.false_alarm + other.false_alarm,
+            missed: self.missed + other.missed,
+        }
+    }
+
     /// Harmonic mean of precision and recall; 0 when nothing was found.
     #[must_use]
     pub fn f1(&self) -> f64 {
@@ -127,17 +137,70 @@ pub fn event_counts(series: &[Labelled<'_>], threshold: f64) -> Counts {
     counts
 }
 
-/// Thresholds tried by [`best_event_threshold`].
+/// Event counts of alarms that are told once: a segment is told when an alarm begins in it, an alarm
+/// that begins in none is false.
+#[must_use]
+pub fn told_counts(alarms: &[bool], labels: &[bool]) -> Counts {
+    let mut counts = Counts::default();
+    for (first, end) in segments(labels) {
+        let told = alarms[first..end.min(alarms.len())].contains(&true);
+        *(if told { &mut counts.hit } else { &mut counts.missed }) += 1;
+    }
+    counts.false_alarm = alarms.iter().zip(labels).filter(|(alarm, label)| **alarm && !**label).count();
+    counts
+}
+
+/// Thresholds tried by [`best_event_threshold`] and [`told_curve`].
 const THRESHOLDS_MAX: usize = 400;
+
+/// Thresholds from high to low: up to 400 of the scores that occur, denser among
+/// the high ones.
+fn thresholds(series: &[Labelled<'_>]) -> Vec<f64> {
+    let mut scores: Vec<f64> = series.iter().flat_map(|one| one.scores.iter().copied()).filter(|s| *s > 0.0).collect();
+    scores.sort_unstable_by(|a, b| b.total_cmp(a));
+    ranks(scores.len()).map(|rank| scores[rank]).collect()
+}
+
+/// [`told_counts`] where an alarm begins when the score rises to the threshold:
+/// one that never ends tells nothing after its beginning.
+#[must_use]
+pub fn told_at(one: &Labelled<'_>, threshold: f64) -> Counts {
+    let mut above = false;
+    let begins = |score: &f64| {
+        let before = std::mem::replace(&mut above, *score >= threshold);
+        above && !before
+    };
+    let alarms: Vec<bool> = one.scores.iter().map(begins).collect();
+    told_counts(&alarms, one.labels)
+}
+
+/// Thresholds from high to low with their pooled [`told_at`].
+#[must_use]
+pub fn told_curve(series: &[Labelled<'_>]) -> Vec<(f64, Counts)> {
+    let pooled = |threshold: f64| {
+        (threshold, series.iter().map(|one| told_at(one, threshold)).fold(Counts::default(), Counts::and))
+    };
+    thresholds(series).into_iter().map(pooled).collect()
+}
+
+/// The threshold with the best pooled [`told_at`] F1.
+#[must_use]
+pub fn best_told_threshold(series: &[Labelled<'_>]) -> f64 {
+    let mut best = (f64::INFINITY, 0.0);
+    for (threshold, counts) in told_curve(series) {
+        if counts.f1() > best.1 {
+            best = (threshold, counts.f1());
+        }
+    }
+    best.0
+}
 
 /// The threshold with the best pooled [`event_counts`] F1, and that F1. Tries
 /// up to 400 of the scores that occur, denser among the high ones.
 #[must_use]
 pub fn best_event_threshold(series: &[Labelled<'_>]) -> (f64, f64) {
-    let mut scores: Vec<f64> = series.iter().flat_map(|one| one.scores.iter().copied()).filter(|s| *s > 0.0).collect();
-    scores.sort_unstable_by(|a, b| b.total_cmp(a));
     let mut best = (f64::INFINITY, 0.0);
-    for threshold in ranks(scores.len()).map(|rank| scores[rank]) {
+    for threshold in thresholds(series) {
         let f1 = event_counts(series, threshold).f1();
         if f1 > best.1 {
             best = (threshold, f1);
@@ -183,6 +246,26 @@ mod tests {
         assert_eq!(counts, Counts { hit: 1, false_alarm: 1, missed: 1 });
         assert!((counts.f1() - 0.5).abs() < 1e-12);
         assert!((counts.precision() - 0.5).abs() < 1e-12 && (counts.recall() - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_alarm_that_is_told_once_tells_the_segment_it_begins_in() {
+        let mut alarms = [false; 10];
+        for at in [0, 4, 9] {
+            alarms[at] = true;
+        }
+        assert_eq!(told_counts(&alarms, &LABELS), Counts { hit: 1, false_alarm: 2, missed: 1 });
+        assert_eq!(told_counts(&[], &[]), Counts::default());
+    }
+
+    #[test]
+    fn an_alarm_that_never_ends_tells_nothing_after_its_beginning() {
+        let scores = [0.1, 0.9, 0.3, 0.1, 0.1, 0.1, 0.1, 0.95, 0.1, 0.1];
+        let curve = told_curve(&[Labelled { scores: &scores, labels: &LABELS }]);
+        let of = |threshold: f64| curve.iter().find(|(at, _)| *at == threshold).map(|(_, counts)| *counts);
+        assert_eq!(of(0.95), Some(Counts { hit: 1, false_alarm: 0, missed: 1 }));
+        assert_eq!(of(0.9), Some(Counts { hit: 1, false_alarm: 1, missed: 1 }));
+        assert_eq!(of(0.1), Some(Counts { hit: 0, false_alarm: 1, missed: 2 }));
     }
 
     #[test]

@@ -30,10 +30,12 @@ mod scripts;
 mod shape;
 mod store;
 mod template;
+mod values;
 
 pub use class::Kind;
 pub use colours::without_colours;
 pub use miner::{CheckedMinerParams, Match, Miner, MinerParams, MinerParamsError, Param};
+pub use values::values;
 
 #[cfg(test)]
 mod tests;

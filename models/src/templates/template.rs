@@ -127,7 +127,7 @@ impl Piece {
 /// Constant words that must remain beside an opened place.
 const WORDS_LEFT_MIN: usize = 2;
 /// How a template shows a parameter.
-const PARAM: &str = "<*>";
+pub(super) const PARAM: &str = "<*>";
 
 /// Nouns after which operators' logs put a name.
 fn is_name_noun(word: &str) -> bool {

@@ -111,7 +111,7 @@ impl PointDetector for Several {
     fn score(&mut self, at_ns: i64, value: f64) -> f64 {
         let mut shares = [0.0; 3];
         let beat = (at_ns / MINUTE_NS % 5) as f64;
-        let score = self.1.update(&self.0, &[value, beat, -beat], &mut shares);
+        let score = self.1.update(&self.0, &[value, beat, -beat], &mut shares).score;
         assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
         score
     }

@@ -39,6 +39,8 @@ const TIME_NS_MIN: f64 = 978_307_200e9;
 pub(super) const BLUE: &str = "#0072B2";
 /// Orange: what is labelled.
 pub(super) const ORANGE: &str = "#E69F00";
+/// Bluish green: what was told.
+pub(super) const GREEN: &str = "#009E73";
 /// Vermilion: alarms.
 pub(super) const RED: &str = "#D55E00";
 /// Curves, in order.

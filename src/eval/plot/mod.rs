@@ -1,11 +1,12 @@
 //! The drawings of an evaluation: a series with its band and alarms, scores of
-//! rows, a level on its way to a limit, precision–recall curves, bars.
+//! rows, a level on its way to a limit, precision–recall curves of points, and of
+//! events what is told against false alarms a week; bars.
 
 mod frame;
 
 use bellwether_models::metric::Verdict;
-use bellwether_models::score::delay::segments;
-use frame::{Axis, BLUE, CURVES, Frame, ORANGE, RED};
+use bellwether_models::score::delay::{Counts, Labelled, segments, told_counts, told_curve};
+use frame::{Axis, BLUE, CURVES, Frame, GREEN, ORANGE, RED};
 
 /// Columns of the drawing: each shows the lowest and highest of its points.
 const COLUMNS: usize = 1000;
@@ -67,14 +68,33 @@ impl<'a> Drawn<'a> {
     }
 }
 
-/// A series with the expected band, labelled stretches and alarms.
+/// Nanoseconds of a week.
+pub(super) const WEEK_NS: f64 = 604_800e9;
+/// False alarms a week of one series to which the axis reaches: more nobody reads.
+const FALSE_A_WEEK_MAX: f64 = 7.0;
+
+/// A series with the expected band, alarms, and each labelled stretch as told or missed.
 #[must_use]
 pub fn series(drawn: Drawn<'_>, verdicts: &[Verdict]) -> String {
     let verdicts = &verdicts[verdicts.len().saturating_sub(DRAWN_MAX)..];
     let drawn = drawn.last(DRAWN_MAX);
-    let title = format!("{}: value, expected band and alarms", drawn.name);
+    let alarms: Vec<bool> = verdicts.iter().map(|verdict| verdict.anomaly).collect();
+    let counts = told_counts(&alarms, drawn.truth);
+    let weeks = (drawn.x(drawn.at.len()) - drawn.x(0)) / WEEK_NS;
+    let title = format!(
+        "{}: {} of {} anomalies told, {} a week",
+        drawn.name,
+        counts.hit,
+        counts.hit + counts.missed,
+        false_alarms(counts.false_alarm, weeks)
+    );
     let mut frame = Frame::new(&title, drawn.x_axis(), Axis::over("value", drawn.values.iter().copied()));
-    drawn.shade_truth(&mut frame);
+    for (first, end) in segments(drawn.truth) {
+        let told = alarms[first..end].contains(&true);
+        frame.shade(drawn.x(first), drawn.x(end), if told { GREEN } else { ORANGE });
+    }
+    frame.legend(ORANGE, "missed");
+    frame.legend(GREEN, "told");
     let edge = |pick: fn(&Verdict) -> f64| -> Vec<(f64, f64)> {
         drawn.columns().1.into_iter().map(|i| (drawn.x(i), pick(&verdicts[i]))).collect()
     };
@@ -85,6 +105,42 @@ pub fn series(drawn: Drawn<'_>, verdicts: &[Verdict]) -> String {
     }
     frame.legend(BLUE, "value and band");
     frame.legend(RED, "alarm");
+    frame.finish()
+}
+
+/// `3 false alarms, 0.4`, or without the rate where no time passes.
+fn false_alarms(count: usize, weeks: f64) -> String {
+    let rate = if weeks > 0.0 { count as f64 / weeks } else { f64::NAN };
+    if rate.is_finite() { format!("{count} false alarms, {rate:.1}") } else { format!("{count} false alarms, –") }
+}
+
+/// Share of anomalies told over false alarms a week of one series, as the threshold falls: one curve for
+/// each method. `weeks` is how long all series of `truth` are together.
+#[must_use]
+pub fn told(title: &str, methods: &[(&str, &[Vec<f64>])], truth: &[&[bool]], weeks: f64) -> String {
+    let title = format!("{title}: anomalies told over false alarms a week, per event");
+    let axis = Axis::new("false alarms a week and series", 0.0, FALSE_A_WEEK_MAX);
+    let mut frame = Frame::new(&title, axis, Axis::new("share of anomalies told", 0.0, 1.0));
+    for ((name, scores), colour) in methods.iter().zip(CURVES).rev() {
+        let labelled: Vec<Labelled<'_>> =
+            scores.iter().zip(truth).map(|(scores, labels)| Labelled { scores, labels }).collect();
+        let share = |counts: &Counts| counts.hit as f64 / (counts.hit + counts.missed).max(1) as f64;
+        let rate = |counts: &Counts| counts.false_alarm as f64 / weeks.max(1e-9);
+        let mut reach: Vec<(f64, f64)> =
+            told_curve(&labelled).iter().map(|(_, counts)| (rate(counts), share(counts))).collect();
+        // A lower threshold also joins alarms: their number may fall with it.
+        reach.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        let (mut points, mut reached) = (vec![(0.0, 0.0)], 0.0);
+        for (rate, share) in reach.into_iter().filter(|(rate, _)| *rate <= FALSE_A_WEEK_MAX) {
+            if share > reached {
+                points.extend([(rate, reached), (rate, share)]);
+                reached = share;
+            }
+        }
+        points.push((FALSE_A_WEEK_MAX, reached));
+        frame.line(points.into_iter(), colour, if *name == "bellwether" { 2.5 } else { 1.5 });
+        frame.legend(colour, name);
+    }
     frame.finish()
 }
 
@@ -196,7 +252,8 @@ mod tests {
         let drawn = Drawn { name: "a", at: &AT, values: &[1.0, 9.0, f64::NAN], truth: &[false, true, false] };
         let svg = series(drawn, &verdicts);
         assert_eq!(svg.matches("<circle").count(), 1);
-        assert!(svg.contains(ORANGE) && svg.contains(">alarm<") && svg.contains(">value<") && svg.contains(">point<"));
+        assert!(svg.contains("1 of 1 anomalies told, 0 false alarms"), "{svg}");
+        assert!(svg.contains(GREEN) && svg.contains(">alarm<") && svg.contains(">value<") && svg.contains(">point<"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         let svg = scores(drawn, 4.0);
         assert!(svg.contains(">threshold<"), "{svg}");
@@ -210,6 +267,19 @@ mod tests {
         }
         assert!(bars("none", &["GA"], &[]).ends_with("</svg>\n"));
         assert!(precision_recall("none", &[], &[]).ends_with("</svg>\n"));
+        assert!(told("none", &[("null", &[])], &[], 0.0).ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn what_is_told_without_a_false_alarm_stands_at_the_left_edge() {
+        let truth: &[bool] = &[false, false, true, false];
+        let (good, bad) = (vec![vec![0.1, 0.2, 0.9, 0.1]], vec![vec![0.9, 0.2, 0.3, 0.1]]);
+        let svg = told("x", &[("bellwether", &good), ("random", &bad)], &[truth], 1.0);
+        let curves: Vec<&str> = svg.split("points=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let points = |curve: &str| curve.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        // Drawn from the last method to the first: at once to the top, or at one false alarm.
+        assert_eq!(points(curves[1])[1..3], ["74.0,348.0", "74.0,58.0"], "{svg}");
+        assert_ne!(points(curves[0])[1], "74.0,348.0", "{svg}");
     }
 
     #[test]

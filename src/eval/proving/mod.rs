@@ -20,7 +20,7 @@ use bellwether_engine::EngineConfig;
 use rayon::prelude::*;
 
 use super::report::Outcome;
-use crate::config::{self, Config};
+use crate::config;
 use crate::progress;
 use play::{Played, play};
 
@@ -124,7 +124,7 @@ pub fn run(
     out_dir: Option<&Path>,
 ) -> Result<Vec<(String, Outcome)>> {
     let config = match config {
-        Some(file) => config::load::<Config>(file)?.engine,
+        Some(file) => config::load_beside(file)?.engine,
         None => EngineConfig::default(),
     };
     let known = ["groups", "causes"];

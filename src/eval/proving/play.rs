@@ -6,16 +6,13 @@ use std::num::NonZeroUsize;
 use anyhow::{Context as _, Result};
 use bellwether_datasets::simulation::{Plan, PlanParams, Simulation};
 use bellwether_datasets::truth::{FaultTruth, Truth};
-use bellwether_engine::incident::{IncidentEvent, ProbableCause};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::SignalKind;
 use bellwether_engine::time::{EventTime, Span};
 use bellwether_engine::{Engine, EngineConfig};
 
 use super::Setting;
-
-/// A tool's clock may differ from what the engine made of it by this much.
-const CLOCK_SLACK: Span = Span::from_mins(5);
+use crate::eval::homes::{Homes, IncidentHistory, Key, end_of, keep};
 
 /// One alert of one fault (or of none), however often it fired.
 #[derive(Clone, Debug)]
@@ -29,15 +26,6 @@ pub(super) struct Item {
     pub(super) fault: Option<usize>,
     /// The incident it ended in, when it was told in one.
     pub(super) home: Option<String>,
-}
-
-/// What was told of an incident.
-#[derive(Clone, Debug, Default)]
-pub(super) struct IncidentHistory {
-    pub(super) first_at: Option<EventTime>,
-    pub(super) first: Vec<ProbableCause>,
-    pub(super) last: Vec<ProbableCause>,
-    pub(super) merged_into: Option<String>,
 }
 
 /// An estate that has been played.
@@ -68,38 +56,6 @@ impl Played {
     /// The alerts of a fault.
     pub(super) fn of(&self, fault: usize) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(move |item| item.fault == Some(fault))
-    }
-}
-
-type Key = (String, u64);
-
-/// Where alerts were seen: by tenant and fingerprint, firing by firing.
-#[derive(Default)]
-struct Homes {
-    by_alert: BTreeMap<Key, BTreeMap<EventTime, String>>,
-    moves: Vec<(String, String)>,
-}
-
-impl Homes {
-    fn look(&mut self, engine: &Engine, tenants: &[String]) {
-        for tenant in tenants {
-            for placed in engine.placed(tenant) {
-                let Some(incident) = placed.incident else { continue };
-                let firings = self.by_alert.entry((tenant.clone(), placed.fingerprint)).or_default();
-                if let Some(before) = firings.insert(placed.starts_at, incident.clone())
-                    && before != incident
-                {
-                    self.moves.push((before, incident));
-                }
-            }
-        }
-    }
-
-    fn of(&self, key: &Key, at: EventTime) -> Option<&String> {
-        let firings = self.by_alert.get(key)?;
-        let far = |time: &EventTime| time.0.abs_diff(at.0);
-        let (time, incident) = firings.iter().min_by_key(|(time, _)| far(time))?;
-        (far(time) <= CLOCK_SLACK.0.unsigned_abs()).then_some(incident)
     }
 }
 
@@ -147,32 +103,6 @@ pub(super) fn play(
     let merged = |from: &String, to: &String| end_of(&incidents, from) == end_of(&incidents, to);
     let moved = homes.moves.iter().filter(|(from, to)| !merged(from, to)).count();
     Ok(Played { seed, faults: truth.faults, items, incidents, notifications, moved, edges })
-}
-
-fn keep(incidents: &mut BTreeMap<String, IncidentHistory>, event: IncidentEvent) {
-    let record = event.record;
-    let told = incidents.entry(record.id).or_default();
-    if told.first_at.is_none() {
-        told.first_at = Some(record.updated_at);
-        told.first.clone_from(&record.probable_causes);
-    }
-    told.merged_into = record.merged_into;
-    if !record.probable_causes.is_empty() {
-        told.last = record.probable_causes;
-    }
-}
-
-/// The incident that an incident is part of in the end.
-fn end_of(incidents: &BTreeMap<String, IncidentHistory>, id: &str) -> String {
-    let mut id = id.to_owned();
-    // Merges cannot go round in a circle; the bound is for a record that says otherwise.
-    for _ in 0..incidents.len() {
-        match incidents.get(&id).and_then(|told| told.merged_into.clone()) {
-            Some(into) => id = into,
-            None => break,
-        }
-    }
-    id
 }
 
 fn items(truth: &Truth, homes: &Homes, incidents: &BTreeMap<String, IncidentHistory>) -> Result<Vec<Item>> {

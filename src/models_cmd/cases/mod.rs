@@ -55,12 +55,12 @@ impl NamedCase {
     }
 }
 
-/// Reads a case folder of any known layout. A Nezha day with several faults
-/// needs `at_secs`, the time of one.
+/// Reads a case folder of any known layout, as it is known `late_secs` after the
+/// fault. A Nezha day with several faults needs `at_secs`, the time of one.
 ///
 /// # Errors
 /// When the layout is not known or a file is broken.
-pub fn read(folder: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
+pub fn read(folder: &Path, at_secs: Option<i64>, late_secs: i64) -> Result<NamedCase> {
     use bellwether_datasets::public;
     if !folder.is_dir() {
         bail!("`{}` is no folder", folder.display());
@@ -68,13 +68,17 @@ pub fn read(folder: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
     // What lies above a case belongs to it, also when the case is named `.`.
     let folder = &std::path::absolute(folder)?;
     if public::sockshop::is_case(folder) {
-        return Ok(sockshop::case(&public::sockshop::load(folder)?));
+        let mut files = public::sockshop::load(folder)?;
+        sockshop::shift(&mut files, late_secs);
+        return Ok(sockshop::case(&files));
     }
     if public::nezha::is_case(folder) {
-        return nezha::read(folder, at_secs);
+        return nezha::read(folder, at_secs, late_secs);
     }
     if public::petshop::is_case(folder) {
-        return Ok(petshop::case(&public::petshop::load(folder)?));
+        let mut files = public::petshop::load(folder)?;
+        petshop::shift(&mut files, late_secs);
+        return Ok(petshop::case(&files));
     }
     bail!(
         "`{}` is no case folder known here: PetShop (metrics.csv, with graph.csv and noissue/ above), Nezha (a day with a fault list or metric/), Sock Shop (normal.csv and anomalous.csv, plain or .gz)",
@@ -103,7 +107,7 @@ mod tests {
         };
         fs::write(path.join("normal.csv"), file(1.0)).expect("temporary file");
         fs::write(path.join("anomalous.csv"), file(60.0)).expect("temporary file");
-        let places = read(&path, None).expect("a case").rank(&CaseParams::default());
+        let places = read(&path, None, 0).expect("a case").rank(&CaseParams::default());
         fs::remove_dir_all(&path).expect("temporary folder");
         assert_eq!(places[0].entity, "carts-cpu");
         assert!(places[0].confidence > 0.5 && places[1].confidence < 0.2);
@@ -125,7 +129,7 @@ mod tests {
             let text = format!("Time,TimeStamp,PodName,CpuUsageRate(%)\n{rows}");
             fs::write(day.join("metric").join(format!("{pod}_metric.csv")), text).expect("temporary file");
         }
-        let places = read(&day, None).expect("a case").rank(&CaseParams::default());
+        let places = read(&day, None, 0).expect("a case").rank(&CaseParams::default());
         fs::remove_dir_all(&day).expect("temporary folder");
         assert_eq!(places[0].entity, "frontend");
     }
@@ -133,10 +137,10 @@ mod tests {
     #[test]
     fn an_unknown_layout_says_which_are_known() {
         let path = folder("unknown");
-        let error = read(&path, None).expect_err("nothing in it").to_string();
+        let error = read(&path, None, 0).expect_err("nothing in it").to_string();
         fs::remove_dir_all(&path).expect("temporary folder");
         assert!(error.contains("PetShop") && error.contains("Nezha"), "{error}");
-        let error = read(&path, None).expect_err("it is gone").to_string();
+        let error = read(&path, None, 0).expect_err("it is gone").to_string();
         assert!(error.contains("is no folder"), "{error}");
     }
 
@@ -156,7 +160,7 @@ mod tests {
         fs::write(issue.join("metrics.csv"), file(4, 9.0)).expect("temporary file");
         for target in ["", "{}", r#"{"target":{"node":"shop","metric":"latency"},"root_cause":{}}"#] {
             fs::write(issue.join("target.json"), target).expect("temporary file");
-            let places = read(&issue, None).expect("a case").rank(&CaseParams::default());
+            let places = read(&issue, None, 0).expect("a case").rank(&CaseParams::default());
             assert_eq!(places[0].entity, "search", "with `{target}`");
         }
         fs::remove_dir_all(&scenario).expect("temporary folder");

@@ -48,7 +48,7 @@ const LINK_SECS_MIN: f64 = 1e-3;
 ///
 /// # Errors
 /// When a file is broken, or the time is neither given nor clear.
-pub fn read(day: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
+pub fn read(day: &Path, at_secs: Option<i64>, late_secs: i64) -> Result<NamedCase> {
     let at_secs = match at_secs {
         Some(at) => at,
         None => match nezha::fault_times(day)?.as_slice() {
@@ -57,7 +57,7 @@ pub fn read(day: &Path, at_secs: Option<i64>) -> Result<NamedCase> {
             many => bail!("`{}` lists {} faults: name the time of one with --at", day.display(), many.len()),
         },
     };
-    Day::open(day)?.case(at_secs)
+    Day::open(day)?.case(at_secs + late_secs)
 }
 
 /// One day: its metrics in memory, its logs and traces read as they are needed.

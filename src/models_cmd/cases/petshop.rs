@@ -47,6 +47,13 @@ pub fn case(issue: &Issue) -> NamedCase {
     out
 }
 
+/// The same issue with its alarm `late_secs` later.
+pub fn shift(issue: &mut Issue, late_secs: i64) {
+    if let Some(at_secs) = issue.alarm.as_mut().and_then(|alarm| alarm.at_secs.as_mut()) {
+        *at_secs += late_secs as f64;
+    }
+}
+
 fn same(a: &Metric, b: &Metric) -> bool {
     a.node == b.node && a.metric == b.metric && a.statistic == b.statistic
 }

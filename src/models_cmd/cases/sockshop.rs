@@ -28,6 +28,15 @@ pub fn case(files: &Files) -> NamedCase {
     out
 }
 
+/// The same repetition without the first `late_secs` of the fault.
+pub fn shift(files: &mut Files, late_secs: i64) {
+    let begin = files.anomalous.at_secs.first().copied().unwrap_or(0.0) + late_secs as f64;
+    let skip = files.anomalous.at_secs.iter().take_while(|at| **at < begin).count();
+    for values in &mut files.anomalous.values {
+        values.drain(..skip.min(values.len()));
+    }
+}
+
 /// Service, metric and kind of a column `<service>_<metric>`.
 fn split(column: &str) -> Option<(&str, &str, IndicatorKind)> {
     let (service, metric) = column.split_once('_')?;

@@ -8,6 +8,7 @@ use crate::eval::settings::Settings;
 use crate::progress::SharedBar;
 use anyhow::Result;
 use bellwether_datasets::public::{LabelledSeries, Machine, nab, ucr};
+use bellwether_models::metric::Verdict;
 use bellwether_models::score::delay::{self, Counts, Labelled};
 use bellwether_models::score::{nab as nab_rules, ucr as ucr_rules, vus};
 use rayon::prelude::*;
@@ -61,7 +62,14 @@ fn borrow(cuts: &[Cut]) -> Vec<nab_rules::Stream<'_>> {
     cuts.iter().map(|(scores, windows)| nab_rules::Stream { scores, windows }).collect()
 }
 
-pub(super) fn labelled_judge(mut series: Vec<LabelledSeries>, splits: usize) -> Result<Judge> {
+/// What series with labels are judged by: `told_f1` counts the alarms as they are told, within the
+/// budget of `alerts_per_week`, the others choose a threshold on the blocks before.
+const LABELLED: [&str; 3] = ["delay_f1", "event_f1", "told_f1"];
+
+/// Ranks by `first` unless another figure is asked for.
+pub(super) fn labelled_judge(mut series: Vec<LabelledSeries>, splits: usize, first: &str) -> Result<Judge> {
+    let mut order = LABELLED;
+    order.sort_by_key(|name| *name != first);
     for one in &mut series {
         // Test rows are for the evaluation alone.
         one.at_secs.truncate(one.train_len);
@@ -72,18 +80,25 @@ pub(super) fn labelled_judge(mut series: Vec<LabelledSeries>, splits: usize) -> 
     let judge = move |settings: &Settings| {
         let points: Vec<Points<'_>> =
             series.iter().map(|s| Points { at_ns: nanoseconds(&s.at_secs), values: &s.values }).collect();
-        let scores = scored(settings, &points)?;
-        Ok((0..splits).into_par_iter().map(|number| labelled_split(&series, &scores, splits, number)).collect())
+        let verdicts = methods::ours(settings, &points, &SharedBar::hidden())?;
+        let split = |number: usize| {
+            let figures = labelled_split(&series, &verdicts, splits, number);
+            let place = |name: &&str| figures[LABELLED.iter().position(|known| known == name).unwrap_or(0)];
+            order.iter().map(place).collect()
+        };
+        Ok((0..splits).into_par_iter().map(split).collect())
     };
     Ok(Judge {
-        figures: higher(&["delay_f1", "event_f1"]),
+        figures: higher(&order),
         splits_are: "blocks of time of the train rows, threshold from the blocks before".to_owned(),
         inputs,
         splits: Box::new(judge),
     })
 }
 
-fn labelled_split(series: &[LabelledSeries], scores: &[Vec<f64>], splits: usize, number: usize) -> Vec<f64> {
+/// The figures of a split, in the order of [`LABELLED`].
+fn labelled_split(series: &[LabelledSeries], verdicts: &[Vec<Verdict>], splits: usize, number: usize) -> [f64; 3] {
+    let scores: Vec<Vec<f64>> = verdicts.iter().map(|all| all.iter().map(|verdict| verdict.score).collect()).collect();
     let cut = |past: bool| -> Vec<Labelled<'_>> {
         let part = |length: usize| {
             let rows = rows(length, splits, number);
@@ -91,7 +106,7 @@ fn labelled_split(series: &[LabelledSeries], scores: &[Vec<f64>], splits: usize,
         };
         series
             .iter()
-            .zip(scores)
+            .zip(&scores)
             .map(|(one, scores)| Labelled {
                 scores: &scores[part(scores.len())],
                 labels: &one.labels[part(scores.len())],
@@ -102,7 +117,13 @@ fn labelled_split(series: &[LabelledSeries], scores: &[Vec<f64>], splits: usize,
     let f1 = |counts: Counts| if counts.hit + counts.missed == 0 { f64::NAN } else { counts.f1() };
     let for_delay = delay::best_delay_threshold(&past, DELAY_POINTS).0;
     let for_events = delay::best_event_threshold(&past).0;
-    vec![f1(delay::delay_counts(&now, for_delay, DELAY_POINTS)), f1(delay::event_counts(&now, for_events))]
+    let told = |(one, verdicts): (&LabelledSeries, &Vec<Verdict>)| {
+        let rows = rows(verdicts.len(), splits, number);
+        let alarms: Vec<bool> = verdicts[rows.clone()].iter().map(|verdict| verdict.anomaly).collect();
+        delay::told_counts(&alarms, &one.labels[rows])
+    };
+    let told = series.iter().zip(verdicts).map(told).fold(Counts::default(), Counts::and);
+    [f1(delay::delay_counts(&now, for_delay, DELAY_POINTS)), f1(delay::event_counts(&now, for_events)), f1(told)]
 }
 
 pub(super) fn ucr_judge(series: Vec<ucr::UcrSeries>, splits: usize) -> Result<Judge> {
@@ -154,6 +175,7 @@ pub(super) fn machines_judge(all: Vec<Machine>, splits: usize) -> Result<Judge> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bellwether_models::metric::Reason;
     use std::path::PathBuf;
 
     #[test]
@@ -174,10 +196,20 @@ mod tests {
             train_len: 1200,
             path: PathBuf::new(),
         }];
-        let split = |number| labelled_split(&series, std::slice::from_ref(&scores), 5, number);
-        assert_eq!(split(0), [1.0, 1.0]);
-        // From row 600 on the threshold of the past finds nothing.
-        assert_eq!(split(3), [0.0, 0.0]);
+        let verdict = |score: &f64| Verdict {
+            score: *score,
+            anomaly: *score == 0.5,
+            expected: 0.0,
+            lower: 0.0,
+            upper: 0.0,
+            reason: Reason::None,
+            departure: 0.0,
+        };
+        let verdicts = vec![scores.iter().map(verdict).collect::<Vec<Verdict>>()];
+        let split = |number| labelled_split(&series, &verdicts, 5, number);
+        assert_eq!(split(0), [1.0, 1.0, 0.0]);
+        // From row 600 on the threshold of the past finds nothing; alarms that were raised are not asked for one.
+        assert_eq!(split(3), [0.0, 0.0, 1.0]);
     }
 
     #[test]

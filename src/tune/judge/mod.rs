@@ -12,13 +12,16 @@ mod units;
 
 use crate::eval::Bench;
 use crate::eval::causes::faults;
+use crate::eval::groups::ait_scenarios;
 use crate::eval::metric::ms_halves;
+use crate::eval::own;
+use crate::eval::own::feedback::Said;
 use crate::eval::settings::Settings;
 use crate::eval::templates::sets;
 use crate::eval::units::Better;
 use crate::exit::UsageError;
 use anyhow::Result;
-use bellwether_datasets::public::{ait, asd, exhaustion, kpi, nab, smd, ucr, wsd};
+use bellwether_datasets::public::{asd, exhaustion, kpi, nab, smd, ucr, wsd};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -55,30 +58,50 @@ impl Judge {
     }
 }
 
-/// Tasks that can be tuned and the section of the settings each reads.
-const TASKS: &[(&str, &str)] = &[
-    ("nab", "detector"),
-    ("kpi", "detector"),
-    ("wsd", "detector"),
-    ("ms", "detector"),
-    ("ucr", "detector"),
-    ("asd", "multi"),
-    ("smd", "multi"),
-    ("templates", "miner"),
-    ("exhaustion", "exhaustion"),
-    ("ait", "episodes"),
-    ("petshop", "causes"),
-    ("nezha_ob", "causes"),
-    ("nezha_tt", "causes"),
-    ("sockshop", "causes"),
+/// A task that can be tuned and the sections of the settings that it reads.
+type Tuned = (&'static str, &'static [&'static str]);
+
+/// Those of the public sets.
+const TASKS: &[Tuned] = &[
+    ("nab", &["detector"]),
+    ("kpi", &["detector"]),
+    ("wsd", &["detector"]),
+    ("ms", &["detector"]),
+    ("ucr", &["detector"]),
+    ("asd", &["multi"]),
+    ("smd", &["multi"]),
+    ("templates", &["miner"]),
+    ("exhaustion", &["exhaustion"]),
+    ("ait", &["episodes"]),
+    ("petshop", &["causes"]),
+    ("nezha_ob", &["causes"]),
+    ("nezha_tt", &["causes"]),
+    ("sockshop", &["causes"]),
 ];
 
-/// The section of the settings that `task` reads.
-pub(super) fn section(task: &str) -> Result<&'static str> {
-    let found = TASKS.iter().find(|(name, _)| *name == task);
-    found.map(|(_, section)| *section).ok_or_else(|| {
-        let known: Vec<&str> = TASKS.iter().map(|(name, _)| *name).collect();
-        UsageError(format!("unknown task `{task}`, known: {}", known.join(", "))).into()
+/// Those of a team's own data.
+const OWN: &[Tuned] = &[
+    ("series", &["detector"]),
+    ("machines", &["multi"]),
+    ("groups", &["episodes", "correlate"]),
+    ("causes", &["causes"]),
+    ("feedback", &["correlate", "detector", "miner"]),
+];
+
+/// The sections of the settings that `task` reads.
+pub(super) fn sections(task: &str, own: bool) -> Result<&'static [&'static str]> {
+    let tasks = if own { OWN } else { TASKS };
+    let found = tasks.iter().find(|(name, _)| *name == task);
+    found.map(|(_, sections)| *sections).ok_or_else(|| {
+        let known: Vec<&str> = tasks.iter().map(|(name, _)| *name).collect();
+        let other = if own { TASKS } else { OWN };
+        let elsewhere = other.iter().any(|(name, _)| *name == task);
+        let remedy = match (elsewhere, own) {
+            (true, false) => "; it is about your own data: name the folder with --own",
+            (true, true) => "; it is a public set: leave out --own",
+            _ => "",
+        };
+        UsageError(format!("unknown task `{task}`, known: {}{remedy}", known.join(", "))).into()
     })
 }
 
@@ -86,15 +109,20 @@ pub(super) fn section(task: &str) -> Result<&'static str> {
 pub(super) fn of(task: &str, bench: &Bench, splits: usize) -> Result<Judge> {
     match task {
         "nab" => metric::nab_judge(nab::load(&bench.folder("nab")?)?, splits),
-        "kpi" => metric::labelled_judge(kpi::load(&bench.folder("kpi_aiops2018")?)?, splits),
-        "wsd" => metric::labelled_judge(wsd::load(&bench.folder("wsd")?)?, splits),
-        "ms" => metric::labelled_judge(ms_halves(bench)?, splits),
+        "kpi" => metric::labelled_judge(kpi::load(&bench.folder("kpi_aiops2018")?)?, splits, "delay_f1"),
+        "wsd" => metric::labelled_judge(wsd::load(&bench.folder("wsd")?)?, splits, "delay_f1"),
+        "ms" => metric::labelled_judge(ms_halves(bench)?, splits, "delay_f1"),
         "ucr" => metric::ucr_judge(ucr::load(&bench.folder("ucr_anomaly")?)?, splits),
         "asd" => metric::machines_judge(asd::load(&bench.folder("asd")?)?, splits),
         "smd" => metric::machines_judge(smd::load(&bench.folder("smd8")?)?, splits),
         "templates" => units::templates_judge(sets(bench)?, splits),
         "exhaustion" => units::exhaustion_judge(exhaustion::load(&bench.folder("exhaustion_semisynthetic")?)?, splits),
-        "ait" => units::groups_judge(ait::scenarios(&bench.folder("ait_alerts")?)?, splits),
+        "ait" => Ok(units::groups_judge(&ait_scenarios(bench)?, splits)),
+        "series" => metric::labelled_judge(own::labelled(bench)?, splits, "told_f1"),
+        "machines" => metric::machines_judge(own::machines(bench)?, splits),
+        "groups" => Ok(units::groups_judge(&own::scenarios(bench)?, splits)),
+        "causes" => Ok(units::causes_judge(own::faults(bench)?, splits)),
+        "feedback" => Ok(units::feedback_judge(Said::read(bench)?, splits)),
         causes => Ok(units::causes_judge(faults(causes, bench)?, splits)),
     }
 }
@@ -129,7 +157,9 @@ mod tests {
 
     #[test]
     fn unknown_tasks_name_the_known_ones() {
-        assert!(section("nap").expect_err("no such task").to_string().contains("nab, kpi"));
-        assert_eq!(section("templates").expect("known"), "miner");
+        let unknown = |task, own| sections(task, own).expect_err("no such task").to_string();
+        assert!(unknown("nap", false).contains("nab, kpi"));
+        assert!(unknown("groups", false).contains("with --own") && unknown("nab", true).contains("leave out --own"));
+        assert_eq!(sections("templates", false).expect("known"), ["miner"]);
     }
 }

@@ -4,11 +4,12 @@ use super::{Judge, higher, mean, rows};
 use crate::eval::causes::{Fault, ranked};
 use crate::eval::exhaustion::{Tally, decide, tally};
 use crate::eval::groups;
+use crate::eval::own::feedback::Said;
 use crate::eval::settings::Settings;
 use crate::eval::templates::{MEASURES, mine};
 use crate::eval::units::Better;
 use anyhow::Result;
-use bellwether_datasets::public::{ait, exhaustion, loghub};
+use bellwether_datasets::public::{exhaustion, loghub};
 use bellwether_models::score::causes::{as_at, avg_at_5};
 use bellwether_models::score::templates::template_scores;
 use rayon::prelude::*;
@@ -80,30 +81,45 @@ pub(super) fn exhaustion_judge(loaded: (Vec<exhaustion::Resource>, [PathBuf; 2])
 
 /// Scenarios of alerts: grouped from the first alert on, judged on the alerts
 /// of a split.
-pub(super) fn groups_judge(scenarios: Vec<(String, PathBuf)>, splits: usize) -> Result<Judge> {
-    let read = |(_, path): &(String, PathBuf)| Ok(groups::firsts(ait::load(path)?, ait::truth(path)?));
-    let loaded: Vec<_> = scenarios.iter().map(read).collect::<Result<_>>()?;
+pub(super) fn groups_judge(scenarios: &[groups::Scenario], splits: usize) -> Judge {
+    let loaded: Vec<groups::Scenario> = scenarios.iter().map(groups::firsts).collect();
     let judge = move |settings: &Settings| {
-        let found: Vec<Vec<u64>> =
-            loaded.par_iter().map(|(alerts, _)| groups::ours(alerts, &settings.episodes)).collect();
+        let found: Vec<Vec<u64>> = loaded.par_iter().map(|scenario| groups::ours(scenario, settings)).collect();
         let split = |number: usize| {
-            let judged = |found: &[u64], phases: &[Option<String>]| {
+            let judged = |found: &[u64], truth: &[Option<String>]| {
                 let rows = rows(found.len(), splits, number);
-                let labelled = phases[rows.clone()].iter().any(Option::is_some);
-                labelled.then(|| groups::score(&found[rows.clone()], &phases[rows]))
+                let labelled = truth[rows.clone()].iter().any(Option::is_some);
+                labelled.then(|| groups::score(&found[rows.clone()], &truth[rows]))
             };
             let scores: Vec<_> =
-                found.iter().zip(&loaded).filter_map(|(found, (_, phases))| judged(found, phases)).collect();
+                found.iter().zip(&loaded).filter_map(|(found, scenario)| judged(found, &scenario.groups)).collect();
             vec![mean(scores.iter().map(|s| s.f1)), mean(scores.iter().map(|s| s.reduction))]
         };
         Ok((0..splits).map(split).collect())
     };
-    Ok(Judge {
+    Judge {
         figures: higher(&["f1", "reduction"]),
         splits_are: "blocks of alerts of every scenario, grouped from the first alert on".to_owned(),
-        inputs: scenarios.into_iter().map(|(_, path)| path).collect(),
+        inputs: scenarios.iter().map(|scenario| scenario.path.clone()).collect(),
         splits: Box::new(judge),
-    })
+    }
+}
+
+/// Incidents that people judged, in order of time: the journal is played from its beginning.
+pub(super) fn feedback_judge(said: Said, splits: usize) -> Judge {
+    let inputs = said.inputs();
+    let judge = move |settings: &Settings| {
+        let answers = said.answers(settings)?;
+        let split = |number: usize| said.figures(&answers, rows(said.incidents(), splits, number)).to_vec();
+        Ok((0..splits).map(split).collect())
+    };
+    Judge {
+        figures: higher(&["told_f1", "f1"]),
+        splits_are: "incidents that people judged, in order of time; the journal is played from its beginning"
+            .to_owned(),
+        inputs,
+        splits: Box::new(judge),
+    }
 }
 
 /// Labelled cases at the fault: nothing is learnt from one for the next.

@@ -35,6 +35,7 @@ fn each_kind_of_feedback_is_its_action() {
     let (alert, into) = ("00ff00ff00ff00ff".to_owned(), "inc_2".to_owned());
     let plain = format!(r#"{{"incident":"{INCIDENT}","who":"ana"}}"#);
     let of_alert = format!(r#"{{"incident":"{INCIDENT}","who":"ana","alert":"{alert}"}}"#);
+    let of_cause = format!(r#"{{"incident":"{INCIDENT}","who":"ana","cause":"host:db-1"}}"#);
     let merge = format!(r#"{{"incident":"{INCIDENT}","who":"ana","into":"inc_2"}}"#);
     for (kind, body, want) in [
         (
@@ -48,6 +49,11 @@ fn each_kind_of_feedback_is_its_action() {
         ("retract", &plain, Action::Retract { incident: incident.clone(), who: who.clone() }),
         ("attach", &of_alert, Action::Attach { incident: incident.clone(), alert: alert.clone(), who: who.clone() }),
         ("detach", &of_alert, Action::Detach { incident: incident.clone(), alert, who: who.clone() }),
+        (
+            "cause",
+            &of_cause,
+            Action::Cause { incident: incident.clone(), cause: "host:db-1".to_owned(), who: who.clone() },
+        ),
         ("merge", &merge, Action::Merge { incident, into, who }),
     ] {
         let outcome = told(&format!("/feedback/{kind}"), body);
@@ -97,6 +103,7 @@ fn what_is_wrong_is_named_and_nothing_is_stored() {
         ("/feedback/attach", r#"{"incident":"i","who":"a","alert":"17"}"#, "16 hexadecimal digits"),
         ("/feedback/resolve", r#"{"incident":"i","who":"a","alert":"00ff00ff00ff00ff"}"#, "`resolve` has none"),
         ("/feedback/merge", r#"{"incident":"i","who":"a"}"#, "`into`"),
+        ("/feedback/cause", r#"{"incident":"i","who":"a"}"#, "`cause`"),
         ("/feedback/resolve", r#"{"incident":" ","who":"a"}"#, "`incident`"),
         ("/feedback/resolve", r#"{"incident":"i","who":"a\u0007"}"#, "control"),
         ("/feedback/resolve", &format!(r#"{{"incident":"i","who":"{long}"}}"#), "longer than"),

@@ -1,0 +1,46 @@
+//! The journal of a run that nobody writes any more, or that is only looked at.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use bellwether_connectors::SourceError;
+use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
+use bellwether_engine::input::Input;
+
+/// The folder of the journal in the folder of a run.
+pub const JOURNAL_FOLDER: &str = "journal";
+
+/// What segment files of a journal end in.
+const SEGMENT_ENDING: &str = "journal";
+
+/// The journal in or at a folder, when there is one.
+#[must_use]
+pub fn journal_of(path: &Path) -> Option<PathBuf> {
+    let candidates = [path.join("state").join(JOURNAL_FOLDER), path.join(JOURNAL_FOLDER), path.to_owned()];
+    candidates.into_iter().find(|folder| holds_segments(folder))
+}
+
+fn holds_segments(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
+}
+
+/// The entries of a journal folder that no process writes.
+///
+/// # Errors
+/// When the folder is not a journal.
+pub fn journal_entries(folder: &Path) -> Result<impl Iterator<Item = Result<Input, SourceError>> + Send + use<>> {
+    let (mut reader, torn) = SegmentReader::open_folder(folder, Position::START)
+        .with_context(|| format!("cannot read the journal `{}`", folder.display()))?;
+    if let Some(torn) = torn {
+        tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "the journal's end is torn, what is before it is read");
+    }
+    let name = folder.display().to_string();
+    Ok(std::iter::from_fn(move || {
+        let entry = match reader.next_entry() {
+            Ok(entry) => entry?,
+            Err(error) => return Some(Err(SourceError::input(&name, error.to_string()))),
+        };
+        Some(Input::decode(&entry.bytes).map_err(|error| SourceError::input(&name, error.to_string())))
+    }))
+}
