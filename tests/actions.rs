@@ -61,6 +61,31 @@ fn has_status(service: &Service, id: &str, status: &str) -> bool {
 }
 
 #[test]
+fn what_was_called_false_is_listed_stays_closed_and_can_be_taken_back() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    Service::configure(dir.path(), http, APART, "  alertmanager: {}\n  actions: {}\n");
+    let mut service = Service::run(dir.path(), http);
+    let id = incidents(&service, &["db-1"]).remove(0);
+    say(&service, dir.path(), &["false_positive", &id, "ana"]);
+    wait_until("the end", || has_status(&service, &id, "resolved"));
+    assert_eq!(of_id(&service, &id).expect("told")["status_reason"], "false_positive");
+    service.stop();
+    let state = dir.path().join("state").display().to_string();
+    let lessons = || {
+        let shown = service::bellwether(&["lessons", "--json", "--from", &state]).stdout;
+        String::from_utf8(shown).expect("text")
+    };
+    let listed: Value = serde_json::from_str(lessons().trim()).expect("one lesson");
+    assert_eq!((&listed["lesson"]["alert"], &listed["lesson"]["who"]), (&json!("DiskFull"), &json!("ana")));
+    assert_eq!(listed["lesson"]["incident"], id.as_str());
+    let mut service = Service::run(dir.path(), http);
+    say(&service, dir.path(), &["retract", &id, "ben"]);
+    service.stop();
+    assert_eq!(lessons(), "");
+}
+
+#[test]
 fn what_is_said_over_http_is_done() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = free_address();

@@ -4,6 +4,8 @@
 #   say.sh detach INCIDENT ana ALERT             # the alert's fingerprint, as the record lists it
 #   say.sh merge INCIDENT ana OTHER              # OTHER goes on with the alerts of INCIDENT
 #   say.sh cause INCIDENT ana host:db-1          # what it turned out to be: a label for `bellwether eval feedback`
+#   say.sh false_positive INCIDENT ana           # it was none: what it was made of opens none again
+#   say.sh retract INCIDENT ana                  # ... it does, after all
 #   say.sh ticket created rt INCIDENT 17         # ticket 17 of system `rt` is about it
 #   say.sh ticket resolved rt INCIDENT 17
 # The token in `token` beside this file is one with `may: [act]`. Every word is sent under an id of its own, so that a repetition is known. A full receiver

@@ -13,6 +13,7 @@ mod explain;
 mod forecasts;
 mod init;
 mod inputs;
+mod lessons;
 mod man;
 mod models;
 mod process;
@@ -72,6 +73,7 @@ enum Command {
     Tap(tap::TapArgs),
     Topology(topology::TopologyArgs),
     Forecasts(forecasts::ForecastsArgs),
+    Lessons(lessons::LessonsArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
     #[command(subcommand)]
@@ -101,6 +103,7 @@ impl Cli {
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
+            Command::Lessons(args) => lessons::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),

@@ -67,12 +67,16 @@ pub fn exhaustion_task(bench: &Bench) -> Result<Outcome> {
         decided
     };
     let ours: Vec<Vec<Decision>> = resources.par_iter().map(judge).collect::<Result<_>>()?;
-    let lines: Vec<Vec<Decision>> = resources.par_iter().map(line_48h).collect();
+    let line = |hours: usize| resources.par_iter().map(|r| predict_linear(r, hours)).collect::<Vec<_>>();
+    let lines = [48, 24, 6, 1].map(line);
     let drawn: Vec<Vec<Decision>> = ours.iter().map(|all| all.iter().map(at_random).collect()).collect();
     let silent: Vec<Vec<Decision>> = ours.iter().map(|all| all.iter().map(silence).collect()).collect();
     for (name, who, decided) in [
         ("bellwether", Who::Ours, &ours),
-        ("line over 48 h", Who::Floor, &lines),
+        ("predict_linear over 48 h", Who::Peer, &lines[0]),
+        ("predict_linear over 24 h", Who::Peer, &lines[1]),
+        ("predict_linear over 6 h", Who::Peer, &lines[2]),
+        ("predict_linear over 1 h", Who::Peer, &lines[3]),
         ("random, one in 25", Who::Floor, &drawn),
         ("null", Who::Floor, &silent),
     ] {
@@ -85,10 +89,6 @@ pub fn exhaustion_task(bench: &Bench) -> Result<Outcome> {
             }
         }
         outcome = outcome.row(who, name, &cells);
-    }
-    let unknown = f64::NAN;
-    for (name, f1) in [("line over 24 h", 0.735), ("line over 6 h", 0.562)] {
-        outcome = outcome.row(Who::Peer, name, &[f1, unknown, unknown, unknown, unknown, unknown, unknown, unknown]);
     }
     if bench.perturbed {
         outcome = perturbed(outcome, params, &resources)?;
@@ -203,9 +203,9 @@ fn silence(decision: &Decision) -> Decision {
     Decision { hours: None, full_within_horizon: false, ..decision.clone() }
 }
 
-/// Least squares over the last 48 hours of raw points: the usual rule.
-fn line_48h(resource: &Resource) -> Vec<Decision> {
-    let window = 48 * STEPS_PER_HOUR as usize;
+/// Prometheus' `predict_linear` over the last `hours` of raw points: the usual rule.
+fn predict_linear(resource: &Resource, hours: usize) -> Vec<Decision> {
+    let window = hours * STEPS_PER_HOUR as usize;
     let judge = |row: usize| {
         let past = &resource.used_pct[row.saturating_sub(window)..row];
         let n = past.len() as f64;

@@ -12,6 +12,7 @@ use super::detect::tell_disorder;
 use super::io::{Column, OutputArgs, Table};
 use super::state::StateFile;
 use super::text_table::TextTable;
+use super::why_silent::{self, Asked, why_silent};
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
 use anyhow::Result;
@@ -128,7 +129,8 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         let at_ns = times.as_ref().map_or_else(|| (number * args.step_secs * 1e9) as i64, |times| times[row]);
         points.push((row, at_ns, *value));
     }
-    let mut out = Rows::default();
+    let (mut out, mut silent) = (Rows::default(), Vec::new());
+    let asked = Asked { limit: args.limit, falling: params.falling, horizon: &args.horizon };
     let bar = shared_bar(Some(values.len() as u64), "rows");
     let disordered = |points: &Vec<(usize, i64, f64)>| points.windows(2).filter(|pair| pair[1].1 <= pair[0].1).count();
     tell_disorder(named.values().map(disordered).sum());
@@ -136,7 +138,12 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         let at_ns: Vec<i64> = points.iter().map(|point| point.1).collect();
         let values: Vec<f64> = points.iter().map(|point| point.2).collect();
         let series = learned.entry(name.clone()).or_default();
-        for decision in decided(&mut series.model, &checked, &at_ns, &values) {
+        let decisions = decided(&mut series.model, &checked, &at_ns, &values);
+        let span = at_ns.last().zip(at_ns.first()).map_or(0, |(last, first)| last - first);
+        if let Some(why) = why_silent(asked, points.len(), span as f64 / HOUR_NS, &decisions) {
+            silent.push((name.clone(), why));
+        }
+        for decision in decisions {
             out.push(name, &Decision { row: series.points + decision.row, ..decision });
         }
         series.points += points.len();
@@ -146,6 +153,7 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         state.save(&learned)?;
     }
     args.output.write(&out.table())?;
+    why_silent::tell(&silent);
     Ok(ExitCode::SUCCESS)
 }
 

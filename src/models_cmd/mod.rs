@@ -19,3 +19,4 @@ pub mod state;
 pub mod templates;
 pub mod text_table;
 pub mod topology;
+mod why_silent;
