@@ -191,7 +191,11 @@ impl Sweep {
             protocol: format!("tune by {figure}; {} splits, the last one held out: {}", self.splits, self.splits_are),
             columns: ["mean", "spread", "held out", "gain", "error"].map(str::to_owned).to_vec(),
             params: json!({
-                "best": serde_json::to_value(&self.trials[best.trial].settings)?,
+                "best": match self.base {
+                    Base::Defaults => serde_json::to_value(&self.trials[best.trial].settings)?,
+                    // The rest is what the journal holds.
+                    Base::Recorded => self.trials[best.trial].settings.said.clone(),
+                },
                 "seed": self.seed,
                 "splits": self.splits,
                 "trials": self.trials.len(),
@@ -227,7 +231,7 @@ impl Sweep {
         if best_trial.settings.metric != MetricSettings::default() {
             best["metric"] = serde_json::to_value(best_trial.settings.metric)?;
         }
-        // As it ran says nothing: there is nothing to promote.
+        // What ran says nothing: there is nothing to promote.
         for (knob, value) in self.knobs.iter().zip(&best_trial.values).filter(|(_, value)| !value.is_null()) {
             let (section, key) = knob.split_once('.').expect("a knob is section.key");
             best[section][key] = value.clone();

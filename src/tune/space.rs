@@ -31,7 +31,7 @@ impl Base {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Defaults => "the defaults",
-            Self::Recorded => "as it ran",
+            Self::Recorded => "what ran",
         }
     }
 }
@@ -92,7 +92,7 @@ impl Space {
         }
     }
 
-    /// The trials: the defaults first, then every combination, or a sample of
+    /// The trials: first what `base` is, then every combination, or a sample of
     /// them when there are more than `trials_max`. All are checked.
     pub(super) fn draw(&self, trials_max: usize, seed: u64, base: Base) -> Result<Vec<(Vec<Value>, Settings)>> {
         let count = self.count();
