@@ -12,7 +12,6 @@
 
 use super::settings::Settings;
 use crate::config::overlay::merge;
-use anyhow::Result;
 use serde_json::{Value, json};
 
 /// Where a section stands in the engine's configuration.
@@ -37,21 +36,14 @@ pub fn engine_settings(parameters: &Value) -> Option<Value> {
     Some(out)
 }
 
-/// What `settings` say otherwise than the defaults, of the sections that the engine knows.
-///
-/// # Errors
-/// When settings are no JSON.
-pub fn differing(settings: &Settings) -> Result<Value> {
-    let (ours, usual) = (serde_json::to_value(settings)?, serde_json::to_value(Settings::default())?);
-    let mut out = json!({});
-    for (section, keys) in ours.as_object().into_iter().flatten().filter(|(section, _)| place(section).is_some()) {
-        for (key, value) in keys.as_object().into_iter().flatten() {
-            if usual[section].get(key) != Some(value) {
-                out[section][key] = value.clone();
-            }
-        }
-    }
-    Ok(engine_settings(&out).unwrap_or_default())
+/// What was said in `settings`, of the sections that the engine knows.
+#[must_use]
+pub fn said(settings: &Settings) -> Value {
+    let sections = settings.said.as_object().into_iter().flatten();
+    // An empty section says nothing.
+    let known = sections.filter(|(section, keys)| place(section).is_some() && keys.is_object());
+    let known: Value = known.map(|(section, keys)| (section.clone(), keys.clone())).collect();
+    engine_settings(&known).unwrap_or_else(|| json!({}))
 }
 
 #[cfg(test)]
@@ -74,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_what_is_laid_over() {
+    fn what_was_said_is_laid_over_also_where_it_is_the_default() {
+        let usual = Settings::default().correlate.threshold;
         let change =
-            json!({"detector": {"memory_points": 20.0}, "correlate": {"threshold": 0.7}, "multi": {"ridge": 1.0}});
+            json!({"detector": {"memory_points": 20.0}, "correlate": {"threshold": usual}, "multi": {"ridge": 1.0}});
         let settings = Settings::default().with(&change).expect("in range");
-        let over = differing(&settings).expect("JSON");
         let both =
-            json!({"sense": {"anomalies": {"detector": {"memory_points": 20.0}}}, "correlate": {"threshold": 0.7}});
-        assert_eq!(over, both);
-        assert_eq!(differing(&Settings::default()).expect("JSON"), json!({}));
+            json!({"sense": {"anomalies": {"detector": {"memory_points": 20.0}}}, "correlate": {"threshold": usual}});
+        assert_eq!(said(&settings), both);
+        assert_eq!(said(&Settings::default()), json!({}));
     }
 }

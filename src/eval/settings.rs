@@ -11,6 +11,7 @@
 //! the nearest known one, a value out of its range with the range.
 
 use crate::config::keys::nearest;
+use crate::config::overlay::merge;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use bellwether_engine::correlate::CorrelateConfig;
@@ -22,7 +23,7 @@ use bellwether_models::metric::{DetectorParams, MetricModelKind};
 use bellwether_models::multi::MultiParams;
 use bellwether_models::templates::MinerParams;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Which model judges single series: by default the one that the engine runs by default.
@@ -54,6 +55,10 @@ pub struct Settings {
     pub precedence: PrecedenceParams,
     /// Causes of labelled cases: `petshop`, `nezha_ob`, `nezha_tt`, `sockshop`.
     pub causes: CaseParams,
+    /// What was said, by section and key, also where it is the default: over the settings of a journal
+    /// that makes a difference.
+    #[serde(skip)]
+    pub said: Value,
 }
 
 impl Settings {
@@ -91,15 +96,20 @@ impl Settings {
                 *known(target, key, &format!("key in `{section}`"))? = value.clone();
             }
         }
-        let settings: Self = serde_json::from_value(whole).map_err(|error| usage(error.to_string()))?;
+        let mut settings: Self = serde_json::from_value(whole).map_err(|error| usage(error.to_string()))?;
         settings.check()?;
+        settings.said = self.said.clone();
+        merge(&mut settings.said, overrides);
         Ok(settings)
     }
 
     /// These settings with another model for single series, where one is named.
     #[must_use]
     pub fn with_model(self, model: Option<MetricModelKind>) -> Self {
-        Self { metric: MetricSettings { model: model.unwrap_or(self.metric.model) }, ..self }
+        let Some(model) = model else { return self };
+        let mut said = self.said.clone();
+        merge(&mut said, &json!({ "metric": { "model": model } }));
+        Self { metric: MetricSettings { model }, said, ..self }
     }
 
     /// Checks every section against its ranges.
@@ -172,7 +182,6 @@ pub(super) fn usage(message: String) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_is_not_written_keeps_its_default() {

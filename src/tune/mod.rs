@@ -27,7 +27,7 @@ use anyhow::{Context, Result, bail};
 use bellwether_models::metric::MetricModelKind;
 use judge::Judge;
 use report::{Sweep, Trial};
-use space::Space;
+use space::{Base, Space};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -85,7 +85,8 @@ pub struct TuneArgs {
 pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     let space = Space::read(&args.space)?;
     space.only(judge::sections(&args.task, args.own.is_some())?, &args.task)?;
-    let drawn = space.draw(args.trials as usize, args.seed)?;
+    let base = if args.own.is_some() && args.task == "feedback" { Base::Recorded } else { Base::Defaults };
+    let drawn = space.draw(args.trials as usize, args.seed, base)?;
     let drawn: Vec<_> = drawn.into_iter().map(|(values, settings)| (values, settings.with_model(args.model))).collect();
     let data = args.own.clone().unwrap_or_else(|| data_dir(args.data.as_deref()));
     if !data.is_dir() {
@@ -100,7 +101,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build()?;
     let trials = pool.install(|| judged(&judge, &drawn))?;
-    let sweep = Sweep::new(&args.task, &judge, by, &space, trials, args);
+    let sweep = Sweep::new(&judge, by, &space, trials, base, args);
     if let Some(out) = &args.out {
         sweep.leave(out)?;
     }

@@ -7,7 +7,7 @@
 
 use super::TuneArgs;
 use super::judge::{Figures, Judge};
-use super::space::Space;
+use super::space::{Base, Space};
 use crate::eval::promote::engine_settings;
 use crate::eval::report::{Outcome, Who, number, run_document, write};
 use crate::eval::settings::{MetricSettings, Settings};
@@ -54,6 +54,8 @@ struct Standing {
 /// A finished sweep.
 pub(super) struct Sweep {
     task: String,
+    /// What trial 0 is.
+    base: Base,
     /// Over a team's own data.
     own: bool,
     by: usize,
@@ -71,11 +73,11 @@ pub(super) struct Sweep {
 
 impl Sweep {
     pub(super) fn new(
-        task: &str,
         judge: &Judge,
         by: usize,
         space: &Space,
         trials: Vec<Trial>,
+        base: Base,
         args: &TuneArgs,
     ) -> Self {
         let better = judge.figures[by].1;
@@ -88,7 +90,8 @@ impl Sweep {
         };
         standings.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.trial.cmp(&b.trial)));
         Self {
-            task: task.to_owned(),
+            task: args.task.clone(),
+            base,
             own: args.own.is_some(),
             by,
             figures: judge.figures.clone(),
@@ -150,10 +153,11 @@ impl Sweep {
             number(standing.mean),
             number(standing.spread),
             number(standing.held_out),
-            if is_default { "the defaults".to_owned() } else { gain },
+            if is_default { self.base.name().to_owned() } else { gain },
             if is_default { "–".to_owned() } else { format!("{} of {}", standing.splits_better, self.splits) },
         ];
-        cells.extend(self.trials[standing.trial].values.iter().map(Value::to_string));
+        let shown = |value: &Value| if value.is_null() { "–".to_owned() } else { value.to_string() };
+        cells.extend(self.trials[standing.trial].values.iter().map(shown));
         cells
     }
 
@@ -161,9 +165,9 @@ impl Sweep {
     fn verdict(&self) -> String {
         let best = self.best();
         if best.trial == 0 {
-            return "no trial beats the defaults".to_owned();
+            return format!("no trial beats {}", self.base.name());
         }
-        let gain = format!("gains {:+.4} ± {:.4} over the defaults", best.gain, best.error);
+        let gain = format!("gains {:+.4} ± {:.4} over {}", best.gain, best.error, self.base.name());
         let held_out = format!("{:+.4} on the held-out split", best.gain_held_out);
         let (gained, kept) = match self.figures[self.by].1 {
             Better::Higher => (best.gain, best.gain_held_out),
@@ -187,7 +191,11 @@ impl Sweep {
             protocol: format!("tune by {figure}; {} splits, the last one held out: {}", self.splits, self.splits_are),
             columns: ["mean", "spread", "held out", "gain", "error"].map(str::to_owned).to_vec(),
             params: json!({
-                "best": serde_json::to_value(&self.trials[best.trial].settings)?,
+                "best": match self.base {
+                    Base::Defaults => serde_json::to_value(&self.trials[best.trial].settings)?,
+                    // The rest is what the journal holds.
+                    Base::Recorded => self.trials[best.trial].settings.said.clone(),
+                },
                 "seed": self.seed,
                 "splits": self.splits,
                 "trials": self.trials.len(),
@@ -196,7 +204,7 @@ impl Sweep {
             notes: vec![self.verdict()],
             ..Outcome::default()
         };
-        for (name, who, standing) in [("best", Who::Ours, best), ("the defaults", Who::Floor, defaults)] {
+        for (name, who, standing) in [("best", Who::Ours, best), (self.base.name(), Who::Floor, defaults)] {
             let cells = [standing.mean, standing.spread, standing.held_out, standing.gain, standing.error];
             outcome = outcome.row(who, name, &cells);
         }
@@ -223,7 +231,8 @@ impl Sweep {
         if best_trial.settings.metric != MetricSettings::default() {
             best["metric"] = serde_json::to_value(best_trial.settings.metric)?;
         }
-        for (knob, value) in self.knobs.iter().zip(&best_trial.values) {
+        // What ran says nothing: there is nothing to promote.
+        for (knob, value) in self.knobs.iter().zip(&best_trial.values).filter(|(_, value)| !value.is_null()) {
             let (section, key) = knob.split_once('.').expect("a knob is section.key");
             best[section][key] = value.clone();
         }
@@ -263,7 +272,7 @@ impl Sweep {
         }
         for (place, knob) in self.knobs.iter().enumerate() {
             let value = |s: &Standing| &self.trials[s.trial].values[place];
-            let numeric = self.standings.iter().all(|s| value(s).is_number());
+            let numeric = self.standings.iter().all(|s| value(s).is_number() || value(s).is_null());
             let column = if numeric {
                 float(&|s| value(s).as_f64().unwrap_or(f64::NAN))
             } else {
@@ -323,6 +332,7 @@ mod tests {
         standings.sort_by_key(|standing| std::cmp::Reverse(standing.trial));
         Sweep {
             task: "x".into(),
+            base: Base::Defaults,
             own: false,
             by: 0,
             figures: vec![("f1".into(), better)],

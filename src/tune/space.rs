@@ -17,6 +17,25 @@ use std::path::Path;
 /// Values of one parameter at most: more is a typing error.
 const VALUES_MAX: usize = 1_000;
 
+/// What trial 0 is, which the others are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    /// The defaults of the models.
+    Defaults,
+    /// The settings that a journal holds.
+    Recorded,
+}
+
+impl Base {
+    /// In words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Defaults => "the defaults",
+            Self::Recorded => "what ran",
+        }
+    }
+}
+
 /// One parameter and what to try for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Knob {
@@ -73,15 +92,18 @@ impl Space {
         }
     }
 
-    /// The trials: the defaults first, then every combination, or a sample of
+    /// The trials: first what `base` is, then every combination, or a sample of
     /// them when there are more than `trials_max`. All are checked.
-    pub(super) fn draw(&self, trials_max: usize, seed: u64) -> Result<Vec<(Vec<Value>, Settings)>> {
+    pub(super) fn draw(&self, trials_max: usize, seed: u64, base: Base) -> Result<Vec<(Vec<Value>, Settings)>> {
         let count = self.count();
         let picked: Vec<u64> =
             if count <= trials_max as u64 { (0..count).collect() } else { sample(count, trials_max, seed) };
         let defaults = Settings::default();
         let known = defaults.document()?;
-        let default_values = self.knobs.iter().map(|knob| known[&knob.section][&knob.key].clone()).collect();
+        let default_values = match base {
+            Base::Defaults => self.knobs.iter().map(|knob| known[&knob.section][&knob.key].clone()).collect(),
+            Base::Recorded => vec![Value::Null; self.knobs.len()],
+        };
         let mut out = vec![(default_values, defaults.clone())];
         for number in picked {
             let values = self.combination(number);
@@ -90,7 +112,8 @@ impl Space {
                 overrides[&knob.section][&knob.key] = value.clone();
             }
             let settings = defaults.with(&overrides)?;
-            if settings != defaults {
+            // The defaults are a trial of their own where other settings ran.
+            if base == Base::Recorded || settings.document()? != known {
                 out.push((values, settings));
             }
         }
@@ -232,23 +255,26 @@ mod tests {
     #[test]
     fn every_combination_is_a_trial_and_the_defaults_come_first() {
         let space = Space::of(&json!({"miner": {"values_min": [4, 5], "named_values_min": [2, 3]}})).expect("a space");
-        let drawn = space.draw(32, 1).expect("in range");
+        let drawn = space.draw(32, 1, Base::Defaults).expect("in range");
         let values: Vec<&Vec<Value>> = drawn.iter().map(|(values, _)| values).collect();
         // The default (named 2, values 5) stands first and not twice.
         assert_eq!(drawn.len(), 4);
         assert_eq!(*values[0], [json!(2), json!(5)]);
         assert!(values[1..].iter().all(|other| *other != values[0]));
         assert_eq!(drawn[0].1, Settings::default());
+        // Over a journal the defaults are one of the trials, and trial 0 is what ran.
+        let over = space.draw(32, 1, Base::Recorded).expect("in range");
+        assert_eq!((over.len(), &over[0].0), (5, &vec![Value::Null, Value::Null]));
     }
 
     #[test]
     fn a_large_space_is_sampled_the_same_in_every_run() {
         let list: Vec<u32> = (2..=1000).collect();
         let space = Space::of(&json!({"detector": {"memory_points": list, "alerts_per_week": list}})).expect("a space");
-        let drawn = space.draw(20, 42).expect("in range");
+        let drawn = space.draw(20, 42, Base::Defaults).expect("in range");
         assert_eq!(drawn.len(), 21);
-        assert_eq!(drawn, space.draw(20, 42).expect("in range"));
-        assert_ne!(drawn, space.draw(20, 43).expect("in range"));
+        assert_eq!(drawn, space.draw(20, 42, Base::Defaults).expect("in range"));
+        assert_ne!(drawn, space.draw(20, 43, Base::Defaults).expect("in range"));
         let distinct: BTreeSet<String> = drawn.iter().map(|(values, _)| format!("{values:?}")).collect();
         assert_eq!(distinct.len(), 21, "no trial twice");
     }
@@ -277,7 +303,7 @@ mod tests {
             refused(json!({"multi": {"ridge": {"from": 0, "to": 2, "steps": 3, "scale": "log"}}})).contains("above 0")
         );
         let space = Space::of(&json!({"miner": {"values_min": [1]}})).expect("known");
-        assert!(format!("{:#}", space.draw(5, 1).expect_err("out of range")).contains("values_min"));
+        assert!(format!("{:#}", space.draw(5, 1, Base::Defaults).expect_err("out of range")).contains("values_min"));
         assert!(space.only(&["detector"], "nab").expect_err("another").to_string().contains("does not read `miner`"));
     }
 }

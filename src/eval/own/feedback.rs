@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::heard::{Firing, Heard, Judged, Words, play};
 use crate::eval::methods::OURS;
-use crate::eval::promote::differing;
+use crate::eval::promote;
 use crate::eval::report::{Outcome, Who};
 use crate::eval::settings::Settings;
 use crate::eval::units::{Better, Figure, Units};
@@ -74,7 +74,7 @@ impl Said {
     /// # Errors
     /// When the journal cannot be read, or the settings cannot be used.
     pub fn answers(&self, settings: &Settings) -> Result<Answers> {
-        let played = play(&self.journal, Words::LeftOut, &differing(settings)?)?;
+        let played = play(&self.journal, Words::LeftOut, &promote::said(settings))?;
         let homes: Vec<Option<String>> = self.heard.firings.iter().map(|firing| played.home(firing)).collect();
         let place = |(number, incident): (usize, &Judged)| {
             let cause = incident.cause.as_ref()?;
@@ -179,7 +179,7 @@ fn numbered(homes: &[Option<String>]) -> Vec<u64> {
 /// `feedback`: ours with the settings that are asked for, and as it ran.
 pub(super) fn feedback_task(bench: &Bench) -> Result<Outcome> {
     let said = Said::read(bench)?;
-    let over: Value = differing(&bench.settings)?;
+    let over: Value = promote::said(&bench.settings);
     let real = said.heard.incidents.iter().filter(|incident| incident.real).count();
     let alerts = [("alerts", 1.0)];
     let figures = vec![
