@@ -71,6 +71,10 @@ pub struct EvalArgs {
     /// Engine settings of this configuration file for the simulated estates
     #[arg(long, short, value_name = "FILE", requires = "simulated")]
     pub config: Option<PathBuf>,
+    /// A recorded journal of hosts on which nothing was wrong: its metrics are measured on the hosts of the
+    /// simulated estates, too
+    #[arg(long, value_name = "JOURNAL", requires = "simulated")]
+    pub backdrop: Option<PathBuf>,
     /// exhaustion: also judge stretched, noisier and made-up resources, and print mean and worst
     #[arg(long, conflicts_with = "simulated")]
     pub perturbed: bool,
@@ -160,7 +164,9 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         return compare::run(a, b, args.json);
     }
     if let Some(seeds) = &args.simulated {
-        for (task, outcome) in proving::run(&args.tasks, seeds, args.config.as_deref(), args.out.as_deref())? {
+        for (task, outcome) in
+            proving::run(&args.tasks, seeds, (args.config.as_deref(), args.backdrop.as_deref()), args.out.as_deref())?
+        {
             report::deliver(
                 &task,
                 &Bench { data: data_dir(None), out: None, settings: Settings::default(), perturbed: false, own: false },
@@ -283,6 +289,7 @@ mod tests {
             compare: Vec::new(),
             simulated: None,
             config: None,
+            backdrop: None,
             perturbed: false,
             json: true,
         };
@@ -319,6 +326,7 @@ mod tests {
                 compare: Vec::new(),
                 simulated: None,
                 config: None,
+                backdrop: None,
                 perturbed: false,
                 json: false,
             };

@@ -12,7 +12,7 @@ use super::detect::tell_disorder;
 use super::io::{Column, OutputArgs, Table};
 use super::state::StateFile;
 use super::text_table::TextTable;
-use super::why_silent::{self, Asked, why_silent};
+use super::why_silent::{self, Asked, Course, why_silent};
 use crate::eval::settings::Settings;
 use crate::progress::shared_bar;
 use anyhow::Result;
@@ -140,8 +140,13 @@ pub fn run(args: &ForecastArgs) -> Result<ExitCode> {
         let series = learned.entry(name.clone()).or_default();
         let decisions = decided(&mut series.model, &checked, &at_ns, &values);
         let span = at_ns.last().zip(at_ns.first()).map_or(0, |(last, first)| last - first);
-        if let Some(why) = why_silent(asked, points.len(), span as f64 / HOUR_NS, &decisions) {
-            silent.push((name.clone(), why));
+        if !decisions.iter().any(|decision| decision.full_within_horizon) {
+            let course = decisions.first().zip(decisions.last()).map(|(first, last)| Course {
+                first: first.level,
+                last: last.level,
+                hours_left: last.hours.map(|[_, middle, _]| middle),
+            });
+            silent.push((name.clone(), why_silent(asked, points.len(), span as f64 / HOUR_NS, course)));
         }
         for decision in decisions {
             out.push(name, &Decision { row: series.points + decision.row, ..decision });

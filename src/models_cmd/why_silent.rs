@@ -1,7 +1,5 @@
 //! Why a forecast of exhaustion tells nothing: what a user would ask next.
 
-use super::forecast::Decision;
-
 /// Series that are explained; of more it is said how many.
 const EXPLAINED_MAX: usize = 10;
 
@@ -17,39 +15,47 @@ pub(super) struct Asked<'a> {
     pub(super) horizon: &'a str,
 }
 
-/// Why none of `decisions` over `points` points in `hours` hours says that a series runs out; `None` when one does.
-pub(super) fn why_silent(asked: Asked<'_>, points: usize, hours: f64, decisions: &[Decision]) -> Option<String> {
-    if decisions.iter().any(|decision| decision.full_within_horizon) {
-        return None;
-    }
-    let (Some(first), Some(last)) = (decisions.first(), decisions.last()) else {
-        return Some(format!(
+/// What was decided about a series: at the first decision, and at the last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    /// Levels.
+    pub(super) first: f64,
+    pub(super) last: f64,
+    /// Hours to the limit from the last decision, in the middle of what is likely.
+    pub(super) hours_left: Option<f64>,
+}
+
+/// Why no decision over `points` points in `hours` hours says that a series runs out; `course` is `None` where there was no
+/// decision.
+pub(super) fn why_silent(asked: Asked<'_>, points: usize, hours: f64, course: Option<Course>) -> String {
+    let Some(Course { first, last, hours_left }) = course else {
+        return format!(
             "{points} points over {:.0} min hold no whole hour, and decisions are made by the hour",
             60.0 * hours
-        ));
+        );
     };
-    if let Some([_, middle, _]) = last.hours {
+    if let Some(middle) = hours_left {
         let away = if middle < 48.0 { format!("{middle:.0} h") } else { format!("{:.0} days", middle / 24.0) };
-        return Some(format!(
+        return format!(
             "it reaches {} in about {away}, which is not surely within --horizon {}",
             asked.limit, asked.horizon
-        ));
+        );
     }
-    let towards = if asked.falling { first.level - last.level } else { last.level - first.level };
-    let way = (asked.limit - first.level).abs();
-    let course = format!("the level went from {:.4} to {:.4} in {hours:.0} h", first.level, last.level);
-    Some(match towards {
+    let towards = if asked.falling { first - last } else { last - first };
+    let way = (asked.limit - first).abs();
+    let course = format!("the level went from {first:.4} to {last:.4} in {hours:.0} h");
+    match towards {
         towards if towards > STANDS_STILL * way => format!(
-            "{course}, too unsteadily or too shortly to point at {}: a forecast looks no further ahead than its history \
-             is long, an eighth of that before it is two days",
-            asked.limit
+            "{course}, too slowly, too unsteadily or for too short a time to point at {} within --horizon {}: a forecast \
+             looks no further ahead than its history is long, an eighth of that before it is two days",
+            asked.limit, asked.horizon
         ),
         towards if towards < -STANDS_STILL * way => {
             let remedy = if asked.falling { "leave --falling out" } else { "say --falling" };
             format!("{course}, away from {}: if it is used up at the other end, {remedy}", asked.limit)
         }
         _ => format!("{course}: it stands still"),
-    })
+    }
 }
 
 /// Says on standard error why series are silent.
@@ -66,28 +72,23 @@ pub(super) fn tell(silent: &[(String, String)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models_cmd::forecast::decisions;
-    use bellwether_models::exhaustion::ExhaustionParams;
-
-    fn why(hours: usize, falling: bool, level: impl Fn(f64) -> f64) -> Option<String> {
-        let at: Vec<i64> = (0..12 * hours as i64 + 1).map(|i| i * 300_000_000_000).collect();
-        let values: Vec<f64> = at.iter().map(|at| level(*at as f64 / 3.6e12)).collect();
-        let limit = if falling { 0.0 } else { 100.0 };
-        let params = ExhaustionParams { limit, falling, ..ExhaustionParams::default() };
-        let decisions = decisions(&params, &at, &values).expect("it forecasts");
-        why_silent(Asked { limit, falling, horizon: "24h" }, at.len(), hours as f64, &decisions)
-    }
 
     #[test]
-    fn each_silence_has_its_reason_and_a_warning_has_none() {
-        assert_eq!(why(72, false, |hour| 20.0 + hour), None);
-        let holds =
-            |why: Option<String>, word: &str| assert!(why.as_ref().is_some_and(|w| w.contains(word)), "{why:?}");
-        holds(why(0, false, |_| 50.0), "no whole hour");
-        holds(why(72, false, |_| 50.0), "stands still");
-        holds(why(72, false, |hour| 90.0 - hour), "say --falling");
-        holds(why(72, true, |hour| 10.0 + hour), "leave --falling out");
-        holds(why(96, false, |hour| 40.0 + 0.2 * hour), "--horizon 24h");
-        holds(why(3, false, |hour| 40.0 + hour), "an eighth");
+    fn each_silence_has_its_reason() {
+        let why = |falling, first: f64, last: f64, hours_left| {
+            let asked = Asked { limit: if falling { 0.0 } else { 100.0 }, falling, horizon: "24h" };
+            why_silent(asked, 864, 72.0, Some(Course { first, last, hours_left }))
+        };
+        let asked = Asked { limit: 100.0, falling: false, horizon: "24h" };
+        for (said, word) in [
+            (why_silent(asked, 5, 0.3, None), "no whole hour"),
+            (why(false, 50.0, 50.1, None), "stands still"),
+            (why(false, 90.0, 40.0, None), "say --falling"),
+            (why(true, 40.0, 90.0, None), "leave --falling out"),
+            (why(false, 40.0, 59.0, Some(200.0)), "about 8 days"),
+            (why(false, 40.0, 59.0, None), "an eighth"),
+        ] {
+            assert!(said.contains(word), "{said}");
+        }
     }
 }

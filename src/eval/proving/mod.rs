@@ -5,6 +5,7 @@
 //! time, and holds what the engine said against what was done. Rules that other tools use stand in the same tables. The engine
 //! has its default settings; the truth is not shown to it.
 
+mod backdrop;
 mod causes;
 mod groups;
 mod play;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 use super::report::Outcome;
 use crate::config;
 use crate::progress;
+use backdrop::Backdrop;
 use play::{Played, play};
 
 /// Faults in an estate.
@@ -113,20 +115,22 @@ impl Setting {
 }
 
 /// Plays every seed and answers a table for each of `tasks` and each setting; leaves
-/// `cases-<setting>.ndjson`, a line a fault, in `out`.
+/// `cases-<setting>.ndjson`, a line a fault, in `out`. `backdrop` is the recorded journal of hosts whose metrics
+/// are behind each estate.
 ///
 /// # Errors
 /// When a task has no simulated form, or `out` cannot be written.
 pub fn run(
     tasks: &[String],
     seeds: &Seeds,
-    config: Option<&Path>,
+    (config, backdrop): (Option<&Path>, Option<&Path>),
     out_dir: Option<&Path>,
 ) -> Result<Vec<(String, Outcome)>> {
     let config = match config {
         Some(file) => config::load_beside(file)?.engine,
         None => EngineConfig::default(),
     };
+    let backdrop = backdrop.map(Backdrop::load).transpose()?;
     let known = ["groups", "causes"];
     if let Some(other) = tasks.iter().find(|task| !known.contains(&task.as_str())) {
         bail!("task `{other}` has no simulated form, only: {}", known.join(", "));
@@ -134,7 +138,7 @@ pub fn run(
     let wanted = |task: &str| tasks.is_empty() || tasks.iter().any(|t| t == task);
     let mut out = Vec::new();
     for setting in Setting::ALL {
-        let played = play_all(seeds, setting, &config)?;
+        let played = play_all(seeds, setting, &config, backdrop.as_ref())?;
         if let Some(dir) = out_dir {
             leave_cases(&played, &dir.join(format!("cases-{}.ndjson", setting.slug())))?;
         }
@@ -156,17 +160,21 @@ fn leave_cases(played: &[Played], path: &Path) -> Result<()> {
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn play_all(seeds: &Seeds, setting: Setting, config: &EngineConfig) -> Result<Vec<Played>> {
+fn play_all(
+    seeds: &Seeds,
+    setting: Setting,
+    config: &EngineConfig,
+    backdrop: Option<&Backdrop>,
+) -> Result<Vec<Played>> {
+    let entities = |seed: u64| SIZES[(seed % SIZES.len() as u64) as usize];
     let seeds: Vec<u64> = seeds.0.clone().collect();
     let mut bar = progress::late_bar(Some(seeds.len() as u64), "estates played");
     let mut played = Vec::with_capacity(seeds.len());
     // As many at a time as there are cores, so that the bar moves.
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     for some in seeds.chunks(cores) {
-        let some: Result<Vec<Played>> = some
-            .par_iter()
-            .map(|seed| play(*seed, SIZES[(*seed % SIZES.len() as u64) as usize], FAULTS, setting, config))
-            .collect();
+        let some: Result<Vec<Played>> =
+            some.par_iter().map(|seed| play(*seed, (entities(*seed), FAULTS), setting, config, backdrop)).collect();
         let some = some?;
         bar.add(some.len() as u64);
         played.extend(some);
@@ -190,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_engine_beats_the_rules_on_a_few_small_estates() {
-        let out = run(&[], &Seeds(5_000..5_004), None, None).expect("both tasks are simulated");
+        let out = run(&[], &Seeds(5_000..5_004), (None, None), None).expect("both tasks are simulated");
         assert_eq!(out.len(), 6);
         let (task, groups) = &out[0];
         assert_eq!(task, "groups");
@@ -198,6 +206,6 @@ mod tests {
         for rule in 1..groups.rows.len() {
             assert!(f1(groups, 0) > f1(groups, rule), "{} is no better than {}", f1(groups, 0), groups.rows[rule].name);
         }
-        assert!(run(&["nab".to_owned()], &Seeds(0..1), None, None).is_err());
+        assert!(run(&["nab".to_owned()], &Seeds(0..1), (None, None), None).is_err());
     }
 }

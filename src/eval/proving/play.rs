@@ -12,6 +12,7 @@ use bellwether_engine::time::{EventTime, Span};
 use bellwether_engine::{Engine, EngineConfig};
 
 use super::Setting;
+use super::backdrop::Backdrop;
 use crate::eval::homes::{Homes, IncidentHistory, Key, end_of, keep};
 
 /// One alert of one fault (or of none), however often it fired.
@@ -65,10 +66,10 @@ impl Played {
 /// When the size is out of range.
 pub(super) fn play(
     seed: u64,
-    entities: usize,
-    faults: usize,
+    (entities, faults): (usize, usize),
     setting: Setting,
     config: &EngineConfig,
+    backdrop: Option<&Backdrop>,
 ) -> Result<Played> {
     let usual = PlanParams::new(seed, entities, faults);
     let params = PlanParams { noise: setting.noise(), together: setting.together(), ..usual };
@@ -83,7 +84,14 @@ pub(super) fn play(
     let mut engine = Engine::new(config.clone(), NonZeroUsize::MIN)?;
     let (mut homes, mut incidents, mut events) = (Homes::default(), BTreeMap::new(), Vec::new());
     let mut notifications = 0;
+    let (estate, start) = (simulation.plan().estate.clone(), simulation.plan().start);
+    let mut behind = backdrop.map(|backdrop| backdrop.behind(seed, &estate, start)).transpose()?;
     for input in simulation.by_ref() {
+        if let (Some(behind), Input::Tick(at)) = (&mut behind, &input) {
+            for measured in behind.until(*at) {
+                engine.apply(&measured, &mut events);
+            }
+        }
         engine.apply(&input, &mut events);
         events.drain(..).for_each(|event| keep(&mut incidents, event));
         let alerts = matches!(&input, Input::Batch(b) if b.kind() == SignalKind::Alert);
