@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(done.timers(), [TimerEffect::WakeAlert(7, at(10 + 86_400))]);
         assert!(bench.tables.alerts.get(7).expect("known").condition > 0.7, "a full disk is a condition");
         assert_eq!(
-            bench.tables.alerts.conditions_near(at(10), crate::time::Span::from_secs(1), 8).map(|e| e.len()),
+            bench.tables.alerts.conditions_near(at(10), crate::time::Span::from_secs(1), 8, |_| true).map(|e| e.len()),
             Some(1)
         );
     }

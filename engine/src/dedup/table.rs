@@ -175,10 +175,17 @@ impl Alerts {
 
     /// The entities anywhere with a condition that began within `around` of `onset`, in order of
     /// time; `None` when there are more than `most`: then nothing follows from the coincidence.
-    pub(crate) fn conditions_near(&self, onset: EventTime, around: Span, most: usize) -> Option<Vec<Sym>> {
+    /// `counts` says which of them mean something.
+    pub(crate) fn conditions_near(
+        &self,
+        onset: EventTime,
+        around: Span,
+        most: usize,
+        counts: impl Fn(&Alert) -> bool,
+    ) -> Option<Vec<Sym>> {
         let mut found = Vec::new();
         for fingerprint in self.conditions.near(onset, around) {
-            let Some(alert) = self.get(fingerprint).filter(|alert| stands(alert, onset)) else {
+            let Some(alert) = self.get(fingerprint).filter(|alert| stands(alert, onset) && counts(alert)) else {
                 continue;
             };
             if !found.contains(&alert.entity) {

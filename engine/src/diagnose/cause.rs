@@ -6,7 +6,7 @@ use bellwether_models::causes::{self, CauseChange, CauseEdge, CauseNode, CauseRe
 
 use super::changes::{Change, Changes, ONSET_SLACK};
 use super::config::DiagnoseConfig;
-use super::departed::DepartedSeries;
+use super::departed::{DepartedSeries, SURPRISING};
 use super::precedent::Record;
 use crate::alert::{Alert, DetectorKind};
 use crate::dedup::Alerts;
@@ -141,9 +141,10 @@ pub(super) fn diagnose<'a>(
     let onset = EventTime(onset);
     for alert in evidence {
         let Some(node) = symptoms.get_mut(&alert.entity) else { continue };
-        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - EVIDENCE_SHARE * strength(alert));
-        node.condition = node.condition.max(EVIDENCE_SHARE * alert.condition);
-        if alert.starts_at >= onset.minus(EVIDENCE_DATES) {
+        let share = EVIDENCE_SHARE * scene.departed.surprise(alert.entity, onset);
+        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - share * strength(alert));
+        node.condition = node.condition.max(share * alert.condition);
+        if alert.starts_at >= onset.minus(EVIDENCE_DATES) && share > EVIDENCE_SHARE * SURPRISING {
             node.onset_ns = node.onset_ns.min(alert.starts_at.0);
         }
     }
@@ -232,7 +233,9 @@ fn with_silent(
 /// Entities anywhere with a condition, told or not, that began near the trouble: near its onset,
 /// and near each further wave of it, which may have a cause of its own.
 fn remote_suspects(alerting: &[(Sym, EventTime)], onset: EventTime, scene: &Scene<'_>) -> BTreeSet<Sym> {
-    let told = |at, around| scene.alerts.conditions_near(at, around, REMOTE_MAX).into_iter().flatten();
+    // A busy host has some series that moves at any time.
+    let counts = |alert: &Alert| !alert.is_anomaly() || worth(alert, scene) > SURPRISING;
+    let told = |at, around| scene.alerts.conditions_near(at, around, REMOTE_MAX, counts).into_iter().flatten();
     let untold = scene.departed.near(onset, REMOTE_AROUND, REMOTE_MAX).into_iter().flatten();
     let mut remote: BTreeSet<Sym> = told(onset, REMOTE_AROUND).chain(untold).collect();
     let (mut last, mut waves) = (onset, 0);
@@ -245,12 +248,17 @@ fn remote_suspects(alerting: &[(Sym, EventTime)], onset: EventTime, scene: &Scen
     remote
 }
 
+/// How much a condition says by beginning when it did, 0–1: a series that moved on an entity whose series always do, little.
+fn worth(alert: &Alert, scene: &Scene<'_>) -> f64 {
+    if alert.is_anomaly() { scene.departed.surprise(alert.entity, alert.starts_at) } else { 1.0 }
+}
+
 /// A silent entity, or one with a condition that was told before, outside of this incident.
 fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
     let mut node = CauseNode::SILENT;
     for alert in scene.alerts.conditions_at(entity, onset) {
         let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
-        let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
+        let fresh = worth(alert, scene) * (-age / STANDING_SCALE.as_secs_f64()).exp();
         if fresh * alert.condition < SUSPECT_MIN {
             continue;
         }

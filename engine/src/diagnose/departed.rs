@@ -39,6 +39,9 @@ const HABIT: Span = Span::from_hours(1);
 /// ... up to this long before it.
 const HABIT_ENDS: Span = Span::from_mins(10);
 
+/// Surprise below which coming together with trouble says nothing: six bursts in the hour before.
+pub(super) const SURPRISING: f64 = 0.5;
+
 impl DepartedSeries {
     /// A series of `entity` has left its level, or has come back at `now`. What is over stays a
     /// while: an incident is diagnosed again when all is well, and must not forget why.
@@ -73,7 +76,7 @@ impl DepartedSeries {
         1.0 / (1.0 + expected)
     }
 
-    /// The entities anywhere that left a level within `around` of `onset`, in order of time, each
+    /// The entities anywhere that left a level within `around` of `onset` and rarely do, in order of time, each
     /// once; `None` when there are more than `most`.
     pub(crate) fn near(&self, onset: EventTime, around: Span, most: usize) -> Option<Vec<Sym>> {
         let mut found = Vec::new();
@@ -81,7 +84,7 @@ impl DepartedSeries {
             if *since > onset.plus(around) {
                 break;
             }
-            if !found.contains(entity) {
+            if !found.contains(entity) && self.surprise(*entity, *since) > SURPRISING {
                 found.push(*entity);
             }
             if found.len() > most {
