@@ -22,8 +22,12 @@ const ENTITIES_MAX: usize = 65_536;
 /// Movements in one window that are looked at: of a storm the first ones say enough.
 const RECENT_MAX: usize = 1_024;
 
-/// What an entity is taken to have done before it was known: one movement in so many hours.
-const PRIOR_HOURS: f64 = 2.0;
+/// What an entity is taken to have done before it was known: so many movements ...
+const PRIOR_MOVES: f64 = 2.0;
+
+/// ... in so many hours. What has just been met is taken for restless: series that begin together also end their
+/// learning together.
+const PRIOR_HOURS: f64 = 1.0;
 
 /// How often one entity moves.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -37,7 +41,7 @@ impl Habit {
     /// Bits of surprise that it moves within one window at `now`, before this movement was counted.
     fn bits(&self, now: EventTime) -> f64 {
         let hours = PRIOR_HOURS + now.since(self.since).as_secs_f64().max(0.0) / 3_600.0;
-        let rate = (f64::from(self.moves) + 1.0) / hours;
+        let rate = (f64::from(self.moves) + PRIOR_MOVES) / hours;
         let chance = 1.0 - (-rate * WINDOW.as_secs_f64() / 3_600.0).exp();
         -chance.max(1e-9).log2()
     }
