@@ -229,6 +229,7 @@ impl Stage {
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             finish: true,
             incidents: Arc::default(),
+            care: None,
             questions: wiring::no_questions(),
         }
     }
