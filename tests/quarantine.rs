@@ -24,7 +24,10 @@ fn start(folder: &Path) -> Service {
         .replace("{tenant: acme, bearer_file: token}", "{tenant: planted, bearer_file: token}")
         .replace("bearer_file: ticketing, may: [act]", "bearer_file: ticketing")
         // Each alert is an incident of its own, told at once.
-        .replace("{group_wait: 500ms}", "{group_wait: 500ms, update_every: 1s, update_every_max: 1s}\n  correlate: {threshold: 0.999}");
+        .replace(
+            "{group_wait: 500ms}",
+            "{group_wait: 500ms, update_every: 1s, update_every_max: 1s}\n  correlate: {threshold: 0.999}",
+        );
     std::fs::write(&file, text).expect("writes");
     Service::run(folder, http)
 }

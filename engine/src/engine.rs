@@ -100,23 +100,19 @@ impl Engine {
                 }
                 self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
-            Input::Batch(batch) => {
-                self.work_on(batch.tenant(), out, |tenant, out| {
-                    panic_if_planted("admit", &tenant.name, batch);
-                    tenant.door(&compiled).batch(batch);
-                    tenant.release_due(&compiled, out);
-                })
-            }
+            Input::Batch(batch) => self.work_on(batch.tenant(), out, |tenant, out| {
+                panic_if_planted("admit", &tenant.name, batch);
+                tenant.door(&compiled).batch(batch);
+                tenant.release_due(&compiled, out);
+            }),
             Input::Catalogue { tenant: name, at, catalogue } => {
                 self.work_on(name, out, |tenant, _| tenant.door(&compiled).catalogue(*at, catalogue))
             }
             Input::Settings(settings) => self.reconfigure(settings, out),
-            Input::Action { tenant: name, at, action } => {
-                self.work_on(name, out, |tenant, out| {
-                    tenant.door(&compiled).action(*at, action);
-                    tenant.release_due(&compiled, out);
-                })
-            }
+            Input::Action { tenant: name, at, action } => self.work_on(name, out, |tenant, out| {
+                tenant.door(&compiled).action(*at, action);
+                tenant.release_due(&compiled, out);
+            }),
         }
     }
 
@@ -344,11 +340,7 @@ impl Engine {
         self.tenants.get_mut(name)
     }
 
-    fn release_all(
-        &mut self,
-        until: impl Fn(&Tenant) -> EventTime + Sync,
-        out: &mut Vec<IncidentEvent>,
-    ) -> Vec<Fault> {
+    fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         let compiled = &self.compiled;
         let release = |tenant: &mut Tenant| {
             let mut events = Vec::new();

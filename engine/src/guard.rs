@@ -17,7 +17,7 @@ pub struct Fault {
 ///
 /// # Errors
 /// The text of the panic. What the work was changing must not be used again.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| text(&*panic))
 }
 

@@ -19,9 +19,9 @@ use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
-use bellwether_engine::{Engine, Fault};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -218,7 +218,15 @@ impl Fold {
                 return Ok(false);
             }
         }
-        let input = Input::decode(&entry.bytes).map_err(unreadable)?;
+        let input = match guarded(|| Input::decode(&entry.bytes)) {
+            Ok(input) => input.map_err(unreadable)?,
+            Err(reason) => {
+                self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
+                self.position = entry.position;
+                self.gauges.at(entry.position);
+                return Ok(true);
+            }
+        };
         let mut events = Vec::new();
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
@@ -261,7 +269,11 @@ impl Fold {
             None => vec![(SetAside::of_everybody(entry.position, reason), entry.bytes.clone())],
         };
         if aside.is_empty() {
-            tracing::warn!(position = entry.position.0, tenant = whose, "folded again it met nothing: nothing is left out");
+            tracing::warn!(
+                position = entry.position.0,
+                tenant = whose,
+                "folded again it met nothing: nothing is left out"
+            );
         }
         for (record, bytes) in &aside {
             quarantine.add(record.clone(), bytes)?;

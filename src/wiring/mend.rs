@@ -131,7 +131,9 @@ impl Mender<'_> {
     ) -> Result<Option<Position>, JournalError> {
         let own = self.own_entries(base, left_out)?;
         let (mut good, mut good_state) = (base, state.to_vec());
-        if own.is_empty() || self.panics_later(&good_state) {
+        // Settings are everybody's, and without them later ones would mean something else.
+        let Some(at) = Input::decode(&self.met.bytes).ok().and_then(|input| latest(&input)) else { return Ok(None) };
+        if own.is_empty() || panics_later(&good_state, at) {
             return Ok(None);
         }
         let (mut low, mut high) = (0, own.len() - 1);
@@ -140,7 +142,7 @@ impl Mender<'_> {
             let Some(mut engine) = resumed(&good_state) else { return Ok(None) };
             let panicked = self.walk(&mut engine, good, own[middle], left_out, &BTreeMap::new())?.panicked;
             let reached = engine.snapshot();
-            if panicked || self.panics_later(&reached) {
+            if panicked || panics_later(&reached, at) {
                 high = middle;
             } else {
                 (low, good, good_state) = (middle + 1, own[middle], reached);
@@ -160,15 +162,6 @@ impl Mender<'_> {
             }
         }
         Ok(own)
-    }
-
-    /// Whether the state panics when it gets as late as it was when the panic was met.
-    fn panics_later(&self, state: &[u8]) -> bool {
-        let Some(mut engine) = resumed(state) else { return true };
-        let lateness = engine.settings().lateness;
-        let Some(at) = Input::decode(&self.met.bytes).ok().and_then(|input| latest(&input)) else { return false };
-        let tick = Input::Tick(at.plus(lateness).plus(Span(1)));
-        !engine.apply_guarded(&tick, &mut Vec::new()).is_empty()
     }
 
     /// Folds what concerns the tenant, after `from` up to `upto`.
@@ -247,6 +240,13 @@ impl Mender<'_> {
 
 fn resumed(state: &[u8]) -> Option<Engine> {
     Engine::resume(NonZeroUsize::MIN, state).ok()
+}
+
+/// Whether the state panics when it gets as late as it was when the panic was met.
+fn panics_later(state: &[u8], at: EventTime) -> bool {
+    let Some(mut engine) = resumed(state) else { return true };
+    let tick = Input::Tick(at.plus(engine.settings().lateness).plus(Span(1)));
+    !engine.apply_guarded(&tick, &mut Vec::new()).is_empty()
 }
 
 /// What had been told of incidents, where it is more than is known without the entries left out.

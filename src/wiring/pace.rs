@@ -69,10 +69,8 @@ impl Pace {
     /// A snapshot was taken.
     pub(super) fn taken(&mut self, pending: Pending, cadence: &Cadence) {
         let grown = |span: Duration| span.saturating_mul(2).max(FIRST_AFTER).min(cadence.every);
-        self.now = Cadence {
-            every: grown(self.now.every),
-            entries: self.now.entries.saturating_mul(2).min(cadence.entries),
-        };
+        self.now =
+            Cadence { every: grown(self.now.every), entries: self.now.entries.saturating_mul(2).min(cadence.entries) };
         (self.since, self.entries, self.pending) = (Instant::now(), 0, Some(pending));
     }
 

@@ -66,6 +66,14 @@ impl SetAside {
         SetAside { entry, met_at, tenant: None, reason: reason.to_owned(), anew: false, told: BTreeMap::new() }
     }
 
+    /// Several tenants may meet a bug at one entry of everybody's.
+    fn file_name(&self) -> String {
+        match (self.entry, &self.tenant) {
+            (None, Some(tenant)) => format!("{:020}-{tenant}", self.met_at),
+            (entry, _) => format!("{:020}", entry.unwrap_or(self.met_at)),
+        }
+    }
+
     /// What happened, for people.
     pub(super) fn in_words(&self) -> String {
         let whose = self.tenant.as_deref().unwrap_or("every");
@@ -139,7 +147,7 @@ impl Quarantine {
                 reason: error.to_string(),
             };
             fs::create_dir_all(&dir).map_err(|error| failed(&dir, error))?;
-            let name = format!("{:020}", record.entry.unwrap_or(record.met_at));
+            let name = record.file_name();
             if record.entry.is_some() && used(&dir) + bytes.len() as u64 <= BYTES_MAX {
                 let path = dir.join(format!("{name}.entry"));
                 write(&path, bytes).map_err(|error| failed(&path, error))?;
@@ -149,7 +157,7 @@ impl Quarantine {
             write(&path, &text).map_err(|error| failed(&path, error))?;
             while self.known.len() >= ENTRIES_MAX {
                 let oldest = self.known.remove(0);
-                let name = format!("{:020}", oldest.entry.unwrap_or(oldest.met_at));
+                let name = oldest.file_name();
                 // What is left over is met at the next start and makes room then.
                 let _ = fs::remove_file(dir.join(format!("{name}.json")));
                 let _ = fs::remove_file(dir.join(format!("{name}.entry")));

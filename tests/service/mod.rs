@@ -105,7 +105,13 @@ impl Service {
         let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let stderr = folder.join("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("opens");
-        program.args(["run", "--json", "-c"]).arg(&config).args(arguments).stdout(Stdio::null()).stderr(log).env("NO_COLOR", "1");
+        program
+            .args(["run", "--json", "-c"])
+            .arg(&config)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .env("NO_COLOR", "1");
         let child = program.spawn().expect("the program starts");
         let incidents = folder.join("incidents.ndjson");
         let service = Service { child, http, incidents, config, stderr };
