@@ -31,7 +31,7 @@ use super::figures::Renewal;
 use super::gauges::Gauges;
 use super::mend::{Mender, Past};
 use super::own::Trouble;
-use super::pace::{Pace, Pending};
+use super::pace::{Cadence, Pace, Pending};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
@@ -40,15 +40,6 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
 /// The rule of checkpoints that cannot be written.
 const UNSAVED_RULE: &str = "CheckpointNotWritten";
-
-/// When a checkpoint is due.
-#[derive(Clone, Copy, Debug)]
-pub struct Cadence {
-    /// After this long.
-    pub every: Duration,
-    /// After this many entries.
-    pub entries: u64,
-}
 
 /// Something that only the engine's thread knows.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ pub mod merge;
 pub mod newest;
 pub mod outbox;
 mod own;
-mod pace;
+pub mod pace;
 pub mod quarantine;
 pub mod recorded;
 pub mod reload;
@@ -45,9 +45,10 @@ use tokio::task::JoinSet;
 use arrivals::TimedJournal;
 pub use mend::Past;
 
-use fold::{Cadence, Care, Fold, FoldError, Question};
+use fold::{Care, Fold, FoldError, Question};
 use gauges::Gauges;
 use outbox::{Delivering, Delivery};
+use pace::Cadence;
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";

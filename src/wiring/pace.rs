@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::Position;
 
-use super::fold::Cadence;
-
 /// The first checkpoint of a process comes after this,
 const FIRST_AFTER: Duration = Duration::from_secs(1);
 /// or after so many entries.
@@ -18,6 +16,15 @@ const FIRST_ENTRIES: u64 = 500;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest distance of attempts.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// When a checkpoint is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    /// After this long.
+    pub every: Duration,
+    /// After this many entries.
+    pub entries: u64,
+}
 
 /// A snapshot that the incident log has not caught up with.
 pub(super) struct Pending {
