@@ -138,8 +138,9 @@ impl Quarantine {
     /// # Errors
     /// [`QuarantineError`]: the engine must not go on, for a later reading would not know.
     pub fn add(&mut self, mut record: SetAside, bytes: &[u8]) -> Result<(), QuarantineError> {
-        let cut = record.reason.floor_char_boundary(REASON_BYTES_MAX);
-        record.reason.truncate(cut);
+        let cut =
+            (0..=REASON_BYTES_MAX).rev().find(|at| record.reason.is_char_boundary((*at).min(record.reason.len())));
+        record.reason.truncate(cut.unwrap_or(0));
         if let Some(dir) = self.dir.clone() {
             let failed = |path: &Path, error: io::Error| QuarantineError {
                 operation: "write",
