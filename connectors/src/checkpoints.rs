@@ -143,6 +143,16 @@ impl Checkpoints {
         Ok(None)
     }
 
+    /// The newest checkpoint before `limit` that reads. Nothing is moved.
+    ///
+    /// # Errors
+    /// [`CheckpointsError::Io`] when the folder cannot be listed.
+    pub fn newest_before(&self, limit: Position) -> Result<Option<Checkpoint>, CheckpointsError> {
+        let older = self.paths(SUFFIX)?.into_iter().filter(|path| position_of(path).is_some_and(|at| at < limit));
+        let read = |path: PathBuf| parse(&path, fs::read(&path).ok()?).ok()?.ok();
+        Ok(older.rev().find_map(read))
+    }
+
     /// When the checkpoint at `position` was written; `None` when it is not there, or the system does not say.
     pub fn written_at(&self, position: Position) -> Option<EventTime> {
         let modified = fs::metadata(self.path(position)).and_then(|file| file.modified()).ok()?;

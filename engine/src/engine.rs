@@ -21,9 +21,11 @@ use crate::checkpoint::{self, CheckpointError};
 use crate::compiled::{BuildError, Compiled, workers};
 use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
+use crate::guard::{Fault, guarded};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
 use crate::ledger::LessonView;
+use crate::planted::panic_if_planted;
 use crate::sense::{ForecastView, SeriesView, WatchTotals};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
@@ -78,8 +80,17 @@ impl Engine {
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
-    /// tenant's in order of event time.
+    /// tenant's in order of event time. For who has no earlier state to go back to: panics where
+    /// [`apply_guarded`](Self::apply_guarded) answers faults.
     pub fn apply(&mut self, input: &Input, out: &mut Vec<IncidentEvent>) {
+        raise(&self.apply_guarded(input, out));
+    }
+
+    /// The same, and a panic ends nothing but what is known of the tenant that it met: its state is half
+    /// changed, so it is let go, and so are its events of this entry. Whoever has an earlier state puts
+    /// it in with [`adopt`](Self::adopt). The other tenants have folded the entry.
+    #[must_use = "the state of these tenants is gone"]
+    pub fn apply_guarded(&mut self, input: &Input, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         let compiled = self.compiled.clone();
         let lateness = compiled.config.lateness;
         match input {
@@ -87,40 +98,84 @@ impl Engine {
                 for tenant in self.tenants.values_mut() {
                     tenant.waiting.max_seen = tenant.waiting.max_seen.max(*at);
                 }
-                self.release_all(|tenant| tenant.waiting.watermark(lateness), out);
+                self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
-            Input::Batch(batch) => {
-                let Some(tenant) = self.tenant(batch.tenant()) else {
-                    return;
-                };
+            Input::Batch(batch) => self.work_on(batch.tenant(), out, |tenant, out| {
+                panic_if_planted("admit", &tenant.name, batch);
                 tenant.door(&compiled).batch(batch);
-                self.release_one(batch.tenant(), out);
-            }
+                tenant.release_due(&compiled, out);
+            }),
             Input::Catalogue { tenant: name, at, catalogue } => {
-                if let Some(tenant) = self.tenant(name) {
-                    tenant.door(&compiled).catalogue(*at, catalogue);
-                }
+                self.work_on(name, out, |tenant, _| tenant.door(&compiled).catalogue(*at, catalogue))
             }
             Input::Settings(settings) => self.reconfigure(settings, out),
-            Input::Action { tenant: name, at, action } => {
-                if let Some(tenant) = self.tenant(name) {
-                    tenant.door(&compiled).action(*at, action);
-                }
-                self.release_one(name, out);
-            }
+            Input::Action { tenant: name, at, action } => self.work_on(name, out, |tenant, out| {
+                tenant.door(&compiled).action(*at, action);
+                tenant.release_due(&compiled, out);
+            }),
         }
+    }
+
+    /// Works on one tenant, which is let go when that panics.
+    fn work_on(
+        &mut self,
+        name: &str,
+        out: &mut Vec<IncidentEvent>,
+        work: impl FnOnce(&mut Tenant, &mut Vec<IncidentEvent>),
+    ) -> Vec<Fault> {
+        let before = out.len();
+        let Some(tenant) = self.tenant(name) else {
+            return Vec::new();
+        };
+        let Err(reason) = guarded(|| work(tenant, out)) else {
+            return Vec::new();
+        };
+        out.truncate(before);
+        self.forget(name);
+        vec![Fault { tenant: Some(name.into()), reason }]
     }
 
     /// Works by other settings from here on; those that cannot be used change nothing: who
     /// writes them into the journal has checked them, and a replay must not end.
-    fn reconfigure(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) {
+    fn reconfigure(&mut self, settings: &EngineConfig, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         if *settings == self.compiled.config {
-            return;
+            return Vec::new();
         }
-        let Ok(fresh) = Compiled::new(settings.clone(), self.compiled.workers.clone()) else { return };
+        let fresh = match guarded(|| Compiled::new(settings.clone(), self.compiled.workers.clone())) {
+            Ok(Ok(fresh)) => fresh,
+            Ok(Err(_)) => return Vec::new(),
+            Err(reason) => return vec![Fault { tenant: None, reason }],
+        };
         let before = std::mem::replace(&mut self.compiled, Arc::new(fresh));
-        for tenant in self.tenants.values_mut() {
-            tenant.reconfigure(&before, &self.compiled, out);
+        let now = self.compiled.clone();
+        let names: Vec<Arc<str>> = self.tenants.keys().cloned().collect();
+        let work = |name: Arc<str>| self.work_on(&name, out, |tenant, out| tenant.reconfigure(&before, &now, out));
+        names.into_iter().flat_map(work).collect()
+    }
+
+    /// Leaves nothing of a tenant: it begins anew with its next entry.
+    pub fn forget(&mut self, tenant: &str) {
+        self.tenants.remove(tenant);
+    }
+
+    /// Leaves nothing of any other tenant.
+    pub fn keep_only(&mut self, tenant: &str) {
+        self.tenants.retain(|name, _| &**name == tenant);
+    }
+
+    /// Takes a tenant over from an engine that has read the same settings; what was known of it is gone.
+    pub fn adopt(&mut self, tenant: &str, mut from: Engine) {
+        self.forget(tenant);
+        if let Some((name, mut known)) = from.tenants.remove_entry(tenant) {
+            known.shards.adopt(&self.compiled.sense);
+            self.tenants.insert(name, known);
+        }
+    }
+
+    /// Goes on counting the revisions of incidents from what has been told of them already.
+    pub fn count_revisions_from(&mut self, tenant: &str, told: &BTreeMap<String, u64>) {
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            told.iter().for_each(|(id, revision)| tenant.tables.ledger.count_from(id, *revision));
         }
     }
 
@@ -143,7 +198,7 @@ impl Engine {
         };
         let config = &self.compiled.config;
         let end = latest.plus(config.lateness).plus(config.ledger.group_wait).plus(Span(1));
-        self.release_all(|_| end, out);
+        raise(&self.release_all(|_| end, out));
     }
 
     /// The least watermark of the tenants: everything before it has been processed.
@@ -285,28 +340,40 @@ impl Engine {
         self.tenants.get_mut(name)
     }
 
-    fn release_one(&mut self, name: &str, out: &mut Vec<IncidentEvent>) {
-        let compiled = &self.compiled;
-        if let Some(tenant) = self.tenants.get_mut(name) {
-            tenant.release_due(compiled, out);
-        }
-    }
-
-    fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) {
+    fn release_all(&mut self, until: impl Fn(&Tenant) -> EventTime + Sync, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         let compiled = &self.compiled;
         let release = |tenant: &mut Tenant| {
             let mut events = Vec::new();
-            let until = until(tenant);
-            tenant.release(until, compiled, &mut events);
-            events
+            let released = guarded(|| {
+                let until = until(tenant);
+                tenant.release(until, compiled, &mut events);
+            });
+            released.map(|()| events).map_err(|reason| Fault { tenant: Some(tenant.name.clone()), reason })
         };
         let tenants = &mut self.tenants;
-        let events: Vec<Vec<IncidentEvent>> = match &compiled.workers {
+        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers {
             Some(workers) if tenants.len() > 1 => {
                 workers.install(|| tenants.par_iter_mut().map(|(_, tenant)| release(tenant)).collect())
             }
             _ => tenants.values_mut().map(release).collect(),
         };
-        out.extend(events.into_iter().flatten());
+        let mut faults = Vec::new();
+        for released in released {
+            match released {
+                Ok(events) => out.extend(events),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        for name in faults.iter().filter_map(|fault| fault.tenant.as_ref()) {
+            self.tenants.remove(name);
+        }
+        faults
+    }
+}
+
+/// Panics over the first fault.
+fn raise(faults: &[Fault]) {
+    if let Some(Fault { tenant, reason }) = faults.first() {
+        panic!("an entry of tenant `{}` met a bug: {reason}", tenant.as_deref().unwrap_or("every"));
     }
 }

@@ -127,6 +127,13 @@ impl Input {
         }
     }
 
+    /// Whose the entry is, by its bytes; `None` for what concerns everybody and for what is no entry.
+    pub fn tenant_of(bytes: &[u8]) -> Option<&str> {
+        let [_, tenant_len, rest @ ..] = bytes else { return None };
+        let tenant = rest.get(..usize::from(*tenant_len))?;
+        std::str::from_utf8(tenant).ok().filter(|tenant| !tenant.is_empty())
+    }
+
     /// How many signals the entry holds; 1 for what is not a batch.
     pub fn rows(&self) -> usize {
         match self {

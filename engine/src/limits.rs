@@ -30,7 +30,8 @@ pub struct LimitsConfig {
     pub entities_max: usize,
     /// Topology edges; further ones are refused.
     pub topology_edges_max: usize,
-    /// Incidents that are not closed; further groups wait.
+    /// Incidents that are not closed. When full, resolved ones are closed early, then candidates of the least
+    /// severity are dropped; what a person's rule calls critical has a tenth more. Further groups wait.
     pub incidents_max: usize,
     /// Recent changes kept for diagnosis; the oldest are forgotten.
     pub changes_max: usize,

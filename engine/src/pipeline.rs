@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::compiled::Compiled;
 use crate::incident::IncidentEvent;
+use crate::planted::panic_if_planted;
 use crate::tables::Tables;
 use crate::time::EventTime;
 use crate::timers::Timer;
@@ -88,6 +89,7 @@ impl<'a> Pipeline<'a> {
     fn pass(&mut self, from: usize, item: Item, tables: &mut Tables) {
         let mut item = item;
         for (at, stage) in STAGES.iter().enumerate().skip(from) {
+            panic_if_planted(stage.name, self.turn.tenant, &(&item, &tables.estate.entities));
             let next = (stage.take)(item, tables, &mut self.turn);
             if self.turn.asks() {
                 self.left.extend(next.map(|next| (at, Effect::Next(next))));

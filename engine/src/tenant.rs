@@ -12,6 +12,7 @@ use crate::compiled::Compiled;
 use crate::config::EngineConfig;
 use crate::incident::IncidentEvent;
 use crate::pipeline::Pipeline;
+use crate::planted::panic_if_planted;
 use crate::sense::Shards;
 use crate::sense::stage::{self as sense, Found};
 use crate::stats::TenantStats;
@@ -49,6 +50,7 @@ impl Tenant {
         if until <= waiting.released {
             return;
         }
+        panic_if_planted("sense", name, shards);
         let Found { sensed, moved } = sense::sense(shards, until, compiled, &mut tables.stats);
         let mut pipeline = Pipeline::new(name, compiled, out);
         for pending in waiting.stretch(until, sensed, moved) {

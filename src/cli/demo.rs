@@ -30,9 +30,9 @@ use crate::progress;
 use crate::report::{Figures, LineStyle};
 use crate::term::{Ink, Term, wrap};
 use crate::wiring::feeds::EntryFeed;
-use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
+use crate::wiring::pace::Cadence;
 use crate::wiring::recorded::JOURNAL_FOLDER;
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Wiring};
@@ -229,6 +229,7 @@ impl Stage {
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             finish: true,
             incidents: Arc::default(),
+            care: None,
             questions: wiring::no_questions(),
         }
     }

@@ -196,6 +196,7 @@ async fn play(
         checkpoints: None,
         finish: true,
         incidents: Arc::default(),
+        care: None,
         questions: wiring::no_questions(),
     };
     let (_stopper, stop) = stop_pair();

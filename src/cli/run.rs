@@ -22,12 +22,14 @@ use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
 use crate::report::Figures;
 use crate::wiring::feeds::TickFeed;
-use crate::wiring::fold::Cadence;
+use crate::wiring::fold::Care;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
+use crate::wiring::pace::Cadence;
+use crate::wiring::quarantine::Quarantine;
 use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
-use crate::wiring::{self, Wiring};
+use crate::wiring::{self, Past, Wiring};
 
 /// Where the readers of the incident log keep where they are, in the state folder.
 pub(super) const READERS_FOLDER: &str = "readers";
@@ -50,6 +52,10 @@ pub(super) struct RunArgs {
     /// The YAML file
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
+    /// Start although the journal no longer has what the state was made of and no checkpoint reads: the engine
+    /// begins anew, incidents that are open are not followed any more, and faults that go on are told again
+    #[arg(long)]
+    accept_data_loss: bool,
     /// Print the figures as JSON at the end, and nothing else on stdout
     #[arg(long)]
     json: bool,
@@ -81,7 +87,11 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
-    let (engine, position) = recover(config, &checkpoints, report.first)?;
+    let quarantine = Quarantine::open(&config.state)?;
+    if !quarantine.is_empty() {
+        tracing::warn!(entries = quarantine.len(), "entries that met a bug are left out: see the folder `quarantine`");
+    }
+    let (engine, position) = recover(config, &checkpoints, report.first, args.accept_data_loss)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
@@ -121,7 +131,8 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         sources,
         companions: ticks(config.tick),
         delivery,
-        checkpoints: Some((checkpoints, cadence(config))),
+        checkpoints: Some((checkpoints.clone(), cadence(config))),
+        care: Some(Care { past: past(config, checkpoints, position, report.first), quarantine }),
         finish: false,
         incidents,
         questions,
@@ -158,8 +169,8 @@ fn report_end(args: &RunArgs, figures: &Figures) -> Result<()> {
 }
 
 /// The engine from the newest good checkpoint, or a new one that reads the journal from its
-/// oldest entry.
-fn recover(config: &Config, checkpoints: &Checkpoints, first: Position) -> Result<(Engine, Position)> {
+/// oldest entry; not when that is not the beginning, unless the loss is accepted.
+fn recover(config: &Config, checkpoints: &Checkpoints, first: Position, accept: bool) -> Result<(Engine, Position)> {
     let threads = threads(config.threads);
     let new = || Engine::new(config.engine.clone(), threads).map_err(|error| UsageError(error.to_string()));
     // First: settings that cannot be used must not cost a checkpoint.
@@ -168,8 +179,43 @@ fn recover(config: &Config, checkpoints: &Checkpoints, first: Position) -> Resul
     let resume = |checkpoint: &Checkpoint| Engine::resume(threads, &checkpoint.state);
     Ok(match checkpoints.restore(resume)? {
         Some((position, engine)) => (engine, position),
-        None => (engine, Position(first.0.saturating_sub(1))),
+        None => {
+            let begin = Position(first.0.saturating_sub(1));
+            if begin != Position::START {
+                accept_loss(config, begin, accept)?;
+            }
+            (engine, begin)
+        }
     })
+}
+
+/// The state is lost: that is a person's decision.
+fn accept_loss(config: &Config, gone: Position, accept: bool) -> Result<()> {
+    let folder = config.state.join("checkpoints");
+    let folder = folder.display();
+    if !accept {
+        let message = format!(
+            "no checkpoint in `{folder}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
+             is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
+             from a backup, those moved aside end in `.bad`; or begin anew with `--accept-data-loss`: incidents that \
+             are open are then not followed any more, and faults that go on are told again under other ids"
+        );
+        return Err(UsageError(message).into());
+    }
+    tracing::warn!(
+        gone = gone.0,
+        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are not followed any more, \
+         faults that go on are told again under other ids"
+    );
+    Ok(())
+}
+
+/// Where earlier states are had from: an engine without a checkpoint began at the journal's oldest entry, where
+/// that is the first of all or where this one began.
+fn past(config: &Config, checkpoints: Checkpoints, began: Position, first: Position) -> Past {
+    let oldest = Position(first.0.saturating_sub(1));
+    let whole = oldest == Position::START || oldest == began;
+    Past { checkpoints, beginning: whole.then(|| (oldest, config.engine.clone())) }
 }
 
 fn cadence(config: &Config) -> Cadence {

@@ -62,7 +62,7 @@ impl StateFolder {
         newest_engine(&self.state)?.ok_or_else(|| {
             let text = format!(
                 "no checkpoint in `{}`: name the folder of a run with --from, or its configuration with -c; a run \
-                 writes its first one after `checkpoint.every`",
+                 writes its first one within seconds",
                 self.state.display()
             );
             UsageError(text).into()

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+use super::own::Trouble;
 
 /// The snapshot is renewed at most this often,
 const RENEWED_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +44,14 @@ impl Snapshot {
     }
 }
 
+/// The rule of a full table of incidents.
+const FULL_RULE: &str = "IncidentTableFull";
+
+/// Groups that found the table of incidents full.
+fn placeless(stats: &TenantStats) -> u64 {
+    stats.evicted.get("incidents").copied().unwrap_or(0)
+}
+
 /// Renews the snapshot from the engine's thread.
 #[derive(Debug)]
 pub(super) struct Renewal {
@@ -51,14 +61,19 @@ pub(super) struct Renewal {
     watched: Arc<BTreeMap<String, WatchTotals>>,
     /// Actions about incidents that are not open, of which the log has told.
     unknown: BTreeMap<String, u64>,
+    /// Groups without a place among the incidents, of which people were told.
+    placeless: BTreeMap<String, u64>,
+    troubles: mpsc::Sender<Trouble>,
 }
 
 impl Renewal {
     /// With the first snapshot, of everything.
-    pub(super) fn of(engine: &Engine, snapshot: &Snapshot) -> Renewal {
-        let of = |(name, stats): (String, TenantStats)| (name, stats.actions_unknown);
-        let unknown = engine.stats().tenants.into_iter().map(of).collect();
-        let mut renewal = Renewal { due: Instant::now(), stale: true, watched: Arc::default(), unknown };
+    pub(super) fn of(engine: &Engine, snapshot: &Snapshot, troubles: mpsc::Sender<Trouble>) -> Renewal {
+        let stats = engine.stats().tenants;
+        let count = |of: fn(&TenantStats) -> u64| stats.iter().map(|(name, stats)| (name.clone(), of(stats))).collect();
+        let (unknown, placeless) = (count(|stats| stats.actions_unknown), count(placeless));
+        let (due, watched) = (Instant::now(), Arc::default());
+        let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, troubles };
         renewal.everything(engine, snapshot);
         renewal
     }
@@ -85,9 +100,32 @@ impl Renewal {
         let began = Instant::now();
         let figures = EngineFigures { stats: engine.stats(), watched: self.watched.clone() };
         self.tell_unknown(&figures.stats);
+        self.tell_placeless(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;
         self.due = began + RENEWED_EVERY.max(began.elapsed() * SHARE);
+    }
+
+    /// Says that the table of incidents is full: what finds no place is not told otherwise.
+    fn tell_placeless(&mut self, stats: &EngineStats) {
+        for (tenant, stats) in &stats.tenants {
+            let (told, now) = (self.placeless.get(tenant).copied().unwrap_or(0), placeless(stats));
+            if now <= told {
+                continue;
+            }
+            self.placeless.insert(tenant.clone(), now);
+            let summary = format!(
+                "Tenant `{tenant}` has as many incidents as `engine.limits.incidents_max` allows: {} groups of alerts \
+                 found no place and are not told; close what is over, or raise the limit",
+                now - told
+            );
+            tracing::error!(tenant, groups = now - told, "the table of incidents is full");
+            let labels = vec![("tenant", tenant.clone())];
+            let trouble = Trouble { rule: FULL_RULE, labels, summary, over: false };
+            if let Err(error) = self.troubles.try_send(trouble) {
+                tracing::warn!(%error, "trouble of our own cannot be told as an incident");
+            }
+        }
     }
 
     /// Says that somebody acts on incidents that are not open: over NATS nobody else can.

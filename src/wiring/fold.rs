@@ -1,23 +1,27 @@
 //! The engine's thread: reads the journal in order, folds, tells events, writes checkpoints.
 //!
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
-//! read again, so that a process which dies again and again still moves on. It is written only
+//! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
+//! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
 //! when the incident log has the events up to its position: from any checkpoint on disk, nothing
 //! that may be missing there is lost.
+//!
+//! A panic while an entry is folded ends neither the process nor other tenants: the tenant that it met goes on
+//! from its last good state (`mend.rs`), and what led to it is set aside (`quarantine.rs`).
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
-use bellwether_engine::Engine;
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -25,18 +29,17 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::feeds::input_time;
 use super::figures::Renewal;
 use super::gauges::Gauges;
+use super::mend::{Mender, Past};
+use super::own::Trouble;
+use super::pace::{Cadence, Pace, Pending};
+use super::quarantine::{Quarantine, QuarantineError, SetAside};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
-
-/// When a checkpoint is due.
-#[derive(Clone, Copy, Debug)]
-pub struct Cadence {
-    /// After this long.
-    pub every: Duration,
-    /// After this many entries.
-    pub entries: u64,
-}
+/// The rule of an entry that was set aside.
+const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
+/// The rule of checkpoints that cannot be written.
+const UNSAVED_RULE: &str = "CheckpointNotWritten";
 
 /// Something that only the engine's thread knows.
 #[derive(Debug)]
@@ -66,12 +69,35 @@ pub enum FoldError {
         /// Why.
         reason: InputError,
     },
-    /// A checkpoint was not written.
-    #[error("{0}; free space or repair the disk, then start again")]
+    /// The last checkpoint was not written.
+    #[error("{0}; free space or repair the disk: the next start goes on from the one before")]
     Checkpoint(#[from] CheckpointsError),
+    /// An entry met a bug, and there is no earlier state to go on from.
+    #[error(
+        "journal entry {position} of tenant `{tenant}` met a bug: {reason}; please report it with the entry: `run` sets such an entry aside and goes on"
+    )]
+    Panicked {
+        /// Which.
+        position: Position,
+        /// Whose.
+        tenant: String,
+        /// What the panic said.
+        reason: String,
+    },
+    /// What was set aside could not be written down.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
     /// The incident log takes nothing more; it says why itself.
     #[error("the incident log has ended")]
     LogEnded,
+}
+
+/// What a panic needs: where to go back to, and what is left out.
+pub struct Care {
+    /// Earlier states.
+    pub past: Past,
+    /// Entries that are left out.
+    pub quarantine: Quarantine,
 }
 
 /// The engine between journal and outbox.
@@ -98,6 +124,10 @@ pub struct Fold {
     pub gauges: Arc<Gauges>,
     /// Who is to know which incidents are open.
     pub incidents: Arc<KnownIncidents>,
+    /// How to go on after a panic; `None` when nothing is kept: then it ends the folding.
+    pub care: Option<Care>,
+    /// Where trouble of our own is told.
+    pub(super) troubles: mpsc::Sender<Trouble>,
     /// What others want to know.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -108,17 +138,6 @@ fn idle_ticks(runtime: &Handle) -> Interval {
     let mut ticks = tokio::time::interval(IDLE_WAIT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
-}
-
-struct Pending {
-    position: Position,
-    state: Vec<u8>,
-}
-
-struct Pace {
-    since: Instant,
-    entries: u64,
-    pending: Option<Pending>,
 }
 
 impl Fold {
@@ -134,8 +153,9 @@ impl Fold {
         let told_before = *self.journal.durable().borrow();
         self.know_incidents();
         let mut entries = self.journal.read(self.position)?;
-        let mut renewal = Renewal::of(&self.engine, self.gauges.engine());
-        let mut pace = Pace { since: Instant::now(), entries: 0, pending: None };
+        let mut renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
+        let mut pace = Pace::new();
+        self.note_quarantine();
         let mut idle = idle_ticks(runtime);
         loop {
             while let Ok(question) = self.questions.try_recv() {
@@ -153,9 +173,12 @@ impl Fold {
             }
             match entries.next_entry()? {
                 Some(entry) => {
-                    self.fold(&entry)?;
+                    if self.fold(&entry)? {
+                        // The way back to this state was long.
+                        pace.hurry();
+                    }
                     renewal.outdated();
-                    pace.entries += 1;
+                    pace.folded();
                 }
                 None => {
                     // What follows the last entry may be no entry: a source's cursor alone.
@@ -175,11 +198,35 @@ impl Fold {
         self.conclude(pace, runtime)
     }
 
-    fn fold(&mut self, entry: &Entry) -> Result<(), FoldError> {
+    /// Folds one entry. Answers whether a panic was met.
+    fn fold(&mut self, entry: &Entry) -> Result<bool, FoldError> {
         let unreadable = |reason| FoldError::Entry { position: entry.position, reason };
-        let input = Input::decode(&entry.bytes).map_err(unreadable)?;
+        if let Some(Care { quarantine, .. }) = &self.care {
+            quarantine.prepare(&mut self.engine, entry.position);
+            if quarantine.leaves_out(entry.position) {
+                self.position = entry.position;
+                self.gauges.at(entry.position);
+                return Ok(false);
+            }
+        }
+        let input = match guarded(|| Input::decode(&entry.bytes)) {
+            Ok(input) => input.map_err(unreadable)?,
+            Err(reason) => {
+                self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
+                self.position = entry.position;
+                self.gauges.at(entry.position);
+                return Ok(true);
+            }
+        };
         let mut events = Vec::new();
-        self.engine.apply(&input, &mut events);
+        let faults = self.engine.apply_guarded(&input, &mut events);
+        for fault in &faults {
+            self.mend(fault, entry, &mut events)?;
+        }
+        if !faults.is_empty() {
+            // As if nothing had happened: tenants by name, each in its own order.
+            events.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        }
         events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
         self.gauges.at(entry.position);
@@ -187,7 +234,63 @@ impl Fold {
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
         }
-        if events.is_empty() { Ok(()) } else { self.tell(events, false) }
+        if !events.is_empty() {
+            self.tell(events, false)?;
+        }
+        Ok(!faults.is_empty())
+    }
+
+    /// Goes on without what led to a panic; what is set aside is on disk before anything else happens.
+    fn mend(&mut self, fault: &Fault, entry: &Entry, events: &mut Vec<IncidentEvent>) -> Result<(), FoldError> {
+        let (reason, whose) = (fault.reason.as_str(), fault.tenant.as_deref());
+        tracing::error!(position = entry.position.0, tenant = whose, reason, "a journal entry met a bug");
+        self.gauges.panicked();
+        let Some(Care { past, quarantine }) = &mut self.care else {
+            let (position, reason) = (entry.position, reason.to_owned());
+            return Err(FoldError::Panicked { position, tenant: whose.unwrap_or("every").to_owned(), reason });
+        };
+        let aside = match whose {
+            Some(tenant) => {
+                let journal = &*self.journal;
+                let mended = Mender { tenant, reason, met: entry, journal, past, quarantine }.mend()?;
+                self.engine.adopt(tenant, mended.engine);
+                events.extend(mended.events);
+                mended.aside
+            }
+            None => vec![(SetAside::of_everybody(entry.position, reason), entry.bytes.clone())],
+        };
+        if aside.is_empty() {
+            tracing::warn!(
+                position = entry.position.0,
+                tenant = whose,
+                "folded again it met nothing: nothing is left out"
+            );
+        }
+        for (record, bytes) in &aside {
+            quarantine.add(record.clone(), bytes)?;
+        }
+        for (record, _) in aside {
+            tracing::error!(entry = record.entry, tenant = whose, anew = record.anew, "{}", record.in_words());
+            let labels = vec![
+                ("tenant", whose.unwrap_or("every").to_owned()),
+                ("position", record.entry.unwrap_or(record.met_at).to_string()),
+            ];
+            let summary = record.in_words();
+            self.trouble(Trouble { rule: SET_ASIDE_RULE, labels, summary, over: false });
+        }
+        self.note_quarantine();
+        Ok(())
+    }
+
+    fn note_quarantine(&self) {
+        self.gauges.set_aside(self.care.as_ref().map_or(0, |care| care.quarantine.len()));
+    }
+
+    /// Has trouble of our own told; the log has it, too.
+    fn trouble(&self, trouble: Trouble) {
+        if let Err(error) = self.troubles.try_send(trouble) {
+            tracing::warn!(%error, "trouble of our own cannot be told as an incident");
+        }
     }
 
     /// The incidents that the engine begins with.
@@ -256,23 +359,33 @@ impl Fold {
     /// was taken.
     fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
         let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
-        let due = pace.entries >= cadence.entries || (pace.entries > 0 && pace.since.elapsed() >= cadence.every);
-        let taken = due && pace.pending.is_none();
+        let cadence = *cadence;
+        let taken = pace.is_due(&cadence);
         if taken {
-            self.snapshot(pace)?;
+            self.snapshot(pace, &cadence)?;
         }
         if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
-            self.save(pace)?;
+            match self.save(pace) {
+                Err(FoldError::Checkpoint(error)) => self.note_unsaved(pace, &error),
+                saved => saved?,
+            }
         }
         Ok(taken)
     }
 
-    fn snapshot(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        *pace = Pace {
-            since: Instant::now(),
-            entries: 0,
-            pending: Some(Pending { position: self.position, state: self.engine.snapshot() }),
-        };
+    /// A checkpoint could not be written: the journal has everything since the one before, and keeps it.
+    fn note_unsaved(&self, pace: &mut Pace, error: &CheckpointsError) {
+        let (attempts, pause) = pace.failed();
+        self.gauges.checkpoint_failed();
+        tracing::error!(%error, attempts, again_in = ?pause, "a checkpoint is not written, a restart reads the journal from the one before");
+        if attempts == 1 {
+            let summary = format!("The engine's state cannot be saved: {error}; free space or repair the disk");
+            self.trouble(Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: false });
+        }
+    }
+
+    fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
+        pace.taken(Pending { position: self.position, state: self.engine.snapshot() }, cadence);
         // The log says when it is here.
         self.tell(Vec::new(), false)
     }
@@ -282,14 +395,18 @@ impl Fold {
         let released = store.write(pending.position, &pending.state)?;
         self.journal.release(released);
         self.gauges.checkpointed();
+        if pace.written() {
+            let summary = "The engine's state is saved again".to_owned();
+            self.trouble(Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
+        }
         tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
         Ok(())
     }
 
     /// The last events, the last checkpoint, and the end of the log's queue.
     fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
-        if self.checkpoints.is_some() {
-            self.snapshot(&mut pace)?;
+        if let Some((_, cadence)) = self.checkpoints {
+            self.snapshot(&mut pace, &cadence)?;
         }
         if self.finish {
             let mut events = Vec::new();

@@ -20,6 +20,9 @@ pub struct Gauges {
     signals: AtomicU64,
     events: AtomicU64,
     checkpoints: AtomicU64,
+    checkpoint_failures: AtomicU64,
+    panics: AtomicU64,
+    quarantined: AtomicU64,
     time_ns: AtomicI64,
     position: AtomicU64,
     latency_us: Mutex<Option<Histogram<u64>>>,
@@ -75,6 +78,21 @@ impl Gauges {
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A checkpoint could not be written.
+    pub fn checkpoint_failed(&self) {
+        self.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An entry met a bug.
+    pub fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many entries are set aside.
+    pub fn set_aside(&self, entries: usize) {
+        self.quarantined.store(entries as u64, Ordering::Relaxed);
+    }
+
     /// An event reached its sink this long after what caused it arrived.
     pub fn delivered_after(&self, latency: Duration) {
         let mut slot = self.latency_us.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +134,12 @@ impl Gauges {
             ("engine_rows_total", "Rows folded, ticks among them.", self.signals()),
             ("incident_events_total", "Incident events the engine gave.", self.events()),
             ("checkpoints_total", "Checkpoints written.", self.checkpoints()),
+            (
+                "checkpoint_failures_total",
+                "Checkpoints that could not be written.",
+                self.checkpoint_failures.load(Ordering::Relaxed),
+            ),
+            ("engine_panics_total", "Journal entries that met a bug.", self.panics.load(Ordering::Relaxed)),
         ];
         let mut out = String::new();
         for (name, help, value) in counters {
@@ -131,6 +155,10 @@ impl Gauges {
         let behind = durable.0.saturating_sub(self.position.load(Ordering::Relaxed));
         let help = "Durable journal entries that are not folded yet.";
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {behind}");
+        let name = "bellwether_quarantined_entries";
+        let help = "Journal entries that met a bug and are left out.";
+        let quarantined = self.quarantined.load(Ordering::Relaxed);
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {quarantined}");
         if let Some(readers) = self.readers.get() {
             out.push_str(&readers.exposition());
         }

@@ -20,9 +20,13 @@ pub mod figures;
 pub mod fold;
 pub mod gauges;
 pub mod memory;
+mod mend;
 pub mod merge;
 pub mod newest;
 pub mod outbox;
+mod own;
+pub mod pace;
+pub mod quarantine;
 pub mod recorded;
 pub mod reload;
 pub mod screen;
@@ -39,9 +43,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use arrivals::TimedJournal;
-use fold::{Cadence, Fold, FoldError, Question};
+pub use mend::Past;
+
+use fold::{Care, Fold, FoldError, Question};
 use gauges::Gauges;
 use outbox::{Delivering, Delivery};
+use pace::Cadence;
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";
@@ -75,6 +82,8 @@ pub struct Wiring {
     pub finish: bool,
     /// Who is to know which incidents are open.
     pub incidents: Arc<KnownIncidents>,
+    /// How to go on after a panic; `None` when nothing is kept: then it ends the wiring.
+    pub care: Option<Care>,
     /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -124,6 +133,8 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let deadline = Deadline { patience, hard: hard.clone() };
     let (patience_ends, abandon) = (Arc::new(patience_ends), Arc::new(abandon));
     let (outbox, logged, delivering) = wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline);
+    let (troubles, troubled) = mpsc::channel(own::TROUBLES_MAX);
+    let telling = tokio::spawn(own::tell(troubled, intake.of(own::SOURCE)));
     let (end, end_seen) = watch::channel(None);
     let fold = Fold {
         engine: wiring.engine,
@@ -137,6 +148,8 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
         finish: wiring.finish,
         gauges,
         incidents: wiring.incidents,
+        care: wiring.care,
+        troubles,
         questions: wiring.questions,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -158,6 +171,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
             return Err(early(folded, delivering).await);
         }
     };
+    telling.abort();
     // Nothing is appended from here on: the journal's end is the end.
     end.send_replace(Some(*journal.durable().borrow()));
     let folded = folding.await;

@@ -2,31 +2,25 @@
 //!
 //! The engine hands over what each journal entry gave and waits for nobody but the log, which is a
 //! disk. What becomes of a reader that waits for a person is told as trouble of our own: an alert of
-//! the tenant [`OWN_TENANT`], through the journal like any other.
+//! the tenant `bellwether`, through the journal like any other (`own.rs`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bellwether_connectors::intake::arrival_time;
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::outbox::{
     Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
 };
 use bellwether_connectors::{Intake, Outgoing};
-use bellwether_engine::input::Input;
-use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, TenantName, alert_fingerprint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::arrivals::Arrivals;
 use super::gauges::Gauges;
+use super::own::{self, SOURCE, Trouble};
 
-/// Whose trouble it is when a reader of ours waits for a person.
-pub const OWN_TENANT: &str = "bellwether";
-/// What raises the alert.
-const SOURCE: &str = "bellwether";
-/// Its rule.
+/// The rule of a reader that waits for a person.
 const RULE: &str = "IncidentReaderParked";
 
 /// The log, and who reads it.
@@ -115,36 +109,18 @@ fn note_latencies(events: &[Outgoing], gauges: &Gauges, arrivals: &Arrivals) {
 /// Tells what becomes of readers as alerts of our own.
 async fn tell(mut notices: mpsc::Receiver<Notice>, intake: Intake) {
     while let Some(notice) = notices.recv().await {
-        if let Err(error) = intake.accept(&[alert(&notice)], None).await {
+        if let Err(error) = intake.accept(&[own::alert(&trouble(&notice))], None).await {
             tracing::warn!(%error, reader = notice.reader, "that a reader waits for a person could not be told");
         }
     }
 }
 
-/// The alert that a reader waits for a person, or that it does no more.
-fn alert(notice: &Notice) -> Input {
-    let now = arrival_time();
-    let entity = "service:bellwether";
-    let labels = [("reader", notice.reader.as_str())];
+/// That a reader waits for a person, or that it does no more.
+fn trouble(notice: &Notice) -> Trouble {
     let summary = match &notice.parked {
         Some(reason) => format!("Incidents no longer reach `{}`: {reason}", notice.reader),
         None => format!("Incidents reach `{}` again", notice.reader),
     };
-    let mut builder = AlertBuilder::new();
-    builder.push(&AlertRow {
-        time: now,
-        source: SOURCE,
-        name: RULE,
-        entity,
-        severity: Severity::Critical,
-        status: if notice.parked.is_some() { AlertStatus::Firing } else { AlertStatus::Resolved },
-        fingerprint: alert_fingerprint(SOURCE, RULE, entity, &labels),
-        labels: &labels,
-        annotations: &[("summary", &summary)],
-        starts_at: now,
-        ends_at: notice.parked.is_none().then_some(now),
-        url: None,
-    });
-    let tenant = TenantName::new(OWN_TENANT).expect("the name of our own tenant is a name");
-    Input::Batch(builder.finish_for(&tenant))
+    let labels = vec![("reader", notice.reader.clone())];
+    Trouble { rule: RULE, labels, summary, over: notice.parked.is_none() }
 }

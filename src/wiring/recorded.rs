@@ -1,4 +1,5 @@
-//! The journal of a run that nobody writes any more, or that is only looked at.
+//! The journal of a run that nobody writes any more, or that is only looked at. What the run left out because it
+//! met a bug is left out here, too.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +7,8 @@ use anyhow::{Context as _, Result};
 use bellwether_connectors::SourceError;
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
 use bellwether_engine::input::Input;
+
+use super::quarantine::Quarantine;
 
 /// The folder of the journal in the folder of a run.
 pub const JOURNAL_FOLDER: &str = "journal";
@@ -35,11 +38,22 @@ pub fn journal_entries(folder: &Path) -> Result<impl Iterator<Item = Result<Inpu
     if let Some(torn) = torn {
         tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "the journal's end is torn, what is before it is read");
     }
+    let quarantine = Quarantine::open(folder.parent().unwrap_or(folder))?;
+    if !quarantine.is_empty() {
+        tracing::warn!(entries = quarantine.len(), "entries that met a bug in the run are left out");
+    }
     let name = folder.display().to_string();
     Ok(std::iter::from_fn(move || {
-        let entry = match reader.next_entry() {
-            Ok(entry) => entry?,
-            Err(error) => return Some(Err(SourceError::input(&name, error.to_string()))),
+        let entry = loop {
+            match reader.next_entry() {
+                Ok(entry) => {
+                    let entry = entry?;
+                    if !quarantine.leaves_out(entry.position) {
+                        break entry;
+                    }
+                }
+                Err(error) => return Some(Err(SourceError::input(&name, error.to_string()))),
+            }
         };
         Some(Input::decode(&entry.bytes).map_err(|error| SourceError::input(&name, error.to_string())))
     }))

@@ -51,6 +51,7 @@ async fn a_cursor_without_rows_at_the_journals_end_does_not_keep_the_wiring_from
         checkpoints: None,
         finish: false,
         incidents: Arc::default(),
+        care: None,
         questions: no_questions(),
     };
     let (_stopper, stop) = stop_pair();
@@ -93,6 +94,8 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
         finish: false,
         gauges: gauges.clone(),
         incidents: Arc::default(),
+        care: None,
+        troubles: mpsc::channel(1).0,
         questions: no_questions(),
     };
     let runtime = tokio::runtime::Handle::current();

@@ -96,11 +96,22 @@ impl Service {
 
     /// Starts with the configuration in `folder`, and waits until it listens.
     pub(crate) fn spawn(folder: &Path, http: SocketAddr) -> Service {
+        Service::spawn_with(folder, http, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn spawn_with(folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
         let config = folder.join("bellwether.yaml");
         let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let stderr = folder.join("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("opens");
-        program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).stderr(log).env("NO_COLOR", "1");
+        program
+            .args(["run", "--json", "-c"])
+            .arg(&config)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .env("NO_COLOR", "1");
         let child = program.spawn().expect("the program starts");
         let incidents = folder.join("incidents.ndjson");
         let service = Service { child, http, incidents, config, stderr };
@@ -162,6 +173,11 @@ impl Service {
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.child.wait().expect("the program ends").code()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait_for_end(&mut self) {
+        let _ = self.child.wait();
     }
 
     /// Its process id.

@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::incident::State;
 use super::life::reopen;
 use super::merging::merge_incidents;
+use super::room;
 use super::step::Step;
 use crate::time::Span;
 use crate::turn::Item;
@@ -55,8 +56,11 @@ fn join(desk: &mut Desk<'_, '_>, alert: u64, group: GroupId) {
     let old = leave_old_place(desk, alert, group);
     let takes = |number: &u64| desk.ledger.takes_more(*number, now, config) && is_place_of(desk, *number, alert);
     let known = desk.ledger.of_group(group).filter(takes);
-    let limit = desk.turn.compiled.config.limits.incidents_max;
-    let Some(number) = known.or_else(|| desk.ledger.start(group, now, config, limit)) else {
+    let number = known.or_else(|| {
+        let limit = room::limit_for(desk, alert);
+        desk.ledger.start(group, now, config, limit)
+    });
+    let Some(number) = number else {
         return;
     };
     if let (Some(old), Some(incident)) = (old, desk.ledger.get_mut(number)) {

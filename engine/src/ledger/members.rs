@@ -1,7 +1,9 @@
 //! Which alerts an incident holds: they come and go, move, and are counted.
 
 use super::desk::Desk;
+use super::room;
 use crate::dedup::ShedAlert;
+use crate::turn::Item;
 
 /// A further row of an alert is counted at its incident.
 pub(super) fn count_row(desk: &mut Desk<'_, '_>, alert: u64) {
@@ -10,6 +12,8 @@ pub(super) fn count_row(desk: &mut Desk<'_, '_>, alert: u64) {
     if let Some(incident) = incident.and_then(|number| desk.ledger.get_mut(number)) {
         incident.alert_count += 1;
         incident.last_news = now;
+    } else if room::is_left_over(desk, alert) {
+        desk.turn.run(Item::Consider(alert));
     }
 }
 

@@ -33,6 +33,7 @@ mod major;
 mod members;
 mod merging;
 mod record;
+mod room;
 mod splitting;
 pub(crate) mod stage;
 mod step;

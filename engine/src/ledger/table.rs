@@ -1,5 +1,6 @@
 //! The incidents of one tenant that are not closed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use bellwether_models::group::GroupId;
@@ -13,6 +14,7 @@ use super::lessons::Lessons;
 use super::major::Tie;
 use crate::alert::Alert;
 use crate::incident::StatusReason;
+use crate::signal::Severity;
 use crate::time::EventTime;
 
 /// The incidents of one tenant that are not closed.
@@ -27,7 +29,7 @@ pub(crate) struct Ledger {
     pub(crate) lessons: Lessons,
     /// What our own detectors opened.
     pub(crate) budget: Budget,
-    /// Groups that found the ledger full.
+    /// Groups that found the ledger full, or had to make room.
     refused: u64,
     /// Groups whose alerts all recovered before they were opened.
     pub(super) transient: u64,
@@ -210,6 +212,25 @@ impl Ledger {
         self.by_id.get(id).copied()
     }
 
+    /// The incident that was resolved first.
+    pub(super) fn oldest_resolved(&self) -> Option<u64> {
+        let resolved = self.incidents.iter().filter(|(_, incident)| incident.state == State::Resolved);
+        resolved.min_by_key(|(number, incident)| (incident.resolved_at, **number)).map(|(number, _)| *number)
+    }
+
+    /// The candidate of the least severity, the newest of them.
+    pub(super) fn least_candidate(&self) -> Option<(u64, Severity)> {
+        let candidates = self.incidents.iter().filter(|(_, incident)| incident.state == State::Candidate);
+        let least = candidates.min_by_key(|(number, incident)| (incident.severity, Reverse(**number)));
+        least.map(|(number, incident)| (*number, incident.severity))
+    }
+
+    /// Takes out what makes room for others, and counts it.
+    pub(super) fn shed(&mut self, number: u64) -> Option<Incident> {
+        self.refused += 1;
+        self.remove(number)
+    }
+
     /// Starts a candidate for a group; `None` when the ledger is full.
     pub(super) fn start(
         &mut self,
@@ -234,6 +255,13 @@ impl Ledger {
         self.by_id.insert(id.clone(), number);
         if let Some(incident) = self.incidents.get_mut(&number) {
             incident.id = id;
+        }
+    }
+
+    /// The next revision of an incident follows this one at least, which has been told already.
+    pub(crate) fn count_from(&mut self, id: &str, revision: u64) {
+        if let Some(incident) = self.of_id(id).and_then(|number| self.incidents.get_mut(&number)) {
+            incident.revision = incident.revision.max(revision);
         }
     }
 

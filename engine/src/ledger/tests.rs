@@ -198,13 +198,72 @@ fn an_alert_that_does_not_belong_teaches_before_its_incident_is_told_as_split() 
     assert!(is_tell(done.items()[0], child, Verb::Opened));
 }
 
+/// A ledger with room for two.
+fn small() -> Bench {
+    Bench::with(serde_json::json!({
+        "limits": {"incidents_max": 2},
+        "correlate": {"threshold": 0.9, "beyond_penalty": 9.0, "topology_absent": 0.0, "topology_unknown": 0.0},
+        "ledger": {"group_wait": "30s", "resolve_after": "5m", "same_cause_min": 1.0, "major": {"incidents_min": 0}}
+    }))
+}
+
+/// An alert of a person's rule about an entity, as it fires.
+fn written(bench: &mut Bench, secs: i64, (alert, entity): (u64, &str), severity: Severity) -> Vec<IncidentEvent> {
+    let item = says(secs, (alert, &format!("Rule{alert}"), entity), severity, DetectorKind::Rule);
+    bench.run(secs, item)
+}
+
 #[test]
-fn a_full_ledger_refuses_a_group_and_counts_it() {
-    let mut bench = Bench::with(serde_json::json!({"limits": {"incidents_max": 1}}));
-    bench.fire(0, 1, "host:a");
-    bench.fire(5_000, 2, "service:far-away");
+fn a_full_ledger_closes_what_is_over_the_oldest_first_and_tells_the_next_fault() {
+    let mut bench = small();
+    let mut ids = Vec::new();
+    for (alert, entity) in [(1, "host:a"), (2, "service:b")] {
+        ids.push(opened(&mut bench, 0, alert, entity).1);
+        bench.end(40 + alert as i64, alert, entity);
+    }
+    bench.wait(500);
+    let told = written(&mut bench, 600, (3, "database:c"), Severity::Critical);
+    let closed: Vec<_> = told.iter().map(|event| (event.verb, event.record.id.clone())).collect();
+    assert_eq!(closed, [(Verb::Closed, ids[0].clone())]);
+    assert_eq!((bench.tables.ledger.len(), bench.tables.ledger.refused()), (2, 0));
+    assert!(bench.wait(630).iter().any(|event| event.verb == Verb::Opened));
+}
+
+#[test]
+fn a_full_ledger_drops_the_least_candidate_for_what_is_worse_and_counts_it() {
+    let mut bench = small();
+    written(&mut bench, 0, (1, "host:a"), Severity::Warning);
+    written(&mut bench, 1, (2, "service:b"), Severity::Major);
+    written(&mut bench, 2, (3, "database:c"), Severity::Critical);
+    let place = |bench: &Bench, alert| bench.tables.alerts.get(alert).and_then(|alert| alert.incident);
+    assert_eq!((place(&bench, 1), bench.tables.ledger.refused()), (None, 1));
+    assert!(place(&bench, 2).is_some() && place(&bench, 3).is_some());
+}
+
+#[test]
+fn what_a_persons_rule_calls_critical_has_a_reserve_and_the_rest_is_refused_and_counted() {
+    let mut bench = small();
+    for (alert, entity) in [(1, "host:a"), (2, "service:b"), (3, "database:c")] {
+        written(&mut bench, 0, (alert, entity), Severity::Critical);
+    }
+    assert_eq!((bench.tables.ledger.len(), bench.tables.ledger.refused()), (3, 0));
+    written(&mut bench, 1, (4, "queue:d"), Severity::Major);
+    assert_eq!((bench.tables.ledger.len(), bench.tables.ledger.refused()), (3, 1));
+    assert_eq!(bench.tables.alerts.get(4).and_then(|alert| alert.incident), None);
+}
+
+#[test]
+fn what_found_no_place_and_fires_on_is_told_once_there_is_room() {
+    let mut bench = small();
+    for (alert, entity) in [(1, "host:a"), (2, "service:b")] {
+        opened(&mut bench, 0, alert, entity);
+    }
+    bench.fire(40, 3, "database:c");
     assert_eq!(bench.tables.ledger.refused(), 1);
-    assert_eq!(bench.tables.alerts.get(2).and_then(|alert| alert.incident), None);
+    bench.end(50, 1, "host:a");
+    bench.wait(400);
+    bench.fire(410, 3, "database:c");
+    assert!(bench.wait(445).iter().any(|event| event.verb == Verb::Opened), "it has waited long enough");
 }
 
 /// An alert that a person's rule or one of our detectors raises, as it fires at second `secs`.
