@@ -132,6 +132,30 @@ fn a_connection_too_many_is_told_so_and_the_others_go_on() {
 }
 
 /// The most memory the program has held, in bytes.
+#[test]
+fn more_connections_than_descriptors_stop_neither_the_journal_nor_checkpoints() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    let config = Service::configure(dir.path(), http, "", "  alertmanager: {}\n");
+    let text = std::fs::read_to_string(&config).expect("reads");
+    std::fs::write(&config, format!("checkpoint: {{every: 200ms, entries: 1}}\n{text}")).expect("writes");
+    let mut service = Service::spawn_with(300, dir.path(), http);
+    let held: Vec<TcpStream> = (0..310).map_while(|_| TcpStream::connect(service.http).ok()).collect();
+    assert_eq!(held.len(), 310);
+    let newest = || {
+        let files = std::fs::read_dir(dir.path().join("state/checkpoints")).expect("a folder").flatten();
+        files.map(|file| file.file_name()).max()
+    };
+    wait_until("there is a checkpoint", || newest().is_some());
+    let before = newest();
+    wait_until("there is another while all connections are held", || newest() > before);
+    drop(held);
+    wait_until("an alert is taken", || service.alert(TOKEN, "h1", &["DiskFull"]).status == 200);
+    assert_eq!(closed(&service, "file_descriptors"), None, "the reserve was not touched");
+    assert!(service.said().contains("limits.connections_max"), "{}", service.said());
+    assert_eq!(service.stop(), Some(0));
+}
+
 fn peak_memory(service: &Service) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel says");

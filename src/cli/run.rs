@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
+use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::Engine;
@@ -68,6 +69,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
         return Err(UsageError(message).into());
     }
     config.check_names().map_err(|error| UsageError(error.to_string()))?;
+    descriptors::raise();
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(serve(args, config, wires));

@@ -96,8 +96,19 @@ impl Service {
 
     /// Starts with the configuration in `folder`, and waits until it listens.
     pub(crate) fn spawn(folder: &Path, http: SocketAddr) -> Service {
+        Service::spawn_by(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, http)
+    }
+
+    /// The same with no more file descriptors than `descriptors`.
+    pub(crate) fn spawn_with(descriptors: usize, folder: &Path, http: SocketAddr) -> Service {
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_bellwether")]);
+        Service::spawn_by(shell, folder, http)
+    }
+
+    fn spawn_by(mut program: Command, folder: &Path, http: SocketAddr) -> Service {
         let config = folder.join("bellwether.yaml");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let stderr = folder.join("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("opens");
         program.args(["run", "--json", "-c"]).arg(&config).stdout(Stdio::null()).stderr(log).env("NO_COLOR", "1");

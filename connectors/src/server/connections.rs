@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::transport::server::Connected;
 
 use crate::limits::Limits;
+use crate::server::accept::Acceptor;
 use crate::server::counters::WireCounters;
 use crate::server::streams::{Duplex, secured};
 use crate::server::tls::LiveTls;
@@ -52,16 +53,12 @@ pub(crate) fn connections(
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let patience = Duration::from_secs(limits.header_timeout_secs);
     let (ready, mut served) = mpsc::channel(READY_MAX);
+    let mut listener = Acceptor::new(listener, counters.clone());
     tokio::spawn(async move {
         loop {
-            let accepted = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = ready.closed() => break,
                 accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, from)) = accepted else {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             };
             let _ = stream.set_nodelay(true);
             let Ok(place) = places.clone().try_acquire_owned() else {

@@ -3,9 +3,11 @@
 //! A wire decodes; everything around it is here, once for all: accepting connections, bounding
 //! them, unpacking bodies, telling who a sender is, appending to the journal before the answer.
 
+pub(crate) mod accept;
 pub mod auth;
 pub mod connections;
 pub mod counters;
+pub mod descriptors;
 pub mod http;
 pub mod incidents;
 pub mod listener;

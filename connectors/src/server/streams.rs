@@ -18,6 +18,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::intake::{Intake, SourceError, Stop};
 use crate::limits::Limits;
+use crate::server::accept::Acceptor;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::refusals::{Answering, Refused};
@@ -99,11 +100,12 @@ impl Listener<'_> {
         let listener = TcpListener::bind(self.address)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.address)))?;
+        let mut listener = Acceptor::new(listener, self.counters.clone());
         let places = Arc::new(Semaphore::new(self.limits.connections_max));
         let patience = Duration::from_secs(self.limits.header_timeout_secs);
         let mut running: JoinSet<Result<(), SourceError>> = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = stop.stopped() => break,
                 Some(ended) = running.join_next(), if !running.is_empty() => {
                     if let Ok(Err(error)) = ended {
@@ -112,10 +114,6 @@ impl Listener<'_> {
                     continue;
                 }
                 accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, from)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             };
             // A listener on `[::]` sees IPv4 senders as `::ffff:10.0.0.9`; they are named as they are.
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());

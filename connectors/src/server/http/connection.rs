@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use super::HttpRouter;
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::server::accept::Acceptor;
 use crate::server::reply::RETRY_AFTER_SECS;
 use crate::server::tls::{LiveTls, shown_certificate};
 
@@ -134,23 +135,16 @@ pub async fn serve(
 ) {
     let (open, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (stopping, _) = tokio::sync::watch::channel(false);
+    let mut listener = Acceptor::new(listener, wires.listener.clone());
     let mut running = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        let accepted = tokio::select! {
+        let (stream, from) = tokio::select! {
             () = &mut stop => break,
             _ = running.join_next(), if !running.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
-        let (stream, address) = match accepted {
-            Ok((stream, from)) => (stream, from.ip().to_canonical()),
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+        let address = from.ip().to_canonical();
         let _ = stream.set_nodelay(true);
         let limits = wires.limits();
         let Some(place) = ConnectionPermit::take(&open, limits.connections_max) else {
