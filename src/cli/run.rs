@@ -26,6 +26,7 @@ use crate::wiring::feeds::TickFeed;
 use crate::wiring::fold::Cadence;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
+use crate::wiring::readiness::Readiness;
 use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Wiring};
@@ -110,9 +111,14 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
-        let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
+        // An engine that has read nothing yet is where it was restored.
+        gauges.at(position);
+        let (watched, gauges) = (gauges.clone(), gauges.clone());
+        let (reloads, durable) = (reloader.clone(), journal.durable());
         http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());
         http.administered_by(reloader.clone());
+        let (readiness, durable) = (Readiness::new(watched), journal.durable());
+        http.ready_unless(move || readiness.reasons(*durable.borrow()));
     }
     let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::intake::{Intake, SourceError, Stop};
 use crate::limits::Limits;
+use crate::server::DRAIN;
 use crate::server::accept::Acceptor;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
@@ -149,10 +150,14 @@ impl Listener<'_> {
                 conversation.converse(Caller { stream, from, tenant }, intake, stop).await
             });
         }
-        while let Some(ended) = running.join_next().await {
-            ended.unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        let all_ended = async {
+            while let Some(ended) = running.join_next().await {
+                ended.unwrap_or(Ok(()))?;
+            }
+            Ok(())
+        };
+        // Whoever goes on is cut off with `running`.
+        tokio::time::timeout(DRAIN, all_ended).await.unwrap_or(Ok(()))
     }
 }
 
