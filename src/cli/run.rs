@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
+use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
@@ -81,14 +82,14 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
 
 async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Result<Exit> {
     let config = &config;
-    std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
+    private::folder(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
     let (engine, position) = recover(config, &checkpoints, report.first)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
-    std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
+    private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
     status::say_start(config);
     tracing::info!(position = position.0, journal = report.last.0, "state restored");
     let journal: Arc<dyn Journal> = Arc::new(journal);
