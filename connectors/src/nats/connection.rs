@@ -297,7 +297,7 @@ mod tests {
         // Nobody listens on port 1; the last is no URL at all.
         for url in [secret(1), "bell:S3cret@127.0.0.1:1".to_owned(), "nats://bell:S3cret@[::".to_owned()] {
             let connection = NatsConnection { servers: vec![url.clone()], ..NatsConnection::default() };
-            let error = connection.connect().await.err().expect("nobody answers");
+            let error = connection.connect().await.expect_err("nobody answers");
             for shown in [format!("{connection:?}"), error.to_string(), format!("{error:?}")] {
                 assert!(!shown.contains("S3cret") && shown.contains("***@"), "{url}: {shown}");
             }
