@@ -132,6 +132,129 @@ fn a_connection_too_many_is_told_so_and_the_others_go_on() {
 }
 
 /// The most memory the program has held, in bytes.
+#[test]
+fn slow_bodies_with_a_credential_or_without_keep_no_alert_out() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    std::fs::write(dir.path().join("hook"), "s".repeat(40)).expect("writes");
+    let hook = "  changes: {github: [{hook: shop, tenant: acme, secret_file: hook}]}\n";
+    Service::configure(dir.path(), http, "", &format!("  alertmanager: {{}}\n  influx: {{}}\n{hook}"));
+    let mut service = Service::run(dir.path(), http);
+    let slow = |head: &str| {
+        let mut stream = connect(service.http);
+        stream.write_all(format!("{head}Content-Length: 1000\r\n\r\n[").as_bytes()).expect("sends");
+        stream
+    };
+    let mut held: Vec<TcpStream> = Vec::new();
+    for head in [
+        format!("POST /api/v2/alerts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"),
+        format!("POST /api/v2/write?bucket=b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"),
+        "POST /changes/github/shop HTTP/1.1\r\nHost: x\r\n".to_owned(),
+    ] {
+        held.extend((0..70).map(|_| slow(&head)));
+        pause(Duration::from_millis(300));
+        let taken = service.alert(TOKEN, "h1", &["DiskFull"]);
+        assert_eq!(taken.status, 200, "{head}: {}", taken.text);
+        let ready = service.ask("GET", "/-/ready", "", "").expect("an answer");
+        assert_eq!(ready.status, 200, "it is, and says so: {}", ready.text);
+    }
+    assert_eq!(refused(&service, "busy"), None);
+    let began = Instant::now();
+    assert_eq!(service.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "slow senders are cut off: {:?}", began.elapsed());
+}
+
+/// A call of gRPC up to the end of its headers: the client's preface, empty settings, and a header block
+/// of literals (RFC 7541, 6.2.2).
+fn unfinished_call(token: &str) -> Vec<u8> {
+    let authorization = format!("Bearer {token}");
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
+        (":authority", "x"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("authorization", &authorization),
+    ];
+    let mut block = Vec::new();
+    for (name, value) in headers {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).expect("short"));
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
+    bytes.extend_from_slice(&u32::try_from(block.len()).expect("short").to_be_bytes()[1..]);
+    // HEADERS with END_HEADERS, of stream 1.
+    bytes.extend_from_slice(&[1, 4, 0, 0, 0, 1]);
+    bytes.extend_from_slice(&block);
+    bytes
+}
+
+#[test]
+fn a_call_of_grpc_that_never_ends_does_not_keep_the_process() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let (http, grpc) = (free_address(), free_address());
+    Service::configure(dir.path(), http, "", &format!("  otlp: {{grpc_listen: '{grpc}'}}\n"));
+    let mut service = Service::run(dir.path(), http);
+    let mut held: Vec<TcpStream> = (0..3).map(|_| connect(grpc)).collect();
+    for stream in &mut held {
+        stream.write_all(&unfinished_call(TOKEN)).expect("sends");
+    }
+    pause(Duration::from_millis(300));
+    assert_eq!(refused(&service, "unauthorized"), None, "the calls are let in");
+    let began = Instant::now();
+    assert_eq!(service.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "it waited for {:?}", began.elapsed());
+}
+
+#[test]
+fn silent_strangers_give_way_to_who_has_a_credential() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let service = with_limits(dir.path(), "connections_max: 3");
+    pause(Duration::from_millis(300));
+    let mut held: Vec<TcpStream> = (0..2).map(|_| connect(service.http)).collect();
+    let mut known = connect(service.http);
+    let ask = format!("{}x", head(TOKEN, "Content-Length: 1\r\n"));
+    known.write_all(ask.as_bytes()).expect("sends");
+    assert!(known.read(&mut [0; 512]).expect("an answer") > 0);
+    pause(Duration::from_millis(1_200));
+    let reply = service.ask("GET", "/-/healthy", "", "").expect("an answer");
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(held.remove(0).read(&mut [0]).unwrap_or(0), 0, "the oldest has been closed");
+    known.write_all(ask.as_bytes()).expect("who is known is still connected");
+    assert!(known.read(&mut [0; 512]).expect("an answer") > 0);
+    assert!(closed(&service, "made_room") >= Some(1));
+}
+
+#[test]
+fn more_connections_than_descriptors_stop_neither_the_journal_nor_checkpoints() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    let config = Service::configure(dir.path(), http, "", "  alertmanager: {}\n");
+    let text = std::fs::read_to_string(&config).expect("reads");
+    std::fs::write(&config, format!("checkpoint: {{every: 200ms, entries: 1}}\n{text}")).expect("writes");
+    let mut service = Service::spawn_limited(300, dir.path(), http);
+    let held: Vec<TcpStream> = (0..310).map_while(|_| TcpStream::connect(service.http).ok()).collect();
+    assert_eq!(held.len(), 310);
+    let newest = || {
+        let files = std::fs::read_dir(dir.path().join("state/checkpoints")).expect("a folder").flatten();
+        files.map(|file| file.file_name()).max()
+    };
+    wait_until("there is a checkpoint", || newest().is_some());
+    let before = newest();
+    wait_until("there is another while all connections are held", || newest() > before);
+    drop(held);
+    wait_until("an alert is taken", || service.alert(TOKEN, "h1", &["DiskFull"]).status == 200);
+    assert_eq!(closed(&service, "file_descriptors"), None, "the reserve was not touched");
+    assert!(service.said().contains("limits.connections_max"), "{}", service.said());
+    let find = Command::new("find").arg(dir.path().join("state")).args(["-perm", "/077"]).output().expect("find");
+    assert_eq!(String::from_utf8_lossy(&find.stdout), "", "nobody else may read the state");
+    assert_eq!(service.stop(), Some(0));
+}
+
 fn peak_memory(service: &Service) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel says");
@@ -274,15 +397,18 @@ fn a_client_certificate_stands_for_its_tenant_and_nothing_else_gets_in() {
     certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
     assert_eq!(serial(folder, &service), before, "nobody has said so yet");
     let operator = format!("Authorization: Bearer {OPERATOR}");
-    let reload =
-        curl(folder, &service, "/-/reload", &[&agent[..], &["--request", "POST", "--header", &operator]].concat());
-    assert_eq!(answer(&reload).0, 200, "{}", answer(&reload).1);
+    let reload = |certificate: &[&str]| {
+        curl(folder, &service, "/-/reload", &[certificate, &["--request", "POST", "--header", &operator]].concat())
+    };
+    assert_eq!(answer(&reload(&agent)).0, 401, "a tenant's certificate makes no operator");
+    certificate(folder, "staff", "DNS:staff.test");
+    let staff = ["--cert", "staff.crt", "--key", "staff.key"];
+    let reloaded = reload(&staff);
+    assert_eq!(answer(&reloaded).0, 200, "{}", answer(&reloaded).1);
     let after = serial(folder, &service);
     assert!(after.starts_with("serial=") && after != before, "{before} {after}");
     std::fs::write(folder.join("server.key"), "no key").expect("writes");
-    let reload =
-        curl(folder, &service, "/-/reload", &[&agent[..], &["--request", "POST", "--header", &operator]].concat());
-    assert_eq!(answer(&reload).0, 500);
+    assert_eq!(answer(&reload(&staff)).0, 500);
     assert_eq!(serial(folder, &service), after, "what was read before stays");
 }
 

@@ -17,6 +17,7 @@ use std::time::UNIX_EPOCH;
 use bellwether_engine::time::EventTime;
 
 use crate::journal::Position;
+use crate::private;
 
 /// Checkpoints kept: the newest may be damaged, and so may the one before.
 pub(crate) const KEPT: usize = 4;
@@ -76,7 +77,7 @@ impl Checkpoints {
     /// [`CheckpointsError::Io`].
     pub fn open(dir: impl Into<PathBuf>) -> Result<Checkpoints, CheckpointsError> {
         let dir = dir.into();
-        fs::create_dir_all(&dir).map_err(|e| io_error("create", &dir, &e))?;
+        private::folder(&dir).map_err(|e| io_error("create", &dir, &e))?;
         let checkpoints = Checkpoints { dir };
         for path in checkpoints.paths(YOUNG_SUFFIX)? {
             fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
@@ -99,7 +100,7 @@ impl Checkpoints {
         let path = self.path(position);
         let young = path.with_extension(&YOUNG_SUFFIX[1..]);
         let write = || -> io::Result<()> {
-            let mut file = File::create(&young)?;
+            let mut file = private::create(&young)?;
             file.write_all(&header(position, state))?;
             file.write_all(state)?;
             file.sync_all()?;
@@ -124,14 +125,25 @@ impl Checkpoints {
     /// left.
     ///
     /// # Errors
-    /// [`CheckpointsError::Newer`], and [`CheckpointsError::Io`] when the disk fails.
+    /// [`CheckpointsError::Newer`] when there are none but of newer builds, and [`CheckpointsError::Io`] when
+    /// the disk fails.
     pub fn restore<T, E: Display>(
         &self,
         mut restore: impl FnMut(&Checkpoint) -> Result<T, E>,
     ) -> Result<Option<(Position, T)>, CheckpointsError> {
+        let mut newer = None;
         for path in self.paths(SUFFIX)?.into_iter().rev() {
             let bytes = fs::read(&path).map_err(|e| io_error("read", &path, &e))?;
-            let reason = match parse(&path, bytes)? {
+            let parsed = match parse(&path, bytes) {
+                Ok(parsed) => parsed,
+                // A newer build's, or one whose version was damaged: it stays, and an older one may do.
+                Err(error) => {
+                    tracing::warn!(%error, "the checkpoint before is tried");
+                    newer = newer.or(Some(error));
+                    continue;
+                }
+            };
+            let reason = match parsed {
                 Ok(checkpoint) => match restore(&checkpoint) {
                     Ok(state) => return Ok(Some((checkpoint.position, state))),
                     Err(error) => error.to_string(),
@@ -140,7 +152,7 @@ impl Checkpoints {
             };
             self.quarantine(&path, &reason)?;
         }
-        Ok(None)
+        newer.map_or(Ok(None), Err)
     }
 
     /// The newest checkpoint before `limit` that reads. Nothing is moved.
@@ -291,12 +303,16 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_one_is_refused_and_not_touched() {
+    fn a_newer_one_is_not_touched_and_refused_when_there_are_no_others() {
         let (_dir, checkpoints) = filled();
         let path = checkpoints.path(Position(6));
         let mut bytes = fs::read(&path).expect("bytes");
         bytes[8] = 2;
         fs::write(&path, &bytes).expect("written");
+        assert_eq!(newest(&checkpoints), Some(5), "a version may be damaged, too");
+        for older in 3..=5 {
+            fs::remove_file(checkpoints.path(Position(older))).expect("removed");
+        }
         assert!(matches!(
             checkpoints.restore(|_| Ok::<(), Infallible>(())),
             Err(CheckpointsError::Newer { have: 2, .. })

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod limits;
 pub mod nats;
 pub mod outbox;
+pub mod private;
 pub mod resolve;
 pub mod server;
 pub mod sinks;

@@ -42,9 +42,10 @@ pub struct Limits {
     /// engine's watermark past everybody else: samples beyond are refused, logs and alerts get
     /// the time of receipt.
     pub future_secs_max: u64,
-    /// Most connections at once.
+    /// Most connections at once, as far as there are file descriptors for them.
     pub connections_max: usize,
-    /// Most requests decoded at once; further ones are told to come back.
+    /// Most requests decoded at once, once their bodies have come; further ones wait for a second and are
+    /// then told to come back. With `body_bytes_max` it also says how much may be received at once.
     pub requests_in_flight_max: usize,
     /// Seconds a sender may take for its request headers.
     pub header_timeout_secs: u64,

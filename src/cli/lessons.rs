@@ -15,11 +15,11 @@ use crate::term::{Ink, Lean, Table, Term};
 /// Show what incidents called false have taught
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An incident that somebody calls false teaches what its alerts say, each with its entity and the metric or
-log template that was seen: by itself that opens no incident any more. What our own detectors found is kept
-back for good, a rule's or another tool's alert while it goes on, and for good once two incidents of it
-were called false; never one that is worse than what was taught, and never a critical rule. The id of the
-incident takes back what it taught:
+An incident that somebody calls false teaches what its alerts say, each with its entity and the
+metric or log template that was seen: by itself that opens no incident any more. What our own
+detectors found is kept back for good; a rule's or another tool's alert while it goes on, and for
+good once two incidents of it were called false. Never one that is worse than what was taught, and
+never a critical rule. The id of the incident takes back what it taught:
 
   POST /feedback/retract {\"incident\": \"inc_…\", \"who\": \"you\"}
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
 use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
+use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
+use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::Engine;
@@ -27,6 +29,7 @@ use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
 use crate::wiring::pace::Cadence;
 use crate::wiring::quarantine::Quarantine;
+use crate::wiring::readiness::Readiness;
 use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Past, Wiring};
@@ -74,6 +77,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
         return Err(UsageError(message).into());
     }
     config.check_names().map_err(|error| UsageError(error.to_string()))?;
+    descriptors::raise();
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(serve(args, config, wires));
@@ -84,7 +88,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
 
 async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Result<Exit> {
     let config = &config;
-    std::fs::create_dir_all(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
+    private::folder(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
     let (journal, report) = LocalJournal::open(&config.journal_config())?;
     let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
     let quarantine = Quarantine::open(&config.state)?;
@@ -95,7 +99,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
-    std::fs::create_dir_all(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
+    private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
     status::say_start(config);
     tracing::info!(position = position.0, journal = report.last.0, "state restored");
     let journal: Arc<dyn Journal> = Arc::new(journal);
@@ -118,9 +122,14 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
-        let (gauges, reloads, durable) = (gauges.clone(), reloader.clone(), journal.durable());
+        // An engine that has read nothing yet is where it was restored.
+        gauges.at(position);
+        let (watched, gauges) = (gauges.clone(), gauges.clone());
+        let (reloads, durable) = (reloader.clone(), journal.durable());
         http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());
         http.administered_by(reloader.clone());
+        let (readiness, durable) = (Readiness::new(watched), journal.durable());
+        http.ready_unless(move || readiness.reasons(*durable.borrow()));
     }
     let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {

@@ -69,6 +69,7 @@ impl Problem {
         let TextSpan { line, column, .. } = self.place;
         writeln!(out, "{pad}--> {file}:{line}:{column}").expect("strings take writes");
         if let Some(source) = text.lines().nth(line - 1) {
+            let source = without_passwords(source);
             let shown: String = source.chars().take(LINE_CHARS_MAX).collect::<String>().replace('\t', " ");
             let indent = " ".repeat((column - 1).min(LINE_CHARS_MAX));
             let left = shown.chars().count().saturating_sub(column - 1);
@@ -81,6 +82,22 @@ impl Problem {
         }
         out
     }
+}
+
+/// The line with the users and passwords of its URLs covered, character for character, so that marks below it
+/// stay where they belong.
+fn without_passwords(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let authority = after.find(|c: char| c.is_whitespace() || "/\"',]}".contains(c)).unwrap_or(after.len());
+        let secret = after[..authority].rfind('@').unwrap_or(0);
+        shown.extend(after[..secret].chars().map(|_| '*'));
+        rest = &after[secret..];
+    }
+    shown + rest
 }
 
 /// A line is shown up to here; what is longer is not something a person wrote.
@@ -107,5 +124,19 @@ mod tests {
         assert!(problem.render("b.yaml", "a: 1").contains("= y"));
         let wide = Problem::new(TextSpan { line: 1, column: 400, length: 3 }, "x");
         assert!(wide.render("b.yaml", "a: 1").contains('^'));
+    }
+
+    #[test]
+    fn a_password_in_the_line_of_a_mistake_is_covered() {
+        for (line, shown) in [
+            (
+                r#"server: ["nats://bell:S3cret@host:4222", "tls://a:b@h"]"#,
+                r#"server: ["nats://***********@host:4222", "tls://***@h"]"#,
+            ),
+            ("url: http://host/a@b", "url: http://host/a@b"),
+            ("plain: yes", "plain: yes"),
+        ] {
+            assert_eq!(without_passwords(line), shown);
+        }
     }
 }

@@ -63,6 +63,11 @@ impl Gauges {
         self.position.store(position.0, Ordering::Relaxed);
     }
 
+    /// Up to where the engine has read the journal.
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Relaxed))
+    }
+
     /// The journal is at this event time.
     pub fn reached(&self, at: i64) {
         self.time_ns.fetch_max(at, Ordering::Relaxed);

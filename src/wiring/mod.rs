@@ -27,6 +27,7 @@ pub mod outbox;
 mod own;
 pub mod pace;
 pub mod quarantine;
+pub mod readiness;
 pub mod recorded;
 pub mod reload;
 pub mod screen;
@@ -57,7 +58,8 @@ const PANICKED: &str = "its thread panicked, standard error says where";
 
 /// How long receivers that are away may keep a process waiting whose input has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the engine, the log and the receivers go on in a process that was told to stop.
+/// How long the engine, the log and the receivers go on in a process that was told to stop: longer than any
+/// source takes to end.
 const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// Everything that is to be connected.

@@ -101,8 +101,19 @@ impl Service {
 
     /// The same with further arguments.
     pub(crate) fn spawn_with(folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
+        Service::spawn_by(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, http, arguments)
+    }
+
+    /// The same with no more file descriptors than `descriptors`.
+    pub(crate) fn spawn_limited(descriptors: usize, folder: &Path, http: SocketAddr) -> Service {
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_bellwether")]);
+        Service::spawn_by(shell, folder, http, &[])
+    }
+
+    fn spawn_by(mut program: Command, folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
         let config = folder.join("bellwether.yaml");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let stderr = folder.join("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("opens");
         program

@@ -25,6 +25,18 @@ pub enum AcceptError {
     Fatal(JournalError),
 }
 
+impl AcceptError {
+    /// The same for a sender: what is wrong, without the paths and devices that are the operator's to know.
+    pub(crate) fn told(&self) -> &str {
+        match self {
+            AcceptError::Busy => "the journal is busy; retry in a moment",
+            AcceptError::Full { .. } => "the journal is full; retry later",
+            AcceptError::TooLarge { reason } => reason,
+            AcceptError::Fatal(_) => "the journal cannot be written; retry later",
+        }
+    }
+}
+
 impl From<JournalError> for AcceptError {
     fn from(error: JournalError) -> AcceptError {
         let reason = error.to_string();

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{AFTER_2090, BEFORE_2000};
+use crate::private;
 
 /// Bytes of a bad row that are kept with it: enough to find and to understand it.
 pub(crate) const EXCERPT_BYTES_MAX: usize = 1_024;
@@ -146,7 +147,7 @@ impl RejectLog {
     /// # Errors
     /// When the file cannot be opened for appending.
     pub fn to_file(path: &Path) -> std::io::Result<RejectLog> {
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = private::file().create(true).append(true).open(path)?;
         let state = State { file: Some(BufWriter::new(file)), ..State::default() };
         Ok(RejectLog(Arc::new(Mutex::new(state))))
     }

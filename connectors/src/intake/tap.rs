@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{
     AlertColumns, Batch, ChangeColumns, EdgeColumns, Labels, LogColumns, MetricColumns, SeriesColumns, SignalKind,
+    TenantName,
 };
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
@@ -23,6 +24,8 @@ use tokio::sync::mpsc;
 
 /// Taps at once: each costs the sources a copy of a pointer per write.
 pub(crate) const TAPS_MAX: usize = 8;
+/// Of them, those of one tenant; operators look for everybody and may have all.
+const TAPS_OF_ONE_MAX: usize = TAPS_MAX / 2;
 /// Writes a tap may be behind before it misses some.
 const QUEUE_WRITES_MAX: usize = 256;
 /// Series whose names a tap remembers; beyond, all are forgotten and asked for again.
@@ -50,6 +53,8 @@ struct Shared {
 }
 
 struct Queue {
+    /// `None`: an operator.
+    holder: Option<TenantName>,
     source: Option<String>,
     sender: mpsc::Sender<Tapped>,
     missed: Arc<AtomicU64>,
@@ -69,16 +74,24 @@ impl std::fmt::Debug for Taps {
 }
 
 impl Taps {
-    /// A tap on `source`, or on all of them; `None` when there are `TAPS_MAX` already.
-    pub fn open(&self, source: Option<&str>) -> Option<Tap> {
+    /// A tap on `source`, or on all of them, for a tenant or an operator; `None` when there are `TAPS_MAX`
+    /// already, or half as many of that tenant's. The last one is kept for an operator.
+    pub fn open(&self, source: Option<&str>, holder: Option<&TenantName>) -> Option<Tap> {
         let mut queues = self.queues();
         queues.retain(|queue| !queue.sender.is_closed());
-        if queues.len() >= TAPS_MAX {
+        let own = queues.iter().filter(|queue| queue.holder.as_ref() == holder).count();
+        let (own_max, all_max) = if holder.is_some() { (TAPS_OF_ONE_MAX, TAPS_MAX - 1) } else { (TAPS_MAX, TAPS_MAX) };
+        if own >= own_max || queues.len() >= all_max {
             return None;
         }
         let (sender, writes) = mpsc::channel(QUEUE_WRITES_MAX);
         let missed = Arc::new(AtomicU64::new(0));
-        queues.push(Queue { source: source.map(str::to_owned), sender, missed: missed.clone() });
+        queues.push(Queue {
+            holder: holder.cloned(),
+            source: source.map(str::to_owned),
+            sender,
+            missed: missed.clone(),
+        });
         self.0.open.store(queues.len(), Ordering::Relaxed);
         Some(Tap { writes, missed })
     }
@@ -353,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn a_tap_sees_its_source_and_its_tenant_only() {
         let taps = Taps::default();
-        let mut tap = taps.open(Some("syslog")).expect("the first");
+        let mut tap = taps.open(Some("syslog"), None).expect("the first");
         taps.offer(&"loki".into(), &[log("acme", "elsewhere")]);
         taps.offer(&"syslog".into(), &[log("acme", "ours"), log("other", "theirs")]);
         taps.close();
@@ -369,7 +382,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_tap_misses_rows_is_told_so_and_holds_nobody_up() {
         let taps = Taps::default();
-        let mut tap = taps.open(None).expect("the first");
+        let mut tap = taps.open(None, None).expect("the first");
         for _ in 0..QUEUE_WRITES_MAX + 5 {
             taps.offer(&"x".into(), &[log("acme", "line")]);
         }
@@ -380,10 +393,10 @@ mod tests {
     #[test]
     fn there_are_never_too_many_taps_and_a_closed_one_makes_room() {
         let taps = Taps::default();
-        let mut open: Vec<Tap> = (0..TAPS_MAX).map(|_| taps.open(None).expect("room")).collect();
-        assert!(taps.open(None).is_none());
+        let mut open: Vec<Tap> = (0..TAPS_MAX).map(|_| taps.open(None, None).expect("room")).collect();
+        assert!(taps.open(None, None).is_none());
         open.pop();
-        assert!(taps.open(None).is_some());
+        assert!(taps.open(None, None).is_some());
     }
 
     #[tokio::test]
@@ -409,5 +422,16 @@ mod tests {
         let shown = Rows::default().of(&write, Some(&Book)).await;
         assert_eq!((&shown[0]["name"], &shown[0]["value"]), (&json!("up"), &json!(1.0)));
         assert_eq!((&shown[1]["series"], &shown[1]["value"]), (&json!("0000000000000008"), &Value::Null));
+    }
+
+    #[test]
+    fn no_tenant_has_all_taps_and_operators_always_find_one() {
+        let (taps, [a, b]) = (Taps::default(), ["a", "b"].map(|name| TenantName::new(name).expect("a name")));
+        let open = |holder| std::iter::from_fn(|| taps.open(None, holder)).collect::<Vec<Tap>>();
+        let (of_a, of_b) = (open(Some(&a)), open(Some(&b)));
+        assert_eq!((of_a.len(), of_b.len()), (4, 3));
+        assert_eq!(open(None).len(), 1);
+        drop(of_a);
+        assert!(taps.open(None, Some(&b)).is_some(), "what is closed is free again");
     }
 }

@@ -1,7 +1,8 @@
 //! A journal on the local disk.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -16,6 +17,7 @@ use super::segments::{TornTail, scan};
 use super::writer::{Disk, RealDisk, Request, Shared, Writer};
 use super::{Entries, Journal, JournalError, MARK_BYTES_MAX, Position, WriteBatch};
 use crate::journal::receipts::Receipts;
+use crate::private;
 
 /// Writes waiting to be written; beyond, sources wait. A write is up to some MiB, and one
 /// commit takes several.
@@ -62,13 +64,15 @@ impl LocalJournal {
         disk: Box<dyn Disk>,
     ) -> Result<(LocalJournal, OpenReport), JournalError> {
         let dir: Arc<Path> = config.dir.as_path().into();
-        fs::create_dir_all(&dir).map_err(|e| JournalError::io("create", &dir, &e))?;
+        private::folder(&dir).map_err(|e| JournalError::io("create", &dir, &e))?;
         let lock = lock(&dir)?;
         let found = scan(&dir)?;
         if let Some(torn) = &found.torn {
+            let aside = keep_aside(&dir, torn)?;
             tracing::warn!(
-                segment = %torn.segment.display(), offset = torn.offset, bytes = torn.bytes,
-                reason = torn.reason, "journal tail was torn by a crash and is cut; nothing in it had been acknowledged"
+                segment = %torn.segment.display(), offset = torn.offset, bytes = torn.bytes, reason = torn.reason,
+                aside = %aside.display(), "journal tail is cut: a write that a crash interrupted, which had not been \
+                 acknowledged, or a damaged one; its bytes are kept aside"
             );
         }
         let report = OpenReport {
@@ -112,6 +116,37 @@ impl LocalJournal {
     }
 }
 
+/// Files of cut tails that are kept.
+const TAILS_MAX: usize = 4;
+const TAIL_SUFFIX: &str = ".tail";
+
+/// Keeps what will be cut: a last record whose bits have flipped looks like one that was never wholly
+/// written, but had been acknowledged.
+fn keep_aside(dir: &Path, torn: &TornTail) -> Result<PathBuf, JournalError> {
+    let io = |operation: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| JournalError::io(operation, &path, &error)
+    };
+    let bytes = fs::read(&torn.segment).map_err(io("read", &torn.segment))?;
+    let tail = bytes.get(usize::try_from(torn.offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let written = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let name = torn.segment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let aside = dir.join(format!("{name}-{:020}{TAIL_SUFFIX}", torn.offset));
+    let mut file = private::create(&aside).map_err(io("create", &aside))?;
+    file.write_all(&tail[..written]).and_then(|()| file.sync_all()).map_err(io("write", &aside))?;
+    let mut kept: Vec<PathBuf> = fs::read_dir(dir)
+        .map_err(io("list", dir))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(TAIL_SUFFIX))
+        .collect();
+    kept.sort();
+    let surplus = kept.len().saturating_sub(TAILS_MAX);
+    for old in &kept[..surplus] {
+        fs::remove_file(old).map_err(io("remove", old))?;
+    }
+    Ok(aside)
+}
+
 /// Whether a process has the journal at `dir` open.
 ///
 /// # Errors
@@ -132,7 +167,7 @@ pub fn is_in_use(dir: &Path) -> Result<bool, JournalError> {
 
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join(LOCK_FILE);
-    let file = File::options()
+    let file = private::file()
         .create(true)
         .truncate(false)
         .write(true)

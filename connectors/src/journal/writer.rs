@@ -15,6 +15,7 @@ use super::gather::Expected;
 use super::segments::{Scan, Segment, segment_path};
 use super::{JournalError, Position, WriteBatch};
 use crate::journal::receipts::{Claims, Receipts};
+use crate::private;
 
 /// One commit takes queued writes until it has this many bytes: larger gains nothing on a
 /// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.
@@ -45,7 +46,7 @@ pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        let file = private::file().create(true).truncate(false).write(true).open(path)?;
         let end = file.metadata()?.len();
         Ok(Box::new(RoomyFile { file, end, room: end }))
     }

@@ -24,7 +24,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(5);
 pub(crate) const ACKS_IN_FLIGHT_MAX: usize = 1_024;
 
 /// Where NATS is, and who we are to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatsConnection {
     /// Servers, `nats://host:4222` or `tls://host:4222`; the first that answers is taken.
@@ -39,6 +39,29 @@ pub struct NatsConnection {
     /// A PEM file with the certificates of authorities to trust beside the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for NatsConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let NatsConnection { servers, credentials_file, token_file, ca_file } = self;
+        let servers: Vec<String> = servers.iter().map(|url| without_secret(url)).collect();
+        f.debug_struct("NatsConnection")
+            .field("servers", &servers)
+            .field("credentials_file", credentials_file)
+            .field("token_file", token_file)
+            .field("ca_file", ca_file)
+            .finish()
+    }
+}
+
+/// A URL without the user and password that may stand in it.
+fn without_secret(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    match rest.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((_, host)) if scheme.is_empty() => format!("***@{host}"),
+        Some((_, host)) => format!("{scheme}://***@{host}"),
+    }
 }
 
 fn default_servers() -> Vec<String> {
@@ -149,13 +172,13 @@ impl NatsConnection {
     pub async fn connect(&self) -> Result<Context, NatsError> {
         let options = self.options().await?;
         let connect = options.connect(self.servers.as_slice());
-        let refused = |reason: String| NatsError::Connect { servers: self.servers.join(", "), reason };
+        let refused = |reason: String| NatsError::Connect { servers: self.shown(), reason: self.cleaned(&reason) };
         let client = tokio::time::timeout(CONNECT_MAX, connect)
             .await
             .map_err(|_| refused(format!("nothing within {} s", CONNECT_MAX.as_secs())))?
             .map_err(|error| match error.kind() {
                 ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                    NatsError::Refused { servers: self.servers.join(", "), reason: error.to_string() }
+                    NatsError::Refused { servers: self.shown(), reason: self.cleaned(&error.to_string()) }
                 }
                 _ => refused(error.to_string()),
             })?;
@@ -174,7 +197,17 @@ impl NatsConnection {
     /// As [`connect`](Self::connect).
     pub(crate) async fn server(&self) -> Result<String, NatsError> {
         let context = self.connect().await?;
-        Ok(format!("nats-server {} at {}", context.client().server_info().version, self.servers.join(", ")))
+        Ok(format!("nats-server {} at {}", context.client().server_info().version, self.shown()))
+    }
+
+    /// The servers as they may be shown.
+    fn shown(&self) -> String {
+        self.servers.iter().map(|url| without_secret(url)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What somebody else says of a server, who may repeat its URL.
+    fn cleaned(&self, text: &str) -> String {
+        self.servers.iter().fold(text.to_owned(), |text, url| text.replace(url.as_str(), &without_secret(url)))
     }
 
     async fn options(&self) -> Result<ConnectOptions, NatsError> {
@@ -252,4 +285,23 @@ async fn check_server(client: &Client) -> Result<(), NatsError> {
     }
     tracing::info!(version, level, "connected to NATS");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_in_a_url_is_never_shown() {
+        let secret = |port: u16| format!("nats://bell:S3cret@127.0.0.1:{port}");
+        // Nobody listens on port 1; the last is no URL at all.
+        for url in [secret(1), "bell:S3cret@127.0.0.1:1".to_owned(), "nats://bell:S3cret@[::".to_owned()] {
+            let connection = NatsConnection { servers: vec![url.clone()], ..NatsConnection::default() };
+            let error = connection.connect().await.expect_err("nobody answers");
+            for shown in [format!("{connection:?}"), error.to_string(), format!("{error:?}")] {
+                assert!(!shown.contains("S3cret") && shown.contains("***@"), "{url}: {shown}");
+            }
+        }
+        assert_eq!(without_secret("nats://127.0.0.1:4222"), "nats://127.0.0.1:4222");
+    }
 }

@@ -4,7 +4,7 @@
 //! <crc32 in hex> <the cursor as JSON>\n
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::IncidentLog;
 use crate::journal::Position;
+use crate::private;
 
 /// What cursor files end in.
 pub(super) const CURSOR_SUFFIX: &str = ".cursor";
@@ -210,7 +211,7 @@ impl CursorFile {
         let json = serde_json::to_string(cursor).expect("a cursor is JSON");
         let text = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
         let aside = self.path.with_extension("cursor-new");
-        let mut file = File::create(&aside).map_err(self.io("created"))?;
+        let mut file = private::create(&aside).map_err(self.io("created"))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(self.io("written"))?;
         fs::rename(&aside, &self.path).map_err(self.io("moved into place"))
     }

@@ -1,6 +1,5 @@
 //! Events that a receiver refuses for good, kept aside: one JSON object a line, with the reason.
 
-use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use bellwether_engine::incident::IncidentRecord;
 use serde::Serialize;
 
 use super::cursor::file_name;
+use crate::private;
 use crate::sinks::Outgoing;
 
 /// The folder beside the cursors.
@@ -35,13 +35,13 @@ impl DeadLetters {
     /// Keeps an event; when it returns, it is on disk.
     pub(super) fn keep(&self, outgoing: &Outgoing, reason: &str) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            private::folder(folder)?;
         }
         let event = &outgoing.event;
         let letter = Letter { key: event.key(), subject: event.subject(), reason, record: &event.record };
         let mut line = serde_json::to_vec(&letter)?;
         line.push(b'\n');
-        let mut file = File::options().create(true).append(true).open(&self.path)?;
+        let mut file = private::file().create(true).append(true).open(&self.path)?;
         file.write_all(&line)?;
         file.sync_data()
     }

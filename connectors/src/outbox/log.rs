@@ -13,6 +13,7 @@ use super::memory::MemoryLog;
 use crate::journal::{
     Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, SegmentReader, oldest_segment_end,
 };
+use crate::private;
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -249,7 +250,7 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
     }
     let fresh = fresh_identity();
     let aside = dir.join("identity.new");
-    let mut file = fs::File::create(&aside).map_err(failed("create"))?;
+    let mut file = private::create(&aside).map_err(failed("create"))?;
     file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
     fs::rename(&aside, &path).map_err(failed("write"))?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync"))?;

@@ -1,12 +1,14 @@
 //! What a person asks of a reader: a file beside its cursor, taken by the process that runs it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::cursor::file_name;
+
+use crate::private;
 
 /// What is asked of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ impl Request {
     pub fn leave(self, folder: &Path, reader: &str) -> io::Result<()> {
         let path = path(folder, reader);
         let aside = path.with_extension("request-new");
-        fs::write(&aside, serde_json::to_vec(&self)?)?;
+        private::create(&aside)?.write_all(&serde_json::to_vec(&self)?)?;
         fs::rename(aside, path)
     }
 

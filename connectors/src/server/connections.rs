@@ -18,7 +18,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::transport::server::Connected;
 
+use crate::intake::Stop;
 use crate::limits::Limits;
+use crate::server::DRAIN;
+use crate::server::accept::Acceptor;
 use crate::server::counters::WireCounters;
 use crate::server::streams::{Duplex, secured};
 use crate::server::tls::LiveTls;
@@ -39,29 +42,29 @@ pub(crate) struct Caller {
 pub(crate) struct Connection {
     stream: Box<dyn Duplex>,
     caller: Caller,
+    /// Completes when nobody is to be waited for any more.
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts on `listener` until what is returned is dropped.
+/// Accepts on `listener` until what is returned is dropped. Connections end at the latest [`DRAIN`] after
+/// `stop`, whatever their senders do.
 pub(crate) fn connections(
     listener: TcpListener,
     tls: Option<Arc<LiveTls>>,
     limits: &Limits,
     counters: Arc<WireCounters>,
+    stop: Stop,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let patience = Duration::from_secs(limits.header_timeout_secs);
     let (ready, mut served) = mpsc::channel(READY_MAX);
+    let mut listener = Acceptor::new(listener, counters.clone());
     tokio::spawn(async move {
         loop {
-            let accepted = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = ready.closed() => break,
                 accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, from)) = accepted else {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             };
             let _ = stream.set_nodelay(true);
             let Ok(place) = places.clone().try_acquire_owned() else {
@@ -69,13 +72,18 @@ pub(crate) fn connections(
                 continue;
             };
             let (tls, ready, counters) = (tls.clone(), ready.clone(), counters.clone());
+            let mut stop = stop.clone();
+            let cut = Box::pin(async move {
+                stop.stopped().await;
+                tokio::time::sleep(DRAIN).await;
+            });
             tokio::spawn(async move {
                 match secured(stream, tls.as_deref(), patience).await {
                     Some((stream, certificate)) => {
                         let address = Some(from.ip().to_canonical());
                         let caller = Caller { address, certificate: certificate.map(Arc::new) };
                         // A server that stops takes no more.
-                        let _ = ready.send(Ok(Connection { stream, caller, _place: place })).await;
+                        let _ = ready.send(Ok(Connection { stream, caller, cut, _place: place })).await;
                     }
                     None => counters.refuse("tls_handshake", 1),
                 }
@@ -95,6 +103,9 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

@@ -18,6 +18,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::intake::{Intake, SourceError, Stop};
 use crate::limits::Limits;
+use crate::server::DRAIN;
+use crate::server::accept::Acceptor;
 use crate::server::auth::Auth;
 use crate::server::counters::WireCounters;
 use crate::server::refusals::{Answering, Refused};
@@ -99,11 +101,12 @@ impl Listener<'_> {
         let listener = TcpListener::bind(self.address)
             .await
             .map_err(|error| wrong(format!("cannot listen on `{}`: {error}", self.address)))?;
+        let mut listener = Acceptor::new(listener, self.counters.clone());
         let places = Arc::new(Semaphore::new(self.limits.connections_max));
         let patience = Duration::from_secs(self.limits.header_timeout_secs);
         let mut running: JoinSet<Result<(), SourceError>> = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = stop.stopped() => break,
                 Some(ended) = running.join_next(), if !running.is_empty() => {
                     if let Ok(Err(error)) = ended {
@@ -112,10 +115,6 @@ impl Listener<'_> {
                     continue;
                 }
                 accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, from)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             };
             // A listener on `[::]` sees IPv4 senders as `::ffff:10.0.0.9`; they are named as they are.
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
@@ -151,10 +150,14 @@ impl Listener<'_> {
                 conversation.converse(Caller { stream, from, tenant }, intake, stop).await
             });
         }
-        while let Some(ended) = running.join_next().await {
-            ended.unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        let all_ended = async {
+            while let Some(ended) = running.join_next().await {
+                ended.unwrap_or(Ok(()))?;
+            }
+            Ok(())
+        };
+        // Whoever goes on is cut off with `running`.
+        tokio::time::timeout(DRAIN, all_ended).await.unwrap_or(Ok(()))
     }
 }
 

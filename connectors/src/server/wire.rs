@@ -19,6 +19,7 @@ use bellwether_engine::signal::TenantName;
 use http::{HeaderMap, Method};
 
 use crate::server::auth::Right;
+use crate::server::doors::Lane;
 use crate::server::outcome::Outcome;
 use crate::server::reply::Reply;
 use crate::server::request::Request;
@@ -224,6 +225,11 @@ pub trait HttpHandler: Send + Sync + 'static {
     fn routes(&self) -> Vec<Route<Self>>
     where
         Self: Sized;
+
+    /// What its requests bring, as far as others wait for it: alerts get through a flood of anything else.
+    fn lane(&self) -> Lane {
+        Lane::Bulk
+    }
 
     /// The tenant that a request to a route with [`Access::Own`] speaks for, by what the wire
     /// checks itself: a signature over the body, a token of its own.

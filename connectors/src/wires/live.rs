@@ -131,7 +131,7 @@ impl<L: WireList> RunningWires<L> {
             tls.reload()?;
         }
         if let (Some(http), Some(wires)) = (&self.http, prepared.over_http) {
-            http.replace(prepared.config.common().limits.clone(), wires)?;
+            http.replace(prepared.shared.limits.clone(), wires)?;
         }
         self.shared.auth.replace(prepared.config.common().auth)?;
         self.shared = prepared.shared;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::resolve::entity_resolution::{EntityError, EntityResolver};
 use crate::resolve::series_table::SeriesTable;
 use crate::server::auth::{Auth, AuthError};
+use crate::server::descriptors;
 use crate::server::http::{NamedWire, RouteError};
 use crate::server::incidents::KnownIncidents;
+use crate::server::listener::Transport;
 use crate::server::tls::TlsError;
 use crate::wires::declare::{Door, Shared, WireError};
 use crate::wires::list::WireList;
@@ -56,7 +58,15 @@ pub(super) fn shared(
     let common = config.common();
     let resolver = Arc::new(EntityResolver::new(common.entity_resolution.clone())?);
     let series = Arc::new(SeriesTable::new(resolver.clone(), common.limits));
-    Ok(Shared { auth, limits: common.limits.clone(), resolver, series, incidents })
+    let limits = descriptors::within(common.limits, connected(config));
+    Ok(Shared { auth, limits, resolver, series, incidents })
+}
+
+/// Listeners whose senders hold connections.
+fn connected(config: &impl WireList) -> usize {
+    let mut count = 0;
+    config.each_endpoint(&mut |endpoint| count += usize::from(endpoint.transport == Transport::Tcp));
+    count
 }
 
 /// The wires over HTTP; one that `kept` gives is not built.

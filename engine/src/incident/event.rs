@@ -80,7 +80,7 @@ impl IncidentEvent {
             .map_or("none", |e| e.id.split_once(':').map_or(e.id.as_str(), |(_, name)| name));
         format!(
             "bellwether.v1.{}.incident.{}.{}.{}",
-            sanitise_token(&self.tenant),
+            tenant_token(&self.tenant),
             self.verb,
             self.record.priority,
             sanitise_token(service)
@@ -89,7 +89,7 @@ impl IncidentEvent {
 
     /// The key of this incident's latest record in the bucket: `<tenant>.<id>`.
     pub fn kv_key(&self) -> String {
-        format!("{}.{}", sanitise_token(&self.tenant), self.record.id)
+        format!("{}.{}", tenant_token(&self.tenant), self.record.id)
     }
 
     /// The record as JSON of at most [`RECORD_BYTES_MAX`] bytes: the longest lists are cut,
@@ -172,6 +172,16 @@ pub fn sanitise_token(text: &str) -> String {
     token
 }
 
+/// The subject token of a tenant, its own: of a name that [`sanitise_token`] changes, a hash follows, so
+/// that `a.b` and `a-b` share neither subjects nor keys. `=` stands in no token of a plain name.
+pub fn tenant_token(tenant: &str) -> String {
+    let token = sanitise_token(tenant);
+    match token == tenant {
+        true => token,
+        false => format!("{token}={:016x}", xxhash_rust::xxh3::xxh3_64(tenant.as_bytes())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,5 +222,16 @@ mod tests {
         assert_eq!(sanitise_token(""), "none");
         assert_eq!(sanitise_token("_INBOX"), "-INBOX");
         assert_eq!(sanitise_token("ähnlich"), "-hnlich");
+    }
+
+    #[test]
+    fn no_two_tenants_share_a_token() {
+        let long = "x".repeat(64);
+        let names = ["a.b", "a-b", "a b", "_a", "-a", "", "none", &long, &format!("{long}y")];
+        let tokens: std::collections::BTreeSet<String> = names.iter().map(|name| tenant_token(name)).collect();
+        assert_eq!(tokens.len(), names.len(), "{tokens:?}");
+        assert_eq!(tenant_token("acme"), "acme");
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-=".contains(c);
+        assert!(tokens.iter().all(|token| token.chars().all(plain)), "{tokens:?}");
     }
 }

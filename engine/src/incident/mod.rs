@@ -11,7 +11,7 @@ mod parts;
 mod record;
 mod schema;
 
-pub use event::{IncidentEvent, RECORD_BYTES_MAX, Verb, sanitise_token};
+pub use event::{IncidentEvent, RECORD_BYTES_MAX, Verb, sanitise_token, tenant_token};
 pub use id::incident_id;
 pub use parts::{
     AlertEntry, AlertEntryStatus, CauseKind, ChangeEntry, EntityRef, EntityRole, EvidenceEntry, EvidenceSignal, Link,

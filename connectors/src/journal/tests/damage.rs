@@ -30,6 +30,33 @@ fn a_tail_cut_at_any_byte_loses_only_its_own_write() {
 }
 
 #[test]
+fn a_last_record_that_was_damaged_is_kept_aside_when_it_is_cut() {
+    let dir = folder();
+    let (journal, _) = open(dir.path());
+    append(&journal, write(&[b"first"])).expect("appended");
+    let kept = fs::read(only_segment(dir.path())).expect("bytes");
+    let kept = kept.iter().rposition(|byte| *byte != 0).expect("a record") + 1;
+    append(&journal, write(&[b"acknowledged"])).expect("appended");
+    drop(journal);
+    let path = only_segment(dir.path());
+    let mut bytes = fs::read(&path).expect("bytes");
+    let flipped = memchr::memmem::find(&bytes, b"acknowledged").expect("the last record");
+    assert!(flipped > kept);
+    bytes[flipped] ^= 1;
+    fs::write(&path, &bytes).expect("written");
+    let (_journal, report) = open(dir.path());
+    assert_eq!(report.last, Position(1));
+    let tails: Vec<Vec<u8>> = fs::read_dir(dir.path())
+        .expect("listed")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "tail"))
+        .map(|path| fs::read(path).expect("bytes"))
+        .collect();
+    assert_eq!(tails.len(), 1);
+    assert!(memchr::memmem::find(&tails[0], b"cknowledged").is_some(), "what was cut can be looked at");
+}
+
+#[test]
 fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
     let (dir, killed) = (folder(), folder());
     let mut config = config(dir.path());

@@ -46,6 +46,7 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::server::doors::Holder;
 use crate::server::refusals::{Answering, Refused, RefusedSenders};
 
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
@@ -58,7 +59,8 @@ const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
 /// Whose a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    Tenant(usize, Rights),
+    /// Its place, what it may, and which of the credentials it is.
+    Tenant(usize, Rights, u32),
     Operator,
 }
 
@@ -69,6 +71,8 @@ pub(crate) struct Grant {
     pub tenant: TenantName,
     /// What it may do for it.
     pub may: Rights,
+    /// Which credential it is: those of one tenant share what the tenant gets.
+    pub credential: u32,
 }
 
 struct Known {
@@ -96,6 +100,13 @@ pub struct Auth {
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Auth({} credentials, secrets not shown)", self.current().known.len())
+    }
+}
+
+impl Grant {
+    /// Who holds what a request takes.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder { tenant: Some(self.tenant.clone()), credential: self.credential }
     }
 }
 
@@ -157,23 +168,36 @@ impl Auth {
         let checked = self.current();
         let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
         let by_token = shown.headers.contains_key(AUTHORIZATION).then(|| checked.owner_of_token(shown.headers));
-        let (tenant, may) = match (by_token, by_certificate) {
-            (None, None) => (checked.anonymous?, Rights::ALL),
-            (None, Some(Owner::Tenant(tenant, may))) | (Some(Some(Owner::Tenant(tenant, may))), None) => (tenant, may),
-            (Some(Some(Owner::Tenant(token, may))), Some(Owner::Tenant(tenant, also))) if token == tenant => {
-                (tenant, may.both(also))
+        let (tenant, may, credential) = match (by_token, by_certificate) {
+            (None, None) => (checked.anonymous?, Rights::ALL, u32::MAX),
+            (None, Some(Owner::Tenant(tenant, may, id))) | (Some(Some(Owner::Tenant(tenant, may, id))), None) => {
+                (tenant, may, id)
+            }
+            (Some(Some(Owner::Tenant(token, may, id))), Some(Owner::Tenant(tenant, also, _))) if token == tenant => {
+                (tenant, may.both(also), id)
             }
             // An operator sends nothing, and a wrong token is not made good by a certificate.
             _ => return None,
         };
-        Some(Grant { tenant: checked.tenants[tenant].clone(), may })
+        Some(Grant { tenant: checked.tenants[tenant].clone(), may, credential })
+    }
+
+    /// Whether more than one credential is shown: whose the request is would be a matter of who reads it.
+    pub(crate) fn is_ambiguous(headers: &HeaderMap) -> bool {
+        headers.get_all(AUTHORIZATION).iter().nth(1).is_some()
     }
 
     /// Whether the sender runs this service.
     pub(crate) fn is_operator(&self, shown: Shown<'_>) -> bool {
         let checked = self.current();
         let by_certificate = shown.certificate.and_then(|certificate| checked.owner_of_certificate(certificate));
-        by_certificate == Some(Owner::Operator) || checked.owner_of_token(shown.headers) == Some(Owner::Operator)
+        let by_token = shown.headers.contains_key(AUTHORIZATION).then(|| checked.owner_of_token(shown.headers));
+        let operator = Some(Owner::Operator);
+        match (by_token, by_certificate) {
+            (None, certificate) => certificate == operator,
+            // All that is shown must be an operator's: a tenant's certificate vouches for a tenant.
+            (Some(token), certificate) => token == operator && (certificate.is_none() || certificate == operator),
+        }
     }
 
     /// Whether anybody could be an operator.
@@ -211,7 +235,8 @@ impl Checked {
         for (index, credential) in config.credentials.iter().enumerate() {
             let tenant = checked.tenant(&credential.tenant)?;
             let whose = format!("tenant `{}`", credential.tenant);
-            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant, credential.may));
+            let id = u32::try_from(index).unwrap_or(u32::MAX);
+            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant, credential.may, id));
         }
         for (index, operator) in config.operators.iter().enumerate() {
             let Operator { bearer_sha256, bearer_file, certificate_sha256, certificate_name } = operator.clone();
@@ -298,7 +323,7 @@ impl Checked {
 
     fn sending_tenant(&self, owner: Option<Owner>) -> Option<TenantName> {
         match owner? {
-            Owner::Tenant(at, may) => may.include(Right::Send).then(|| self.tenants[at].clone()),
+            Owner::Tenant(at, may, _) => may.include(Right::Send).then(|| self.tenants[at].clone()),
             Owner::Operator => None,
         }
     }

@@ -92,7 +92,8 @@ fn a_door_open_to_everybody_is_only_opened_on_loopback() {
     let anonymous = AuthConfig { anonymous_tenant: Some("default".to_owned()), ..AuthConfig::default() };
     let auth = Auth::new(&anonymous).expect("config is good");
     let nobody = auth.grant(Shown { headers: &HeaderMap::new(), certificate: None });
-    assert_eq!(nobody, Some(Grant { tenant: TenantName::new("default").expect("a name"), may: Rights::ALL }));
+    let tenant = TenantName::new("default").expect("a name");
+    assert_eq!(nobody, Some(Grant { tenant, may: Rights::ALL, credential: u32::MAX }));
     assert!(auth.check_listener("127.0.0.1:9090".parse().expect("address")).is_ok());
     assert!(auth.check_listener("0.0.0.0:9090".parse().expect("address")).is_err());
     let none = Auth::new(&AuthConfig::default()).expect("empty is good");

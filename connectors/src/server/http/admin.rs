@@ -3,7 +3,7 @@
 //! | page | who may | answer |
 //! |---|---|---|
 //! | `/-/healthy`, `/livez` | anybody | 200 while the process answers |
-//! | `/-/ready`, `/readyz` | anybody | 200, or 503 while the journal refuses what is handed to it |
+//! | `/-/ready`, `/readyz` | anybody | 200, or 503 with what is wrong: the journal refuses, the doors are full, or what [`HttpRouter::ready_unless`] says |
 //! | `/metrics` | anybody | Prometheus' text format |
 //! | `GET /-/tap?source=NAME` | a tenant for its own signals, an operator for all | NDJSON without end |
 //! | `POST /-/reload` | an operator | 200 with what was applied and what needs a restart; 500 with the mistake |
@@ -20,7 +20,7 @@ use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::connection::Busy;
+use super::connection::{Busy, Sender};
 use super::exposition::{WireReport, exposition, families};
 use super::{HttpBody, HttpRouter};
 use crate::intake::Intake;
@@ -65,12 +65,14 @@ impl HttpRouter {
         path: &str,
         query: &str,
         shown: Shown<'_>,
-        busy: Option<Busy>,
+        sender: &Sender,
     ) -> Option<Response<HttpBody>> {
         let reply = match path {
             "/-/healthy" | "/livez" => Reply::text(200, "Bellwether is healthy.\n"),
-            "/-/ready" | "/readyz" if intake.is_accepting() => Reply::text(200, "Bellwether is ready.\n"),
-            "/-/ready" | "/readyz" => Reply::overloaded("the journal takes no entries at the moment"),
+            "/-/ready" | "/readyz" => match self.unready(intake) {
+                None => Reply::text(200, "Bellwether is ready.\n"),
+                Some(reasons) => Reply::overloaded(&reasons),
+            },
             "/metrics" => Reply {
                 status: 200,
                 headers: vec![("content-type", "text/plain; version=0.0.4; charset=utf-8".to_owned())],
@@ -78,12 +80,24 @@ impl HttpRouter {
             },
             "/-/reload" => self.reload(method, shown).await,
             "/-/tap" => match self.open_tap(intake, method, query, shown) {
-                Ok((tap, rows)) => return Some(self.stream_tap(tap, rows, busy)),
+                Ok((tap, rows)) => {
+                    sender.introduced();
+                    return Some(self.stream_tap(tap, rows, sender.busy.clone()));
+                }
                 Err(reply) => reply,
             },
             _ => return None,
         };
         Some(super::response(reply))
+    }
+
+    /// Why senders had better go elsewhere or wait, a line for each reason.
+    fn unready(&self, intake: &Intake) -> Option<String> {
+        let journal = (!intake.is_accepting()).then(|| "the journal takes no entries at the moment".to_owned());
+        let full = self.doors.full(&self.limits()).map(str::to_owned);
+        let more = self.unready.get().into_iter().flat_map(|unready| unready());
+        let reasons: Vec<String> = journal.into_iter().chain(full).chain(more).collect();
+        (!reasons.is_empty()).then(|| reasons.join("\n"))
     }
 
     async fn reload(&self, method: &Method, shown: Shown<'_>) -> Reply {
@@ -115,9 +129,10 @@ impl HttpRouter {
             pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
         let wanted = parameter("tenant");
-        let tenant = match (self.auth.is_operator(shown), self.auth.grant(shown).map(|grant| grant.tenant)) {
+        let own = self.auth.grant(shown).map(|grant| grant.tenant);
+        let tenant = match (self.auth.is_operator(shown), &own) {
             (true, _) => wanted.map(Arc::from),
-            (false, Some(own)) if wanted.as_deref().is_none_or(|wanted| *wanted == *own) => Some(own.shared()),
+            (false, Some(own)) if wanted.as_deref().is_none_or(|wanted| *wanted == **own) => Some(own.shared()),
             (false, Some(_)) => return Err(Reply::text(403, "only an operator may look at another tenant\n")),
             (false, None) => {
                 self.listener.refuse("unauthorized", 1);
@@ -132,7 +147,7 @@ impl HttpRouter {
         }
         let tap = intake
             .taps()
-            .open(source.as_deref())
+            .open(source.as_deref(), own.as_ref())
             .ok_or_else(|| Reply::overloaded("as many taps as there may be are open; close one"))?;
         Ok((tap, Rows::new(tenant)))
     }

@@ -4,6 +4,7 @@
 //! | limit | what the sender sees | counted as |
 //! |---|---|---|
 //! | `connections_max` | 503 with `Retry-After` (with TLS: the connection closes) | `connections_max` |
+//! | the same, for the oldest without a credential | its connection closes in favour of a new one | `made_room` |
 //! | `header_timeout_secs`, for TLS too | the connection closes | `header_timeout`, `tls_handshake` |
 //! | `idle_timeout_secs` without a request | the connection closes | `idle_timeout` |
 
@@ -24,15 +25,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::HttpRouter;
+use super::strangers::{Acquaintance, Strangers};
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::server::DRAIN;
+use crate::server::accept::Acceptor;
 use crate::server::reply::RETRY_AFTER_SECS;
 use crate::server::tls::{LiveTls, shown_certificate};
 
 /// Streams one HTTP/2 connection may have open; OTLP exporters use one to four.
 const STREAMS_MAX: u32 = 64;
-/// How long running requests may take after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
 /// How long a connection over the limit may take to read that there is no room.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// Connections that are being told so at once; beyond, they are closed without a word.
@@ -49,6 +51,17 @@ pub(super) struct Sender {
     pub(super) certificate: Option<Arc<CertificateDer<'static>>>,
     /// Held while its request runs.
     pub(super) busy: Option<Busy>,
+    /// To be told when its credential is good.
+    pub(super) acquaintance: Option<Arc<Acquaintance>>,
+}
+
+impl Sender {
+    /// It has shown a good credential: its connection need not give way.
+    pub(super) fn introduced(&self) {
+        if let Some(acquaintance) = &self.acquaintance {
+            acquaintance.introduced();
+        }
+    }
 }
 
 /// A request is running on a connection, until the last clone is dropped.
@@ -116,6 +129,12 @@ impl ConnectionPermit {
         let add = |n: usize| (n < places).then_some(n + 1);
         taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok().map(|_| ConnectionPermit(taken.clone()))
     }
+
+    /// The place of a connection that has been asked to leave, before it has.
+    fn take_over(taken: &Arc<AtomicUsize>) -> ConnectionPermit {
+        taken.fetch_add(1, Ordering::SeqCst);
+        ConnectionPermit(taken.clone())
+    }
 }
 
 impl Drop for ConnectionPermit {
@@ -134,26 +153,24 @@ pub async fn serve(
 ) {
     let (open, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (stopping, _) = tokio::sync::watch::channel(false);
-    let mut running = JoinSet::new();
+    let mut listener = Acceptor::new(listener, wires.listener.clone());
+    let (mut running, mut strangers) = (JoinSet::new(), Strangers::default());
     tokio::pin!(stop);
     loop {
-        let accepted = tokio::select! {
+        let (stream, from) = tokio::select! {
             () = &mut stop => break,
             _ = running.join_next(), if !running.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
-        let (stream, address) = match accepted {
-            Ok((stream, from)) => (stream, from.ip().to_canonical()),
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+        let address = from.ip().to_canonical();
         let _ = stream.set_nodelay(true);
         let limits = wires.limits();
-        let Some(place) = ConnectionPermit::take(&open, limits.connections_max) else {
+        let mut place = ConnectionPermit::take(&open, limits.connections_max);
+        if place.is_none() && strangers.make_room() {
+            wires.listener.refuse("made_room", 1);
+            place = Some(ConnectionPermit::take_over(&open));
+        }
+        let Some(place) = place else {
             wires.listener.refuse("connections_max", 1);
             if let (None, Some(telling)) = (&tls, ConnectionPermit::take(&refused, REFUSALS_MAX)) {
                 running.spawn(async move {
@@ -165,22 +182,16 @@ pub async fn serve(
         };
         let (wires, intake, tls) = (wires.clone(), intake.clone(), tls.clone());
         let mut stopped = stopping.subscribe();
+        let acquaintance = strangers.add(limits.connections_max);
         running.spawn(async move {
             let stop = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            match tls {
-                None => converse(wires, intake, stream, (address, None), limits, stop).await,
-                Some(tls) => {
-                    let patience = Duration::from_secs(limits.header_timeout_secs);
-                    match tokio::time::timeout(patience, tls.acceptor().accept(stream)).await {
-                        Ok(Ok(stream)) => {
-                            let certificate = shown_certificate(&stream).map(Arc::new);
-                            converse(wires, intake, stream, (address, certificate), limits, stop).await;
-                        }
-                        _ => wires.listener.refuse("tls_handshake", 1),
-                    }
-                }
+            let sender =
+                Sender { address: Some(address), acquaintance: Some(acquaintance.clone()), ..Sender::default() };
+            tokio::select! {
+                () = speak(wires, intake, stream, tls, sender, limits, stop) => {}
+                () = acquaintance.to_leave() => {}
             }
             drop(place);
         });
@@ -204,11 +215,32 @@ async fn refuse(mut stream: TcpStream) {
     while said && matches!(stream.read(&mut buffer).await, Ok(1..)) {}
 }
 
+/// Shakes hands where there is TLS, and answers what is asked.
+async fn speak(
+    wires: Arc<HttpRouter>,
+    intake: Intake,
+    stream: TcpStream,
+    tls: Option<Arc<LiveTls>>,
+    sender: Sender,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
+    let Some(tls) = tls else { return converse(wires, intake, stream, sender, limits, stop).await };
+    let patience = Duration::from_secs(limits.header_timeout_secs);
+    match tokio::time::timeout(patience, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let certificate = shown_certificate(&stream).map(Arc::new);
+            converse(wires, intake, stream, Sender { certificate, ..sender }, limits, stop).await;
+        }
+        _ => wires.listener.refuse("tls_handshake", 1),
+    }
+}
+
 async fn converse(
     wires: Arc<HttpRouter>,
     intake: Intake,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    (address, certificate): (IpAddr, Option<Arc<CertificateDer<'static>>>),
+    sender: Sender,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
@@ -218,8 +250,7 @@ async fn converse(
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let (wires, intake) = (wires.clone(), intake.clone());
         let busy = answered.begin();
-        let sender = Sender { address: Some(address), certificate: certificate.clone(), busy: Some(busy.clone()) };
-        request.extensions_mut().insert(sender);
+        request.extensions_mut().insert(Sender { busy: Some(busy.clone()), ..sender.clone() });
         async move {
             let response = wires.respond(&intake, request).await;
             drop(busy);

@@ -7,22 +7,25 @@
 //! ```
 //!
 //! For each request, in this order: path, credential (401 before the body is read), method (405
-//! with `Allow`), a free place (503), declared size (413), the body within its time, a re-send known
-//! from before, the route's decoder, the journal, and only then the answer. Beside the wires it answers
+//! with `Allow`), declared size (413), room for the body (503), the body within its time, a place (503,
+//! [`crate::server::doors`]), a re-send known from before, the route's decoder, the journal, and only then
+//! the answer. Beside the wires it answers
 //! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
 //!
 //! Wires and limits can be replaced while it serves ([`HttpRouter::replace`]): a request is
 //! answered by those in force when its headers have come.
 
 mod admin;
+mod body;
 pub mod client;
 mod connection;
 mod exposition;
 mod refused;
 mod routes;
+mod strangers;
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -37,12 +40,13 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderValue, Request as HttpRequest, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, ReloadRefused, Reloaded};
+use body::{NotRead, read};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};
@@ -54,8 +58,9 @@ use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::limits::Limits;
-use crate::server::auth::{Auth, Right, Shown};
+use crate::server::auth::{Auth, Grant, Right, Shown};
 use crate::server::counters::WireCounters;
+use crate::server::doors::{Doors, Holder};
 use crate::server::outcome::Outcome;
 use crate::server::refusals::Refused;
 use crate::server::reply::Reply;
@@ -104,10 +109,12 @@ impl Default for HttpConfig {
 pub struct HttpRouter {
     auth: Arc<Auth>,
     routes: RwLock<Arc<Routes>>,
+    doors: Doors,
     /// Connections refused or closed, by reason.
     listener: Arc<WireCounters>,
     others: OnceLock<Vec<OtherWire>>,
     more: OnceLock<MoreMetrics>,
+    unready: OnceLock<Unready>,
     admin: OnceLock<Arc<dyn Admin>>,
 }
 
@@ -117,11 +124,17 @@ pub type NamedWire = (&'static str, HttpWire);
 /// What is answered when all places are taken.
 const TOO_MANY: &str = "too many requests at once";
 
+/// What is answered when a sender's share of the room for bodies is taken.
+const NO_ROOM: &str = "too much is being received of this sender at once";
+
 /// A listener that does not speak HTTP, by source name.
 type OtherWire = (&'static str, Arc<WireCounters>);
 
 /// Further families in Prometheus' text format.
 type MoreMetrics = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Reasons why the process is not ready.
+type Unready = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl HttpRouter {
     /// Mounts `wires`, each under its name.
@@ -131,10 +144,12 @@ impl HttpRouter {
     pub fn new(auth: Arc<Auth>, limits: Limits, wires: Vec<NamedWire>) -> Result<HttpRouter, RouteError> {
         Ok(HttpRouter {
             auth,
+            doors: Doors::new(&limits),
             routes: RwLock::new(Arc::new(Routes::new(limits, wires, None)?)),
             listener: Arc::default(),
             others: OnceLock::new(),
             more: OnceLock::new(),
+            unready: OnceLock::new(),
             admin: OnceLock::new(),
         })
     }
@@ -146,6 +161,7 @@ impl HttpRouter {
     /// [`RouteError`] when two of them claim one path.
     pub fn replace(&self, limits: Limits, wires: Vec<NamedWire>) -> Result<(), RouteError> {
         let fresh = Arc::new(Routes::new(limits, wires, Some(&self.routes()))?);
+        self.doors.resize(&fresh.limits);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -174,6 +190,12 @@ impl HttpRouter {
     /// first call counts.
     pub fn show_more(&self, more: impl Fn() -> String + Send + Sync + 'static) {
         let _ = self.more.set(Box::new(more));
+    }
+
+    /// Lets `reasons`, each in words, make the process not ready as long as there are any. Only the first
+    /// call counts.
+    pub fn ready_unless(&self, reasons: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        let _ = self.unready.set(Box::new(reasons));
     }
 
     /// What every wire has received so far.
@@ -208,24 +230,29 @@ impl HttpRouter {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
+        if Auth::is_ambiguous(&head.headers) {
+            self.listener.refuse("two_credentials", 1);
+            let_run_out(body);
+            return response(Reply::text(400, "more than one `Authorization` header: send one\n"));
+        }
         let shown = Shown { headers: &head.headers, certificate: sender.certificate.as_deref() };
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
-        if let Some(page) = self.own_page(intake, &head.method, path, query, shown, sender.busy).await {
+        if let Some(page) = self.own_page(intake, &head.method, path, query, shown, &sender).await {
             if page.status() == StatusCode::UNAUTHORIZED {
                 let refused = Refused { sender: sender.address, component: HTTP_ID, reason: "unauthorized" };
                 self.auth.refused(refused).wait().await;
             }
             return page;
         }
-        response(self.reply_to(intake, &head, body, shown, sender.address).await)
+        response(self.reply_to(intake, &head, body, shown, &sender).await)
     }
 
-    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>, from: Option<IpAddr>) -> Reply
+    async fn reply_to<B>(&self, intake: &Intake, head: &Parts, body: B, shown: Shown<'_>, sender: &Sender) -> Reply
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let routes = self.routes();
+        let (routes, from) = (self.routes(), sender.address);
         let (path, headers) = (head.uri.path(), &head.headers);
         let Some((mounted, place)) = routes.find(path) else {
             return Reply::text(404, "no wire is configured for this path\n");
@@ -242,10 +269,13 @@ impl HttpRouter {
         let shown = Shown { headers: with_credential.as_ref().unwrap_or(shown.headers), ..shown };
         let route = place.route(&head.method);
         let (access, right) = route.map_or_else(|| place.guard(), |route| (route.access(), route.right()));
-        let by_credential = match access {
+        let grant = match access {
             Access::Own => None,
             Access::Credential => match self.let_in(right, head, shown) {
-                Ok(tenant) => Some(tenant),
+                Ok(grant) => {
+                    sender.introduced();
+                    Some(grant)
+                }
                 Err((refusal, reason)) => {
                     let_run_out(body);
                     return self.refuse(mounted, reason, head, from, refusal).await;
@@ -258,28 +288,33 @@ impl HttpRouter {
             return handler.not_allowed().with("allow", place.allow());
         };
         let (method, query, received) = (&head.method, head.uri.query().unwrap_or_default(), now());
-        let Ok(_free) = routes.free.try_acquire() else {
+        let lane = handler.lane();
+        let busy = |tenant: Option<&TenantName>, body: &[u8], why: &str| {
             mounted.counters.refuse("busy", 1);
-            return match &by_credential {
-                None => Reply::overloaded(TOO_MANY),
-                Some(tenant) => {
-                    let request = Request { tenant, method, path, query, headers, body: &[], received, claims: None };
-                    handler.overloaded(&request, TOO_MANY)
-                }
-            };
+            let asked = |tenant| Request { tenant, method, path, query, headers, body, received, claims: None };
+            tenant.map_or_else(|| Reply::overloaded(why), |tenant| handler.overloaded(&asked(tenant), why))
         };
-        let body = match read(body, &routes.limits).await {
-            Ok(body) => body,
-            Err((reply, reason)) => {
+        let holder = grant.as_ref().map_or(Holder::UNKNOWN, Grant::holder);
+        let tenant = grant.map(|grant| grant.tenant);
+        let body = match read(body, &routes.limits, || self.doors.room.hold(&holder, lane)).await {
+            Ok(held) => held,
+            Err(NotRead::NoRoom) => return busy(tenant.as_ref(), &[], NO_ROOM),
+            Err(NotRead::Refused(reply, reason)) => {
                 mounted.counters.refuse(reason, 1);
                 return reply;
             }
         };
+        let (body, _held) = body;
         mounted.counters.request(body.len());
-        let tenant = by_credential.or_else(|| handler.tenant_of(&Unsigned { path, headers, body: &body }));
+        let tenant = tenant.or_else(|| handler.tenant_of(&Unsigned { path, headers, body: &body }));
         let Some(tenant) = &tenant else {
             let refusal = Reply::text(401, "the signature or token is not known\n");
             return self.refuse(mounted, "unauthorized", head, from, refusal).await;
+        };
+        sender.introduced();
+        let holder = Holder { tenant: Some(tenant.clone()), ..holder };
+        let Some(_place) = self.doors.places.take(&holder, lane).await else {
+            return busy(Some(tenant), &body, TOO_MANY);
         };
         let request = Request { tenant, method, path, query, headers, body: &body, received, claims: None };
         match &route.answer {
@@ -288,12 +323,12 @@ impl HttpRouter {
         }
     }
 
-    /// The tenant that the sender may do this for; otherwise the answer and the reason counted.
-    fn let_in(&self, right: Right, head: &Parts, shown: Shown<'_>) -> Result<TenantName, (Reply, &'static str)> {
+    /// Who the sender may do this for; otherwise the answer and the reason counted.
+    fn let_in(&self, right: Right, head: &Parts, shown: Shown<'_>) -> Result<Grant, (Reply, &'static str)> {
         let unknown = || (admin::unauthorized("a credential is needed"), "unauthorized");
         let grant = self.auth.grant(shown).ok_or_else(unknown)?;
         if head.method.is_safe() || grant.may.include(right) {
-            Ok(grant.tenant)
+            Ok(grant)
         } else {
             Err((Reply::text(403, format!("{}\n", right.refusal())), "forbidden"))
         }
@@ -367,33 +402,9 @@ async fn store(
             mounted.counters.refuse("journal", outcome.accepted());
             match error {
                 AcceptError::TooLarge { reason } => Reply::text(413, format!("{reason}\n")),
-                error => mounted.wire.handler.overloaded(request, &error.to_string()),
+                error => mounted.wire.handler.overloaded(request, error.told()),
             }
         }
-    }
-}
-
-/// The body, within its size and time; otherwise the answer and the reason counted.
-async fn read<B>(body: B, limits: &Limits) -> Result<Bytes, (Reply, &'static str)>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let bytes_max = limits.body_bytes_max;
-    let too_large = || {
-        let text = format!("the body is larger than `limits.body_bytes_max` ({bytes_max} bytes)\n");
-        (Reply::text(413, text), "too_large")
-    };
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large());
-    }
-    let within = Duration::from_secs(limits.body_timeout_secs);
-    let read = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(within, read).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err((Reply::text(400, "the body could not be read\n"), "body_not_read")),
-        Err(_) => Err((Reply::text(408, "the body took too long\n"), "body_timeout")),
     }
 }
 

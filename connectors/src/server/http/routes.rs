@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::Method;
 use matchit::{InsertError, Router};
-use tokio::sync::Semaphore;
 
 use super::NamedWire;
 use crate::limits::Limits;
@@ -75,8 +74,6 @@ impl Place {
 pub(super) struct Routes {
     pub(super) limits: Limits,
     pub(super) wires: Vec<Mounted>,
-    /// Requests that may run at once.
-    pub(super) free: Semaphore,
     places: Router<Place>,
 }
 
@@ -100,7 +97,7 @@ impl Routes {
             known.map(|mounted| mounted.counters.clone()).unwrap_or_default()
         };
         let wires = wires.into_iter().map(|(id, wire)| Mounted { counters: counters(id), id, wire }).collect();
-        Ok(Routes { free: Semaphore::new(limits.requests_in_flight_max), limits, wires, places })
+        Ok(Routes { limits, wires, places })
     }
 
     /// The wire that answers `path`, and what it answers there; a literal part wins over a

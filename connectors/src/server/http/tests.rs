@@ -277,6 +277,7 @@ async fn a_full_journal_is_503_and_the_same_request_is_welcome_later() {
     rig.shelf.full.store(true, Ordering::Relaxed);
     let refused = rig.send("/tick", Some("secret"), b"x").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(&refused.body[..], b"the journal is full; retry later\n", "paths and reasons are the operator's");
     assert!(rig.ticker.undone.load(Ordering::Relaxed));
     assert_eq!(rig.send("/readyz", None, b"").await.status, 503);
     assert_eq!(rig.send("/livez", None, b"").await.status, 200);
@@ -377,8 +378,37 @@ async fn a_body_that_grows_over_the_limit_is_413() {
 #[tokio::test]
 async fn without_a_free_place_the_sender_is_asked_to_come_back() {
     let rig = rig(Limits { requests_in_flight_max: 0, ..Limits::default() });
-    let reply = rig.send_body("/tick", Some("secret"), Untouchable).await;
-    assert_eq!(reply.status, 503);
+    let reply = rig.send("/tick", Some("secret"), b"x").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+}
+
+#[tokio::test]
+async fn two_credentials_are_refused_whatever_they_are() {
+    let rig = rig(Limits::default());
+    for path in ["/tick", "/-/tap", "/-/reload"] {
+        let request = HttpRequest::post(path).header("authorization", "Bearer secret");
+        let request = request.header("authorization", "Bearer secret").body(Full::new(Bytes::new()));
+        let answer = rig.wires.answer(&rig.intake, request.expect("a request"), Sender::default()).await;
+        assert_eq!(answer.status(), 400, "{path}");
+    }
+    assert_eq!(rig.stored(), 0);
+}
+
+#[tokio::test]
+async fn readiness_says_in_words_what_is_wrong() {
+    let rig = rig(Limits { requests_in_flight_max: 1, ..Limits::default() });
+    assert_eq!(rig.send("/-/ready", None, b"").await.status, 200);
+    let holder = Holder { tenant: Some(acme().clone()), credential: 7 };
+    let place = rig.wires.doors.places.take(&holder, crate::server::doors::Lane::Alerts).await;
+    assert!(place.is_some());
+    assert_eq!(rig.send("/tick", Some("secret"), b"x").await.status, 503);
+    let full = rig.send("/-/ready", None, b"").await;
+    assert_eq!(full.status, 503);
+    assert!(String::from_utf8_lossy(&full.body).contains("requests_in_flight_max"));
+    drop(place);
+    rig.wires.ready_unless(|| vec!["the engine is 90 s behind".to_owned()]);
+    let behind = rig.send("/-/ready", None, b"").await;
+    assert_eq!((behind.status, &behind.body[..]), (503, &b"the engine is 90 s behind\n"[..]));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub(super) fn identity(message: &async_nats::Message) -> Option<(String, u64)> {
     let id = message.headers.as_ref()?.get(async_nats::header::NATS_MESSAGE_ID)?.as_str();
     let (rest, revision) = id.rsplit_once('/')?;
     let (tenant, incident) = rest.rsplit_once('/')?;
-    let tenant = bellwether_engine::incident::sanitise_token(tenant);
+    let tenant = bellwether_engine::incident::tenant_token(tenant);
     Some((format!("{tenant}.{incident}"), revision.parse().ok()?))
 }
 

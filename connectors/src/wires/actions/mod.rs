@@ -34,6 +34,7 @@ use crate::decode::actions::{Said, feedback, ticket};
 use crate::intake::reject::{BadRow, Refusals};
 use crate::journal::receipts::request_key;
 use crate::limits::Limits;
+use crate::server::doors::Lane;
 use crate::server::incidents::KnownIncidents;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -110,6 +111,10 @@ fn read_path(path: &str, body: &[u8]) -> Result<Said, BadRow> {
 }
 
 impl HttpHandler for Actions {
+    fn lane(&self) -> Lane {
+        Lane::Alerts
+    }
+
     fn routes(&self) -> Vec<Route<Actions>> {
         ["/feedback/{kind}", "/ticket/{verb}/{system}"].map(|path| Route::post(path, Actions::take).acting()).into()
     }

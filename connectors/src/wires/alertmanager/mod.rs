@@ -44,6 +44,7 @@ use crate::decode::json::readable;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
+use crate::server::doors::Lane;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
@@ -307,6 +308,10 @@ fn malformed(error: &dyn std::fmt::Display) -> Outcome {
 }
 
 impl HttpHandler for Alertmanager {
+    fn lane(&self) -> Lane {
+        Lane::Alerts
+    }
+
     fn routes(&self) -> Vec<Route<Alertmanager>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         let api = |path: &str| format!("{prefix}/api/v2/{path}");

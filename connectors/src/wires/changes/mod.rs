@@ -31,6 +31,7 @@ use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::auth::{Auth, AuthError, from_hex, read_secret};
+use crate::server::doors::Lane;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
@@ -215,6 +216,10 @@ fn payload_of(body: &[u8]) -> Option<Cow<'static, [u8]>> {
 }
 
 impl HttpHandler for Changes {
+    fn lane(&self) -> Lane {
+        Lane::Alerts
+    }
+
     fn routes(&self) -> Vec<Route<Changes>> {
         vec![
             Route::post_or_put("/changes/cdevents", Changes::cdevent),

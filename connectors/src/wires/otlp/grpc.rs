@@ -6,6 +6,8 @@
 //! `RESOURCE_EXHAUSTED` without it, which they do not.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
@@ -25,7 +27,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
+use tonic::codegen::Service;
+use tonic::server::NamedService;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Response, Status};
 
@@ -33,9 +38,11 @@ use super::{Export, Exported, Otlp};
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
-use crate::server::auth::{Auth, Right, Shown};
+use crate::server::DRAIN;
+use crate::server::auth::{Auth, Grant, Right, Shown};
 use crate::server::connections::{Caller, connections};
 use crate::server::counters::WireCounters;
+use crate::server::doors::{Doors, Held, Lane, Metered};
 use crate::server::http::now;
 use crate::server::refusals::Refused;
 use crate::server::reply::RETRY_AFTER_SECS;
@@ -43,6 +50,9 @@ use crate::server::tls::{LiveTls, TlsError};
 
 /// Calls one connection may have open.
 const STREAMS_MAX: u32 = 64;
+
+/// What a sender is told whose share of the room is taken.
+const NO_ROOM: &str = "too much is being received of this sender at once";
 
 /// ALPN of the listener: gRPC is HTTP/2.
 const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
@@ -93,11 +103,13 @@ impl Source for OtlpGrpc {
             let listener = tokio::net::TcpListener::bind(address)
                 .await
                 .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
-            let incoming = connections(listener, self.tls.clone(), &self.otlp.limits, self.counters.clone());
-            let receiver = Receiver { otlp: self.otlp.clone(), intake, counters: self.counters.clone() };
+            let (limits, doors) = (&self.otlp.limits, Arc::new(Doors::new(&self.otlp.limits)));
+            let incoming = connections(listener, self.tls.clone(), limits, self.counters.clone(), stop.clone());
+            let counters = self.counters.clone();
+            let receiver = Receiver { otlp: self.otlp.clone(), intake, doors: doors.clone(), counters };
             let size = self.otlp.limits.decompressed_bytes_max;
             let name = Arc::from(self.name.as_str());
-            let guard = Guard { name, auth: self.auth.clone(), counters: self.counters.clone() };
+            let guard = Guard { name, auth: self.auth.clone(), doors, counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(size);
@@ -107,16 +119,25 @@ impl Source for OtlpGrpc {
             let traces = TraceServiceServer::new(receiver)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(size);
-            tonic::transport::Server::builder()
+            let within = Duration::from_secs(limits.body_timeout_secs);
+            let mut stopping = stop.clone();
+            let serving = tonic::transport::Server::builder()
+                .timeout(within)
                 .max_concurrent_streams(STREAMS_MAX)
                 .concurrency_limit_per_connection(STREAMS_MAX as usize)
                 .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
-                .add_service(InterceptedService::new(metrics, guard.clone()))
-                .add_service(InterceptedService::new(logs, guard.clone()))
-                .add_service(InterceptedService::new(traces, guard))
-                .serve_with_incoming_shutdown(incoming, async move { stop.stopped().await })
-                .await
-                .map_err(|error| wrong(format!("cannot serve on `{address}`: {error}")))
+                .add_service(InterceptedService::new(Bounded(metrics), guard.clone()))
+                .add_service(InterceptedService::new(Bounded(logs), guard.clone()))
+                .add_service(InterceptedService::new(Bounded(traces), guard))
+                .serve_with_incoming_shutdown(incoming, async move { stopping.stopped().await });
+            let cut = async {
+                stop.stopped().await;
+                tokio::time::sleep(DRAIN).await;
+            };
+            tokio::select! {
+                ended = serving => ended.map_err(|error| wrong(format!("cannot serve on `{address}`: {error}"))),
+                () = cut => Ok(()),
+            }
         })
     }
 }
@@ -126,6 +147,7 @@ impl Source for OtlpGrpc {
 struct Guard {
     name: Arc<str>,
     auth: Arc<Auth>,
+    doors: Arc<Doors>,
     counters: Arc<WireCounters>,
 }
 
@@ -138,9 +160,18 @@ impl tonic::service::Interceptor for Guard {
             self.counters.refuse(reason, 1);
             drop(self.auth.refused(Refused { sender: caller.address, component: &self.name, reason }));
         };
+        if Auth::is_ambiguous(&headers) {
+            refuse("two_credentials");
+            return Err(Status::invalid_argument("more than one credential: send one"));
+        }
         match self.auth.grant(Shown { headers: &headers, certificate: caller.certificate.as_deref() }) {
             Some(grant) if grant.may.include(Right::Send) => {
-                request.extensions_mut().insert(grant.tenant);
+                let Some(held) = self.doors.room.hold(&grant.holder(), Lane::Bulk) else {
+                    self.counters.refuse("busy", 1);
+                    return Err(unavailable(NO_ROOM));
+                };
+                request.extensions_mut().insert(held);
+                request.extensions_mut().insert(grant);
                 Ok(request)
             }
             Some(_) => {
@@ -155,11 +186,38 @@ impl tonic::service::Interceptor for Guard {
     }
 }
 
+/// A service whose messages are held by the room that the guard has found for their sender.
+#[derive(Clone)]
+struct Bounded<S>(S);
+
+impl<S: NamedService> NamedService for Bounded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Bounded<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> S::Future {
+        let held = request.extensions().get::<Arc<Held>>().cloned();
+        self.0.call(match held {
+            None => request,
+            Some(held) => request.map(|body| Body::new(Metered::new(body, held, || unavailable(NO_ROOM).into()))),
+        })
+    }
+}
+
 /// What the three services share.
 #[derive(Clone)]
 struct Receiver {
     otlp: Arc<Otlp>,
     intake: Intake,
+    doors: Arc<Doors>,
     counters: Arc<WireCounters>,
 }
 
@@ -172,9 +230,16 @@ impl Receiver {
         export: impl FnOnce(T) -> Export,
     ) -> Result<Option<(i64, String)>, Status> {
         // Put beside it by the guard.
-        let Some(tenant) = request.extensions().get::<TenantName>().cloned() else {
+        let Some(grant) = request.extensions().get::<Grant>().cloned() else {
             return Err(Status::unauthenticated("a credential is needed"));
         };
+        // Held until it is answered: what was decoded takes at least as much.
+        let _held = request.extensions().get::<Arc<Held>>().cloned();
+        let Some(_place) = self.doors.places.take(&grant.holder(), Lane::Bulk).await else {
+            self.counters.refuse("busy", 1);
+            return Err(unavailable("too many calls at once"));
+        };
+        let tenant = grant.tenant;
         let message = request.into_inner();
         let received = now();
         let bytes = message.encode_to_vec();
@@ -215,7 +280,7 @@ impl Receiver {
             self.counters.refuse("journal", accepted.events());
             return Err(match error {
                 AcceptError::TooLarge { reason } => Status::resource_exhausted(reason),
-                error => unavailable(&error.to_string()),
+                error => unavailable(error.told()),
             });
         }
         self.counters.accept(accepted.events());

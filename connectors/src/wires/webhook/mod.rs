@@ -29,6 +29,7 @@ use crate::decode::json::at;
 use crate::intake::reject::Refusals;
 use crate::limits::Limits;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
+use crate::server::doors::Lane;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
 use crate::server::request::{Request, unpacked};
@@ -245,6 +246,10 @@ fn malformed(text: &str) -> Outcome {
 }
 
 impl HttpHandler for Webhooks {
+    fn lane(&self) -> Lane {
+        Lane::Alerts
+    }
+
     fn routes(&self) -> Vec<Route<Webhooks>> {
         let route = |(path, mapping): &(String, Arc<Mapping>)| {
             let mapping = mapping.clone();
