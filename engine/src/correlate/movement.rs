@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn entities_that_rarely_move_and_move_together_are_news() {
-        let mut movements = habits(700);
+        let mut movements = habits(1_400);
         assert_eq!(movements.note((Sym(0), 100), at(3_000), 1.0, 0.0), [0_u64; 0], "one alone is not");
         assert_eq!(movements.note((Sym(1), 101), at(3_001), 1.0, 0.0), [100, 101]);
         assert_eq!(movements.note((Sym(2), 102), at(3_010), 1.0, 0.0), [0_u64; 0], "that is another time");

@@ -5,6 +5,7 @@ use bellwether_models::group::GroupId;
 use super::desk::Desk;
 use super::life::open;
 use super::members::move_alert;
+use super::merging::bind;
 use super::step::Step;
 use crate::incident::Verb;
 use crate::turn::Item;
@@ -21,16 +22,27 @@ pub(super) fn ask(desk: &mut Desk<'_, '_>, number: u64) {
     desk.turn.run(Item::Split { incident: number, group });
 }
 
-/// Makes incidents of the parts of a group that the topology no longer holds together.
-pub(super) fn split_off(desk: &mut Desk<'_, '_>, number: u64, parts: Vec<(GroupId, Vec<u64>)>) {
+/// Makes incidents of the parts of a group that the topology no longer holds together. The id stays with what
+/// the incident was told to be about: that is what people read and what its ticket says.
+pub(super) fn split_off(desk: &mut Desk<'_, '_>, number: u64, mut parts: Vec<(GroupId, Vec<u64>)>) {
     let Some(parent) = desk.ledger.get(number).map(|incident| incident.id.clone()) else {
         return;
     };
+    let kept = subject_elsewhere(desk, number, &parts).and_then(|subject| {
+        let incident = desk.ledger.get(number)?;
+        let elsewhere = |alert: &&u64| !parts.iter().any(|(_, alerts)| alerts.contains(alert));
+        let rest: Vec<u64> = incident.members.iter().filter(elsewhere).copied().collect();
+        let (group, _) = std::mem::replace(&mut parts[subject], (incident.group, rest));
+        Some(group)
+    });
     let mut born = Vec::new();
     for (part, alerts) in parts {
         if let Some(child) = begin(desk, part, &parent, number, &alerts) {
             born.push(child);
         }
+    }
+    if let Some(group) = kept {
+        bind(desk, group, number, true);
     }
     if born.is_empty() {
         return;
@@ -39,6 +51,18 @@ pub(super) fn split_off(desk: &mut Desk<'_, '_>, number: u64, parts: Vec<(GroupI
     for incident in born {
         desk.then(Step::Born { incident, alone: None });
     }
+}
+
+/// The part that holds the trouble at the entity which the incident names as its cause, where what would remain has none
+/// of it.
+fn subject_elsewhere(desk: &Desk<'_, '_>, number: u64, parts: &[(GroupId, Vec<u64>)]) -> Option<usize> {
+    let incident = desk.ledger.get(number)?;
+    let root = incident.told.as_ref().map(|told| told.root.as_str()).filter(|root| !root.is_empty())?;
+    let at_root =
+        |alert: &u64| desk.alerts.get(*alert).is_some_and(|alert| desk.estate.entities.text(alert.entity) == root);
+    let subject = parts.iter().position(|(_, alerts)| alerts.iter().any(at_root))?;
+    let remains = |alert: &&u64| !parts.iter().any(|(_, alerts)| alerts.contains(alert));
+    (!incident.members.iter().filter(remains).any(at_root)).then_some(subject)
 }
 
 /// Begins an incident with alerts of another; `None` when the ledger is full.

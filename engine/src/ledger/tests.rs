@@ -1,5 +1,7 @@
 //! The transitions of the ledger: what each item makes of its table, and what it asks for.
 
+use bellwether_models::group::GroupId;
+
 use super::incident::State;
 use super::stage::take;
 use super::step::Step;
@@ -425,4 +427,22 @@ fn without_topology_another_condition_of_another_host_is_another_incident() {
     bench.run(18, Item::Event(Event::Sensed(Box::new(other))));
     bench.wait(60);
     assert_ne!(of(&bench, 1), of(&bench, 2));
+}
+
+#[test]
+fn a_split_leaves_the_id_with_what_the_incident_was_told_to_be_about() {
+    let mut bench = bench();
+    let (number, id) = opened(&mut bench, 0, 1, "host:a");
+    for alert in [2, 3] {
+        bench.fire(100, alert, "host:b");
+        let attach = Action::Attach { incident: id.clone(), alert: format!("{alert:016x}"), who: "ana".to_owned() };
+        bench.run(101, Item::Event(Event::Action(Box::new(attach))));
+    }
+    assert_eq!((of(&bench, 2), of(&bench, 3)), (number, number));
+    bench.run(102, Item::Parts { incident: number, parts: vec![(GroupId(99), vec![1])] });
+    let child = of(&bench, 2);
+    assert_eq!((of(&bench, 1), of(&bench, 3)), (number, child), "the larger part moved, the subject stays");
+    assert_ne!(child, number);
+    assert_eq!(bench.tables.ledger.get(number).map(|incident| incident.group), Some(GroupId(99)));
+    assert_eq!(bench.tables.ledger.of_group(GroupId(99)), Some(number));
 }
