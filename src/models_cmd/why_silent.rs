@@ -62,10 +62,10 @@ pub(super) fn why_silent(asked: Asked<'_>, points: usize, hours: f64, course: Op
 pub(super) fn tell(silent: &[(String, String)]) {
     for (name, why) in silent.iter().take(EXPLAINED_MAX) {
         let whose = if name.is_empty() { String::new() } else { format!(" of {name}") };
-        eprintln!("nothing is told{whose}: {why}");
+        tracing::warn!("nothing is told{whose}: {why}");
     }
     if silent.len() > EXPLAINED_MAX {
-        eprintln!("nothing is told of {} further series", silent.len() - EXPLAINED_MAX);
+        tracing::warn!("nothing is told of {} further series", silent.len() - EXPLAINED_MAX);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `<state>/quarantine/<position>.json` says which entry, whose, and why; `<position>.entry` has its bytes. The
 //! word is durable before the engine goes on, so that every later reading of the journal leaves out the same.
-//! Files are for the owner alone. There is room for [`ENTRIES_MAX`] and [`BYTES_MAX`]: beyond, the oldest
+//! Files are for the owner alone. There is room for 1,000 records and 64 MiB: beyond, the oldest
 //! entry makes room, and its bytes are no longer kept where they are too many; met again, it is found again.
 
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 //!
 //! | what | is held | shared how |
 //! |---|---|---|
-//! | room ([`Room`]) | by a body's bytes, from its first until its request is answered | a credential holds at most half as much as is free, a tenant as much as is free, strangers an eighth of it |
-//! | a place ([`Places`]) | while a body that has come is decoded and stored | the next goes to the tenant that has the fewest, then to its credential that has |
+//! | room (`room.rs`) | by a body's bytes, from its first until its request is answered | a credential holds at most half as much as is free, a tenant as much as is free, strangers an eighth of it |
+//! | a place (`places.rs`) | while a body that has come is decoded and stored | the next goes to the tenant that has the fewest, then to its credential that has |
 //!
 //! A body that is being waited for has no place, so that slow senders hold up nobody. A quarter of both is
 //! out of reach for bulk data: alerts and what people say about incidents get through a flood of samples.
