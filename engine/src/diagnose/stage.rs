@@ -136,9 +136,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::alert::{DetectorKind, Observation, Sensed};
     use crate::case::Purpose;
-    use crate::event::{Departure, Moved};
-    use crate::testing::{Bench, at};
+    use crate::event::{Departure, Moved, OwnedEdge};
+    use crate::incident::EvidenceSignal;
+    use crate::signal::{AlertStatus, Relation};
+    use crate::testing::{Bench, at, sensed};
     use crate::time::Span;
 
     fn change(id: &str, entity: &str) -> Item {
@@ -196,5 +199,44 @@ mod tests {
         assert_eq!((found.members, found.first), (vec![2, 1], Some(1)), "what fires is worse than what is over");
         assert_eq!((found.primary.1.as_str(), found.class.name()), ("host:a", "storage"));
         assert!(case(&mut bench, 15, incident + 1).is_none());
+    }
+
+    #[test]
+    fn a_series_that_moves_makes_a_suspect_of_an_entity_that_rarely_does_and_of_no_restless_one() {
+        let mut bench = Bench::new();
+        let onset = 10_000;
+        let restless: Vec<String> = (0..9).map(|host| format!("host:restless-{host}")).collect();
+        for minutes in (12..70).rev().step_by(5) {
+            let since = at(onset - 60 * minutes);
+            for entity in &restless {
+                let departure = Departure { since, until: None, bits: 20.0 };
+                let moved = Moved { series: 1, entity: entity.as_str().into(), departure };
+                bench.take(take, onset - 60 * minutes, Item::Event(Event::Moved(Box::new(moved))));
+            }
+        }
+        for (alert, entity) in restless.iter().map(String::as_str).chain(["host:still"]).enumerate() {
+            let sensed = sensed(onset - 20, alert as u64, "MetricAnomaly", entity, AlertStatus::Firing);
+            let observation = Observation {
+                signal: EvidenceSignal::Metric,
+                name: "system.memory.utilization".into(),
+                value: Some(0.9),
+                expected: Some(0.4),
+                score: 0.9,
+                detector: DetectorKind::Anomaly,
+                felt: false,
+            };
+            let moves = Sensed { observation: Some(observation), ..sensed };
+            bench.take(crate::dedup::stage::take, onset - 20, Item::Event(Event::Sensed(Box::new(moves))));
+        }
+        let (from, to, source) = ("service:shop".into(), restless[0].as_str().into(), "cmdb".into());
+        let edge = OwnedEdge { from, to, relation: Relation::RunsOn, source, confidence: 1.0 };
+        bench.run(onset - 10, Item::Event(Event::Edge(Box::new(edge))));
+        bench.fire(onset, 100, "service:shop");
+        let incident = bench.tables.alerts.get(100).and_then(|alert| alert.incident).expect("it is a candidate");
+        let found = case(&mut bench, onset + 1, incident).expect("it is there");
+        let conditions = found.diagnosis.causes.iter().filter(|cause| cause.reasons.condition > 0.0);
+        let entities = &bench.tables.estate.entities;
+        let suspects: Vec<&str> = conditions.map(|cause| entities.text(cause.entity)).collect();
+        assert_eq!(suspects, ["service:shop", "host:still"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use bellwether_models::group::GroupId;
 
+use super::budget::Worth;
 use super::incident::State;
 use super::stage::take;
 use super::step::Step;
@@ -391,16 +392,56 @@ fn a_warning_where_an_incident_is_being_worked_on_is_told_when_that_is_over() {
 }
 
 #[test]
-fn another_condition_in_the_group_of_what_is_over_is_an_incident_of_its_own() {
-    let mut bench = Bench::new();
-    bench.fire(0, 1, "host:a");
-    let first = bench.wait(31)[0].record.id.clone();
+fn another_condition_in_the_group_of_what_is_over_is_an_incident_of_its_own_and_the_same_reopens_it() {
+    let mut bench = bench();
+    let (number, _) = opened(&mut bench, 0, 1, "host:a");
     bench.end(60, 1, "host:a");
     assert_eq!(verbs(&bench.wait(400)), [Verb::Resolved]);
-    bench.run(410, row(410, 2, "ClockSkew", "host:a", AlertStatus::Firing));
-    let told = bench.wait(450);
-    assert_eq!(verbs(&told), [Verb::Opened]);
-    assert_ne!(told[0].record.id, first);
+    let group = bench.tables.ledger.get(number).expect("it is kept").group;
+    let placed = |bench: &mut Bench, secs: i64, alert: u64, name: &str, entity: &str| {
+        bench.take(crate::dedup::stage::take, secs, row(secs, alert, name, entity, AlertStatus::Firing));
+        bench.run(secs, Item::Grouped { alert, group, merged: Vec::new() })
+    };
+    assert_eq!(verbs(&placed(&mut bench, 410, 2, "ClockSkew", "host:a")), []);
+    let other = of(&bench, 2);
+    assert_ne!(other, number, "another condition");
+    assert_eq!(state(&bench, number), Some(State::Resolved));
+    bench.tables.ledger.bind(group, number);
+    assert_eq!(verbs(&placed(&mut bench, 420, 3, "DiskFull", "host:b")), []);
+    assert_ne!(of(&bench, 3), number, "another entity");
+    bench.tables.ledger.bind(group, number);
+    assert_eq!(verbs(&placed(&mut bench, 430, 4, "DiskFull", "host:a")), [Verb::Reopened]);
+}
+
+#[test]
+fn an_incident_is_over_when_its_symptoms_are_whatever_odd_series_goes_on() {
+    let mut bench = bench();
+    let (number, _) = opened(&mut bench, 0, 1, "host:a");
+    let odd = says(40, (2, "MetricAnomaly", "host:a"), Severity::Warning, DetectorKind::Anomaly);
+    bench.take(crate::dedup::stage::take, 40, odd);
+    bench.run(40, Item::Ledger(Step::Enlist { incident: number, alert: 2 }));
+    bench.end(100, 1, "host:a");
+    assert_eq!(verbs(&bench.wait(399)), []);
+    assert_eq!(verbs(&bench.wait(400)), [Verb::Resolved]);
+    assert!(bench.tables.ledger.get(number).is_some_and(|incident| incident.live.contains(&2)));
+}
+
+#[test]
+fn findings_have_to_weigh_more_while_too_many_were_false_and_a_persons_rule_does_not() {
+    let told = |by| {
+        let mut bench = bench();
+        for number in 1_000..1_021 {
+            bench.tables.ledger.budget.note_opened(number, at(0));
+            bench.tables.ledger.budget.judge(number, Worth::False);
+        }
+        let mut verbs_at = |secs: i64, alert: u64| {
+            bench.run(secs, says(secs, (alert, "NewLogTemplate", "host:a"), Severity::Major, by));
+            verbs(&bench.wait(secs + 31))
+        };
+        (verbs_at(60, 1), verbs_at(8 * 86_400, 2).contains(&Verb::Opened))
+    };
+    assert_eq!(told(DetectorKind::LogWatch), (vec![], true), "21 of a budget of 7, and a week later none");
+    assert_eq!(told(DetectorKind::Rule), (vec![Verb::Opened], true));
 }
 
 #[test]
