@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SEED ?= 42
+# Public data, where tests find it too.
+DATA = $(or $(BELLWETHER_DATA),../shared/data)
 
 # The build cache lives outside the clone where there is a home folder, so that a second clone
 # and a second run find it. Override: make test CARGO_TARGET_DIR=target
@@ -36,6 +38,13 @@ sim: build ## Simulate an estate with faults and replay it: make sim SEED=42
 	@rm -rf demo-out/sim-$(SEED)
 	@$(BELLWETHER) simulate --seed $(SEED) --estate 120 --faults 3 --out demo-out/sim-$(SEED)
 	@$(BELLWETHER) replay demo-out/sim-$(SEED) --out demo-out/sim-$(SEED)/incidents.ndjson
+
+.PHONY: backdrop
+backdrop: build ## Simulated estates with the recording of a quiet host behind them: the figures of docs/ml.md
+	@rm -rf demo-out/quiet && mkdir -p demo-out/quiet
+	@tar -xJf $(DATA)/real_hosts/quiet/journal.tar.xz -C demo-out/quiet
+	@$(BELLWETHER) eval groups causes --simulated 4000..4012
+	@$(BELLWETHER) eval groups causes --simulated 4000..4012 --backdrop demo-out/quiet/journal
 
 ##@ For contributors
 

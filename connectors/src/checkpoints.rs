@@ -9,15 +9,15 @@
 //! ```
 
 use std::fmt::Display;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use bellwether_engine::time::EventTime;
 
 use crate::journal::Position;
-use crate::private;
+use crate::private::{self, YOUNG_SUFFIX};
 
 /// Checkpoints kept: the newest may be damaged, and so may the one before.
 pub(crate) const KEPT: usize = 4;
@@ -27,7 +27,6 @@ const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"BWCHECKP";
 const HEADER_BYTES: usize = 24;
 const SUFFIX: &str = ".checkpoint";
-const YOUNG_SUFFIX: &str = ".young";
 const BAD_SUFFIX: &str = ".bad";
 
 /// A folder of checkpoints.
@@ -98,20 +97,8 @@ impl Checkpoints {
     /// [`CheckpointsError::Io`]; the earlier checkpoints are as they were.
     pub fn write(&self, position: Position, state: &[u8]) -> Result<Position, CheckpointsError> {
         let path = self.path(position);
-        let young = path.with_extension(&YOUNG_SUFFIX[1..]);
-        let write = || -> io::Result<()> {
-            let mut file = private::create(&young)?;
-            file.write_all(&header(position, state))?;
-            file.write_all(state)?;
-            file.sync_all()?;
-            fs::rename(&young, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        if let Err(error) = write() {
-            // Space that a failed write took is needed for the next.
-            let _ = fs::remove_file(&young);
-            return Err(io_error("write", &path, &error));
-        }
+        let written = private::replace(&path, &[&header(position, state), state]);
+        written.map_err(|error| io_error("write", &path, &error))?;
         let mut paths = self.paths(SUFFIX)?;
         let surplus = paths.len().saturating_sub(KEPT);
         for old in paths.drain(..surplus) {

@@ -15,6 +15,7 @@
 pub mod checkpoints;
 pub mod declared;
 pub mod decode;
+pub mod exposition;
 #[cfg(test)]
 mod fuzz;
 pub mod intake;

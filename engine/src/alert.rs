@@ -318,6 +318,16 @@ impl Alert {
         matches!(self.detector(), Some(DetectorKind::Anomaly | DetectorKind::LogWatch))
     }
 
+    /// Whether a person wrote the condition that raised it, here or in another tool.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(self.detector(), None | Some(DetectorKind::Rule | DetectorKind::Heartbeat))
+    }
+
+    /// The metric or log template that one of our detectors saw; empty where another tool raised it.
+    pub(crate) fn seen(&self) -> &str {
+        self.observation.as_ref().map_or("", |seen| &*seen.name)
+    }
+
     /// Remembers a status change.
     pub(crate) fn note_transition(&mut self, at: EventTime) {
         if self.transitions.len() == TRANSITIONS_KEPT {
@@ -334,8 +344,7 @@ impl Alert {
     /// Appends the names in what people and tools wrote of it, but its own; see [`names_in`].
     pub(crate) fn names_in_texts(&self, name: &str, own: u32, is_name: impl Fn(u32) -> bool, out: &mut Vec<u32>) {
         let texts = TEXTS.iter().filter_map(|key| label(&self.annotations, key));
-        let seen = self.observation.as_ref().map(|observation| &*observation.name);
-        for text in std::iter::once(name).chain(texts).chain(seen) {
+        for text in std::iter::once(name).chain(texts).chain([self.seen()]) {
             names_in(cut_to(text, MENTION_BYTES_MAX), own, &is_name, out);
         }
     }
@@ -346,10 +355,8 @@ impl Alert {
         text.push_str(name);
         text.push(' ');
         text.push_str(self.summary());
-        if let Some(observation) = &self.observation {
-            text.push(' ');
-            text.push_str(&observation.name);
-        }
+        text.push(' ');
+        text.push_str(self.seen());
         tokenize(&text, out);
     }
 }

@@ -3,10 +3,9 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use bellwether_engine::ForecastView;
 use bellwether_engine::time::EventTime;
+use bellwether_engine::{Engine, ForecastView};
 use clap::Args;
-use serde_json::json;
 
 use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
@@ -46,16 +45,12 @@ pub(super) struct ForecastsArgs {
 pub(super) fn run(args: &ForecastsArgs) -> Result<Exit> {
     let newest = args.state.folder()?.newest()?;
     let tenants = newest.tenants(args.tenant.as_deref()).map_err(UsageError)?;
-    let mut found: Vec<(&str, ForecastView)> = Vec::new();
-    for tenant in &tenants {
-        found.extend(newest.engine.forecasts(tenant).into_iter().map(|forecast| (*tenant, forecast)));
-    }
+    let mut found = newest.of_each(&tenants, Engine::forecasts);
     found.sort_by_key(|(_, forecast)| forecast.p50);
     let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
     if args.json {
         for (tenant, forecast) in &found {
-            let document = json!({"tenant": tenant, "forecast": forecast, "checkpoint": newest.json()});
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", newest.document(tenant, "forecast", forecast))?;
         }
         return Ok(Exit::Ok);
     }

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use anyhow::Result;
+use bellwether_engine::Engine;
 use bellwether_engine::ledger::LessonView;
 use clap::Args;
-use serde_json::json;
 
 use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
@@ -47,15 +47,11 @@ pub(super) struct LessonsArgs {
 pub(super) fn run(args: &LessonsArgs) -> Result<Exit> {
     let newest = args.state.folder()?.newest()?;
     let tenants = newest.tenants(args.tenant.as_deref()).map_err(UsageError)?;
-    let mut found: Vec<(&str, LessonView)> = Vec::new();
-    for tenant in &tenants {
-        found.extend(newest.engine.lessons(tenant).into_iter().map(|lesson| (*tenant, lesson)));
-    }
+    let found = newest.of_each(&tenants, Engine::lessons);
     let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
     if args.json {
         for (tenant, lesson) in &found {
-            let document = json!({"tenant": tenant, "lesson": lesson, "checkpoint": newest.json()});
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", newest.document(tenant, "lesson", lesson))?;
         }
         return Ok(Exit::Ok);
     }

@@ -6,7 +6,6 @@ use std::io::Write as _;
 use anyhow::Result;
 use bellwether_engine::topology::{ClaimView, EdgeView};
 use clap::Args;
-use serde_json::json;
 
 use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
@@ -65,7 +64,7 @@ pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
         }
         for edge in edges.iter().filter(|edge| args.wants(edge)) {
             match args.json {
-                true => writeln!(out, "{}", json!({"tenant": tenant, "edge": edge, "checkpoint": newest.json()}))?,
+                true => writeln!(out, "{}", newest.document(tenant, "edge", edge))?,
                 false => print_edge(&mut out, edge, &term)?,
             }
         }

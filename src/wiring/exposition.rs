@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use bellwether_connectors::exposition::{head, label_value};
 use bellwether_engine::incident::Priority;
 use bellwether_engine::{BudgetView, TenantStats, WatchTotals};
 
@@ -99,7 +100,7 @@ const WATCHED: [One<WatchTotals>; 5] = [
 pub(super) fn exposition(figures: &EngineFigures) -> String {
     let mut out = String::with_capacity(16_384);
     let tenants: Vec<(String, &TenantStats)> =
-        figures.stats.tenants.iter().map(|(name, stats)| (escaped(name), stats)).collect();
+        figures.stats.tenants.iter().map(|(name, stats)| (label_value(name), stats)).collect();
     head(&mut out, "incidents_open", "gauge", "Incidents open or acknowledged, by priority.");
     for (tenant, stats) in &tenants {
         for priority in PRIORITIES.map(Priority::name) {
@@ -140,7 +141,7 @@ fn watched(out: &mut String, tenants: &BTreeMap<String, WatchTotals>) {
     for (name, help, read) in WATCHED {
         head(out, name, "gauge", help);
         for (tenant, totals) in tenants {
-            let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {}", escaped(tenant), read(totals));
+            let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {}", label_value(tenant), read(totals));
         }
     }
     let name = "forecast_coverage_ratio";
@@ -148,12 +149,8 @@ fn watched(out: &mut String, tenants: &BTreeMap<String, WatchTotals>) {
     let forecasts = tenants.iter().map(|(tenant, totals)| (tenant, &totals.forecasts));
     for (tenant, totals) in forecasts.filter(|(_, totals)| totals.bands_checked > 0) {
         let share = totals.bands_held as f64 / totals.bands_checked as f64;
-        let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {share:.4}", escaped(tenant));
+        let _ = writeln!(out, "bellwether_{name}{{tenant=\"{}\"}} {share:.4}", label_value(tenant));
     }
-}
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP bellwether_{name} {help}\n# TYPE bellwether_{name} {kind}");
 }
 
 fn labelled(out: &mut String, name: &str, tenant: &str, (label, value): (&str, &str), count: u64) {
@@ -162,11 +159,7 @@ fn labelled(out: &mut String, name: &str, tenant: &str, (label, value): (&str, &
 
 /// A reason as a label has it: `time_out_of_range`.
 fn word(reason: &str) -> String {
-    escaped(&reason.replace(' ', "_"))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    label_value(&reason.replace(' ', "_"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
 use tokio::sync::{mpsc, watch};
 
-use super::own::Trouble;
+use super::own::{self, Trouble};
 
 /// The snapshot is renewed at most this often,
 const RENEWED_EVERY: Duration = Duration::from_secs(1);
@@ -109,38 +109,32 @@ impl Renewal {
     /// Says that the table of incidents is full: what finds no place is not told otherwise.
     fn tell_placeless(&mut self, stats: &EngineStats) {
         for (tenant, stats) in &stats.tenants {
-            let (told, now) = (self.placeless.get(tenant).copied().unwrap_or(0), placeless(stats));
-            if now <= told {
-                continue;
-            }
-            self.placeless.insert(tenant.clone(), now);
+            let Some(groups) = news(&mut self.placeless, tenant, placeless(stats)) else { continue };
             let summary = format!(
-                "Tenant `{tenant}` has as many incidents as `engine.limits.incidents_max` allows: {} groups of alerts \
-                 found no place and are not told; close what is over, or raise the limit",
-                now - told
+                "Tenant `{tenant}` has as many incidents as `engine.limits.incidents_max` allows: {groups} groups of \
+                 alerts found no place and are not told; close what is over, or raise the limit"
             );
-            tracing::error!(tenant, groups = now - told, "the table of incidents is full");
+            tracing::error!(tenant, groups, "the table of incidents is full");
             let labels = vec![("tenant", tenant.clone())];
-            let trouble = Trouble { rule: FULL_RULE, labels, summary, over: false };
-            if let Err(error) = self.troubles.try_send(trouble) {
-                tracing::warn!(%error, "trouble of our own cannot be told as an incident");
-            }
+            own::say(&self.troubles, Trouble { rule: FULL_RULE, labels, summary, over: false });
         }
     }
 
     /// Says that somebody acts on incidents that are not open: over NATS nobody else can.
     fn tell_unknown(&mut self, stats: &EngineStats) {
         for (tenant, stats) in &stats.tenants {
-            let told = self.unknown.get(tenant).copied().unwrap_or(0);
-            if stats.actions_unknown > told {
-                let actions = stats.actions_unknown - told;
-                tracing::warn!(
-                    tenant,
-                    actions,
-                    "actions name incidents that are closed, part of another, or never were"
-                );
-                self.unknown.insert(tenant.clone(), stats.actions_unknown);
-            }
+            let Some(actions) = news(&mut self.unknown, tenant, stats.actions_unknown) else { continue };
+            tracing::warn!(tenant, actions, "actions name incidents that are closed, part of another, or never were");
         }
     }
+}
+
+/// By how much a tenant's count has grown since it was told; from now on it is.
+fn news(told: &mut BTreeMap<String, u64>, tenant: &str, count: u64) -> Option<u64> {
+    let before = told.get(tenant).copied().unwrap_or(0);
+    if count <= before {
+        return None;
+    }
+    told.insert(tenant.to_owned(), count);
+    Some(count - before)
 }

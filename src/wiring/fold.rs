@@ -30,7 +30,7 @@ use super::feeds::input_time;
 use super::figures::Renewal;
 use super::gauges::Gauges;
 use super::mend::{Mender, Past};
-use super::own::Trouble;
+use super::own::{self, Trouble};
 use super::pace::{Cadence, Pace, Pending};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
 
@@ -276,7 +276,7 @@ impl Fold {
                 ("position", record.entry.unwrap_or(record.met_at).to_string()),
             ];
             let summary = record.in_words();
-            self.trouble(Trouble { rule: SET_ASIDE_RULE, labels, summary, over: false });
+            own::say(&self.troubles, Trouble { rule: SET_ASIDE_RULE, labels, summary, over: false });
         }
         self.note_quarantine();
         Ok(())
@@ -284,13 +284,6 @@ impl Fold {
 
     fn note_quarantine(&self) {
         self.gauges.set_aside(self.care.as_ref().map_or(0, |care| care.quarantine.len()));
-    }
-
-    /// Has trouble of our own told; the log has it, too.
-    fn trouble(&self, trouble: Trouble) {
-        if let Err(error) = self.troubles.try_send(trouble) {
-            tracing::warn!(%error, "trouble of our own cannot be told as an incident");
-        }
     }
 
     /// The incidents that the engine begins with.
@@ -380,7 +373,7 @@ impl Fold {
         tracing::error!(%error, attempts, again_in = ?pause, "a checkpoint is not written, a restart reads the journal from the one before");
         if attempts == 1 {
             let summary = format!("The engine's state cannot be saved: {error}; free space or repair the disk");
-            self.trouble(Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: false });
+            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: false });
         }
     }
 
@@ -397,7 +390,7 @@ impl Fold {
         self.gauges.checkpointed();
         if pace.written() {
             let summary = "The engine's state is saved again".to_owned();
-            self.trouble(Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
+            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
         }
         tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bellwether_connectors::exposition::head;
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::outbox::Readers;
 use bellwether_engine::time::EventTime;
@@ -134,36 +135,35 @@ impl Gauges {
 
     /// The counters in Prometheus' text format 0.0.4; `durable` is the end of the journal.
     pub fn exposition(&self, durable: Position) -> String {
-        let counters = [
-            ("engine_entries_total", "Journal entries folded.", self.entries()),
-            ("engine_rows_total", "Rows folded, ticks among them.", self.signals()),
-            ("incident_events_total", "Incident events the engine gave.", self.events()),
-            ("checkpoints_total", "Checkpoints written.", self.checkpoints()),
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let behind = durable.0.saturating_sub(read(&self.position));
+        let seconds = format!("{:.3}", self.time().0 as f64 / 1e9);
+        let families = [
+            ("engine_entries_total", "counter", "Journal entries folded.", self.entries().to_string()),
+            ("engine_rows_total", "counter", "Rows folded, ticks among them.", self.signals().to_string()),
+            ("incident_events_total", "counter", "Incident events the engine gave.", self.events().to_string()),
+            ("checkpoints_total", "counter", "Checkpoints written.", self.checkpoints().to_string()),
             (
                 "checkpoint_failures_total",
+                "counter",
                 "Checkpoints that could not be written.",
-                self.checkpoint_failures.load(Ordering::Relaxed),
+                read(&self.checkpoint_failures).to_string(),
             ),
-            ("engine_panics_total", "Journal entries that met a bug.", self.panics.load(Ordering::Relaxed)),
+            ("engine_panics_total", "counter", "Journal entries that met a bug.", read(&self.panics).to_string()),
+            ("engine_time_seconds", "gauge", "Latest event time folded.", seconds),
+            ("engine_lag_entries", "gauge", "Durable journal entries that are not folded yet.", behind.to_string()),
+            (
+                "quarantined_entries",
+                "gauge",
+                "Journal entries that met a bug and are left out.",
+                read(&self.quarantined).to_string(),
+            ),
         ];
         let mut out = String::new();
-        for (name, help, value) in counters {
-            let _ = writeln!(
-                out,
-                "# HELP bellwether_{name} {help}\n# TYPE bellwether_{name} counter\nbellwether_{name} {value}"
-            );
+        for (name, kind, help, value) in families {
+            head(&mut out, name, kind, help);
+            let _ = writeln!(out, "bellwether_{name} {value}");
         }
-        let name = "bellwether_engine_time_seconds";
-        let seconds = self.time().0 as f64 / 1e9;
-        let _ = writeln!(out, "# HELP {name} Latest event time folded.\n# TYPE {name} gauge\n{name} {seconds:.3}");
-        let name = "bellwether_engine_lag_entries";
-        let behind = durable.0.saturating_sub(self.position.load(Ordering::Relaxed));
-        let help = "Durable journal entries that are not folded yet.";
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {behind}");
-        let name = "bellwether_quarantined_entries";
-        let help = "Journal entries that met a bug and are left out.";
-        let quarantined = self.quarantined.load(Ordering::Relaxed);
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {quarantined}");
         if let Some(readers) = self.readers.get() {
             out.push_str(&readers.exposition());
         }

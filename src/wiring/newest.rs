@@ -7,6 +7,7 @@ use std::path::Path;
 use bellwether_connectors::{Checkpoint, Checkpoints, Position};
 use bellwether_engine::Engine;
 use bellwether_engine::time::EventTime;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -35,6 +36,17 @@ impl Newest {
             Some(wanted) if all.contains(&wanted) => Ok(all.into_iter().filter(|name| *name == wanted).collect()),
             Some(wanted) => Err(format!("no tenant `{wanted}`, known: {}", all.join(", "))),
         }
+    }
+
+    /// What `of` knows of each of `tenants`, with whose it is.
+    pub fn of_each<'t, T>(&self, tenants: &[&'t str], of: fn(&Engine, &str) -> Vec<T>) -> Vec<(&'t str, T)> {
+        let of_one = |tenant: &'t str| of(&self.engine, tenant).into_iter().map(move |found| (tenant, found));
+        tenants.iter().copied().flat_map(of_one).collect()
+    }
+
+    /// Something of a tenant for a program, under `name`.
+    pub fn document(&self, tenant: &str, name: &str, found: &impl Serialize) -> Value {
+        json!({"tenant": tenant, name: found, "checkpoint": self.json()})
     }
 
     /// How old it is, for people.

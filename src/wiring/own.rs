@@ -26,6 +26,13 @@ pub(super) struct Trouble {
     pub(super) over: bool,
 }
 
+/// Has trouble told; who reads the log hears of it, too.
+pub(super) fn say(troubles: &mpsc::Sender<Trouble>, trouble: Trouble) {
+    if let Err(error) = troubles.try_send(trouble) {
+        tracing::warn!(%error, "trouble of our own cannot be told as an incident");
+    }
+}
+
 /// Tells what comes, until nobody can say more.
 pub(super) async fn tell(mut troubles: mpsc::Receiver<Trouble>, intake: Intake) {
     while let Some(trouble) = troubles.recv().await {

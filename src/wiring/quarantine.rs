@@ -6,13 +6,14 @@
 //! entry makes room, and its bytes are no longer kept where they are too many; met again, it is found again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bellwether_connectors::journal::Position;
+use bellwether_connectors::private;
 use bellwether_engine::Engine;
+use bellwether_engine::signal::cut_to;
 use serde::{Deserialize, Serialize};
 
 /// The folder of what was set aside, in the folder of a run.
@@ -138,24 +139,22 @@ impl Quarantine {
     /// # Errors
     /// [`QuarantineError`]: the engine must not go on, for a later reading would not know.
     pub fn add(&mut self, mut record: SetAside, bytes: &[u8]) -> Result<(), QuarantineError> {
-        let cut =
-            (0..=REASON_BYTES_MAX).rev().find(|at| record.reason.is_char_boundary((*at).min(record.reason.len())));
-        record.reason.truncate(cut.unwrap_or(0));
+        record.reason = cut_to(&record.reason, REASON_BYTES_MAX).to_owned();
         if let Some(dir) = self.dir.clone() {
             let failed = |path: &Path, error: io::Error| QuarantineError {
                 operation: "write",
                 path: path.to_owned(),
                 reason: error.to_string(),
             };
-            fs::create_dir_all(&dir).map_err(|error| failed(&dir, error))?;
+            private::folder(&dir).map_err(|error| failed(&dir, error))?;
             let name = record.file_name();
             if record.entry.is_some() && used(&dir) + bytes.len() as u64 <= BYTES_MAX {
                 let path = dir.join(format!("{name}.entry"));
-                write(&path, bytes).map_err(|error| failed(&path, error))?;
+                private::replace(&path, &[bytes]).map_err(|error| failed(&path, error))?;
             }
             let path = dir.join(format!("{name}.json"));
             let text = serde_json::to_vec_pretty(&record).expect("texts and numbers are JSON");
-            write(&path, &text).map_err(|error| failed(&path, error))?;
+            private::replace(&path, &[&text]).map_err(|error| failed(&path, error))?;
             while self.known.len() >= ENTRIES_MAX {
                 let oldest = self.known.remove(0);
                 let name = oldest.file_name();
@@ -167,16 +166,6 @@ impl Quarantine {
         self.known.push(record);
         Ok(())
     }
-}
-
-/// Whole or not at all, and durable.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let young = path.with_extension("young");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&young)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&young, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The bytes of entries kept.

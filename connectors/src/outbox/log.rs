@@ -1,7 +1,6 @@
 //! The log itself: a journal of events, its identity, and up to where the engine has told.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -249,11 +248,7 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
         Err(error) => return Err(failed("read")(error)),
     }
     let fresh = fresh_identity();
-    let aside = dir.join("identity.new");
-    let mut file = private::create(&aside).map_err(failed("create"))?;
-    file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
-    fs::rename(&aside, &path).map_err(failed("write"))?;
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync"))?;
+    private::replace(&path, &[fresh.as_bytes()]).map_err(failed("write"))?;
     Ok(fresh)
 }
 

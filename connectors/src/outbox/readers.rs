@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use super::log::IncidentLog;
+use crate::exposition::{head, label_value};
 use crate::intake::arrival_time;
 use crate::journal::Position;
 
@@ -168,9 +169,9 @@ impl Readers {
         let places = self.places();
         let mut out = String::new();
         let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&ReaderState) -> u64| {
-            let _ = writeln!(out, "# HELP bellwether_reader_{name} {help}\n# TYPE bellwether_reader_{name} {kind}");
+            head(&mut out, &format!("reader_{name}"), kind, help);
             for place in places.iter() {
-                let label = place.name.replace('\\', "\\\\").replace('"', "\\\"");
+                let label = label_value(&place.name);
                 let _ = writeln!(out, "bellwether_reader_{name}{{reader=\"{label}\"}} {}", value(place));
             }
         };

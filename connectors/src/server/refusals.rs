@@ -1,4 +1,4 @@
-//! RefusedSenders of one sender: told once, then at most once a minute with how many there were, and answered
+//! Refusals of one sender: told once, then at most once a minute with how many there were, and answered
 //! slower when they go on.
 //!
 //! A sender with a wrong credential tries again at once and for ever: told one by one it would fill the
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The same is told again at most this often; what was quiet for as long begins anew.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// RefusedSenders within that time before a sender is answered slower.
+/// Refusals within that time before a sender is answered slower.
 const AT_ONCE_MAX: u64 = 10;
 /// How long a further answer is held back.
 const DELAY: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ struct Entry {
     last: Instant,
     /// When it was told last.
     told: Instant,
-    /// RefusedSenders since it began.
+    /// Refusals since it began.
     count: u64,
     /// Those since it was told.
     untold: u64,

@@ -24,7 +24,7 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
                 stats.evidence += 1;
                 let config = &turn.compiled.config;
                 // What was called false is no news however many move with it.
-                if ledger.lessons.cover(known, &estate.names, &estate.entities, &config.ledger) {
+                if ledger.lessons.covering(known, &estate.names, &estate.entities, &config.ledger).is_some() {
                     return None;
                 }
                 let budget = config.correlate.false_per_day;

@@ -10,11 +10,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::config::LedgerConfig;
-use crate::alert::{Alert, DetectorKind};
-use crate::signal::Severity;
+use crate::alert::Alert;
+use crate::signal::{Severity, identity_hash};
 use crate::symbols::Symbols;
 use crate::time::EventTime;
 
@@ -31,13 +30,7 @@ pub(crate) struct Sign(u64);
 impl Sign {
     /// The sign of an alert. It does not depend on when its names were first seen.
     pub(crate) fn of(alert: &Alert, names: &Symbols, entities: &Symbols) -> Sign {
-        let seen = alert.observation.as_ref().map_or("", |seen| &*seen.name);
-        let mut hasher = Xxh3::new();
-        for part in [names.text(alert.name), entities.text(alert.entity), seen] {
-            hasher.update(part.as_bytes());
-            hasher.update(&[0xff]);
-        }
-        Sign(hasher.digest())
+        Sign(identity_hash(&[names.text(alert.name), entities.text(alert.entity), alert.seen()], &[]))
     }
 }
 
@@ -94,10 +87,6 @@ pub(crate) struct Lessons {
 }
 
 impl Lessons {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_sign.is_empty()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.by_sign.len()
     }
@@ -119,7 +108,7 @@ impl Lessons {
             let lesson = self.by_sign.entry(Sign::of(alert, names, entities)).or_insert_with(|| Lesson {
                 name: names.text(alert.name).to_owned(),
                 entity: entities.text(alert.entity).to_owned(),
-                seen: alert.observation.as_ref().map(|seen| seen.name.to_string()).unwrap_or_default(),
+                seen: alert.seen().to_owned(),
                 severity: alert.severity,
                 incident: String::new(),
                 who: String::new(),
@@ -136,10 +125,8 @@ impl Lessons {
             who.clone_into(&mut lesson.who);
             (lesson.at, lesson.last) = (at, lesson.last.max(at));
             lesson.severity = lesson.severity.max(alert.severity);
-            lesson.lasting = match is_written(alert) {
-                false => true,
-                true => lesson.times > 1 && lesson.severity < Severity::Critical,
-            };
+            let twice = lesson.times > 1 && lesson.severity < Severity::Critical;
+            lesson.lasting = twice || !alert.is_written();
         }
         while self.by_sign.len() > LESSONS_MAX {
             let oldest = self.by_sign.iter().min_by_key(|(sign, lesson)| (lesson.at, **sign)).map(|(sign, _)| *sign);
@@ -156,17 +143,22 @@ impl Lessons {
         before - self.by_sign.len()
     }
 
-    /// Whether an alert says what was called false, and no worse.
-    pub(crate) fn cover(&self, alert: &Alert, names: &Symbols, entities: &Symbols, config: &LedgerConfig) -> bool {
-        if self.is_empty() {
-            return false;
+    /// The sign of an alert that says what was called false, and no worse.
+    pub(crate) fn covering(
+        &self,
+        alert: &Alert,
+        names: &Symbols,
+        entities: &Symbols,
+        config: &LedgerConfig,
+    ) -> Option<Sign> {
+        if self.by_sign.is_empty() {
+            return None;
         }
-        let Some(lesson) = self.by_sign.get(&Sign::of(alert, names, entities)) else {
-            return false;
-        };
+        let sign = Sign::of(alert, names, entities);
+        let lesson = self.by_sign.get(&sign)?;
         let well_since = alert.resolved_at.unwrap_or(lesson.last).max(lesson.at);
         let goes_on = alert.starts_at.since(well_since) <= config.reopen_within;
-        alert.severity <= lesson.severity && (lesson.lasting || goes_on)
+        (alert.severity <= lesson.severity && (lesson.lasting || goes_on)).then_some(sign)
     }
 
     /// A covered alert was kept back at `now`.
@@ -196,9 +188,4 @@ impl Lessons {
         });
         all
     }
-}
-
-/// Whether a person wrote the condition that raised it.
-pub(super) fn is_written(alert: &Alert) -> bool {
-    matches!(alert.detector(), None | Some(DetectorKind::Rule | DetectorKind::Heartbeat))
 }

@@ -7,7 +7,7 @@ use super::hierarchy::relate;
 use super::incident::{Incident, State};
 use super::joining::fold_relapse;
 use super::last_revision::LastRevision;
-use super::lessons::{Sign, is_written};
+use super::lessons::Sign;
 use super::life::{is_by_findings, open, plan, resolve, scene, tell};
 use super::merging::{may_unite, unite};
 use super::record::{record, told};
@@ -136,13 +136,12 @@ fn weight(desk: &Desk<'_, '_>, incident: &Incident) -> Weight {
     let mut signs: BTreeMap<(u32, u32, &str), f64> = BTreeMap::new();
     for alert in &incident.live {
         let (name, entity, severity, of, written) = match (desk.alerts.get(*alert), desk.alerts.shed(*alert)) {
-            (Some(alert), _) if lessons.cover(alert, names, entities, config) => {
-                taught.push(Sign::of(alert, names, entities));
-                continue;
-            }
             (Some(alert), _) => {
-                let of = alert.observation.as_ref().map_or("", |observed| &*observed.name);
-                (alert.name, alert.entity, alert.severity, of, is_written(alert))
+                if let Some(sign) = lessons.covering(alert, names, entities, config) {
+                    taught.push(sign);
+                    continue;
+                }
+                (alert.name, alert.entity, alert.severity, alert.seen(), alert.is_written())
             }
             (None, Some(shed)) => (shed.name, shed.entity, shed.severity, "", false),
             (None, None) => continue,

@@ -2,7 +2,6 @@
 //! incident that goes on never does, and for what a person's rule calls critical there is a reserve beyond.
 
 use super::desk::Desk;
-use super::lessons::is_written;
 use crate::incident::Verb;
 use crate::signal::Severity;
 
@@ -23,7 +22,7 @@ pub(super) fn limit_for(desk: &mut Desk<'_, '_>, alert: u64) -> usize {
     let Some(known) = desk.alerts.get(alert) else {
         return limit;
     };
-    let (severity, written) = (known.severity, is_written(known));
+    let (severity, written) = (known.severity, known.is_written());
     let least = desk.ledger.least_candidate();
     if let Some((number, _)) = least.filter(|(_, least)| *least < severity)
         && let Some(gone) = desk.ledger.shed(number)

@@ -6,10 +6,10 @@
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::meta::SeriesMeta;
 use crate::alert::label;
+use crate::signal::identity_hash;
 use crate::time::EventTime;
 
 /// Which series tells a limit.
@@ -33,21 +33,11 @@ impl Partner {
 
     /// What a resource and its limit have in common.
     pub(super) fn key(&self, meta: &SeriesMeta) -> u64 {
-        let mut hasher = Xxh3::new();
-        let mut part = |text: &str| {
-            hasher.update(text.as_bytes());
-            hasher.update(&[0xff]);
+        let labels: Vec<(&str, &str)> = match &self.on {
+            Some(names) => names.iter().map(|name| (&**name, label(&meta.labels, name).unwrap_or(""))).collect(),
+            None => meta.labels.iter().map(|(name, value)| (&**name, &**value)).collect(),
         };
-        part(&self.metric);
-        part(&meta.entity);
-        match &self.on {
-            Some(names) => names.iter().for_each(|name| part(label(&meta.labels, name).unwrap_or(""))),
-            None => meta.labels.iter().for_each(|(name, value)| {
-                part(name);
-                part(value);
-            }),
-        }
-        hasher.digest()
+        identity_hash(&[&self.metric, &meta.entity], &labels)
     }
 }
 

@@ -70,7 +70,7 @@ const IDENTITY_BYTES_SHORT: usize = 512;
 
 /// A stable 64-bit hash (XXH3) of what identifies a row: `names`, then sorted labels. 0xff, which no
 /// UTF-8 text holds, ends each part.
-pub(super) fn identity_hash(names: &[&str], sorted_labels: LabelPairs<'_>) -> u64 {
+pub(crate) fn identity_hash(names: &[&str], sorted_labels: LabelPairs<'_>) -> u64 {
     let labels = sorted_labels.iter().flat_map(|(key, value)| [*key, *value]);
     let parts = names.iter().copied().chain(labels);
     let mut short = [0; IDENTITY_BYTES_SHORT];
@@ -117,7 +117,7 @@ pub(super) fn append_labels(builder: &mut LabelBuilder, pairs: LabelPairs<'_>) -
 }
 
 /// The longest prefix of `text` of at most `bytes_max` bytes that ends between characters.
-pub(crate) fn cut_to(text: &str, bytes_max: usize) -> &str {
+pub fn cut_to(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
         return text;
     }

@@ -25,6 +25,9 @@ const HOSTS_MAX: usize = 20;
 /// Series of the pool that one host has.
 const SERIES_PER_HOST: u64 = 100;
 
+/// How long after its last sample a recording begins anew: as long as common scrapes lie apart.
+const SCRAPE: Span = Span::from_secs(15);
+
 /// One recorded series.
 #[derive(Debug)]
 struct Recorded {
@@ -84,7 +87,7 @@ impl Backdrop {
             bail!("the journal `{}` holds no metrics: name one of a host that was measured", journal.display());
         };
         samples.iter_mut().for_each(|(at, ..)| *at -= first);
-        Ok(Backdrop { series, samples, lasts: last - first + Span::from_secs(15).0 })
+        Ok(Backdrop { series, samples, lasts: last - first + SCRAPE.0 })
     }
 
     /// The backdrop of an estate that begins at `start`.
@@ -97,16 +100,19 @@ impl Backdrop {
             let draw = |what: u64| xxh3_64(format!("{seed}/{}/{what}", entity.id).as_bytes());
             let share = |place: usize| draw(place as u64 + 1) % self.series.len() as u64;
             let begins = EventTime(start.0 - (draw(0) % self.lasts.unsigned_abs()) as i64);
-            let host = Host {
-                tenant: TenantName::new(&estate.tenants[entity.tenant].name)?,
-                entity: entity.id.clone(),
-                ids: (0..self.series.len()).map(|place| (share(place) < SERIES_PER_HOST).then_some(0)).collect(),
-                begins,
-                next: 0,
+            let tenant = TenantName::new(&estate.tenants[entity.tenant].name)?;
+            let mut described = SeriesBuilder::new();
+            let describe = |(place, recorded): (usize, &Recorded)| {
+                let Recorded { name, unit, series_type, labels } = recorded;
+                let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                let has = share(place) < SERIES_PER_HOST;
+                has.then(|| described.push(name, &entity.id, unit, *series_type, &labels))
             };
-            Ok(host)
+            let ids = self.series.iter().enumerate().map(describe).collect();
+            let described = Some(Input::Batch(described.finish_for(&tenant)));
+            Ok(Host { tenant, described, ids, begins, next: 0 })
         });
-        Ok(Behind { backdrop: self, hosts: hosts.collect::<Result<_>>()?, described: false, start })
+        Ok(Behind { backdrop: self, hosts: hosts.collect::<Result<_>>()?, start })
     }
 }
 
@@ -114,7 +120,8 @@ impl Backdrop {
 #[derive(Debug)]
 struct Host {
     tenant: TenantName,
-    entity: String,
+    /// What its series are, until that has been given.
+    described: Option<Input>,
     /// By place: the id of the series here, where the host has it.
     ids: Vec<Option<u64>>,
     /// When this round of the recording began.
@@ -128,15 +135,15 @@ struct Host {
 pub(super) struct Behind<'b> {
     backdrop: &'b Backdrop,
     hosts: Vec<Host>,
-    described: bool,
     start: EventTime,
 }
 
 impl Behind<'_> {
     /// What is measured up to `at` and has not been given yet.
     pub(super) fn until(&mut self, at: EventTime) -> Vec<Input> {
-        let mut out = if self.described { Vec::new() } else { self.describe() };
+        let mut out = Vec::new();
         for host in &mut self.hosts {
+            out.extend(host.described.take());
             let mut builder = MetricBuilder::new();
             loop {
                 let Some((offset, place, value)) = self.backdrop.samples.get(host.next).copied() else {
@@ -157,20 +164,6 @@ impl Behind<'_> {
             }
         }
         out
-    }
-
-    fn describe(&mut self) -> Vec<Input> {
-        self.described = true;
-        let describe = |host: &mut Host| {
-            let mut builder = SeriesBuilder::new();
-            for (place, id) in host.ids.iter_mut().enumerate().filter(|(_, id)| id.is_some()) {
-                let Recorded { name, unit, series_type, labels } = &self.backdrop.series[place];
-                let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                *id = Some(builder.push(name, &host.entity, unit, *series_type, &labels));
-            }
-            Input::Batch(builder.finish_for(&host.tenant))
-        };
-        self.hosts.iter_mut().map(describe).collect()
     }
 }
 

@@ -23,6 +23,7 @@ use serde_json::json;
 use super::connection::{Busy, Sender};
 use super::exposition::{WireReport, exposition, families};
 use super::{HttpBody, HttpRouter};
+use crate::exposition::head;
 use crate::intake::Intake;
 use crate::intake::tap::{Describe, Rows, Tap};
 use crate::server::auth::Shown;
@@ -197,7 +198,7 @@ impl HttpRouter {
         let mut text = exposition(&reports, &intake.flows(), &intake.rejects().counts());
         families::listener(&mut text, super::HTTP_ID, &self.listener.read());
         families::receipts(&mut text, intake.receipts().totals());
-        families::head(&mut text, "taps_open", "gauge", "Taps that somebody reads.");
+        head(&mut text, "taps_open", "gauge", "Taps that somebody reads.");
         text.push_str(&format!("bellwether_taps_open {}\n", intake.taps().count()));
         if let Some(more) = self.more.get() {
             text.push_str(&more());

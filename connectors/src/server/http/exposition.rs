@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::HTTP_ID;
+use crate::exposition::{head, label_value};
 use crate::intake::FlowTotals;
 use crate::intake::reject::Reason;
 use crate::journal::receipts::ReceiptTotals;
@@ -39,13 +40,13 @@ pub fn exposition(reports: &[WireReport], flows: &[FlowTotals], refused: &Refuse
         ("component_duplicate_events_total", "Requests recognised as sent before.", |t| t.duplicates),
     ];
     for (name, help, read) in counted {
-        families::head(&mut out, name, "counter", help);
+        head(&mut out, name, "counter", help);
         for report in &reports {
             line(&mut out, name, report, "", read(&report.totals));
         }
     }
     let name = "component_refused_events_total";
-    families::head(&mut out, name, "counter", "Events refused, by reason.");
+    head(&mut out, name, "counter", "Events refused, by reason.");
     for report in &reports {
         for (reason, count) in &report.totals.refused {
             line(&mut out, name, report, reason, *count);
@@ -82,10 +83,10 @@ fn flow_gauges(out: &mut String, flows: &[FlowTotals]) {
         }),
     ];
     for (name, help, read) in gauges {
-        families::head(out, name, "gauge", help);
+        head(out, name, "gauge", help);
         for flow in flows.iter().filter(|flow| !flow.name.is_empty() && *flow.name != *HTTP_ID) {
             if let Some(value) = read(flow) {
-                let _ = writeln!(out, "bellwether_{name}{{component_id=\"{}\"}} {value:.3}", escaped(&flow.name));
+                let _ = writeln!(out, "bellwether_{name}{{component_id=\"{}\"}} {value:.3}", label_value(&flow.name));
             }
         }
     }
@@ -120,20 +121,10 @@ pub(super) mod families {
             let _ = writeln!(out, "bellwether_{name}{{reason=\"{reason}\"}} {count}");
         }
     }
-
-    /// The two lines before a family.
-    pub(in crate::server::http) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-        let _ = writeln!(out, "# HELP bellwether_{name} {help}");
-        let _ = writeln!(out, "# TYPE bellwether_{name} {kind}");
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn line(out: &mut String, name: &str, report: &WireReport, reason: &str, value: u64) {
-    let (id, kind) = (escaped(&report.id), report.kind);
+    let (id, kind) = (label_value(&report.id), report.kind);
     let _ = write!(out, "bellwether_{name}{{component_id=\"{id}\",component_kind=\"source\",component_type=\"{kind}\"");
     if !reason.is_empty() {
         let _ = write!(out, ",reason=\"{reason}\"");

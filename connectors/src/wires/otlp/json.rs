@@ -44,49 +44,47 @@ pub(super) fn read(signal: Signal, body: &[u8]) -> Result<(Export, u64), Unreada
     let document: Value = serde_json::from_slice(body)?;
     let document = document.as_object().ok_or(Unreadable::NoObject)?;
     let mut odd = 0;
-    let text = Unreadable::NoList;
     let export = match signal {
         Signal::Logs => {
-            let name = "resourceLogs";
-            let groups = list(document, name).map_err(|_| text(name))?;
-            let resource_logs = members(groups, &mut odd, |of, odd| {
-                let records = |scope: &Map<String, Value>, odd: &mut u64| {
-                    let log_records = members(list(scope, "logRecords")?, odd, |record, _| log_record(record));
-                    Ok(ScopeLogs { log_records, ..Default::default() })
-                };
-                let scope_logs = members(list(of, "scopeLogs")?, odd, records);
-                Ok(ResourceLogs { resource: resource(of), scope_logs, ..Default::default() })
-            });
+            let scope = |log_records| ScopeLogs { log_records, ..Default::default() };
+            let of = |resource, scope_logs| ResourceLogs { resource, scope_logs, ..Default::default() };
+            let names = ["resourceLogs", "scopeLogs", "logRecords"];
+            let resource_logs = grouped(document, names, &mut odd, |object, _| log_record(object), scope, of)?;
             Export::Logs(ExportLogsServiceRequest { resource_logs })
         }
         Signal::Metrics => {
-            let name = "resourceMetrics";
-            let groups = list(document, name).map_err(|_| text(name))?;
-            let resource_metrics = members(groups, &mut odd, |of, odd| {
-                let metrics = |scope: &Map<String, Value>, odd: &mut u64| {
-                    let metrics = members(list(scope, "metrics")?, odd, metric);
-                    Ok(ScopeMetrics { metrics, ..Default::default() })
-                };
-                let scope_metrics = members(list(of, "scopeMetrics")?, odd, metrics);
-                Ok(ResourceMetrics { resource: resource(of), scope_metrics, ..Default::default() })
-            });
+            let scope = |metrics| ScopeMetrics { metrics, ..Default::default() };
+            let of = |resource, scope_metrics| ResourceMetrics { resource, scope_metrics, ..Default::default() };
+            let names = ["resourceMetrics", "scopeMetrics", "metrics"];
+            let resource_metrics = grouped(document, names, &mut odd, metric, scope, of)?;
             Export::Metrics(ExportMetricsServiceRequest { resource_metrics })
         }
         Signal::Traces => {
-            let name = "resourceSpans";
-            let groups = list(document, name).map_err(|_| text(name))?;
-            let resource_spans = members(groups, &mut odd, |of, odd| {
-                let spans = |scope: &Map<String, Value>, odd: &mut u64| {
-                    let spans = members(list(scope, "spans")?, odd, |object, _| span(object));
-                    Ok(ScopeSpans { spans, ..Default::default() })
-                };
-                let scope_spans = members(list(of, "scopeSpans")?, odd, spans);
-                Ok(ResourceSpans { resource: resource(of), scope_spans, ..Default::default() })
-            });
+            let scope = |spans| ScopeSpans { spans, ..Default::default() };
+            let of = |resource, scope_spans| ResourceSpans { resource, scope_spans, ..Default::default() };
+            let names = ["resourceSpans", "scopeSpans", "spans"];
+            let resource_spans = grouped(document, names, &mut odd, |object, _| span(object), scope, of)?;
             Export::Traces(ExportTraceServiceRequest { resource_spans })
         }
     };
     Ok((export, odd))
+}
+
+/// What a request of any signal holds: events by scope by resource, in lists of these names.
+fn grouped<Event, Scope, Of>(
+    document: &Map<String, Value>,
+    [groups, scopes, events]: [&'static str; 3],
+    odd: &mut u64,
+    event: impl Fn(&Map<String, Value>, &mut u64) -> Read<Event>,
+    scope: impl Fn(Vec<Event>) -> Scope,
+    of: impl Fn(Option<Resource>, Vec<Scope>) -> Of,
+) -> Result<Vec<Of>, Unreadable> {
+    let groups = list(document, groups).map_err(|Odd| Unreadable::NoList(groups))?;
+    Ok(members(groups, odd, |group, odd| {
+        let scopes =
+            members(list(group, scopes)?, odd, |held, odd| Ok(scope(members(list(held, events)?, odd, &event))));
+        Ok(of(resource(group), scopes))
+    }))
 }
 
 /// The members of a list that `read` reads; the others are counted. `null` is no member.
