@@ -1,5 +1,6 @@
 //! The commands as a user types them.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -42,6 +43,20 @@ fn a_simulation_replays_the_same_on_any_number_of_threads() {
     assert_eq!(one["state_digest"], figures("3")["state_digest"]);
     let events = |threads: &str| std::fs::read(dir.path().join(format!("incidents-{threads}.ndjson"))).expect("events");
     assert_eq!(events("1"), events("3"));
+}
+
+#[test]
+fn a_replay_of_standard_input_tells_what_that_of_the_file_tells() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop/signals.ndjson");
+    let named: Value = serde_json::from_str(&stdout(&bellwether(&["replay", &file.display().to_string(), "--json"])))
+        .expect("figures");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+    let program = program.args(["replay", "-", "--json"]).stdin(File::open(&file).expect("opens"));
+    let piped: Value = serde_json::from_str(&stdout(&program.output().expect("it starts"))).expect("figures");
+    assert!(named["signals"].as_u64().is_some_and(|signals| signals > 30), "{named}");
+    for figure in ["signals", "incidents"] {
+        assert_eq!(named[figure], piped[figure], "{figure}");
+    }
 }
 
 /// The first YAML block of the README.

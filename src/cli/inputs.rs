@@ -7,11 +7,15 @@ use bellwether_connectors::nats::NatsConnection;
 use bellwether_connectors::outbox::ReaderTotals;
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
 use bellwether_connectors::sources::files::{FilesConfig, FilesSource};
+use bellwether_connectors::sources::stdin::{StdinConfig, StdinSource};
 use bellwether_connectors::{RejectLog, Sink, Source};
 use bellwether_engine::time::Span;
 
 use crate::exit::UsageError;
 use crate::wiring::merge::MergeFeed;
+
+/// Standard input, where a file could be named.
+pub(super) const STDIN: &str = "-";
 
 /// Whose the rows of files are.
 #[derive(Clone, Copy)]
@@ -55,6 +59,9 @@ pub(super) fn merged(
 
 fn file(path: &Path, whose: Whose<'_>) -> Result<Box<dyn Source>> {
     let usage = |message: String| UsageError(message);
+    if path == Path::new(STDIN) {
+        return Ok(Box::new(StdinSource::new(StdinConfig::new(whose.tenant))?));
+    }
     if path.is_dir() {
         let message = format!("`{}` is a folder without a journal: name its files", path.display());
         return Err(usage(message).into());

@@ -10,7 +10,7 @@ use clap::Args;
 use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
 use crate::report::{date_and_time, safe};
-use crate::term::{Ink, Lean, Table, Term};
+use crate::term::{Ink, Lean, Table, Term, count};
 
 /// Show what incidents called false have taught
 #[derive(Debug, Args)]
@@ -60,10 +60,12 @@ pub(super) fn run(args: &LessonsArgs) -> Result<Exit> {
     for tenant in &tenants {
         let Some(budget) = stats.tenants.get(*tenant).map(|stats| stats.budget) else { continue };
         let whose = if tenants.len() > 1 { format!("{}: ", safe(tenant)) } else { String::new() };
+        let opened = count(budget.opened, "incident");
         writeln!(
             out,
-            "{whose}{} incidents of our own detectors in the last week, {} called false: {} of a budget of {}",
-            budget.opened, budget.called_false, budget.spent, budget.allowed
+            "{whose}false incidents of the last week: {} of {} that it may have; our own detectors opened {opened}, {} \
+             were called false",
+            budget.spent, budget.allowed, budget.called_false
         )?;
     }
     if found.is_empty() {

@@ -129,7 +129,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<Exit> {
 
 /// Plays the input as it is and with other settings, and shows what differs.
 async fn beside(args: &ReplayArgs, settings: EngineConfig, over: &Value) -> Result<Exit> {
-    if args.inputs.iter().any(|input| input == Path::new("-")) {
+    if args.inputs.iter().any(|input| input == Path::new(inputs::STDIN)) {
         return Err(UsageError("--beside reads twice, stdin can be read once: name a file".to_owned()).into());
     }
     let laid = lay_over(&settings, over).map_err(|error| UsageError(error.to_string()))?;

@@ -52,6 +52,19 @@ fn default_format() -> Format {
     Format::Ndjson
 }
 
+impl StdinConfig {
+    /// NDJSON of `tenant`.
+    pub fn new(tenant: &str) -> StdinConfig {
+        StdinConfig {
+            name: default_name(),
+            tenant: tenant.to_owned(),
+            format: default_format(),
+            rows: RowsConfig::default(),
+            lines: LinesConfig::default(),
+        }
+    }
+}
+
 impl DeclaredSource for StdinConfig {
     fn name(&self) -> &str {
         &self.name
@@ -71,7 +84,7 @@ impl DeclaredSource for StdinConfig {
 }
 
 /// Standard input as a source.
-pub(crate) struct StdinSource {
+pub struct StdinSource {
     config: StdinConfig,
     decoder: LineDecoder,
 }
@@ -81,7 +94,7 @@ impl StdinSource {
     ///
     /// # Errors
     /// [`SourceError::Config`] naming the key.
-    pub(crate) fn new(config: StdinConfig) -> Result<StdinSource, SourceError> {
+    pub fn new(config: StdinConfig) -> Result<StdinSource, SourceError> {
         let wrong = |reason: String| SourceError::config(&config.name, reason);
         check_tenant(&config.tenant).map_err(|e| wrong(e.to_string()))?;
         if config.format == Format::Lines && config.lines.entity.is_empty() {
