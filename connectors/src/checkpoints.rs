@@ -9,15 +9,15 @@
 //! ```
 
 use std::fmt::Display;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::sync::Arc;
 
+use bellwether_engine::planted::{self, Bug};
 use bellwether_engine::time::EventTime;
 
+use crate::host::{self, Disk, YOUNG_SUFFIX};
 use crate::journal::Position;
-use crate::private::{self, YOUNG_SUFFIX};
 
 /// Checkpoints kept: the newest may be damaged, and so may the one before.
 pub(crate) const KEPT: usize = 4;
@@ -32,6 +32,7 @@ const BAD_SUFFIX: &str = ".bad";
 /// A folder of checkpoints.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
 }
 
@@ -75,11 +76,11 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointsError::Io`].
     pub fn open(dir: impl Into<PathBuf>) -> Result<Checkpoints, CheckpointsError> {
-        let dir = dir.into();
-        private::folder(&dir).map_err(|e| io_error("create", &dir, &e))?;
-        let checkpoints = Checkpoints { dir };
+        let checkpoints = Checkpoints::look(dir);
+        let Checkpoints { disk, dir } = &checkpoints;
+        disk.make_folder(dir).map_err(|e| io_error("create", dir, &e))?;
         for path in checkpoints.paths(YOUNG_SUFFIX)? {
-            fs::remove_file(&path).map_err(|e| io_error("remove", &path, &e))?;
+            disk.remove(&path).map_err(|e| io_error("remove", &path, &e))?;
         }
         Ok(checkpoints)
     }
@@ -87,7 +88,7 @@ impl Checkpoints {
     /// The folder as it is: for looking at the checkpoints of a process that may be running.
     /// Restoring from it should accept everything, for what is refused is moved aside.
     pub fn look(dir: impl Into<PathBuf>) -> Checkpoints {
-        Checkpoints { dir: dir.into() }
+        Checkpoints { disk: host::disk(), dir: dir.into() }
     }
 
     /// Writes the state at `position`; it is durable when this returns. Returns the position
@@ -97,14 +98,15 @@ impl Checkpoints {
     /// [`CheckpointsError::Io`]; the earlier checkpoints are as they were.
     pub fn write(&self, position: Position, state: &[u8]) -> Result<Position, CheckpointsError> {
         let path = self.path(position);
-        let written = private::replace(&path, &[&header(position, state), state]);
+        let written = host::replace(&*self.disk, &path, &[&header(position, state), state]);
         written.map_err(|error| io_error("write", &path, &error))?;
         let mut paths = self.paths(SUFFIX)?;
         let surplus = paths.len().saturating_sub(KEPT);
         for old in paths.drain(..surplus) {
-            fs::remove_file(&old).map_err(|e| io_error("remove", &old, &e))?;
+            self.disk.remove(&old).map_err(|e| io_error("remove", &old, &e))?;
         }
-        Ok(paths.first().and_then(|p| position_of(p)).unwrap_or(position))
+        let oldest = if planted::has(Bug::ReleasedTooFar) { paths.last() } else { paths.first() };
+        Ok(oldest.and_then(|p| position_of(p)).unwrap_or(position))
     }
 
     /// The newest checkpoint that reads and that `restore` accepts, with what `restore` made
@@ -120,7 +122,7 @@ impl Checkpoints {
     ) -> Result<Option<(Position, T)>, CheckpointsError> {
         let mut newer = None;
         for path in self.paths(SUFFIX)?.into_iter().rev() {
-            let bytes = fs::read(&path).map_err(|e| io_error("read", &path, &e))?;
+            let bytes = host::read(&*self.disk, &path).map_err(|e| io_error("read", &path, &e))?;
             let parsed = match parse(&path, bytes) {
                 Ok(parsed) => parsed,
                 // A newer build's, or one whose version was damaged: it stays, and an older one may do.
@@ -148,15 +150,14 @@ impl Checkpoints {
     /// [`CheckpointsError::Io`] when the folder cannot be listed.
     pub fn newest_before(&self, limit: Position) -> Result<Option<Checkpoint>, CheckpointsError> {
         let older = self.paths(SUFFIX)?.into_iter().filter(|path| position_of(path).is_some_and(|at| at < limit));
-        let read = |path: PathBuf| parse(&path, fs::read(&path).ok()?).ok()?.ok();
+        let read = |path: PathBuf| parse(&path, host::read(&*self.disk, &path).ok()?).ok()?.ok();
         Ok(older.rev().find_map(read))
     }
 
     /// When the checkpoint at `position` was written; `None` when it is not there, or the system does not say.
     pub fn written_at(&self, position: Position) -> Option<EventTime> {
-        let modified = fs::metadata(self.path(position)).and_then(|file| file.modified()).ok()?;
-        let since = modified.duration_since(UNIX_EPOCH).ok()?;
-        Some(EventTime(i64::try_from(since.as_nanos()).ok()?))
+        let path = self.path(position);
+        self.disk.list(&self.dir).ok()?.into_iter().find(|file| file.path == path).map(|file| file.modified)
     }
 
     fn quarantine(&self, path: &Path, reason: &str) -> Result<(), CheckpointsError> {
@@ -166,7 +167,7 @@ impl Checkpoints {
             checkpoint = %path.display(), reason, aside = %Path::new(&aside).display(),
             "checkpoint is moved aside, the one before is tried"
         );
-        fs::rename(path, &aside).map_err(|e| io_error("rename", path, &e))
+        self.disk.rename(path, Path::new(&aside)).map_err(|e| io_error("rename", path, &e))
     }
 
     fn path(&self, position: Position) -> PathBuf {
@@ -175,14 +176,9 @@ impl Checkpoints {
 
     /// Files that end in `suffix`, oldest position first.
     fn paths(&self, suffix: &str) -> Result<Vec<PathBuf>, CheckpointsError> {
-        let entries = fs::read_dir(&self.dir).map_err(|e| io_error("list", &self.dir, &e))?;
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|e| io_error("list", &self.dir, &e))?.path();
-            if path.to_string_lossy().ends_with(suffix) && position_of(&path).is_some() {
-                paths.push(path);
-            }
-        }
+        let files = self.disk.list(&self.dir).map_err(|e| io_error("list", &self.dir, &e))?;
+        let ours = |path: &PathBuf| path.to_string_lossy().ends_with(suffix) && position_of(path).is_some();
+        let mut paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).filter(ours).collect();
         paths.sort();
         Ok(paths)
     }
@@ -231,9 +227,10 @@ fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> Checkpoi
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-
     use std::convert::Infallible;
+    use std::fs;
+
+    use tempfile::TempDir;
 
     use super::*;
 

@@ -18,6 +18,7 @@ pub mod decode;
 pub mod exposition;
 #[cfg(test)]
 mod fuzz;
+pub mod host;
 pub mod intake;
 pub mod journal;
 pub mod limits;

@@ -4,7 +4,7 @@
 //! that it does not depend on the umask.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -12,8 +12,6 @@ use std::path::Path;
 const FOLDER_MODE: u32 = 0o700;
 /// Read and write: the owner.
 const FILE_MODE: u32 = 0o600;
-/// The ending of what is being written, until it takes its place.
-pub(crate) const YOUNG_SUFFIX: &str = ".young";
 
 /// Makes `folder` where it is not, and closes it to others where it is open to them.
 ///
@@ -41,26 +39,6 @@ pub(crate) fn create(path: &Path) -> io::Result<fs::File> {
     file().create(true).truncate(true).write(true).open(path)
 }
 
-/// Puts `parts`, one after the other, in the place of what is at `path`: whole or not at all, and durable when this
-/// returns.
-///
-/// # Errors
-/// When the disk does not take it; what was there stays, and nothing is left beside it.
-pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let young = path.with_extension(&YOUNG_SUFFIX[1..]);
-    let write = || {
-        let mut file = create(&young)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&young, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().inspect_err(|_| {
-        // Space that a failed write took is needed for the next; the error that is told is the first one.
-        let _ = fs::remove_file(&young);
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,17 +55,5 @@ mod tests {
         assert_eq!(mode(&state), 0o700);
         create(&state.join("f")).expect("made");
         assert_eq!(mode(&state.join("f")), 0o600);
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_or_stays() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("a.json");
-        replace(&path, &[b"one", b" two"]).expect("written");
-        replace(&path, &[b"three"]).expect("written");
-        assert_eq!(fs::read(&path).expect("reads"), b"three");
-        fs::create_dir(dir.path().join("a.young")).expect("in the way");
-        assert!(replace(&path, &[b"four"]).is_err());
-        assert_eq!(fs::read(&path).expect("reads"), b"three");
     }
 }

@@ -25,7 +25,7 @@ use crate::guard::{Fault, guarded};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
 use crate::ledger::LessonView;
-use crate::planted::panic_if_planted;
+use crate::planted::{self, Bug, panic_if_planted};
 use crate::sense::{ForecastView, SeriesView, WatchTotals};
 use crate::signal::check_tenant;
 use crate::stats::EngineStats;
@@ -94,17 +94,24 @@ impl Engine {
         let compiled = self.compiled.clone();
         let lateness = compiled.config.lateness;
         match input {
+            Input::Tick(_) if planted::has(Bug::TickIgnored) => Vec::new(),
             Input::Tick(at) => {
                 for tenant in self.tenants.values_mut() {
                     tenant.waiting.max_seen = tenant.waiting.max_seen.max(*at);
                 }
                 self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
-            Input::Batch(batch) => self.work_on(batch.tenant(), out, |tenant, out| {
-                panic_if_planted("admit", &tenant.name, batch);
-                tenant.door(&compiled).batch(batch);
-                tenant.release_due(&compiled, out);
-            }),
+            Input::Batch(batch) => {
+                if planted::has(Bug::WatermarkOfTheFastest) {
+                    let fastest = self.tenants.values().map(|tenant| tenant.waiting.max_seen).max();
+                    self.tenants.values_mut().for_each(|tenant| tenant.waiting.max_seen = fastest.unwrap_or_default());
+                }
+                self.work_on(batch.tenant(), out, |tenant, out| {
+                    panic_if_planted("admit", &tenant.name, batch);
+                    tenant.door(&compiled).batch(batch);
+                    tenant.release_due(&compiled, out);
+                })
+            }
             Input::Catalogue { tenant: name, at, catalogue } => {
                 self.work_on(name, out, |tenant, _| tenant.door(&compiled).catalogue(*at, catalogue))
             }

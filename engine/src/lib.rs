@@ -29,7 +29,8 @@ pub mod input;
 pub mod ledger;
 mod limits;
 mod pipeline;
-mod planted;
+#[doc(hidden)]
+pub mod planted;
 pub mod sense;
 mod serial;
 pub mod signal;

@@ -11,7 +11,7 @@ use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
-use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
+use bellwether_connectors::{Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::Engine;
 use bellwether_engine::time::Span;
 use clap::Args;
@@ -30,6 +30,7 @@ use crate::wiring::outbox::Delivery;
 use crate::wiring::pace::Cadence;
 use crate::wiring::quarantine::Quarantine;
 use crate::wiring::readiness::Readiness;
+use crate::wiring::recover::{RecoverError, Recovered, recover};
 use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
 use crate::wiring::{self, Past, Wiring};
@@ -95,7 +96,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     if !quarantine.is_empty() {
         tracing::warn!(entries = quarantine.len(), "entries that met a bug are left out: see the folder `quarantine`");
     }
-    let (engine, position) = recover(config, &checkpoints, report.first, args.accept_data_loss)?;
+    let (engine, position) = recovered(config, &checkpoints, report.first, args.accept_data_loss)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
@@ -177,25 +178,17 @@ fn report_end(args: &RunArgs, figures: &Figures) -> Result<()> {
     Ok(())
 }
 
-/// The engine from the newest good checkpoint, or a new one that reads the journal from its
-/// oldest entry; not when that is not the beginning, unless the loss is accepted.
-fn recover(config: &Config, checkpoints: &Checkpoints, first: Position, accept: bool) -> Result<(Engine, Position)> {
-    let threads = threads(config.threads);
-    let new = || Engine::new(config.engine.clone(), threads).map_err(|error| UsageError(error.to_string()));
-    // First: settings that cannot be used must not cost a checkpoint.
-    let engine = new()?;
-    // With the settings it had then: the journal says where they change.
-    let resume = |checkpoint: &Checkpoint| Engine::resume(threads, &checkpoint.state);
-    Ok(match checkpoints.restore(resume)? {
-        Some((position, engine)) => (engine, position),
-        None => {
-            let begin = Position(first.0.saturating_sub(1));
-            if begin != Position::START {
-                accept_loss(config, begin, accept)?;
-            }
-            (engine, begin)
-        }
-    })
+/// The engine and where it goes on; not without its state, unless the loss is accepted.
+fn recovered(config: &Config, checkpoints: &Checkpoints, first: Position, accept: bool) -> Result<(Engine, Position)> {
+    let recovered = recover(&config.engine, threads(config.threads), checkpoints, first);
+    let Recovered { engine, position, lost } = recovered.map_err(|error| match error {
+        RecoverError::Settings(error) => UsageError(error.to_string()).into(),
+        RecoverError::Checkpoints(error) => anyhow::Error::from(error),
+    })?;
+    if let Some(gone) = lost {
+        accept_loss(config, gone, accept)?;
+    }
+    Ok((engine, position))
 }
 
 /// The state is lost: that is a person's decision.

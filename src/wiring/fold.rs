@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::intake::tap::SeriesName;
-use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::planted::{self, Bug};
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,7 +36,7 @@ use super::pace::{Cadence, Pace, Pending};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// The rule of an entry that was set aside.
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
 /// The rule of checkpoints that cannot be written.
@@ -132,6 +133,26 @@ pub struct Fold {
     pub questions: mpsc::Receiver<Question>,
 }
 
+/// What a step of the folding came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something was read.
+    Folded,
+    /// There is nothing to read for now.
+    Idle,
+    /// The end is reached, or there is no more time.
+    Ended,
+}
+
+/// Where the reading is.
+pub(super) struct Reading {
+    entries: Box<dyn Entries>,
+    renewal: Renewal,
+    pace: Pace,
+    /// What was told before this process: it is all known once that has been read again.
+    told_before: Position,
+}
+
 /// One timer for all waits: a new one for each would wake the runtime's threads, too.
 fn idle_ticks(runtime: &Handle) -> Interval {
     let _context = runtime.enter();
@@ -148,54 +169,73 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
-        self.gauges.at(self.position);
-        // What was told before this process: it is all known once that has been read again.
-        let told_before = *self.journal.durable().borrow();
-        self.know_incidents();
-        let mut entries = self.journal.read(self.position)?;
-        let mut renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
-        let mut pace = Pace::new();
-        self.note_quarantine();
+        let mut reading = self.begin()?;
         let mut idle = idle_ticks(runtime);
         loop {
-            while let Ok(question) = self.questions.try_recv() {
-                self.answer(question);
-            }
-            if self.position >= told_before {
-                self.incidents.complete();
-            }
-            if self.hurry.is_stopped() {
-                let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
-                tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
-                // The end of what was read is not the end of the input.
-                self.finish = false;
-                break;
-            }
-            match entries.next_entry()? {
-                Some(entry) => {
-                    if self.fold(&entry)? {
-                        // The way back to this state was long.
-                        pace.hurry();
-                    }
-                    renewal.outdated();
-                    pace.folded();
-                }
-                None => {
-                    // What follows the last entry may be no entry: a source's cursor alone.
-                    self.position = self.position.max(entries.position());
-                    self.gauges.at(self.position);
-                    if self.reached_end() {
-                        break;
-                    }
-                    self.wait(runtime, &mut idle);
-                }
-            }
-            match self.checkpoint_if_due(&mut pace)? {
-                true => renewal.everything(&self.engine, self.gauges.engine()),
-                false => renewal.if_due(&self.engine, self.gauges.engine()),
+            match self.step(&mut reading)? {
+                Step::Folded => {}
+                Step::Idle => runtime.block_on(self.rest(async {
+                    idle.tick().await;
+                })),
+                Step::Ended => break,
             }
         }
-        self.conclude(pace, runtime)
+        self.wind_up(&mut reading)?;
+        runtime.block_on(self.conclude(reading))
+    }
+
+    /// Begins to read.
+    pub(super) fn begin(&mut self) -> Result<Reading, FoldError> {
+        self.gauges.at(self.position);
+        let told_before = *self.journal.durable().borrow();
+        self.know_incidents();
+        let entries = self.journal.read(self.position)?;
+        let renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
+        self.note_quarantine();
+        Ok(Reading { entries, renewal, pace: Pace::new(), told_before })
+    }
+
+    /// Folds the next entry, if there is one, and does what is due.
+    pub(super) fn step(&mut self, reading: &mut Reading) -> Result<Step, FoldError> {
+        let Reading { entries, renewal, pace, told_before } = reading;
+        while let Ok(question) = self.questions.try_recv() {
+            self.answer(question);
+        }
+        if self.position >= *told_before {
+            self.incidents.complete();
+        }
+        if self.hurry.is_stopped() {
+            let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
+            tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
+            // The end of what was read is not the end of the input.
+            self.finish = false;
+            return Ok(Step::Ended);
+        }
+        let step = match entries.next_entry()? {
+            Some(entry) => {
+                if self.fold(&entry)? {
+                    // The way back to this state was long.
+                    pace.hurry();
+                }
+                renewal.outdated();
+                pace.folded();
+                Step::Folded
+            }
+            None => {
+                // What follows the last entry may be no entry: a source's cursor alone.
+                self.position = self.position.max(entries.position());
+                self.gauges.at(self.position);
+                if self.reached_end() {
+                    return Ok(Step::Ended);
+                }
+                Step::Idle
+            }
+        };
+        match self.checkpoint_if_due(pace)? {
+            true => renewal.everything(&self.engine, self.gauges.engine()),
+            false => renewal.if_due(&self.engine, self.gauges.engine()),
+        }
+        Ok(step)
     }
 
     /// Folds one entry. Answers whether a panic was met.
@@ -313,21 +353,21 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    fn wait(&mut self, runtime: &Handle, idle: &mut Interval) {
+    /// Returns when there may be something to do, and when `idle` does.
+    pub(super) async fn rest(&mut self, idle: impl Future<Output = ()>) {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
             return;
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
-        let question = runtime.block_on(async {
-            tokio::select! {
-                _ = durable.changed() => None,
-                _ = end.changed() => None,
-                _ = logged.changed() => None,
-                Some(question) = questions.recv() => Some(question),
-                _ = idle.tick() => None,
-            }
-        });
+        let question = tokio::select! {
+            biased;
+            _ = durable.changed() => None,
+            _ = end.changed() => None,
+            _ = logged.changed() => None,
+            Some(question) = questions.recv() => Some(question),
+            () = idle => None,
+        };
         if let Some(question) = question {
             self.answer(question);
         }
@@ -357,7 +397,8 @@ impl Fold {
         if taken {
             self.snapshot(pace, &cadence)?;
         }
-        if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
+        let is_logged = |pending: &Pending| pending.position <= self.logged.borrow().journal;
+        if pace.pending.as_ref().is_some_and(|pending| is_logged(pending) || planted::has(Bug::CheckpointBeforeLog)) {
             match self.save(pace) {
                 Err(FoldError::Checkpoint(error)) => self.note_unsaved(pace, &error),
                 saved => saved?,
@@ -378,7 +419,12 @@ impl Fold {
     }
 
     fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
-        pace.taken(Pending { position: self.position, state: self.engine.snapshot() }, cadence);
+        let position = match self.position {
+            Position(at) if planted::has(Bug::CheckpointAhead) => Position(at + 1),
+            Position(at) if planted::has(Bug::CheckpointBehind) => Position(at - 1),
+            at => at,
+        };
+        pace.taken(Pending { position, state: self.engine.snapshot() }, cadence);
         // The log says when it is here.
         self.tell(Vec::new(), false)
     }
@@ -396,10 +442,10 @@ impl Fold {
         Ok(())
     }
 
-    /// The last events, the last checkpoint, and the end of the log's queue.
-    fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
+    /// The last events, the last snapshot, and the end of the log's queue.
+    pub(super) fn wind_up(&mut self, Reading { pace, .. }: &mut Reading) -> Result<(), FoldError> {
         if let Some((_, cadence)) = self.checkpoints {
-            self.snapshot(&mut pace, &cadence)?;
+            self.snapshot(pace, &cadence)?;
         }
         if self.finish {
             let mut events = Vec::new();
@@ -408,8 +454,13 @@ impl Fold {
             self.tell(events, true)?;
         }
         self.outbox = None;
+        Ok(())
+    }
+
+    /// The last checkpoint, once the log has everything up to there.
+    pub(super) async fn conclude(mut self, Reading { mut pace, .. }: Reading) -> Result<Engine, FoldError> {
         if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
-            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= wanted)).is_ok();
+            let reached = self.logged.wait_for(|logged| logged.journal >= wanted).await.is_ok();
             if !reached {
                 return Err(FoldError::LogEnded);
             }

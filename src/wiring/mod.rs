@@ -29,14 +29,16 @@ pub mod pace;
 pub mod quarantine;
 pub mod readiness;
 pub mod recorded;
+pub mod recover;
 pub mod reload;
 pub mod screen;
+pub mod stepped;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
-use bellwether_connectors::outbox::{Deadline, OutboxError, ReaderTotals};
+use bellwether_connectors::outbox::{CursorError, Deadline, OutboxError, ReaderTotals};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
@@ -114,6 +116,9 @@ pub enum WiringError {
     /// The incident log cannot be written.
     #[error("{0}; free space or repair the disk, then start again: the journal has everything")]
     Outbox(#[from] OutboxError),
+    /// Where a new reader begins cannot be kept.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// The engine could not go on.
     #[error(transparent)]
     Fold(#[from] FoldError),
@@ -134,7 +139,8 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let (abandon, hard) = stop_pair();
     let deadline = Deadline { patience, hard: hard.clone() };
     let (patience_ends, abandon) = (Arc::new(patience_ends), Arc::new(abandon));
-    let (outbox, logged, delivering) = wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline);
+    let (outbox, logged, delivering) =
+        wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline)?;
     let (troubles, troubled) = mpsc::channel(own::TROUBLES_MAX);
     let telling = tokio::spawn(own::tell(troubled, intake.of(own::SOURCE)));
     let (end, end_seen) = watch::channel(None);

@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::outbox::{
-    Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
+    CursorError, Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
 };
 use bellwether_connectors::{Intake, Outgoing};
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -47,13 +48,28 @@ pub struct Delivering {
 impl Delivery {
     /// Starts the appender and the readers. Returns the engine's end, up to where the log has
     /// everything, and what runs. `from` is where the engine has read the journal to.
+    ///
+    /// # Errors
+    /// [`CursorError`] when the disk does not take where a new reader begins.
     pub fn start(
         self,
         from: Position,
         (gauges, arrivals): (&Arc<Gauges>, &Arrivals),
         intake: &Intake,
         deadline: &Deadline,
-    ) -> (Outbox, watch::Receiver<LogPosition>, Delivering) {
+    ) -> Result<(Outbox, watch::Receiver<LogPosition>, Delivering), CursorError> {
+        let (outbox, logged, tasks) = self.begin(from, (gauges, arrivals), intake, deadline)?;
+        Ok((outbox, logged, tasks.spawned()))
+    }
+
+    /// The same for who runs the tasks.
+    pub(super) fn begin(
+        self,
+        from: Position,
+        (gauges, arrivals): (&Arc<Gauges>, &Arrivals),
+        intake: &Intake,
+        deadline: &Deadline,
+    ) -> Result<(Outbox, watch::Receiver<LogPosition>, Tasks), CursorError> {
         let (places, notices) = Readers::of(&self.log);
         gauges.shows_readers(&places);
         let (end, seen) = watch::channel(None);
@@ -68,12 +84,31 @@ impl Delivery {
                     note_latencies(events, &gauges, &arrivals);
                 }
             };
-            readers.push(reader.start(&self.log, &places, cursors, seen.clone(), deadline.clone(), told));
+            readers.push(reader.begin(&self.log, &places, cursors, seen.clone(), deadline.clone(), told)?);
         }
-        let telling = tokio::spawn(tell(notices, intake.of(SOURCE)));
+        let telling = Box::pin(tell(notices, intake.of(SOURCE)));
         let from = LogPosition { journal: from, finished: false };
-        let (outbox, logged, appender) = Outbox::start(self.log.clone(), places, from, deadline.hard.clone());
-        (outbox, logged, Delivering { appender, readers, end, log: self.log, telling })
+        let (outbox, logged, appender) = Outbox::begin(self.log.clone(), places, from, deadline.hard.clone());
+        let tasks = Tasks { appending: Box::pin(appender), readers, telling, end, log: self.log };
+        Ok((outbox, logged, tasks))
+    }
+}
+
+/// Everything behind the engine, before it runs.
+pub(super) struct Tasks {
+    pub(super) appending: BoxFuture<'static, Result<(), OutboxError>>,
+    pub(super) readers: Vec<BoxFuture<'static, ReaderTotals>>,
+    pub(super) telling: BoxFuture<'static, ()>,
+    pub(super) end: watch::Sender<Option<Position>>,
+    pub(super) log: IncidentLog,
+}
+
+impl Tasks {
+    fn spawned(self) -> Delivering {
+        let appender = tokio::spawn(self.appending);
+        let readers = self.readers.into_iter().map(tokio::spawn).collect();
+        let telling = tokio::spawn(self.telling);
+        Delivering { appender, readers, end: self.end, log: self.log, telling }
     }
 }
 

@@ -4,8 +4,9 @@
 //! a process that dies again and again moves on whatever its pace. One that could not be written is tried again
 //! at growing distances, and nothing waits for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bellwether_connectors::host;
 use bellwether_connectors::journal::Position;
 
 /// The first checkpoint of a process comes after this,
@@ -34,19 +35,20 @@ pub(super) struct Pending {
 
 /// Since the last checkpoint, and until the next.
 pub(super) struct Pace {
-    since: Instant,
+    /// When the last one was taken, on the clock that never jumps.
+    since: Duration,
     entries: u64,
     /// The distance in force, which grows to the cadence.
     now: Cadence,
     /// Attempts that failed, one after the other, and when the next is due.
-    failed: Option<(u32, Instant)>,
+    failed: Option<(u32, Duration)>,
     pub(super) pending: Option<Pending>,
 }
 
 impl Pace {
     pub(super) fn new() -> Pace {
         let now = Cadence { every: FIRST_AFTER, entries: FIRST_ENTRIES };
-        Pace { since: Instant::now(), entries: 0, now, failed: None, pending: None }
+        Pace { since: host::uptime(), entries: 0, now, failed: None, pending: None }
     }
 
     /// An entry was folded.
@@ -65,10 +67,10 @@ impl Pace {
             return false;
         }
         match self.failed {
-            Some((_, next)) => Instant::now() >= next,
+            Some((_, next)) => host::uptime() >= next,
             None => {
                 self.entries >= self.now.entries.min(cadence.entries)
-                    || self.since.elapsed() >= self.now.every.min(cadence.every)
+                    || host::uptime().saturating_sub(self.since) >= self.now.every.min(cadence.every)
             }
         }
     }
@@ -78,7 +80,7 @@ impl Pace {
         let grown = |span: Duration| span.saturating_mul(2).max(FIRST_AFTER).min(cadence.every);
         self.now =
             Cadence { every: grown(self.now.every), entries: self.now.entries.saturating_mul(2).min(cadence.entries) };
-        (self.since, self.entries, self.pending) = (Instant::now(), 0, Some(pending));
+        (self.since, self.entries, self.pending) = (host::uptime(), 0, Some(pending));
     }
 
     /// It is on disk. Answers whether those before it could not be written.
@@ -90,7 +92,7 @@ impl Pace {
     pub(super) fn failed(&mut self) -> (u32, Duration) {
         let before = self.failed.map_or(0, |(attempts, _)| attempts);
         let pause = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
-        self.failed = Some((before.saturating_add(1), Instant::now() + pause));
+        self.failed = Some((before.saturating_add(1), host::uptime() + pause));
         // What was read since the last one on disk is still to be kept.
         self.entries += 1;
         (before.saturating_add(1), pause)

@@ -12,6 +12,7 @@ use super::error::AcceptError;
 use super::flow::{FlowTotals, IntakeCounts, SourceFlow, Waiting};
 use super::reject::{RejectLog, Rejection};
 use super::tap::Taps;
+use crate::host;
 use crate::journal::receipts::{Claims, Receipts};
 use crate::journal::{Journal, JournalError, Mark, PendingAppend, Position, WriteBatch};
 
@@ -114,7 +115,7 @@ impl Intake {
                 Err(error) if error.is_retryable() => {
                     self.note(true);
                     tracing::warn!(%error, "journal is full, source waits");
-                    tokio::time::sleep(pause).await;
+                    host::sleep(pause).await;
                     pause = (pause * 2).min(FULL_PAUSE[1]);
                 }
                 result => return self.accepted(inputs, result),
@@ -137,7 +138,7 @@ impl Intake {
     ) -> Result<Position, AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
         let append = self.journal.append(encode(inputs, None, Some(claims), coming));
-        match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
+        match host::timeout(ACCEPT_NOW_MAX, append).await {
             Ok(result) => self.accepted(inputs, result),
             Err(_) => {
                 self.note(true);

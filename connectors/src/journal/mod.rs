@@ -20,6 +20,7 @@ mod gather;
 mod local;
 mod reader;
 pub mod receipts;
+mod roomy;
 mod segments;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! The log itself: a journal of events, its identity, and up to where the engine has told.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryLog;
+use crate::host;
 use crate::journal::{
     Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, SegmentReader, oldest_segment_end,
 };
-use crate::private;
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -241,25 +240,24 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
         let path = path.clone();
         move |error: std::io::Error| JournalError::Io { operation, path, reason: error.to_string() }
     };
-    match fs::read_to_string(&path) {
+    let disk = host::disk();
+    match host::read(&*disk, &path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("read")(error)),
     }
     let fresh = fresh_identity();
-    private::replace(&path, &[fresh.as_bytes()]).map_err(failed("write"))?;
+    host::replace(&*disk, &path, &[fresh.as_bytes()]).map_err(failed("write"))?;
     Ok(fresh)
 }
 
 /// The identity of the log in `dir`, for who only looks.
 pub(super) fn read_identity(dir: &Path) -> Option<String> {
-    fs::read_to_string(dir.join(IDENTITY_FILE)).ok().map(|text| text.trim().to_owned())
+    let bytes = host::read(&*host::disk(), &dir.join(IDENTITY_FILE)).ok()?;
+    Some(String::from_utf8(bytes).ok()?.trim().to_owned())
 }
 
 fn fresh_identity() -> String {
-    let mut bytes = [0; 16];
-    let random = ring::rand::SystemRandom::new();
-    ring::rand::SecureRandom::fill(&random, &mut bytes).expect("the system has random numbers");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    host::chance::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -110,7 +110,11 @@ impl Rig {
         let (abandon, hard) = stop_pair();
         let deadline = Deadline { patience, hard };
         let kept = (!log.is_in_memory()).then_some(cursors.as_path());
-        let start = |reader: Reader| reader.start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ());
+        let start = |reader: Reader| {
+            reader
+                .start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ())
+                .expect("the disk takes its cursor")
+        };
         let running = all.into_iter().map(start).collect();
         let (outbox, logged, appender) =
             Outbox::start(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());

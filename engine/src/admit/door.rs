@@ -15,6 +15,7 @@ use crate::action::Action;
 use crate::catalogue::Catalogue;
 use crate::compiled::Compiled;
 use crate::event::{Event, OwnedChange, OwnedEdge};
+use crate::planted::{self, Bug};
 use crate::sense::{LogLine, Sample, SeriesMeta, Shards};
 use crate::signal::{
     AlertColumns, Batch, ChangeColumns, EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SignalKind,
@@ -67,6 +68,9 @@ impl Door<'_> {
         let watermark = self.waiting.watermark(self.compiled.config.lateness);
         if at < watermark {
             self.stats.late(kind, 1);
+            if planted::has(Bug::LateActsInThePast) {
+                return at;
+            }
         }
         at.max(watermark)
     }
@@ -148,6 +152,9 @@ impl Door<'_> {
             }
             if columns.status(row).is_none() {
                 self.stats.reject("unknown alert status");
+                continue;
+            }
+            if planted::has(Bug::LateLeftOut) && at < self.waiting.watermark(self.compiled.config.lateness) {
                 continue;
             }
             let time = self.see(SignalKind::Alert.name(), at);
