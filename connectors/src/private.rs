@@ -13,12 +13,18 @@ const FOLDER_MODE: u32 = 0o700;
 /// Read and write: the owner.
 const FILE_MODE: u32 = 0o600;
 
-/// Makes `folder` where it is not, and closes it to others where it is open to them.
+/// Makes `folder` where it is not, durably, and closes it to others where it is open to them.
 ///
 /// # Errors
 /// When it cannot be made. One that belongs to somebody else stays as it is.
 pub fn folder(folder: &Path) -> io::Result<()> {
+    let made: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    for parent in made.into_iter().filter_map(Path::parent) {
+        // What is in a folder is as durable as the folder.
+        let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs::File::open(here)?.sync_all()?;
+    }
     if fs::metadata(folder)?.permissions().mode() & 0o077 != 0
         && let Err(error) = fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
     {

@@ -1,7 +1,6 @@
 //! A reader of the log: which sink it is in front of, and where it begins.
 
 use std::path::Path;
-#[cfg(test)]
 use std::time::Duration;
 
 use bellwether_engine::planted::{self, Bug};
@@ -37,9 +36,9 @@ impl Reader {
         Ok(Reader(Receiver::configured(config).await?))
     }
 
-    /// The same for a receiver of the tests.
-    #[cfg(test)]
-    pub(super) fn with(mut self, remembers: bool, give_up_after: Duration) -> Reader {
+    /// The same for a receiver that knows what it has, or does not, and is given up after so long.
+    #[must_use]
+    pub fn with(mut self, remembers: bool, give_up_after: Duration) -> Reader {
         (self.0.remembers, self.0.give_up_after) = (remembers, give_up_after);
         self
     }
