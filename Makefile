@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SEED ?= 42
+SEEDS ?= 10000
 # Public data, where tests find it too.
 DATA = $(or $(BELLWETHER_DATA),../shared/data)
 
@@ -55,6 +56,10 @@ test: nats peers ml ## Run every test, those against real servers and senders to
 	@mkdir -p .tools && : >'$(SKIPPED)'
 	BELLWETHER_SKIPPED='$(SKIPPED)' cargo test --workspace --locked --features kafka
 	@sort -u '$(SKIPPED)'; echo "$$(sort -u '$(SKIPPED)' | wc -l) tests skipped for lack of data or tools"
+
+.PHONY: simulation
+simulation: ## The real code on a machine that is made up, with faults by seed: make simulation SEEDS=10000
+	BELLWETHER_SEEDS=$(SEEDS) cargo test --locked --features kafka --test simulation -- --nocapture
 
 .PHONY: trials
 trials: nats ## The long forms of the trials with real processes: 200 kills, NATS away for ten minutes

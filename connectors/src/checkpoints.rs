@@ -92,7 +92,8 @@ impl Checkpoints {
     }
 
     /// Writes the state at `position`; it is durable when this returns. Returns the position
-    /// of the oldest checkpoint kept: older journal entries are not needed any more.
+    /// of the oldest checkpoint kept, once there are [`KEPT`]: older journal entries are not needed any more.
+    /// While there are fewer, the beginning is what is left when they are damaged.
     ///
     /// # Errors
     /// [`CheckpointsError::Io`]; the earlier checkpoints are as they were.
@@ -104,6 +105,9 @@ impl Checkpoints {
         let surplus = paths.len().saturating_sub(KEPT);
         for old in paths.drain(..surplus) {
             self.disk.remove(&old).map_err(|e| io_error("remove", &old, &e))?;
+        }
+        if paths.len() < KEPT {
+            return Ok(Position::START);
         }
         let oldest = if planted::has(Bug::ReleasedTooFar) { paths.last() } else { paths.first() };
         Ok(oldest.and_then(|p| position_of(p)).unwrap_or(position))
@@ -258,6 +262,14 @@ mod tests {
         assert_eq!(checkpoints.write(Position(7), &[7; 100]).expect("written"), Position(4));
         assert_eq!(newest(&checkpoints), Some(7));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), KEPT);
+    }
+
+    #[test]
+    fn while_there_are_few_the_beginning_of_the_journal_is_still_needed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let checkpoints = Checkpoints::open(dir.path()).expect("opens");
+        let released: Vec<u64> = (5..11).map(|at| checkpoints.write(Position(at), b"x").expect("written").0).collect();
+        assert_eq!(released, [0, 0, 0, 5, 6, 7]);
     }
 
     #[test]

@@ -186,7 +186,9 @@ impl MadeUpDisk {
 
 impl State {
     fn note(&self, what: &str, path: &Path, number: u64) {
-        self.world.note(|line| line.push_str(&format!("disk: {what} {} {number}", path.display())));
+        let length = path.as_os_str().len() as u64;
+        self.world
+            .note(number << 8 ^ length, |line| line.push_str(&format!("disk: {what} {} {number}", path.display())));
     }
 
     fn now(&self) -> EventTime {
@@ -223,7 +225,7 @@ impl State {
 
     fn fails(&mut self, error: io::Error) -> io::Error {
         self.failed = true;
-        self.world.note(|line| line.push_str("disk: fails"));
+        self.world.note(1, |line| line.push_str("disk: fails"));
         error
     }
 

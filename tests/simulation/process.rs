@@ -15,7 +15,9 @@ use bellwether::wiring::stepped::{Stepped, SteppedEngine};
 use bellwether::wiring::{Wiring, no_questions};
 use bellwether_connectors::host::Disk as _;
 use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
-use bellwether_connectors::{Checkpoints, Intake, Journal, JournalConfig, LocalJournal, Position, RejectLog, host};
+use bellwether_connectors::{
+    Checkpoints, Intake, Journal, JournalConfig, LocalJournal, Position, RejectLog, Stop, host, stop_pair,
+};
 use bellwether_engine::EngineConfig;
 use bellwether_engine::input::Input;
 use bellwether_engine::time::Span;
@@ -43,6 +45,7 @@ pub(crate) fn checkpoints_folder() -> PathBuf {
 pub(crate) fn settings() -> EngineConfig {
     let settings = serde_json::json!({
         "lateness": "5s",
+        "suppress": {"flapping": {"changes": 5, "within": "20s", "quiet": "5s"}},
         "ledger": {
             "group_wait": "3s", "update_every": "2s", "update_every_max": "4s", "resolve_after": "5s",
             "reopen_within": "15s", "close_after": "10s",
@@ -144,7 +147,7 @@ impl Process {
             questions: no_questions(),
         };
         let Stepped { intake, engine, appending, readers, telling, end } = Stepped::new(wiring)?;
-        self.world.note(|line| line.push_str(&format!("process: life {life} goes on at {}", recovered.position)));
+        self.world.note(life, |line| line.push_str(&format!("process: life {life} goes on at {}", recovered.position)));
         let (said, mut ended) = mpsc::channel(16);
         for task in telling {
             self.world.spawn(life, task);
@@ -157,8 +160,8 @@ impl Process {
         for reader in readers {
             let told = said.clone();
             self.world.spawn(life, async move {
-                let left = reader.await.left;
-                let _ = told.send(Ended::Reader(left)).await;
+                let _ = reader.await;
+                let _ = told.send(Ended::Reader).await;
             });
         }
         let told = said.clone();
@@ -169,12 +172,14 @@ impl Process {
         });
         // A source that cannot go on ends the process.
         let told = said.clone();
-        let (ticking, world) = (intake.clone(), self.world.clone());
+        let (stopper, stop) = stop_pair();
+        let (ticking, world, sources) = (intake.clone(), self.world.clone(), stop.clone());
         self.world.spawn(life, async move {
-            let error = ticks(ticking, world).await;
-            let _ = told.send(Ended::Source(error)).await;
+            if let Err(error) = ticks(ticking, world, sources).await {
+                let _ = told.send(Ended::Source(error)).await;
+            }
         });
-        let reading = self.file.clone().read(self.world.clone(), intake.clone());
+        let reading = self.file.clone().read(self.world.clone(), intake.clone(), stop);
         self.world.spawn(life, reading);
         self.door.set(Some((life, intake)));
 
@@ -182,14 +187,15 @@ impl Process {
             biased;
             ended = ended.recv() => match ended.expect("somebody holds the other end") {
                 Ended::Log(Err(error)) | Ended::Engine(Err(error)) | Ended::Source(error) => return Err(error),
-                Ended::Log(Ok(())) | Ended::Engine(Ok(())) | Ended::Reader(_) => bail!("something ended too early"),
+                Ended::Log(Ok(())) | Ended::Engine(Ok(())) | Ended::Reader => bail!("something ended too early"),
             },
             _ = asked.recv() => {}
         }
         self.door.set(None);
+        stopper.stop();
         // Whoever is still being answered is waited for.
         self.world.sleep(Duration::from_secs(4)).await;
-        self.world.note(|line| line.push_str("process: ends in order"));
+        self.world.note(2, |line| line.push_str("process: ends in order"));
         end.of_journal(*journal.durable().borrow());
         let (mut log_over, mut engine_over, mut readers_over) = (false, false, 0);
         while !(log_over && engine_over && readers_over == count) {
@@ -203,7 +209,7 @@ impl Process {
                     log_over = true;
                     end.of_log();
                 }
-                Ended::Reader(_) => readers_over += 1,
+                Ended::Reader => readers_over += 1,
                 Ended::Source(error) => return Err(error),
             }
         }
@@ -215,7 +221,7 @@ impl Process {
 enum Ended {
     Log(Result<()>),
     Engine(Result<()>),
-    Reader(u64),
+    Reader,
     Source(anyhow::Error),
 }
 
@@ -234,11 +240,10 @@ async fn fold(mut engine: SteppedEngine, world: &World, last: &Mutex<Option<(Pos
     Ok(())
 }
 
-async fn ticks(intake: Intake, world: World) -> anyhow::Error {
-    loop {
+async fn ticks(intake: Intake, world: World, stop: Stop) -> Result<()> {
+    while !stop.is_stopped() {
         world.sleep(TICK).await;
-        if let Err(error) = intake.accept(&[Input::Tick(host::now())], None).await {
-            return error.into();
-        }
+        intake.accept(&[Input::Tick(host::now())], None).await?;
     }
+    Ok(())
 }

@@ -125,7 +125,7 @@ impl Sink for MadeUpSink {
                 state.attempts.push(Attempt { life, events, arrived: false, answered: false, excused });
                 (state.attempts.len() - 1, there, back, lost, unanswered, hangs)
             };
-            self.world.note(|line| {
+            self.world.note(events.len() as u64, |line| {
                 let keys: Vec<String> = events.iter().map(|outgoing| outgoing.event.key()).collect();
                 line.push_str(&format!("{}: offered {}", self.name, keys.join(" ")));
             });
@@ -134,7 +134,7 @@ impl Sink for MadeUpSink {
                 return Err(self.unavailable("nobody answers"));
             }
             self.receiver.lock().attempts[at].arrived = true;
-            self.world.note(|line| line.push_str(&format!("{}: has it", self.name)));
+            self.world.note(at as u64, |line| line.push_str(&format!("{}: has it", self.name)));
             self.world.sleep(back).await;
             if unanswered {
                 if hangs {

@@ -24,7 +24,7 @@ use super::world::{Group, OUTSIDE, World};
 /// How long there are faults.
 const FAULTS: Duration = Duration::from_secs(45);
 /// When everything has to have arrived, every incident to be closed, and the end is asked for.
-const CALM: Duration = Duration::from_secs(120);
+const CALM: Duration = Duration::from_secs(110);
 /// By when it has to have come.
 const OVER: Duration = Duration::from_secs(180);
 /// Tenants, and what each watches.
@@ -101,7 +101,7 @@ impl Plan {
             stops: chance.percent(30),
             road,
             ways,
-            cadence: chance.pick(&[2, 4, 8, 15]),
+            cadence: chance.pick(&[3, 6, 12]),
             segment_bytes: chance.pick(&[6_000, 12_000, 30_000]),
             requests: chance.between(4, 9),
             pace: chance.pick(&[800, 2_000, 4_000]),
@@ -293,7 +293,11 @@ impl Rig {
                     let status = if firing { AlertStatus::Firing } else { AlertStatus::Resolved };
                     let some = |chance: &mut Chance, part: u64| {
                         let entity = last.map_or_else(|| chance.pick(&ENTITIES), |last| ENTITIES[last as usize]);
-                        let late = if last.is_none() && chance.percent(25) { chance.millis(0, 9_000) } else { skew };
+                        let late = match last {
+                            Some(_) => Duration::ZERO,
+                            None if chance.percent(25) => chance.millis(0, 9_000),
+                            None => skew,
+                        };
                         alert(&world, tenant, entity, late, status, &format!("{sender}-{number}-{part}"))
                     };
                     let parts = chance.between(1, 2);
@@ -313,7 +317,7 @@ impl Rig {
                 world.sleep(chance.millis(100, pace)).await;
                 let status =
                     if line + 1 == count || line % 3 == 2 { AlertStatus::Resolved } else { AlertStatus::Firing };
-                let late = chance.millis(0, 2_000);
+                let late = if line + 1 == count { Duration::ZERO } else { chance.millis(0, 2_000) };
                 file.grow(alert(&world, TENANTS[0], "host:c", late, status, &format!("file-{line}")));
             }
         });
@@ -338,12 +342,14 @@ impl Rig {
     /// Nothing is left of the life.
     fn fall(&mut self) {
         let life = self.life();
-        self.process.world.note(|line| line.push_str(&format!("process: life {life} is over")));
+        self.process.world.note(life, |line| line.push_str(&format!("process: life {life} is over")));
         self.process.door.set(None);
         self.ask = None;
         self.process.world.end(life);
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // One at a time: nothing helps when all are damaged.
         if self.plan.damage && self.chance.percent(40) {
+            self.plan.damage = false;
             self.process.disk.damage_newest(&checkpoints_folder(), ".checkpoint");
         }
     }
@@ -374,7 +380,7 @@ impl Rig {
         let fault = self.chance.pick(&possible);
         let disk = self.process.disk.clone();
         let soon = self.chance.between(0, 25);
-        self.process.world.note(|line| line.push_str(&format!("fault {fault}, {soon}")));
+        self.process.world.note(soon, |line| line.push_str(&format!("fault {fault}, {soon}")));
         match fault {
             0 => disk.fall(Fall::Killed),
             1 => disk.faults(|faults| faults.fall_in = Some((soon, Fall::Killed))),
@@ -408,6 +414,6 @@ impl Rig {
         self.process.disk.faults(|faults| *faults = super::disk::Faults::default());
         self.process.receivers.iter().for_each(|(receiver, _)| receiver.calm());
         self.network.road.lock().unwrap_or_else(PoisonError::into_inner).1 = Road::default();
-        self.process.world.note(|line| line.push_str("no more faults"));
+        self.process.world.note(3, |line| line.push_str("no more faults"));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_connectors::journal::receipts::Claim;
-use bellwether_connectors::{Intake, Mark, host};
+use bellwether_connectors::{Intake, Mark, Stop, host};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, alert_fingerprint};
 use bellwether_engine::time::EventTime;
@@ -119,7 +119,8 @@ impl Network {
                 });
             }
             if self.send(request).await {
-                self.world.note(|line| line.push_str(&format!("sender: {:x} is stored", request.key)));
+                self.world
+                    .note(request.key as u64, |line| line.push_str(&format!("sender: {:x} is stored", request.key)));
                 return;
             }
             let pause = self.draw(|chance, _| chance.millis(50, 1_500));
@@ -173,10 +174,10 @@ impl GrowingFile {
     }
 
     /// The source: reads on at its cursor, and ends with the journal.
-    pub(crate) async fn read(self, world: World, intake: Intake) {
+    pub(crate) async fn read(self, world: World, intake: Intake, stop: Stop) {
         let cursor = intake.cursor(FILE).and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         let mut at = cursor.unwrap_or(0) as usize;
-        loop {
+        while !stop.is_stopped() {
             let lines = self.lines();
             let next: Vec<Input> = lines.into_iter().skip(at).take(2).collect();
             if next.is_empty() {

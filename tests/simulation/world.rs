@@ -10,10 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use xxhash_rust::xxh3::Xxh3;
-
 use super::chance::Chance;
+use futures::future::BoxFuture;
 
 /// Tasks that end together: those of a life of the process, or of the world around it.
 pub(crate) type Group = u64;
@@ -23,7 +21,7 @@ pub(crate) const OUTSIDE: Group = 0;
 /// More polls than a run takes: tasks that wake each other for ever.
 const POLLS_MAX: u64 = 400_000;
 /// Lines of what happened that are shown with what went wrong.
-const LINES_MAX: usize = 80;
+const LINES_MAX: usize = 300;
 
 /// Time and tasks. Clones share them.
 #[derive(Clone)]
@@ -41,7 +39,7 @@ struct Inner {
     at: (u64, Group),
     /// It was ended meanwhile.
     ended: bool,
-    trace: Xxh3,
+    trace: u64,
     lines: Option<VecDeque<String>>,
     wrong: Option<String>,
 }
@@ -79,7 +77,7 @@ impl World {
             polls: 0,
             at: (0, OUTSIDE),
             ended: false,
-            trace: Xxh3::new(),
+            trace: 0,
             lines: told.then(VecDeque::new),
             wrong: None,
         })))
@@ -127,18 +125,18 @@ impl World {
         Sleep { world: self.clone(), until: inner.now + time, id: inner.next, waited: false }
     }
 
-    /// Writes down what happens.
-    pub(crate) fn note(&self, what: impl FnOnce(&mut String)) {
-        let mut line = String::new();
-        what(&mut line);
+    /// Writes down what happens: a number of it, and in words where they are to be read.
+    pub(crate) fn note(&self, number: u64, what: impl FnOnce(&mut String)) {
         let mut inner = self.lock();
-        inner.trace.update(line.as_bytes());
+        inner.trace = mixed(inner.trace, number);
         let now = inner.now;
         if let Some(lines) = &mut inner.lines {
             if lines.len() == LINES_MAX {
                 lines.pop_front();
             }
-            lines.push_back(format!("{:>9.3} {line}", now.as_secs_f64()));
+            let mut line = format!("{:>9.3} ", now.as_secs_f64());
+            what(&mut line);
+            lines.push_back(line);
         }
     }
 
@@ -159,7 +157,7 @@ impl World {
 
     /// A hash of everything that happened.
     pub(crate) fn trace(&self) -> u64 {
-        self.lock().trace.digest()
+        self.lock().trace
     }
 
     /// Lets one task act, or time pass. False when nobody ever will, or something went wrong.
@@ -186,7 +184,8 @@ impl World {
         inner.at = (id, group);
         inner.ended = false;
         inner.polls += 1;
-        inner.trace.update(&id.to_le_bytes());
+        inner.trace = mixed(inner.trace, id);
+        inner.trace = mixed(inner.trace, inner.now.as_nanos() as u64);
         if inner.polls > POLLS_MAX {
             inner.wrong = Some("tasks wake each other for ever".to_owned());
             return false;
@@ -229,6 +228,11 @@ impl World {
         let timers = std::mem::take(&mut self.lock().timers);
         drop(timers);
     }
+}
+
+/// What was before and what came, as one number.
+fn mixed(before: u64, came: u64) -> u64 {
+    (before.rotate_left(5) ^ came).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
 /// Some time.

@@ -11,7 +11,7 @@ use bellwether_engine::time::EventTime;
 use serde::{Deserialize, Serialize};
 
 use super::log::IncidentLog;
-use crate::host::{self, Disk};
+use crate::host::{self, Disk, How};
 use crate::journal::Position;
 
 /// What cursor files end in.
@@ -200,6 +200,18 @@ impl CursorFile {
             return Err(self.damaged("its checksum does not fit"));
         }
         serde_json::from_str(json).map(Some).map_err(|error| self.damaged(&error.to_string()))
+    }
+
+    /// Makes durable what was read: a process that was killed may have left it in memory only.
+    ///
+    /// # Errors
+    /// [`CursorError::Io`].
+    pub(super) fn settle(&self) -> Result<(), CursorError> {
+        let settle = || {
+            self.disk.open(&self.path, How::Write)?.sync()?;
+            self.path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
+        };
+        settle().map_err(self.io("written"))
     }
 
     /// Writes the cursor; what was there stays until the new one is on disk.

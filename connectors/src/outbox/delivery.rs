@@ -414,8 +414,10 @@ impl Delivery {
             self.cursor.position = upto.0;
             self.cursor.bytes = bytes;
             self.cursor.updated = arrival_time();
-            self.save().await;
-            self.readers.moved(&self.place, upto);
+            // Until it is on disk, a reader that starts again asks for what comes after the one that is.
+            if self.save().await {
+                self.readers.moved(&self.place, upto);
+            }
         }
         self.publish();
     }
@@ -430,22 +432,23 @@ impl Delivery {
         of.into_iter().for_each(|(counter, value)| counter.store(value, Ordering::Relaxed));
     }
 
-    /// Saves the cursor; it is on disk when this returns, or that was said. One that cannot be saved
-    /// costs deliveries again, not events.
+    /// Saves the cursor; whether it is on disk is the answer. One that cannot be saved costs deliveries again,
+    /// not events.
     ///
     /// The disk is waited for on a thread that may wait. It is waited for here, too, so that one
     /// cursor is written at a time, and never one that is ahead of what was delivered.
-    fn save(&self) -> impl Future<Output = ()> + use<> {
+    fn save(&self) -> impl Future<Output = bool> + use<> {
         let file = self.file.clone().filter(|_| self.kept && !planted::has(Bug::CursorNotSaved));
         let cursor = self.cursor.clone();
         async move {
-            let Some(file) = file else { return };
+            let Some(file) = file else { return true };
             let reader = cursor.reader.clone();
             let saved = host::blocking(move || file.save(&cursor)).await;
             let failed = saved.map_or_else(|error| Some(error.to_string()), |saved| Some(saved.err()?.to_string()));
-            if let Some(error) = failed {
+            if let Some(error) = &failed {
                 tracing::warn!(reader, error, "where the reader is was not saved");
             }
+            failed.is_none()
         }
     }
 

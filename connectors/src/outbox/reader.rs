@@ -63,7 +63,7 @@ impl Reader {
     }
 
     /// Begins where the cursor in `folder` says; without a folder at the log's end, and nothing is kept.
-    /// Where a new reader begins is on disk when this returns: what comes is for it, whatever happens.
+    /// Where it begins is on disk when this returns: what comes is for it, whatever happens.
     ///
     /// `end` says after which record nothing follows; `told` sees every delivered batch.
     ///
@@ -96,8 +96,11 @@ impl Reader {
     ) -> Result<BoxFuture<'static, ReaderTotals>, CursorError> {
         let Resumed { cursor, kept, is_new } = self.resume(log, folder);
         let file = folder.map(|folder| CursorFile::new(folder, &self.0.name));
-        if let Some(file) = file.as_ref().filter(|_| is_new && !planted::has(Bug::FirstCursorNotKept)) {
-            file.save(&cursor)?;
+        match file.as_ref().filter(|_| kept) {
+            Some(_) if is_new && planted::has(Bug::FirstCursorNotKept) => {}
+            Some(file) if is_new => file.save(&cursor)?,
+            Some(file) => file.settle()?,
+            None => {}
         }
         let place = readers.add(&self.0.name, Position(cursor.position));
         let delivery = Delivery {
