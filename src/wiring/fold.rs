@@ -176,7 +176,7 @@ impl Fold {
                 Step::Folded => {}
                 Step::Idle => runtime.block_on(self.rest(async {
                     idle.tick().await;
-                })),
+                }))?,
                 Step::Ended => break,
             }
         }
@@ -353,24 +353,28 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    /// Returns when there may be something to do, and when `idle` does.
-    pub(super) async fn rest(&mut self, idle: impl Future<Output = ()>) {
+    /// Returns when there may be something to do, and when `idle` does. A log that has ended is an end, not news.
+    pub(super) async fn rest(&mut self, idle: impl Future<Output = ()>) -> Result<(), FoldError> {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
-            return;
+            return Ok(());
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
         let question = tokio::select! {
             biased;
             _ = durable.changed() => None,
             _ = end.changed() => None,
-            _ = logged.changed() => None,
+            changed = logged.changed() => match changed {
+                Ok(()) => None,
+                Err(_) => return Err(FoldError::LogEnded),
+            },
             Some(question) = questions.recv() => Some(question),
             () = idle => None,
         };
         if let Some(question) = question {
             self.answer(question);
         }
+        Ok(())
     }
 
     fn answer(&self, question: Question) {

@@ -128,8 +128,11 @@ impl SteppedEngine {
     }
 
     /// Returns when there may be something to do.
-    pub async fn rest(&mut self) {
-        self.fold.rest(host::sleep(IDLE_WAIT)).await;
+    ///
+    /// # Errors
+    /// [`FoldError::LogEnded`].
+    pub async fn rest(&mut self) -> Result<(), FoldError> {
+        self.fold.rest(host::sleep(IDLE_WAIT)).await
     }
 
     /// The last checkpoint; then the engine with its state.

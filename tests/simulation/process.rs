@@ -230,7 +230,7 @@ async fn fold(mut engine: SteppedEngine, world: &World, last: &Mutex<Option<(Pos
         match engine.step()? {
             // Others act, too.
             Step::Folded => world.sleep(Duration::ZERO).await,
-            Step::Idle => engine.rest().await,
+            Step::Idle => engine.rest().await?,
             Step::Ended => break,
         }
     }
