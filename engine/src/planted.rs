@@ -40,8 +40,8 @@ bugs! {
     SegmentNotInFolder,
     /// The journal drops segments that nobody has released.
     UnreleasedDropped,
-    /// A source's cursor moves although the write failed.
-    MarkOfFailedWrite,
+    /// A source's cursor is not written beside its entries.
+    MarkNotWritten,
     /// What is left of a write that a crash interrupted counts.
     HalfWriteKept,
     /// A torn tail is not cut before the next write.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::chance::Chance;
 use super::disk::EPOCH;
-use super::world::{Group, OUTSIDE, World};
+use super::world::{Group, OUTSIDE, Sleep, World};
 
 /// How long a sender waits for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -59,13 +59,16 @@ impl Door {
 
 /// What the process does with a request: the loop of `hand_over` of the HTTP server, which asks to come again
 /// where that waits.
-async fn take(intake: Intake, request: Request) -> bool {
+async fn take(intake: Intake, request: Request, decoding: Sleep) -> bool {
     let coming = intake.coming();
     let claims = intake.claims(request.tenant);
     match claims.take(request.key) {
         Claim::Taken => true,
         Claim::Busy => false,
-        Claim::Ours => intake.accept_now(&request.inputs, claims, coming).await.is_ok(),
+        Claim::Ours => {
+            decoding.await;
+            intake.accept_now(&request.inputs, claims, coming).await.is_ok()
+        }
     }
 }
 
@@ -98,9 +101,10 @@ impl Network {
         self.world.sleep(way).await;
         let Some((life, intake)) = self.door.get() else { return false };
         let (tell, told) = oneshot::channel();
-        let taken = request.clone();
+        let (taken, decoding) = (request.clone(), self.draw(|chance, _| chance.millis(0, 150)));
+        let decoding = self.world.sleep(decoding);
         self.world.spawn(life, async move {
-            let _ = tell.send(take(intake, taken).await);
+            let _ = tell.send(take(intake, taken, decoding).await);
         });
         let answer = host::timeout(ANSWER_MAX, told).await;
         self.world.sleep(way).await;

@@ -159,9 +159,6 @@ impl Writer {
                 }
             }
             Err(error) => {
-                if planted::has(Bug::MarkOfFailedWrite) {
-                    self.move_marks(&batch);
-                }
                 if planted::has(Bug::ClaimOfFailedWrite) {
                     batch.iter().filter_map(|request| request.write.claims.as_ref()).for_each(Claims::keep);
                 }
@@ -312,7 +309,7 @@ fn encode_write(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, write: &
     let last = write.entries.len().max(1) - 1;
     for index in 0..=last {
         let payload = write.entries.get(index).map_or(&[][..], Vec::as_slice);
-        let mark = write.mark.as_ref().filter(|_| index == last);
+        let mark = write.mark.as_ref().filter(|_| index == last && !planted::has(Bug::MarkNotWritten));
         let head = RecordHead { sequence, durable, more: index < last, is_receipt: false };
         encode_record(out, salt, head, mark, payload);
         sequence += 1;
