@@ -188,7 +188,7 @@ impl State {
     fn note(&self, what: &str, path: &Path, number: u64) {
         let length = path.as_os_str().len() as u64;
         self.world
-            .note(number << 8 ^ length, |line| line.push_str(&format!("disk: {what} {} {number}", path.display())));
+            .note((number << 8) ^ length, |line| line.push_str(&format!("disk: {what} {} {number}", path.display())));
     }
 
     fn now(&self) -> EventTime {

@@ -156,8 +156,8 @@ fn lives_are_whole(told: &[(u64, IncidentEvent)]) -> Result<(), String> {
         *known = (record.revision, event.verb);
     }
     // Trouble of our own is told over by the process that told of it, and stays open when that has ended before.
-    let theirs = incidents.iter().filter(|((tenant, _), _)| *tenant != OWN_TENANT);
-    match theirs.into_iter().find(|(_, (_, verb))| !matches!(verb, Verb::Closed | Verb::Merged)) {
+    let mut theirs = incidents.iter().filter(|((tenant, _), _)| *tenant != OWN_TENANT);
+    match theirs.find(|(_, (_, verb))| !matches!(verb, Verb::Closed | Verb::Merged)) {
         Some(((tenant, id), (_, verb))) => Err(format!("incident {tenant}/{id} ends with {verb}")),
         None => Ok(()),
     }

@@ -302,7 +302,7 @@ impl Rig {
                     };
                     let parts = chance.between(1, 2);
                     let inputs = (0..parts).map(|part| some(&mut chance, part)).collect();
-                    let key = u128::from(number + 1) << 64 | (sender as u128 + 1);
+                    let key = (u128::from(number + 1) << 64) | (sender as u128 + 1);
                     let request = Request { key, tenant, inputs };
                     sent.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
                     network.deliver(&request).await;
