@@ -9,7 +9,9 @@
 
 #![allow(clippy::print_stderr)] // figures beside criterion's
 
-use bellwether_models::group::{AlertView, Distance, GroupParams, Grouper, Names, name_hash, names_in, tokenize};
+use bellwether_models::group::{
+    AlertView, Begins, Distance, GroupParams, Grouper, Names, name_hash, names_in, tokenize,
+};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hdrhistogram::Histogram;
 use std::hint::black_box;
@@ -83,6 +85,7 @@ impl Distance for Estate {
 struct Alert {
     id: u64,
     time_ns: i64,
+    begins: Begins::Anywhere,
     kind: u32,
     entity: u32,
     tokens: Vec<u32>,
@@ -94,7 +97,15 @@ impl Alert {
     fn view(&self) -> AlertView<'_> {
         let names = Names { own: self.own, mentioned: &self.mentioned };
         let (tokens, entity) = (self.tokens.as_slice(), self.entity);
-        AlertView { id: self.id, time_ns: self.time_ns, kind: self.kind, entity, tokens, names }
+        AlertView {
+            id: self.id,
+            time_ns: self.time_ns,
+            begins: Begins::Anywhere,
+            kind: self.kind,
+            entity,
+            tokens,
+            names,
+        }
     }
 }
 
@@ -180,7 +191,16 @@ fn bench(criterion: &mut Criterion) {
         .map(|(index, alert)| {
             let first = &alerts[index % 1_000];
             let (id, kind, entity, own) = (first.id, first.kind, first.entity, first.own);
-            Alert { id, time_ns: alert.time_ns, kind, entity, tokens: Vec::new(), own, mentioned: Vec::new() }
+            Alert {
+                id,
+                time_ns: alert.time_ns,
+                begins: Begins::Anywhere,
+                kind,
+                entity,
+                tokens: Vec::new(),
+                own,
+                mentioned: Vec::new(),
+            }
         })
         .collect();
     group.bench_function("repeats_only", |bencher| {

@@ -80,6 +80,8 @@ pub(crate) struct Sensed {
     pub(crate) ends_at: Option<EventTime>,
     pub(crate) labels: LabelSet,
     pub(crate) summary: Box<str>,
+    /// The line as it was written, where a log line raised it; else empty.
+    pub(crate) message: Box<str>,
     pub(crate) observation: Option<Observation>,
 }
 
@@ -173,8 +175,11 @@ impl<'a> AlertRow<'a> {
     pub(crate) fn annotations(&self) -> LabelSet {
         match self {
             AlertRow::Wire(columns, row) => own_labels(columns.annotations(*row)),
-            AlertRow::Own(sensed) if sensed.summary.is_empty() => Box::default(),
-            AlertRow::Own(sensed) => Box::new([("summary".into(), sensed.summary.clone())]),
+            AlertRow::Own(sensed) => [("message", &sensed.message), ("summary", &sensed.summary)]
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(name, text)| (name.into(), text.clone()))
+                .collect(),
         }
     }
 

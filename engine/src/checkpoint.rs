@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 10;
+pub(crate) const CHECKPOINT_VERSION: u32 = 11;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

@@ -124,6 +124,7 @@ pub(crate) fn sensed(secs: i64, fingerprint: u64, name: &str, entity: &str, stat
         ends_at: None,
         labels: Box::default(),
         summary: "it hurts".into(),
+        message: Box::default(),
         observation: None,
     }
 }

@@ -456,6 +456,7 @@ mod tests {
                 ends_at: None,
                 labels: Box::default(),
                 summary: "disk is full".into(),
+                message: Box::default(),
                 observation: None,
             };
             let now = EventTime::from_secs(at);

@@ -131,8 +131,8 @@ impl LogShard {
             let id = miner.id(found.template);
             stream.watch.observe(line.time.0, id, found.is_new, line.severity, &mut findings);
             for finding in findings.drain(..) {
-                let text = (finding.template == id).then(|| miner.text(found.template));
-                out.extend(finding_alert(&stream.entity, &finding, text, sense));
+                let seen = (finding.template == id).then(|| (miner.text(found.template), line.body()));
+                out.extend(finding_alert(&stream.entity, &finding, seen, sense));
             }
         }
     }
@@ -162,15 +162,17 @@ impl LogShard {
     }
 }
 
-/// The alert of a finding; `None` when it is not worth one.
+/// The alert of a finding, `seen` being the text of its template and the line that showed it; `None` when it is not
+/// worth one.
 fn finding_alert(
     entity: &str,
     finding: &LogFinding,
-    text: Option<&str>,
+    seen: Option<(&str, &str)>,
     sense: &CompiledSense,
 ) -> Option<(EventTime, Sensed)> {
     let template = format!("{:016x}", finding.template);
-    let shown: String = text.unwrap_or(&template).chars().take(200).collect();
+    let (text, message) = seen.unwrap_or((&template, ""));
+    let shown: String = text.chars().take(200).collect();
     let (name, severity, value, expected, summary) = match &finding.kind {
         LogFindingKind::NewTemplate { severity } => {
             if *severity < sense.logs.new_template_severity_min {
@@ -213,6 +215,7 @@ fn finding_alert(
             labels: &Box::default(),
             about: ("template", &template),
             summary,
+            message,
             observation: Some(Observation {
                 signal: EvidenceSignal::Log,
                 name: shown.as_str().into(),

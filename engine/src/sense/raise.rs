@@ -2,8 +2,11 @@
 
 use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
-use crate::signal::{AlertStatus, Severity, alert_fingerprint};
+use crate::signal::{AlertStatus, Severity, alert_fingerprint, cut_to};
 use crate::time::EventTime;
+
+/// How much of a log line an alert keeps.
+const MESSAGE_BYTES_MAX: usize = 512;
 
 /// One alert to raise or to end.
 pub(super) struct Raise<'a> {
@@ -17,6 +20,8 @@ pub(super) struct Raise<'a> {
     /// The label that tells several alerts of one name and entity apart.
     pub(super) about: (&'a str, &'a str),
     pub(super) summary: String,
+    /// The line as it was written, where a log line raised it; else empty.
+    pub(super) message: &'a str,
     pub(super) observation: Option<Observation>,
 }
 
@@ -38,6 +43,7 @@ impl<'a> Raise<'a> {
             labels: &meta.labels,
             about: ("metric", &meta.name),
             summary: String::new(),
+            message: "",
             observation: None,
         }
     }
@@ -60,6 +66,7 @@ impl<'a> Raise<'a> {
             ends_at: self.ends_at,
             labels: labels.into(),
             summary: self.summary.into(),
+            message: cut_to(self.message, MESSAGE_BYTES_MAX).into(),
             observation: self.observation,
         };
         (at, sensed)

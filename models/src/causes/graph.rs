@@ -36,6 +36,10 @@ pub struct CauseNode {
     /// How much its alerts speak of its own condition (a full disk) rather than of what reaches
     /// it from elsewhere (slow answers), 0..1.
     pub condition: f64,
+    /// Share of the entities in trouble whose alerts name it as what they wait for, 0..1.
+    pub named: f64,
+    /// Whether its own alerts name another as what it waits for.
+    pub blames: bool,
 }
 
 impl CauseNode {
@@ -48,6 +52,8 @@ impl CauseNode {
         logs: 0.0,
         history: 0.0,
         condition: 0.0,
+        named: 0.0,
+        blames: false,
     };
 
     /// Whether it is part of what a cause must explain.
