@@ -59,6 +59,8 @@ pub(crate) struct Moved {
 /// One series away from its level.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Departure {
+    /// The series is watched since then.
+    pub(crate) watched: EventTime,
     /// First point away.
     pub(crate) since: EventTime,
     /// First point back at the level, which may be a new one; `None` while away.

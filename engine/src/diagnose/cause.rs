@@ -125,11 +125,13 @@ pub(super) fn diagnose<'a>(
     // What an entity says of itself in alerts that name nobody.
     let mut own_condition: BTreeMap<Sym, f64> = BTreeMap::new();
     for (alert, began_at) in alerts {
-        let node = symptoms.entry(alert.entity).or_insert(CauseNode::SILENT);
+        let node = symptoms.entry(alert.entity).or_insert(CauseNode { trust: 0.0, ..CauseNode::SILENT });
+        let worth = worth(alert, scene);
         node.alerting = true;
         node.onset_ns = node.onset_ns.min(began_at.0);
-        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
-        node.condition = node.condition.max(alert.condition);
+        node.trust = node.trust.max(worth);
+        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - worth * strength(alert));
+        node.condition = node.condition.max(worth * alert.condition);
         if alert.mentioned.is_empty() {
             let own = own_condition.entry(alert.entity).or_default();
             *own = own.max(alert.condition);
@@ -269,13 +271,15 @@ fn worth(alert: &Alert, scene: &Scene<'_>) -> f64 {
 
 /// A silent entity, or one with a condition that was told before, outside of this incident.
 fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
-    let mut node = CauseNode::SILENT;
+    let (mut node, mut trust) = (CauseNode::SILENT, 0.0_f64);
     for alert in scene.alerts.conditions_at(entity, onset) {
         let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
-        let fresh = worth(alert, scene) * (-age / STANDING_SCALE.as_secs_f64()).exp();
+        let worth = worth(alert, scene);
+        let fresh = worth * (-age / STANDING_SCALE.as_secs_f64()).exp();
         if fresh * alert.condition < SUSPECT_MIN {
             continue;
         }
+        trust = trust.max(worth);
         node.alerting = true;
         node.outside = true;
         // It counts as there from the beginning, not as having shown first.
@@ -284,11 +288,15 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         node.condition = node.condition.max(alert.condition * fresh);
     }
     if let Some(seen) = away(entity, onset, scene).filter(|seen| seen.condition >= SUSPECT_MIN) {
+        trust = trust.max(seen.trust);
         node.alerting = true;
         node.outside = true;
         node.onset_ns = node.onset_ns.min(seen.since.max(onset).0);
         node.strength = node.strength.max(seen.strength);
         node.condition = node.condition.max(seen.condition);
+    }
+    if node.alerting {
+        node.trust = trust;
     }
     node
 }
@@ -296,6 +304,7 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
 /// What the metrics of an entity say of its state.
 struct Away {
     since: EventTime,
+    trust: f64,
     strength: f64,
     condition: f64,
 }
@@ -313,7 +322,7 @@ fn away(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> Option<Away> {
         let age = onset.since(departure.since).as_secs_f64().max(0.0);
         let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
         let weight = AWAY_SHARE * surprise * fresh * (f64::from(departure.bits) / AWAY_BITS_FULL).min(1.0);
-        let seen = Away { since: departure.since, strength: 0.5 * weight, condition: weight };
+        let seen = Away { since: departure.since, trust: surprise, strength: 0.5 * weight, condition: weight };
         if best.as_ref().is_none_or(|best| best.condition < seen.condition) {
             best = Some(seen);
         }

@@ -153,9 +153,9 @@ impl MetricShard {
         if let Some(model) = &mut series.model {
             let verdict = model.update(&sense.detector, at.0, value);
             let felt = series.role.is_felt() && at.since(series.first_at) >= sense.anomalies.learning;
-            let Series { anomaly, level, meta, .. } = series;
+            let Series { anomaly, level, meta, first_at, .. } = series;
             anomaly::raise(anomaly, (level, meta, felt), (at, value), &verdict, sense, out);
-            level::look(level, (sample.series, meta), at, value, &verdict, moved);
+            level::look(level, (sample.series, meta), (*first_at, at), value, &verdict, moved);
         }
         for (watch, state) in series.exhaustion.iter_mut().enumerate() {
             if let Some(key) = state.partner {

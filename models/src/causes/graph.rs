@@ -23,6 +23,8 @@ pub enum Relation {
 pub struct CauseNode {
     /// Time of the earliest symptom in nanoseconds; `i64::MAX` for a silent entity.
     pub onset_ns: i64,
+    /// How much that time says, 0..1: series of a restless host move at any time.
+    pub trust: f64,
     /// How strong the symptoms are, 0..1.
     pub strength: f64,
     /// Whether it has symptoms: an alert, or a condition seen in its telemetry.
@@ -46,6 +48,7 @@ impl CauseNode {
     /// An entity without any symptom.
     pub const SILENT: Self = Self {
         onset_ns: i64::MAX,
+        trust: 1.0,
         strength: 0.0,
         alerting: false,
         outside: false,

@@ -288,7 +288,7 @@ impl Scene {
             return 0.0;
         }
         let late = node.onset_ns.saturating_sub(self.earliest_ns);
-        decay(late.saturating_sub(params.onset_slack_ns), params.onset_scale_ns)
+        node.trust.clamp(0.0, 1.0) * decay(late.saturating_sub(params.onset_slack_ns), params.onset_scale_ns)
     }
 }
 
@@ -297,15 +297,18 @@ fn symptom_weight(node: &CauseNode) -> f64 {
     0.3 + 0.7 * node.strength.clamp(0.0, 1.0)
 }
 
+/// How well a cause of which nothing was seen fits a symptom's time.
+const UNSEEN_ORDER: f64 = 0.5;
+
 /// How well a cause at `own` fits a symptom's time: 1 when it came first, less
-/// the later it was seen itself (detectors of causes may be slow), one half
-/// when it was never seen.
+/// the later it was seen itself (detectors of causes may be slow).
 fn order_factor(params: &CauseParams, own: &CauseNode, symptom: &CauseNode) -> f64 {
     if own.onset_ns == i64::MAX {
-        return 0.5;
+        return UNSEEN_ORDER;
     }
     let late = own.onset_ns.saturating_sub(symptom.onset_ns).saturating_sub(params.onset_slack_ns);
-    0.25 + 0.75 * decay(late, params.onset_scale_ns)
+    let (seen, trust) = (0.25 + 0.75 * decay(late, params.onset_scale_ns), own.trust.clamp(0.0, 1.0));
+    trust * seen + (1.0 - trust) * UNSEEN_ORDER
 }
 
 /// 1 up to zero, then falling to 1/e at `scale`.
