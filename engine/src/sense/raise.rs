@@ -3,7 +3,7 @@
 use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
 use crate::signal::{AlertStatus, Severity, alert_fingerprint};
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 
 /// One alert to raise or to end.
 pub(super) struct Raise<'a> {
@@ -58,12 +58,22 @@ impl<'a> Raise<'a> {
             fingerprint,
             starts_at: self.starts_at,
             ends_at: self.ends_at,
+            late: Span::ZERO,
             labels: labels.into(),
             summary: self.summary.into(),
             observation: self.observation,
         };
         (at, sensed)
     }
+}
+
+/// What came to pass `at` acts at `acts` where that is later.
+pub(super) fn acting(acts: EventTime, (at, mut sensed): (EventTime, Sensed)) -> (EventTime, Sensed) {
+    if acts <= at {
+        return (at, sensed);
+    }
+    sensed.late = acts.since(at);
+    (acts, sensed)
 }
 
 /// A number as people read it: four significant digits.
