@@ -57,7 +57,7 @@ impl Clocks {
         let is_off = |source: &String| stats.clocks.iter().any(|clock| clock.name == *source);
         let gone: Vec<(String, String)> =
             self.told.keys().filter(|(whose, source)| whose == tenant && !is_off(source)).cloned().collect();
-        gone.iter().for_each(|key| drop(self.told.remove(key)));
+        self.told.retain(|key, _| !gone.contains(key));
         let all_named = stats.clocks_skewed == stats.clocks.len() as u64;
         gone.into_iter().map(|(_, source)| source).filter(|_| all_named).collect()
     }

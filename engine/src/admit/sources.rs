@@ -34,6 +34,8 @@ const WINDOW: Span = Span::from_mins(1);
 const ALIKE: Span = Span::from_secs(5);
 /// A source that has sent nothing off its time for this long has a right clock, or has gone.
 const FORGOTTEN_AFTER: Span = Span::from_mins(10);
+/// A source that is behind by less is told of nobody: it may as well be its queue.
+const BEHIND_TOLD: Span = Span::from_secs(30);
 /// Names of sources with skewed clocks that are told: the worst.
 const TOLD_MAX: usize = 10;
 
@@ -211,7 +213,8 @@ impl Sources {
 
     /// How many clocks are corrected, and the worst of them.
     pub(super) fn skewed(&self) -> (u64, Vec<ClockView>) {
-        let mut skewed: Vec<&Source> = self.table.values().filter(|source| source.ahead != Span::ZERO).collect();
+        let is_off = |source: &&Source| source.ahead > Span::ZERO || source.ahead.0 <= -BEHIND_TOLD.0;
+        let mut skewed: Vec<&Source> = self.table.values().filter(is_off).collect();
         skewed.sort_by(|a, b| {
             let far = |source: &Source| source.ahead.0.unsigned_abs();
             (far(b), a.class.name(), &a.name).cmp(&(far(a), b.class.name(), &b.name))
@@ -303,5 +306,61 @@ impl Window {
         }
         let before = self.before.replace(most);
         Some((most, before.is_some_and(|before| most.0.abs_diff(before.0) <= alike.0.unsigned_abs())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::testing::at;
+
+    const LATENESS: Span = Span::from_secs(10);
+
+    /// Rows of one source each second from 0 on, `behind` late; answers how far the source is then ahead.
+    fn after(secs: i64, behind: impl Fn(i64) -> i64) -> (i64, Sources) {
+        let (mut clock, mut sources) = (Clock::default(), Sources::default());
+        clock.tick(at(-5));
+        for second in 0..secs {
+            if second % 5 == 0 {
+                clock.tick(at(second));
+            }
+            let bounds = clock.bounds(LATENESS);
+            let now = bounds.arrival.expect("two ticks");
+            let id = sources.meet(Origin::tool("one"), now);
+            sources.time_of(id, at(second - behind(second)), now.minus(LATENESS), &bounds);
+        }
+        let ahead = sources.table.values().next().expect("it was met").ahead;
+        (ahead.0 / 1_000_000_000, sources)
+    }
+
+    #[test]
+    fn a_constant_delay_is_a_clock_and_a_queue_that_empties_is_none() {
+        assert!((-602..=-598).contains(&after(200, |_| 600).0));
+        assert_eq!(after(60, |_| 600).0, 0, "a minute says nothing");
+        assert_eq!(after(300, |second| 600 - second).0, 0);
+    }
+
+    #[test]
+    fn a_fast_clock_is_known_at_once_and_a_mended_one_as_well() {
+        assert!((418..=423).contains(&after(1, |_| -420).0));
+        let set_back_a_little = after(400, |second| if second < 100 { -420 } else { -100 }).0;
+        assert!((98..=103).contains(&set_back_a_little), "{set_back_a_little}");
+        assert_eq!(after(200, |second| if second < 150 { -420 } else { 0 }).0, 0);
+    }
+
+    #[test]
+    fn who_finds_no_room_shares_an_entry_and_who_is_right_for_long_is_forgotten() {
+        let mut sources = Sources::default();
+        for number in 0..20_000 {
+            sources.meet(Origin::tool(&format!("tool {number}")), at(0));
+        }
+        let most = BYTES_MAX / size_of::<Source>();
+        assert!(sources.table.len() <= most + 1 && sources.refused() > 0);
+        assert_eq!(sources.meet(Origin::tool("one more"), at(0)), SourceId(SHARED));
+        sources.sweep(at(599));
+        assert!(sources.table.len() > 1);
+        sources.sweep(at(660));
+        assert_eq!((sources.table.len(), sources.bytes), (0, 0));
     }
 }
