@@ -5,8 +5,8 @@
 //!
 //! The engine has no clock, socket, file or randomness: equal entries in equal order give equal
 //! events and equal state, on any number of threads and however rows were batched. The stages
-//! see each tenant's events in order of event time below the watermark, which trails the latest
-//! event time by the configured lateness.
+//! see each tenant's events in order of event time below the watermark, which trails the time of arrival
+//! (`clock.rs`) by the configured lateness.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

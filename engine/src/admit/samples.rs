@@ -81,7 +81,6 @@ impl Door<'_> {
             self.stats.off_time.add(METRIC, class, Fate::TooOld, 1);
             return;
         }
-        self.stats.off_time.add(METRIC, class, Fate::Behind, 1);
         sources.wait(id, sample, (floor, lateness), &mut acts);
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct ShardCounts {
     pub(crate) unknown_series: u64,
     /// Samples older than one already used, by the class of their source.
     pub(crate) out_of_order: [u64; SourceClass::ALL.len()],
+    /// Late samples that were used, by the class of their source.
+    pub(crate) behind: [u64; SourceClass::ALL.len()],
     /// Samples that repeat a time.
     pub(crate) repeated: u64,
     /// Rules that DataFusion could not evaluate.
@@ -192,6 +194,9 @@ impl MetricShard {
         if at < series.last_at {
             counts.out_of_order[series.meta.origin().class as usize] += 1;
             return None;
+        }
+        if acts > at {
+            counts.behind[series.meta.origin().class as usize] += 1;
         }
         if series.first_at == EventTime::MIN {
             series.first_at = at;

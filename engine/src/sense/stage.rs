@@ -54,8 +54,10 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
         found.moved.append(&mut of_shard.moved);
         readings.append(&mut of_shard.readings);
         stats.reject_many("series not described", counts.unknown_series);
-        for (class, rows) in SourceClass::ALL.into_iter().zip(counts.out_of_order) {
-            stats.off_time.add(Dated::Signal(SignalKind::Metric), class, Fate::OutOfOrder, rows);
+        for (fate, rows) in [(Fate::OutOfOrder, counts.out_of_order), (Fate::Behind, counts.behind)] {
+            for (class, rows) in SourceClass::ALL.into_iter().zip(rows) {
+                stats.off_time.add(Dated::Signal(SignalKind::Metric), class, fate, rows);
+            }
         }
         stats.duplicates += counts.repeated;
         stats.rule_errors += counts.rule_errors;
