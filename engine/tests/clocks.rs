@@ -156,8 +156,7 @@ fn told(inputs: &[Input]) -> (u64, u64, BTreeSet<String>, Vec<IncidentEvent>) {
 fn hosts() -> impl Strategy<Value = Vec<Host>> {
     // Apart from each other: what recovers and comes again within one reading is one.
     let hot = prop::collection::vec((0..4_i64, 20..60_i64), 0..3).prop_map(|episodes| {
-        let mut slots: BTreeMap<i64, i64> = BTreeMap::new();
-        episodes.into_iter().for_each(|(slot, lasts)| drop(slots.insert(60 + slot * 200, lasts)));
+        let slots: BTreeMap<i64, i64> = episodes.into_iter().map(|(slot, lasts)| (60 + slot * 200, lasts)).collect();
         slots.into_iter().collect()
     });
     let silent = prop::option::weighted(0.3, (300..400_i64).prop_map(|from| (from, from + 240)));
