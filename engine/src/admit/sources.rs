@@ -343,9 +343,9 @@ mod tests {
 
     #[test]
     fn a_fast_clock_is_known_at_once_and_a_mended_one_as_well() {
-        assert!((418..=423).contains(&after(1, |_| -420).0));
+        assert!((415..=425).contains(&after(1, |_| -420).0), "to within a tick");
         let set_back_a_little = after(400, |second| if second < 100 { -420 } else { -100 }).0;
-        assert!((98..=103).contains(&set_back_a_little), "{set_back_a_little}");
+        assert!((95..=105).contains(&set_back_a_little), "{set_back_a_little}");
         assert_eq!(after(200, |second| if second < 150 { -420 } else { 0 }).0, 0);
     }
 
