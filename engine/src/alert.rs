@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::incident::EvidenceSignal;
 use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity, cut_to};
 use crate::symbols::Sym;
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 
 /// Owned label pairs, sorted by name.
 pub(crate) type LabelSet = Box<[(Box<str>, Box<str>)]>;
@@ -78,6 +78,8 @@ pub(crate) struct Sensed {
     pub(crate) fingerprint: u64,
     pub(crate) starts_at: EventTime,
     pub(crate) ends_at: Option<EventTime>,
+    /// By how much it acts later than it came to pass.
+    pub(crate) late: Span,
     pub(crate) labels: LabelSet,
     pub(crate) summary: Box<str>,
     /// The line as it was written, where a log line raised it; else empty.
@@ -151,10 +153,19 @@ impl<'a> AlertRow<'a> {
         }
     }
 
-    pub(crate) fn ends_at(&self) -> Option<EventTime> {
+    /// When it ends, of a row that acts at `now`: another tool's clock says how long from its own time on.
+    pub(crate) fn ends_at(&self, now: EventTime) -> Option<EventTime> {
         match self {
-            AlertRow::Wire(columns, row) => columns.ends_at(*row),
+            AlertRow::Wire(columns, row) => columns.ends_at(*row).map(|at| at.plus(self.late(now))),
             AlertRow::Own(sensed) => sensed.ends_at,
+        }
+    }
+
+    /// By how much it acts at `now` later than it came to pass, by the clock that says so.
+    pub(crate) fn late(&self, now: EventTime) -> Span {
+        match self {
+            AlertRow::Wire(columns, row) => now.since(EventTime(columns.time[*row])),
+            AlertRow::Own(sensed) => sensed.late,
         }
     }
 
@@ -267,6 +278,8 @@ pub(crate) struct Alert {
     pub(crate) last_at: EventTime,
     /// When it counts as recovered without another word.
     pub(crate) expires_at: EventTime,
+    /// By how much it fired later than it came to pass.
+    pub(crate) late: Span,
     /// Rows so far.
     pub(crate) count: u64,
     /// Times of the latest status changes, newest last.

@@ -19,6 +19,7 @@
 //! | 8 | holds each stage's table by itself, and the kind of a detector instead of its name |
 //! | 9 | holds what each series means, which anomalies are felt, and the minutes of what runs out |
 //! | 10 | counts late rows by their kind |
+//! | 11 | holds the time of arrival, and the sources that are off it with what of theirs waits |
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

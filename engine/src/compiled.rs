@@ -44,6 +44,7 @@ impl Compiled {
     pub(crate) fn new(config: EngineConfig, workers: Option<Arc<rayon::ThreadPool>>) -> Result<Compiled, BuildError> {
         for (name, span) in [
             ("lateness", config.lateness),
+            ("sample_age_max", config.sample_age_max),
             ("ledger.group_wait", config.ledger.group_wait),
             ("ledger.update_every", config.ledger.update_every),
         ] {

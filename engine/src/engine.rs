@@ -5,8 +5,8 @@
 //!
 //! The engine has no clock, socket, file or randomness: equal entries in equal order give equal
 //! events and equal state, on any number of threads and however rows were batched. The stages
-//! see each tenant's events in order of event time below the watermark, which trails the latest
-//! event time by the configured lateness.
+//! see each tenant's events in order of event time below the watermark, which trails the time of arrival
+//! (`clock.rs`) by the configured lateness.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
+use crate::clock::Clock;
 use crate::compiled::{BuildError, Compiled, workers};
 use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
@@ -39,6 +40,7 @@ pub const TENANTS_MAX: usize = 10_000;
 /// The engine: state, and the function that folds entries into it.
 pub struct Engine {
     compiled: Arc<Compiled>,
+    clock: Clock,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
 }
@@ -57,6 +59,7 @@ struct StateOut<'a> {
     config_hash: &'a str,
     /// The settings as JSON: they hold what postcard cannot read back.
     config: String,
+    clock: Clock,
     tenants_refused: u64,
     tenants: Vec<(&'a Tenant, SavedPending)>,
 }
@@ -65,6 +68,7 @@ struct StateOut<'a> {
 struct StateIn {
     config_hash: String,
     config: String,
+    clock: Clock,
     tenants_refused: u64,
     tenants: Vec<(Tenant, SavedPending)>,
 }
@@ -76,7 +80,7 @@ impl Engine {
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
         let compiled = Arc::new(Compiled::new(config, workers(threads)?)?);
-        Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
+        Ok(Engine { compiled, clock: Clock::default(), tenants: BTreeMap::new(), tenants_refused: 0 })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -93,24 +97,25 @@ impl Engine {
     pub fn apply_guarded(&mut self, input: &Input, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         let compiled = self.compiled.clone();
         let lateness = compiled.config.lateness;
+        let bounds = self.clock.bounds(lateness);
         match input {
             Input::Tick(at) => {
-                for tenant in self.tenants.values_mut() {
-                    tenant.waiting.max_seen = tenant.waiting.max_seen.max(*at);
-                }
+                let unknown = self.clock.tick(*at);
+                let now = self.clock.now();
+                self.tenants.values_mut().for_each(|tenant| tenant.tick(now, unknown));
                 self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
             Input::Batch(batch) => self.work_on(batch.tenant(), out, |tenant, out| {
                 panic_if_planted("admit", &tenant.name, batch);
-                tenant.door(&compiled).batch(batch);
+                tenant.door(&compiled, bounds).batch(batch);
                 tenant.release_due(&compiled, out);
             }),
             Input::Catalogue { tenant: name, at, catalogue } => {
-                self.work_on(name, out, |tenant, _| tenant.door(&compiled).catalogue(*at, catalogue))
+                self.work_on(name, out, |tenant, _| tenant.door(&compiled, bounds).catalogue(*at, catalogue))
             }
             Input::Settings(settings) => self.reconfigure(settings, out),
             Input::Action { tenant: name, at, action } => self.work_on(name, out, |tenant, out| {
-                tenant.door(&compiled).action(*at, action);
+                tenant.door(&compiled, bounds).action(*at, action);
                 tenant.release_due(&compiled, out);
             }),
         }
@@ -192,7 +197,7 @@ impl Engine {
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
     /// other symptoms are told. Nothing is resolved that has not recovered.
     pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
-        let latest = self.tenants.values().map(|t| t.waiting.max_seen).max();
+        let latest = self.tenants.values().map(|t| t.waiting.latest()).max();
         let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
             return;
         };
@@ -208,7 +213,8 @@ impl Engine {
 
     /// What has been counted.
     pub fn stats(&self) -> EngineStats {
-        let mut stats = EngineStats { tenants_refused: self.tenants_refused, ..EngineStats::default() };
+        let (tenants_refused, clock_ahead) = (self.tenants_refused, self.clock.ahead());
+        let mut stats = EngineStats { tenants_refused, clock_ahead, ..EngineStats::default() };
         for (name, tenant) in &self.tenants {
             stats.include(name, tenant.gauges(&self.compiled.config));
         }
@@ -220,6 +226,7 @@ impl Engine {
         checkpoint::seal(&StateOut {
             config_hash: &self.compiled.config_hash,
             config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
+            clock: self.clock,
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
         })
@@ -251,7 +258,7 @@ impl Engine {
 
     fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
         let mut engine = self;
-        engine.tenants_refused = state.tenants_refused;
+        (engine.clock, engine.tenants_refused) = (state.clock, state.tenants_refused);
         for (mut tenant, pending) in state.tenants {
             tenant.revive(pending).map_err(|e| CheckpointError::State(e.to_string()))?;
             tenant.shards.adopt(&engine.compiled.sense);
@@ -334,7 +341,11 @@ impl Engine {
                 self.tenants_refused += 1;
                 return None;
             }
-            let tenant = Tenant::new(name, &self.compiled.config);
+            let mut tenant = Tenant::new(name, &self.compiled.config);
+            // Who is new is as far as everybody.
+            if let Some(now) = self.clock.bounds(Span::ZERO).arrival {
+                tenant.tick(now, Span::ZERO);
+            }
             self.tenants.insert(name.into(), tenant);
         }
         self.tenants.get_mut(name)

@@ -19,7 +19,8 @@ use crate::time::EventTime;
 pub enum Input {
     /// Signals of one tenant.
     Batch(Batch),
-    /// It is now this late, for every tenant: moves the watermark when telemetry is silent.
+    /// It is now this late, for every tenant: what follows arrives then, and the watermark moves although
+    /// telemetry is silent.
     Tick(EventTime),
     /// The tenant's catalogue from `at` on.
     Catalogue {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::admit::{Door, RestoreError, SavedPending, WaitingRoom};
+use crate::clock::Bounds;
 use crate::compiled::Compiled;
 use crate::config::EngineConfig;
 use crate::incident::IncidentEvent;
@@ -40,8 +41,16 @@ impl Tenant {
     }
 
     /// The door, to let entries in by.
-    pub(crate) fn door<'a>(&'a mut self, compiled: &'a Compiled) -> Door<'a> {
-        Door { waiting: &mut self.waiting, shards: &mut self.shards, stats: &mut self.tables.stats, compiled }
+    pub(crate) fn door<'a>(&'a mut self, compiled: &'a Compiled, bounds: Bounds) -> Door<'a> {
+        Door { waiting: &mut self.waiting, shards: &mut self.shards, stats: &mut self.tables.stats, compiled, bounds }
+    }
+
+    /// It is `now`; of the time that has passed, nothing is known of `unknown`.
+    pub(crate) fn tick(&mut self, now: EventTime, unknown: Span) {
+        if unknown > Span::ZERO {
+            self.shards.pass_over(unknown);
+        }
+        self.waiting.tick(now);
     }
 
     /// Takes everything before `until` through the stages.
@@ -50,6 +59,7 @@ impl Tenant {
         if until <= waiting.released {
             return;
         }
+        waiting.release_late(until, compiled.config.lateness, shards);
         panic_if_planted("sense", name, shards);
         let Found { sensed, moved } = sense::sense(shards, until, compiled, &mut tables.stats);
         let mut pipeline = Pipeline::new(name, compiled, out);
@@ -66,7 +76,7 @@ impl Tenant {
         let mut until = self.waiting.watermark(compiled.config.lateness);
         if self.waiting.len() + self.shards.waiting() > compiled.config.limits.pending_max {
             self.tables.stats.released_early += 1;
-            until = self.waiting.max_seen.plus(Span(1));
+            until = self.waiting.latest().plus(Span(1));
         }
         self.release(until, compiled, out);
     }
@@ -103,10 +113,12 @@ impl Tenant {
     pub(crate) fn gauges(&self, config: &EngineConfig) -> TenantStats {
         let mut stats = self.tables.gauges();
         stats.budget = self.tables.ledger.budget.view(self.waiting.released, config.correlate.false_per_day);
+        (stats.clocks_skewed, stats.clocks) = self.waiting.clocks();
         stats.series = self.shards.series() as u64;
         stats.log_streams = self.shards.streams() as u64;
         stats.log_templates = self.shards.templates() as u64;
         stats.evicted.insert("log_streams".into(), self.shards.evicted());
+        stats.evicted.insert("sources".into(), self.waiting.sources_refused());
         stats
     }
 }

@@ -122,6 +122,7 @@ pub(crate) fn sensed(secs: i64, fingerprint: u64, name: &str, entity: &str, stat
         fingerprint,
         starts_at: at(secs),
         ends_at: None,
+        late: crate::time::Span::ZERO,
         labels: Box::default(),
         summary: "it hurts".into(),
         message: Box::default(),

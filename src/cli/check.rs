@@ -183,12 +183,18 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
     }
-    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| Check {
-        kind: "engine",
-        name: tenant.clone(),
-        state: State::Running,
-        detail: received.refusals("dropped"),
-        received: Some(received.clone()),
+    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| {
+        Check {
+            kind: "engine",
+            name: tenant.clone(),
+            state: State::Running,
+            detail: [received.refusals("dropped"), received.clocks()]
+                .into_iter()
+                .filter(|t| !t.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
+            received: Some(received.clone()),
+        }
     }));
     let wires = wires::build(&config.wires).map(|_| String::new());
     if wires.is_err() && checks.iter().all(|check| check.state != State::Failed) {

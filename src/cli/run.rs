@@ -11,7 +11,7 @@ use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
-use bellwether_connectors::{Checkpoint, Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
+use bellwether_connectors::{Checkpoint, Checkpoints, Intake, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::Engine;
 use bellwether_engine::time::Span;
 use clap::Args;
@@ -23,7 +23,7 @@ use super::{inputs, status};
 use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
 use crate::report::Figures;
-use crate::wiring::feeds::TickFeed;
+use crate::wiring::feeds::{TickFeed, opening};
 use crate::wiring::fold::Care;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Delivery;
@@ -109,6 +109,10 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         tracing::info!("the engine's settings have changed: the journal says from where on");
     }
     settings_writer.catalogues(config).await?;
+    if config.tick != Span::ZERO {
+        let opening = opening(duration(config.tick), report.last == Position::START);
+        Intake::new(journal.clone(), rejects.clone()).accept(&opening, None).await?;
+    }
 
     let kept = Kept::default();
     let delivery = Delivery {

@@ -48,7 +48,7 @@ impl Status {
     fn of(figures: &EngineFigures, gauges: &Gauges) -> Status {
         let total = &figures.stats.total;
         let lost = [&total.rejected, &total.evicted].into_iter().flat_map(|counts| counts.values()).sum::<u64>();
-        let late = total.late.get("metric").copied().unwrap_or(0);
+        let late = total.off_time.left_out();
         let behind = gauges.readers().map(|readers| readers.waiting(WAITS_AFTER)).unwrap_or_default();
         let behind: Vec<String> = behind.into_iter().map(|(name, records)| format!("{records} for {name}")).collect();
         Status {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bellwether_connectors::intake::event_times;
 use bellwether_connectors::{Intake, Source, SourceError, Stop};
 use bellwether_engine::input::Input;
+use bellwether_engine::time::Span;
 use futures::future::BoxFuture;
 
 use crate::clock;
@@ -21,6 +22,15 @@ impl TickFeed {
     pub fn new(every: Duration) -> TickFeed {
         TickFeed { every }
     }
+}
+
+/// The time at which a run begins, for the journal before anything else comes in: what follows is measured
+/// against it. A journal that begins here is also told how far apart its ticks will be.
+pub fn opening(every: Duration, anew: bool) -> Vec<Input> {
+    let now = clock::now();
+    let before = now.minus(Span(i64::try_from(every.as_nanos()).unwrap_or(i64::MAX)));
+    let ticks = if anew { vec![before, now] } else { vec![now] };
+    ticks.into_iter().map(Input::Tick).collect()
 }
 
 impl Source for TickFeed {

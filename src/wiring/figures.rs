@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
 use tokio::sync::{mpsc, watch};
 
+use super::clocks::Clocks;
 use super::own::{self, Trouble};
 
 /// The snapshot is renewed at most this often,
@@ -63,6 +64,8 @@ pub(super) struct Renewal {
     unknown: BTreeMap<String, u64>,
     /// Groups without a place among the incidents, of which people were told.
     placeless: BTreeMap<String, u64>,
+    /// Clocks that are off, as the log has told of them.
+    clocks: Clocks,
     troubles: mpsc::Sender<Trouble>,
 }
 
@@ -73,7 +76,8 @@ impl Renewal {
         let count = |of: fn(&TenantStats) -> u64| stats.iter().map(|(name, stats)| (name.clone(), of(stats))).collect();
         let (unknown, placeless) = (count(|stats| stats.actions_unknown), count(placeless));
         let (due, watched) = (Instant::now(), Arc::default());
-        let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, troubles };
+        let clocks = Clocks::default();
+        let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, clocks, troubles };
         renewal.everything(engine, snapshot);
         renewal
     }
@@ -101,6 +105,7 @@ impl Renewal {
         let figures = EngineFigures { stats: engine.stats(), watched: self.watched.clone() };
         self.tell_unknown(&figures.stats);
         self.tell_placeless(&figures.stats);
+        self.clocks.tell(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;
         self.due = began + RENEWED_EVERY.max(began.elapsed() * SHARE);

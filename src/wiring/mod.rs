@@ -14,6 +14,7 @@
 //! `STOP_GRACE`, wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
+mod clocks;
 mod exposition;
 pub mod feeds;
 pub mod figures;

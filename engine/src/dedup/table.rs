@@ -13,6 +13,10 @@ use crate::signal::AlertStatus;
 use crate::symbols::{Sym, Symbols};
 use crate::time::{EventTime, Span};
 
+/// A late alert is held for no longer than this: a lone one of little severity is told once it has lasted five
+/// minutes, and the group waits before.
+const HELD_MAX: Span = Span::from_mins(6);
+
 /// What a row meant.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum News {
@@ -226,7 +230,7 @@ impl Alerts {
         entities: &mut Symbols,
     ) -> (News, Evicted) {
         let fingerprint = row.fingerprint();
-        let ended = row.ends_at().is_some_and(|at| at <= now);
+        let ended = row.ends_at(now).is_some_and(|at| at <= now);
         let status = if ended { AlertStatus::Resolved } else { row.status() };
         if let Some(alert) = self.get_mut(fingerprint) {
             let news = refresh(alert, row, status, now, config);
@@ -357,6 +361,7 @@ fn new_alert(
         resolved_at: None,
         last_at: now,
         expires_at: expiry(row, now, config),
+        late: row.late(now),
         count: 1,
         transitions: vec![now],
         labels: row.labels(),
@@ -373,7 +378,19 @@ fn new_alert(
 
 /// When an alert counts as recovered if nothing more is heard of it.
 fn expiry(row: &AlertRow<'_>, now: EventTime, config: &DedupConfig) -> EventTime {
-    row.ends_at().unwrap_or_else(|| now.plus(config.stale_after))
+    row.ends_at(now).unwrap_or_else(|| now.plus(config.stale_after))
+}
+
+/// When an alert that fired late recovers: what is said at once of what lasted, as in a backlog, lasts as long
+/// as it did. `None` for now.
+fn held_until(alert: &Alert, row: &AlertRow<'_>, now: EventTime) -> Option<EventTime> {
+    let sooner = Span(alert.late.0.saturating_sub(row.late(now).0));
+    if sooner <= Span::ZERO {
+        return None;
+    }
+    let fired = alert.transitions.last().copied().unwrap_or(alert.starts_at);
+    let lasted = Span(now.since(fired).0.saturating_add(sooner.0));
+    Some(fired.plus(lasted.min(HELD_MAX))).filter(|until| *until > now)
 }
 
 /// Takes a further row of a known alert.
@@ -381,10 +398,16 @@ fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: Even
     alert.count += 1;
     alert.last_at = now;
     match (alert.status, status) {
-        (AlertStatus::Firing, AlertStatus::Resolved) => {
-            recover(alert, now);
-            News::Recovered
-        }
+        (AlertStatus::Firing, AlertStatus::Resolved) => match held_until(alert, row, now) {
+            Some(until) => {
+                alert.expires_at = until;
+                News::Repeat
+            }
+            None => {
+                recover(alert, now);
+                News::Recovered
+            }
+        },
         (AlertStatus::Resolved, AlertStatus::Resolved) => News::Repeat,
         (before, AlertStatus::Firing) => {
             alert.expires_at = expiry(row, now, config);
@@ -394,6 +417,7 @@ fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: Even
             if again {
                 alert.status = AlertStatus::Firing;
                 alert.starts_at = row.starts_at().min(now);
+                alert.late = row.late(now);
                 alert.note_transition(now);
             }
             if again || worse {
@@ -454,6 +478,7 @@ mod tests {
                 fingerprint,
                 starts_at: EventTime::from_secs(at),
                 ends_at: None,
+                late: Span::ZERO,
                 labels: Box::default(),
                 summary: "disk is full".into(),
                 message: Box::default(),

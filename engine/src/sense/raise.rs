@@ -3,7 +3,7 @@
 use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
 use crate::signal::{AlertStatus, Severity, alert_fingerprint, cut_to};
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 
 /// How much of a log line an alert keeps.
 const MESSAGE_BYTES_MAX: usize = 512;
@@ -64,6 +64,7 @@ impl<'a> Raise<'a> {
             fingerprint,
             starts_at: self.starts_at,
             ends_at: self.ends_at,
+            late: Span::ZERO,
             labels: labels.into(),
             summary: self.summary.into(),
             message: cut_to(self.message, MESSAGE_BYTES_MAX).into(),
@@ -71,6 +72,15 @@ impl<'a> Raise<'a> {
         };
         (at, sensed)
     }
+}
+
+/// What came to pass `at` acts at `acts` where that is later.
+pub(super) fn acting(acts: EventTime, (at, mut sensed): (EventTime, Sensed)) -> (EventTime, Sensed) {
+    if acts <= at {
+        return (at, sensed);
+    }
+    sensed.late = acts.since(at);
+    (acts, sensed)
 }
 
 /// A number as people read it: four significant digits.

@@ -24,6 +24,8 @@ pub(crate) struct Series {
     /// Rules, then heartbeats, then exhaustions that apply, one bit each.
     pub(super) checks: u64,
     pub(super) last_at: EventTime,
+    /// When the last sample acted, used or not: later than `last_at` of a source that is behind.
+    pub(super) heard_at: EventTime,
     /// Last raw value: counters are watched as rates.
     pub(super) last_value: f64,
     pub(super) model: Option<MetricModel>,
@@ -66,6 +68,7 @@ impl Series {
             first_at: EventTime::MIN,
             checks,
             last_at: EventTime::MIN,
+            heard_at: EventTime::MIN,
             last_value: f64::NAN,
             model,
             anomaly: AnomalyState::default(),
@@ -82,6 +85,7 @@ impl Series {
     pub(super) fn adopt(&mut self, sense: &CompiledSense) {
         let mut fresh = Series::new(self.meta.clone(), sense);
         (fresh.first_at, fresh.last_at, fresh.last_value) = (self.first_at, self.last_at, self.last_value);
+        fresh.heard_at = self.heard_at;
         fresh.rules = std::mem::take(&mut self.rules);
         fresh.missing = self.missing;
         if fresh.model.is_some() && self.model.is_some() {

@@ -6,10 +6,12 @@ use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
 use super::logs::LogShard;
 use super::metrics::{MetricShard, ShardFound};
+use super::raise::acting;
 use super::table::{Shards, shard_of};
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
+use crate::origin::{Dated, Fate, SourceClass};
 use crate::signal::SignalKind;
 use crate::stats::TenantStats;
 use crate::time::EventTime;
@@ -52,13 +54,18 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
         found.moved.append(&mut of_shard.moved);
         readings.append(&mut of_shard.readings);
         stats.reject_many("series not described", counts.unknown_series);
-        stats.late(SignalKind::Metric.name(), counts.out_of_order);
+        for (fate, rows) in [(Fate::OutOfOrder, counts.out_of_order), (Fate::Behind, counts.behind)] {
+            for (class, rows) in SourceClass::ALL.into_iter().zip(rows) {
+                stats.off_time.add(Dated::Signal(SignalKind::Metric), class, fate, rows);
+            }
+        }
         stats.duplicates += counts.repeated;
         stats.rule_errors += counts.rule_errors;
     }
     limits.run(readings, |reading, series, watch, limit| {
         let now = Reached { at: reading.at, value: reading.value, whole: Some(limit) };
-        found.sensed.extend(metric_shards[shard_of(series)].weigh((series, watch), now, &compiled.sense));
+        let told = metric_shards[shard_of(series)].weigh((series, watch), now, &compiled.sense);
+        found.sensed.extend(told.map(|told| acting(reading.acts, told)));
     });
     for (mut out, errors) in log_results {
         found.sensed.append(&mut out);
@@ -190,7 +197,7 @@ mod tests {
         watched.shards.push_sample(Sample { time: at(6), series: 8, value: 1.0 });
         watched.until(12);
         let stats = &watched.stats;
-        assert_eq!((stats.duplicates, stats.late_total(), stats.rejected["series not described"]), (1, 1, 1));
+        assert_eq!((stats.duplicates, stats.off_time.left_out(), stats.rejected["series not described"]), (1, 1, 1));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::meta::{SeriesMeta, SeriesView};
 use super::metrics::MetricShard;
 use super::partners::Limits;
 use super::sample::Sample;
+use crate::time::{EventTime, Span};
 
 /// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
 /// nothing; part of the checkpoint format.
@@ -77,6 +78,21 @@ impl Shards {
     /// A sample waits for the watermark.
     pub(crate) fn push_sample(&mut self, sample: Sample) {
         self.metrics[shard_of(sample.series)].push(sample);
+    }
+
+    /// A late sample waits, to act as of `acts` although it is older.
+    pub(crate) fn push_late(&mut self, acts: EventTime, sample: Sample) {
+        self.metrics[shard_of(sample.series)].push_late(acts, sample);
+    }
+
+    /// What a series is that is known.
+    pub(crate) fn described(&self, series: u64) -> Option<&SeriesMeta> {
+        self.metrics[shard_of(series)].described(series)
+    }
+
+    /// So much time has passed in which nobody listened: nobody was silent.
+    pub(crate) fn pass_over(&mut self, unknown: Span) {
+        self.metrics.iter_mut().for_each(|shard| shard.pass_over(unknown));
     }
 
     /// A log line waits for the watermark.

@@ -27,8 +27,8 @@
 //! on the same connection before the second copy, seconds apart, and there the duplicate
 //! window does hold.
 //!
-//! Order: at most one revision of an incident is on its way at a time, so a lost one cannot be
-//! overtaken by the next.
+//! Order: that of the incident log, across incidents, too; a replay tells in the same. At most one revision of an
+//! incident is on its way at a time, so a lost one cannot be overtaken by the next.
 
 mod bucket;
 mod config;
