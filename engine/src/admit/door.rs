@@ -80,10 +80,21 @@ impl Door<'_> {
         fits
     }
 
+    /// Leaves out what is longer than any connector sends.
+    fn fits(&mut self, fits: bool) -> bool {
+        if !fits {
+            self.stats.reject("too long");
+        }
+        fits
+    }
+
     fn series(&mut self, batch: &Batch) {
         let columns = SeriesColumns::of(batch);
         for row in 0..columns.len() {
             let series = columns.row(row);
+            if !self.fits(series.fits()) {
+                continue;
+            }
             let (sense, series_max) = (&self.compiled.sense, self.compiled.config.limits.series_max);
             if !self.shards.describe(series.series, || SeriesMeta::of(&series), sense, series_max) {
                 self.stats.reject("too many series");
@@ -129,7 +140,7 @@ impl Door<'_> {
         let columns = LogColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
             let time = self.see(SignalKind::Log.name(), at);
@@ -143,7 +154,7 @@ impl Door<'_> {
         let columns = AlertColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
             if columns.status(row).is_none() {
@@ -160,7 +171,7 @@ impl Door<'_> {
         let columns = ChangeColumns::of(batch);
         for row in 0..columns.len() {
             let change = columns.row(row);
-            if !self.believes(change.time) {
+            if !self.believes(change.time) || !self.fits(change.fits()) {
                 continue;
             }
             let time = self.see(SignalKind::Change.name(), change.time);
@@ -186,7 +197,7 @@ impl Door<'_> {
                 self.stats.reject("unknown relation");
                 continue;
             };
-            if !self.believes(edge.time) {
+            if !self.believes(edge.time) || !self.fits(edge.fits()) {
                 continue;
             }
             let time = self.see(SignalKind::Edge.name(), edge.time);
