@@ -28,6 +28,7 @@ pub mod incident;
 pub mod input;
 pub mod ledger;
 mod limits;
+mod memory;
 mod pipeline;
 mod planted;
 pub mod sense;

@@ -8,6 +8,8 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::memory::allocation;
+
 /// A name within one [`Symbols`] table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Sym(pub(crate) u32);
@@ -23,7 +25,11 @@ pub(crate) struct Symbols {
     index: HashTable<u32>,
     capacity: usize,
     overflowed: u64,
+    bytes: usize,
 }
+
+/// What a name takes beside its text: its place in the list and in the look-up tables.
+const NAME_BYTES: usize = 64;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -39,6 +45,7 @@ impl From<Saved> for Symbols {
             index: HashTable::new(),
             capacity: saved.capacity,
             overflowed: saved.overflowed,
+            bytes: 0,
         };
         for id in 0..symbols.texts.len() as u32 {
             symbols.insert_index(id);
@@ -60,6 +67,7 @@ impl Clone for Symbols {
             index: self.index.clone(),
             capacity: self.capacity,
             overflowed: self.overflowed,
+            bytes: self.bytes,
         }
     }
 }
@@ -67,7 +75,7 @@ impl Clone for Symbols {
 impl Symbols {
     /// An empty table of at most `capacity` names.
     pub(crate) fn new(capacity: usize) -> Symbols {
-        Symbols { texts: Vec::new(), index: HashTable::new(), capacity: capacity.max(1), overflowed: 0 }
+        Symbols { texts: Vec::new(), index: HashTable::new(), capacity: capacity.max(1), overflowed: 0, bytes: 0 }
     }
 
     /// Takes at most `capacity` names from now on; those that have a symbol keep it.
@@ -110,8 +118,14 @@ impl Symbols {
         self.overflowed
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn insert_index(&mut self, id: u32) {
         let texts = &self.texts;
+        self.bytes += NAME_BYTES + allocation(texts[id as usize].len());
         let hash = |id: &u32| xxh3_64(texts[*id as usize].as_bytes());
         self.index.insert_unique(hash(&id), id, hash);
     }

@@ -15,7 +15,7 @@ const PRIORITIES: [Priority; 5] = [Priority::P1, Priority::P2, Priority::P3, Pri
 type One<T> = (&'static str, &'static str, fn(&T) -> u64);
 
 /// What there is now.
-const GAUGES: [One<TenantStats>; 13] = [
+const GAUGES: [One<TenantStats>; 14] = [
     ("series", "Metric series with state.", |t| t.series),
     ("log_streams", "Log streams with state.", |t| t.log_streams),
     ("log_templates", "Log templates.", |t| t.log_templates),
@@ -31,6 +31,7 @@ const GAUGES: [One<TenantStats>; 13] = [
     ("incidents_remembered", "Closed incidents remembered, to find similar ones.", |t| t.history),
     ("lessons", "Signs that were called false and are kept back.", |t| t.lessons),
     ("incidents_active", "Incidents open or acknowledged, of every priority.", |t| t.incidents_live),
+    ("tenant_bytes_max", "Bytes that a tenant may hold in all its tables.", |t| t.bytes_max),
 ];
 
 /// What was counted.
@@ -106,6 +107,12 @@ pub(super) fn exposition(figures: &EngineFigures) -> String {
         for priority in PRIORITIES.map(Priority::name) {
             let count = stats.incidents_by_priority.get(priority).copied().unwrap_or(0);
             labelled(&mut out, "incidents_open", tenant, ("priority", priority), count);
+        }
+    }
+    head(&mut out, "tenant_bytes", "gauge", "Bytes held, as estimated from what is in the tables, by table.");
+    for (tenant, stats) in &tenants {
+        for (table, bytes) in &stats.bytes {
+            labelled(&mut out, "tenant_bytes", tenant, ("table", table), *bytes);
         }
     }
     for (kind, families) in [("gauge", &GAUGES[..]), ("counter", &COUNTERS[..])] {

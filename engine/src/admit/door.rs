@@ -28,6 +28,8 @@ pub(crate) struct Door<'a> {
     pub(crate) shards: &'a mut Shards,
     pub(crate) stats: &'a mut TenantStats,
     pub(crate) compiled: &'a Compiled,
+    /// Bytes that all series may take.
+    pub(crate) series_bytes_max: usize,
 }
 
 impl Door<'_> {
@@ -93,6 +95,10 @@ impl Door<'_> {
         for row in 0..columns.len() {
             let series = columns.row(row);
             if !self.fits(series.fits()) {
+                continue;
+            }
+            if self.shards.series_bytes() >= self.series_bytes_max && !self.shards.knows(series.series) {
+                self.stats.reject("no memory for series");
                 continue;
             }
             let (sense, series_max) = (&self.compiled.sense, self.compiled.config.limits.series_max);

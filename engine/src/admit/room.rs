@@ -38,6 +38,11 @@ impl WaitingRoom {
         self.pending.len()
     }
 
+    /// About how many bytes what waits takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pending.bytes()
+    }
+
     pub(super) fn push(&mut self, pending: Pending) {
         self.pending.push(pending);
     }

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::memory::hashed;
 use crate::signal::Severity;
 use crate::symbols::Sym;
 use crate::time::EventTime;
@@ -43,6 +44,9 @@ impl ShedAlert {
         }
     }
 }
+
+/// What one takes, with its place in the queue.
+pub(super) const SHED_BYTES: usize = hashed(size_of::<(u64, ShedAlert)>()) + 16;
 
 /// The shed alerts of one tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

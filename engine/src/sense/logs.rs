@@ -12,6 +12,7 @@ use super::line::LogLine;
 use super::raise::{Raise, short};
 use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::incident::EvidenceSignal;
+use crate::memory::{allocation, hashed};
 use crate::signal::{AlertStatus, Severity};
 use crate::time::{EventTime, Span};
 use crate::waiting::Waiting;
@@ -35,7 +36,13 @@ pub(crate) struct LogShard {
     advanced: Option<EventTime>,
     /// Lines of streams beyond the limit: mined, not watched.
     unwatched: u64,
+    /// About how many bytes the streams take.
+    #[serde(skip)]
+    bytes: usize,
 }
+
+/// What a stream takes beside its name and the templates that it follows.
+const STREAM_BYTES: usize = hashed(size_of::<(u64, Stream)>());
 
 impl LogShard {
     pub(crate) fn push(&mut self, line: LogLine) {
@@ -44,6 +51,17 @@ impl LogShard {
 
     pub(crate) fn pending(&self) -> &Waiting<LogLine> {
         &self.pending
+    }
+
+    /// About how many bytes streams and templates take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.miner.as_ref().map_or(0, Miner::bytes)
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(super) fn revive(&mut self) {
+        let of = |stream: &Stream| STREAM_BYTES + allocation(stream.entity.len()) + stream.watch.bytes();
+        self.bytes = self.streams.values().map(of).sum();
     }
 
     pub(crate) fn stream_count(&self) -> usize {
@@ -72,6 +90,7 @@ impl LogShard {
         if old.templates != new.templates || old.watch != new.watch {
             self.miner = None;
             self.streams.clear();
+            self.bytes = 0;
         }
     }
 
@@ -117,6 +136,7 @@ impl LogShard {
             return;
         }
         let miner = self.miner.get_or_insert_with(|| Miner::new(sense.miner.clone()));
+        miner.hold(streams_max == 0);
         let mut findings = Vec::new();
         for line in lines {
             let found = miner.learn(line.body());
@@ -124,12 +144,16 @@ impl LogShard {
                 self.unwatched += 1;
                 continue;
             }
-            let stream = self.streams.entry(line.stream).or_insert_with(|| Stream {
-                entity: line.entity().into(),
-                watch: StreamWatch::new(sense.watch.clone()),
+            let bytes = &mut self.bytes;
+            let stream = self.streams.entry(line.stream).or_insert_with(|| {
+                let entity: Box<str> = line.entity().into();
+                *bytes += STREAM_BYTES + allocation(entity.len());
+                Stream { entity, watch: StreamWatch::new(sense.watch.clone()) }
             });
             let id = miner.id(found.template);
+            let before = stream.watch.bytes();
             stream.watch.observe(line.time.0, id, found.is_new, line.severity, &mut findings);
+            *bytes = *bytes + stream.watch.bytes() - before;
             for finding in findings.drain(..) {
                 let text = (finding.template == id).then(|| miner.text(found.template));
                 out.extend(finding_alert(&stream.entity, &finding, text, sense));

@@ -17,6 +17,11 @@ impl Timed for Sample {
     fn time(&self) -> EventTime {
         self.time
     }
+
+    fn bytes(&self) -> usize {
+        // Lists of waiting samples grow by doubling.
+        size_of::<Sample>() * 4 / 3
+    }
 }
 
 /// One sample as the rules see it: counters as rates.

@@ -67,6 +67,9 @@ pub struct AlertRow<'a> {
     pub url: Option<&'a str>,
 }
 
+/// What a row takes beside its texts.
+const ROW_BYTES: usize = 100;
+
 /// Rows that room is made for beforehand: who announces more is believed when they come.
 const ROOM_ROWS_MAX: usize = 8_192;
 
@@ -226,6 +229,13 @@ impl<'a> AlertColumns<'a> {
     /// Where a person can look at it.
     pub fn url(&self, row: usize) -> Option<&'a str> {
         optional_text(self.url, row)
+    }
+
+    /// About how many bytes row `row` takes.
+    pub(crate) fn bytes(&self, row: usize) -> usize {
+        let names = self.source(row).len() + self.name(row).len() + self.entity(row).len();
+        let texts = self.labels(row).bytes() + self.annotations(row).bytes();
+        ROW_BYTES + names + texts + self.url(row).map_or(0, str::len)
     }
 
     /// Whether its names are as long as they may be: builders see to it, other programs may not.

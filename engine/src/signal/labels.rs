@@ -51,6 +51,12 @@ impl<'a> Labels<'a> {
                 .all(|(name, value)| name.len() <= LABEL_NAME_BYTES_MAX && value.len() <= LABEL_VALUE_BYTES_MAX)
     }
 
+    /// About how many bytes they take.
+    pub(super) fn bytes(self) -> usize {
+        let texts: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
+        4 + texts + 8 * self.len()
+    }
+
     /// How many pairs.
     pub fn len(self) -> usize {
         self.end - self.start

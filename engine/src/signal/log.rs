@@ -51,6 +51,9 @@ pub struct LogRow<'a> {
     pub trace_id: Option<&'a str>,
 }
 
+/// What a row takes beside its texts.
+const ROW_BYTES: usize = 40;
+
 batch_builder! {
     /// Builds log batches.
     LogBuilder, SignalKind::Log, {
@@ -138,6 +141,11 @@ impl<'a> LogColumns<'a> {
     /// Whether row `row` is as long as it may be: builders see to it, other programs may not.
     pub(crate) fn fits(&self, row: usize) -> bool {
         entity_fits(self.entity(row)) && self.body(row).len() <= LOG_BODY_BYTES_MAX && self.attributes(row).fit()
+    }
+
+    /// About how many bytes row `row` takes.
+    pub(crate) fn bytes(&self, row: usize) -> usize {
+        ROW_BYTES + self.entity(row).len() + self.body(row).len() + self.attributes(row).bytes()
     }
 
     /// Who wrote row `row`.

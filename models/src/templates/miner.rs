@@ -51,6 +51,10 @@ pub struct MinerParamsError {
     high: usize,
 }
 
+/// Shapes that lines of one template come in, in both caches, and about what one takes.
+const SHAPES_OF_TEMPLATE: usize = 4;
+const SHAPE_BYTES: usize = 200;
+
 /// [`MinerParams`] within their bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedMinerParams(MinerParams);
@@ -223,6 +227,21 @@ impl Miner {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// About how many bytes it takes: what follows from its templates alone. Of the shapes of lines that it
+    /// remembers for speed, as many are counted as templates come to have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let shapes = (self.store.slots.len() * SHAPES_OF_TEMPLATE).min(2 * self.params.0.shapes_max);
+        self.store.bytes() + shapes * SHAPE_BYTES
+    }
+
+    /// Grows no further from now on: a new template takes the place of the one unused the longest; or grows
+    /// as its settings say.
+    pub fn hold(&mut self, held: bool) {
+        let most = self.params.0.templates_max;
+        self.store.rules.templates_max = if held { self.store.slots.len().clamp(2, most) } else { most };
     }
 
     /// Templates dropped to make room.
