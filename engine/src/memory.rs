@@ -3,7 +3,7 @@
 //! Weights are worked out from contents alone, never asked of the allocator: what is shed follows from the
 //! journal and the settings, and a restored engine sheds what the one it was taken of would have. They
 //! hold the allocator's rounding and the spare room of tables, and are within a fifth of what a process
-//! takes (`tests/memory.rs`).
+//! takes (`engine/tests/memory.rs`).
 
 /// What fills a tenant's memory, by who gives way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
