@@ -39,9 +39,9 @@ pub struct LimitsConfig {
     pub history_max: usize,
     /// Signals waiting for the watermark; when full, the oldest are released early.
     pub pending_max: usize,
-    /// Bytes that a tenant may hold in all its tables together, as estimated from what is in them. From 60 % on
-    /// it gets no new log streams and templates, from 70 % no new series, from 80 % no new edges; the details of
-    /// alerts make room for one another from half, or from 95 % of all. `bellwether run` lowers it to the
+    /// Bytes that a tenant may hold in all its tables together, as estimated from what is in them. From 45 % on
+    /// it gets no new log streams and templates, from 55 % no new series, from 62 % no new edges; the details of
+    /// alerts make room for one another from half, or from 80 % of all. `bellwether run` lowers it to the
     /// tenant's part of the process' `memory`.
     pub tenant_bytes_max: usize,
     /// Earliest event time that is believed.

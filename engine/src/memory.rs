@@ -23,10 +23,10 @@ impl Class {
     /// that come after.
     pub(crate) const fn mark(self, max: usize) -> usize {
         let percent = match self {
-            Class::Logs => 60,
-            Class::Metrics => 70,
-            Class::Topology => 80,
-            Class::Alerts => 95,
+            Class::Logs => 45,
+            Class::Metrics => 55,
+            Class::Topology => 62,
+            Class::Alerts => 80,
         };
         max / 100 * percent
     }
@@ -49,9 +49,20 @@ pub(crate) const fn room_of_changes(max: usize) -> usize {
     max / 20
 }
 
+/// Bytes that the names of entities may take, and as many those of rules and sources: of a gigabyte, enough for
+/// a hundred thousand long ones.
+pub(crate) const fn room_of_names(max: usize) -> usize {
+    max / 20
+}
+
+/// Bytes that the states may take of alerts whose details were shed.
+pub(crate) const fn room_of_states(max: usize) -> usize {
+    max / 100 * 8
+}
+
 /// Bytes that what waits for the watermark may take; beyond, it is released early.
 pub(crate) const fn room_of_waiting(max: usize) -> usize {
-    max / 8
+    max / 16
 }
 
 /// What an allocation of `bytes` takes: size classes lie an eighth apart.
@@ -84,7 +95,7 @@ mod tests {
         let classes = [Class::Logs, Class::Metrics, Class::Topology, Class::Alerts];
         assert!(classes.windows(2).all(|pair| pair[0].mark(1_000) < pair[1].mark(1_000)));
         assert_eq!(room_of_alerts(1_000, 0), 500, "a storm leaves half to what explains it");
-        assert_eq!(room_of_alerts(1_000, 700), 250);
+        assert_eq!(room_of_alerts(1_000, 600), 200);
         assert_eq!(room_of_alerts(1_000, 5_000), 100);
     }
 }

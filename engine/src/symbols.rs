@@ -26,6 +26,8 @@ pub(crate) struct Symbols {
     capacity: usize,
     overflowed: u64,
     bytes: usize,
+    /// Most bytes; set anew for each stretch.
+    bytes_max: usize,
 }
 
 /// What a name takes beside its text: its place in the list and in the look-up tables.
@@ -46,6 +48,7 @@ impl From<Saved> for Symbols {
             capacity: saved.capacity,
             overflowed: saved.overflowed,
             bytes: 0,
+            bytes_max: usize::MAX,
         };
         for id in 0..symbols.texts.len() as u32 {
             symbols.insert_index(id);
@@ -68,6 +71,7 @@ impl Clone for Symbols {
             capacity: self.capacity,
             overflowed: self.overflowed,
             bytes: self.bytes,
+            bytes_max: self.bytes_max,
         }
     }
 }
@@ -75,7 +79,14 @@ impl Clone for Symbols {
 impl Symbols {
     /// An empty table of at most `capacity` names.
     pub(crate) fn new(capacity: usize) -> Symbols {
-        Symbols { texts: Vec::new(), index: HashTable::new(), capacity: capacity.max(1), overflowed: 0, bytes: 0 }
+        Symbols {
+            texts: Vec::new(),
+            index: HashTable::new(),
+            capacity: capacity.max(1),
+            overflowed: 0,
+            bytes: 0,
+            bytes_max: usize::MAX,
+        }
     }
 
     /// Takes at most `capacity` names from now on; those that have a symbol keep it.
@@ -83,12 +94,18 @@ impl Symbols {
         self.capacity = capacity.max(1);
     }
 
+    /// Takes at most `bytes_max` bytes from now on, as [`Symbols::bytes`] counts them.
+    pub(crate) fn bound(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// The symbol of `text`, given now if it is new.
     pub(crate) fn intern(&mut self, text: &str) -> Sym {
         if let Some(sym) = self.get(text) {
             return sym;
         }
-        if self.texts.len() + 1 >= self.capacity && text != OVERFLOW {
+        let full = self.texts.len() + 1 >= self.capacity || self.bytes + text.len() > self.bytes_max;
+        if full && text != OVERFLOW {
             self.overflowed += 1;
             return self.intern(OVERFLOW);
         }

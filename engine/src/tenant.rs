@@ -75,6 +75,9 @@ impl Tenant {
     fn make_room(&mut self, compiled: &Compiled) {
         let max = compiled.config.limits.tenant_bytes_max;
         let (total, details) = (self.bytes_total(), self.tables.alerts.bytes());
+        self.tables.alerts.bound_states(memory::room_of_states(max));
+        self.tables.estate.names.bound(memory::room_of_names(max));
+        self.tables.estate.entities.bound(memory::room_of_names(max));
         self.tables.room = Room {
             alerts: memory::room_of_alerts(max, total - details),
             edges: Class::Topology.mark(max).saturating_sub(total),
@@ -110,7 +113,8 @@ impl Tenant {
             || self.waiting.bytes() + self.shards.waiting_bytes() > bytes_max
         {
             self.tables.stats.released_early += 1;
-            until = self.waiting.max_seen.plus(Span(1));
+            // What comes late acts at the watermark: it has to move for that to be released.
+            until = self.waiting.max_seen.max(self.waiting.released).plus(Span(1));
         }
         self.release(until, compiled, out);
     }

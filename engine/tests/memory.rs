@@ -218,6 +218,7 @@ fn a_bomb_of_anything_stays_within_the_limit_and_alerts_are_still_taken() {
         apply(&mut bombed, Input::Tick(at(secs)));
         worst = worst.max(held(&bombed));
     }
+    apply(&mut bombed, Input::Tick(at(10_000)));
     let taken = TAKEN.load(Ordering::Relaxed) - before;
     let stats = stats(&bombed);
     println!("worst {} KiB of {}, taken {} KiB: {:?}", worst >> 10, max >> 10, taken >> 10, stats.bytes);

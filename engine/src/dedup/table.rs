@@ -128,6 +128,11 @@ impl Alerts {
         self.shed.len() * SHED_BYTES
     }
 
+    /// The states whose details were shed take `bytes` at most from now on.
+    pub(crate) fn bound_states(&mut self, bytes: usize) {
+        self.shed.bound(bytes);
+    }
+
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }

@@ -328,6 +328,9 @@ impl HttpRouter {
             return self.refuse(mounted, "unauthorized", head, from, refusal).await;
         };
         sender.introduced();
+        if access == Access::Own && !self.doors.rates.admit(tenant) {
+            return busy(Some(tenant), &body, ("tenant_rate", TOO_FAST));
+        }
         let holder = Holder { tenant: Some(tenant.clone()), ..holder };
         let Some(_place) = self.doors.places.take(&holder, lane).await else {
             return busy(Some(tenant), &body, ("busy", TOO_MANY));
