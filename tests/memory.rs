@@ -152,6 +152,19 @@ fn near_to_the_limit_logs_are_turned_away_first_then_metrics_and_alerts_last() {
     }
 }
 
+#[test]
+fn a_tenant_that_sends_faster_than_it_may_is_told_to_come_again() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = free_address();
+    Service::configure(dir.path(), http, "", &format!("{WIRES}  limits: {{tenant_requests_per_sec_max: 1}}\n"));
+    let service = Service::run(dir.path(), http);
+    let answers: Vec<u16> = (0..25).map(|_| sample(&service).status).collect();
+    let taken = answers.iter().filter(|status| **status == 204).count();
+    assert!((10..20).contains(&taken), "ten seconds' worth and what came meanwhile: {answers:?}");
+    assert!(answers.iter().all(|status| matches!(status, 204 | 503)), "{answers:?}");
+    assert_eq!(refused(&service, "influx", "tenant_rate"), (25 - taken) as u64);
+}
+
 /// Series that nobody has seen, or lines that share no words.
 fn flood(thread: usize, number: usize) -> (&'static str, String) {
     let mut body = String::new();

@@ -73,12 +73,13 @@ fn cgroup(root: &Path, groups: &str) -> Option<usize> {
     let limits = groups.lines().flat_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let (mount, file) = match controllers {
-            "" => (root.to_owned(), "memory.max"),
-            named if named.split(',').any(|one| one == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
+        let (mount, files): (_, &[&str]) = match controllers {
+            // Above `high` the kernel slows the process down.
+            "" => (root.to_owned(), &["memory.max", "memory.high"]),
+            named if named.split(',').any(|one| one == "memory") => (root.join("memory"), &["memory.limit_in_bytes"]),
             _ => return Vec::new(),
         };
-        limits_up_to(&mount, path, file)
+        files.iter().flat_map(|file| limits_up_to(&mount, path, file)).collect()
     });
     limits.filter(|bytes| *bytes < NO_LIMIT).min().and_then(|bytes| usize::try_from(bytes).ok())
 }
@@ -106,6 +107,8 @@ mod tests {
         write("a/b/memory.max", "max\n");
         write("a/memory.max", "536870912\n");
         assert_eq!(cgroup(root, "0::/a/b\n"), Some(536_870_912));
+        write("a/b/memory.high", "402653184\n");
+        assert_eq!(cgroup(root, "0::/a/b\n"), Some(402_653_184), "above it the process is slowed down");
         write("memory/c/memory.limit_in_bytes", "9223372036854771712\n");
         assert_eq!(cgroup(root, "4:memory:/c\n1:cpu:/c\n"), None, "no limit");
         write("memory/c/memory.limit_in_bytes", "1048576\n");
