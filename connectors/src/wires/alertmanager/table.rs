@@ -171,7 +171,7 @@ mod tests {
     fn texts_are_cut_and_the_table_is_bounded_in_bytes() {
         let mut table = Table::default();
         let long = "x".repeat(1_000_000);
-        note(&mut table, 1, &[("summary", &long)], 1_000, 0);
+        note(&mut table, 1, &[("summary", &long)], 1_000_000, 0);
         let kept = table.get(1).and_then(|alert| alert.annotations().next().map(|(_, text)| text.len()));
         assert_eq!(kept, Some(4_096));
         for fingerprint in 2..40_000 {
@@ -179,7 +179,7 @@ mod tests {
                 &mut table,
                 fingerprint,
                 &[("summary", &long[..fingerprint as usize % 4_096])],
-                1_000,
+                1_000_000,
                 fingerprint as i64,
             );
             assert!(table.bytes <= BYTES_MAX);
