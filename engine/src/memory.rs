@@ -55,6 +55,12 @@ pub(crate) const fn room_of_names(max: usize) -> usize {
     max / 20
 }
 
+/// Bytes that one of `shards` may take to remember the shapes of log lines for speed. They are in no sum: a
+/// restored engine has none.
+pub(crate) const fn room_of_shapes(max: usize, shards: usize) -> usize {
+    max / 20 / shards
+}
+
 /// Bytes that the states may take of alerts whose details were shed.
 pub(crate) const fn room_of_states(max: usize) -> usize {
     max / 100 * 8

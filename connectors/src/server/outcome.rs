@@ -32,21 +32,17 @@ const NOTICE: &str = "bellwether-notice";
 pub struct Accepted {
     inputs: Vec<Input>,
     events: u64,
-    shortened: u64,
 }
 
 impl Accepted {
     /// Entries that only describe what comes after them: series, and edges their labels speak of.
     pub fn describing(inputs: Vec<Input>) -> Accepted {
-        let of = |input: &Input| if let Input::Batch(batch) = input { batch.shortened() } else { 0 };
-        let shortened = inputs.iter().map(of).sum();
-        Accepted { inputs, events: 0, shortened }
+        Accepted { inputs, events: 0 }
     }
 
     /// Adds `batch`, in which the sender's `events` are. An empty batch holds none.
     pub fn add(&mut self, batch: Batch, events: u64) {
         if !batch.is_empty() {
-            self.shortened += batch.shortened();
             self.inputs.push(Input::Batch(batch));
             self.events += events;
         }
@@ -72,7 +68,8 @@ impl Accepted {
 
     /// Rows of which a name, a link or a text was too long.
     pub(crate) fn shortened(&self) -> u64 {
-        self.shortened
+        let of = |input: &Input| if let Input::Batch(batch) = input { batch.shortened() } else { 0 };
+        self.inputs.iter().map(of).sum()
     }
 
     /// The entries.

@@ -24,6 +24,15 @@ struct Stream {
     watch: StreamWatch,
 }
 
+/// What a shard may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogRoom {
+    /// Streams; none where no further ones are to come, nor templates.
+    pub(super) streams: usize,
+    /// Bytes for the shapes of lines.
+    pub(super) shapes: usize,
+}
+
 /// The log streams of one shard.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LogShard {
@@ -99,7 +108,7 @@ impl LogShard {
     pub(crate) fn release(
         &mut self,
         until: EventTime,
-        streams_max: usize,
+        room: LogRoom,
         sense: &CompiledSense,
         out: &mut Vec<(EventTime, Sensed)>,
     ) -> u64 {
@@ -119,28 +128,23 @@ impl LogShard {
             }
         }
         if sense.logs.enabled {
-            self.watch(&ready, streams_max, sense, out);
+            self.watch(&ready, room, sense, out);
             self.advance(until, sense, out);
         }
         errors
     }
 
-    fn watch(
-        &mut self,
-        lines: &[LogLine],
-        streams_max: usize,
-        sense: &CompiledSense,
-        out: &mut Vec<(EventTime, Sensed)>,
-    ) {
+    fn watch(&mut self, lines: &[LogLine], room: LogRoom, sense: &CompiledSense, out: &mut Vec<(EventTime, Sensed)>) {
         if lines.is_empty() {
             return;
         }
         let miner = self.miner.get_or_insert_with(|| Miner::new(sense.miner.clone()));
-        miner.hold(streams_max == 0);
+        miner.hold(room.streams == 0);
+        miner.remember(room.shapes);
         let mut findings = Vec::new();
         for line in lines {
             let found = miner.learn(line.body());
-            if !self.streams.contains_key(&line.stream) && self.streams.len() >= streams_max {
+            if !self.streams.contains_key(&line.stream) && self.streams.len() >= room.streams {
                 self.unwatched += 1;
                 continue;
             }

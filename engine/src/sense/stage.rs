@@ -4,12 +4,13 @@ use rayon::prelude::*;
 
 use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
-use super::logs::LogShard;
+use super::logs::{LogRoom, LogShard};
 use super::metrics::{MetricShard, ShardFound};
 use super::table::{Shards, shard_of};
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
+use crate::memory::room_of_shapes;
 use crate::signal::SignalKind;
 use crate::stats::TenantStats;
 use crate::time::EventTime;
@@ -34,7 +35,10 @@ pub(crate) fn sense(
     stats: &mut TenantStats,
 ) -> Found {
     let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
-    let streams_max = if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) };
+    let room = LogRoom {
+        shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
+        streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },
+    };
     let metrics = |shard: &mut MetricShard| {
         let mut found = ShardFound::default();
         let counts = shard.release(until, &compiled.sense, &mut found);
@@ -42,7 +46,7 @@ pub(crate) fn sense(
     };
     let logs = |shard: &mut LogShard| {
         let mut out = Vec::new();
-        let errors = shard.release(until, streams_max, &compiled.sense, &mut out);
+        let errors = shard.release(until, room, &compiled.sense, &mut out);
         (out, errors)
     };
     let Shards { metrics: metric_shards, logs: log_shards, limits, .. } = shards;
