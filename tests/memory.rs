@@ -191,8 +191,8 @@ fn flood(thread: usize, number: usize) -> (&'static str, String) {
     ("/loki/api/v1/push", body)
 }
 
-fn now_ns() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos()
+fn now_ns() -> i64 {
+    bellwether::clock::now().0
 }
 
 #[test]
