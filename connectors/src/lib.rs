@@ -21,6 +21,7 @@ mod fuzz;
 pub mod intake;
 pub mod journal;
 pub mod limits;
+pub mod memory;
 pub mod nats;
 pub mod outbox;
 pub mod private;

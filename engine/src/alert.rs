@@ -4,6 +4,7 @@ use bellwether_models::group::{names_in, tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::incident::EvidenceSignal;
+use crate::memory::{allocation, pairs};
 use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity, cut_to};
 use crate::symbols::Sym;
 use crate::time::{EventTime, Span};
@@ -258,6 +259,9 @@ const TEXTS: [&str; 3] = ["summary", "description", "message"];
 /// How much of one text is looked through for names.
 const MENTION_BYTES_MAX: usize = 1_024;
 
+/// What an alert takes beside its texts: itself and its status changes, and its place in the look-up tables.
+const ALERT_BYTES: usize = size_of::<Option<Alert>>() * 4 / 3 + TRANSITIONS_KEPT * 8 + 160;
+
 /// One remembered alert.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Alert {
@@ -344,6 +348,17 @@ impl Alert {
     /// The metric or log template that one of our detectors saw; empty where another tool raised it.
     pub(crate) fn seen(&self) -> &str {
         self.observation.as_ref().map_or("", |seen| &*seen.name)
+    }
+
+    /// About how many bytes it takes in its table.
+    pub(crate) fn bytes(&self) -> usize {
+        ALERT_BYTES + pairs(&self.labels) + self.text_bytes()
+    }
+
+    /// What of it the texts take that a further row may replace.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let url = self.url.as_ref().map_or(0, |url| allocation(url.len()));
+        pairs(&self.annotations) + url + self.observation.as_ref().map_or(0, |seen| allocation(seen.name.len()))
     }
 
     /// Remembers a status change.

@@ -29,6 +29,7 @@ pub mod incident;
 pub mod input;
 pub mod ledger;
 mod limits;
+mod memory;
 mod origin;
 mod pipeline;
 mod planted;

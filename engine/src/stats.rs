@@ -61,6 +61,12 @@ pub struct TenantStats {
     pub delays_learned: u64,
     /// Actions about incidents that are not known.
     pub actions_unknown: u64,
+    /// Bytes held, by table, as estimated from what is in them.
+    #[serde(skip)]
+    pub bytes: BTreeMap<&'static str, u64>,
+    /// Bytes that it may hold.
+    #[serde(skip)]
+    pub bytes_max: u64,
     /// Entries evicted or refused, by table.
     pub evicted: BTreeMap<String, u64>,
     /// Metric series with state.
@@ -113,6 +119,8 @@ impl TenantStats {
     fn add(&mut self, other: &TenantStats) {
         self.budget.add(&other.budget);
         self.off_time.sum(&other.off_time);
+        self.bytes_max += other.bytes_max;
+        other.bytes.iter().for_each(|(table, bytes)| *self.bytes.entry(table).or_default() += bytes);
         for (sum, part) in [
             (&mut self.received, &other.received),
             (&mut self.rejected, &other.rejected),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bellwether_connectors::declared::Found;
 use bellwether_connectors::journal::is_in_use;
+use bellwether_connectors::memory::Limit;
 use bellwether_connectors::outbox::{ReaderStatus, statuses};
 use bellwether_connectors::server::auth::AuthConfig;
 use bellwether_connectors::server::http::client::ClientError;
@@ -107,6 +108,14 @@ enum CheckError {
     /// It answers something else.
     #[error("/metrics answers {status}: {text}")]
     Answer { status: u16, text: String },
+    /// Nothing says how much memory there is.
+    #[error("nothing says how much memory there is; set `memory.limit_bytes`")]
+    NoMemoryLimit,
+    /// The doors would close at once.
+    #[error(
+        "{bytes} bytes of memory are too little: the program itself takes 100 MiB, and tables need some; give it 256 MiB at least"
+    )]
+    LittleMemory { bytes: usize },
     /// A folder that is to be written.
     #[error("cannot write in `{folder}`: {error}; check its owner", folder = .folder.display())]
     Folder { folder: PathBuf, error: io::Error },
@@ -120,6 +129,9 @@ enum CheckError {
     #[error("cannot listen on `{address}`: {error}; {remedy}", remedy = remedy(.error))]
     Listen { address: SocketAddr, error: io::Error },
 }
+
+/// Less is no memory to run with.
+const MEMORY_MIN: usize = 192 << 20;
 
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -162,7 +174,7 @@ async fn check(config: &Config, reach: &Reach) -> Report {
         true => Some(counters_of(config, reach).await),
         false => None,
     };
-    let mut checks = vec![state_check(config, in_use)];
+    let mut checks = vec![state_check(config, in_use), memory_check(config)];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
     let (known, tenants) = (known.map(|page| &page.sources), known.map(|page| &page.tenants));
@@ -224,6 +236,20 @@ async fn counters_of(config: &Config, reach: &Reach) -> Result<Counted, CheckErr
         Ok((status, text)) => Err(CheckError::Answer { status, text: text.trim().to_owned() }),
         Err(error) => Err(CheckError::Silent(error)),
     }
+}
+
+/// How much memory the process may take, who says so, and what of it a tenant may fill.
+fn memory_check(config: &Config) -> Check {
+    let mib = |bytes: usize| format!("{} MiB", thousands((bytes >> 20) as u64));
+    let found = match config.memory.limit() {
+        None => Err(CheckError::NoMemoryLimit),
+        Some(Limit { bytes, .. }) if bytes < MEMORY_MIN => Err(CheckError::LittleMemory { bytes }),
+        Some(limit) => {
+            let tenant = config.engine_within(Some(limit)).limits.tenant_bytes_max;
+            Ok(format!("{} by {}; a tenant's tables take {} at most", mib(limit.bytes), limit.source, mib(tenant)))
+        }
+    };
+    Check::new("memory", "limit", found)
 }
 
 fn state_check<E: Display>(config: &Config, in_use: Result<bool, E>) -> Check {

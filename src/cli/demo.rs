@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, JournalConfig, LocalJournal, Position};
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::nats::testing::{NatsServer, NatsServerError};
 use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
@@ -223,6 +224,7 @@ impl Stage {
             position: Position::START,
             journal: self.journal,
             rejects: RejectLog::counting(),
+            memory: Memory::unlimited(),
             sources: vec![feed],
             companions: Vec::new(),
             delivery: self.delivery,

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::Position;
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{IncidentLog, Reader};
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
@@ -190,6 +191,7 @@ async fn play(
         position: Position::START,
         journal: Arc::new(MemoryJournal::default()),
         rejects: rejects.clone(),
+        memory: Memory::unlimited(),
         sources: vec![source],
         companions: Vec::new(),
         delivery: Delivery { log: IncidentLog::in_memory(), readers, companions: Vec::new(), cursors: None },

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, Position};
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
 use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Checkpoint, Checkpoints, Intake, RejectLog, SinkConfig, Source, Stopper, stop_pair};
-use bellwether_engine::Engine;
 use bellwether_engine::time::Span;
+use bellwether_engine::{Engine, EngineConfig};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -95,7 +96,10 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     if !quarantine.is_empty() {
         tracing::warn!(entries = quarantine.len(), "entries that met a bug are left out: see the folder `quarantine`");
     }
-    let (engine, position) = recover(config, &checkpoints, report.first, args.accept_data_loss)?;
+    let limit = config.memory.limit();
+    let memory = limit.map_or_else(Memory::unlimited, Memory::within);
+    let settings = config.engine_within(limit);
+    let (engine, position) = recover(config, &settings, &checkpoints, report.first, args.accept_data_loss)?;
     let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
     log.check_covers(position, report.last)?;
     let cursors = config.state.join(READERS_FOLDER);
@@ -105,7 +109,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
     let settings_writer = SettingsWriter::new(journal.clone(), rejects.clone());
-    if settings_writer.settings(&config.engine).await? && report.last != Position::START {
+    if settings_writer.settings(&settings).await? && report.last != Position::START {
         tracing::info!("the engine's settings have changed: the journal says from where on");
     }
     settings_writer.catalogues(config).await?;
@@ -122,6 +126,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         cursors: Some(cursors),
     };
     let gauges = Arc::new(Gauges::default());
+    gauges.shows_memory(&memory);
     let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
     let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
@@ -141,11 +146,12 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         position,
         journal,
         rejects: rejects.clone(),
+        memory,
         sources,
         companions: ticks(config.tick),
         delivery,
         checkpoints: Some((checkpoints.clone(), cadence(config))),
-        care: Some(Care { past: past(config, checkpoints, position, report.first), quarantine }),
+        care: Some(Care { past: past(settings, checkpoints, position, report.first), quarantine }),
         finish: false,
         incidents,
         questions,
@@ -183,9 +189,15 @@ fn report_end(args: &RunArgs, figures: &Figures) -> Result<()> {
 
 /// The engine from the newest good checkpoint, or a new one that reads the journal from its
 /// oldest entry; not when that is not the beginning, unless the loss is accepted.
-fn recover(config: &Config, checkpoints: &Checkpoints, first: Position, accept: bool) -> Result<(Engine, Position)> {
+fn recover(
+    config: &Config,
+    settings: &EngineConfig,
+    checkpoints: &Checkpoints,
+    first: Position,
+    accept: bool,
+) -> Result<(Engine, Position)> {
     let threads = threads(config.threads);
-    let new = || Engine::new(config.engine.clone(), threads).map_err(|error| UsageError(error.to_string()));
+    let new = || Engine::new(settings.clone(), threads).map_err(|error| UsageError(error.to_string()));
     // First: settings that cannot be used must not cost a checkpoint.
     let engine = new()?;
     // With the settings it had then: the journal says where they change.
@@ -225,10 +237,10 @@ fn accept_loss(config: &Config, gone: Position, accept: bool) -> Result<()> {
 
 /// Where earlier states are had from: an engine without a checkpoint began at the journal's oldest entry, where
 /// that is the first of all or where this one began.
-fn past(config: &Config, checkpoints: Checkpoints, began: Position, first: Position) -> Past {
+fn past(settings: EngineConfig, checkpoints: Checkpoints, began: Position, first: Position) -> Past {
     let oldest = Position(first.0.saturating_sub(1));
     let whole = oldest == Position::START || oldest == began;
-    Past { checkpoints, beginning: whole.then(|| (oldest, config.engine.clone())) }
+    Past { checkpoints, beginning: whole.then_some((oldest, settings)) }
 }
 
 fn cadence(config: &Config) -> Cadence {

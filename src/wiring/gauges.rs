@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bellwether_connectors::exposition::head;
 use bellwether_connectors::journal::Position;
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::Readers;
 use bellwether_engine::time::EventTime;
 use hdrhistogram::Histogram;
@@ -28,6 +29,7 @@ pub struct Gauges {
     position: AtomicU64,
     latency_us: Mutex<Option<Histogram<u64>>>,
     readers: OnceLock<Readers>,
+    memory: OnceLock<Memory>,
     engine: Snapshot,
 }
 
@@ -40,6 +42,11 @@ impl Gauges {
     /// Whose counters are shown beside those here.
     pub fn shows_readers(&self, readers: &Readers) {
         let _ = self.readers.set(readers.clone());
+    }
+
+    /// Whose limit is shown beside those here.
+    pub fn shows_memory(&self, memory: &Memory) {
+        let _ = self.memory.set(memory.clone());
     }
 
     /// What the engine holds and has dropped.
@@ -159,8 +166,15 @@ impl Gauges {
                 read(&self.quarantined).to_string(),
             ),
         ];
+        let memory = self.memory.get().and_then(|memory| Some((memory.limit()?.bytes, memory.resident())));
+        let memory = memory.into_iter().flat_map(|(limit, resident)| {
+            [
+                ("memory_limit_bytes", "gauge", "Bytes that the process may take.", limit.to_string()),
+                ("memory_resident_bytes", "gauge", "Bytes that the process has resident.", resident.to_string()),
+            ]
+        });
         let mut out = String::new();
-        for (name, kind, help, value) in families {
+        for (name, kind, help, value) in families.into_iter().chain(memory) {
             head(&mut out, name, kind, help);
             let _ = writeln!(out, "bellwether_{name} {value}");
         }

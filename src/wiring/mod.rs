@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{Deadline, OutboxError, ReaderTotals};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
@@ -73,6 +74,8 @@ pub struct Wiring {
     pub journal: Arc<dyn Journal>,
     /// Where rows go that cannot be read.
     pub rejects: RejectLog,
+    /// What the process may take.
+    pub memory: Memory,
     /// What is read. When all have ended, the wiring ends.
     pub sources: Vec<Box<dyn Source>>,
     /// What runs beside the sources and does not keep the wiring alive: ticks.
@@ -130,7 +133,7 @@ pub enum WiringError {
 pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outcome, WiringError> {
     let journal = Arc::new(TimedJournal::new(wiring.journal));
     let arrivals = journal.arrivals();
-    let intake = Intake::new(journal.clone(), wiring.rejects);
+    let intake = Intake::new(journal.clone(), wiring.rejects).within(wiring.memory);
     let (patience_ends, patience) = stop_pair();
     let (abandon, hard) = stop_pair();
     let deadline = Deadline { patience, hard: hard.clone() };

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
+use bellwether_connectors::memory::Limit;
 use bellwether_connectors::server::http::{Admin, ReloadRefused, Reloaded};
 use bellwether_connectors::wires::{RunningWires, WiresConfig, WiresError};
 use bellwether_connectors::{Intake, Mark, RejectLog};
@@ -144,6 +145,8 @@ pub struct Reloader {
     settings_writer: SettingsWriter,
     questions: Questions,
     gauges: ReloadGauges,
+    /// What the process may take: it was found at the start.
+    memory: Option<Limit>,
 }
 
 struct Running {
@@ -164,6 +167,7 @@ impl Reloader {
         questions: mpsc::Sender<Question>,
     ) -> Reloader {
         Reloader {
+            memory: config.memory.limit(),
             file,
             running: Mutex::new(Running { read: config.clone(), config, wires }),
             settings_writer,
@@ -209,7 +213,7 @@ impl Reloader {
         };
         done.needs_restart.extend(prepared.needs_restart.clone());
 
-        if self.settings_writer.settings(&config.engine).await.map_err(ReloadError::Journal)? {
+        if self.settings_writer.settings(&config.engine_within(self.memory)).await.map_err(ReloadError::Journal)? {
             done.applied.insert(0, "engine".to_owned());
         }
         let catalogues = self.settings_writer.catalogues(&config).await.map_err(ReloadError::Journal)?;
@@ -264,6 +268,7 @@ fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
         ("tick", was.tick != is.tick),
         ("journal", was.journal != is.journal),
         ("checkpoint", was.checkpoint != is.checkpoint),
+        ("memory", was.memory != is.memory),
         ("sources", was.sources != is.sources),
         ("sinks", was.sinks != is.sinks),
     ];

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bellwether_connectors::journal::Mark;
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{IncidentLog, LogPosition, Outbox, Readers};
 use bellwether_connectors::{JournalConfig, LocalJournal};
 use bellwether_engine::EngineConfig;
@@ -40,6 +41,7 @@ async fn a_cursor_without_rows_at_the_journals_end_does_not_keep_the_wiring_from
         position: Position::START,
         journal: Arc::new(journal),
         rejects: RejectLog::counting(),
+        memory: Memory::unlimited(),
         sources: vec![Box::new(Repeating)],
         companions: Vec::new(),
         delivery: Delivery {

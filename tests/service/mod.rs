@@ -112,6 +112,14 @@ impl Service {
         Service::spawn_by(shell, folder, http, &[])
     }
 
+    /// The same as a member of the control group whose list of processes is at `procs`.
+    pub(crate) fn spawn_in(procs: &Path, folder: &Path, http: SocketAddr) -> Service {
+        let mut shell = Command::new("sh");
+        let line = format!("echo $$ > '{}'; exec \"$0\" \"$@\"", procs.display());
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_bellwether")]);
+        Service::spawn_by(shell, folder, http, &[])
+    }
+
     fn spawn_by(mut program: Command, folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
         let config = folder.join("bellwether.yaml");
         let stderr = folder.join("stderr");

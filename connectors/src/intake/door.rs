@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
+use bellwether_engine::signal::SignalKind;
 
 use super::entries::encode;
 use super::error::AcceptError;
@@ -14,6 +15,7 @@ use super::reject::{RejectLog, Rejection};
 use super::tap::Taps;
 use crate::journal::receipts::{Claims, Receipts};
 use crate::journal::{Journal, JournalError, Mark, PendingAppend, Position, WriteBatch};
+use crate::memory::{Class, Memory};
 
 use super::time::arrival_time;
 
@@ -22,6 +24,24 @@ use super::time::arrival_time;
 const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause of [`Intake::accept`] while the journal is full.
 const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// Which signals wait first when memory is short.
+fn class_of(kind: SignalKind) -> Class {
+    match kind {
+        SignalKind::Log => Class::Logs,
+        SignalKind::Series | SignalKind::Metric | SignalKind::Edge => Class::Metrics,
+        SignalKind::Alert | SignalKind::Change => Class::Alerts,
+    }
+}
+
+/// Bytes that `inputs` and the entries made of them take.
+pub(crate) fn bytes_of(inputs: &[Input]) -> usize {
+    let of = |input: &Input| match input {
+        Input::Batch(batch) => 2 * batch.records().get_array_memory_size(),
+        _ => 0,
+    };
+    inputs.iter().map(of).sum()
+}
 
 /// The door to the journal. Cheap to clone; [`Intake::of`] gives each source its own, and what
 /// goes through all of them is counted in one place.
@@ -34,6 +54,7 @@ pub struct Intake {
     source: Arc<SourceFlow>,
     flows: Arc<Mutex<BTreeMap<String, Arc<SourceFlow>>>>,
     taps: Taps,
+    memory: Memory,
 }
 
 impl Intake {
@@ -47,7 +68,29 @@ impl Intake {
             source: Arc::new(SourceFlow::new("")),
             flows: Arc::default(),
             taps: Taps::default(),
+            memory: Memory::unlimited(),
         }
+    }
+
+    /// The same door, which closes when the process comes near to its `memory`.
+    #[must_use]
+    pub fn within(self, memory: Memory) -> Intake {
+        Intake { memory, ..self }
+    }
+
+    /// The memory of the process.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Whether there is too little memory for `inputs`. What is no signal (a tick, settings) always passes.
+    pub(crate) fn is_short_of_memory(&self, inputs: &[Input]) -> bool {
+        let class = |input: &Input| match input {
+            Input::Batch(batch) => Some(class_of(batch.kind())),
+            _ => None,
+        };
+        // What is to be stored together is as important as the most important part of it.
+        inputs.iter().filter_map(class).max().is_some_and(|class| self.memory.refuses(class))
     }
 
     /// The same door as source `name` uses it: what goes through is counted, and can be looked
@@ -110,6 +153,12 @@ impl Intake {
         let _waiting = Waiting::begin(&self.source, inputs);
         let mut pause = FULL_PAUSE[0];
         loop {
+            if self.is_short_of_memory(inputs) {
+                self.source.held_back();
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(FULL_PAUSE[1]);
+                continue;
+            }
             match self.journal.append(write.clone()).await {
                 Err(error) if error.is_retryable() => {
                     self.note(true);

@@ -32,6 +32,7 @@ pub(crate) mod text;
 mod time;
 
 pub use door::Intake;
+pub(crate) use door::bytes_of;
 pub use error::AcceptError;
 pub use flow::{FlowTotals, IntakeCounts, SourceFlow};
 pub use source::{Source, SourceError};

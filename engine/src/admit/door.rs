@@ -30,6 +30,8 @@ pub(crate) struct Door<'a> {
     pub(crate) compiled: &'a Compiled,
     /// What event times are measured against.
     pub(crate) bounds: Bounds,
+    /// Bytes that all series may take.
+    pub(crate) series_bytes_max: usize,
 }
 
 impl Door<'_> {
@@ -89,10 +91,25 @@ impl Door<'_> {
         fits
     }
 
+    /// Leaves out what is longer than any connector sends.
+    fn fits(&mut self, fits: bool) -> bool {
+        if !fits {
+            self.stats.reject("too long");
+        }
+        fits
+    }
+
     fn series(&mut self, batch: &Batch) {
         let columns = SeriesColumns::of(batch);
         for row in 0..columns.len() {
             let series = columns.row(row);
+            if !self.fits(series.fits()) {
+                continue;
+            }
+            if self.shards.series_bytes() >= self.series_bytes_max && !self.shards.knows(series.series) {
+                self.stats.reject("no memory for series");
+                continue;
+            }
             let (sense, series_max) = (&self.compiled.sense, self.compiled.config.limits.series_max);
             if !self.shards.describe(series.series, || SeriesMeta::of(&series), sense, series_max) {
                 self.stats.reject("too many series");
@@ -105,7 +122,7 @@ impl Door<'_> {
         let columns = LogColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
             let attributes = columns.attributes(row);
@@ -121,7 +138,7 @@ impl Door<'_> {
         let columns = AlertColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
             if columns.status(row).is_none() {
@@ -138,7 +155,7 @@ impl Door<'_> {
         let columns = ChangeColumns::of(batch);
         for row in 0..columns.len() {
             let change = columns.row(row);
-            if !self.believes(change.time) {
+            if !self.believes(change.time) || !self.fits(change.fits()) {
                 continue;
             }
             let time = self.see(Dated::Signal(SignalKind::Change), change.time, || Origin::tool("changes"));
@@ -164,7 +181,7 @@ impl Door<'_> {
                 self.stats.reject("unknown relation");
                 continue;
             };
-            if !self.believes(edge.time) {
+            if !self.believes(edge.time) || !self.fits(edge.fits()) {
                 continue;
             }
             let time = self.see(Dated::Signal(SignalKind::Edge), edge.time, || Origin::tool(edge.source));

@@ -80,6 +80,11 @@ impl WaitingRoom {
         self.sources.refused()
     }
 
+    /// About how many bytes what waits takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pending.bytes() + self.sources.bytes()
+    }
+
     pub(super) fn push(&mut self, pending: Pending) {
         self.pending.push(pending);
     }

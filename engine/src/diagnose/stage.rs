@@ -35,7 +35,7 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
     match item {
         Item::Event(Event::Change(change)) => {
             let change = owned(*change, tables, turn);
-            tables.suspects.changes.add(change, turn.compiled.config.limits.changes_max);
+            tables.suspects.changes.add(change, turn.compiled.config.limits.changes_max, tables.room.changes);
             None
         }
         Item::Event(Event::Moved(moved)) => {

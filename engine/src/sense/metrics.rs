@@ -112,9 +112,22 @@ impl MetricShard {
         self.deadlines = deadlines.map(|Reverse((at, id))| Reverse((at.plus(unknown), id))).collect();
     }
 
-    /// Describes a series; a series that is known keeps its state.
-    pub(crate) fn describe(&mut self, id: u64, meta: impl FnOnce() -> SeriesMeta, sense: &CompiledSense) {
-        self.series.entry(id).or_insert_with(|| Series::new(meta(), sense));
+    /// Describes a series that is not known; answers about how many bytes it comes to take.
+    pub(crate) fn describe(&mut self, id: u64, meta: impl FnOnce() -> SeriesMeta, sense: &CompiledSense) -> usize {
+        let series = Series::new(meta(), sense);
+        let bytes = series.bytes();
+        self.series.insert(id, series);
+        bytes
+    }
+
+    /// About how many bytes the series come to take. Looks at every one.
+    pub(super) fn series_bytes(&self) -> usize {
+        self.series.values().map(Series::bytes).sum()
+    }
+
+    /// About how many bytes the samples take that wait.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending.bytes()
     }
 
     /// A resource has come so far towards the limit that another series tells; answers an alert to raise or to end.

@@ -17,6 +17,11 @@ impl Timed for Sample {
     fn time(&self) -> EventTime {
         self.time
     }
+
+    fn bytes(&self) -> usize {
+        // Lists of waiting samples grow by doubling.
+        size_of::<Sample>() * 4 / 3
+    }
 }
 
 /// A late sample: what it tells acts as of `acts`, which is not before its time.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use bellwether_models::exhaustion::Exhaustion;
 use bellwether_models::metric::MetricModel;
 
 use super::anomaly::AnomalyState;
@@ -11,6 +12,7 @@ use super::exhaustion::ExhaustionState;
 use super::level::Level;
 use super::meta::SeriesMeta;
 use super::rules::RuleState;
+use crate::memory::{allocation, hashed, pairs};
 use crate::signal::SeriesType;
 use crate::time::EventTime;
 
@@ -78,6 +80,16 @@ impl Series {
             exhaustion,
             limits,
         }
+    }
+
+    /// About how many bytes it comes to take, in its shard and in what is derived from it.
+    pub(super) fn bytes(&self) -> usize {
+        let SeriesMeta { name, entity, unit, labels, .. } = &self.meta;
+        let texts = allocation(name.len()) + allocation(entity.len()) + allocation(unit.len()) + pairs(labels);
+        let model = self.model.as_ref().map_or(0, |model| allocation(model.bytes()));
+        let watches = self.exhaustion.len() * (size_of::<ExhaustionState>() + Exhaustion::HELD_BYTES);
+        let rules = allocation(self.rules.len() * size_of::<RuleState>()) + allocation(self.limits.len() * 8);
+        hashed(size_of::<(u64, Series)>()) + texts + model + watches + rules
     }
 
     /// Reads the series by other conventions: what settings alone decide goes on as it was, and so does its

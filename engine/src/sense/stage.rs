@@ -4,13 +4,14 @@ use rayon::prelude::*;
 
 use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
-use super::logs::LogShard;
+use super::logs::{LogRoom, LogShard};
 use super::metrics::{MetricShard, ShardFound};
 use super::raise::acting;
 use super::table::{Shards, shard_of};
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
+use crate::memory::room_of_shapes;
 use crate::origin::{Dated, Fate, SourceClass};
 use crate::signal::SignalKind;
 use crate::stats::TenantStats;
@@ -26,9 +27,20 @@ pub(crate) struct Found {
 }
 
 /// Runs the shards over everything before `until`; their alerts come back in the order of the shards.
-pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, stats: &mut TenantStats) -> Found {
+///
+/// `full`: there is no room for further log streams and templates.
+pub(crate) fn sense(
+    shards: &mut Shards,
+    until: EventTime,
+    full: bool,
+    compiled: &Compiled,
+    stats: &mut TenantStats,
+) -> Found {
     let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
-    let streams_max = (compiled.config.limits.log_streams_max / shards.logs.len()).max(1);
+    let room = LogRoom {
+        shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
+        streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },
+    };
     let metrics = |shard: &mut MetricShard| {
         let mut found = ShardFound::default();
         let counts = shard.release(until, &compiled.sense, &mut found);
@@ -36,7 +48,7 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
     };
     let logs = |shard: &mut LogShard| {
         let mut out = Vec::new();
-        let errors = shard.release(until, streams_max, &compiled.sense, &mut out);
+        let errors = shard.release(until, room, &compiled.sense, &mut out);
         (out, errors)
     };
     let Shards { metrics: metric_shards, logs: log_shards, limits, .. } = shards;
@@ -89,6 +101,7 @@ pub(crate) fn reconfigure(
     for shard in &mut shards.logs {
         shard.reconfigure(before, now);
     }
+    shards.weigh();
     ended
 }
 
@@ -134,7 +147,7 @@ mod tests {
 
         /// What is raised and ended before second `secs`: by what, and whether it fires.
         fn until(&mut self, secs: i64) -> Vec<(DetectorKind, AlertStatus)> {
-            let found = sense(&mut self.shards, at(secs), &self.compiled, &mut self.stats);
+            let found = sense(&mut self.shards, at(secs), false, &self.compiled, &mut self.stats);
             let kind =
                 |sensed: &Sensed| sensed.observation.as_ref().map(|seen| seen.detector).expect("it saw something");
             found.sensed.iter().map(|(_, sensed)| (kind(sensed), sensed.status)).collect()
@@ -221,7 +234,7 @@ mod tests {
                 watched.shards.push_sample(Sample { time: at(i64::from(minute) * 60), series, value });
             }
             let until = at(i64::from(minute) * 60 + 1);
-            told.extend(sense(&mut watched.shards, until, &watched.compiled, &mut watched.stats).sensed);
+            told.extend(sense(&mut watched.shards, until, false, &watched.compiled, &mut watched.stats).sensed);
         }
         let [(_, alert)] = &told[..] else { panic!("it is told once, not {told:?}") };
         assert_eq!((&*alert.name, &*alert.entity), ("FileDescriptorsRunOut", "process:shop"));
