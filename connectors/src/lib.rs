@@ -23,6 +23,7 @@ pub mod journal;
 pub mod limits;
 pub mod nats;
 pub mod outbox;
+pub mod partition;
 pub mod private;
 pub mod resolve;
 pub mod server;

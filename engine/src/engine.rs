@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
-use crate::compiled::{BuildError, Compiled, workers};
+use crate::compiled::{BuildError, Compiled, Workers};
 use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::guard::{Fault, guarded};
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
             .field("tenants", &self.tenants.len())
-            .field("threads", &self.compiled.workers.as_ref().map_or(1, |workers| workers.current_num_threads()))
+            .field("threads", &self.compiled.workers.0.as_ref().map_or(1, |workers| workers.current_num_threads()))
             .finish_non_exhaustive()
     }
 }
@@ -75,7 +75,15 @@ impl Engine {
     /// # Errors
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
-        let compiled = Arc::new(Compiled::new(config, workers(threads)?)?);
+        Engine::on(&Workers::new(threads)?, config)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the configuration cannot be used.
+    pub fn on(workers: &Workers, config: EngineConfig) -> Result<Engine, BuildError> {
+        let compiled = Arc::new(Compiled::new(config, workers.clone())?);
         Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
     }
 
@@ -172,6 +180,15 @@ impl Engine {
         }
     }
 
+    /// Takes every tenant of an engine over that has read the same settings.
+    pub fn absorb(&mut self, from: Engine) {
+        self.tenants_refused += from.tenants_refused;
+        for (name, mut known) in from.tenants {
+            known.shards.adopt(&self.compiled.sense);
+            self.tenants.insert(name, known);
+        }
+    }
+
     /// Goes on counting the revisions of incidents from what has been told of them already.
     pub fn count_revisions_from(&mut self, tenant: &str, told: &BTreeMap<String, u64>) {
         if let Some(tenant) = self.tenants.get_mut(tenant) {
@@ -244,9 +261,17 @@ impl Engine {
     /// # Errors
     /// [`CheckpointError`] when the bytes are damaged or of another version.
     pub fn resume(threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        Engine::resume_on(&Workers::new(threads)?, bytes)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged or of another version.
+    pub fn resume_on(workers: &Workers, bytes: &[u8]) -> Result<Engine, CheckpointError> {
         let state: StateIn = checkpoint::open(bytes)?;
         let config = serde_json::from_str(&state.config).map_err(|e| CheckpointError::State(e.to_string()))?;
-        Engine::new(config, threads)?.with_state(state)
+        Engine::on(workers, config)?.with_state(state)
     }
 
     fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
@@ -351,7 +376,7 @@ impl Engine {
             released.map(|()| events).map_err(|reason| Fault { tenant: Some(tenant.name.clone()), reason })
         };
         let tenants = &mut self.tenants;
-        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers {
+        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers.0 {
             Some(workers) if tenants.len() > 1 => {
                 workers.install(|| tenants.par_iter_mut().map(|(_, tenant)| release(tenant)).collect())
             }

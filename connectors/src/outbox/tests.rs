@@ -202,10 +202,10 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     until("the near one's events", || near.got().len() == 40).await;
     assert!(far.got().is_empty());
     until("the near one's cursor", || {
-        rig.readers.exposition().contains("bellwether_reader_lag_records{reader=\"near\"} 0\n")
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_records{reader=\"near\"} 0\n")
     })
     .await;
-    let text = rig.readers.exposition();
+    let text = exposition(std::slice::from_ref(&rig.readers));
     assert!(!text.contains("bellwether_reader_lag_records{reader=\"far\"} 0\n"), "{text}");
     let lag = |name: &str| {
         let all = statuses(&dir.path().join("readers"), &dir.path().join("log")).expect("reads");
@@ -218,14 +218,14 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     assert!((0..20).contains(&(waits.0 / 1_000_000_000)), "{waits:?}");
     assert!(text.contains(&format!("bellwether_reader_lag_bytes{{reader=\"far\"}} {bytes}\n")), "{text}");
     until("it has waited for a second", || {
-        rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 1\n")
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 1\n")
     })
     .await;
     far.away.store(false, Ordering::SeqCst);
     until("the far one's events", || far.got().len() == 40).await;
     assert_eq!(far.got(), near.got());
     until("nothing is left", || lag("far").1 == 0 && lag("near").1 == 0).await;
-    until("nothing waits", || rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n"))
+    until("nothing waits", || exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n"))
         .await;
     assert!(rig.end().await.iter().all(|totals| totals.left == 0));
 }

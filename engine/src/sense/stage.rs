@@ -25,7 +25,7 @@ pub(crate) struct Found {
 
 /// Runs the shards over everything before `until`; their alerts come back in the order of the shards.
 pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, stats: &mut TenantStats) -> Found {
-    let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
+    let workers = compiled.workers.0.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
     let streams_max = (compiled.config.limits.log_streams_max / shards.logs.len()).max(1);
     let metrics = |shard: &mut MetricShard| {
         let mut found = ShardFound::default();
