@@ -1,4 +1,4 @@
-//! The engine's thread: reads the journal in order, folds, tells events, writes checkpoints.
+//! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
@@ -18,7 +18,7 @@ use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Intake, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
 use bellwether_engine::{Engine, Fault, guarded};
@@ -102,6 +102,10 @@ pub struct Care {
 
 /// The engine between journal and outbox.
 pub struct Fold {
+    /// Which partition it is.
+    pub partition: usize,
+    /// The door to it: tenants that are here are to know the time.
+    pub intake: Intake,
     /// The engine, restored or new.
     pub engine: Engine,
     /// Up to where `engine` has read.
@@ -148,12 +152,17 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
-        self.gauges.at(self.position);
+        self.gauges.at(self.partition, self.position);
         // What was told before this process: it is all known once that has been read again.
-        let told_before = *self.journal.durable().borrow();
+        let mut told_before = Some(*self.journal.durable().borrow());
         self.know_incidents();
+        if self.engine.tenant_names().next().is_some() {
+            self.intake.inhabit(self.partition);
+        }
         let mut entries = self.journal.read(self.position)?;
-        let mut renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
+        let gauges = self.gauges.clone();
+        let snapshot = gauges.engine(self.partition);
+        let mut renewal = Renewal::of(&self.engine, snapshot, self.troubles.clone());
         let mut pace = Pace::new();
         self.note_quarantine();
         let mut idle = idle_ticks(runtime);
@@ -161,7 +170,7 @@ impl Fold {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
             }
-            if self.position >= told_before {
+            if told_before.take_if(|before| self.position >= *before).is_some() {
                 self.incidents.complete();
             }
             if self.hurry.is_stopped() {
@@ -183,16 +192,16 @@ impl Fold {
                 None => {
                     // What follows the last entry may be no entry: a source's cursor alone.
                     self.position = self.position.max(entries.position());
-                    self.gauges.at(self.position);
+                    self.gauges.at(self.partition, self.position);
                     if self.reached_end() {
                         break;
                     }
-                    self.wait(runtime, &mut idle);
+                    self.wait(runtime, &mut idle, pace.waits() || renewal.is_stale());
                 }
             }
             match self.checkpoint_if_due(&mut pace)? {
-                true => renewal.everything(&self.engine, self.gauges.engine()),
-                false => renewal.if_due(&self.engine, self.gauges.engine()),
+                true => renewal.everything(&self.engine, snapshot),
+                false => renewal.if_due(&self.engine, snapshot),
             }
         }
         self.conclude(pace, runtime)
@@ -205,7 +214,7 @@ impl Fold {
             quarantine.prepare(&mut self.engine, entry.position);
             if quarantine.leaves_out(entry.position) {
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(false);
             }
         }
@@ -214,10 +223,13 @@ impl Fold {
             Err(reason) => {
                 self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(true);
             }
         };
+        if input.tenant().is_some() {
+            self.intake.inhabit(self.partition);
+        }
         let mut events = Vec::new();
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
@@ -229,7 +241,7 @@ impl Fold {
         }
         events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
-        self.gauges.at(entry.position);
+        self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
@@ -283,7 +295,7 @@ impl Fold {
     }
 
     fn note_quarantine(&self) {
-        self.gauges.set_aside(self.care.as_ref().map_or(0, |care| care.quarantine.len()));
+        self.gauges.set_aside(self.partition, self.care.as_ref().map_or(0, |care| care.quarantine.len()));
     }
 
     /// The incidents that the engine begins with.
@@ -313,19 +325,22 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    fn wait(&mut self, runtime: &Handle, idle: &mut Interval) {
+    /// Waits until there may be something to do; `timed` is false when time alone brings nothing.
+    fn wait(&mut self, runtime: &Handle, idle: &mut Interval, timed: bool) {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
             return;
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
+        let hurry = &mut self.hurry;
         let question = runtime.block_on(async {
             tokio::select! {
                 _ = durable.changed() => None,
                 _ = end.changed() => None,
                 _ = logged.changed() => None,
                 Some(question) = questions.recv() => Some(question),
-                _ = idle.tick() => None,
+                () = hurry.stopped() => None,
+                _ = idle.tick(), if timed => None,
             }
         });
         if let Some(question) = question {

@@ -59,6 +59,11 @@ impl Pace {
         self.now.every = Duration::ZERO;
     }
 
+    /// Whether something becomes due with time alone.
+    pub(super) fn waits(&self) -> bool {
+        self.pending.is_some() || self.entries > 0
+    }
+
     /// Whether a snapshot is to be taken.
     pub(super) fn is_due(&self, cadence: &Cadence) -> bool {
         if self.pending.is_some() || self.entries == 0 {

@@ -189,12 +189,7 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(
-        &self,
-        inputs: &[Input],
-        claims: Claims,
-        coming: PendingAppend,
-    ) -> Result<(), AcceptError> {
+    pub async fn accept_now(&self, inputs: &[Input], claims: Claims, coming: PendingAppend) -> Result<(), AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
         for write in self.writes(inputs, None, Some(claims), coming) {
             let append = self.routes.journal(write.partition).append(write.batch.clone());

@@ -66,12 +66,9 @@ const FIGURES: [Figure; 8] = [
     ("lag_seconds", "gauge", "How long the oldest of them has waited.", |sum| sum.waited().as_secs()),
     ("parked", "gauge", "1 while the reader waits for a person.", |sum| sum.parked),
     ("delivered_events_total", "counter", "Events newly delivered.", |sum| sum.sent),
-    (
-        "known_events_total",
-        "counter",
-        "Events the receiver already had, or was given a newer revision for.",
-        |sum| sum.skipped,
-    ),
+    ("known_events_total", "counter", "Events the receiver already had, or was given a newer revision for.", |sum| {
+        sum.skipped
+    }),
     ("dead_letters_total", "counter", "Events the receiver refused for good.", |sum| sum.dead_letters),
     ("failures_total", "counter", "Attempts that failed.", |sum| sum.failures),
 ];

@@ -225,8 +225,10 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     until("the far one's events", || far.got().len() == 40).await;
     assert_eq!(far.got(), near.got());
     until("nothing is left", || lag("far").1 == 0 && lag("near").1 == 0).await;
-    until("nothing waits", || exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n"))
-        .await;
+    until("nothing waits", || {
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n")
+    })
+    .await;
     assert!(rig.end().await.iter().all(|totals| totals.left == 0));
 }
 
