@@ -209,13 +209,14 @@ impl Engine {
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
     /// other symptoms are told. Nothing is resolved that has not recovered.
     pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
-        let latest = self.tenants.values().map(|t| t.waiting.max_seen).max();
-        let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
-            return;
-        };
         let config = &self.compiled.config;
-        let end = latest.plus(config.lateness).plus(config.ledger.group_wait).plus(Span(1));
-        raise(&self.release_all(|_| end, out));
+        let after = Span(config.lateness.0.saturating_add(config.ledger.group_wait.0).saturating_add(1));
+        // Each by its own time: what others were told last is nothing to it.
+        let end = |Tenant { waiting, .. }: &Tenant| match waiting.max_seen {
+            EventTime::MIN => waiting.released,
+            latest => latest.plus(after),
+        };
+        raise(&self.release_all(end, out));
     }
 
     /// The least watermark of the tenants: everything before it has been processed.

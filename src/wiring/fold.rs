@@ -1,5 +1,6 @@
 //! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
+//! Between two entries the state is made into bytes; a thread of its own puts them on disk, and nothing waits for that.
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
 //! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
@@ -11,8 +12,9 @@
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
@@ -92,6 +94,14 @@ pub enum FoldError {
     LogEnded,
 }
 
+/// A checkpoint on its way to the disk.
+struct Saving {
+    position: Position,
+    bytes: usize,
+    /// The position of the oldest checkpoint kept.
+    done: oneshot::Receiver<Result<Position, CheckpointsError>>,
+}
+
 /// What a panic needs: where to go back to, and what is left out.
 pub struct Care {
     /// Earlier states.
@@ -164,6 +174,7 @@ impl Fold {
         let snapshot = gauges.engine(self.partition);
         let mut renewal = Renewal::of(&self.engine, snapshot, self.troubles.clone());
         let mut pace = Pace::new();
+        let mut saving = None;
         self.note_quarantine();
         let mut idle = idle_ticks(runtime);
         loop {
@@ -199,12 +210,12 @@ impl Fold {
                     self.wait(runtime, &mut idle, pace.waits() || renewal.is_stale());
                 }
             }
-            match self.checkpoint_if_due(&mut pace)? {
+            match self.checkpoint_if_due(&mut pace, &mut saving, runtime)? {
                 true => renewal.everything(&self.engine, snapshot),
                 false => renewal.if_due(&self.engine, snapshot),
             }
         }
-        self.conclude(pace, runtime)
+        self.conclude(pace, saving, runtime)
     }
 
     /// Folds one entry. Answers whether a panic was met.
@@ -363,20 +374,35 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the log is that far. True when one
-    /// was taken.
-    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
+    /// Takes a snapshot when one is due, and has the one before written once the log is that far. True when one was
+    /// taken.
+    fn checkpoint_if_due(
+        &mut self,
+        pace: &mut Pace,
+        saving: &mut Option<Saving>,
+        runtime: &Handle,
+    ) -> Result<bool, FoldError> {
         let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
         let cadence = *cadence;
+        if let Some(Saving { position, bytes, done }) = saving {
+            match done.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => {}
+                ended => {
+                    let saved = self.saved(pace, *position, *bytes, ended.unwrap_or_else(|_| Err(unfinished())));
+                    if let Err(error) = saved {
+                        self.note_unsaved(pace, &error);
+                    }
+                    *saving = None;
+                }
+            }
+        }
         let taken = pace.is_due(&cadence);
         if taken {
             self.snapshot(pace, &cadence)?;
         }
-        if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
-            match self.save(pace) {
-                Err(FoldError::Checkpoint(error)) => self.note_unsaved(pace, &error),
-                saved => saved?,
-            }
+        let logged = self.logged.borrow().journal;
+        if let Some((position, state)) = pace.ready(logged) {
+            *saving = self.save(position, state, runtime);
         }
         Ok(taken)
     }
@@ -393,26 +419,52 @@ impl Fold {
     }
 
     fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
-        pace.taken(Pending { position: self.position, state: self.engine.snapshot() }, cadence);
+        let began = Instant::now();
+        let state = self.engine.snapshot();
+        self.gauges.paused(began.elapsed());
+        pace.taken(Pending { position: self.position, state: Some(state) }, cadence);
         // The log says when it is here.
         self.tell(Vec::new(), false)
     }
 
-    fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let (Some((store, _)), Some(pending)) = (&self.checkpoints, pace.pending.take()) else { return Ok(()) };
-        let released = store.write(pending.position, &pending.state)?;
-        self.journal.release(released);
+    /// Has a snapshot written, beside whatever comes next.
+    fn save(&self, position: Position, state: Vec<u8>, runtime: &Handle) -> Option<Saving> {
+        let (store, _) = self.checkpoints.as_ref()?;
+        let (store, bytes) = (store.clone(), state.len());
+        let (tell, done) = oneshot::channel();
+        runtime.spawn_blocking(move || {
+            // A process that is ending does not wait for what it does not need.
+            let _ = tell.send(store.write(position, &state));
+        });
+        Some(Saving { position, bytes, done })
+    }
+
+    /// A snapshot is on disk, or not.
+    fn saved(
+        &self,
+        pace: &mut Pace,
+        position: Position,
+        bytes: usize,
+        written: Result<Position, CheckpointsError>,
+    ) -> Result<(), CheckpointsError> {
+        self.journal.release(written?);
         self.gauges.checkpointed();
         if pace.written() {
             let summary = "The engine's state is saved again".to_owned();
             own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
         }
-        tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
+        tracing::info!(partition = self.partition, position = position.0, bytes, "checkpoint written");
         Ok(())
     }
 
     /// The last events, the last checkpoint, and the end of the log's queue.
-    fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
+    fn conclude(mut self, mut pace: Pace, saving: Option<Saving>, runtime: &Handle) -> Result<Engine, FoldError> {
+        if let Some(Saving { position, bytes, done }) = saving {
+            let written = runtime.block_on(done).unwrap_or_else(|_| Err(unfinished()));
+            if let Err(error) = self.saved(&mut pace, position, bytes, written) {
+                self.note_unsaved(&mut pace, &error);
+            }
+        }
         if let Some((_, cadence)) = self.checkpoints {
             self.snapshot(&mut pace, &cadence)?;
         }
@@ -423,13 +475,25 @@ impl Fold {
             self.tell(events, true)?;
         }
         self.outbox = None;
-        if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
-            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= wanted)).is_ok();
+        if let Some(Pending { position, state: Some(state) }) = pace.pending.take() {
+            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= position)).is_ok();
             if !reached {
                 return Err(FoldError::LogEnded);
             }
-            self.save(&mut pace)?;
+            if let Some((store, _)) = &self.checkpoints {
+                let written = store.write(position, &state);
+                self.saved(&mut pace, position, state.len(), written)?;
+            }
         }
         Ok(self.engine)
+    }
+}
+
+/// The thread that wrote a checkpoint has ended without a word.
+fn unfinished() -> CheckpointsError {
+    CheckpointsError::Io {
+        operation: "finish",
+        path: PathBuf::from("checkpoints"),
+        reason: "its thread has ended".to_owned(),
     }
 }

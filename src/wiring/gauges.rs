@@ -23,6 +23,8 @@ pub struct Gauges {
     events: AtomicU64,
     checkpoints: AtomicU64,
     checkpoint_failures: AtomicU64,
+    /// The longest and the last time that an engine stood still for a checkpoint, in nanoseconds.
+    pause_ns: [AtomicU64; 2],
     panics: AtomicU64,
     time_ns: AtomicI64,
     latency_us: Mutex<Option<Histogram<u64>>>,
@@ -59,6 +61,7 @@ impl Gauges {
             events: AtomicU64::default(),
             checkpoints: AtomicU64::default(),
             checkpoint_failures: AtomicU64::default(),
+            pause_ns: Default::default(),
             panics: AtomicU64::default(),
             time_ns: AtomicI64::default(),
             latency_us: Mutex::default(),
@@ -129,6 +132,13 @@ impl Gauges {
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An engine has stood still for so long to have its state written down.
+    pub fn paused(&self, pause: Duration) {
+        let pause = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        self.pause_ns[0].fetch_max(pause, Ordering::Relaxed);
+        self.pause_ns[1].store(pause, Ordering::Relaxed);
+    }
+
     /// A checkpoint could not be written.
     pub fn checkpoint_failed(&self) {
         self.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
@@ -194,6 +204,18 @@ impl Gauges {
                 "counter",
                 "Checkpoints that could not be written.",
                 read(&self.checkpoint_failures).to_string(),
+            ),
+            (
+                "checkpoint_pause_seconds_max",
+                "gauge",
+                "The longest that an engine stood still for a checkpoint since the start.",
+                format!("{:.6}", read(&self.pause_ns[0]) as f64 / 1e9),
+            ),
+            (
+                "checkpoint_pause_seconds",
+                "gauge",
+                "How long the last checkpoint made its engine stand still.",
+                format!("{:.6}", read(&self.pause_ns[1]) as f64 / 1e9),
             ),
             ("engine_panics_total", "counter", "Journal entries that met a bug.", read(&self.panics).to_string()),
             ("engine_time_seconds", "gauge", "Latest event time folded.", seconds),

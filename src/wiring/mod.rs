@@ -146,7 +146,7 @@ pub enum WiringError {
     #[error(transparent)]
     Source(SourceError),
     /// The incident log cannot be written.
-    #[error("{0}; free space or repair the disk, then start again: the journal has everything")]
+    #[error("{0}; the journal has everything: start again when that is mended")]
     Outbox(#[from] OutboxError),
     /// The engine could not go on.
     #[error(transparent)]

@@ -525,3 +525,26 @@ async fn a_parked_reader_does_not_hold_a_log_in_memory() {
     assert_eq!((totals[0].left, totals[1].left), (20_000, 0));
     assert!(totals[0].reason.as_ref().is_some_and(|reason| reason.contains("nobody answers")), "{totals:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_log_another_has_opened_since_writes_nothing_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::default();
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", true, LONG)]);
+    rig.tell(1, vec![event("acme", 1, 1)]).await;
+    // A lock that is lost, as on a file system that takes it from a machine that hangs.
+    std::fs::remove_file(dir.path().join("log/lock")).expect("it was locked");
+    let successor = IncidentLog::open(&config(), &dir.path().join("log")).expect("opens");
+    let tell = Folded {
+        position: LogPosition { journal: Position(2), finished: false },
+        events: vec![event("acme", 1, 2).event],
+    };
+    tokio::task::block_in_place(|| assert!(rig.outbox.as_ref().expect("it runs").tell(tell)));
+    let ended = tokio::time::timeout(Duration::from_secs(5), rig.appender).await.expect("it ends");
+    let error = ended.expect("no panic").expect_err("it is fenced").to_string();
+    assert!(error.contains("another process has opened") && error.contains("fenced"), "{error}");
+    assert_eq!(successor.end(), Position(1));
+    let (mut reader, _) =
+        crate::journal::SegmentReader::open_folder(&dir.path().join("log"), Position::START).expect("opens");
+    assert!(reader.next_entry().expect("reads").is_some() && reader.next_entry().expect("reads").is_none());
+}
