@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
@@ -41,6 +42,8 @@ pub struct Engine {
     compiled: Arc<Compiled>,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
+    /// How many the last snapshot took.
+    snapshot_bytes: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -84,7 +87,7 @@ impl Engine {
     /// [`BuildError`] when the configuration cannot be used.
     pub fn on(workers: &Workers, config: EngineConfig) -> Result<Engine, BuildError> {
         let compiled = Arc::new(Compiled::new(config, workers.clone())?);
-        Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
+        Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0, snapshot_bytes: AtomicUsize::new(0) })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -235,12 +238,17 @@ impl Engine {
 
     /// The whole state as bytes, see `checkpoint.rs`.
     pub fn snapshot(&self) -> Vec<u8> {
-        checkpoint::seal(&StateOut {
+        let state = StateOut {
             config_hash: &self.compiled.config_hash,
             config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
-        })
+        };
+        // It grows by little from one time to the next.
+        let before = self.snapshot_bytes.load(Ordering::Relaxed);
+        let bytes = checkpoint::seal(&state, before + before / 16);
+        self.snapshot_bytes.store(bytes.len(), Ordering::Relaxed);
+        bytes
     }
 
     /// The engine that [`snapshot`](Self::snapshot) was taken of.

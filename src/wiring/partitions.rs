@@ -22,7 +22,7 @@ use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::partition::partition_of;
 use bellwether_connectors::{JournalConfig, private};
 
-use super::recorded::JOURNAL_FOLDER;
+use super::recorded::{JOURNAL_FOLDER, holds_segments};
 use crate::config::Config;
 
 /// The folder of the partitions in a state folder.
@@ -180,8 +180,10 @@ impl Partitions {
 fn is_begun(config: &Config) -> bool {
     let of_one = Partitions { state: config.state.clone(), count: NonZeroUsize::MIN };
     let (_, log) = of_one.incident_log(&config.incident_log, 0);
-    let places = [config.journal_config().dir, config.state.join(CHECKPOINTS_FOLDER), log];
-    places.iter().any(|place| place.is_dir())
+    // A volume that is mounted for them may be there, and empty.
+    let written = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    let logs = [config.journal_config().dir, log];
+    logs.iter().any(|folder| holds_segments(folder)) || written(&config.state.join(CHECKPOINTS_FOLDER))
 }
 
 fn count_path(state: &Path) -> PathBuf {
@@ -246,6 +248,7 @@ mod tests {
     fn a_folder_of_a_version_without_partitions_is_its_only_partition_where_it_is() {
         let state = tempfile::tempdir().expect("a folder");
         fs::create_dir(state.path().join(JOURNAL_FOLDER)).expect("made");
+        fs::write(state.path().join(JOURNAL_FOLDER).join("1.journal"), "").expect("written");
         let taken = Partitions::open(&config(state.path(), None), number(4)).expect("opens");
         assert_eq!((taken.count(), taken.folder(0)), (number(1), state.path().to_owned()));
         assert_eq!(taken.journal(&config(state.path(), None), 0).dir, state.path().join(JOURNAL_FOLDER));

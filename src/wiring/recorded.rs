@@ -33,7 +33,8 @@ pub fn journals_of(path: &Path) -> Result<Vec<PathBuf>, PartitionsError> {
     Ok(Some(path.to_owned()).filter(|folder| holds_segments(folder)).into_iter().collect())
 }
 
-fn holds_segments(folder: &Path) -> bool {
+/// Whether there is a segment in it.
+pub(super) fn holds_segments(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
 }
