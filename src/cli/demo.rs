@@ -33,8 +33,7 @@ use crate::wiring::feeds::EntryFeed;
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::{Delivery, Receivers};
 use crate::wiring::pace::Cadence;
-use crate::wiring::partitions::CHECKPOINTS_FOLDER;
-use crate::wiring::recorded::JOURNAL_FOLDER;
+use crate::wiring::partitions::{CHECKPOINTS_FOLDER, JOURNAL_FOLDER};
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Partition, Wiring};
 

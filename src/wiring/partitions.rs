@@ -22,13 +22,16 @@ use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::partition::partition_of;
 use bellwether_connectors::{JournalConfig, private};
 
-use super::recorded::{JOURNAL_FOLDER, holds_segments};
 use crate::config::Config;
 
 /// The folder of the partitions in a state folder.
 const PARTITIONS_FOLDER: &str = "partitions";
 /// The file that says how many there are.
 const COUNT_FILE: &str = "count";
+/// Where a partition keeps its journal.
+pub const JOURNAL_FOLDER: &str = "journal";
+/// What segment files of a journal end in.
+const SEGMENT_ENDING: &str = "journal";
 /// Where a partition keeps its engine's state.
 pub const CHECKPOINTS_FOLDER: &str = "checkpoints";
 /// Where its readers keep where they are in its incident log.
@@ -186,6 +189,12 @@ fn is_begun(config: &Config) -> bool {
     logs.iter().any(|folder| holds_segments(folder)) || written(&config.state.join(CHECKPOINTS_FOLDER))
 }
 
+/// Whether there is a segment in it.
+pub(super) fn holds_segments(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
+}
+
 fn count_path(state: &Path) -> PathBuf {
     state.join(PARTITIONS_FOLDER).join(COUNT_FILE)
 }
@@ -194,7 +203,10 @@ fn read_count(state: &Path) -> Result<Option<NonZeroUsize>, PartitionsError> {
     let path = count_path(state);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // What is looked at may be a file.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(PartitionsError::Count { path, reason: error.to_string() }),
     };
     match text.trim().parse::<NonZeroUsize>() {
@@ -255,6 +267,12 @@ mod tests {
         assert!(!state.path().join(PARTITIONS_FOLDER).exists(), "that version can still read it");
         let error = Partitions::open(&config(state.path(), Some(2)), number(4)).expect_err("it has one").to_string();
         assert!(error.contains("has 1 partition(s)"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_no_state_folder_and_has_one_partition() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert_eq!(Partitions::of(file.path()).expect("looks").count(), number(1));
     }
 
     #[test]

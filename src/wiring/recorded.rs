@@ -8,14 +8,8 @@ use bellwether_connectors::SourceError;
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
 use bellwether_engine::input::Input;
 
-use super::partitions::{Partitions, PartitionsError};
+use super::partitions::{JOURNAL_FOLDER, Partitions, PartitionsError, holds_segments};
 use super::quarantine::Quarantine;
-
-/// The folder of the journal in the folder of a run.
-pub const JOURNAL_FOLDER: &str = "journal";
-
-/// What segment files of a journal end in.
-const SEGMENT_ENDING: &str = "journal";
 
 /// The journals in or at a folder, one for each partition that has one; none where there is none.
 ///
@@ -31,12 +25,6 @@ pub fn journals_of(path: &Path) -> Result<Vec<PathBuf>, PartitionsError> {
         }
     }
     Ok(Some(path.to_owned()).filter(|folder| holds_segments(folder)).into_iter().collect())
-}
-
-/// Whether there is a segment in it.
-pub(super) fn holds_segments(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
 }
 
 /// The entries of a journal folder that no process writes.

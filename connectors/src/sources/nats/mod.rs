@@ -206,7 +206,7 @@ async fn run(
 ) -> Result<(), SourceError> {
     let name = config.name.clone();
     let Some((mut consumer, created)) = open_when_there(&config, &mut stop).await? else { return Ok(()) };
-    let mut stored = Stored::restore(&config, &intake, &created);
+    let mut stored = Stored::restore(&name, config.tenant.as_deref(), &intake, &created);
     if let Ok(info) = consumer.info().await {
         stored.floor(info.ack_floor.stream_sequence);
     }
@@ -223,9 +223,13 @@ async fn run(
         if messages.is_empty() {
             continue;
         }
-        let fresh: Vec<&Message> = messages.iter().filter(|message| stored.take(&decoder.config, message)).collect();
+        let new = |message: &&Message| {
+            let tenant = tenant_of(&decoder.config, &message.subject).ok();
+            delivery(message).is_none_or(|delivery| stored.take(delivery, tenant))
+        };
+        let fresh: Vec<&Message> = messages.iter().filter(new).collect();
         let inputs = decoder.decode(fresh.into_iter(), &intake);
-        stored.accept(&name, &inputs).await.map_err(|e| SourceError::accept(&name, e))?;
+        stored.accept(&inputs).await.map_err(|e| SourceError::accept(&name, e))?;
         for message in &messages {
             // A lost acknowledgement brings the message again, and `seen` knows it.
             if let Err(error) = message.ack_with(AckKind::Ack).await {
