@@ -221,7 +221,10 @@ mod tests {
         fn new(settings: serde_json::Value) -> Entrance {
             let config: EngineConfig = serde_json::from_value(settings).expect("they are settings");
             let tenant = Tenant::new("acme", &config);
-            Entrance { tenant, compiled: Compiled::new(config, None).expect("they can be used") }
+            Entrance {
+                tenant,
+                compiled: Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used"),
+            }
         }
 
         fn take(&mut self, batch: &Batch) {

@@ -102,7 +102,7 @@ mod tests {
 
     fn compiled(sense: &serde_json::Value) -> Compiled {
         let config = serde_json::from_value(serde_json::json!({ "sense": sense })).expect("they are settings");
-        Compiled::new(config, None).expect("they can be used")
+        Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used")
     }
 
     impl Watched {
