@@ -85,7 +85,6 @@ impl Distance for Estate {
 struct Alert {
     id: u64,
     time_ns: i64,
-    begins: Begins::Anywhere,
     kind: u32,
     entity: u32,
     tokens: Vec<u32>,
@@ -191,16 +190,7 @@ fn bench(criterion: &mut Criterion) {
         .map(|(index, alert)| {
             let first = &alerts[index % 1_000];
             let (id, kind, entity, own) = (first.id, first.kind, first.entity, first.own);
-            Alert {
-                id,
-                time_ns: alert.time_ns,
-                begins: Begins::Anywhere,
-                kind,
-                entity,
-                tokens: Vec::new(),
-                own,
-                mentioned: Vec::new(),
-            }
+            Alert { id, time_ns: alert.time_ns, kind, entity, tokens: Vec::new(), own, mentioned: Vec::new() }
         })
         .collect();
     group.bench_function("repeats_only", |bencher| {

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod memory;
 pub mod nats;
 pub mod outbox;
+pub mod partition;
 pub mod private;
 pub mod resolve;
 pub mod server;

@@ -36,6 +36,14 @@ pub fn file() -> OpenOptions {
     options
 }
 
+/// A name that nobody has: 128 random bits in hexadecimal.
+pub(crate) fn random_name() -> String {
+    let mut bytes = [0; 16];
+    let random = ring::rand::SystemRandom::new();
+    ring::rand::SecureRandom::fill(&random, &mut bytes).expect("the system has random numbers");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A fresh file at `path`, in the place of what was there.
 pub(crate) fn create(path: &Path) -> io::Result<fs::File> {
     file().create(true).truncate(true).write(true).open(path)

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
 use crate::clock::Clock;
-use crate::compiled::{BuildError, Compiled, workers};
+use crate::compiled::{BuildError, Compiled, Workers};
 use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::guard::{Fault, guarded};
@@ -43,13 +44,15 @@ pub struct Engine {
     clock: Clock,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
+    /// How many the last snapshot took.
+    snapshot_bytes: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
             .field("tenants", &self.tenants.len())
-            .field("threads", &self.compiled.workers.as_ref().map_or(1, |workers| workers.current_num_threads()))
+            .field("threads", &self.compiled.workers.0.as_ref().map_or(1, |workers| workers.current_num_threads()))
             .finish_non_exhaustive()
     }
 }
@@ -79,8 +82,17 @@ impl Engine {
     /// # Errors
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
-        let compiled = Arc::new(Compiled::new(config, workers(threads)?)?);
-        Ok(Engine { compiled, clock: Clock::default(), tenants: BTreeMap::new(), tenants_refused: 0 })
+        Engine::on(&Workers::new(threads)?, config)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the configuration cannot be used.
+    pub fn on(workers: &Workers, config: EngineConfig) -> Result<Engine, BuildError> {
+        let compiled = Arc::new(Compiled::new(config, workers.clone())?);
+        let (clock, snapshot_bytes) = (Clock::default(), AtomicUsize::new(0));
+        Ok(Engine { compiled, clock, tenants: BTreeMap::new(), tenants_refused: 0, snapshot_bytes })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -177,6 +189,15 @@ impl Engine {
         }
     }
 
+    /// Takes every tenant of an engine over that has read the same settings.
+    pub fn absorb(&mut self, from: Engine) {
+        self.tenants_refused += from.tenants_refused;
+        for (name, mut known) in from.tenants {
+            known.shards.adopt(&self.compiled.sense);
+            self.tenants.insert(name, known);
+        }
+    }
+
     /// Goes on counting the revisions of incidents from what has been told of them already.
     pub fn count_revisions_from(&mut self, tenant: &str, told: &BTreeMap<String, u64>) {
         if let Some(tenant) = self.tenants.get_mut(tenant) {
@@ -197,13 +218,14 @@ impl Engine {
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
     /// other symptoms are told. Nothing is resolved that has not recovered.
     pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
-        let latest = self.tenants.values().map(|t| t.waiting.latest()).max();
-        let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
-            return;
-        };
         let config = &self.compiled.config;
-        let end = latest.plus(config.lateness).plus(config.ledger.group_wait).plus(Span(1));
-        raise(&self.release_all(|_| end, out));
+        let after = Span(config.lateness.0.saturating_add(config.ledger.group_wait.0).saturating_add(1));
+        // Each by its own time: what others were told last is nothing to it.
+        let end = |Tenant { waiting, .. }: &Tenant| match waiting.latest() {
+            EventTime::MIN => waiting.released,
+            latest => latest.plus(after),
+        };
+        raise(&self.release_all(end, out));
     }
 
     /// The least watermark of the tenants: everything before it has been processed.
@@ -223,13 +245,18 @@ impl Engine {
 
     /// The whole state as bytes, see `checkpoint.rs`.
     pub fn snapshot(&self) -> Vec<u8> {
-        checkpoint::seal(&StateOut {
+        let state = StateOut {
             config_hash: &self.compiled.config_hash,
             config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
             clock: self.clock,
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
-        })
+        };
+        // It grows by little from one time to the next.
+        let before = self.snapshot_bytes.load(Ordering::Relaxed);
+        let bytes = checkpoint::seal(&state, before + before / 16);
+        self.snapshot_bytes.store(bytes.len(), Ordering::Relaxed);
+        bytes
     }
 
     /// The engine that [`snapshot`](Self::snapshot) was taken of.
@@ -251,9 +278,17 @@ impl Engine {
     /// # Errors
     /// [`CheckpointError`] when the bytes are damaged or of another version.
     pub fn resume(threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        Engine::resume_on(&Workers::new(threads)?, bytes)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged or of another version.
+    pub fn resume_on(workers: &Workers, bytes: &[u8]) -> Result<Engine, CheckpointError> {
         let state: StateIn = checkpoint::open(bytes)?;
         let config = serde_json::from_str(&state.config).map_err(|e| CheckpointError::State(e.to_string()))?;
-        Engine::new(config, threads)?.with_state(state)
+        Engine::on(workers, config)?.with_state(state)
     }
 
     fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
@@ -362,7 +397,7 @@ impl Engine {
             released.map(|()| events).map_err(|reason| Fault { tenant: Some(tenant.name.clone()), reason })
         };
         let tenants = &mut self.tenants;
-        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers {
+        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers.0 {
             Some(workers) if tenants.len() > 1 => {
                 workers.install(|| tenants.par_iter_mut().map(|(_, tenant)| release(tenant)).collect())
             }

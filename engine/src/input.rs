@@ -135,6 +135,15 @@ impl Input {
         std::str::from_utf8(tenant).ok().filter(|tenant| !tenant.is_empty())
     }
 
+    /// Whose the entry is; `None` for what concerns everybody.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Input::Batch(batch) => Some(batch.tenant()),
+            Input::Catalogue { tenant, .. } | Input::Action { tenant, .. } => Some(tenant),
+            Input::Tick(_) | Input::Settings(_) => None,
+        }
+    }
+
     /// How many signals the entry holds; 1 for what is not a batch.
     pub fn rows(&self) -> usize {
         match self {

@@ -50,7 +50,7 @@ mod turn;
 mod waiting;
 
 pub use checkpoint::CheckpointError;
-pub use compiled::{BuildError, check_settings};
+pub use compiled::{BuildError, Workers, check_settings};
 pub use config::EngineConfig;
 pub use engine::{Engine, TENANTS_MAX};
 pub use explain::{Explanation, LearnedDelay, MemberReason, Placed, Related};

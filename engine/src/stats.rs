@@ -206,7 +206,8 @@ pub struct EngineStats {
 }
 
 impl EngineStats {
-    pub(crate) fn include(&mut self, tenant: &str, stats: TenantStats) {
+    /// Adds what was counted of one tenant.
+    pub fn include(&mut self, tenant: &str, stats: TenantStats) {
         self.total.add(&stats);
         self.tenants.insert(tenant.to_owned(), stats);
     }

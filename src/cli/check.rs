@@ -26,7 +26,7 @@ use serde::Serialize;
 
 use super::counters::{Received, read_counters, read_tenants};
 use super::process::{Reach, process_of};
-use super::run::READERS_FOLDER;
+use super::state_folder::places;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::term::{Ink, Lean, Table, Term, count, thousands};
@@ -167,8 +167,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
 }
 
 async fn check(config: &Config, reach: &Reach) -> Report {
-    let journal = config.journal_config().dir;
-    let in_use = is_in_use(&journal);
+    let places = places(config);
+    let in_use = places.as_ref().map_err(ToString::to_string).and_then(|places| {
+        // They are opened in order: the first tells of all.
+        places.first().map_or(Ok(false), |place| is_in_use(&place.journal).map_err(|error| error.to_string()))
+    });
     let running = matches!(in_use, Ok(true));
     let counters = match running {
         true => Some(counters_of(config, reach).await),
@@ -185,11 +188,12 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     for source in &config.sources {
         checks.push(source_check(source, known).await);
     }
-    let log = config.incident_log.folder(&config.state);
-    let readers = statuses(&config.state.join(READERS_FOLDER), &log).unwrap_or_default();
+    let places = places.unwrap_or_default();
+    let readers: Vec<ReaderStatus> =
+        places.iter().flat_map(|place| statuses(&place.readers, &place.log).unwrap_or_default()).collect();
     for sink in config.sinks_or_default() {
-        let reader = readers.iter().find(|reader| reader.reader == sink.name());
-        checks.extend(sink_check(&sink, reader).await);
+        let of_sink: Vec<ReaderStatus> = readers.iter().filter(|one| one.reader == sink.name()).cloned().collect();
+        checks.extend(sink_check(&sink, ReaderStatus::together(&of_sink).as_ref()).await);
     }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {

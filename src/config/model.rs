@@ -27,6 +27,9 @@ pub struct Config {
     pub state: PathBuf,
     /// Threads of the engine; all cores when left out. Results do not depend on it.
     pub threads: Option<NonZeroUsize>,
+    /// Parts of the state folder with a journal and an engine each; a tenant lives in one, so that others do not wait
+    /// for it. As many as cores when left out; fixed when the folder is begun.
+    pub partitions: Option<NonZeroUsize>,
     /// How often the time of day is written into the journal, so that silence is noticed.
     /// `0s` switches it off: then only signals move time, as for recorded data.
     pub tick: Span,
@@ -60,6 +63,7 @@ impl Default for Config {
         Config {
             state: PathBuf::from("bellwether-state"),
             threads: None,
+            partitions: None,
             tick: Span::from_secs(5),
             tenants: BTreeMap::new(),
             journal: None,

@@ -29,6 +29,21 @@ pub struct EngineFigures {
     pub watched: Arc<BTreeMap<String, WatchTotals>>,
 }
 
+impl EngineFigures {
+    /// Those of all partitions; `None` of none.
+    pub(super) fn together(all: &[Arc<EngineFigures>]) -> Option<EngineFigures> {
+        let (first, rest) = all.split_first()?;
+        let mut sum = EngineFigures::clone(first);
+        for one in rest {
+            sum.stats.tenants_refused += one.stats.tenants_refused;
+            one.stats.tenants.iter().for_each(|(name, stats)| sum.stats.include(name, stats.clone()));
+            let watched = one.watched.iter().map(|(name, totals)| (name.clone(), *totals));
+            Arc::make_mut(&mut sum.watched).extend(watched);
+        }
+        Some(sum)
+    }
+}
+
 /// Where the newest snapshot is.
 #[derive(Debug, Default)]
 pub struct Snapshot(watch::Sender<Option<Arc<EngineFigures>>>);
@@ -85,6 +100,11 @@ impl Renewal {
     /// The engine has changed.
     pub(super) fn outdated(&mut self) {
         self.stale = true;
+    }
+
+    /// Whether it is to be renewed when its time has come.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// Renews the counters when it is time.

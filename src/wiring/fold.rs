@@ -1,5 +1,6 @@
-//! The engine's thread: reads the journal in order, folds, tells events, writes checkpoints.
+//! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
+//! Between two entries the state is made into bytes; a thread of its own puts them on disk, and nothing waits for that.
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
 //! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
@@ -11,14 +12,15 @@
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Intake, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
 use bellwether_engine::{Engine, Fault, guarded};
@@ -92,6 +94,14 @@ pub enum FoldError {
     LogEnded,
 }
 
+/// A checkpoint on its way to the disk.
+struct Saving {
+    position: Position,
+    bytes: usize,
+    /// The position of the oldest checkpoint kept.
+    done: oneshot::Receiver<Result<Position, CheckpointsError>>,
+}
+
 /// What a panic needs: where to go back to, and what is left out.
 pub struct Care {
     /// Earlier states.
@@ -102,6 +112,10 @@ pub struct Care {
 
 /// The engine between journal and outbox.
 pub struct Fold {
+    /// Which partition it is.
+    pub partition: usize,
+    /// The door to it: tenants that are here are to know the time.
+    pub intake: Intake,
     /// The engine, restored or new.
     pub engine: Engine,
     /// Up to where `engine` has read.
@@ -148,20 +162,23 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
-        self.gauges.at(self.position);
+        self.gauges.at(self.partition, self.position);
         // What was told before this process: it is all known once that has been read again.
-        let told_before = *self.journal.durable().borrow();
+        let mut told_before = Some(*self.journal.durable().borrow());
         self.know_incidents();
         let mut entries = self.journal.read(self.position)?;
-        let mut renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
+        let gauges = self.gauges.clone();
+        let snapshot = gauges.engine(self.partition);
+        let mut renewal = Renewal::of(&self.engine, snapshot, self.troubles.clone());
         let mut pace = Pace::new();
+        let mut saving = None;
         self.note_quarantine();
         let mut idle = idle_ticks(runtime);
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 self.answer(question);
             }
-            if self.position >= told_before {
+            if told_before.take_if(|before| self.position >= *before).is_some() {
                 self.incidents.complete();
             }
             if self.hurry.is_stopped() {
@@ -183,19 +200,19 @@ impl Fold {
                 None => {
                     // What follows the last entry may be no entry: a source's cursor alone.
                     self.position = self.position.max(entries.position());
-                    self.gauges.at(self.position);
+                    self.gauges.at(self.partition, self.position);
                     if self.reached_end() {
                         break;
                     }
-                    self.wait(runtime, &mut idle);
+                    self.wait(runtime, &mut idle, pace.waits() || renewal.is_stale());
                 }
             }
-            match self.checkpoint_if_due(&mut pace)? {
-                true => renewal.everything(&self.engine, self.gauges.engine()),
-                false => renewal.if_due(&self.engine, self.gauges.engine()),
+            match self.checkpoint_if_due(&mut pace, &mut saving, runtime)? {
+                true => renewal.everything(&self.engine, snapshot),
+                false => renewal.if_due(&self.engine, snapshot),
             }
         }
-        self.conclude(pace, runtime)
+        self.conclude(pace, saving, runtime)
     }
 
     /// Folds one entry. Answers whether a panic was met.
@@ -205,7 +222,7 @@ impl Fold {
             quarantine.prepare(&mut self.engine, entry.position);
             if quarantine.leaves_out(entry.position) {
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(false);
             }
         }
@@ -214,7 +231,7 @@ impl Fold {
             Err(reason) => {
                 self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(true);
             }
         };
@@ -229,7 +246,7 @@ impl Fold {
         }
         events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
-        self.gauges.at(entry.position);
+        self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
@@ -283,7 +300,7 @@ impl Fold {
     }
 
     fn note_quarantine(&self) {
-        self.gauges.set_aside(self.care.as_ref().map_or(0, |care| care.quarantine.len()));
+        self.gauges.set_aside(self.partition, self.care.as_ref().map_or(0, |care| care.quarantine.len()));
     }
 
     /// The incidents that the engine begins with.
@@ -313,19 +330,22 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    fn wait(&mut self, runtime: &Handle, idle: &mut Interval) {
+    /// Waits until there may be something to do; `timed` is false when time alone brings nothing.
+    fn wait(&mut self, runtime: &Handle, idle: &mut Interval, timed: bool) {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
             return;
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
+        let hurry = &mut self.hurry;
         let question = runtime.block_on(async {
             tokio::select! {
                 _ = durable.changed() => None,
                 _ = end.changed() => None,
                 _ = logged.changed() => None,
                 Some(question) = questions.recv() => Some(question),
-                _ = idle.tick() => None,
+                () = hurry.stopped() => None,
+                _ = idle.tick(), if timed => None,
             }
         });
         if let Some(question) = question {
@@ -348,20 +368,35 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the log is that far. True when one
-    /// was taken.
-    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
+    /// Takes a snapshot when one is due, and has the one before written once the log is that far. True when one was
+    /// taken.
+    fn checkpoint_if_due(
+        &mut self,
+        pace: &mut Pace,
+        saving: &mut Option<Saving>,
+        runtime: &Handle,
+    ) -> Result<bool, FoldError> {
         let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
         let cadence = *cadence;
+        if let Some(Saving { position, bytes, done }) = saving {
+            match done.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => {}
+                ended => {
+                    let saved = self.saved(pace, *position, *bytes, ended.unwrap_or_else(|_| Err(unfinished())));
+                    if let Err(error) = saved {
+                        self.note_unsaved(pace, &error);
+                    }
+                    *saving = None;
+                }
+            }
+        }
         let taken = pace.is_due(&cadence);
         if taken {
             self.snapshot(pace, &cadence)?;
         }
-        if pace.pending.as_ref().is_some_and(|pending| pending.position <= self.logged.borrow().journal) {
-            match self.save(pace) {
-                Err(FoldError::Checkpoint(error)) => self.note_unsaved(pace, &error),
-                saved => saved?,
-            }
+        let logged = self.logged.borrow().journal;
+        if let Some((position, state)) = pace.ready(logged) {
+            *saving = self.save(position, state, runtime);
         }
         Ok(taken)
     }
@@ -378,26 +413,52 @@ impl Fold {
     }
 
     fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
-        pace.taken(Pending { position: self.position, state: self.engine.snapshot() }, cadence);
+        let began = Instant::now();
+        let state = self.engine.snapshot();
+        self.gauges.paused(began.elapsed());
+        pace.taken(Pending { position: self.position, state: Some(state) }, cadence);
         // The log says when it is here.
         self.tell(Vec::new(), false)
     }
 
-    fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let (Some((store, _)), Some(pending)) = (&self.checkpoints, pace.pending.take()) else { return Ok(()) };
-        let released = store.write(pending.position, &pending.state)?;
-        self.journal.release(released);
+    /// Has a snapshot written, beside whatever comes next.
+    fn save(&self, position: Position, state: Vec<u8>, runtime: &Handle) -> Option<Saving> {
+        let (store, _) = self.checkpoints.as_ref()?;
+        let (store, bytes) = (store.clone(), state.len());
+        let (tell, done) = oneshot::channel();
+        runtime.spawn_blocking(move || {
+            // A process that is ending does not wait for what it does not need.
+            let _ = tell.send(store.write(position, &state));
+        });
+        Some(Saving { position, bytes, done })
+    }
+
+    /// A snapshot is on disk, or not.
+    fn saved(
+        &self,
+        pace: &mut Pace,
+        position: Position,
+        bytes: usize,
+        written: Result<Position, CheckpointsError>,
+    ) -> Result<(), CheckpointsError> {
+        self.journal.release(written?);
         self.gauges.checkpointed();
         if pace.written() {
             let summary = "The engine's state is saved again".to_owned();
             own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
         }
-        tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
+        tracing::info!(partition = self.partition, position = position.0, bytes, "checkpoint written");
         Ok(())
     }
 
     /// The last events, the last checkpoint, and the end of the log's queue.
-    fn conclude(mut self, mut pace: Pace, runtime: &Handle) -> Result<Engine, FoldError> {
+    fn conclude(mut self, mut pace: Pace, saving: Option<Saving>, runtime: &Handle) -> Result<Engine, FoldError> {
+        if let Some(Saving { position, bytes, done }) = saving {
+            let written = runtime.block_on(done).unwrap_or_else(|_| Err(unfinished()));
+            if let Err(error) = self.saved(&mut pace, position, bytes, written) {
+                self.note_unsaved(&mut pace, &error);
+            }
+        }
         if let Some((_, cadence)) = self.checkpoints {
             self.snapshot(&mut pace, &cadence)?;
         }
@@ -408,13 +469,25 @@ impl Fold {
             self.tell(events, true)?;
         }
         self.outbox = None;
-        if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
-            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= wanted)).is_ok();
+        if let Some(Pending { position, state: Some(state) }) = pace.pending.take() {
+            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= position)).is_ok();
             if !reached {
                 return Err(FoldError::LogEnded);
             }
-            self.save(&mut pace)?;
+            if let Some((store, _)) = &self.checkpoints {
+                let written = store.write(position, &state);
+                self.saved(&mut pace, position, state.len(), written)?;
+            }
         }
         Ok(self.engine)
+    }
+}
+
+/// The thread that wrote a checkpoint has ended without a word.
+fn unfinished() -> CheckpointsError {
+    CheckpointsError::Io {
+        operation: "finish",
+        path: PathBuf::from("checkpoints"),
+        reason: "its thread has ended".to_owned(),
     }
 }

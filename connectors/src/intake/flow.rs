@@ -1,7 +1,7 @@
 //! What has gone through each source's door, and what waits there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::SignalKind;
@@ -127,8 +127,6 @@ pub struct IntakeCounts {
     rows: [AtomicU64; SignalKind::ALL.len()],
     others: AtomicU64,
     writes: AtomicU64,
-    /// The journal did not take what was handed to it last.
-    pub(super) refusing: AtomicBool,
 }
 
 impl IntakeCounts {

@@ -218,7 +218,7 @@ mod tests {
         fn new(settings: serde_json::Value) -> Entrance {
             let config: EngineConfig = serde_json::from_value(settings).expect("they are settings");
             let tenant = Tenant::new("acme", &config);
-            let compiled = Compiled::new(config, None).expect("they can be used");
+            let compiled = Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used");
             Entrance { tenant, compiled, clock: Clock::default() }
         }
 

@@ -36,7 +36,7 @@ pub(crate) fn sense(
     compiled: &Compiled,
     stats: &mut TenantStats,
 ) -> Found {
-    let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
+    let workers = compiled.workers.0.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
     let room = LogRoom {
         shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
         streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },
@@ -122,7 +122,7 @@ mod tests {
 
     fn compiled(sense: &serde_json::Value) -> Compiled {
         let config = serde_json::from_value(serde_json::json!({ "sense": sense })).expect("they are settings");
-        Compiled::new(config, None).expect("they can be used")
+        Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used")
     }
 
     impl Watched {

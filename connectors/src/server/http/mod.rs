@@ -371,7 +371,7 @@ impl HttpRouter {
         let guarded = handler.resend_is_duplicate(request) && !request.body.is_empty();
         let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
         let mut patience = BUSY_FOR;
-        let mut coming = intake.coming();
+        let mut coming = intake.coming(request.tenant);
         loop {
             let claims = intake.claims(request.tenant);
             match key.map(|key| claims.take(key)) {

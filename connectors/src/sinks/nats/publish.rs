@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use futures::future::try_join_all;
 
 use super::message::headers;
@@ -9,6 +10,8 @@ use super::{NatsSink, WINDOW};
 use crate::nats::NatsError;
 use crate::sinks::{Outgoing, SinkError};
 
+/// How often a delivery begins anew because others write to the stream, too.
+const OVERTAKEN_MAX: usize = 16;
 /// Room for the headers of a message.
 const HEADER_BYTES: usize = 2_048;
 
@@ -29,6 +32,7 @@ impl NatsSink {
 
     /// One attempt to bring everything of `events` to the receiver; returns how many were new.
     pub(super) async fn attempt(&mut self, events: &[Outgoing]) -> Result<u64, NatsError> {
+        self.check_claim().await?;
         if self.unsure {
             self.reconcile().await?;
         }
@@ -36,39 +40,57 @@ impl NatsSink {
         self.learn(&keys).await?;
         self.unsure = true;
         let mut sent = 0;
-        let mut last = self.settled;
+        let mut overtaken = 0;
         let revisions: Vec<u64> = events.iter().map(|o| o.event.record.revision).collect();
         let mut begin = 0;
         while begin < events.len() {
             let (wave, end) = next_wave(&self.known, &keys, &revisions, begin);
-            let acks = self.publish(events, &wave).await?;
+            let acks = match self.publish(events, &wave).await {
+                // Whoever else writes to the stream may do so, under another name.
+                Err(NatsError::Overtaken) if overtaken < OVERTAKEN_MAX => {
+                    overtaken += 1;
+                    self.check_claim().await?;
+                    self.reconcile().await?;
+                    self.learn(&keys).await?;
+                    self.unsure = true;
+                    continue;
+                }
+                acks => acks?,
+            };
             for (index, (sequence, duplicate)) in wave.into_iter().zip(acks) {
                 self.known.insert(keys[index].clone(), revisions[index]);
                 sent += u64::from(!duplicate);
-                last = last.max(sequence);
+                self.last = self.last.max(sequence);
             }
             begin = end;
         }
         self.store_latest(events, &keys).await?;
-        self.settle(last).await?;
+        self.settle(self.last).await?;
         self.unsure = false;
         Ok(sent)
     }
 
-    /// Publishes a wave; sequences in the stream, and whether the server had them already.
-    async fn publish(&self, events: &[Outgoing], wave: &[usize]) -> Result<Vec<(u64, bool)>, NatsError> {
-        let failed = |e: &dyn std::fmt::Display| NatsError::request("publish an incident", e);
+    /// Publishes a wave, each message to follow the one before it; sequences in the stream, and whether the server had
+    /// them already.
+    pub(super) async fn publish(&self, events: &[Outgoing], wave: &[usize]) -> Result<Vec<(u64, bool)>, NatsError> {
         let mut acks = Vec::with_capacity(wave.len());
-        for &index in wave {
+        for (before, &index) in wave.iter().enumerate() {
             let event = &events[index].event;
-            let ack = self
-                .context
-                .publish_with_headers(event.subject(), headers(event), event.payload().into())
-                .await
-                .map_err(|e| failed(&e))?;
+            let mut headers = headers(event);
+            let follows = (self.last + before as u64).to_string();
+            headers.insert(async_nats::header::NATS_EXPECTED_LAST_SEQUENCE, follows.as_str());
+            let published = self.context.publish_with_headers(event.subject(), headers, event.payload().into()).await;
+            let ack = published.map_err(failed)?;
             acks.push(async move { ack.await.map(|a| (a.sequence, a.duplicate)) });
         }
-        try_join_all(acks).await.map_err(|e| failed(&e))
+        try_join_all(acks).await.map_err(failed)
+    }
+}
+
+fn failed(error: PublishError) -> NatsError {
+    match error.kind() {
+        PublishErrorKind::WrongLastSequence => NatsError::Overtaken,
+        _ => NatsError::request("publish an incident", error),
     }
 }
 
