@@ -62,9 +62,10 @@ simulation: ## The real code on a machine that is made up, with faults by seed: 
 	BELLWETHER_SEEDS=$(SEEDS) cargo test --locked --features kafka --test simulation -- --nocapture
 
 .PHONY: trials
-trials: nats ## The long forms of the trials with real processes: 200 kills, NATS away for ten minutes
+trials: nats ## The long forms of the trials with real processes: 200 kills, NATS away for ten minutes, half an hour of overload
 	BELLWETHER_KILLS=200 cargo test --locked --features kafka --test crash -- --nocapture
 	BELLWETHER_AWAY_SECS=600 cargo test --locked --features kafka --test readers
+	BELLWETHER_OVERLOAD_SECS=1800 cargo test --locked --features kafka -p bellwether --test memory -- --nocapture beyond_its_means
 
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong

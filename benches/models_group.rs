@@ -9,7 +9,9 @@
 
 #![allow(clippy::print_stderr)] // figures beside criterion's
 
-use bellwether_models::group::{AlertView, Distance, GroupParams, Grouper, Names, name_hash, names_in, tokenize};
+use bellwether_models::group::{
+    AlertView, Begins, Distance, GroupParams, Grouper, Names, name_hash, names_in, tokenize,
+};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hdrhistogram::Histogram;
 use std::hint::black_box;
@@ -94,7 +96,15 @@ impl Alert {
     fn view(&self) -> AlertView<'_> {
         let names = Names { own: self.own, mentioned: &self.mentioned };
         let (tokens, entity) = (self.tokens.as_slice(), self.entity);
-        AlertView { id: self.id, time_ns: self.time_ns, kind: self.kind, entity, tokens, names }
+        AlertView {
+            id: self.id,
+            time_ns: self.time_ns,
+            begins: Begins::Anywhere,
+            kind: self.kind,
+            entity,
+            tokens,
+            names,
+        }
     }
 }
 

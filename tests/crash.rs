@@ -6,21 +6,29 @@
 
 #![allow(clippy::print_stdout)] // the seed and the counts are what people look for
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull::OrderedConfig;
 use bellwether_connectors::nats::testing::NatsServer;
+use bellwether_connectors::partition::partition_of;
 use bellwether_connectors::sinks::nats::INCIDENT_STREAM;
 use futures::StreamExt as _;
 
 /// Kills in one run; more with `BELLWETHER_KILLS`.
 const KILLS: u64 = 50;
+/// Whose they are: each lives in another partition.
+const TENANTS: [&str; 3] = ["acme", "beta", "gamma"];
 /// Rows published while the program lives and dies.
 const MESSAGES: usize = 3_000;
+/// Rows of one outage: its alerts fire and recover.
+const OUTAGE_ROWS: usize = 12;
+/// What the rows are published on, before the tenant.
+const SUBJECT: &str = "crash";
 const INPUT_STREAM: &str = "CRASH_INPUT";
 /// The file that the second reader writes.
 const FILE: &str = "incidents.ndjson";
@@ -52,7 +60,7 @@ fn rows() -> Vec<String> {
     while rows.len() < MESSAGES {
         outage += 1;
         for status in ["firing", "resolved"] {
-            for alert in 0..6 {
+            for alert in 0..OUTAGE_ROWS / 2 {
                 time += 7;
                 rows.push(format!(
                     r#"{{"signal":"alert","time":{time},"source":"probe","name":"Check{alert}","entity":"service:s{}","severity":"critical","status":"{status}"}}"#,
@@ -69,10 +77,10 @@ fn rows() -> Vec<String> {
 fn configuration(folder: &Path, url: &str, slow: &str) -> String {
     let mut text = String::new();
     writeln!(text, "state: {}", folder.join("state").display()).expect("writes");
-    text.push_str("tick: 0s\ncheckpoint: {every: 200ms, entries: 40}\nthreads: 2\nsources:\n");
+    text.push_str("tick: 0s\ncheckpoint: {every: 200ms, entries: 40}\nthreads: 2\npartitions: 3\nsources:\n");
     writeln!(
         text,
-        "  - nats: {{name: input, stream: {INPUT_STREAM}, subjects: [\"crash.>\"], tenant: acme, batch: 50, connection: {{servers: [\"{url}\"]}}}}"
+        "  - nats: {{name: input, stream: {INPUT_STREAM}, subjects: [\"{SUBJECT}.>\"], tenant_token: 2, batch: 50, connection: {{servers: [\"{url}\"]}}}}"
     )
     .expect("writes");
     writeln!(text, "sinks:\n  - nats: {{connection: {{servers: [\"{url}\"]}}}}").expect("writes");
@@ -102,12 +110,13 @@ async fn publish(server: &NatsServer, rows: Vec<String>, pause: Duration) {
     let context = server.connection().connect().await.expect("the server answers");
     let stream = async_nats::jetstream::stream::Config {
         name: INPUT_STREAM.to_owned(),
-        subjects: vec!["crash.>".to_owned()],
+        subjects: vec![format!("{SUBJECT}.>")],
         ..Default::default()
     };
     context.get_or_create_stream(stream).await.expect("a stream");
-    for row in rows {
-        let sent = context.publish("crash.alerts", row.into()).await.expect("publishes");
+    for (number, row) in rows.into_iter().enumerate() {
+        let subject = format!("{SUBJECT}.{}.alerts", TENANTS[number / OUTAGE_ROWS % TENANTS.len()]);
+        let sent = context.publish(subject, row.into()).await.expect("publishes");
         sent.await.expect("is stored");
         tokio::time::sleep(pause).await;
     }
@@ -230,6 +239,9 @@ async fn killed_at_random_moments_every_revision_arrives_once_and_as_without_a_f
         };
         assert_eq!(counts(&other), counts(&expected), "reader {reader}, seed {seed}");
     }
+    let partitions: BTreeSet<usize> =
+        TENANTS.iter().map(|tenant| partition_of(tenant, NonZeroUsize::new(3).expect("three"))).collect();
+    assert_eq!(partitions.len(), TENANTS.len(), "each lives in another");
     assert!(expected.len() > 100, "only {} incidents: the test tests nothing", expected.len());
     assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed}");
     for (incident, records) in &expected {

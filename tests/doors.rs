@@ -240,7 +240,8 @@ fn more_connections_than_descriptors_stop_neither_the_journal_nor_checkpoints() 
     let held: Vec<TcpStream> = (0..310).map_while(|_| TcpStream::connect(service.http).ok()).collect();
     assert_eq!(held.len(), 310);
     let newest = || {
-        let files = std::fs::read_dir(dir.path().join("state/checkpoints")).expect("a folder").flatten();
+        let files =
+            std::fs::read_dir(service::home(dir.path(), "bellwether").join("checkpoints")).expect("a folder").flatten();
         files.map(|file| file.file_name()).max()
     };
     wait_until("there is a checkpoint", || newest().is_some());

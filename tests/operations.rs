@@ -148,9 +148,9 @@ fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_
     assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
     sample("disk,host=db-1 used=1");
     sample("disk,host=db-2 used=2");
-    // An hour late, while seconds are allowed.
+    // Two hours late, while one is allowed.
     let now = bellwether::clock::now().0;
-    sample(&format!("disk,host=db-2 used=3 {}", now - 3_600_000_000_000));
+    sample(&format!("disk,host=db-2 used=3 {}", now - 7_200_000_000_000));
     let shown = |line: &str| service.metrics().lines().any(|shown| shown == line);
     wait_until("the incident", || !service.records().is_empty());
     let priority = service.records()[0]["record"]["priority"].as_str().expect("a priority").to_owned();
@@ -158,7 +158,8 @@ fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_
         format!("bellwether_incidents_open{{tenant=\"acme\",priority=\"{priority}\"}} 1"),
         "bellwether_series{tenant=\"acme\"} 2".to_owned(),
         "bellwether_signals_received_total{tenant=\"acme\",kind=\"metric\"} 3".to_owned(),
-        "bellwether_signals_late_total{tenant=\"acme\",kind=\"metric\"} 1".to_owned(),
+        "bellwether_signals_late_total{tenant=\"acme\",kind=\"metric\",source=\"host\",reason=\"too_old\"} 1"
+            .to_owned(),
         "bellwether_table_evicted_total{tenant=\"acme\",table=\"alerts\"} 0".to_owned(),
         "bellwether_anomalies_total{tenant=\"acme\"} 0".to_owned(),
         "bellwether_forecasts{tenant=\"acme\"} 0".to_owned(),
@@ -170,9 +171,9 @@ fn metrics_tell_of_each_tenant_what_is_open_watched_and_dropped_and_check_shows_
     }
     let output = check(&service.config, &["--json"]);
     let engine = entry(&output, "engine", "acme");
-    assert_eq!(engine["received"]["refused"]["late"], 1, "{engine}");
+    assert_eq!(engine["received"]["refused"]["too_old"], 1, "{engine}");
     let table = text(&check(&service.config, &[]).stdout);
-    assert!(table.contains("dropped 1 late"), "{table}");
+    assert!(table.contains("dropped 1 too_old"), "{table}");
     // Who looks need not wait for the service to end.
     let config = service.config.display().to_string();
     let id = service.records()[0]["record"]["id"].as_str().expect("an id").to_owned();

@@ -9,7 +9,7 @@ use serde_json::json;
 #[path = "service/mod.rs"]
 mod service;
 
-use service::{Service, TICKETING as OTHERS, TOKEN as PLANTED, free_address, wait_until};
+use service::{Service, TICKETING as OTHERS, TOKEN as PLANTED, free_address, home, wait_until};
 
 /// Stages that alerts run through, in order.
 const STAGES: [&str; 9] =
@@ -69,7 +69,7 @@ fn an_entry_that_meets_a_bug_in_any_stage_is_set_aside_and_everything_else_goes_
     }
     let ours = |service: &Service| service.records().iter().any(|l| l.to_string().contains("JournalEntryQuarantined"));
     wait_until("it is told as an incident of ours", || ours(&service));
-    let aside = std::fs::read_dir(folder.path().join("state/quarantine")).expect("there").count();
+    let aside = std::fs::read_dir(home(folder.path(), "planted").join("quarantine")).expect("there").count();
     assert_eq!(aside, 2 * STAGES.len(), "each has its reason and its bytes");
 
     service.signal("KILL");
@@ -95,7 +95,7 @@ fn what_was_set_aside_is_left_out_when_everything_is_read_again() {
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     assert!(said.contains("innocent") && !said.contains("panic-in-ledger"), "{said}");
     // Without any checkpoint, too: the journal is whole.
-    std::fs::remove_dir_all(folder.path().join("state/checkpoints")).expect("there");
+    std::fs::remove_dir_all(home(folder.path(), "planted").join("checkpoints")).expect("there");
     let service = Service::run(folder.path(), service.http);
     post(&service, PLANTED, "after-all");
     wait_until("the tenant goes on", || told(&service, "after-all"));

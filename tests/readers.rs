@@ -12,10 +12,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull::OrderedConfig;
+use bellwether::wiring::partitions::Partitions;
 use bellwether_connectors::nats::testing::NatsServer;
 use bellwether_connectors::sinks::nats::INCIDENT_STREAM;
 use futures::StreamExt as _;
-use service::{Service, TOKEN, bellwether, free_address, pause, wait_until};
+use service::{Service, TICKETING as GAMMA, TOKEN, bellwether, free_address, pause, wait_until};
 
 /// How long NATS is away, in seconds.
 const AWAY_SECS: u64 = 8;
@@ -31,7 +32,9 @@ fn configure(folder: &Path, nats: &str) -> std::net::SocketAddr {
     let text = std::fs::read_to_string(&file).expect("reads");
     let text = text
         .replace("sinks:\n", &format!("sinks:\n  - nats: {{{nats}}}\n"))
-        .replace("tick: 100ms\n", "tick: 100ms\ncheckpoint: {every: 300ms, entries: 1000000}\n")
+        .replace("tick: 100ms\n", "tick: 100ms\npartitions: 3\ncheckpoint: {every: 300ms, entries: 1000000}\n")
+        // A second tenant, which lives in another partition than the first.
+        .replace("{tenant: acme, bearer_file: ticketing, may: [act]}", "{tenant: gamma, bearer_file: ticketing}")
         .replace(
             "ledger: {group_wait: 500ms}",
             "ledger: {group_wait: 300ms, update_every: 200ms, resolve_after: 500ms}",
@@ -103,7 +106,8 @@ async fn nats_is_dead_under_load_nobody_else_notices_and_everything_arrives_once
     let mut slowest = Duration::ZERO;
     while began.elapsed() < Duration::from_secs(away) {
         let asked = Instant::now();
-        assert_eq!(service.alert(TOKEN, &format!("h{round}"), &["DiskFull", "LoadHigh"]).status, 200);
+        let whose = if round % 2 == 0 { TOKEN } else { GAMMA };
+        assert_eq!(service.alert(whose, &format!("h{round}"), &["DiskFull", "LoadHigh"]).status, 200);
         slowest = slowest.max(asked.elapsed());
         round += 1;
         pause(Duration::from_millis(100));
@@ -137,6 +141,9 @@ async fn nats_is_dead_under_load_nobody_else_notices_and_everything_arrives_once
     assert_each_once_in_order(&in_file);
     assert_each_once_in_order(&on_stream);
     assert_eq!(on_stream.len(), in_file.len());
+    for tenant in ["acme/", "gamma/"] {
+        assert!(on_stream.iter().any(|key| key.starts_with(tenant)), "nothing of {tenant}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -275,8 +282,10 @@ async fn a_state_folder_without_a_log_is_taken_over_and_nothing_is_lost_or_doubl
     drop(service);
 
     let state = folder.path().join("state");
-    std::fs::remove_dir_all(state.join("incident-log")).expect("there was one");
-    std::fs::remove_dir_all(state.join("readers")).expect("there were some");
+    for partition in Partitions::of(&state).expect("their number reads").folders() {
+        std::fs::remove_dir_all(partition.join("incident-log")).expect("there was one");
+        std::fs::remove_dir_all(partition.join("readers")).expect("there were some");
+    }
     let mut service = Service::run(folder.path(), http);
     let before = in_file(&service).len();
     assert_eq!(service.alert(TOKEN, "third", &["Unreachable"]).status, 200);

@@ -105,7 +105,8 @@ fn start(folder: &Path, http: SocketAddr) -> Service {
 
 /// The log lines in the journal of a program that has ended, each with how often it is there.
 fn journalled(folder: &Path) -> BTreeMap<String, usize> {
-    let (journal, _) = LocalJournal::open(&JournalConfig::new(folder.join("state/journal"))).expect("opens");
+    let (journal, _) =
+        LocalJournal::open(&JournalConfig::new(service::home(folder, "acme").join("journal"))).expect("opens");
     let mut entries = journal.read(Position::START).expect("nothing was dropped");
     let mut lines = BTreeMap::new();
     while let Some(entry) = entries.next_entry().expect("undamaged") {

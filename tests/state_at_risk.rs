@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 #[path = "service/mod.rs"]
 mod service;
 
-use service::{Service, TOKEN, bellwether, free_address, pause, wait_until};
+use service::{Service, TOKEN, bellwether, free_address, home, pause, wait_until};
 
 fn metric(service: &Service, name: &str) -> u64 {
     let text = service.metrics();
@@ -16,7 +16,7 @@ fn metric(service: &Service, name: &str) -> u64 {
 }
 
 fn checkpoints(folder: &Path) -> PathBuf {
-    folder.join("state/checkpoints")
+    home(folder, "acme").join("checkpoints")
 }
 
 /// The position of the newest checkpoint; 0 when there is none.
@@ -78,7 +78,7 @@ fn a_start_without_the_state_and_its_journal_is_refused_unless_the_loss_is_accep
     let text = std::fs::read_to_string(&file).expect("there");
     let journal = folder.path().join("state/journal");
     let kept = format!("journal: {{dir: {}, segment_bytes: 65536, retain_bytes: 100000}}\n", journal.display());
-    let text = format!("{text}{kept}checkpoint: {{entries: 20}}\n");
+    let text = format!("{text}{kept}partitions: 1\ncheckpoint: {{entries: 20}}\n");
     std::fs::write(&file, text).expect("written");
     let mut service = Service::run(folder.path(), http);
     let first = folder.path().join("state/journal/00000000000000000001.journal");

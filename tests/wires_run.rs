@@ -87,7 +87,8 @@ impl Drop for Prometheus {
 /// The journal of a service that has ended: the times of `up` as often as they are there, in
 /// milliseconds, and how many samples there are twice.
 fn journalled(folder: &Path) -> (Vec<i64>, usize) {
-    let (journal, _) = LocalJournal::open(&JournalConfig::new(folder.join("state/journal"))).expect("opens");
+    let (journal, _) =
+        LocalJournal::open(&JournalConfig::new(service::home(folder, "acme").join("journal"))).expect("opens");
     let mut entries = journal.read(Position::START).expect("nothing was dropped");
     let (mut up, mut times) = (HashSet::new(), Vec::new());
     let (mut samples, mut distinct) = (0, HashSet::new());

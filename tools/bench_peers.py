@@ -223,7 +223,7 @@ def cpu(pid):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         try:
             name = (task / "comm").read_text().strip()
-            if name == "fold" or name.startswith("engine-"):
+            if name.startswith("fold") or name.startswith("engine-"):
                 engine += stat_cpu(task / "stat")
         except OSError:
             pass

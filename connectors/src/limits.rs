@@ -22,6 +22,9 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// lines compress a thousandfold and hurt nobody.
 const RATIO_FREE_BYTES: usize = 1 << 20;
 
+/// What a body is held as at once, each about as large as it is: unpacked, read, and as journal entries.
+const WORK_OF_BODY: usize = 3;
+
 /// Limits on one listener; all are on by default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +50,10 @@ pub struct Limits {
     /// Most requests decoded at once, once their bodies have come; further ones wait for a second and are
     /// then told to come back. With `body_bytes_max` it also says how much may be received at once.
     pub requests_in_flight_max: usize,
+    /// Requests that a tenant may make a second, over ten seconds.
+    pub tenant_requests_per_sec_max: u32,
+    /// Bytes, as sent, that a tenant may send a second, over ten seconds.
+    pub tenant_bytes_per_sec_max: usize,
     /// Seconds a sender may take for its request headers.
     pub header_timeout_secs: u64,
     /// Seconds a sender may take for one body.
@@ -102,6 +109,8 @@ impl Default for Limits {
             future_secs_max: 600,
             connections_max: 1_024,
             requests_in_flight_max: 64,
+            tenant_requests_per_sec_max: 10_000,
+            tenant_bytes_per_sec_max: 256 << 20,
             header_timeout_secs: 10,
             body_timeout_secs: 30,
             idle_timeout_secs: 600,
@@ -215,6 +224,18 @@ impl Limits {
         } else {
             (self.decompressed_bytes_max, "decompressed_bytes_max")
         }
+    }
+
+    /// Bytes that unpacking `body`, reading it and storing what it says takes at most: a snappy block says how
+    /// long it becomes, any other may become as long as the limits let it.
+    pub(crate) fn work_bytes(&self, body: &[u8], encoding: &str) -> usize {
+        let (most, _) = self.unpacked_max(body.len());
+        let unpacked = match Compression::from_header(encoding) {
+            Some(Compression::None) | None => body.len(),
+            Some(Compression::Snappy) => snap::raw::decompress_len(body).unwrap_or(0).min(most),
+            Some(_) => most,
+        };
+        body.len().saturating_add(unpacked.saturating_mul(WORK_OF_BODY))
     }
 
     /// Unpacks `body` into `out`, which is cleared first and never grows past the limits.

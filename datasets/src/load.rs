@@ -14,9 +14,6 @@ use bellwether_engine::time::EventTime;
 /// 2026-01-01.
 const START_SECS: i64 = 1_767_225_600;
 
-/// The tenant of the load.
-const TENANT: &str = "load";
-
 /// Batches to a second of event time.
 pub const BATCHES_PER_SEC: i64 = 10;
 
@@ -26,6 +23,8 @@ const TEMPLATES: usize = 40;
 /// How much of what.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadParams {
+    /// Whose it is.
+    pub tenant: &'static str,
     /// Metric series.
     pub series: usize,
     /// Seconds between the samples of a series.
@@ -49,6 +48,7 @@ impl Default for LoadParams {
     /// the proportion 50 : 10 : 1.
     fn default() -> Self {
         LoadParams {
+            tenant: "load",
             series: 100_000,
             sample_every_secs: 10,
             entities: 2_000,
@@ -103,7 +103,7 @@ impl Load {
                 confidence: 0.9,
             });
         }
-        let before = vec![Input::Batch(series.finish(TENANT)?), Input::Batch(edges.finish(TENANT)?)];
+        let before = vec![Input::Batch(series.finish(params.tenant)?), Input::Batch(edges.finish(params.tenant)?)];
         Ok((Load { params, series: ids, dice: Dice(7), batch: 0, next_alert: 0 }, before))
     }
 
@@ -126,7 +126,7 @@ impl Load {
         for id in &self.series[slot * share..(slot + 1) * share] {
             metric.push(time, *id, 50.0 + self.dice.roll(1_000) as f64 / 100.0);
         }
-        metric.finish(TENANT)
+        metric.finish(self.params.tenant)
     }
 
     fn logs(&mut self, time: EventTime) -> Result<Batch, SignalError> {
@@ -144,7 +144,7 @@ impl Load {
                 trace_id: None,
             });
         }
-        log.finish(TENANT)
+        log.finish(self.params.tenant)
     }
 
     /// Alerts by turns, so that every one of the `fingerprints` comes as often as the others.
@@ -173,7 +173,7 @@ impl Load {
                 url: None,
             });
         }
-        alert.finish(TENANT)
+        alert.finish(self.params.tenant)
     }
 }
 

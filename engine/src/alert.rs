@@ -4,9 +4,10 @@ use bellwether_models::group::{names_in, tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::incident::EvidenceSignal;
+use crate::memory::{allocation, pairs};
 use crate::signal::{AlertColumns, AlertStatus, Batch, Labels, Severity, cut_to};
 use crate::symbols::Sym;
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 
 /// Owned label pairs, sorted by name.
 pub(crate) type LabelSet = Box<[(Box<str>, Box<str>)]>;
@@ -78,8 +79,12 @@ pub(crate) struct Sensed {
     pub(crate) fingerprint: u64,
     pub(crate) starts_at: EventTime,
     pub(crate) ends_at: Option<EventTime>,
+    /// By how much it acts later than it came to pass.
+    pub(crate) late: Span,
     pub(crate) labels: LabelSet,
     pub(crate) summary: Box<str>,
+    /// The line as it was written, where a log line raised it; else empty.
+    pub(crate) message: Box<str>,
     pub(crate) observation: Option<Observation>,
 }
 
@@ -149,10 +154,19 @@ impl<'a> AlertRow<'a> {
         }
     }
 
-    pub(crate) fn ends_at(&self) -> Option<EventTime> {
+    /// When it ends, of a row that acts at `now`: another tool's clock says how long from its own time on.
+    pub(crate) fn ends_at(&self, now: EventTime) -> Option<EventTime> {
         match self {
-            AlertRow::Wire(columns, row) => columns.ends_at(*row),
+            AlertRow::Wire(columns, row) => columns.ends_at(*row).map(|at| at.plus(self.late(now))),
             AlertRow::Own(sensed) => sensed.ends_at,
+        }
+    }
+
+    /// By how much it acts at `now` later than it came to pass, by the clock that says so.
+    pub(crate) fn late(&self, now: EventTime) -> Span {
+        match self {
+            AlertRow::Wire(columns, row) => now.since(EventTime(columns.time[*row])),
+            AlertRow::Own(sensed) => sensed.late,
         }
     }
 
@@ -173,8 +187,11 @@ impl<'a> AlertRow<'a> {
     pub(crate) fn annotations(&self) -> LabelSet {
         match self {
             AlertRow::Wire(columns, row) => own_labels(columns.annotations(*row)),
-            AlertRow::Own(sensed) if sensed.summary.is_empty() => Box::default(),
-            AlertRow::Own(sensed) => Box::new([("summary".into(), sensed.summary.clone())]),
+            AlertRow::Own(sensed) => [("message", &sensed.message), ("summary", &sensed.summary)]
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(name, text)| (name.into(), text.clone()))
+                .collect(),
         }
     }
 
@@ -242,6 +259,9 @@ const TEXTS: [&str; 3] = ["summary", "description", "message"];
 /// How much of one text is looked through for names.
 const MENTION_BYTES_MAX: usize = 1_024;
 
+/// What an alert takes beside its texts: itself and its status changes, and its place in the look-up tables.
+const ALERT_BYTES: usize = size_of::<Option<Alert>>() * 4 / 3 + TRANSITIONS_KEPT * 8 + 160;
+
 /// One remembered alert.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Alert {
@@ -262,6 +282,8 @@ pub(crate) struct Alert {
     pub(crate) last_at: EventTime,
     /// When it counts as recovered without another word.
     pub(crate) expires_at: EventTime,
+    /// By how much it fired later than it came to pass.
+    pub(crate) late: Span,
     /// Rows so far.
     pub(crate) count: u64,
     /// Times of the latest status changes, newest last.
@@ -326,6 +348,17 @@ impl Alert {
     /// The metric or log template that one of our detectors saw; empty where another tool raised it.
     pub(crate) fn seen(&self) -> &str {
         self.observation.as_ref().map_or("", |seen| &*seen.name)
+    }
+
+    /// About how many bytes it takes in its table.
+    pub(crate) fn bytes(&self) -> usize {
+        ALERT_BYTES + pairs(&self.labels) + self.text_bytes()
+    }
+
+    /// What of it the texts take that a further row may replace.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let url = self.url.as_ref().map_or(0, |url| allocation(url.len()));
+        pairs(&self.annotations) + url + self.observation.as_ref().map_or(0, |seen| allocation(seen.name.len()))
     }
 
     /// Remembers a status change.

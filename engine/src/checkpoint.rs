@@ -19,6 +19,7 @@
 //! | 8 | holds each stage's table by itself, and the kind of a detector instead of its name |
 //! | 9 | holds what each series means, which anomalies are felt, and the minutes of what runs out |
 //! | 10 | counts late rows by their kind |
+//! | 11 | holds the time of arrival, and the sources that are off it with what of theirs waits |
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 10;
+pub(crate) const CHECKPOINT_VERSION: u32 = 11;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 
@@ -72,15 +73,16 @@ pub enum CheckpointError {
     Build(#[from] crate::compiled::BuildError),
 }
 
-/// Wraps a state.
-pub(crate) fn seal(state: &impl Serialize) -> Vec<u8> {
-    let body = postcard::to_stdvec(state).expect("the state holds only what postcard can write");
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&xxh3_64(&body).to_le_bytes());
-    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&body);
+/// Wraps a state that takes about so many bytes: growing to them step by step would copy it several times.
+pub(crate) fn seal(state: &impl Serialize, about: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(about);
+    bytes.extend_from_slice(&[0; HEADER_BYTES]);
+    let mut bytes = postcard::to_extend(state, bytes).expect("the state holds only what postcard can write");
+    let (header, body) = bytes.split_at_mut(HEADER_BYTES);
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..8].copy_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
+    header[8..16].copy_from_slice(&xxh3_64(body).to_le_bytes());
+    header[16..].copy_from_slice(&(body.len() as u64).to_le_bytes());
     bytes
 }
 
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_single_bit_flip_is_noticed() {
-        let sealed = seal(&vec![1_u64, 2, 3]);
+        let sealed = seal(&vec![1_u64, 2, 3], 0);
         assert_eq!(open::<Vec<u64>>(&sealed), Ok(vec![1, 2, 3]));
         for bit in 0..sealed.len() * 8 {
             let mut bad = sealed.clone();
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_truncation_is_noticed() {
-        let sealed = seal(&"state");
+        let sealed = seal(&"state", 100);
         for length in 0..sealed.len() {
             assert!(open::<String>(&sealed[..length]).is_err(), "{length}");
         }
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused_by_name() {
-        let mut sealed = seal(&1_u8);
+        let mut sealed = seal(&1_u8, 0);
         let next = CHECKPOINT_VERSION + 1;
         sealed[4] = next as u8;
         let error = open::<u8>(&sealed).expect_err("it must be refused");

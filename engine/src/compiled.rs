@@ -33,7 +33,27 @@ pub(crate) struct Compiled {
     pub(crate) inhibit: Vec<CompiledInhibit>,
     /// Threads for the shards; none when there is one thread: handing work to a single worker and
     /// waiting for it only costs two wake-ups an entry.
-    pub(crate) workers: Option<Arc<rayon::ThreadPool>>,
+    pub(crate) workers: Workers,
+}
+
+/// The threads that engines work on. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Workers(pub(crate) Option<Arc<rayon::ThreadPool>>);
+
+impl Workers {
+    /// So many threads, to be shared by any number of engines; none of its own for one.
+    ///
+    /// # Errors
+    /// [`BuildError::Threads`] when they cannot be started.
+    pub fn new(threads: NonZeroUsize) -> Result<Workers, BuildError> {
+        let threads = threads.get();
+        if threads == 1 {
+            return Ok(Workers(None));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
+        let pool = pool.build().map_err(|e| BuildError::Threads { threads, why: e.to_string() })?;
+        Ok(Workers(Some(Arc::new(pool))))
+    }
 }
 
 impl Compiled {
@@ -41,9 +61,10 @@ impl Compiled {
     ///
     /// # Errors
     /// [`BuildError::Config`] naming the first setting that cannot be.
-    pub(crate) fn new(config: EngineConfig, workers: Option<Arc<rayon::ThreadPool>>) -> Result<Compiled, BuildError> {
+    pub(crate) fn new(config: EngineConfig, workers: Workers) -> Result<Compiled, BuildError> {
         for (name, span) in [
             ("lateness", config.lateness),
+            ("sample_age_max", config.sample_age_max),
             ("ledger.group_wait", config.ledger.group_wait),
             ("ledger.update_every", config.ledger.update_every),
         ] {
@@ -68,16 +89,5 @@ impl Compiled {
 /// # Errors
 /// [`BuildError`] when they cannot be used.
 pub fn check_settings(config: &EngineConfig) -> Result<(), BuildError> {
-    Compiled::new(config.clone(), None).map(|_| ())
-}
-
-/// Threads for the shards; none for one.
-pub(crate) fn workers(threads: NonZeroUsize) -> Result<Option<Arc<rayon::ThreadPool>>, BuildError> {
-    let threads = threads.get();
-    if threads == 1 {
-        return Ok(None);
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
-    let pool = pool.build().map_err(|e| BuildError::Threads { threads, why: e.to_string() })?;
-    Ok(Some(Arc::new(pool)))
+    Compiled::new(config.clone(), Workers::default()).map(|_| ())
 }

@@ -7,6 +7,8 @@
 //! (node, kube, blackbox and SNMP exporters, Zabbix and Checkmk templates) and of the
 //! OpenTelemetry metric names.
 
+use bellwether_models::group::Begins;
+
 use crate::alert::Alert;
 use crate::entity::{is_network, is_outside, split_entity};
 use crate::symbols::Symbols;
@@ -17,28 +19,29 @@ const UNDECIDED: f64 = 0.4;
 /// Demand from outside is a cause in its own right; a state of the entity may follow from demand.
 const STATE: f64 = 0.9;
 
+/// What an alert says of demand.
+const DEMAND: f64 = 1.0;
+
 /// What fails outside is a cause for all that is known here: nothing that it depends on is.
 const OUTSIDE: f64 = 0.8;
 
 /// Words of demand.
-const DEMAND: &[&str] = &["traffic", "request rate", "requestrate", "requests rate", "throughput", "rps", "qps"];
+const DEMANDS: &[&str] = &["traffic", "request rate", "requestrate", "requests rate", "throughput", "rps", "qps"];
 
-/// Words of conditions.
-const CONDITIONS: &[&str] = &[
+/// Words of conditions that nobody else's trouble brings about, but that of what the entity stands on.
+const FLAWS: &[&str] = &[
     "disk",
     "filesystem",
+    "file system",
+    "no space left",
+    "permission denied",
+    "corrupt",
     "inode",
     "volume",
     "storage",
     "raid",
     "smart",
-    "memory",
-    "oom",
-    "swap",
-    "cpu",
     "steal",
-    "throttl",
-    "load average",
     "certificate",
     "expir",
     "clock",
@@ -61,26 +64,35 @@ const CONDITIONS: &[&str] = &[
     "ups ",
     "voltage",
     "hardware",
+    "quota",
+    "license",
+    "segfault",
+    "config",
+    "drift",
+    "dns",
+    "name resolution",
+    "kernel",
+];
+
+/// Words of conditions that also come of load, or of waiting for others.
+const STRAINS: &[&str] = &[
+    "memory",
+    "oom",
+    "swap",
+    "cpu",
+    "throttl",
+    "load average",
     "near limit",
     "nearlimit",
     "limit reached",
     "exhaust",
-    "quota",
-    "license",
     "crashloop",
     "crash",
     "restart",
     "killed",
-    "segfault",
     "panic",
-    "config",
-    "drift",
     "deadlock",
     "replication",
-    "dns",
-    "name resolution",
-    "kernel",
-    "zombie",
     "leak",
     "hit ratio",
     "cache hit",
@@ -88,6 +100,7 @@ const CONDITIONS: &[&str] = &[
     "too many open",
     "heap",
     "garbage",
+    "zombie",
 ];
 
 /// Words of effects. Where both stand, "disk latency" say, the condition counts.
@@ -104,6 +117,8 @@ const EFFECTS: &[&str] = &[
     "log rate",
     "5xx",
     "fail",
+    "refused",
+    "http error",
     "availability",
     "timeout",
     "timed out",
@@ -140,16 +155,33 @@ pub(crate) fn condition(alert: &Alert, names: &Symbols, entities: &Symbols) -> f
         // What runs out some day has done nothing yet.
         return UNDECIDED;
     }
+    let (kind, _) = split_entity(entities.text(alert.entity));
+    let said = of_words(&words_of(alert, names), is_network(kind) || kind == "monitor");
+    if is_outside(kind) { said.max(OUTSIDE) } else { said }
+}
+
+/// Where the trouble of an alert begins, where its words leave no doubt.
+pub(crate) fn begins(alert: &Alert, names: &Symbols) -> Begins {
+    let text = words_of(alert, names);
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    match () {
+        () if alert.is_forecast() || has(UNREACHABLE) => Begins::Anywhere,
+        () if has(DEMANDS) => Begins::Demand,
+        () if has(FLAWS) => Begins::Here,
+        () if has(STRAINS) => Begins::Strain,
+        () => Begins::Anywhere,
+    }
+}
+
+/// What an alert is called and about, in lower case.
+fn words_of(alert: &Alert, names: &Symbols) -> String {
     let mut text = names.text(alert.name).to_ascii_lowercase();
     if let Some(observation) = &alert.observation {
         text.push(' ');
         text.push_str(&observation.name.to_ascii_lowercase());
     }
     // `http.server.request.rate` and `disk_used` are words with other spaces.
-    let text = text.replace(['.', '_', '-'], " ");
-    let (kind, _) = split_entity(entities.text(alert.entity));
-    let said = of_words(&text, is_network(kind) || kind == "monitor");
-    if is_outside(kind) { said.max(OUTSIDE) } else { said }
+    text.replace(['.', '_', '-'], " ")
 }
 
 /// Whether a metric of this name tells a state of its entity: how full, how busy, how hot.
@@ -164,10 +196,10 @@ fn of_words(text: &str, carries: bool) -> f64 {
     if has(UNREACHABLE) {
         return if carries { 0.8 } else { 0.0 };
     }
-    if has(DEMAND) {
-        return 1.0;
+    if has(DEMANDS) {
+        return DEMAND;
     }
-    match (has(CONDITIONS), has(EFFECTS)) {
+    match (has(FLAWS) || has(STRAINS), has(EFFECTS)) {
         (true, _) => STATE,
         (false, true) => 0.0,
         (false, false) => UNDECIDED,

@@ -2,6 +2,7 @@
 //!
 //! ```yaml
 //! lateness: 10s
+//! sample_age_max: 1h
 //! sense:
 //!   rules:
 //!     - {name: HighErrorRate, metric: http.server.error_ratio, when: value > 0.05, for: 2m, severity: major}
@@ -30,8 +31,12 @@ use crate::time::Span;
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// How late a signal may arrive, in event time, and still be put in order. Incidents wait
-    /// this long. What comes later is counted: samples are left out, everything else acts as of now.
+    /// this long. What comes later is counted: samples are watched in the order of their own source,
+    /// and what they tell, as everything else that is late, acts as of now.
     pub lateness: Span,
+    /// How old a sample may be when it arrives and still be watched. What is older is counted and left out.
+    #[serde(skip_serializing_if = "is_sample_age_default")]
+    pub sample_age_max: Span,
     /// Turns telemetry into alerts.
     pub sense: SenseConfig,
     /// Knows an alert again.
@@ -50,10 +55,18 @@ pub struct EngineConfig {
     pub limits: LimitsConfig,
 }
 
+/// An outage that an agent's buffer survives: Prometheus keeps two hours to send, most agents less.
+const SAMPLE_AGE_MAX: Span = Span::from_hours(1);
+
+fn is_sample_age_default(age: &Span) -> bool {
+    *age == SAMPLE_AGE_MAX
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             lateness: Span::from_secs(10),
+            sample_age_max: SAMPLE_AGE_MAX,
             sense: SenseConfig::default(),
             dedup: DedupConfig::default(),
             suppress: SuppressConfig::default(),

@@ -5,12 +5,13 @@
 //!
 //! The engine has no clock, socket, file or randomness: equal entries in equal order give equal
 //! events and equal state, on any number of threads and however rows were batched. The stages
-//! see each tenant's events in order of event time below the watermark, which trails the latest
-//! event time by the configured lateness.
+//! see each tenant's events in order of event time below the watermark, which trails the time of arrival
+//! (`clock.rs`) by the configured lateness.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
@@ -18,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
-use crate::compiled::{BuildError, Compiled, workers};
+use crate::clock::Clock;
+use crate::compiled::{BuildError, Compiled, Workers};
 use crate::config::EngineConfig;
 use crate::explain::{self, Explanation, LearnedDelay, Placed};
 use crate::guard::{Fault, guarded};
@@ -39,15 +41,18 @@ pub const TENANTS_MAX: usize = 10_000;
 /// The engine: state, and the function that folds entries into it.
 pub struct Engine {
     compiled: Arc<Compiled>,
+    clock: Clock,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
+    /// How many the last snapshot took.
+    snapshot_bytes: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
             .field("tenants", &self.tenants.len())
-            .field("threads", &self.compiled.workers.as_ref().map_or(1, |workers| workers.current_num_threads()))
+            .field("threads", &self.compiled.workers.0.as_ref().map_or(1, |workers| workers.current_num_threads()))
             .finish_non_exhaustive()
     }
 }
@@ -57,6 +62,7 @@ struct StateOut<'a> {
     config_hash: &'a str,
     /// The settings as JSON: they hold what postcard cannot read back.
     config: String,
+    clock: Clock,
     tenants_refused: u64,
     tenants: Vec<(&'a Tenant, SavedPending)>,
 }
@@ -65,6 +71,7 @@ struct StateOut<'a> {
 struct StateIn {
     config_hash: String,
     config: String,
+    clock: Clock,
     tenants_refused: u64,
     tenants: Vec<(Tenant, SavedPending)>,
 }
@@ -75,8 +82,17 @@ impl Engine {
     /// # Errors
     /// [`BuildError`] when the configuration cannot be used.
     pub fn new(config: EngineConfig, threads: NonZeroUsize) -> Result<Engine, BuildError> {
-        let compiled = Arc::new(Compiled::new(config, workers(threads)?)?);
-        Ok(Engine { compiled, tenants: BTreeMap::new(), tenants_refused: 0 })
+        Engine::on(&Workers::new(threads)?, config)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the configuration cannot be used.
+    pub fn on(workers: &Workers, config: EngineConfig) -> Result<Engine, BuildError> {
+        let compiled = Arc::new(Compiled::new(config, workers.clone())?);
+        let (clock, snapshot_bytes) = (Clock::default(), AtomicUsize::new(0));
+        Ok(Engine { compiled, clock, tenants: BTreeMap::new(), tenants_refused: 0, snapshot_bytes })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -93,12 +109,13 @@ impl Engine {
     pub fn apply_guarded(&mut self, input: &Input, out: &mut Vec<IncidentEvent>) -> Vec<Fault> {
         let compiled = self.compiled.clone();
         let lateness = compiled.config.lateness;
+        let bounds = self.clock.bounds(lateness);
         match input {
             Input::Tick(_) if planted::has(Bug::TickIgnored) => Vec::new(),
             Input::Tick(at) => {
-                for tenant in self.tenants.values_mut() {
-                    tenant.waiting.max_seen = tenant.waiting.max_seen.max(*at);
-                }
+                let unknown = self.clock.tick(*at);
+                let now = self.clock.now();
+                self.tenants.values_mut().for_each(|tenant| tenant.tick(now, unknown));
                 self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
             Input::Batch(batch) => {
@@ -108,16 +125,16 @@ impl Engine {
                 }
                 self.work_on(batch.tenant(), out, |tenant, out| {
                     panic_if_planted("admit", &tenant.name, batch);
-                    tenant.door(&compiled).batch(batch);
+                    tenant.door(&compiled, bounds).batch(batch);
                     tenant.release_due(&compiled, out);
                 })
             }
             Input::Catalogue { tenant: name, at, catalogue } => {
-                self.work_on(name, out, |tenant, _| tenant.door(&compiled).catalogue(*at, catalogue))
+                self.work_on(name, out, |tenant, _| tenant.door(&compiled, bounds).catalogue(*at, catalogue))
             }
             Input::Settings(settings) => self.reconfigure(settings, out),
             Input::Action { tenant: name, at, action } => self.work_on(name, out, |tenant, out| {
-                tenant.door(&compiled).action(*at, action);
+                tenant.door(&compiled, bounds).action(*at, action);
                 tenant.release_due(&compiled, out);
             }),
         }
@@ -179,6 +196,15 @@ impl Engine {
         }
     }
 
+    /// Takes every tenant of an engine over that has read the same settings.
+    pub fn absorb(&mut self, from: Engine) {
+        self.tenants_refused += from.tenants_refused;
+        for (name, mut known) in from.tenants {
+            known.shards.adopt(&self.compiled.sense);
+            self.tenants.insert(name, known);
+        }
+    }
+
     /// Goes on counting the revisions of incidents from what has been told of them already.
     pub fn count_revisions_from(&mut self, tenant: &str, told: &BTreeMap<String, u64>) {
         if let Some(tenant) = self.tenants.get_mut(tenant) {
@@ -199,13 +225,14 @@ impl Engine {
     /// Ends a finite input: everything that waits is processed, and groups that wait for their
     /// other symptoms are told. Nothing is resolved that has not recovered.
     pub fn finish(&mut self, out: &mut Vec<IncidentEvent>) {
-        let latest = self.tenants.values().map(|t| t.waiting.max_seen).max();
-        let Some(latest) = latest.filter(|at| *at != EventTime::MIN) else {
-            return;
-        };
         let config = &self.compiled.config;
-        let end = latest.plus(config.lateness).plus(config.ledger.group_wait).plus(Span(1));
-        raise(&self.release_all(|_| end, out));
+        let after = Span(config.lateness.0.saturating_add(config.ledger.group_wait.0).saturating_add(1));
+        // Each by its own time: what others were told last is nothing to it.
+        let end = |Tenant { waiting, .. }: &Tenant| match waiting.latest() {
+            EventTime::MIN => waiting.released,
+            latest => latest.plus(after),
+        };
+        raise(&self.release_all(end, out));
     }
 
     /// The least watermark of the tenants: everything before it has been processed.
@@ -215,7 +242,8 @@ impl Engine {
 
     /// What has been counted.
     pub fn stats(&self) -> EngineStats {
-        let mut stats = EngineStats { tenants_refused: self.tenants_refused, ..EngineStats::default() };
+        let (tenants_refused, clock_ahead) = (self.tenants_refused, self.clock.ahead());
+        let mut stats = EngineStats { tenants_refused, clock_ahead, ..EngineStats::default() };
         for (name, tenant) in &self.tenants {
             stats.include(name, tenant.gauges(&self.compiled.config));
         }
@@ -224,12 +252,18 @@ impl Engine {
 
     /// The whole state as bytes, see `checkpoint.rs`.
     pub fn snapshot(&self) -> Vec<u8> {
-        checkpoint::seal(&StateOut {
+        let state = StateOut {
             config_hash: &self.compiled.config_hash,
             config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
+            clock: self.clock,
             tenants_refused: self.tenants_refused,
             tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
-        })
+        };
+        // It grows by little from one time to the next.
+        let before = self.snapshot_bytes.load(Ordering::Relaxed);
+        let bytes = checkpoint::seal(&state, before + before / 16);
+        self.snapshot_bytes.store(bytes.len(), Ordering::Relaxed);
+        bytes
     }
 
     /// The engine that [`snapshot`](Self::snapshot) was taken of.
@@ -251,14 +285,22 @@ impl Engine {
     /// # Errors
     /// [`CheckpointError`] when the bytes are damaged or of another version.
     pub fn resume(threads: NonZeroUsize, bytes: &[u8]) -> Result<Engine, CheckpointError> {
+        Engine::resume_on(&Workers::new(threads)?, bytes)
+    }
+
+    /// The same on threads that other engines work on, too.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the bytes are damaged or of another version.
+    pub fn resume_on(workers: &Workers, bytes: &[u8]) -> Result<Engine, CheckpointError> {
         let state: StateIn = checkpoint::open(bytes)?;
         let config = serde_json::from_str(&state.config).map_err(|e| CheckpointError::State(e.to_string()))?;
-        Engine::new(config, threads)?.with_state(state)
+        Engine::on(workers, config)?.with_state(state)
     }
 
     fn with_state(self, state: StateIn) -> Result<Engine, CheckpointError> {
         let mut engine = self;
-        engine.tenants_refused = state.tenants_refused;
+        (engine.clock, engine.tenants_refused) = (state.clock, state.tenants_refused);
         for (mut tenant, pending) in state.tenants {
             tenant.revive(pending).map_err(|e| CheckpointError::State(e.to_string()))?;
             tenant.shards.adopt(&engine.compiled.sense);
@@ -341,7 +383,11 @@ impl Engine {
                 self.tenants_refused += 1;
                 return None;
             }
-            let tenant = Tenant::new(name, &self.compiled.config);
+            let mut tenant = Tenant::new(name, &self.compiled.config);
+            // Who is new is as far as everybody.
+            if let Some(now) = self.clock.bounds(Span::ZERO).arrival {
+                tenant.tick(now, Span::ZERO);
+            }
             self.tenants.insert(name.into(), tenant);
         }
         self.tenants.get_mut(name)
@@ -358,7 +404,7 @@ impl Engine {
             released.map(|()| events).map_err(|reason| Fault { tenant: Some(tenant.name.clone()), reason })
         };
         let tenants = &mut self.tenants;
-        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers {
+        let released: Vec<Result<Vec<IncidentEvent>, Fault>> = match &compiled.workers.0 {
             Some(workers) if tenants.len() > 1 => {
                 workers.install(|| tenants.par_iter_mut().map(|(_, tenant)| release(tenant)).collect())
             }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::action::Action;
 use crate::alert::Sensed;
 use crate::catalogue::Catalogue;
-use crate::signal::{Batch, Relation};
+use crate::memory::{allocation, pairs};
+use crate::signal::{AlertColumns, Batch, Relation};
 use crate::time::EventTime;
 
 /// One edge, owned.
@@ -48,6 +49,36 @@ pub(crate) enum Event {
     Sensed(Box<Sensed>),
 }
 
+impl Event {
+    /// About how many bytes it holds beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            // Shared with whoever configured it.
+            Event::Catalogue(_) => 0,
+            Event::Alert(batch, row) => AlertColumns::of(batch).bytes(*row as usize),
+            Event::Edge(edge) => {
+                let texts = [&edge.from, &edge.to, &edge.source];
+                size_of::<OwnedEdge>() + texts.into_iter().map(|text| allocation(text.len())).sum::<usize>()
+            }
+            Event::Change(change) => {
+                let texts = [&change.id, &change.change_type, &change.entity].into_iter();
+                let others = [&change.artifact, &change.who, &change.url, &change.text].into_iter().flatten();
+                size_of::<OwnedChange>() + texts.chain(others).map(|text| allocation(text.len())).sum::<usize>()
+            }
+            Event::Action(_) => ACTION_BYTES,
+            Event::Moved(moved) => size_of::<Moved>() + allocation(moved.entity.len()),
+            Event::Sensed(sensed) => {
+                let texts = [&sensed.name, &sensed.entity, &sensed.summary];
+                let texts: usize = texts.into_iter().map(|text| allocation(text.len())).sum();
+                size_of::<Sensed>() + texts + pairs(&sensed.labels)
+            }
+        }
+    }
+}
+
+/// What an action takes: people write few, and short ones.
+const ACTION_BYTES: usize = 1_024;
+
 /// A series of `entity` has left its level, or is back at it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Moved {
@@ -59,6 +90,8 @@ pub(crate) struct Moved {
 /// One series away from its level.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Departure {
+    /// The series is watched since then.
+    pub(crate) watched: EventTime,
     /// First point away.
     pub(crate) since: EventTime,
     /// First point back at the level, which may be a new one; `None` while away.

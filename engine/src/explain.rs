@@ -238,13 +238,18 @@ fn member_reason(tables: &Tables, fingerprint: u64) -> Option<MemberReason> {
         without: placement.map_or([0.0; 4], |p| tables.correlator.without(&p.evidence)),
         naming: placement.map_or("", Placement::naming).to_owned(),
         linked_alert: linked_to.map(|other| format!("{other:016x}")),
-        linked_to: linked_to.map(|other| match tables.alerts.get(other) {
-            Some(alert) => {
-                format!("{} on {}", tables.estate.names.text(alert.name), tables.estate.entities.text(alert.entity))
-            }
-            None => format!("{other:016x}"),
-        }),
+        linked_to: linked_to.map(|other| called(tables, other)),
     })
+}
+
+/// An alert for people: what it is called and where it is.
+fn called(tables: &Tables, alert: u64) -> String {
+    match tables.alerts.get(alert) {
+        Some(alert) => {
+            format!("{} on {}", tables.estate.names.text(alert.name), tables.estate.entities.text(alert.entity))
+        }
+        None => format!("{alert:016x}"),
+    }
 }
 
 /// Why an alert is not in an incident, in words with numbers.
@@ -258,6 +263,13 @@ pub(crate) fn explain_not_in(tables: &mut Tables, alert: u64, incident: &str) ->
     );
     if why.links.is_empty() {
         text.push_str("\n  nothing in it is near enough in time or topology to be compared");
+    }
+    if let Some((here, there)) = why.apart {
+        text.push_str(&format!(
+            "\n  {} and {} begin where they are, and neither brings the other about: two faults",
+            called(tables, here),
+            called(tables, there)
+        ));
     }
     for (kind, needed) in KINDS.iter().zip(&why.needed) {
         let change = match needed.needed {

@@ -19,7 +19,8 @@ use crate::time::EventTime;
 pub enum Input {
     /// Signals of one tenant.
     Batch(Batch),
-    /// It is now this late, for every tenant: moves the watermark when telemetry is silent.
+    /// It is now this late, for every tenant: what follows arrives then, and the watermark moves although
+    /// telemetry is silent.
     Tick(EventTime),
     /// The tenant's catalogue from `at` on.
     Catalogue {
@@ -132,6 +133,15 @@ impl Input {
         let [_, tenant_len, rest @ ..] = bytes else { return None };
         let tenant = rest.get(..usize::from(*tenant_len))?;
         std::str::from_utf8(tenant).ok().filter(|tenant| !tenant.is_empty())
+    }
+
+    /// Whose the entry is; `None` for what concerns everybody.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Input::Batch(batch) => Some(batch.tenant()),
+            Input::Catalogue { tenant, .. } | Input::Action { tenant, .. } => Some(tenant),
+            Input::Tick(_) | Input::Settings(_) => None,
+        }
     }
 
     /// How many signals the entry holds; 1 for what is not a batch.

@@ -39,6 +39,11 @@ pub struct LimitsConfig {
     pub history_max: usize,
     /// Signals waiting for the watermark; when full, the oldest are released early.
     pub pending_max: usize,
+    /// Bytes that a tenant may hold in all its tables together, as estimated from what is in them. From 45 % on
+    /// it gets no new log streams and templates, from 55 % no new series, from 62 % no new edges; the details of
+    /// alerts make room for one another from half, or from 80 % of all. `bellwether run` lowers it to the
+    /// tenant's part of the process' `memory`.
+    pub tenant_bytes_max: usize,
     /// Earliest event time that is believed.
     pub time_min: EventTime,
     /// Latest event time that is believed.
@@ -59,6 +64,7 @@ impl Default for LimitsConfig {
             changes_max: 10_000,
             history_max: 1_000,
             pending_max: 4_000_000,
+            tenant_bytes_max: 1 << 30,
             time_min: EventTime::from_secs(TIME_SECS_MIN),
             time_max: EventTime::from_secs(TIME_SECS_MAX),
         }

@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::origin::{ClockView, OffTime};
 use crate::signal::SignalKind;
+use crate::time::Span;
 
-/// Counters and gauges of one tenant, or of all together.
+/// Counters and gauges of one tenant, or of all together (but for what names single sources).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct TenantStats {
     /// Rows received, by kind of signal.
     pub received: BTreeMap<String, u64>,
     /// Rows refused, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Rows that came later than the lateness allows, by kind of signal. Samples (`metric`) are left out;
-    /// everything else acts as of the watermark.
-    pub late: BTreeMap<String, u64>,
+    /// Rows whose time was not that of their arrival: late, or from the future.
+    pub off_time: OffTime,
+    /// Sources whose clocks are far from the time of arrival.
+    pub clocks_skewed: u64,
+    /// Of them those that are furthest off, the worst first.
+    pub clocks: Vec<ClockView>,
     /// Samples that repeated one already used.
     pub duplicates: u64,
     /// Stretches released early because too much was waiting.
@@ -56,6 +61,12 @@ pub struct TenantStats {
     pub delays_learned: u64,
     /// Actions about incidents that are not known.
     pub actions_unknown: u64,
+    /// Bytes held, by table, as estimated from what is in them.
+    #[serde(skip)]
+    pub bytes: BTreeMap<&'static str, u64>,
+    /// Bytes that it may hold.
+    #[serde(skip)]
+    pub bytes_max: u64,
     /// Entries evicted or refused, by table.
     pub evicted: BTreeMap<String, u64>,
     /// Metric series with state.
@@ -101,29 +112,18 @@ impl TenantStats {
         }
     }
 
-    pub(crate) fn late(&mut self, kind: &str, rows: u64) {
-        match self.late.get_mut(kind) {
-            Some(count) => *count += rows,
-            None if rows > 0 => drop(self.late.insert(kind.to_owned(), rows)),
-            None => {}
-        }
-    }
-
-    /// All rows that came late.
-    pub fn late_total(&self) -> u64 {
-        self.late.values().sum()
-    }
-
     pub(crate) fn suppressed(&mut self, by: &str) {
         *self.suppressed.entry(by.to_owned()).or_default() += 1;
     }
 
     fn add(&mut self, other: &TenantStats) {
         self.budget.add(&other.budget);
+        self.off_time.sum(&other.off_time);
+        self.bytes_max += other.bytes_max;
+        other.bytes.iter().for_each(|(table, bytes)| *self.bytes.entry(table).or_default() += bytes);
         for (sum, part) in [
             (&mut self.received, &other.received),
             (&mut self.rejected, &other.rejected),
-            (&mut self.late, &other.late),
             (&mut self.incidents_by_priority, &other.incidents_by_priority),
             (&mut self.suppressed, &other.suppressed),
             (&mut self.evicted, &other.evicted),
@@ -133,6 +133,7 @@ impl TenantStats {
             }
         }
         for (sum, part) in [
+            (&mut self.clocks_skewed, other.clocks_skewed),
             (&mut self.duplicates, other.duplicates),
             (&mut self.released_early, other.released_early),
             (&mut self.rule_errors, other.rule_errors),
@@ -200,10 +201,13 @@ pub struct EngineStats {
     pub tenants: BTreeMap<String, TenantStats>,
     /// Entries of tenants beyond the limit, refused.
     pub tenants_refused: u64,
+    /// How far engine time is ahead of the clock of who writes the journal, which was set back.
+    pub clock_ahead: Span,
 }
 
 impl EngineStats {
-    pub(crate) fn include(&mut self, tenant: &str, stats: TenantStats) {
+    /// Adds what was counted of one tenant.
+    pub fn include(&mut self, tenant: &str, stats: TenantStats) {
         self.total.add(&stats);
         self.tenants.insert(tenant.to_owned(), stats);
     }

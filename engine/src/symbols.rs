@@ -8,6 +8,8 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::memory::allocation;
+
 /// A name within one [`Symbols`] table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Sym(pub(crate) u32);
@@ -23,7 +25,13 @@ pub(crate) struct Symbols {
     index: HashTable<u32>,
     capacity: usize,
     overflowed: u64,
+    bytes: usize,
+    /// Most bytes; set anew for each stretch.
+    bytes_max: usize,
 }
+
+/// What a name takes beside its text: its place in the list and in the look-up tables.
+const NAME_BYTES: usize = 64;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -39,6 +47,8 @@ impl From<Saved> for Symbols {
             index: HashTable::new(),
             capacity: saved.capacity,
             overflowed: saved.overflowed,
+            bytes: 0,
+            bytes_max: usize::MAX,
         };
         for id in 0..symbols.texts.len() as u32 {
             symbols.insert_index(id);
@@ -60,6 +70,8 @@ impl Clone for Symbols {
             index: self.index.clone(),
             capacity: self.capacity,
             overflowed: self.overflowed,
+            bytes: self.bytes,
+            bytes_max: self.bytes_max,
         }
     }
 }
@@ -67,7 +79,14 @@ impl Clone for Symbols {
 impl Symbols {
     /// An empty table of at most `capacity` names.
     pub(crate) fn new(capacity: usize) -> Symbols {
-        Symbols { texts: Vec::new(), index: HashTable::new(), capacity: capacity.max(1), overflowed: 0 }
+        Symbols {
+            texts: Vec::new(),
+            index: HashTable::new(),
+            capacity: capacity.max(1),
+            overflowed: 0,
+            bytes: 0,
+            bytes_max: usize::MAX,
+        }
     }
 
     /// Takes at most `capacity` names from now on; those that have a symbol keep it.
@@ -75,12 +94,18 @@ impl Symbols {
         self.capacity = capacity.max(1);
     }
 
+    /// Takes at most `bytes_max` bytes from now on, as [`Symbols::bytes`] counts them.
+    pub(crate) fn bound(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// The symbol of `text`, given now if it is new.
     pub(crate) fn intern(&mut self, text: &str) -> Sym {
         if let Some(sym) = self.get(text) {
             return sym;
         }
-        if self.texts.len() + 1 >= self.capacity && text != OVERFLOW {
+        let full = self.texts.len() + 1 >= self.capacity || self.bytes + text.len() > self.bytes_max;
+        if full && text != OVERFLOW {
             self.overflowed += 1;
             return self.intern(OVERFLOW);
         }
@@ -110,8 +135,14 @@ impl Symbols {
         self.overflowed
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn insert_index(&mut self, id: u32) {
         let texts = &self.texts;
+        self.bytes += NAME_BYTES + allocation(texts[id as usize].len());
         let hash = |id: &u32| xxh3_64(texts[*id as usize].as_bytes());
         self.index.insert_unique(hash(&id), id, hash);
     }

@@ -38,6 +38,45 @@ pub(crate) struct Tables {
     pub(crate) ledger: Ledger,
     pub(crate) timers: Timers,
     pub(crate) stats: TenantStats,
+    /// What may still grow in this stretch.
+    #[serde(skip)]
+    pub(crate) room: Room,
+}
+
+/// How far tables may still grow before something has to give way, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Of the details of alerts, all of them together.
+    pub(crate) alerts: usize,
+    /// Of edges, further ones.
+    pub(crate) edges: usize,
+    /// Of the texts of changes, all of them together.
+    pub(crate) changes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { alerts: usize::MAX, edges: usize::MAX, changes: usize::MAX }
+    }
+}
+
+/// What a group holds of each of its alerts: its words, its names, its place in the look-up tables, why it is
+/// there; and what the incident, the timers and the index of conditions do.
+const GROUPED_BYTES: usize = 600;
+/// What an incident takes with what its last revision told.
+const INCIDENT_BYTES: usize = 6 << 10;
+/// What a past incident takes.
+const PAST_BYTES: usize = 1 << 10;
+
+/// What of a tenant's memory is taken, in bytes, as estimated from what is in its tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    /// Details and states of alerts, and their groups.
+    pub(crate) alerts: usize,
+    pub(crate) incidents: usize,
+    pub(crate) names: usize,
+    pub(crate) topology: usize,
+    pub(crate) changes: usize,
 }
 
 impl Tables {
@@ -54,6 +93,7 @@ impl Tables {
             ledger: Ledger::default(),
             timers: Timers::default(),
             stats: TenantStats::default(),
+            room: Room::default(),
         }
     }
 
@@ -62,6 +102,19 @@ impl Tables {
         self.alerts.reindex();
         self.known = KnownNames::of(&self.estate.lookup);
         self.suppressions.revive();
+        self.suspects.changes.revive();
+    }
+
+    /// What is taken.
+    pub(crate) fn held(&self) -> Held {
+        let grouped = self.correlator.len() * GROUPED_BYTES;
+        Held {
+            alerts: self.alerts.bytes() + self.alerts.shed_bytes() + grouped,
+            incidents: self.ledger.len() * INCIDENT_BYTES + self.history.len() * PAST_BYTES,
+            names: self.estate.names.bytes() + self.estate.entities.bytes(),
+            topology: self.estate.topology.bytes(),
+            changes: self.suspects.changes.bytes(),
+        }
     }
 
     /// The counters, with the gauges of the tables.

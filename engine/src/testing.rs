@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::alert::Sensed;
-use crate::compiled::Compiled;
+use crate::compiled::{Compiled, Workers};
 use crate::config::EngineConfig;
 use crate::event::Event;
 use crate::incident::IncidentEvent;
@@ -70,7 +70,7 @@ impl Bench {
     pub(crate) fn with(settings: serde_json::Value) -> Bench {
         let config: EngineConfig = serde_json::from_value(settings).expect("they are settings");
         let tables = Tables::new(&config);
-        let compiled = Arc::new(Compiled::new(config, None).expect("they can be used"));
+        let compiled = Arc::new(Compiled::new(config, Workers::default()).expect("they can be used"));
         Bench { tables, compiled, tenant: "acme".into() }
     }
 
@@ -122,8 +122,10 @@ pub(crate) fn sensed(secs: i64, fingerprint: u64, name: &str, entity: &str, stat
         fingerprint,
         starts_at: at(secs),
         ends_at: None,
+        late: crate::time::Span::ZERO,
         labels: Box::default(),
         summary: "it hurts".into(),
+        message: Box::default(),
         observation: None,
     }
 }

@@ -20,6 +20,9 @@ const SLOT_NS: i64 = 20_000_000;
 pub(crate) trait Timed {
     /// When it acts.
     fn time(&self) -> EventTime;
+
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize;
 }
 
 /// What waits, by slot of time; within a slot in order of arrival.
@@ -29,11 +32,12 @@ pub(crate) struct Waiting<T> {
     /// The slot last pushed to, kept out of the map: most signals follow one of the same slot.
     open: (i64, Vec<T>),
     len: usize,
+    bytes: usize,
 }
 
 impl<T> Default for Waiting<T> {
     fn default() -> Self {
-        Waiting { slots: BTreeMap::new(), open: (i64::MIN, Vec::new()), len: 0 }
+        Waiting { slots: BTreeMap::new(), open: (i64::MIN, Vec::new()), len: 0, bytes: 0 }
     }
 }
 
@@ -51,12 +55,18 @@ impl<T: Timed> Waiting<T> {
                 self.slots.insert(before, items);
             }
         }
-        self.open.1.push(item);
         self.len += 1;
+        self.bytes += item.bytes();
+        self.open.1.push(item);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Takes out everything before `until`, slot by slot.
@@ -86,6 +96,7 @@ impl<T: Timed> Waiting<T> {
             *items = split(std::mem::take(items), until, &mut due);
         }
         self.len -= due.len();
+        self.bytes -= due.iter().map(Timed::bytes).sum::<usize>();
         due
     }
 
@@ -157,6 +168,10 @@ mod tests {
         fn time(&self) -> EventTime {
             EventTime(self.0)
         }
+
+        fn bytes(&self) -> usize {
+            3
+        }
     }
 
     fn sorted(mut items: Vec<Item>) -> Vec<Item> {
@@ -182,7 +197,7 @@ mod tests {
                     waiting.push(item);
                     list.push(item);
                 }
-                prop_assert_eq!(waiting.len(), list.len());
+                prop_assert_eq!((waiting.len(), waiting.bytes()), (list.len(), 3 * list.len()));
             }
             let kept = postcard::to_stdvec(&waiting).expect("plain numbers");
             let mut back: Waiting<Item> = postcard::from_bytes(&kept).expect("just written");

@@ -193,7 +193,7 @@ fn a_recovery_that_comes_late_still_ends_the_alert() {
     let mut engine = engine(EngineConfig::default(), 1);
     let events = run(&mut engine, &inputs);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Resolved, 2)]);
-    assert_eq!(engine.stats().total.late_total(), 1);
+    assert_eq!(engine.stats().total.off_time.late(), 1);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn times_of_broken_clocks_are_refused_and_move_no_watermark() {
     let events = run(&mut engine, &inputs);
     assert_eq!(events.len(), 1);
     let stats = engine.stats().total;
-    assert_eq!((stats.rejected["time out of range"], stats.late_total()), (2, 0));
+    assert_eq!((stats.rejected["time out of range"], stats.off_time.late()), (2, 0));
 }
 
 #[test]

@@ -101,3 +101,30 @@ fn a_plain_word_is_a_name_once_something_is_called_so_and_another_name_of_it_cou
     assert_eq!(count("calls of kassa fail", known()), 1);
     assert_eq!(count("calls of others fail", known()), 2);
 }
+
+/// The catalogue's topology: the shop calls payments, which runs on a host of its own.
+fn shop_calls_payments() -> Input {
+    let mut builder = EdgeBuilder::new();
+    for (from, to, relation) in [
+        ("service:shop", "service:payments", Relation::Calls),
+        ("service:payments", "host:pay-1", Relation::RunsOn),
+        ("service:desk", "service:shop", Relation::Calls),
+    ] {
+        builder.push(&EdgeRow { time: at(0), from, to, relation, source: "cmdb", confidence: 1.0 });
+    }
+    Input::Batch(builder.finish("acme").expect("the tenant is plain"))
+}
+
+#[test]
+fn whom_an_alert_says_it_waits_for_is_the_first_suspect_though_silent_and_though_named_by_its_address() {
+    let first = |text: &str| {
+        let shop = firing(10, "OrdersFail", "service:shop", "message", text);
+        let record =
+            last(&run(&mut engine(EngineConfig::default(), 1), &[shop_calls_payments(), shop, later()])).remove(0);
+        record.probable_causes[0].reference.clone()
+    };
+    assert_eq!(first("call to payments failed: connection refused"), "service:payments");
+    assert_eq!(first("call to pay-1:8001 failed: connection refused"), "service:payments");
+    assert_eq!(first("order of desk failed"), "service:shop", "who waits for the shop is named, too");
+    assert_eq!(first("order failed"), "service:shop");
+}

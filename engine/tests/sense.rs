@@ -164,6 +164,8 @@ fn a_line_never_seen_before_is_told_once_the_stream_is_known() {
     let inputs = [Input::Batch(builder.finish("acme").expect("plain")), Input::Tick(at(6_100))];
     let (events, _) = events_of(config, &inputs);
     assert_eq!(alert_names(&events), ["NewLogTemplate"], "{events:?}");
+    let line = &events[0].record.alerts[0].annotations["message"];
+    assert_eq!(line, "primary replica refused handshake: certificate has expired", "the line as it was written");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bellwether_connectors::declared::Found;
 use bellwether_connectors::journal::is_in_use;
+use bellwether_connectors::memory::Limit;
 use bellwether_connectors::outbox::{ReaderStatus, statuses};
 use bellwether_connectors::server::auth::AuthConfig;
 use bellwether_connectors::server::http::client::ClientError;
@@ -25,7 +26,7 @@ use serde::Serialize;
 
 use super::counters::{Received, read_counters, read_tenants};
 use super::process::{Reach, process_of};
-use super::run::READERS_FOLDER;
+use super::state_folder::places;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::term::{Ink, Lean, Table, Term, count, thousands};
@@ -107,6 +108,14 @@ enum CheckError {
     /// It answers something else.
     #[error("/metrics answers {status}: {text}")]
     Answer { status: u16, text: String },
+    /// Nothing says how much memory there is.
+    #[error("nothing says how much memory there is; set `memory.limit_bytes`")]
+    NoMemoryLimit,
+    /// The doors would close at once.
+    #[error(
+        "{bytes} bytes of memory are too little: the program itself takes 100 MiB, and tables need some; give it 256 MiB at least"
+    )]
+    LittleMemory { bytes: usize },
     /// A folder that is to be written.
     #[error("cannot write in `{folder}`: {error}; check its owner", folder = .folder.display())]
     Folder { folder: PathBuf, error: io::Error },
@@ -120,6 +129,9 @@ enum CheckError {
     #[error("cannot listen on `{address}`: {error}; {remedy}", remedy = remedy(.error))]
     Listen { address: SocketAddr, error: io::Error },
 }
+
+/// Less is no memory to run with.
+const MEMORY_MIN: usize = 192 << 20;
 
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -155,14 +167,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
 }
 
 async fn check(config: &Config, reach: &Reach) -> Report {
-    let journal = config.journal_config().dir;
-    let in_use = is_in_use(&journal);
+    let places = places(config);
+    let in_use = places.as_ref().map_err(ToString::to_string).and_then(|places| {
+        // They are opened in order: the first tells of all.
+        places.first().map_or(Ok(false), |place| is_in_use(&place.journal).map_err(|error| error.to_string()))
+    });
     let running = matches!(in_use, Ok(true));
     let counters = match running {
         true => Some(counters_of(config, reach).await),
         false => None,
     };
-    let mut checks = vec![state_check(config, in_use)];
+    let mut checks = vec![state_check(config, in_use), memory_check(config)];
     checks.extend(credentials(&config.wires.auth));
     let known = counters.as_ref().and_then(|counters| counters.as_ref().ok());
     let (known, tenants) = (known.map(|page| &page.sources), known.map(|page| &page.tenants));
@@ -173,22 +188,29 @@ async fn check(config: &Config, reach: &Reach) -> Report {
     for source in &config.sources {
         checks.push(source_check(source, known).await);
     }
-    let log = config.incident_log.folder(&config.state);
-    let readers = statuses(&config.state.join(READERS_FOLDER), &log).unwrap_or_default();
+    let places = places.unwrap_or_default();
+    let readers: Vec<ReaderStatus> =
+        places.iter().flat_map(|place| statuses(&place.readers, &place.log).unwrap_or_default()).collect();
     for sink in config.sinks_or_default() {
-        let reader = readers.iter().find(|reader| reader.reader == sink.name());
-        checks.extend(sink_check(&sink, reader).await);
+        let of_sink: Vec<ReaderStatus> = readers.iter().filter(|one| one.reader == sink.name()).cloned().collect();
+        checks.extend(sink_check(&sink, ReaderStatus::together(&of_sink).as_ref()).await);
     }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
     }
-    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| Check {
-        kind: "engine",
-        name: tenant.clone(),
-        state: State::Running,
-        detail: received.refusals("dropped"),
-        received: Some(received.clone()),
+    checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| {
+        Check {
+            kind: "engine",
+            name: tenant.clone(),
+            state: State::Running,
+            detail: [received.refusals("dropped"), received.clocks()]
+                .into_iter()
+                .filter(|t| !t.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
+            received: Some(received.clone()),
+        }
     }));
     let wires = wires::build(&config.wires).map(|_| String::new());
     if wires.is_err() && checks.iter().all(|check| check.state != State::Failed) {
@@ -218,6 +240,20 @@ async fn counters_of(config: &Config, reach: &Reach) -> Result<Counted, CheckErr
         Ok((status, text)) => Err(CheckError::Answer { status, text: text.trim().to_owned() }),
         Err(error) => Err(CheckError::Silent(error)),
     }
+}
+
+/// How much memory the process may take, who says so, and what of it a tenant may fill.
+fn memory_check(config: &Config) -> Check {
+    let mib = |bytes: usize| format!("{} MiB", thousands((bytes >> 20) as u64));
+    let found = match config.memory.limit() {
+        None => Err(CheckError::NoMemoryLimit),
+        Some(Limit { bytes, .. }) if bytes < MEMORY_MIN => Err(CheckError::LittleMemory { bytes }),
+        Some(limit) => {
+            let tenant = config.engine_within(Some(limit)).limits.tenant_bytes_max;
+            Ok(format!("{} by {}; a tenant's tables take {} at most", mib(limit.bytes), limit.source, mib(tenant)))
+        }
+    };
+    Check::new("memory", "limit", found)
 }
 
 fn state_check<E: Display>(config: &Config, in_use: Result<bool, E>) -> Check {

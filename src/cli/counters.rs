@@ -18,6 +18,9 @@ pub(super) struct Received {
     /// How old the newest event of the last group was when it became durable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lag_secs: Option<f64>,
+    /// How many seconds a clock is ahead, by the name of its source: those furthest off.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) clocks: BTreeMap<String, i64>,
     /// Whether it is a wire over HTTP.
     #[serde(skip)]
     pub(super) over_http: bool,
@@ -28,6 +31,19 @@ impl Received {
     pub(super) fn refusals(&self, verb: &str) -> String {
         let parts: Vec<String> = self.refused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         if parts.is_empty() { String::new() } else { format!("{verb} {}", parts.join(", ")) }
+    }
+}
+
+impl Received {
+    /// `clock of web-7 is 420 s ahead`, the worst first, or nothing.
+    pub(super) fn clocks(&self) -> String {
+        let mut clocks: Vec<(&String, i64)> = self.clocks.iter().map(|(name, ahead)| (name, *ahead)).collect();
+        clocks.sort_by_key(|(_, ahead)| std::cmp::Reverse(ahead.unsigned_abs()));
+        let told = |(name, ahead): (&String, i64)| {
+            let side = if ahead < 0 { "behind" } else { "ahead" };
+            format!("clock of {name} is {} s {side}", ahead.unsigned_abs())
+        };
+        clocks.into_iter().map(told).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -74,14 +90,18 @@ pub(super) fn read_tenants(page: &str) -> BTreeMap<String, Received> {
                 continue;
             }
             "signals_rejected_total" => label("reason").to_owned(),
-            // What else is late acts as of now.
-            "signals_late_total" if label("kind") == "metric" => "late".to_owned(),
+            // What else is late is used.
+            "signals_late_total" if matches!(label("reason"), "out_of_order" | "too_old") => label("reason").to_owned(),
+            "clock_ahead_seconds" => {
+                received.clocks.insert(label("source").to_owned(), value as i64);
+                continue;
+            }
             "samples_duplicate_total" => "duplicate".to_owned(),
             "table_evicted_total" => format!("evicted from {}", label("table")),
             _ => continue,
         };
         if rows > 0 {
-            received.refused.insert(reason, rows);
+            *received.refused.entry(reason).or_default() += rows;
         }
     }
     for received in found.values_mut() {
@@ -137,15 +157,19 @@ mod tests {
         };
         let page = of("signals_received", "kind=\"metric\"", 100)
             + &of("signals_received", "kind=\"alert\"", 10)
-            + &of("signals_late", "kind=\"metric\"", 3)
-            + &of("signals_late", "kind=\"alert\"", 4)
+            + &of("signals_late", "kind=\"metric\",source=\"host\",reason=\"too_old\"", 2)
+            + &of("signals_late", "kind=\"metric\",source=\"entity\",reason=\"too_old\"", 1)
+            + &of("signals_late", "kind=\"alert\",source=\"tool\",reason=\"behind\"", 4)
+            + "bellwether_clock_ahead_seconds{tenant=\"acme\",class=\"host\",source=\"web-7\"} 420\n\
+               bellwether_clock_ahead_seconds{tenant=\"acme\",class=\"host\",source=\"db-1\"} -600\n"
             + &of("signals_rejected", "reason=\"too_many_series\"", 2)
             + &of("table_evicted", "table=\"alerts\"", 7)
             + &of("table_evicted", "table=\"names\"", 0);
         let found = read_tenants(&page);
         let acme = &found["acme"];
-        assert_eq!((acme.requests, acme.accepted), (110, 105), "what is late but no sample is used");
-        assert_eq!(acme.refusals("dropped"), "dropped 7 evicted from alerts, 3 late, 2 too_many_series");
+        assert_eq!((acme.requests, acme.accepted), (110, 105), "what is late but in order is used");
+        assert_eq!(acme.refusals("dropped"), "dropped 7 evicted from alerts, 2 too_many_series, 3 too_old");
+        assert_eq!(acme.clocks(), "clock of db-1 is 600 s behind, clock of web-7 is 420 s ahead");
     }
 
     #[test]

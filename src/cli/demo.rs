@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, JournalConfig, LocalJournal, Position};
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::nats::testing::{NatsServer, NatsServerError};
 use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
 use bellwether_connectors::sinks::nats::{NatsSink, NatsSinkConfig};
@@ -31,11 +32,11 @@ use crate::report::{Figures, LineStyle};
 use crate::term::{Ink, Term, wrap};
 use crate::wiring::feeds::EntryFeed;
 use crate::wiring::gauges::Gauges;
-use crate::wiring::outbox::Delivery;
+use crate::wiring::outbox::{Delivery, Receivers};
 use crate::wiring::pace::Cadence;
-use crate::wiring::recorded::JOURNAL_FOLDER;
+use crate::wiring::partitions::{CHECKPOINTS_FOLDER, JOURNAL_FOLDER};
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
-use crate::wiring::{self, Wiring};
+use crate::wiring::{self, Partition, Wiring};
 
 /// Play a story through the whole product: simulator, journal, engine, NATS, report
 #[derive(Debug, Args)]
@@ -167,7 +168,8 @@ struct Stage {
     engine: Engine,
     journal: Arc<dyn Journal>,
     checkpoints: Checkpoints,
-    delivery: Delivery,
+    receivers: Receivers,
+    log: IncidentLog,
     simulation: Arc<Mutex<Simulation>>,
     gauges: Arc<Gauges>,
     kept: Kept,
@@ -198,13 +200,13 @@ impl Stage {
         sinks.push(Box::new(KeepSink::new(&kept)));
         let log = IncidentLogConfig::default();
         let log = IncidentLog::open(&log, &log.folder(folder))?;
-        let readers = sinks.into_iter().map(Reader::of).collect();
-        let delivery = Delivery { log, readers, companions: Vec::new(), cursors: None };
+        let receivers = Receivers { kept: sinks.into_iter().map(Reader::of).collect(), companions: Vec::new() };
         Ok(Stage {
             engine,
             journal: Arc::new(journal),
-            checkpoints: Checkpoints::open(folder.join("checkpoints"))?,
-            delivery,
+            checkpoints: Checkpoints::open(folder.join(CHECKPOINTS_FOLDER))?,
+            receivers,
+            log,
             simulation: Arc::new(Mutex::new(Simulation::new(plan.clone()))),
             gauges: Arc::new(Gauges::default()),
             kept,
@@ -218,19 +220,24 @@ impl Stage {
             next.map(Ok)
         });
         let feed: Box<dyn Source> = Box::new(EntryFeed::new("story", entries).at_speed(speed));
-        Wiring {
+        let partition = Partition {
             engine: self.engine,
             position: Position::START,
             journal: self.journal,
-            rejects: RejectLog::counting(),
-            sources: vec![feed],
-            companions: Vec::new(),
-            delivery: self.delivery,
+            delivery: Delivery { log: self.log, cursors: None },
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
-            finish: true,
-            incidents: Arc::default(),
             care: None,
             questions: wiring::no_questions(),
+        };
+        Wiring {
+            partitions: vec![partition],
+            rejects: RejectLog::counting(),
+            memory: Memory::unlimited(),
+            sources: vec![feed],
+            companions: Vec::new(),
+            receivers: self.receivers,
+            finish: true,
+            incidents: Arc::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::told::Told;
 use crate::exit::{Exit, UsageError};
 use crate::report::{IncidentLine, incident_lines, incident_page};
 use crate::term::{Ink, Term};
-use crate::wiring::newest::{Newest, newest_engine};
+use crate::wiring::newest::newest_engine;
 
 /// Say why an incident says what it says, and why each alert is in it; without one, list them
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     };
     let mut out = std::io::stdout().lock();
     if args.json {
-        let checkpoint = newest.as_ref().map(Newest::json);
+        let checkpoint = newest.as_ref().map(|newest| newest.json(&tenant));
         let document = json!({
             "tenant": tenant, "record": line.record, "members": members, "alert": why_not, "checkpoint": checkpoint
         });
@@ -109,7 +109,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit> {
     let term = Term::stdout();
     write!(out, "{}", incident_page(&line.record, Some(&tenant), &term))?;
     if let Some(newest) = &newest {
-        writeln!(out, "\n{}", term.paint(Ink::Dim, &format!("What follows is {}", newest.age())))?;
+        writeln!(out, "\n{}", term.paint(Ink::Dim, &format!("What follows is {}", newest.age(Some(&tenant)))))?;
     }
     match (alert, &members) {
         (Some(alert), Some(members)) => tell_alert(&mut out, alert, members, why_not, &term)?,
@@ -157,10 +157,10 @@ fn tell_alert(
 /// the order of their last words. Of each no more is kept than a table tells.
 fn list(told: &Told, json: bool) -> Result<Exit> {
     let mut at: HashMap<String, usize> = HashMap::new();
-    let mut latest: Vec<(usize, IncidentLine)> = Vec::new();
-    for (number, line) in told.lines()?.enumerate() {
+    let mut latest: Vec<(String, IncidentLine)> = Vec::new();
+    for line in told.lines()? {
         let line = line?;
-        let shown = (number, IncidentLine::of(line.tenant(), &line.record));
+        let shown = (line.key().to_owned(), IncidentLine::of(line.tenant(), &line.record));
         match at.get(&line.record.id) {
             Some(place) => latest[*place] = shown,
             None => {
@@ -171,9 +171,12 @@ fn list(told: &Told, json: bool) -> Result<Exit> {
     }
     let mut out = std::io::stdout().lock();
     if json {
-        let last: HashSet<usize> = latest.iter().map(|(number, _)| *number).collect();
-        for (_, line) in told.lines()?.enumerate().filter(|(number, _)| last.contains(number)) {
+        let last: HashSet<String> = latest.into_iter().map(|(key, _)| key).collect();
+        for line in told.lines()? {
             let line = line?;
+            if !last.contains(line.key()) {
+                continue;
+            }
             writeln!(out, "{}", json!({"tenant": line.tenant(), "record": line.record}))?;
         }
         return Ok(Exit::Ok);

@@ -54,7 +54,7 @@ pub(super) fn run(args: &ForecastsArgs) -> Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
-    writeln!(out, "{}", term.paint(Ink::Dim, &newest.age()))?;
+    writeln!(out, "{}", term.paint(Ink::Dim, &newest.age(args.tenant.as_deref())))?;
     if found.is_empty() {
         let watched: u64 = newest.engine.watch_totals().values().map(|totals| totals.forecasts.watched).sum();
         writeln!(out, "Nothing is expected to run out; {watched} resources are watched.")?;

@@ -55,7 +55,7 @@ pub(super) fn run(args: &LessonsArgs) -> Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
-    writeln!(out, "{}", term.paint(Ink::Dim, &newest.age()))?;
+    writeln!(out, "{}", term.paint(Ink::Dim, &newest.age(args.tenant.as_deref())))?;
     let stats = newest.engine.stats();
     for tenant in &tenants {
         let Some(budget) = stats.tenants.get(*tenant).map(|stats| stats.budget) else { continue };

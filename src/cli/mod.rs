@@ -16,6 +16,7 @@ mod inputs;
 mod lessons;
 mod man;
 mod models;
+mod open_state;
 mod process;
 pub mod read_back;
 mod replay;

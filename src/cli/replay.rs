@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::journal::Position;
-use bellwether_connectors::outbox::{IncidentLog, Reader};
+use bellwether_connectors::memory::Memory;
+use bellwether_connectors::outbox::Reader;
 use bellwether_connectors::sinks::ndjson::{NdjsonSink, NdjsonSinkConfig};
 use bellwether_connectors::{RejectLog, Sink, Source, SourceError, stop_pair};
 use bellwether_datasets::real::{self, Judge};
 use bellwether_engine::input::Input;
-use bellwether_engine::{Engine, EngineConfig};
+use bellwether_engine::time::Span;
+use bellwether_engine::{Engine, EngineConfig, Workers};
 use clap::Args;
 use serde_json::Value;
 
@@ -26,13 +27,12 @@ use crate::exit::{Exit, UsageError};
 use crate::progress;
 use crate::report::{Figures, LineStyle, answers_json, answers_table, incident_page, incident_table, tenant_count};
 use crate::term::{Ink, Term};
-use crate::wiring::feeds::EntryFeed;
+use crate::wiring::feeds::{EntryFeed, OfPartition, Pacer};
 use crate::wiring::gauges::Gauges;
-use crate::wiring::memory::MemoryJournal;
-use crate::wiring::outbox::Delivery;
-use crate::wiring::recorded::{journal_entries, journal_of};
+use crate::wiring::outbox::Receivers;
+use crate::wiring::recorded::{journal_entries, journals_of};
 use crate::wiring::screen::{JudgeSink, KeepSink, Kept, ScreenSink};
-use crate::wiring::{self, Wiring};
+use crate::wiring::{self, Partition, Wiring};
 
 /// With at most this many incidents each gets its page; with more, a table.
 const PAGES_MAX: usize = 3;
@@ -178,26 +178,24 @@ async fn play(
     judge: Option<&Arc<Mutex<Judge>>>,
 ) -> Result<(Played, RejectLog)> {
     let lateness = settings.lateness;
-    let engine = Engine::new(settings, threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
-    let source = source(args, lateness, over)?;
+    let sources = sources(args, lateness, over)?;
+    let workers = Workers::new(threads(args.threads)).map_err(|e| UsageError(e.to_string()))?;
+    let engine = || Engine::on(&workers, settings.clone()).map_err(|e| UsageError(e.to_string()));
+    let partitions = sources.iter().map(|_| engine().map(Partition::in_memory)).collect::<Result<Vec<_>, _>>()?;
     let rejects = RejectLog::counting();
-    let gauges = Arc::new(Gauges::default());
+    let gauges = Arc::new(Gauges::of(NonZeroUsize::new(partitions.len()).unwrap_or(NonZeroUsize::MIN)));
     let kept = Kept::default();
     let bar = progress::bar(None, "signals read");
     let readers = readers(args, &kept, judge, &bar, Term::stdout()).await?;
     let wiring = Wiring {
-        engine,
-        position: Position::START,
-        journal: Arc::new(MemoryJournal::default()),
+        partitions,
         rejects: rejects.clone(),
-        sources: vec![source],
+        memory: Memory::unlimited(),
+        sources,
         companions: Vec::new(),
-        delivery: Delivery { log: IncidentLog::in_memory(), readers, companions: Vec::new(), cursors: None },
-        checkpoints: None,
+        receivers: Receivers { kept: readers, companions: Vec::new() },
         finish: true,
         incidents: Arc::default(),
-        care: None,
-        questions: wiring::no_questions(),
     };
     let (_stopper, stop) = stop_pair();
     let watching = progress::follow(&bar, &gauges);
@@ -220,40 +218,45 @@ fn judge(args: &ReplayArgs) -> Result<Option<Arc<Mutex<Judge>>>> {
     Ok(Some(Arc::new(Mutex::new(Judge::of(&data_dir(args.data.as_deref()), name)?))))
 }
 
-fn source(args: &ReplayArgs, lateness: bellwether_engine::time::Span, over: &Value) -> Result<Box<dyn Source>> {
+/// What is read: one source for each partition of what is played. Partitions have their ticks and settings each in
+/// its own journal, and are played each by its own engine.
+fn sources(args: &ReplayArgs, lateness: Span, over: &Value) -> Result<Vec<Box<dyn Source>>> {
     if let Some(name) = &args.dataset {
         let case = real::dataset(&data_dir(args.data.as_deref()), name)?;
         let feed = EntryFeed::new(name.as_str(), case.into_inputs().map(Ok));
-        return Ok(match args.speed {
+        return Ok(vec![match args.speed {
             Some(speed) => Box::new(feed.at_speed(speed)),
             None => Box::new(feed),
-        });
+        }]);
     }
     let whose = Whose { tenant: &args.tenant, entity: args.entity.as_deref() };
     let [only] = &args.inputs[..] else {
-        return inputs::merged(&args.inputs, whose, lateness, args.speed);
+        return Ok(vec![inputs::merged(&args.inputs, whose, lateness, args.speed)?]);
     };
-    match journal_of(only) {
-        Some(folder) => {
-            // Asked for other settings: those that the run had must not come back.
-            let own = args.config.is_some();
-            let over = over.clone();
-            let laid = move |entry| match entry {
-                // What a run wrote goes with any settings that are accepted; what does not changes nothing.
-                Ok(Input::Settings(own)) => Ok(Input::Settings(lay_over(&own, &over).map_or(own, Arc::new))),
-                other => other,
-            };
-            let entries = journal_entries(&folder)?
-                .filter(move |entry| !(own && matches!(entry, Ok(Input::Settings(_)))))
-                .map(laid);
-            let feed = EntryFeed::new(only.display().to_string(), entries);
-            Ok(match args.speed {
-                Some(speed) => Box::new(feed.at_speed(speed)),
-                None => Box::new(feed),
-            })
-        }
-        None => inputs::merged(&args.inputs, whose, lateness, args.speed),
+    let journals = journals_of(only)?;
+    if journals.is_empty() {
+        return Ok(vec![inputs::merged(&args.inputs, whose, lateness, args.speed)?]);
     }
+    let pacer = args.speed.map(Pacer::new);
+    let sources = journals.iter().enumerate().map(|(partition, folder)| {
+        // Asked for other settings: those that the run had must not come back.
+        let own = args.config.is_some();
+        let over = over.clone();
+        let laid = move |entry| match entry {
+            // What a run wrote goes with any settings that are accepted; what does not changes nothing.
+            Ok(Input::Settings(own)) => Ok(Input::Settings(lay_over(&own, &over).map_or(own, Arc::new))),
+            other => other,
+        };
+        let entries =
+            journal_entries(folder)?.filter(move |entry| !(own && matches!(entry, Ok(Input::Settings(_))))).map(laid);
+        let feed = EntryFeed::new(only.display().to_string(), entries);
+        let source: Box<dyn Source> = match &pacer {
+            Some(pacer) => Box::new(feed.paced_by(pacer.clone())),
+            None => Box::new(feed),
+        };
+        Ok(Box::new(OfPartition { partition, source }) as Box<dyn Source>)
+    });
+    sources.collect()
 }
 
 async fn readers(

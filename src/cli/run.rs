@@ -5,38 +5,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::journal::{Journal, LocalJournal, Position};
-use bellwether_connectors::outbox::{IncidentLog, Reader, ReaderTotals};
+use bellwether_connectors::journal::{Journal, Position};
+use bellwether_connectors::memory::Memory;
+use bellwether_connectors::outbox::{Reader, ReaderTotals};
 use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
-use bellwether_connectors::{Checkpoints, RejectLog, SinkConfig, Source, Stopper, stop_pair};
-use bellwether_engine::Engine;
+use bellwether_connectors::{Intake, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::time::Span;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
+use super::open_state::{Opened, duration, open_partitions};
 use super::replay::threads;
 use super::{inputs, status};
 use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
 use crate::report::Figures;
-use crate::wiring::feeds::TickFeed;
-use crate::wiring::fold::Care;
+use crate::wiring::feeds::{OfPartition, TickFeed, opening};
 use crate::wiring::gauges::Gauges;
-use crate::wiring::outbox::Delivery;
-use crate::wiring::pace::Cadence;
-use crate::wiring::quarantine::Quarantine;
+use crate::wiring::outbox::Receivers;
+use crate::wiring::partitions::Partitions;
 use crate::wiring::readiness::Readiness;
-use crate::wiring::recover::{RecoverError, Recovered, recover};
-use crate::wiring::reload::{QUESTIONS_MAX, Reloader, SettingsWriter};
+use crate::wiring::reload::{Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
-use crate::wiring::{self, Past, Wiring};
-
-/// Where the readers of the incident log keep where they are, in the state folder.
-pub(super) const READERS_FOLDER: &str = "readers";
+use crate::wiring::{self, Wiring};
 
 /// Run the service: read the sources, keep the journal, tell the incidents
 #[derive(Debug, Args)]
@@ -90,62 +84,60 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
 async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Result<Exit> {
     let config = &config;
     private::folder(&config.state).with_context(|| format!("cannot make `{}`", config.state.display()))?;
-    let (journal, report) = LocalJournal::open(&config.journal_config())?;
-    let checkpoints = Checkpoints::open(config.state.join("checkpoints"))?;
-    let quarantine = Quarantine::open(&config.state)?;
-    if !quarantine.is_empty() {
-        tracing::warn!(entries = quarantine.len(), "entries that met a bug are left out: see the folder `quarantine`");
+    let partitions = Partitions::open(config, threads(None)).map_err(|error| UsageError(error.to_string()))?;
+    let limit = config.memory.limit();
+    let memory = limit.map_or_else(Memory::unlimited, Memory::within);
+    let settings = config.engine_within(limit);
+    let opened = open_partitions((config, &settings), &partitions, args.accept_data_loss).await?;
+    status::say_start(config, partitions.count());
+    for (partition, Opened { position, report, .. }) in opened.iter().enumerate() {
+        tracing::info!(partition, position = position.0, journal = report.last.0, "state restored");
     }
-    let (engine, position) = recovered(config, &checkpoints, report.first, args.accept_data_loss)?;
-    let log = IncidentLog::open(&config.incident_log, &config.incident_log.folder(&config.state))?;
-    log.check_covers(position, report.last)?;
-    let cursors = config.state.join(READERS_FOLDER);
-    private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
-    status::say_start(config);
-    tracing::info!(position = position.0, journal = report.last.0, "state restored");
-    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let journals: Vec<Arc<dyn Journal>> = opened.iter().map(|of| of.journal.clone()).collect();
     let rejects = RejectLog::to_file(&config.state.join("rejected.ndjson"))?;
-    let settings_writer = SettingsWriter::new(journal.clone(), rejects.clone());
-    if settings_writer.settings(&config.engine).await? && report.last != Position::START {
+    let settings_writer = SettingsWriter::new(journals.clone(), rejects.clone());
+    let new = opened.iter().all(|of| of.report.last == Position::START);
+    if settings_writer.settings(&settings).await? && !new {
         tracing::info!("the engine's settings have changed: the journal says from where on");
     }
     settings_writer.catalogues(config).await?;
+    for Opened { journal, report, .. } in opened.iter().filter(|_| config.tick != Span::ZERO) {
+        let opening = opening(duration(config.tick), report.last == Position::START);
+        Intake::new(journal.clone(), rejects.clone()).accept(&opening, None).await?;
+    }
 
     let kept = Kept::default();
-    let delivery = Delivery {
-        log,
-        readers: open_readers(config, args.json).await?,
+    let receivers = Receivers {
+        kept: open_readers(config, args.json).await?,
         companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))],
-        cursors: Some(cursors),
     };
-    let gauges = Arc::new(Gauges::default());
-    let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
+    let gauges = Arc::new(Gauges::of(partitions.count()));
+    gauges.shows_memory(&memory);
+    let (asking, parts): (Vec<_>, Vec<_>) = opened.into_iter().map(|of| of.connect(config, &settings)).unzip();
     let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
         // An engine that has read nothing yet is where it was restored.
-        gauges.at(position);
+        parts.iter().enumerate().for_each(|(partition, of)| gauges.at(partition, of.position));
+        let ends: Vec<_> = journals.iter().map(|journal| journal.durable()).collect();
+        let ends = move || ends.iter().map(|end| *end.borrow()).collect::<Vec<Position>>();
         let (watched, gauges) = (gauges.clone(), gauges.clone());
-        let (reloads, durable) = (reloader.clone(), journal.durable());
-        http.show_more(move || gauges.exposition(*durable.borrow()) + &reloads.gauges().exposition());
+        let (reloads, durable) = (reloader.clone(), ends.clone());
+        http.show_more(move || gauges.exposition(&durable()) + &reloads.gauges().exposition());
         http.administered_by(reloader.clone());
-        let (readiness, durable) = (Readiness::new(watched), journal.durable());
-        http.ready_unless(move || readiness.reasons(*durable.borrow()));
+        let readiness = Readiness::new(watched);
+        http.ready_unless(move || readiness.reasons(&ends()));
     }
     let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {
-        engine,
-        position,
-        journal,
+        companions: ticks(config.tick, parts.len()),
+        partitions: parts,
         rejects: rejects.clone(),
+        memory,
         sources,
-        companions: ticks(config.tick),
-        delivery,
-        checkpoints: Some((checkpoints.clone(), cadence(config))),
-        care: Some(Care { past: past(config, checkpoints, position, report.first), quarantine }),
+        receivers,
         finish: false,
         incidents,
-        questions,
     };
     let (stopper, stop) = stop_pair();
     let listening = tokio::spawn(stop_on_signal(stopper));
@@ -178,61 +170,12 @@ fn report_end(args: &RunArgs, figures: &Figures) -> Result<()> {
     Ok(())
 }
 
-/// The engine and where it goes on; not without its state, unless the loss is accepted.
-fn recovered(config: &Config, checkpoints: &Checkpoints, first: Position, accept: bool) -> Result<(Engine, Position)> {
-    let recovered = recover(&config.engine, threads(config.threads), checkpoints, first);
-    let Recovered { engine, position, lost } = recovered.map_err(|error| match error {
-        RecoverError::Settings(error) => UsageError(error.to_string()).into(),
-        RecoverError::Checkpoints(error) => anyhow::Error::from(error),
-    })?;
-    if let Some(gone) = lost {
-        accept_loss(config, gone, accept)?;
-    }
-    Ok((engine, position))
-}
-
-/// The state is lost: that is a person's decision.
-fn accept_loss(config: &Config, gone: Position, accept: bool) -> Result<()> {
-    let folder = config.state.join("checkpoints");
-    let folder = folder.display();
-    if !accept {
-        let message = format!(
-            "no checkpoint in `{folder}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
-             is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
-             from a backup, those moved aside end in `.bad`; or begin anew with `--accept-data-loss`: incidents that \
-             are open are then not followed any more, and faults that go on are told again under other ids"
-        );
-        return Err(UsageError(message).into());
-    }
-    tracing::warn!(
-        gone = gone.0,
-        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are not followed any more, \
-         faults that go on are told again under other ids"
-    );
-    Ok(())
-}
-
-/// Where earlier states are had from: an engine without a checkpoint began at the journal's oldest entry, where
-/// that is the first of all or where this one began.
-fn past(config: &Config, checkpoints: Checkpoints, began: Position, first: Position) -> Past {
-    let oldest = Position(first.0.saturating_sub(1));
-    let whole = oldest == Position::START || oldest == began;
-    Past { checkpoints, beginning: whole.then(|| (oldest, config.engine.clone())) }
-}
-
-fn cadence(config: &Config) -> Cadence {
-    Cadence { every: duration(config.checkpoint.every), entries: config.checkpoint.entries.max(1) }
-}
-
-fn duration(span: Span) -> Duration {
-    Duration::from_nanos(u64::try_from(span.0).unwrap_or(0))
-}
-
-fn ticks(every: Span) -> Vec<Box<dyn Source>> {
-    match duration(every) {
-        Duration::ZERO => Vec::new(),
-        every => vec![Box::new(TickFeed::new(every))],
-    }
+/// Each partition has its own: one whose journal is full keeps the time from itself alone.
+fn ticks(every: Span, partitions: usize) -> Vec<Box<dyn Source>> {
+    let every = duration(every);
+    let tick =
+        |partition| -> Box<dyn Source> { Box::new(OfPartition { partition, source: Box::new(TickFeed::new(every)) }) };
+    (0..partitions).filter(|_| !every.is_zero()).map(tick).collect()
 }
 
 /// What is read and what is listened for.

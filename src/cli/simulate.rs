@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::exit::{Exit, UsageError};
 use crate::progress;
 use crate::term::{Ink, Term, thousands};
-use crate::wiring::recorded::JOURNAL_FOLDER;
+use crate::wiring::partitions::JOURNAL_FOLDER;
 /// The truth inside `--out`.
 pub const TRUTH_FILE: &str = "truth.json";
 

@@ -1,8 +1,8 @@
 //! `bellwether sinks`: where each reader of the incident log is, and what a person asks of one that
 //! waits.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -12,11 +12,11 @@ use bellwether_connectors::outbox::{ReaderStatus, Request, Until, statuses};
 use clap::{Args, Subcommand};
 use indicatif::BinaryBytes;
 
-use super::run::READERS_FOLDER;
-use super::state_folder::{StateArgs, StateFolder};
+use super::state_folder::{Place, StateArgs, StateFolder};
 use crate::exit::{Exit, UsageError};
 use crate::report::rough;
 use crate::term::{Ink, Term};
+use crate::wiring::partitions::READERS_FOLDER;
 
 /// How long a running process may take to follow a request.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
@@ -52,6 +52,9 @@ enum SinksCommand {
     Retry {
         /// Its name
         name: String,
+        /// In this partition alone
+        #[arg(long, value_name = "NUMBER")]
+        partition: Option<usize>,
     },
     /// Go on elsewhere: says what is lost, and does it with --yes
     Skip {
@@ -60,6 +63,9 @@ enum SinksCommand {
         /// `now`, `oldest`, or the number of a record: what comes after it is delivered
         #[arg(long, value_name = "PLACE", value_parser = place)]
         until: Until,
+        /// In this partition alone: records are counted in each for itself
+        #[arg(long, value_name = "NUMBER")]
+        partition: Option<usize>,
         /// Do it
         #[arg(long)]
         yes: bool,
@@ -79,21 +85,32 @@ fn place(text: &str) -> Result<Until, NoPlace> {
     }
 }
 
-/// Where a run keeps its readers and its log.
-struct Folders {
-    state: PathBuf,
-    readers: PathBuf,
-    log: PathBuf,
+/// The reader of a sink in one partition.
+struct OfPartition {
+    partition: usize,
+    place: Place,
+    status: ReaderStatus,
 }
 
+/// The readers of one sink, in order of their partitions.
+type Readers = Vec<OfPartition>;
+
 impl SinksArgs {
-    fn folders(&self) -> Result<Folders> {
-        let StateFolder { state, log, .. } = self.of.folder()?;
-        if !log.is_dir() {
-            let text = format!("no incident log in `{}`: name the folder of a run with --from", log.display());
+    /// Every sink with its readers, by name.
+    fn sinks(&self, folder: &StateFolder) -> Result<BTreeMap<String, Readers>> {
+        if !folder.places.iter().any(|place| place.log.is_dir()) {
+            let logs = folder.places.first().map_or(folder.state.as_path(), |place| place.log.as_path());
+            let text = format!("no incident log in `{}`: name the folder of a run with --from", logs.display());
             return Err(UsageError(text).into());
         }
-        Ok(Folders { readers: state.join(READERS_FOLDER), state, log })
+        let mut sinks: BTreeMap<String, Readers> = BTreeMap::new();
+        for (partition, place) in folder.places.iter().enumerate() {
+            for status in statuses(&place.readers, &place.log)? {
+                let of = OfPartition { partition, place: place.clone(), status };
+                sinks.entry(of.status.reader.clone()).or_default().push(of);
+            }
+        }
+        Ok(sinks)
     }
 }
 
@@ -102,31 +119,53 @@ impl SinksArgs {
 /// # Errors
 /// When there is no such reader, or the folder cannot be read or written.
 pub(super) fn run(args: &SinksArgs) -> Result<Exit> {
-    let folders = args.folders()?;
-    let all = statuses(&folders.readers, &folders.log)?;
-    let named = |name: &str| match all.iter().find(|status| status.reader == name) {
-        Some(status) => Ok(status),
-        None => {
-            let known: Vec<&str> = all.iter().map(|status| status.reader.as_str()).collect();
-            Err(UsageError(format!("no sink `{name}`, known: {}", known.join(", "))))
-        }
-    };
+    let folder = args.of.folder()?;
+    let mut sinks = args.sinks(&folder)?;
     match &args.command {
-        None | Some(SinksCommand::List) => list(&all, args.json)?,
-        Some(SinksCommand::Retry { name }) => ask(Request::Retry, &named(name)?.reader, &folders)?,
-        Some(SinksCommand::Skip { name, until, yes }) => {
-            let status = named(name)?;
+        None | Some(SinksCommand::List) => {
+            let together = |readers: &Readers| {
+                ReaderStatus::together(&readers.iter().map(|of| of.status.clone()).collect::<Vec<_>>())
+            };
+            list(&sinks.values().filter_map(together).collect::<Vec<_>>(), args.json)?;
+        }
+        Some(SinksCommand::Retry { name, partition }) => {
+            ask(Request::Retry, &named(&mut sinks, name, *partition)?, &folder)?;
+        }
+        Some(SinksCommand::Skip { name, until, partition, yes }) => {
+            let readers = named(&mut sinks, name, *partition)?;
+            let several = folder.places.len() > 1;
+            if several && partition.is_none() && matches!(until, Until::Record(_)) {
+                let text = "records are counted in each partition for itself: name one with --partition, or use \
+                            `now` or `oldest`";
+                return Err(UsageError(text.to_owned()).into());
+            }
             let mut out = std::io::stdout().lock();
-            writeln!(out, "{}", consequence(status, *until))?;
+            for OfPartition { partition, status, .. } in &readers {
+                let which = if several { format!("partition {partition}: ") } else { String::new() };
+                writeln!(out, "{which}{}", consequence(status, *until))?;
+            }
             if !yes {
                 writeln!(out, "nothing was changed; the same with --yes does it")?;
                 return Ok(Exit::Ok);
             }
             drop(out);
-            ask(Request::Skip { until: *until }, &status.reader, &folders)?;
+            ask(Request::Skip { until: *until }, &readers, &folder)?;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The readers of a sink, or that of one partition.
+fn named(sinks: &mut BTreeMap<String, Readers>, name: &str, partition: Option<usize>) -> Result<Readers, UsageError> {
+    let Some(mut readers) = sinks.remove(name) else {
+        let known: Vec<&str> = sinks.keys().map(String::as_str).collect();
+        return Err(UsageError(format!("no sink `{name}`, known: {}", known.join(", "))));
+    };
+    readers.retain(|of| partition.is_none_or(|only| only == of.partition));
+    match readers.is_empty() {
+        true => Err(UsageError(format!("`{name}` has read nothing in that partition"))),
+        false => Ok(readers),
+    }
 }
 
 /// What going on elsewhere costs.
@@ -152,18 +191,23 @@ fn consequence(status: &ReaderStatus, until: Until) -> String {
     }
 }
 
-/// Leaves a request, and waits for a running process to follow it.
-fn ask(request: Request, name: &str, folders: &Folders) -> Result<()> {
-    request.leave(&folders.readers, name).with_context(|| {
-        format!("cannot write into `{}`: run this as the user the service runs as", folders.readers.display())
-    })?;
+/// Leaves a request for each reader, and waits for a running process to follow them.
+fn ask(request: Request, readers: &[OfPartition], folder: &StateFolder) -> Result<()> {
+    let mut in_use = false;
+    for OfPartition { place, status, .. } in readers {
+        request.leave(&place.readers, &status.reader).with_context(|| {
+            format!("cannot write into `{}`: run this as the user the service runs as", place.readers.display())
+        })?;
+        in_use |= is_in_use(&place.log)?;
+    }
     let mut out = std::io::stdout().lock();
-    if !is_in_use(&folders.log)? {
-        writeln!(out, "`{}` is not in use: `{name}` goes on as asked at the next start", folders.state.display())?;
+    let name = readers.first().map(|of| of.status.reader.as_str()).unwrap_or_default();
+    if !in_use {
+        writeln!(out, "`{}` is not in use: `{name}` goes on as asked at the next start", folder.state.display())?;
         return Ok(());
     }
     let began = Instant::now();
-    while Request::waits(&folders.readers, name) {
+    while readers.iter().any(|of| Request::waits(&of.place.readers, name)) {
         if began.elapsed() > FOLLOWED_WITHIN {
             anyhow::bail!(
                 "the running process has not taken the request within {} s: its log says why",

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use bellwether_connectors::SinkConfig;
-use bellwether_connectors::outbox::IncidentLogConfig;
 use clap::Args;
 
-use crate::config::{self, INCIDENTS_FILE};
+use crate::config::{self, Config, INCIDENTS_FILE};
 use crate::exit::UsageError;
 use crate::wiring::newest::{Newest, newest_engine};
+use crate::wiring::partitions::{Partitions, PartitionsError, READERS_FOLDER};
 
 /// Which run.
 #[derive(Clone, Debug, Args)]
@@ -25,12 +25,37 @@ pub(super) struct StateArgs {
 /// Where a run keeps what.
 #[derive(Clone, Debug)]
 pub(super) struct StateFolder {
-    /// Checkpoints, and everything that has no folder of its own.
+    /// Everything that has no folder of its own.
     pub(super) state: PathBuf,
-    /// The incident log.
-    pub(super) log: PathBuf,
+    /// What each partition has.
+    pub(super) places: Vec<Place>,
     /// Files that incident events are written to, oldest events first in each.
     pub(super) files: Vec<PathBuf>,
+}
+
+/// Where a partition of the run keeps what commands look at.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The journal.
+    pub(super) journal: PathBuf,
+    /// The incident log.
+    pub(super) log: PathBuf,
+    /// Where the readers of the log keep where they are.
+    pub(super) readers: PathBuf,
+}
+
+/// What each partition of a run has.
+///
+/// # Errors
+/// When the number of partitions does not read.
+pub(super) fn places(config: &Config) -> Result<Vec<Place>, PartitionsError> {
+    let partitions = Partitions::of(&config.state)?;
+    let place = |(partition, folder): (usize, PathBuf)| Place {
+        journal: partitions.journal(config, partition).dir,
+        log: partitions.incident_log(&config.incident_log, partition).1,
+        readers: folder.join(READERS_FOLDER),
+    };
+    Ok(partitions.folders().enumerate().map(place).collect())
 }
 
 impl StateArgs {
@@ -40,16 +65,16 @@ impl StateArgs {
     /// When the configuration is not accepted.
     pub(super) fn folder(&self) -> Result<StateFolder> {
         let Some(file) = &self.config else {
-            let log = IncidentLogConfig::default().folder(&self.from);
-            return Ok(StateFolder { log, files: vec![self.from.join(INCIDENTS_FILE)], state: self.from.clone() });
+            let config = Config { state: self.from.clone(), ..Config::default() };
+            let files = vec![self.from.join(INCIDENTS_FILE)];
+            return Ok(StateFolder { places: places(&config)?, files, state: config.state });
         };
         let config = config::load_beside(file)?;
         let files = config.sinks_or_default().into_iter().filter_map(|sink| match sink {
             SinkConfig::Ndjson(file) => Some(file.path),
             _ => None,
         });
-        let log = config.incident_log.folder(&config.state);
-        Ok(StateFolder { log, files: files.collect(), state: config.state })
+        Ok(StateFolder { places: places(&config)?, files: files.collect(), state: config.state })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the running service says of itself on standard error: at the start what it listens on and where
 //! incidents go, then now and then how much it watches, when that has changed.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_connectors::outbox;
 use bellwether_connectors::wires::WireList as _;
 
 use crate::config::Config;
@@ -17,7 +19,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(60);
 const WAITS_AFTER: Duration = Duration::from_secs(10);
 
 /// Says what is about to listen, what is read, and where incidents go.
-pub(super) fn say_start(config: &Config) {
+pub(super) fn say_start(config: &Config, partitions: NonZeroUsize) {
     let over_http = config.wires.names_over_http().join(", ");
     let mut listens = Vec::new();
     config.wires.each_endpoint(&mut |endpoint| {
@@ -31,7 +33,7 @@ pub(super) fn say_start(config: &Config) {
     let none = |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join("; ") };
     let (listens, reads, incidents_to) = (none(listens), none(reads), none(sinks));
     let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(target: SERVICE, version, listens, reads, incidents_to, state = %config.state.display(), "starting");
+    tracing::info!(target: SERVICE, version, listens, reads, incidents_to, state = %config.state.display(), partitions, "starting");
 }
 
 /// What a line of status says.
@@ -48,8 +50,8 @@ impl Status {
     fn of(figures: &EngineFigures, gauges: &Gauges) -> Status {
         let total = &figures.stats.total;
         let lost = [&total.rejected, &total.evicted].into_iter().flat_map(|counts| counts.values()).sum::<u64>();
-        let late = total.late.get("metric").copied().unwrap_or(0);
-        let behind = gauges.readers().map(|readers| readers.waiting(WAITS_AFTER)).unwrap_or_default();
+        let late = total.off_time.left_out();
+        let behind = outbox::waiting(gauges.readers(), WAITS_AFTER);
         let behind: Vec<String> = behind.into_iter().map(|(name, records)| format!("{records} for {name}")).collect();
         Status {
             series: total.series,
@@ -73,15 +75,14 @@ impl Status {
 
 /// Says how much is watched, at once and then whenever that has changed.
 pub(super) async fn follow(gauges: Arc<Gauges>) {
-    let mut figures = gauges.engine().watch();
     let mut told: Option<Status> = None;
     let mut ticks = tokio::time::interval(STATUS_EVERY);
-    if figures.wait_for(Option::is_some).await.is_err() {
+    if !gauges.figures_there().await {
         return;
     }
     loop {
         ticks.tick().await;
-        let Some(newest) = gauges.engine().newest() else { continue };
+        let Some(newest) = gauges.figures() else { continue };
         let status = Status::of(&newest, &gauges);
         if told.as_ref() != Some(&status) {
             status.say();

@@ -21,6 +21,11 @@ pub(super) struct RecordLine {
 }
 
 impl RecordLine {
+    /// `<tenant>/<id>/<revision>`.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn tenant(&self) -> &str {
         self.key.split('/').next().unwrap_or_default()
     }
@@ -72,11 +77,11 @@ impl Told {
         }
     }
 
-    /// Every revision, oldest first: of the log, or of the files of a run that has no log.
+    /// Every revision, oldest first: of the logs, or of the files of a run that has none.
     pub(super) fn lines(&self) -> Result<Lines> {
         match self {
             Told::File(file) => lines_of(file),
-            Told::Folder(folder) if folder.log.is_dir() => Ok(Box::new(logged(&folder.log)?)),
+            Told::Folder(folder) if folder.places.iter().any(|place| place.log.is_dir()) => logged(folder),
             Told::Folder(folder) => in_files(folder),
         }
     }
@@ -91,13 +96,24 @@ impl Told {
     }
 }
 
-/// The events of an incident log.
-fn logged(log: &Path) -> Result<impl Iterator<Item = Result<RecordLine>> + use<>> {
-    let events = outbox::events(log)?;
-    Ok(events.map(|event| {
-        let event = event?;
-        Ok(RecordLine { key: event.key(), record: event.record })
-    }))
+/// The events of the incident logs of all partitions, by the time they tell; each log's in its own order, so that
+/// each tenant's are.
+fn logged(folder: &StateFolder) -> Result<Lines> {
+    let mut logs = Vec::new();
+    for place in &folder.places {
+        let events = outbox::events(&place.log)?.map(|event| {
+            let event = event?;
+            Ok(RecordLine { key: event.key(), record: event.record })
+        });
+        logs.push(events.peekable());
+    }
+    Ok(Box::new(std::iter::from_fn(move || {
+        // What does not read is told at once.
+        let next = |line: &Result<RecordLine>| line.as_ref().ok().map(|line| line.record.updated_at);
+        let heads = logs.iter_mut().enumerate().filter_map(|(at, log)| Some((next(log.peek()?), at)));
+        let first = heads.min()?.1;
+        logs[first].next()
+    })))
 }
 
 /// The lines of the files that a run writes, as far as they are there.

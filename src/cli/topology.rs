@@ -53,7 +53,7 @@ pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
     let newest = args.state.folder()?.newest()?;
     let (mut out, term) = (std::io::stdout().lock(), Term::stdout());
     if !args.json {
-        writeln!(out, "{}", term.paint(Ink::Dim, &newest.age()))?;
+        writeln!(out, "{}", term.paint(Ink::Dim, &newest.age(args.tenant.as_deref())))?;
     }
     for tenant in newest.tenants(args.tenant.as_deref()).map_err(UsageError)? {
         let edges = newest.engine.topology(tenant);

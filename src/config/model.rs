@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use bellwether_connectors::memory::{Limit, Memory};
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
 use bellwether_connectors::sinks::terminal::TerminalSinkConfig;
@@ -26,6 +27,9 @@ pub struct Config {
     pub state: PathBuf,
     /// Threads of the engine; all cores when left out. Results do not depend on it.
     pub threads: Option<NonZeroUsize>,
+    /// Parts of the state folder with a journal and an engine each; a tenant lives in one, so that others do not wait
+    /// for it. As many as cores when left out; fixed when the folder is begun.
+    pub partitions: Option<NonZeroUsize>,
     /// How often the time of day is written into the journal, so that silence is noticed.
     /// `0s` switches it off: then only signals move time, as for recorded data.
     pub tick: Span,
@@ -37,6 +41,8 @@ pub struct Config {
     pub incident_log: IncidentLogConfig,
     /// How often the engine's state is written down.
     pub checkpoint: CheckpointPolicy,
+    /// How much memory the process may take.
+    pub memory: MemoryConfig,
     /// What is read.
     pub sources: Vec<SourceConfig>,
     /// What is listened for: remote write, Alertmanager's API, OTLP, syslog, … Each is on when it
@@ -57,11 +63,13 @@ impl Default for Config {
         Config {
             state: PathBuf::from("bellwether-state"),
             threads: None,
+            partitions: None,
             tick: Span::from_secs(5),
             tenants: BTreeMap::new(),
             journal: None,
             incident_log: IncidentLogConfig::default(),
             checkpoint: CheckpointPolicy::default(),
+            memory: MemoryConfig::default(),
             sources: Vec::new(),
             wires: WiresConfig::default(),
             sinks: Vec::new(),
@@ -72,6 +80,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The engine's settings as they are in force within `limit`: no tenant may hold more than its part.
+    #[must_use]
+    pub fn engine_within(&self, limit: Option<Limit>) -> EngineConfig {
+        let mut engine = self.engine.clone();
+        if let Some(limit) = limit {
+            let part = Memory::engine_bytes(limit, self.wires.auth.tenants().max(self.tenants.len()));
+            engine.limits.tenant_bytes_max = engine.limits.tenant_bytes_max.min(part);
+        }
+        engine
+    }
+
     /// The journal's settings.
     pub fn journal_config(&self) -> JournalConfig {
         self.journal.clone().unwrap_or_else(|| JournalConfig::new(self.state.join("journal")))
@@ -139,6 +158,22 @@ pub struct TenantConfig {
     /// File with teams, services, SLAs, topology and maintenance windows
     /// (`bellwether schema catalogue`).
     pub catalogue: Option<PathBuf>,
+}
+
+/// How much memory the process may take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// Bytes; what the cgroup of the process may take, else what the machine has, when left out. Near to it
+    /// senders are told to come again: of logs first, of alerts last.
+    pub limit_bytes: Option<usize>,
+}
+
+impl MemoryConfig {
+    /// What the process may take; `None` where nothing says how much there is.
+    pub fn limit(&self) -> Option<Limit> {
+        Limit::find(self.limit_bytes)
+    }
 }
 
 /// When a checkpoint is written: whichever comes first.

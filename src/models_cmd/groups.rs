@@ -14,7 +14,8 @@ use super::text_table::TextTable;
 use super::topology::Topology;
 use anyhow::{Context, Result};
 use bellwether_models::group::{
-    AlertView, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, Names, dbscan, name_hash, names_in, tokenize,
+    AlertView, Begins, EpisodeParams, Episodes, GroupParams, Grouper, NO_ENTITY, Names, dbscan, name_hash, names_in,
+    tokenize,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -276,6 +277,7 @@ pub(super) fn views<'a>(
     let view = |(place, at): (usize, &usize)| AlertView {
         id: place as u64,
         time_ns: alerts[*at].time_ns,
+        begins: Begins::Anywhere,
         kind: hash(&[&alerts[*at].kind]) as u32,
         entity: if alerts[*at].entity.is_empty() { NO_ENTITY } else { topology.number(&alerts[*at].entity) },
         tokens: &says[place].tokens,

@@ -1,5 +1,6 @@
 //! The engine's figures of each tenant in Prometheus' text format 0.0.4. Tenants are configured, and every
-//! other label is of a closed list: nothing here grows with what senders say.
+//! other label is of a closed list: nothing here grows with what senders say. Only the clocks that are
+//! furthest off are named, ten at a time.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ const PRIORITIES: [Priority; 5] = [Priority::P1, Priority::P2, Priority::P3, Pri
 type One<T> = (&'static str, &'static str, fn(&T) -> u64);
 
 /// What there is now.
-const GAUGES: [One<TenantStats>; 13] = [
+const GAUGES: [One<TenantStats>; 15] = [
     ("series", "Metric series with state.", |t| t.series),
     ("log_streams", "Log streams with state.", |t| t.log_streams),
     ("log_templates", "Log templates.", |t| t.log_templates),
@@ -30,7 +31,9 @@ const GAUGES: [One<TenantStats>; 13] = [
     ("incidents_kept", "Incidents that are not closed, and candidates.", |t| t.incidents_kept),
     ("incidents_remembered", "Closed incidents remembered, to find similar ones.", |t| t.history),
     ("lessons", "Signs that were called false and are kept back.", |t| t.lessons),
+    ("clocks_skewed", "Sources whose clocks are far from the time of arrival, and corrected.", |t| t.clocks_skewed),
     ("incidents_active", "Incidents open or acknowledged, of every priority.", |t| t.incidents_live),
+    ("tenant_bytes_max", "Bytes that a tenant may hold in all its tables.", |t| t.bytes_max),
 ];
 
 /// What was counted.
@@ -73,15 +76,9 @@ const BUDGET: [Share; 4] = [
 type Many = (&'static str, &'static str, &'static str, fn(&TenantStats) -> &BTreeMap<String, u64>);
 
 /// What was counted by a second label.
-const BY: [Many; 5] = [
+const BY: [Many; 4] = [
     ("signals_received_total", "kind", "Rows folded, by kind of signal.", |t| &t.received),
     ("signals_rejected_total", "reason", "Rows the engine refused, by reason.", |t| &t.rejected),
-    (
-        "signals_late_total",
-        "kind",
-        "Rows later than `engine.lateness`: samples (metric) are left out, anything else acts as of now.",
-        |t| &t.late,
-    ),
     ("alerts_suppressed_total", "by", "Alerts held back, by mechanism.", |t| &t.suppressed),
     ("table_evicted_total", "table", "What a full table has shed or refused, by table.", |t| &t.evicted),
 ];
@@ -108,6 +105,12 @@ pub(super) fn exposition(figures: &EngineFigures) -> String {
             labelled(&mut out, "incidents_open", tenant, ("priority", priority), count);
         }
     }
+    head(&mut out, "tenant_bytes", "gauge", "Bytes held, as estimated from what is in the tables, by table.");
+    for (tenant, stats) in &tenants {
+        for (table, bytes) in &stats.bytes {
+            labelled(&mut out, "tenant_bytes", tenant, ("table", table), *bytes);
+        }
+    }
     for (kind, families) in [("gauge", &GAUGES[..]), ("counter", &COUNTERS[..])] {
         for (name, help, read) in families {
             head(&mut out, name, kind, help);
@@ -130,11 +133,52 @@ pub(super) fn exposition(figures: &EngineFigures) -> String {
             }
         }
     }
+    off_time(&mut out, &tenants);
     watched(&mut out, &figures.watched);
+    let name = "engine_clock_ahead_seconds";
+    head(&mut out, name, "gauge", "How far engine time is ahead of this host's clock, which was set back.");
+    let _ = writeln!(out, "bellwether_{name} {:.3}", figures.stats.clock_ahead.as_secs_f64());
     let name = "tenants_refused_total";
     head(&mut out, name, "counter", "Journal entries of tenants beyond the limit, refused.");
     let _ = writeln!(out, "bellwether_{name} {}", figures.stats.tenants_refused);
     out
+}
+
+/// Rows whose time is not that of their arrival, and whose clocks are to blame.
+fn off_time(out: &mut String, tenants: &[(String, &TenantStats)]) {
+    let name = "signals_late_total";
+    let help = "Rows later than `engine.lateness`: used (behind), or left out (out_of_order, too_old).";
+    head(out, name, "counter", help);
+    for (tenant, kind, source, reason, rows) in counted(tenants).filter(|(_, _, _, fate, _)| *fate != AHEAD) {
+        let labels = format!("tenant=\"{tenant}\",kind=\"{kind}\",source=\"{source}\",reason=\"{reason}\"");
+        let _ = writeln!(out, "bellwether_{name}{{{labels}}} {rows}");
+    }
+    let name = "signals_ahead_total";
+    head(out, name, "counter", "Rows dated in the future: dated as of their arrival.");
+    for (tenant, kind, source, _, rows) in counted(tenants).filter(|(_, _, _, fate, _)| *fate == AHEAD) {
+        let _ = writeln!(out, "bellwether_{name}{{tenant=\"{tenant}\",kind=\"{kind}\",source=\"{source}\"}} {rows}");
+    }
+    let name = "clock_ahead_seconds";
+    head(out, name, "gauge", "How far a source's clock is ahead, or behind below zero: the ten that are worst.");
+    for (tenant, clock) in tenants.iter().flat_map(|(tenant, stats)| stats.clocks.iter().map(move |one| (tenant, one)))
+    {
+        let (class, source) = (clock.class.name(), label_value(&clock.name));
+        let seconds = clock.ahead.as_secs_f64();
+        let labels = format!("tenant=\"{tenant}\",class=\"{class}\",source=\"{source}\"");
+        let _ = writeln!(out, "bellwether_{name}{{{labels}}} {seconds:.0}");
+    }
+}
+
+/// The fate of a row from the future.
+const AHEAD: &str = "ahead";
+
+type Counted<'a> = (&'a str, &'static str, &'static str, &'static str, u64);
+
+fn counted<'a>(tenants: &'a [(String, &TenantStats)]) -> impl Iterator<Item = Counted<'a>> {
+    tenants.iter().flat_map(|(tenant, stats)| {
+        let rows = stats.off_time.iter();
+        rows.map(move |(kind, source, fate, rows)| (tenant.as_str(), kind, source, fate, rows))
+    })
 }
 
 fn watched(out: &mut String, tenants: &BTreeMap<String, WatchTotals>) {
@@ -166,7 +210,8 @@ fn word(reason: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use bellwether_engine::{EngineStats, ForecastTotals};
+    use bellwether_engine::time::{EventTime, Span};
+    use bellwether_engine::{ClockView, EngineStats, ForecastTotals, SourceClass};
 
     use super::*;
 
@@ -177,9 +222,16 @@ mod tests {
             incidents_by_priority: one("P2", 3),
             series: 7,
             evidence: 4,
-            late: one("metric", 5),
+            clocks: vec![ClockView {
+                class: SourceClass::Host,
+                name: "web\"7".to_owned(),
+                ahead: Span::from_secs(-420),
+                since: EventTime::from_secs(0),
+            }],
             rejected: one("time out of range", 6),
             evicted: one("alerts", 8),
+            bytes: BTreeMap::from([("series", 12)]),
+            bytes_max: 13,
             budget: BudgetView { allowed: 2.0, spent: 0.5, ..BudgetView::default() },
             ..TenantStats::default()
         };
@@ -196,9 +248,11 @@ mod tests {
             "bellwether_series{tenant=\"a\\\"b\"} 7",
             "bellwether_budget_false_incidents_spent{tenant=\"a\\\"b\"} 0.50",
             "bellwether_anomalies_total{tenant=\"a\\\"b\"} 4",
-            "bellwether_signals_late_total{tenant=\"a\\\"b\",kind=\"metric\"} 5",
+            "bellwether_clock_ahead_seconds{tenant=\"a\\\"b\",class=\"host\",source=\"web\\\"7\"} -420",
             "bellwether_signals_rejected_total{tenant=\"a\\\"b\",reason=\"time_out_of_range\"} 6",
             "bellwether_table_evicted_total{tenant=\"a\\\"b\",table=\"alerts\"} 8",
+            "bellwether_tenant_bytes{tenant=\"a\\\"b\",table=\"series\"} 12",
+            "bellwether_tenant_bytes_max{tenant=\"a\\\"b\"} 13",
             "bellwether_entities{tenant=\"a\\\"b\"} 11",
             "bellwether_forecasts{tenant=\"a\\\"b\"} 9",
             "bellwether_forecast_coverage_ratio{tenant=\"a\\\"b\"} 0.9000",
@@ -206,8 +260,9 @@ mod tests {
             assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
         }
         let fields = serde_json::to_value(TenantStats::default()).expect("JSON");
-        // The open incidents by priority, and the budget, have families of their own.
-        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 2;
+        // The open incidents by priority, the budget, rows off their time and clocks have families of their own; how
+        // much it may hold is no part of a checkpoint.
+        let shown = GAUGES.len() + COUNTERS.len() + BY.len() + 4 - 1;
         assert_eq!(fields.as_object().map(serde_json::Map::len), Some(shown), "a figure that nobody shows");
         let families: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
         let mut once = families.clone();

@@ -13,6 +13,7 @@ use bellwether_connectors::host;
 use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
 use tokio::sync::{mpsc, watch};
 
+use super::clocks::Clocks;
 use super::own::{self, Trouble};
 
 /// The snapshot is renewed at most this often,
@@ -27,6 +28,21 @@ pub struct EngineFigures {
     pub stats: EngineStats,
     /// What takes a look at every series, by tenant: entities, and how forecasts fare.
     pub watched: Arc<BTreeMap<String, WatchTotals>>,
+}
+
+impl EngineFigures {
+    /// Those of all partitions; `None` of none.
+    pub(super) fn together(all: &[Arc<EngineFigures>]) -> Option<EngineFigures> {
+        let (first, rest) = all.split_first()?;
+        let mut sum = EngineFigures::clone(first);
+        for one in rest {
+            sum.stats.tenants_refused += one.stats.tenants_refused;
+            one.stats.tenants.iter().for_each(|(name, stats)| sum.stats.include(name, stats.clone()));
+            let watched = one.watched.iter().map(|(name, totals)| (name.clone(), *totals));
+            Arc::make_mut(&mut sum.watched).extend(watched);
+        }
+        Some(sum)
+    }
 }
 
 /// Where the newest snapshot is.
@@ -65,6 +81,8 @@ pub(super) struct Renewal {
     unknown: BTreeMap<String, u64>,
     /// Groups without a place among the incidents, of which people were told.
     placeless: BTreeMap<String, u64>,
+    /// Clocks that are off, as the log has told of them.
+    clocks: Clocks,
     troubles: mpsc::Sender<Trouble>,
 }
 
@@ -75,7 +93,8 @@ impl Renewal {
         let count = |of: fn(&TenantStats) -> u64| stats.iter().map(|(name, stats)| (name.clone(), of(stats))).collect();
         let (unknown, placeless) = (count(|stats| stats.actions_unknown), count(placeless));
         let (due, watched) = (host::uptime(), Arc::default());
-        let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, troubles };
+        let clocks = Clocks::default();
+        let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, clocks, troubles };
         renewal.everything(engine, snapshot);
         renewal
     }
@@ -83,6 +102,11 @@ impl Renewal {
     /// The engine has changed.
     pub(super) fn outdated(&mut self) {
         self.stale = true;
+    }
+
+    /// Whether it is to be renewed when its time has come.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// Renews the counters when it is time.
@@ -103,6 +127,7 @@ impl Renewal {
         let figures = EngineFigures { stats: engine.stats(), watched: self.watched.clone() };
         self.tell_unknown(&figures.stats);
         self.tell_placeless(&figures.stats);
+        self.clocks.tell(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;
         self.due = began + RENEWED_EVERY.max((host::uptime().saturating_sub(began)) * SHARE);

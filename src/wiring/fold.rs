@@ -1,5 +1,6 @@
-//! The engine's thread: reads the journal in order, folds, tells events, writes checkpoints.
+//! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
+//! Between two entries the state is made into bytes; a thread of its own puts them on disk, and nothing waits for that.
 //! A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
 //! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
@@ -11,6 +12,7 @@
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Stop, host};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
 use bellwether_engine::planted::{self, Bug};
@@ -93,6 +95,26 @@ pub enum FoldError {
     LogEnded,
 }
 
+/// What became of a checkpoint: the position of the oldest that is kept.
+type Written = Result<Position, CheckpointsError>;
+
+/// A checkpoint on its way to the disk.
+struct Saving {
+    position: Position,
+    bytes: usize,
+    done: oneshot::Receiver<Written>,
+}
+
+impl Saving {
+    /// What became of it; `None` until that is known.
+    fn written(&mut self) -> Option<Written> {
+        match self.done.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            ended => Some(ended.unwrap_or_else(|_| Err(unfinished()))),
+        }
+    }
+}
+
 /// What a panic needs: where to go back to, and what is left out.
 pub struct Care {
     /// Earlier states.
@@ -103,6 +125,8 @@ pub struct Care {
 
 /// The engine between journal and outbox.
 pub struct Fold {
+    /// Which partition it is.
+    pub partition: usize,
     /// The engine, restored or new.
     pub engine: Engine,
     /// Up to where `engine` has read.
@@ -149,13 +173,20 @@ pub(super) struct Reading {
     entries: Box<dyn Entries>,
     renewal: Renewal,
     pace: Pace,
-    /// What was told before this process: it is all known once that has been read again.
-    told_before: Position,
+    saving: Option<Saving>,
+    /// Up to where the journal went before this process, until that has been read again: all is known then.
+    told_before: Option<Position>,
+}
+
+impl Reading {
+    /// Whether time alone brings something to do.
+    pub(super) fn is_timed(&self) -> bool {
+        self.pace.waits() || self.renewal.is_stale()
+    }
 }
 
 /// One timer for all waits: a new one for each would wake the runtime's threads, too.
-fn idle_ticks(runtime: &Handle) -> Interval {
-    let _context = runtime.enter();
+fn idle_ticks() -> Interval {
     let mut ticks = tokio::time::interval(IDLE_WAIT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
@@ -169,39 +200,44 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
+        // Checkpoints are written on the runtime's threads.
+        let _context = runtime.enter();
         let mut reading = self.begin()?;
-        let mut idle = idle_ticks(runtime);
+        let mut idle = idle_ticks();
         loop {
             match self.step(&mut reading)? {
                 Step::Folded => {}
-                Step::Idle => runtime.block_on(self.rest(async {
-                    idle.tick().await;
-                }))?,
+                Step::Idle => {
+                    let idle = async {
+                        idle.tick().await;
+                    };
+                    runtime.block_on(self.rest(reading.is_timed(), idle))?;
+                }
                 Step::Ended => break,
             }
         }
+        runtime.block_on(self.settle(&mut reading));
         self.wind_up(&mut reading)?;
         runtime.block_on(self.conclude(reading))
     }
 
     /// Begins to read.
     pub(super) fn begin(&mut self) -> Result<Reading, FoldError> {
-        self.gauges.at(self.position);
-        let told_before = *self.journal.durable().borrow();
+        self.gauges.at(self.partition, self.position);
+        let told_before = Some(*self.journal.durable().borrow());
         self.know_incidents();
         let entries = self.journal.read(self.position)?;
-        let renewal = Renewal::of(&self.engine, self.gauges.engine(), self.troubles.clone());
+        let renewal = Renewal::of(&self.engine, self.gauges.engine(self.partition), self.troubles.clone());
         self.note_quarantine();
-        Ok(Reading { entries, renewal, pace: Pace::new(), told_before })
+        Ok(Reading { entries, renewal, pace: Pace::new(), saving: None, told_before })
     }
 
     /// Folds the next entry, if there is one, and does what is due.
     pub(super) fn step(&mut self, reading: &mut Reading) -> Result<Step, FoldError> {
-        let Reading { entries, renewal, pace, told_before } = reading;
         while let Ok(question) = self.questions.try_recv() {
             self.answer(question);
         }
-        if self.position >= *told_before {
+        if reading.told_before.take_if(|before| self.position >= *before).is_some() {
             self.incidents.complete();
         }
         if self.hurry.is_stopped() {
@@ -211,29 +247,31 @@ impl Fold {
             self.finish = false;
             return Ok(Step::Ended);
         }
-        let step = match entries.next_entry()? {
+        let step = match reading.entries.next_entry()? {
             Some(entry) => {
                 if self.fold(&entry)? {
                     // The way back to this state was long.
-                    pace.hurry();
+                    reading.pace.hurry();
                 }
-                renewal.outdated();
-                pace.folded();
+                reading.renewal.outdated();
+                reading.pace.folded();
                 Step::Folded
             }
             None => {
                 // What follows the last entry may be no entry: a source's cursor alone.
-                self.position = self.position.max(entries.position());
-                self.gauges.at(self.position);
+                self.position = self.position.max(reading.entries.position());
+                self.gauges.at(self.partition, self.position);
                 if self.reached_end() {
                     return Ok(Step::Ended);
                 }
                 Step::Idle
             }
         };
-        match self.checkpoint_if_due(pace)? {
-            true => renewal.everything(&self.engine, self.gauges.engine()),
-            false => renewal.if_due(&self.engine, self.gauges.engine()),
+        let taken = self.checkpoint_if_due(reading)?;
+        let snapshot = self.gauges.engine(self.partition);
+        match taken {
+            true => reading.renewal.everything(&self.engine, snapshot),
+            false => reading.renewal.if_due(&self.engine, snapshot),
         }
         Ok(step)
     }
@@ -245,7 +283,7 @@ impl Fold {
             quarantine.prepare(&mut self.engine, entry.position);
             if quarantine.leaves_out(entry.position) {
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(false);
             }
         }
@@ -254,7 +292,7 @@ impl Fold {
             Err(reason) => {
                 self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
                 self.position = entry.position;
-                self.gauges.at(entry.position);
+                self.gauges.at(self.partition, entry.position);
                 return Ok(true);
             }
         };
@@ -269,7 +307,7 @@ impl Fold {
         }
         events.iter().for_each(|event| self.know(event));
         self.position = entry.position;
-        self.gauges.at(entry.position);
+        self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
@@ -323,7 +361,7 @@ impl Fold {
     }
 
     fn note_quarantine(&self) {
-        self.gauges.set_aside(self.care.as_ref().map_or(0, |care| care.quarantine.len()));
+        self.gauges.set_aside(self.partition, self.care.as_ref().map_or(0, |care| care.quarantine.len()));
     }
 
     /// The incidents that the engine begins with.
@@ -353,13 +391,15 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    /// Returns when there may be something to do, and when `idle` does. A log that has ended is an end, not news.
-    pub(super) async fn rest(&mut self, idle: impl Future<Output = ()>) -> Result<(), FoldError> {
+    /// Returns when there may be something to do; when `idle` does, too, if `timed`. A log that has ended is an end,
+    /// not news.
+    pub(super) async fn rest(&mut self, timed: bool, idle: impl Future<Output = ()>) -> Result<(), FoldError> {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
             return Ok(());
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
+        let hurry = &mut self.hurry;
         let question = tokio::select! {
             biased;
             _ = durable.changed() => None,
@@ -369,7 +409,8 @@ impl Fold {
                 Err(_) => return Err(FoldError::LogEnded),
             },
             Some(question) = questions.recv() => Some(question),
-            () = idle => None,
+            () = hurry.stopped() => None,
+            () = idle, if timed => None,
         };
         if let Some(question) = question {
             self.answer(question);
@@ -392,21 +433,26 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and writes the one before once the log is that far. True when one
-    /// was taken.
-    fn checkpoint_if_due(&mut self, pace: &mut Pace) -> Result<bool, FoldError> {
-        let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
-        let cadence = *cadence;
+    /// Takes a snapshot when one is due, and has the one before written once the log is that far. True when one was
+    /// taken.
+    fn checkpoint_if_due(&mut self, Reading { pace, saving, .. }: &mut Reading) -> Result<bool, FoldError> {
+        let Some((_, cadence)) = self.checkpoints else { return Ok(false) };
+        if let Some(one) = saving
+            && let Some(written) = one.written()
+        {
+            self.note_saved(pace, one.position, one.bytes, written);
+            *saving = None;
+        }
         let taken = pace.is_due(&cadence);
         if taken {
             self.snapshot(pace, &cadence)?;
         }
-        let is_logged = |pending: &Pending| pending.position <= self.logged.borrow().journal;
-        if pace.pending.as_ref().is_some_and(|pending| is_logged(pending) || planted::has(Bug::CheckpointBeforeLog)) {
-            match self.save(pace) {
-                Err(FoldError::Checkpoint(error)) => self.note_unsaved(pace, &error),
-                saved => saved?,
-            }
+        let logged = match self.logged.borrow().journal {
+            _ if planted::has(Bug::CheckpointBeforeLog) => self.position,
+            logged => logged,
+        };
+        if let Some((position, state)) = pace.ready(logged) {
+            *saving = self.save(position, state);
         }
         Ok(taken)
     }
@@ -423,27 +469,62 @@ impl Fold {
     }
 
     fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
+        let began = host::uptime();
+        let state = self.engine.snapshot();
+        self.gauges.paused(host::uptime().saturating_sub(began));
         let position = match self.position {
             Position(at) if planted::has(Bug::CheckpointAhead) => Position(at + 1),
             Position(at) if planted::has(Bug::CheckpointBehind) => Position(at - 1),
             at => at,
         };
-        pace.taken(Pending { position, state: self.engine.snapshot() }, cadence);
+        pace.taken(Pending { position, state: Some(state) }, cadence);
         // The log says when it is here.
         self.tell(Vec::new(), false)
     }
 
-    fn save(&mut self, pace: &mut Pace) -> Result<(), FoldError> {
-        let (Some((store, _)), Some(pending)) = (&self.checkpoints, pace.pending.take()) else { return Ok(()) };
-        let released = store.write(pending.position, &pending.state)?;
-        self.journal.release(released);
+    /// Has a snapshot written, beside whatever comes next.
+    fn save(&self, position: Position, state: Vec<u8>) -> Option<Saving> {
+        let (store, _) = self.checkpoints.as_ref()?;
+        let (store, bytes) = (store.clone(), state.len());
+        let (tell, done) = oneshot::channel();
+        host::beside(move || {
+            // A process that is ending does not wait for what it does not need.
+            let _ = tell.send(store.write(position, &state));
+        });
+        Some(Saving { position, bytes, done })
+    }
+
+    /// Notes what became of a snapshot that was written beside.
+    fn note_saved(&self, pace: &mut Pace, position: Position, bytes: usize, written: Written) {
+        if let Err(error) = self.saved(pace, position, bytes, written) {
+            self.note_unsaved(pace, &error);
+        }
+    }
+
+    /// A snapshot is on disk, or not.
+    fn saved(
+        &self,
+        pace: &mut Pace,
+        position: Position,
+        bytes: usize,
+        written: Written,
+    ) -> Result<(), CheckpointsError> {
+        self.journal.release(written?);
         self.gauges.checkpointed();
         if pace.written() {
             let summary = "The engine's state is saved again".to_owned();
             own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
         }
-        tracing::info!(position = pending.position.0, bytes = pending.state.len(), "checkpoint written");
+        tracing::info!(partition = self.partition, position = position.0, bytes, "checkpoint written");
         Ok(())
+    }
+
+    /// Waits for the checkpoint that is being written.
+    pub(super) async fn settle(&mut self, Reading { pace, saving, .. }: &mut Reading) {
+        if let Some(Saving { position, bytes, done }) = saving.take() {
+            let written = done.await.unwrap_or_else(|_| Err(unfinished()));
+            self.note_saved(pace, position, bytes, written);
+        }
     }
 
     /// The last events, the last snapshot, and the end of the log's queue.
@@ -463,13 +544,25 @@ impl Fold {
 
     /// The last checkpoint, once the log has everything up to there.
     pub(super) async fn conclude(mut self, Reading { mut pace, .. }: Reading) -> Result<Engine, FoldError> {
-        if let Some(wanted) = pace.pending.as_ref().map(|pending| pending.position) {
-            let reached = self.logged.wait_for(|logged| logged.journal >= wanted).await.is_ok();
+        if let Some(Pending { position, state: Some(state) }) = pace.pending.take() {
+            let reached = self.logged.wait_for(|logged| logged.journal >= position).await.is_ok();
             if !reached {
                 return Err(FoldError::LogEnded);
             }
-            self.save(&mut pace)?;
+            if let Some((store, _)) = &self.checkpoints {
+                let written = store.write(position, &state);
+                self.saved(&mut pace, position, state.len(), written)?;
+            }
         }
         Ok(self.engine)
+    }
+}
+
+/// The thread that wrote a checkpoint has ended without a word.
+fn unfinished() -> CheckpointsError {
+    CheckpointsError::Io {
+        operation: "finish",
+        path: PathBuf::from("checkpoints"),
+        reason: "its thread has ended".to_owned(),
     }
 }

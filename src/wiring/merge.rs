@@ -46,7 +46,7 @@ impl Source for MergeFeed {
 
     fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let (slice, mut pacer) = (self.slice, self.pacer);
+            let (slice, pacer) = (self.slice, self.pacer);
             let mut lanes: Vec<Lane> =
                 self.parts.into_iter().map(|part| Lane::start(part, &intake, &stop, slice)).collect();
             let mut batch = Vec::with_capacity(HAND_ON_MAX);
@@ -56,7 +56,7 @@ impl Source for MergeFeed {
                 }
                 let Some(first) = earliest(&lanes) else { break };
                 let Some((_, input)) = lanes[first].ready.pop_front() else { break };
-                if let Some(pause) = pacer.as_mut().and_then(|pacer| pacer.pause_before(&input)) {
+                if let Some(pause) = pacer.as_ref().and_then(|pacer| pacer.pause_before(&input)) {
                     hand_on(&intake, &mut batch).await?;
                     if stop.sleep(pause).await {
                         break;

@@ -1,11 +1,15 @@
 //! From sources to receivers: who hands what to whom, and what is durable when.
 //!
 //! ```text
-//! sources ─▶ intake ─▶ journal ─▶ fold (one thread, the engine) ─▶ incident log ─┬▶ reader ─▶ sink
+//! sources ─▶ intake ─┬▶ journal ─▶ fold (one thread, the engine) ─▶ incident log ─┬▶ reader ─▶ sink
 //!            durable before          │ checkpoint at p, once the                 └▶ reader ─▶ sink
 //!            the sender hears "ok"   ▼ log has the events up to p
-//!                               checkpoints
+//!                    │          checkpoints
+//!                    └▶ the same for each further partition, up to its readers of the same sinks
 //! ```
+//!
+//! What lies between the intake and the sinks is there once for each partition, and partitions share nothing of it: a
+//! tenant that keeps its engine or its journal busy delays those that live with it. The intake routes by tenant.
 //!
 //! Every arrow is bounded: a slow disk makes the engine wait, the journal takes what arrives
 //! meanwhile, a full journal makes the sources wait or refuse. A slow receiver delays its own reader
@@ -14,6 +18,7 @@
 //! `STOP_GRACE`, wherever it is: the rest is in the journal and in the log for the next start.
 
 pub mod arrivals;
+mod clocks;
 mod exposition;
 pub mod feeds;
 pub mod figures;
@@ -26,6 +31,7 @@ pub mod newest;
 pub mod outbox;
 mod own;
 pub mod pace;
+pub mod partitions;
 pub mod quarantine;
 pub mod readiness;
 pub mod recorded;
@@ -34,14 +40,19 @@ pub mod reload;
 pub mod screen;
 pub mod stepped;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
-use bellwether_connectors::outbox::{CursorError, Deadline, OutboxError, ReaderTotals};
+use bellwether_connectors::memory::Memory;
+use bellwether_connectors::outbox::{CursorError, Deadline, IncidentLog, OutboxError, ReaderTotals};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -50,7 +61,8 @@ pub use mend::Past;
 
 use fold::{Care, Fold, FoldError, Question};
 use gauges::Gauges;
-use outbox::{Delivering, Delivery};
+use memory::MemoryJournal;
+use outbox::{Around, Delivering, Delivery, ParkedReaders, Receivers, finished};
 use pace::Cadence;
 
 /// The name of the engine's thread.
@@ -66,30 +78,56 @@ const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// Everything that is to be connected.
 pub struct Wiring {
+    /// Each with its engine, in order; there is at least one.
+    pub partitions: Vec<Partition>,
+    /// Where rows go that cannot be read.
+    pub rejects: RejectLog,
+    /// What the process may take.
+    pub memory: Memory,
+    /// What is read. When all have ended, the wiring ends.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What runs beside the sources and does not keep the wiring alive: ticks.
+    pub companions: Vec<Box<dyn Source>>,
+    /// Who gets the events of all partitions.
+    pub receivers: Receivers,
+    /// Whether the end of the input is the end of time.
+    pub finish: bool,
+    /// Who is to know which incidents are open.
+    pub incidents: Arc<KnownIncidents>,
+}
+
+/// One partition: what tenants who live in it have for themselves.
+pub struct Partition {
     /// The engine, new or restored.
     pub engine: Engine,
     /// Up to where `engine` has read the journal.
     pub position: Position,
     /// Where everything goes first.
     pub journal: Arc<dyn Journal>,
-    /// Where rows go that cannot be read.
-    pub rejects: RejectLog,
-    /// What is read. When all have ended, the wiring ends.
-    pub sources: Vec<Box<dyn Source>>,
-    /// What runs beside the sources and does not keep the wiring alive: ticks.
-    pub companions: Vec<Box<dyn Source>>,
-    /// Where the events go, and who reads them.
+    /// Where the events go.
     pub delivery: Delivery,
     /// Where checkpoints go, if anywhere.
     pub checkpoints: Option<(Checkpoints, Cadence)>,
-    /// Whether the end of the input is the end of time.
-    pub finish: bool,
-    /// Who is to know which incidents are open.
-    pub incidents: Arc<KnownIncidents>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the wiring.
     pub care: Option<Care>,
     /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
     pub questions: mpsc::Receiver<Question>,
+}
+
+impl Partition {
+    /// One that ends with the process: for input that can be read again.
+    #[must_use]
+    pub fn in_memory(engine: Engine) -> Partition {
+        Partition {
+            engine,
+            position: Position::START,
+            journal: Arc::new(MemoryJournal::default()),
+            delivery: Delivery { log: IncidentLog::in_memory(), cursors: None },
+            checkpoints: None,
+            care: None,
+            questions: no_questions(),
+        }
+    }
 }
 
 /// For wirings that nobody asks anything.
@@ -99,7 +137,7 @@ pub fn no_questions() -> mpsc::Receiver<Question> {
 
 /// How it ended.
 pub struct Outcome {
-    /// The engine with its last state.
+    /// One engine with the last state of all tenants.
     pub engine: Engine,
     /// What each reader did, and what is left to it.
     pub readers: Vec<ReaderTotals>,
@@ -114,7 +152,7 @@ pub enum WiringError {
     #[error(transparent)]
     Source(SourceError),
     /// The incident log cannot be written.
-    #[error("{0}; free space or repair the disk, then start again: the journal has everything")]
+    #[error("{0}; the journal has everything: start again when that is mended")]
     Outbox(#[from] OutboxError),
     /// Where a new reader begins cannot be kept.
     #[error(transparent)]
@@ -127,68 +165,93 @@ pub enum WiringError {
     Died(String),
 }
 
+/// The engines at work, and what is behind them.
+struct Running {
+    /// Which partition it was, and how it ended.
+    folding: FuturesUnordered<BoxFuture<'static, (usize, Folded)>>,
+    /// Tells each where the end of its input is.
+    ends: Vec<watch::Sender<Option<Position>>>,
+    delivering: Vec<Delivering>,
+}
+
+/// How an engine's thread ended.
+type Folded = Result<Result<Engine, FoldError>, oneshot::error::RecvError>;
+
 /// Runs until the sources have ended or `stop` is called, and everything read has arrived.
 ///
 /// # Errors
-/// [`WiringError`]: the process should end; what was accepted is in the journal.
+/// [`WiringError`]: the process should end; what was accepted is in the journals.
 pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outcome, WiringError> {
-    let journal = Arc::new(TimedJournal::new(wiring.journal));
-    let arrivals = journal.arrivals();
-    let intake = Intake::new(journal.clone(), wiring.rejects);
+    let journals: Vec<Arc<TimedJournal>> =
+        wiring.partitions.iter().map(|partition| Arc::new(TimedJournal::new(partition.journal.clone()))).collect();
+    let doors = journals.iter().map(|journal| journal.clone() as Arc<dyn Journal>).collect();
+    let intake = Intake::over(doors, wiring.rejects).within(wiring.memory);
     let (patience_ends, patience) = stop_pair();
     let (abandon, hard) = stop_pair();
     let deadline = Deadline { patience, hard: hard.clone() };
     let (patience_ends, abandon) = (Arc::new(patience_ends), Arc::new(abandon));
-    let (outbox, logged, delivering) =
-        wiring.delivery.start(wiring.position, (&gauges, &arrivals), &intake, &deadline)?;
     let (troubles, troubled) = mpsc::channel(own::TROUBLES_MAX);
     let telling = tokio::spawn(own::tell(troubled, intake.of(own::SOURCE)));
-    let (end, end_seen) = watch::channel(None);
-    let fold = Fold {
-        engine: wiring.engine,
-        position: wiring.position,
-        journal: journal.clone(),
-        outbox: Some(outbox),
-        logged,
-        checkpoints: wiring.checkpoints,
-        end: end_seen,
-        hurry: hard,
-        finish: wiring.finish,
-        gauges,
-        incidents: wiring.incidents,
-        care: wiring.care,
-        troubles,
-        questions: wiring.questions,
+    wiring.incidents.expect(wiring.partitions.len());
+    let around = Around {
+        receivers: &wiring.receivers,
+        gauges: &gauges,
+        parked: &ParkedReaders::default(),
+        intake: &intake,
+        deadline: &deadline,
     };
-    let runtime = tokio::runtime::Handle::current();
-    // A thread with a name: what the engine costs can be told apart from what the wires cost.
-    let (done, mut folding) = oneshot::channel();
-    let thread = std::thread::Builder::new().name(FOLD_THREAD.to_owned());
-    let spawned = thread.spawn(move || {
-        // Nobody waits any more when the process is ending.
-        let _ = done.send(fold.run(&runtime));
-    });
-    spawned.map_err(|error| WiringError::Died(error.to_string()))?;
+    let several = wiring.partitions.len() > 1;
+    let mut running = Running { folding: FuturesUnordered::new(), ends: Vec::new(), delivering: Vec::new() };
+    for (partition, (of, journal)) in wiring.partitions.into_iter().zip(&journals).enumerate() {
+        let (outbox, logged, delivering) = of.delivery.start(partition, of.position, &journal.arrivals(), &around)?;
+        let (end, end_seen) = watch::channel(None);
+        let fold = Fold {
+            partition,
+            engine: of.engine,
+            position: of.position,
+            journal: journal.clone(),
+            outbox: Some(outbox),
+            logged,
+            checkpoints: of.checkpoints,
+            end: end_seen,
+            hurry: hard.clone(),
+            finish: wiring.finish,
+            gauges: gauges.clone(),
+            incidents: wiring.incidents.clone(),
+            care: of.care,
+            troubles: troubles.clone(),
+            questions: of.questions,
+        };
+        let name = if several { format!("{FOLD_THREAD}-{partition}") } else { FOLD_THREAD.to_owned() };
+        let folded = start(fold, name)?;
+        running.folding.push(Box::pin(async move { (partition, folded.await) }));
+        running.ends.push(end);
+        running.delivering.push(delivering);
+    }
+    drop(troubles);
+    gauges.shows_readers(running.delivering.iter().map(Delivering::readers).collect());
 
     let stopping = tokio::spawn(stop_in_time(stop.clone(), patience_ends.clone(), abandon.clone()));
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
         read = reading => read?,
-        folded = &mut folding => {
+        Some((_, folded)) = running.folding.next() => {
             abandon.stop();
-            return Err(early(folded, delivering).await);
+            return Err(early(folded, running.delivering).await);
         }
     };
     telling.abort();
-    // Nothing is appended from here on: the journal's end is the end.
-    end.send_replace(Some(*journal.durable().borrow()));
-    let folded = folding.await;
+    // Nothing is appended from here on: the journals' ends are the ends.
+    for (end, journal) in running.ends.iter().zip(&journals) {
+        end.send_replace(Some(*journal.durable().borrow()));
+    }
+    let folded = all_folded(running.folding, &abandon).await;
     let mut waiting = None;
     let no_more_patience = async move {
         tokio::time::sleep(PATIENCE).await;
         patience_ends.stop();
     };
-    let readers = delivering.finished(|| waiting = Some(tokio::spawn(no_more_patience))).await;
+    let readers = finished(running.delivering, || waiting = Some(tokio::spawn(no_more_patience))).await;
     stopping.abort();
     if let Some(waiting) = waiting {
         waiting.abort();
@@ -203,6 +266,44 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     Ok(Outcome { engine, readers: readers?, failed_sources })
 }
 
+/// Starts an engine's thread. It has a name: what the engine costs can be told apart from what the wires cost.
+fn start(fold: Fold, name: String) -> Result<oneshot::Receiver<Result<Engine, FoldError>>, WiringError> {
+    let runtime = tokio::runtime::Handle::current();
+    let (done, folded) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name(name).spawn(move || {
+        // Nobody waits any more when the process is ending.
+        let _ = done.send(fold.run(&runtime));
+    });
+    spawned.map_err(|error| WiringError::Died(error.to_string()))?;
+    Ok(folded)
+}
+
+/// Waits for every engine, and makes one of them that knows all tenants. The first that failed has the others end
+/// where they are.
+async fn all_folded(mut folding: FuturesUnordered<BoxFuture<'static, (usize, Folded)>>, abandon: &Stopper) -> Folded {
+    let mut engines = BTreeMap::new();
+    let mut failed = None;
+    while let Some((partition, folded)) = folding.next().await {
+        match folded {
+            Ok(Ok(engine)) => {
+                engines.insert(partition, engine);
+            }
+            other => {
+                abandon.stop();
+                failed = failed.or(Some(other));
+            }
+        }
+    }
+    if let Some(failed) = failed {
+        return failed;
+    }
+    let together = engines.into_values().reduce(|mut all, one| {
+        all.absorb(one);
+        all
+    });
+    Ok(Ok(together.expect("there is at least one partition")))
+}
+
 /// Once told to stop: when the grace is over, nobody is waited for any more.
 async fn stop_in_time(mut stop: Stop, patience_ends: Arc<Stopper>, abandon: Arc<Stopper>) {
     stop.stopped().await;
@@ -212,12 +313,9 @@ async fn stop_in_time(mut stop: Stop, patience_ends: Arc<Stopper>, abandon: Arc<
 }
 
 /// The engine ended although input was still coming: says why.
-async fn early(
-    folded: Result<Result<Engine, FoldError>, oneshot::error::RecvError>,
-    delivering: Delivering,
-) -> WiringError {
+async fn early(folded: Folded, delivering: Vec<Delivering>) -> WiringError {
     match folded {
-        Ok(Err(FoldError::LogEnded)) => log_error(delivering.finished(|| ()).await),
+        Ok(Err(FoldError::LogEnded)) => log_error(finished(delivering, || ()).await),
         Ok(Err(error)) => error.into(),
         Ok(Ok(_)) => WiringError::Died("it saw an end nobody announced".into()),
         Err(_) => WiringError::Died(PANICKED.into()),

@@ -27,10 +27,11 @@ pub struct Cadence {
     pub entries: u64,
 }
 
-/// A snapshot that the incident log has not caught up with.
+/// A snapshot that is not on disk yet.
 pub(super) struct Pending {
     pub(super) position: Position,
-    pub(super) state: Vec<u8>,
+    /// Until it is being written: the incident log may not have caught up with it.
+    pub(super) state: Option<Vec<u8>>,
 }
 
 /// Since the last checkpoint, and until the next.
@@ -61,6 +62,11 @@ impl Pace {
         self.now.every = Duration::ZERO;
     }
 
+    /// Whether something becomes due with time alone.
+    pub(super) fn waits(&self) -> bool {
+        self.pending.is_some() || self.entries > 0
+    }
+
     /// Whether a snapshot is to be taken.
     pub(super) fn is_due(&self, cadence: &Cadence) -> bool {
         if self.pending.is_some() || self.entries == 0 {
@@ -83,8 +89,15 @@ impl Pace {
         (self.since, self.entries, self.pending) = (host::uptime(), 0, Some(pending));
     }
 
+    /// The snapshot that may be written once the log has the events up to `logged`.
+    pub(super) fn ready(&mut self, logged: Position) -> Option<(Position, Vec<u8>)> {
+        let pending = self.pending.as_mut().filter(|pending| pending.position <= logged)?;
+        Some((pending.position, pending.state.take()?))
+    }
+
     /// It is on disk. Answers whether those before it could not be written.
     pub(super) fn written(&mut self) -> bool {
+        self.pending = None;
         self.failed.take().is_some()
     }
 
@@ -92,6 +105,7 @@ impl Pace {
     pub(super) fn failed(&mut self) -> (u32, Duration) {
         let before = self.failed.map_or(0, |(attempts, _)| attempts);
         let pause = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
+        self.pending = None;
         self.failed = Some((before.saturating_add(1), host::uptime() + pause));
         // What was read since the last one on disk is still to be kept.
         self.entries += 1;
@@ -106,7 +120,7 @@ mod tests {
     const RARELY: Cadence = Cadence { every: Duration::from_secs(3_600), entries: 20_000 };
 
     fn pending() -> Pending {
-        Pending { position: Position(1), state: Vec::new() }
+        Pending { position: Position(1), state: None }
     }
 
     #[test]
@@ -121,7 +135,7 @@ mod tests {
             }
             distances.push(entries);
             pace.taken(pending(), &RARELY);
-            pace.pending = None;
+            assert!(!pace.is_due(&RARELY), "one at a time");
             pace.written();
         }
         assert_eq!(distances, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000]);

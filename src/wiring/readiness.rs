@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::journal::Position;
+use bellwether_connectors::outbox;
 
 use super::gauges::Gauges;
 
@@ -17,25 +18,31 @@ const READER_LAG_MAX: Duration = Duration::from_secs(300);
 /// Looks at the gauges whenever somebody asks.
 pub struct Readiness {
     gauges: Arc<Gauges>,
-    lag: Mutex<Lag>,
+    /// Of each partition.
+    lags: Mutex<Vec<Lag>>,
 }
 
 impl Readiness {
     /// Of what `gauges` show.
     pub fn new(gauges: Arc<Gauges>) -> Readiness {
-        Readiness { gauges, lag: Mutex::default() }
+        let lags = gauges.positions().map(|_| Lag::default()).collect();
+        Readiness { gauges, lags: Mutex::new(lags) }
     }
 
-    /// Why senders had better wait, in words; `durable` is the end of the journal.
-    pub fn reasons(&self, durable: Position) -> Vec<String> {
+    /// Why senders had better wait, in words; `durable` are the ends of the journals.
+    pub fn reasons(&self, durable: &[Position]) -> Vec<String> {
         let mut reasons = Vec::new();
-        let read = self.gauges.position();
-        let mut lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(behind) = lag.beyond(read, durable, Instant::now()) {
-            let (secs, entries) = (behind.as_secs(), durable.0.saturating_sub(read.0));
-            reasons.push(format!("the engine is {secs} s behind the journal, with {entries} entries to read"));
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        let several = lags.len() > 1;
+        for (partition, ((lag, read), end)) in lags.iter_mut().zip(self.gauges.positions()).zip(durable).enumerate() {
+            if let Some(behind) = lag.beyond(read, *end, Instant::now()) {
+                let (secs, entries) = (behind.as_secs(), end.0.saturating_sub(read.0));
+                let which = if several { format!(" of partition {partition}") } else { String::new() };
+                reasons
+                    .push(format!("the engine{which} is {secs} s behind the journal, with {entries} entries to read"));
+            }
         }
-        for (reader, records) in self.gauges.readers().map(|all| all.waiting(READER_LAG_MAX)).unwrap_or_default() {
+        for (reader, records) in outbox::waiting(self.gauges.readers(), READER_LAG_MAX) {
             let minutes = READER_LAG_MAX.as_secs() / 60;
             reasons
                 .push(format!("receiver `{reader}` has got nothing for {minutes} min; {records} records wait for it"));

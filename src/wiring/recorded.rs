@@ -8,24 +8,23 @@ use bellwether_connectors::SourceError;
 use bellwether_connectors::journal::{Entries as _, Position, SegmentReader};
 use bellwether_engine::input::Input;
 
+use super::partitions::{JOURNAL_FOLDER, Partitions, PartitionsError, holds_segments};
 use super::quarantine::Quarantine;
 
-/// The folder of the journal in the folder of a run.
-pub const JOURNAL_FOLDER: &str = "journal";
-
-/// What segment files of a journal end in.
-const SEGMENT_ENDING: &str = "journal";
-
-/// The journal in or at a folder, when there is one.
-#[must_use]
-pub fn journal_of(path: &Path) -> Option<PathBuf> {
-    let candidates = [path.join("state").join(JOURNAL_FOLDER), path.join(JOURNAL_FOLDER), path.to_owned()];
-    candidates.into_iter().find(|folder| holds_segments(folder))
-}
-
-fn holds_segments(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
+/// The journals in or at a folder, one for each partition that has one; none where there is none.
+///
+/// # Errors
+/// When the partitions of a state folder cannot be told.
+pub fn journals_of(path: &Path) -> Result<Vec<PathBuf>, PartitionsError> {
+    for state in [path.join("state"), path.to_owned()] {
+        let partitions = Partitions::of(&state)?;
+        let journals = partitions.folders().map(|folder| folder.join(JOURNAL_FOLDER));
+        let found: Vec<PathBuf> = journals.filter(|folder| holds_segments(folder)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Some(path.to_owned()).filter(|folder| holds_segments(folder)).into_iter().collect())
 }
 
 /// The entries of a journal folder that no process writes.

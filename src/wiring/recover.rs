@@ -1,10 +1,8 @@
 //! Where the engine goes on when a process starts.
 
-use std::num::NonZeroUsize;
-
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::{Checkpoint, Checkpoints, CheckpointsError};
-use bellwether_engine::{BuildError, Engine, EngineConfig};
+use bellwether_engine::{BuildError, Engine, EngineConfig, Workers};
 
 /// The engine, and where it goes on.
 pub struct Recovered {
@@ -35,12 +33,12 @@ pub enum RecoverError {
 /// [`RecoverError`]; settings that cannot be used cost no checkpoint.
 pub fn recover(
     settings: &EngineConfig,
-    threads: NonZeroUsize,
+    workers: &Workers,
     checkpoints: &Checkpoints,
     first: Position,
 ) -> Result<Recovered, RecoverError> {
-    let engine = Engine::new(settings.clone(), threads)?;
-    let resume = |checkpoint: &Checkpoint| Engine::resume(threads, &checkpoint.state);
+    let engine = Engine::on(workers, settings.clone())?;
+    let resume = |checkpoint: &Checkpoint| Engine::resume_on(workers, &checkpoint.state);
     Ok(match checkpoints.restore(resume)? {
         Some((position, engine)) => Recovered { engine, position, lost: None },
         None => {

@@ -10,6 +10,7 @@
 //! | credentials, limits, entity rules, wires over HTTP, certificates | replaced in the running listeners |
 //! | addresses, other listeners, sources, sinks, journal, state, threads, ticks | named, and kept until a restart |
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 use bellwether_connectors::intake::tap::{Describe, SeriesName};
 use bellwether_connectors::journal::Journal;
+use bellwether_connectors::memory::Limit;
+use bellwether_connectors::partition::partition_of;
 use bellwether_connectors::server::http::{Admin, ReloadRefused, Reloaded};
 use bellwether_connectors::wires::{RunningWires, WiresConfig, WiresError};
 use bellwether_connectors::{Intake, Mark, RejectLog};
@@ -89,23 +92,28 @@ impl ReloadGauges {
     }
 }
 
-/// Writes what the configuration says into the journal, unless it was written last.
+/// Writes what the configuration says into the journals, unless it was written last.
 pub struct SettingsWriter {
     intake: Intake,
 }
 
 impl SettingsWriter {
-    /// One that writes to `journal`.
-    pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> SettingsWriter {
-        SettingsWriter { intake: Intake::new(journal, rejects) }
+    /// One that writes to the journals of the partitions.
+    pub fn new(journals: Vec<Arc<dyn Journal>>, rejects: RejectLog) -> SettingsWriter {
+        SettingsWriter { intake: Intake::over(journals, rejects) }
     }
 
-    /// Writes the engine's settings; true when they are news.
+    /// Writes the engine's settings for every partition; true when they are news for any.
     ///
     /// # Errors
-    /// When the journal does not take them.
+    /// When a journal does not take them.
     pub async fn settings(&self, settings: &EngineConfig) -> anyhow::Result<bool> {
-        self.tell("settings".to_owned(), Input::Settings(Arc::new(settings.clone()))).await
+        let input = Input::Settings(Arc::new(settings.clone()));
+        let mut news = false;
+        for partition in 0..self.intake.partitions().get() {
+            news |= tell(&self.intake.only(partition), "settings".to_owned(), input.clone()).await?;
+        }
+        Ok(news)
     }
 
     /// Writes the catalogues of `config`; the names of the tenants whose catalogue is news.
@@ -118,23 +126,25 @@ impl SettingsWriter {
             // It describes the world as it was before the first signal, too.
             let at = EventTime::from_secs(0);
             let input = Input::Catalogue { tenant: tenant.as_str().into(), at, catalogue: Arc::new(catalogue) };
-            if self.tell(format!("catalogue/{tenant}"), input).await? {
+            let door = self.intake.only(self.intake.partition_of(&tenant));
+            if tell(&door, format!("catalogue/{tenant}"), input).await? {
                 news.push(tenant);
             }
         }
         Ok(news)
     }
+}
 
-    async fn tell(&self, name: String, input: Input) -> anyhow::Result<bool> {
-        let mut bytes = Vec::new();
-        input.encode(&mut bytes);
-        let cursor = xxhash_rust::xxh3::xxh3_64(&bytes).to_le_bytes().to_vec();
-        if self.intake.cursor(&name).as_ref() == Some(&cursor) {
-            return Ok(false);
-        }
-        self.intake.accept(&[input], Some(Mark { source: name, cursor })).await?;
-        Ok(true)
+/// Writes `input` unless it was the last that was written as `name`.
+async fn tell(door: &Intake, name: String, input: Input) -> anyhow::Result<bool> {
+    let mut bytes = Vec::new();
+    input.encode(&mut bytes);
+    let cursor = xxhash_rust::xxh3::xxh3_64(&bytes).to_le_bytes().to_vec();
+    if door.cursor(&name).as_ref() == Some(&cursor) {
+        return Ok(false);
     }
+    door.accept(&[input], Some(Mark { source: name, cursor })).await?;
+    Ok(true)
 }
 
 /// Reads the configuration again, and knows what a tap asks for.
@@ -144,6 +154,8 @@ pub struct Reloader {
     settings_writer: SettingsWriter,
     questions: Questions,
     gauges: ReloadGauges,
+    /// What the process may take: it was found at the start.
+    memory: Option<Limit>,
 }
 
 struct Running {
@@ -161,9 +173,10 @@ impl Reloader {
         config: Config,
         wires: RunningWires<WiresConfig>,
         settings_writer: SettingsWriter,
-        questions: mpsc::Sender<Question>,
+        questions: Vec<mpsc::Sender<Question>>,
     ) -> Reloader {
         Reloader {
+            memory: config.memory.limit(),
             file,
             running: Mutex::new(Running { read: config.clone(), config, wires }),
             settings_writer,
@@ -209,7 +222,7 @@ impl Reloader {
         };
         done.needs_restart.extend(prepared.needs_restart.clone());
 
-        if self.settings_writer.settings(&config.engine).await.map_err(ReloadError::Journal)? {
+        if self.settings_writer.settings(&config.engine_within(self.memory)).await.map_err(ReloadError::Journal)? {
             done.applied.insert(0, "engine".to_owned());
         }
         let catalogues = self.settings_writer.catalogues(&config).await.map_err(ReloadError::Journal)?;
@@ -261,9 +274,11 @@ fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
     let parts = [
         ("state", was.state != is.state),
         ("threads", was.threads != is.threads),
+        ("partitions", was.partitions != is.partitions),
         ("tick", was.tick != is.tick),
         ("journal", was.journal != is.journal),
         ("checkpoint", was.checkpoint != is.checkpoint),
+        ("memory", was.memory != is.memory),
         ("sources", was.sources != is.sources),
         ("sinks", was.sinks != is.sinks),
     ];
@@ -280,8 +295,8 @@ impl Admin for Reloader {
     }
 }
 
-/// Asks the engine's thread.
-struct Questions(mpsc::Sender<Question>);
+/// Asks the thread of the tenant's engine.
+struct Questions(Vec<mpsc::Sender<Question>>);
 
 impl Describe for Questions {
     fn describe<'a>(&'a self, tenant: &'a str, series: Vec<u64>) -> BoxFuture<'a, Vec<SeriesName>> {
@@ -289,7 +304,8 @@ impl Describe for Questions {
             let (answer, answered) = oneshot::channel();
             let question = Question::Series { tenant: tenant.to_owned(), series, answer };
             let asked = async {
-                self.0.send(question).await.ok()?;
+                let partition = partition_of(tenant, NonZeroUsize::new(self.0.len())?);
+                self.0[partition].send(question).await.ok()?;
                 answered.await.ok()
             };
             tokio::time::timeout(NAMES_WAIT_MAX, asked).await.ok().flatten().unwrap_or_default()

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use bellwether::wiring::partitions::Partitions;
 use serde_json::Value;
 
 /// The bearer token of tenant `acme`.
@@ -25,6 +26,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn bellwether(args: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
     program.args(args).env("NO_COLOR", "1").env("COLUMNS", "110").output().expect("the program starts")
+}
+
+/// Where the service configured in `folder` keeps what it has of a tenant.
+pub(crate) fn home(folder: &Path, tenant: &str) -> PathBuf {
+    let partitions = Partitions::of(&folder.join("state")).expect("their number reads");
+    partitions.folder(partitions.of_tenant(tenant))
 }
 
 /// An address nobody listens on.
@@ -108,6 +115,14 @@ impl Service {
     pub(crate) fn spawn_limited(descriptors: usize, folder: &Path, http: SocketAddr) -> Service {
         let mut shell = Command::new("sh");
         let line = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_bellwether")]);
+        Service::spawn_by(shell, folder, http, &[])
+    }
+
+    /// The same as a member of the control group whose list of processes is at `procs`.
+    pub(crate) fn spawn_in(procs: &Path, folder: &Path, http: SocketAddr) -> Service {
+        let mut shell = Command::new("sh");
+        let line = format!("echo $$ > '{}'; exec \"$0\" \"$@\"", procs.display());
         shell.args(["-c", &line, env!("CARGO_BIN_EXE_bellwether")]);
         Service::spawn_by(shell, folder, http, &[])
     }

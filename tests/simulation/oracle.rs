@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
 use bellwether_connectors::Position;
+use bellwether_connectors::partition::partition_of;
 use bellwether_engine::Engine;
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::Input;
@@ -18,16 +19,29 @@ const OWN_TENANT: &str = "bellwether";
 
 /// What is known of a run that has ended in order.
 pub(crate) struct Run {
-    /// The journal's entries by position.
-    pub(crate) entries: BTreeMap<u64, Vec<u8>>,
+    /// What each partition held.
+    pub(crate) partitions: Vec<Held>,
     /// What was sent; all of it was answered.
     pub(crate) requests: Vec<Request>,
     /// What stood in the file.
     pub(crate) lines: Vec<Input>,
     /// What each receiver was offered.
     pub(crate) attempts: Vec<(String, Vec<Attempt>)>,
+}
+
+/// What is known of a partition.
+pub(crate) struct Held {
+    /// The journal's entries by position.
+    pub(crate) entries: BTreeMap<u64, Vec<u8>>,
     /// Where the engine ended, and its digest.
     pub(crate) last: (Position, u64),
+}
+
+impl Run {
+    /// Where a tenant lives.
+    fn home(&self, tenant: &str) -> usize {
+        partition_of(tenant, NonZeroUsize::new(self.partitions.len()).expect("there is at least one"))
+    }
 }
 
 /// How many events there were.
@@ -36,32 +50,45 @@ pub(crate) struct Run {
 /// What is wrong.
 pub(crate) fn judge(run: &Run) -> Result<usize, String> {
     everything_is_there_once(run)?;
-    let (told, digest) = reference(run)?;
-    let end = run.entries.keys().next_back().copied().unwrap_or(0);
-    if run.last.0.0 < end {
-        return Err(format!("the engine ended at {}, the journal at {end}", run.last.0));
+    let mut count = 0;
+    for (partition, held) in run.partitions.iter().enumerate() {
+        let (told, digest) = reference(held)?;
+        let end = held.entries.keys().next_back().copied().unwrap_or(0);
+        if held.last.0.0 < end {
+            return Err(format!("the engine of {partition} ended at {}, its journal at {end}", held.last.0));
+        }
+        if held.last.1 != digest {
+            return Err(format!("the engine's state in {partition} is not that of who reads the journal once"));
+        }
+        for (name, attempts) in &run.attempts {
+            // An attempt is of one reader, and a reader reads the log of one partition.
+            let here = |attempt: &&Attempt| {
+                attempt.events.first().is_none_or(|first| run.home(&first.event.tenant) == partition)
+            };
+            let attempts: Vec<&Attempt> = attempts.iter().filter(here).collect();
+            told_once_and_in_order(&attempts, &told).map_err(|wrong| format!("receiver `{name}`: {wrong}"))?;
+        }
+        lives_are_whole(&told)?;
+        count += told.len();
     }
-    if run.last.1 != digest {
-        return Err("the engine's state is not that of who reads the journal once".to_owned());
-    }
-    for (name, attempts) in &run.attempts {
-        told_once_and_in_order(attempts, &told).map_err(|wrong| format!("receiver `{name}`: {wrong}"))?;
-    }
-    lives_are_whole(&told)?;
-    Ok(told.len())
+    Ok(count)
 }
 
-/// Each request and each line is in the journal, whole and once, and the lines in their order.
+/// Each request and each line is in its tenant's journal, whole and once, and the lines in their order.
 fn everything_is_there_once(run: &Run) -> Result<(), String> {
-    let mut places: HashMap<&[u8], Vec<u64>> = HashMap::new();
-    for (at, bytes) in &run.entries {
-        places.entry(bytes).or_default().push(*at);
+    let mut places: HashMap<&[u8], Vec<(usize, u64)>> = HashMap::new();
+    for (partition, held) in run.partitions.iter().enumerate() {
+        for (at, bytes) in &held.entries {
+            places.entry(bytes).or_default().push((partition, *at));
+        }
     }
     let place = |input: &Input, what: &str| {
         let mut bytes = Vec::new();
         input.encode(&mut bytes);
+        let home = run.home(input.tenant().unwrap_or_default());
         match places.get(&bytes[..]).map(Vec::as_slice) {
-            Some([at]) => Ok(*at),
+            Some([at]) if at.0 == home => Ok(*at),
+            Some([at]) => Err(format!("{what} is in partition {} instead of {home}", at.0)),
             None => Err(format!("{what} was answered and is not in the journal")),
             Some(more) => Err(format!("{what} is in the journal {} times", more.len())),
         }
@@ -71,22 +98,21 @@ fn everything_is_there_once(run: &Run) -> Result<(), String> {
             place(input, &format!("request {:x} of {}", request.key, request.tenant))?;
         }
     }
-    let mut before = 0;
+    let mut before = BTreeMap::new();
     for (number, line) in run.lines.iter().enumerate() {
-        let at = place(line, &format!("line {number} of the file"))?;
-        if at < before {
+        let (partition, at) = place(line, &format!("line {number} of the file"))?;
+        if before.insert(partition, at).is_some_and(|before| at < before) {
             return Err(format!("line {number} of the file is before the one before it"));
         }
-        before = at;
     }
     Ok(())
 }
 
 /// What an engine tells that reads the journal once, and its digest at the end.
-fn reference(run: &Run) -> Result<(Vec<(u64, IncidentEvent)>, u64), String> {
+fn reference(held: &Held) -> Result<(Vec<(u64, IncidentEvent)>, u64), String> {
     let mut engine = Engine::new(settings(), NonZeroUsize::MIN).map_err(|error| error.to_string())?;
     let mut told = Vec::new();
-    for (at, bytes) in &run.entries {
+    for (at, bytes) in &held.entries {
         let input = Input::decode(bytes).map_err(|error| error.to_string())?;
         let mut events = Vec::new();
         engine.apply(&input, &mut events);
@@ -98,7 +124,7 @@ fn reference(run: &Run) -> Result<(Vec<(u64, IncidentEvent)>, u64), String> {
 /// A receiver is offered what the reference tells, from its beginning to its end, and nothing else. Something is
 /// offered again only where its reader cannot know that it arrived: after a failure the same, and after a
 /// start no more than the attempt that the life before ended with.
-fn told_once_and_in_order(attempts: &[Attempt], told: &[(u64, IncidentEvent)]) -> Result<(), String> {
+fn told_once_and_in_order(attempts: &[&Attempt], told: &[(u64, IncidentEvent)]) -> Result<(), String> {
     let places: HashMap<String, usize> = told.iter().enumerate().map(|(at, (_, event))| (event.key(), at)).collect();
     // What has arrived, where the last attempt began, and the place before which nothing may be offered.
     let (mut arrived, mut before, mut floor) = (0, None::<(u64, usize, bool)>, 0);

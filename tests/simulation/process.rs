@@ -1,26 +1,34 @@
 //! One life of the process: what `bellwether run` opens, in its order, and the tasks that run then.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use bellwether::config::Config;
+use bellwether::wiring::feeds::opening;
 use bellwether::wiring::fold::Step;
-use bellwether::wiring::outbox::Delivery;
+use bellwether::wiring::outbox::{Delivery, Receivers};
 use bellwether::wiring::pace::Cadence;
+use bellwether::wiring::partitions::{
+    CHECKPOINTS_FOLDER, JOURNAL_FOLDER, Partitions, PartitionsError, READERS_FOLDER,
+};
 use bellwether::wiring::recover::recover;
 use bellwether::wiring::reload::SettingsWriter;
-use bellwether::wiring::stepped::{Stepped, SteppedEngine};
-use bellwether::wiring::{Wiring, no_questions};
+use bellwether::wiring::stepped::{Stepped, SteppedEngine, SteppedPartition};
+use bellwether::wiring::{Partition, Wiring, no_questions};
 use bellwether_connectors::host::Disk as _;
+use bellwether_connectors::journal::OpenReport;
+use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{IncidentLog, IncidentLogConfig, Reader};
 use bellwether_connectors::{
     Checkpoints, Intake, Journal, JournalConfig, LocalJournal, Position, RejectLog, Stop, host, stop_pair,
 };
-use bellwether_engine::EngineConfig;
 use bellwether_engine::input::Input;
 use bellwether_engine::time::Span;
+use bellwether_engine::{EngineConfig, Workers};
 use tokio::sync::mpsc;
 
 use super::disk::MadeUpDisk;
@@ -35,11 +43,6 @@ const STATE: &str = "/state";
 const GIVE_UP_AFTER: Duration = Duration::from_secs(36_000);
 /// How often the time of day is written into the journal.
 const TICK: Duration = Duration::from_secs(2);
-
-/// Where checkpoints are, for who damages one.
-pub(crate) fn checkpoints_folder() -> PathBuf {
-    Path::new(STATE).join("checkpoints")
-}
 
 /// Incidents that open, change and close within seconds.
 pub(crate) fn settings() -> EngineConfig {
@@ -67,27 +70,49 @@ pub(crate) struct Process {
     pub(crate) file: GrowingFile,
     /// Who is told.
     pub(crate) receivers: Vec<(MadeUpReceiver, bool)>,
-    /// What was in its journal.
-    pub(crate) seen: Seen,
+    /// What was in the journal of each partition.
+    pub(crate) seen: Vec<Seen>,
     /// Entries between two checkpoints.
     pub(crate) cadence: u64,
     /// Bytes of a segment.
     pub(crate) segment_bytes: u64,
-    /// What its engine was at an orderly end: position and digest.
-    pub(crate) last: Arc<Mutex<Option<(Position, u64)>>>,
+    /// What the engine of each partition was at an orderly end: position and digest.
+    pub(crate) last: Last,
 }
+
+/// Position and digest by partition.
+pub(crate) type Last = Arc<Mutex<BTreeMap<usize, (Position, u64)>>>;
 
 /// Who is to end in order, once asked.
 pub(crate) type Asked = mpsc::Receiver<()>;
 
 impl Process {
-    fn journal_config(&self) -> JournalConfig {
+    /// How many partitions it has.
+    fn count(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.seen.len()).expect("there is at least one")
+    }
+
+    /// The partitions as they lie on the disk; they are begun where there are none.
+    fn partitions(&self) -> Result<Partitions, PartitionsError> {
+        let config = Config { state: STATE.into(), partitions: Some(self.count()), ..Config::default() };
+        Partitions::open(&config, NonZeroUsize::MIN)
+    }
+
+    /// Where the checkpoints of `partition` are, for who damages one.
+    pub(crate) fn checkpoints_folder(&self, partition: usize) -> PathBuf {
+        match self.count() {
+            NonZeroUsize::MIN => Path::new(STATE).join(CHECKPOINTS_FOLDER),
+            _ => Path::new(STATE).join("partitions").join(partition.to_string()).join(CHECKPOINTS_FOLDER),
+        }
+    }
+
+    fn journal_config(&self, folder: &Path) -> JournalConfig {
         JournalConfig {
             segment_bytes: self.segment_bytes,
             retain_bytes: 2 * self.segment_bytes,
             retain_age: Span::from_hours(24),
             capacity_bytes: 4 << 20,
-            ..JournalConfig::new(Path::new(STATE).join("journal"))
+            ..JournalConfig::new(folder.join(JOURNAL_FOLDER))
         }
     }
 
@@ -100,85 +125,105 @@ impl Process {
         }
     }
 
+    /// What `open_state.rs` does.
+    fn open(&self, partitions: &Partitions, partition: usize, workers: &Workers) -> Result<(OpenReport, Partition)> {
+        let folder = partitions.folder(partition);
+        self.disk.make_folder(&folder).context("a partition's folder")?;
+        let (journal, report) = LocalJournal::open(&self.journal_config(&folder))?;
+        let journal = Witnessed::new(Arc::new(journal), self.seen[partition].clone(), report.first, &self.world)?;
+        let checkpoints = Checkpoints::open(folder.join(CHECKPOINTS_FOLDER))?;
+        let recovered = recover(&settings(), workers, &checkpoints, report.first)?;
+        if let Some(gone) = recovered.lost {
+            self.world.wrong(format!("no checkpoint reads, and entries 1 to {gone} are gone"));
+            bail!("the state is lost");
+        }
+        let log = IncidentLog::open(&self.log_config(), &folder.join("incident-log"))?;
+        log.check_covers(recovered.position, report.last)?;
+        let cursors = folder.join(READERS_FOLDER);
+        self.disk.make_folder(&cursors).context("the readers' folder")?;
+        let cadence = Cadence { every: Duration::from_secs(36_000), entries: self.cadence };
+        let opened = Partition {
+            engine: recovered.engine,
+            position: recovered.position,
+            journal: Arc::new(journal),
+            delivery: Delivery { log, cursors: Some(cursors) },
+            checkpoints: Some((checkpoints, cadence)),
+            care: None,
+            questions: no_questions(),
+        };
+        Ok((report, opened))
+    }
+
     /// Lives until it is asked to end, or must.
     ///
     /// # Errors
     /// Why it must.
     pub(crate) async fn live(self, life: Group, mut asked: Asked) -> Result<()> {
-        let state = Path::new(STATE);
-        self.disk.make_folder(state).context("the state folder")?;
-        let (journal, report) = LocalJournal::open(&self.journal_config())?;
-        let journal = Witnessed::new(Arc::new(journal), self.seen.clone(), report.first, &self.world)?;
-        let journal: Arc<dyn Journal> = Arc::new(journal);
-        let checkpoints = Checkpoints::open(checkpoints_folder())?;
-        let recovered = recover(&settings(), NonZeroUsize::MIN, &checkpoints, report.first)?;
-        if let Some(gone) = recovered.lost {
-            self.world.wrong(format!("no checkpoint reads, and entries 1 to {gone} are gone"));
-            bail!("the state is lost");
+        self.disk.make_folder(Path::new(STATE)).context("the state folder")?;
+        let partitions = self.partitions()?;
+        let workers = Workers::new(NonZeroUsize::MIN)?;
+        let (mut reports, mut opened) = (Vec::new(), Vec::new());
+        for partition in 0..partitions.count().get() {
+            let (report, of) = self.open(&partitions, partition, &workers)?;
+            self.world.note(life, |line| {
+                line.push_str(&format!("process: life {life} goes on at {} of {partition}", of.position));
+            });
+            reports.push(report);
+            opened.push(of);
         }
-        let log = IncidentLog::open(&self.log_config(), &state.join("incident-log"))?;
-        log.check_covers(recovered.position, report.last)?;
-        let cursors = state.join("readers");
-        self.disk.make_folder(&cursors).context("the readers' folder")?;
-        let writer = SettingsWriter::new(journal.clone(), RejectLog::counting());
-        writer.settings(&settings()).await?;
+        let journals: Vec<Arc<dyn Journal>> = opened.iter().map(|of| of.journal.clone()).collect();
+        SettingsWriter::new(journals.clone(), RejectLog::counting()).settings(&settings()).await?;
+        for (journal, report) in journals.iter().zip(reports) {
+            let opening = opening(TICK, report.last == Position::START);
+            Intake::new(journal.clone(), RejectLog::counting()).accept(&opening, None).await?;
+        }
         let reader = |(receiver, remembers): &(MadeUpReceiver, bool)| {
             Reader::of(receiver.sink(&self.world, &self.disk)).with(*remembers, GIVE_UP_AFTER)
         };
-        let delivery = Delivery {
-            log,
-            readers: self.receivers.iter().map(reader).collect(),
-            companions: Vec::new(),
-            cursors: Some(cursors),
-        };
-        let every = Duration::from_secs(36_000);
         let wiring = Wiring {
-            engine: recovered.engine,
-            position: recovered.position,
-            journal: journal.clone(),
+            partitions: opened,
             rejects: RejectLog::counting(),
+            memory: Memory::unlimited(),
             sources: Vec::new(),
             companions: Vec::new(),
-            delivery,
-            checkpoints: Some((checkpoints, Cadence { every, entries: self.cadence })),
+            receivers: Receivers { kept: self.receivers.iter().map(reader).collect(), companions: Vec::new() },
             finish: false,
             incidents: Arc::default(),
-            care: None,
-            questions: no_questions(),
         };
-        let Stepped { intake, engine, appending, readers, telling, end } = Stepped::new(wiring)?;
-        self.world.note(life, |line| line.push_str(&format!("process: life {life} goes on at {}", recovered.position)));
+        let Stepped { intake, partitions: running, telling, end } = Stepped::new(wiring)?;
+        self.world.spawn(life, telling);
         let (said, mut ended) = mpsc::channel(16);
-        for task in telling {
-            self.world.spawn(life, task);
-        }
-        let told = said.clone();
-        self.world.spawn(life, async move {
-            let _ = told.send(Ended::Log(appending.await.map_err(anyhow::Error::from))).await;
-        });
-        let count = readers.len();
-        for reader in readers {
+        let (count, mut readers_left) = (running.len(), 0);
+        for (partition, SteppedPartition { engine, appending, readers, telling }) in running.into_iter().enumerate() {
+            self.world.spawn(life, telling);
             let told = said.clone();
             self.world.spawn(life, async move {
-                let _ = reader.await;
-                let _ = told.send(Ended::Reader).await;
+                let _ = told.send(Ended::Log(appending.await.map_err(anyhow::Error::from))).await;
+            });
+            readers_left += readers.len();
+            for reader in readers {
+                let told = said.clone();
+                self.world.spawn(life, async move {
+                    let _ = reader.await;
+                    let _ = told.send(Ended::Reader).await;
+                });
+            }
+            let (told, last, world) = (said.clone(), self.last.clone(), self.world.clone());
+            self.world.spawn(life, async move {
+                let _ = told.send(Ended::Engine(fold(engine, &world, partition, &last).await)).await;
             });
         }
-        let told = said.clone();
-        let last = self.last.clone();
-        let world = self.world.clone();
-        self.world.spawn(life, async move {
-            let _ = told.send(Ended::Engine(fold(engine, &world, &last).await)).await;
-        });
         // A source that cannot go on ends the process.
-        let told = said.clone();
         let (stopper, stop) = stop_pair();
-        let (ticking, world, sources) = (intake.clone(), self.world.clone(), stop.clone());
-        self.world.spawn(life, async move {
-            if let Err(error) = ticks(ticking, world, sources).await {
-                let _ = told.send(Ended::Source(error)).await;
-            }
-        });
+        for partition in 0..count {
+            let (told, ticking) = (said.clone(), intake.only(partition));
+            let (world, stop) = (self.world.clone(), stop.clone());
+            self.world.spawn(life, async move {
+                if let Err(error) = ticks(ticking, world, stop).await {
+                    let _ = told.send(Ended::Source(error)).await;
+                }
+            });
+        }
         let reading = self.file.clone().read(self.world.clone(), intake.clone(), stop);
         self.world.spawn(life, reading);
         self.door.set(Some((life, intake)));
@@ -196,20 +241,22 @@ impl Process {
         // Whoever is still being answered is waited for.
         self.world.sleep(Duration::from_secs(4)).await;
         self.world.note(2, |line| line.push_str("process: ends in order"));
-        end.of_journal(*journal.durable().borrow());
-        let (mut log_over, mut engine_over, mut readers_over) = (false, false, 0);
-        while !(log_over && engine_over && readers_over == count) {
+        end.of_journals();
+        let (mut logs_left, mut engines_left) = (count, count);
+        while logs_left + engines_left + readers_left > 0 {
             match ended.recv().await.expect("somebody holds the other end") {
                 Ended::Engine(over) => {
                     over?;
-                    engine_over = true;
+                    engines_left -= 1;
                 }
                 Ended::Log(over) => {
                     over?;
-                    log_over = true;
-                    end.of_log();
+                    logs_left -= 1;
+                    if logs_left == 0 {
+                        end.of_logs();
+                    }
                 }
-                Ended::Reader => readers_over += 1,
+                Ended::Reader => readers_left -= 1,
                 Ended::Source(error) => return Err(error),
             }
         }
@@ -225,7 +272,7 @@ enum Ended {
     Source(anyhow::Error),
 }
 
-async fn fold(mut engine: SteppedEngine, world: &World, last: &Mutex<Option<(Position, u64)>>) -> Result<()> {
+async fn fold(mut engine: SteppedEngine, world: &World, partition: usize, last: &Last) -> Result<()> {
     loop {
         match engine.step()? {
             // Others act, too.
@@ -236,7 +283,7 @@ async fn fold(mut engine: SteppedEngine, world: &World, last: &Mutex<Option<(Pos
     }
     let position = engine.position();
     let engine = engine.conclude().await?;
-    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((position, engine.digest()));
+    last.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, (position, engine.digest()));
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 use super::chance::Chance;
 use super::disk::{EPOCH, Fall, MadeUpDisk};
-use super::oracle::{self, Run};
-use super::process::{Process, checkpoints_folder};
+use super::oracle::{self, Held, Run};
+use super::process::Process;
 use super::receiver::{MadeUpReceiver, Way};
 use super::sender::{Door, GrowingFile, Network, Request, Road, alert};
 use super::witness::Seen;
@@ -80,6 +80,7 @@ struct Plan {
     ways: [Way; 2],
     cadence: u64,
     segment_bytes: u64,
+    partitions: usize,
     requests: u64,
     pace: u64,
 }
@@ -103,6 +104,7 @@ impl Plan {
             ways,
             cadence: chance.pick(&[3, 6, 12]),
             segment_bytes: chance.pick(&[6_000, 12_000, 30_000]),
+            partitions: chance.pick(&[1, 2]),
             requests: chance.between(4, 9),
             pace: chance.pick(&[800, 2_000, 4_000]),
         }
@@ -173,7 +175,7 @@ impl Rig {
             door: door.clone(),
             file: GrowingFile::default(),
             receivers,
-            seen: Seen::default(),
+            seen: (0..plan.partitions).map(|_| Seen::default()).collect(),
             cadence: plan.cadence,
             segment_bytes: plan.segment_bytes,
             last: Arc::default(),
@@ -256,13 +258,16 @@ impl Rig {
         let outcome = match world.verdict() {
             Some(wrong) => Err(wrong),
             None => {
-                let last = *self.process.last.lock().unwrap_or_else(PoisonError::into_inner);
+                let last = self.process.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let held = |(partition, seen): (usize, &Seen)| Held {
+                    entries: seen.entries(),
+                    last: last.get(&partition).copied().unwrap_or((Position::START, 0)),
+                };
                 let run = Run {
-                    entries: self.process.seen.entries(),
+                    partitions: self.process.seen.iter().enumerate().map(held).collect(),
                     requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone(),
                     lines: self.process.file.lines(),
                     attempts: self.process.receivers.iter().map(|(r, _)| (r.name(), r.attempts())).collect(),
-                    last: last.unwrap_or((Position::START, 0)),
                 };
                 plant(None);
                 oracle::judge(&run).map_err(|wrong| {
@@ -318,7 +323,9 @@ impl Rig {
                 let status =
                     if line + 1 == count || line % 3 == 2 { AlertStatus::Resolved } else { AlertStatus::Firing };
                 let late = if line + 1 == count { Duration::ZERO } else { chance.millis(0, 2_000) };
-                file.grow(alert(&world, TENANTS[0], "host:c", late, status, &format!("file-{line}")));
+                // Each has its turn, which ends well.
+                let tenant = TENANTS[(line / 3 % 2) as usize];
+                file.grow(alert(&world, tenant, "host:c", late, status, &format!("file-{line}")));
             }
         });
     }
@@ -350,7 +357,8 @@ impl Rig {
         // One at a time: nothing helps when all are damaged.
         if self.plan.damage && self.chance.percent(40) {
             self.plan.damage = false;
-            self.process.disk.damage_newest(&checkpoints_folder(), ".checkpoint");
+            let partition = self.chance.below(self.plan.partitions);
+            self.process.disk.damage_newest(&self.process.checkpoints_folder(partition), ".checkpoint");
         }
     }
 

@@ -60,7 +60,7 @@ impl Door {
 /// What the process does with a request: the loop of `hand_over` of the HTTP server, which asks to come again
 /// where that waits.
 async fn take(intake: Intake, request: Request, decoding: Sleep) -> bool {
-    let coming = intake.coming();
+    let coming = intake.coming(request.tenant);
     let claims = intake.claims(request.tenant);
     match claims.take(request.key) {
         Claim::Taken => true,
@@ -183,7 +183,10 @@ impl GrowingFile {
         let mut at = cursor.unwrap_or(0) as usize;
         while !stop.is_stopped() {
             let lines = self.lines();
-            let next: Vec<Input> = lines.into_iter().skip(at).take(2).collect();
+            // What is stored together with the cursor is one tenant's: it lies in one partition.
+            let rest = lines.get(at..).unwrap_or_default();
+            let next: Vec<Input> =
+                rest.iter().take(2).take_while(|line| line.tenant() == rest[0].tenant()).cloned().collect();
             if next.is_empty() {
                 world.sleep(Duration::from_millis(300)).await;
                 continue;

@@ -137,6 +137,25 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
+/// Does `work` beside the caller, on a thread that may wait for the disk. In the context of a runtime.
+pub fn beside(work: impl FnOnce() + Send + 'static) {
+    match made_up() {
+        Some(host) => {
+            let pause = host.sleep(Duration::ZERO);
+            host.spawn(Box::pin(async move {
+                pause.await;
+                work();
+            }));
+        }
+        None => drop(tokio::task::spawn_blocking(work)),
+    }
+}
+
+/// A name that nobody has: 128 random bits in hexadecimal.
+pub(crate) fn random_name() -> String {
+    chance::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Bytes that nobody outside can know.
 pub(crate) fn chance<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];

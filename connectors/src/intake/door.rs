@@ -1,22 +1,25 @@
-//! The door to the journal: what returns from it is durable.
+//! The door to the journals: what returns from it is durable.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
+use bellwether_engine::signal::SignalKind;
 
 use super::entries::encode;
 use super::error::AcceptError;
 use super::flow::{FlowTotals, IntakeCounts, SourceFlow, Waiting};
 use super::reject::{RejectLog, Rejection};
+use super::routes::Routes;
 use super::tap::Taps;
-use crate::host;
-use crate::journal::receipts::{Claims, Receipts};
-use crate::journal::{Journal, JournalError, Mark, PendingAppend, Position, WriteBatch};
-
 use super::time::arrival_time;
+use crate::host;
+use crate::journal::receipts::{Claims, ReceiptTotals};
+use crate::journal::{Journal, JournalError, Mark, PendingAppend, WriteBatch};
+use crate::memory::{Class, Memory};
 
 /// How long [`Intake::accept_now`] waits for the journal before it says "busy": longer than a
 /// slow sync, shorter than any sender's time limit.
@@ -24,31 +27,97 @@ const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause of [`Intake::accept`] while the journal is full.
 const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
-/// The door to the journal. Cheap to clone; [`Intake::of`] gives each source its own, and what
+/// Which signals wait first when memory is short.
+fn class_of(kind: SignalKind) -> Class {
+    match kind {
+        SignalKind::Log => Class::Logs,
+        SignalKind::Series | SignalKind::Metric | SignalKind::Edge => Class::Metrics,
+        SignalKind::Alert | SignalKind::Change => Class::Alerts,
+    }
+}
+
+/// Bytes that `inputs` and the entries made of them take.
+pub(crate) fn bytes_of(inputs: &[Input]) -> usize {
+    let of = |input: &Input| match input {
+        Input::Batch(batch) => 2 * batch.records().get_array_memory_size(),
+        _ => 0,
+    };
+    inputs.iter().map(of).sum()
+}
+
+/// The door to the journals of all partitions. Cheap to clone; [`Intake::of`] gives each source its own, and what
 /// goes through all of them is counted in one place.
 #[derive(Clone)]
 pub struct Intake {
-    journal: Arc<dyn Journal>,
-    receipts: Arc<Receipts>,
+    routes: Routes,
     rejects: RejectLog,
     counts: Arc<IntakeCounts>,
     source: Arc<SourceFlow>,
     flows: Arc<Mutex<BTreeMap<String, Arc<SourceFlow>>>>,
     taps: Taps,
+    memory: Memory,
+}
+
+/// A write to one partition.
+struct Write {
+    partition: usize,
+    batch: Arc<WriteBatch>,
 }
 
 impl Intake {
-    /// A door to `journal`, with bad rows going to `rejects`.
+    /// A door to one journal, with bad rows going to `rejects`.
     pub fn new(journal: Arc<dyn Journal>, rejects: RejectLog) -> Intake {
+        Intake::over(vec![journal], rejects)
+    }
+
+    /// A door to the journals of the partitions, in order; there is at least one.
+    pub fn over(journals: Vec<Arc<dyn Journal>>, rejects: RejectLog) -> Intake {
         Intake {
-            receipts: journal.receipts(),
-            journal,
+            routes: Routes::new(journals),
             rejects,
             counts: Arc::default(),
             source: Arc::new(SourceFlow::new("")),
             flows: Arc::default(),
             taps: Taps::default(),
+            memory: Memory::unlimited(),
         }
+    }
+
+    /// The same door, which closes when the process comes near to its `memory`.
+    #[must_use]
+    pub fn within(self, memory: Memory) -> Intake {
+        Intake { memory, ..self }
+    }
+
+    /// The memory of the process.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Whether there is too little memory for `inputs`. What is no signal (a tick, settings) always passes.
+    pub(crate) fn is_short_of_memory(&self, inputs: &[Input]) -> bool {
+        let class = |input: &Input| match input {
+            Input::Batch(batch) => Some(class_of(batch.kind())),
+            _ => None,
+        };
+        // What is to be stored together is as important as the most important part of it.
+        inputs.iter().filter_map(class).max().is_some_and(|class| self.memory.refuses(class))
+    }
+
+    /// How many partitions there are.
+    pub fn partitions(&self) -> NonZeroUsize {
+        self.routes.count()
+    }
+
+    /// Where a tenant's entries go.
+    pub fn partition_of(&self, tenant: &str) -> usize {
+        self.routes.of(tenant)
+    }
+
+    /// The same door to one partition alone: everything goes there, whosever it is, and cursors are those of there.
+    #[must_use]
+    pub fn only(&self, partition: usize) -> Intake {
+        Intake { routes: self.routes.only(partition), ..self.clone() }
     }
 
     /// The same door as source `name` uses it: what goes through is counted, and can be looked
@@ -72,17 +141,17 @@ impl Intake {
     /// No claims yet, for one write of `tenant`: what its sender may send again is claimed before it
     /// is stored.
     pub fn claims(&self, tenant: &str) -> Claims {
-        Claims::new(self.receipts.clone(), tenant, arrival_time())
+        Claims::new(self.routes.receipts(tenant).clone(), tenant, arrival_time())
     }
 
-    /// Says that signals are about to be accepted, before they are decoded: see [`Journal::coming`].
-    pub fn coming(&self) -> PendingAppend {
-        self.journal.coming()
+    /// Says that signals of a tenant are about to be accepted, before they are decoded: see [`Journal::coming`].
+    pub fn coming(&self, tenant: &str) -> PendingAppend {
+        self.routes.journal(self.routes.of(tenant)).coming()
     }
 
     /// What came and may come again.
-    pub fn receipts(&self) -> &Receipts {
-        &self.receipts
+    pub fn receipt_totals(&self) -> ReceiptTotals {
+        self.routes.receipt_totals()
     }
 
     /// Who looks at what is accepted.
@@ -90,35 +159,73 @@ impl Intake {
         &self.taps
     }
 
-    /// Accepts `inputs` together with the source's new cursor, waiting as long as the journal
+    /// Accepts `inputs` together with the source's new cursor, waiting as long as a journal
     /// is full: for sources that can wait (files, streams). Durable when it returns.
+    ///
+    /// The cursor becomes durable in the same instant as entries of one partition; whose source has tenants of several
+    /// keeps one in each, see [`Intake::only`].
     ///
     /// # Errors
     /// [`AcceptError::TooLarge`] or [`AcceptError::Fatal`].
-    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, mark, None, PendingAppend::default())).await
+    pub async fn accept(&self, inputs: &[Input], mark: Option<Mark>) -> Result<(), AcceptError> {
+        self.accept_patiently(inputs, mark, None).await
     }
 
     /// The same for what its sender may send again: the claims become receipts with the entries.
     ///
     /// # Errors
     /// As of [`Intake::accept`].
-    pub(crate) async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<Position, AcceptError> {
-        self.accept_patiently(inputs, encode(inputs, None, Some(claims), PendingAppend::default())).await
+    pub(crate) async fn accept_claimed(&self, inputs: &[Input], claims: Claims) -> Result<(), AcceptError> {
+        self.accept_patiently(inputs, None, Some(claims)).await
     }
 
-    async fn accept_patiently(&self, inputs: &[Input], write: Arc<WriteBatch>) -> Result<Position, AcceptError> {
+    async fn accept_patiently(
+        &self,
+        inputs: &[Input],
+        mark: Option<Mark>,
+        claims: Option<Claims>,
+    ) -> Result<(), AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
+        self.wait_for_memory(inputs).await;
+        let source = mark.as_ref().map(|mark| mark.source.clone());
+        let writes = self.writes(inputs, mark, claims, PendingAppend::default());
+        if let (Some(source), Some(last)) = (source, writes.last()) {
+            self.patiently(last.partition, || self.routes.settle(&source, last.partition)).await?;
+        }
+        for write in writes {
+            let journal = self.routes.journal(write.partition);
+            let appended = self.patiently(write.partition, || journal.append(write.batch.clone())).await;
+            self.noted(&write, appended.map(|_| ()))?;
+        }
+        self.accepted(inputs);
+        Ok(())
+    }
+
+    /// Waits as long as there is too little memory for `inputs`.
+    async fn wait_for_memory(&self, inputs: &[Input]) {
+        let mut pause = FULL_PAUSE[0];
+        while self.is_short_of_memory(inputs) {
+            self.source.held_back();
+            host::sleep(pause).await;
+            pause = (pause * 2).min(FULL_PAUSE[1]);
+        }
+    }
+
+    /// Does something to the journal of `partition`, waiting as long as that is full.
+    async fn patiently<T, F>(&self, partition: usize, mut attempt: impl FnMut() -> F) -> Result<T, AcceptError>
+    where
+        F: Future<Output = Result<T, JournalError>>,
+    {
         let mut pause = FULL_PAUSE[0];
         loop {
-            match self.journal.append(write.clone()).await {
+            match attempt().await {
                 Err(error) if error.is_retryable() => {
-                    self.note(true);
-                    tracing::warn!(%error, "journal is full, source waits");
+                    self.routes.note(partition, true);
+                    tracing::warn!(%error, partition, "journal is full, source waits");
                     host::sleep(pause).await;
                     pause = (pause * 2).min(FULL_PAUSE[1]);
                 }
-                result => return self.accepted(inputs, result),
+                result => return result.map_err(AcceptError::from),
             }
         }
     }
@@ -130,48 +237,59 @@ impl Intake {
     ///
     /// # Errors
     /// Any [`AcceptError`].
-    pub async fn accept_now(
+    pub async fn accept_now(&self, inputs: &[Input], claims: Claims, coming: PendingAppend) -> Result<(), AcceptError> {
+        let _waiting = Waiting::begin(&self.source, inputs);
+        for write in self.writes(inputs, None, Some(claims), coming) {
+            let append = self.routes.journal(write.partition).append(write.batch.clone());
+            let appended = match host::timeout(ACCEPT_NOW_MAX, append).await {
+                Ok(appended) => appended.map(|_| ()).map_err(AcceptError::from),
+                Err(_) => Err(AcceptError::Busy),
+            };
+            self.noted(&write, appended)?;
+        }
+        self.accepted(inputs);
+        Ok(())
+    }
+
+    /// What goes to which partition. Cursor, claims and announcement go with the last: what they say is true when it
+    /// is durable.
+    fn writes(
         &self,
         inputs: &[Input],
-        claims: Claims,
+        mark: Option<Mark>,
+        claims: Option<Claims>,
         coming: PendingAppend,
-    ) -> Result<Position, AcceptError> {
-        let _waiting = Waiting::begin(&self.source, inputs);
-        let append = self.journal.append(encode(inputs, None, Some(claims), coming));
-        match host::timeout(ACCEPT_NOW_MAX, append).await {
-            Ok(result) => self.accepted(inputs, result),
-            Err(_) => {
-                self.note(true);
-                Err(AcceptError::Busy)
-            }
+    ) -> Vec<Write> {
+        let mut parts = self.routes.split(inputs);
+        if let (true, Some(mark)) = (parts.is_empty(), &mark) {
+            parts.push((self.routes.home(&mark.source), Cow::Borrowed(&[])));
         }
+        let Some((last, own)) = parts.pop() else { return Vec::new() };
+        let encoded = |own: &[Input]| encode(own, None, None, PendingAppend::default());
+        let mut writes: Vec<Write> =
+            parts.iter().map(|(partition, own)| Write { partition: *partition, batch: encoded(own) }).collect();
+        writes.push(Write { partition: last, batch: encode(&own, mark, claims, coming) });
+        writes
     }
 
-    fn accepted(&self, inputs: &[Input], result: Result<Position, JournalError>) -> Result<Position, AcceptError> {
-        match result.map_err(AcceptError::from) {
-            Ok(position) => {
-                self.note(false);
-                self.counts.add(inputs);
-                self.source.accepted(inputs, inputs.iter().map(|input| input.rows() as u64).sum());
-                self.taps.offer(&self.source.name, inputs);
-                Ok(position)
-            }
-            // The sender's mistake: the journal takes what others send.
-            Err(error @ AcceptError::TooLarge { .. }) => Err(error),
-            Err(error) => {
-                self.note(true);
-                Err(error)
-            }
+    /// Notes what became of a write.
+    fn noted(&self, write: &Write, result: Result<(), AcceptError>) -> Result<(), AcceptError> {
+        // What is too large is the sender's mistake: the journal takes what others send.
+        if !matches!(result, Err(AcceptError::TooLarge { .. })) {
+            self.routes.note(write.partition, result.is_err());
         }
+        result
     }
 
-    fn note(&self, refusing: bool) {
-        self.counts.refusing.store(refusing, Ordering::Relaxed);
+    fn accepted(&self, inputs: &[Input]) {
+        self.counts.add(inputs);
+        self.source.accepted(inputs, inputs.iter().map(|input| input.rows() as u64).sum());
+        self.taps.offer(&self.source.name, inputs);
     }
 
-    /// Whether the journal took what any source handed to it last: what readiness means.
+    /// Whether every journal took what any source handed to it last: what readiness means.
     pub(crate) fn is_accepting(&self) -> bool {
-        !self.counts.refusing.load(Ordering::Relaxed)
+        self.routes.is_accepting()
     }
 
     /// Counts a row that cannot be read and keeps it aside.
@@ -186,7 +304,7 @@ impl Intake {
 
     /// Where the source `name` was when its last accepted write became durable.
     pub fn cursor(&self, name: &str) -> Option<Vec<u8>> {
-        self.journal.cursor(name)
+        self.routes.cursor(name)
     }
 
     /// What was accepted so far.

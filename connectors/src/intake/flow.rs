@@ -1,13 +1,16 @@
 //! What has gone through each source's door, and what waits there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::SignalKind;
 use bellwether_engine::time::EventTime;
 
 use super::time::{arrival_time, event_times};
+
+/// Of so many times that a write is held back, one is told.
+const HELD_BACK_TOLD: u64 = 100;
 
 /// What has gone through one source's door.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct SourceFlow {
     lag_ns: AtomicI64,
     /// Arrival of the last write, in nanoseconds since the epoch; 0 before the first.
     last_ns: AtomicI64,
+    /// Times that a write was held back because memory was short.
+    held_back: AtomicU64,
 }
 
 /// A reading of [`SourceFlow`].
@@ -50,6 +55,7 @@ impl SourceFlow {
             waiting: AtomicU64::new(0),
             lag_ns: AtomicI64::new(i64::MIN),
             last_ns: AtomicI64::new(0),
+            held_back: AtomicU64::new(0),
         }
     }
 
@@ -62,6 +68,14 @@ impl SourceFlow {
         let newest = inputs.iter().filter_map(newest_time).max();
         if let Some(newest) = newest {
             self.lag_ns.store(now.0.saturating_sub(newest), Ordering::Relaxed);
+        }
+    }
+
+    /// A write waits because memory is short; said once in a while.
+    pub(super) fn held_back(&self) {
+        let times = self.held_back.fetch_add(1, Ordering::Relaxed);
+        if times.is_multiple_of(HELD_BACK_TOLD) {
+            tracing::warn!(source = &*self.name, "memory is short: the source waits (see `memory`)");
         }
     }
 
@@ -113,8 +127,6 @@ pub struct IntakeCounts {
     rows: [AtomicU64; SignalKind::ALL.len()],
     others: AtomicU64,
     writes: AtomicU64,
-    /// The journal did not take what was handed to it last.
-    pub(super) refusing: AtomicBool,
 }
 
 impl IntakeCounts {

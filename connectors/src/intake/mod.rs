@@ -10,7 +10,7 @@
 //! # use bellwether_connectors::{Intake, AcceptError};
 //! # use bellwether_engine::input::Input;
 //! async fn handle_request(intake: Intake, tenant: &str, decoded: Vec<Input>) -> u16 {
-//!     match intake.accept_now(&decoded, intake.claims(tenant), intake.coming()).await {
+//!     match intake.accept_now(&decoded, intake.claims(tenant), intake.coming(tenant)).await {
 //!         Ok(_) => 200,
 //!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
@@ -25,6 +25,7 @@ mod error;
 mod flow;
 mod in_time;
 pub mod reject;
+mod routes;
 mod source;
 mod stop;
 pub mod tap;
@@ -32,6 +33,7 @@ pub(crate) mod text;
 mod time;
 
 pub use door::Intake;
+pub(crate) use door::bytes_of;
 pub use error::AcceptError;
 pub use flow::{FlowTotals, IntakeCounts, SourceFlow};
 pub use source::{Source, SourceError};

@@ -239,6 +239,11 @@ impl Refusals {
         }
     }
 
+    /// How many were refused for `reason`.
+    pub(crate) fn of(&self, reason: &str) -> u64 {
+        self.iter().filter(|(known, _)| *known == reason).map(|(_, count)| count).sum()
+    }
+
     /// All refused events.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
@@ -285,11 +290,14 @@ pub(crate) const LABELS_CUT: &str = "labels_cut";
 /// Of a sample that is no number (NaN) or infinite, as a quantile of nothing: there is nothing to keep.
 pub(crate) const NOT_FINITE: &str = "not_finite";
 
+/// Of an event of which a name, a link or a text was too long.
+pub(crate) const FIELDS_CUT: &str = "fields_cut";
+
 /// Losses of detail.
-const DETAILS: [&str; 4] = ["exemplar", "histogram_buckets", LABELS_CUT, NOT_FINITE];
+const DETAILS: [&str; 5] = ["exemplar", "histogram_buckets", LABELS_CUT, FIELDS_CUT, NOT_FINITE];
 
 /// What a sender can do about it.
-const REMEDIES: [(&str, &str); 3] = [
+const REMEDIES: [(&str, &str); 4] = [
     (
         BEFORE_2000,
         "is the unit right? Loki and OTLP take nanoseconds, remote write milliseconds, InfluxDB what `precision` says",
@@ -299,6 +307,7 @@ const REMEDIES: [(&str, &str); 3] = [
         "is the unit right? Loki and OTLP take nanoseconds, remote write milliseconds, InfluxDB what `precision` says",
     ),
     (LABELS_CUT, "more than 40 labels: stored without the surplus"),
+    (FIELDS_CUT, "names over 256 bytes, entities over 512, texts over 4096 are cut, longer links left out"),
 ];
 
 #[cfg(test)]

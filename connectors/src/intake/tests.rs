@@ -1,4 +1,4 @@
-//! Large batches, and what is sent again after a kill at any byte.
+//! Large batches, what is sent again after a kill at any byte, and which partition has what.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use super::entries::ENTRY_BYTES_MAX;
 use super::reject::RejectLog;
 use super::*;
 use crate::journal::receipts::{Claim, request_key};
-use crate::journal::{Journal, JournalConfig, LocalJournal, PendingAppend, Position};
+use crate::journal::{Journal, JournalConfig, LocalJournal, Mark, PendingAppend, Position, WriteBatch};
 
 #[tokio::test]
 async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
@@ -35,8 +35,8 @@ async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
     }
     let batch = Input::Batch(logs.finish("acme").expect("a tenant"));
     let intake = Intake::new(journal.clone(), RejectLog::counting());
-    let last = intake.accept(&[batch], None).await.expect("accepted");
-    assert_eq!((last, intake.counts().rows(SignalKind::Log)), (Position(4), 700));
+    intake.accept(&[batch], None).await.expect("accepted");
+    assert_eq!((*journal.durable().borrow(), intake.counts().rows(SignalKind::Log)), (Position(4), 700));
     let mut reader = journal.read(Position::START).expect("a reader");
     let mut rows = 0;
     while let Some(entry) = reader.next_entry().expect("an entry") {
@@ -48,6 +48,10 @@ async fn a_batch_too_large_for_one_entry_becomes_several_and_loses_no_row() {
 
 /// One log line that says `number`.
 fn line(number: u8) -> Input {
+    line_of("acme", number)
+}
+
+fn line_of(tenant: &str, number: u8) -> Input {
     let mut logs = LogBuilder::new();
     logs.push(&LogRow {
         time: EventTime::from_secs(1_772_359_200),
@@ -57,7 +61,7 @@ fn line(number: u8) -> Input {
         attributes: &[],
         trace_id: None,
     });
-    Input::Batch(logs.finish("acme").expect("a tenant"))
+    Input::Batch(logs.finish(tenant).expect("a tenant"))
 }
 
 /// Sends `number` as a wire does: only what is new is stored.
@@ -134,4 +138,85 @@ proptest! {
         }
         prop_assert_eq!(counted(&journal), sent);
     }
+}
+
+/// Tenants of the partitions 0, 1 and 2 of three.
+const TENANTS: [&str; 3] = ["gamma", "acme", "beta"];
+
+/// Three partitions, the first with a journal of so many bytes.
+fn partitions(dir: &Path, first: u64) -> Vec<Arc<dyn Journal>> {
+    let open = |number: usize| {
+        let mut config = JournalConfig::new(dir.join(number.to_string()));
+        if number == 0 {
+            config.capacity_bytes = first;
+        }
+        Arc::new(LocalJournal::open(&config).expect("opens").0) as Arc<dyn Journal>
+    };
+    (0..3).map(open).collect()
+}
+
+/// Whose the entries of a journal are; `None` for those of everybody.
+fn whose(journal: &Arc<dyn Journal>) -> Vec<Option<String>> {
+    let mut reader = journal.read(Position::START).expect("a reader");
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next_entry().expect("an entry") {
+        found.push(Input::tenant_of(&entry.bytes).map(str::to_owned));
+    }
+    found
+}
+
+#[tokio::test]
+async fn entries_go_to_their_tenants_partition_and_what_concerns_everybody_to_every_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let journals = partitions(dir.path(), 1 << 20);
+    let intake = Intake::over(journals.clone(), RejectLog::counting());
+    let at = |secs: i64| Input::Tick(EventTime::from_secs(1_772_359_200 + secs));
+    let mixed = [line_of(TENANTS[1], 1), at(2), line_of(TENANTS[2], 2), line_of(TENANTS[1], 3)];
+    intake.accept(&mixed, None).await.expect("accepted");
+    let of = |number: usize| whose(&journals[number]);
+    let tenant = |number: usize| Some(TENANTS[number].to_owned());
+    assert_eq!((of(0), of(1), of(2)), (vec![None], vec![tenant(1), None, tenant(1)], vec![None, tenant(2)]));
+    let settings = [Input::Settings(Arc::default())];
+    intake.accept(&settings, None).await.expect("accepted");
+    assert!(journals.iter().all(|journal| whose(journal).last() == Some(&None)), "settings are everybody's");
+}
+
+#[tokio::test]
+async fn a_tenant_whose_journal_is_full_is_refused_and_the_others_are_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let intake = Intake::over(partitions(dir.path(), 64), RejectLog::counting());
+    let send = async |tenant: &str| {
+        let entry = line_of(tenant, 1);
+        intake.accept_now(&[entry], intake.claims(tenant), intake.coming(tenant)).await
+    };
+    assert!(send(TENANTS[0]).await.is_err(), "there is no room");
+    assert!(!intake.is_accepting());
+    send(TENANTS[1]).await.expect("there is room in another partition");
+    send(TENANTS[2]).await.expect("and in the third");
+}
+
+#[tokio::test]
+async fn a_cursor_moves_with_its_sources_tenant_and_is_in_one_partition_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let journals = partitions(dir.path(), 1 << 20);
+    let mark = |at: u8| Some(Mark { source: "files".to_owned(), cursor: vec![at] });
+    let cursors = |journals: &[Arc<dyn Journal>]| -> Vec<Vec<u8>> {
+        journals.iter().map(|journal| journal.cursor("files").unwrap_or_default()).collect()
+    };
+    let intake = Intake::over(journals.clone(), RejectLog::counting());
+    intake.accept(&[line_of(TENANTS[1], 1)], mark(1)).await.expect("accepted");
+    intake.accept(&[], mark(2)).await.expect("a cursor alone stays with the entries before it");
+    assert_eq!(cursors(&journals), [vec![], vec![2], vec![]]);
+    // Another process, in which the source is of another tenant.
+    let intake = Intake::over(journals.clone(), RejectLog::counting());
+    assert_eq!(intake.cursor("files"), Some(vec![2]));
+    intake.accept(&[line_of(TENANTS[2], 2)], mark(3)).await.expect("accepted");
+    assert_eq!((cursors(&journals), intake.cursor("files")), (vec![vec![], vec![], vec![3]], Some(vec![3])));
+    // One that died between copying a cursor and letting it go finds the same in both.
+    let copy = WriteBatch { mark: mark(3), ..WriteBatch::default() };
+    journals[0].append(Arc::new(copy)).await.expect("written");
+    let intake = Intake::over(journals.clone(), RejectLog::counting());
+    assert_eq!(intake.cursor("files"), Some(vec![3]));
+    intake.accept(&[line_of(TENANTS[0], 3)], mark(4)).await.expect("accepted");
+    assert_eq!(cursors(&journals), [vec![4], vec![], vec![]]);
 }

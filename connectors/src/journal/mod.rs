@@ -218,6 +218,15 @@ pub enum JournalError {
         /// The last there is.
         last: Position,
     },
+    /// Another process has taken it over.
+    #[error(
+        "another process has opened `{path}` since: this one is fenced and writes nothing more there. End one of the \
+         two, and start the other again"
+    )]
+    Overtaken {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process has it.
     #[error("journal `{path}` is in use by another process")]
     Locked {

@@ -144,7 +144,7 @@ struct Stored {
 pub struct Receipts(Mutex<Table>);
 
 /// A reading of [`Receipts`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiptTotals {
     /// Keys remembered.
     pub keys: usize,

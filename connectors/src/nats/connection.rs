@@ -135,6 +135,23 @@ pub enum NatsError {
         /// What to do.
         remedy: &'static str,
     },
+    /// Another process has taken over.
+    #[error(
+        "another process has published to `{stream}` as the sink `{sink}` since {since}: this one is fenced and \
+         publishes nothing more. End one of the two and start the other again; or give each sink a `name` of its own, \
+         when both are to publish"
+    )]
+    Fenced {
+        /// Where.
+        stream: &'static str,
+        /// The sink's name.
+        sink: String,
+        /// When the other began.
+        since: String,
+    },
+    /// The stream has a message that we have not published.
+    #[error("the incident stream has messages of another writer: it is read again")]
+    Overtaken,
     /// A request failed; it may work later.
     #[error("NATS cannot {operation}: {reason}")]
     Request {
@@ -153,7 +170,7 @@ impl NatsError {
 
     /// True when trying again may work without anybody changing anything.
     pub(crate) fn is_retryable(&self) -> bool {
-        matches!(self, NatsError::Request { .. } | NatsError::Connect { .. })
+        matches!(self, NatsError::Request { .. } | NatsError::Connect { .. } | NatsError::Overtaken)
     }
 }
 

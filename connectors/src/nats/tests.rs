@@ -296,7 +296,11 @@ fn journal() -> (tempfile::TempDir, Arc<LocalJournal>) {
 
 /// Runs the source until its stream is there and the journal has taken `rows` log rows, then stops it.
 async fn run_until(server: &NatsServer, journal: &Arc<LocalJournal>, rows: u64) -> Intake {
-    let intake = Intake::new(journal.clone(), RejectLog::counting());
+    run_into(server, Intake::new(journal.clone(), RejectLog::counting()), rows).await
+}
+
+/// The same through a door.
+async fn run_into(server: &NatsServer, intake: Intake, rows: u64) -> Intake {
     let (stopper, stop) = stop_pair();
     let source = Box::new(NatsSource::new(source_config(server), Arc::default()).expect("a source"));
     let running = tokio::spawn(source.run(intake.clone(), stop));
@@ -350,4 +354,38 @@ async fn messages_are_taken_once_across_restarts_and_lost_acknowledgements() {
         }
     }
     assert_eq!(tenants, BTreeMap::from([("acme".to_owned(), 65), ("beta".to_owned(), 65)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_whose_part_of_the_stream_is_lost_is_given_it_again_and_the_others_are_not() {
+    let server = server();
+    let dir = tempfile::tempdir().expect("a folder");
+    // Of three partitions `acme` lives in the second and `beta` in the third.
+    let open = |number: usize| LocalJournal::open(&JournalConfig::new(dir.path().join(number.to_string())));
+    let journals = || -> Vec<Arc<LocalJournal>> { (0..3).map(|n| Arc::new(open(n).expect("opens").0)).collect() };
+    let first = journals();
+    let over = |journals: &[Arc<LocalJournal>]| {
+        let doors = journals.iter().map(|journal| journal.clone() as Arc<dyn Journal>).collect();
+        Intake::over(doors, RejectLog::counting())
+    };
+    run_into(&server, over(&first), 0).await;
+    publish_logs(&server, 0..60).await;
+    run_into(&server, over(&first), 60).await;
+    drop(first);
+    // As if the process had died between the two, and the acknowledgements were lost with it.
+    std::fs::remove_dir_all(dir.path().join("2")).expect("removed");
+    let context = server.connection().connect().await.expect("connects");
+    let stream = context.get_stream("TELEMETRY").await.expect("the stream");
+    stream.delete_consumer("telemetry").await.expect("deleted");
+    let again = journals();
+    let intake = run_into(&server, over(&again), 30).await;
+    assert_eq!(intake.counts().rows(SignalKind::Log), 30, "what the other partition has is not taken again");
+    for (number, journal) in again.iter().enumerate() {
+        let mut reader = journal.read(Position::START).expect("a reader");
+        let mut rows = 0;
+        while let Some(entry) = reader.next_entry().expect("an entry") {
+            rows += bellwether_engine::input::Input::decode(&entry.bytes).expect("decodes").rows();
+        }
+        assert_eq!(rows, [0, 30, 30][number], "partition {number}");
+    }
 }

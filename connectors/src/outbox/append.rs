@@ -119,6 +119,7 @@ impl Appender {
 
     /// Appends, waiting while there is no room; readers that are behind make room first.
     async fn append(&mut self, group: WriteBatch) -> Result<(), OutboxError> {
+        self.log.check_ours().await?;
         let group = Arc::new(group);
         let mut told = false;
         loop {

@@ -146,6 +146,21 @@ impl Cursor {
         }
     }
 
+    /// Both in sum, for who looks at the readers of several logs as one.
+    pub(super) fn and(self, other: &Cursor) -> Cursor {
+        Cursor {
+            position: self.position + other.position,
+            bytes: self.bytes + other.bytes,
+            sent: self.sent + other.sent,
+            skipped: self.skipped + other.skipped,
+            dead_letters: self.dead_letters + other.dead_letters,
+            updated: self.updated.max(other.updated),
+            parked: self.parked.or_else(|| other.parked.clone()),
+            fault: self.fault.or_else(|| other.fault.clone()),
+            ..self
+        }
+    }
+
     /// Checks that it speaks of `log`.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ use crate::journal::{
 const ENGINE: &str = "engine";
 /// The file with the log's identity.
 const IDENTITY_FILE: &str = "identity";
+/// The file that says how often the log was opened to be written.
+const EPOCH_FILE: &str = "epoch";
 
 /// How much of the incident log is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -117,6 +119,8 @@ pub struct IncidentLog {
     dir: Option<Arc<Path>>,
     /// The first record there was when the log was opened.
     first: Position,
+    /// The how-manieth to write it this process is.
+    epoch: u64,
 }
 
 impl IncidentLog {
@@ -127,7 +131,8 @@ impl IncidentLog {
     pub fn open(config: &IncidentLogConfig, dir: &Path) -> Result<IncidentLog, JournalError> {
         let (journal, report) = LocalJournal::open(&config.journal(dir))?;
         let identity = identity(dir)?.into();
-        Ok(IncidentLog { journal: Arc::new(journal), identity, dir: Some(dir.into()), first: report.first })
+        let epoch = next_epoch(dir)?;
+        Ok(IncidentLog { journal: Arc::new(journal), identity, dir: Some(dir.into()), first: report.first, epoch })
     }
 
     /// A log that ends with the process: for input that can be read again.
@@ -137,6 +142,7 @@ impl IncidentLog {
             identity: "memory".into(),
             dir: None,
             first: Position(1),
+            epoch: 0,
         }
     }
 
@@ -144,6 +150,26 @@ impl IncidentLog {
     #[cfg(test)]
     pub(super) fn over(self, journal: impl FnOnce(Arc<dyn Journal>) -> Arc<dyn Journal>) -> IncidentLog {
         IncidentLog { journal: journal(self.journal), ..self }
+    }
+
+    /// Whether nobody else has opened the log to write it since. The lock keeps others out where locks hold; on a file
+    /// system that takes them from a machine that hangs, they do not.
+    ///
+    /// # Errors
+    /// [`JournalError::Overtaken`], and [`JournalError::Io`] when that cannot be told.
+    pub(super) async fn check_ours(&self) -> Result<(), JournalError> {
+        let Some(dir) = self.dir.clone() else { return Ok(()) };
+        let path = dir.join(EPOCH_FILE);
+        let (disk, file) = (host::disk(), path.clone());
+        let failed = |reason: String| JournalError::Io { operation: "read", path, reason };
+        let read = match host::blocking(move || host::read(&*disk, &file)).await {
+            Ok(read) => read.map_err(|error| failed(error.to_string()))?,
+            Err(panic) => return Err(failed(panic.to_string())),
+        };
+        match read.trim_ascii() == self.epoch.to_string().as_bytes() {
+            true => Ok(()),
+            false => Err(JournalError::Overtaken { path: dir.to_path_buf() }),
+        }
     }
 
     /// Its records.
@@ -247,17 +273,35 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("read")(error)),
     }
-    let fresh = fresh_identity();
+    let fresh = host::random_name();
     host::replace(&*disk, &path, &[fresh.as_bytes()]).map_err(failed("write"))?;
     Ok(fresh)
+}
+
+/// One more process writes the log; it is known to whoever wrote it before when this returns.
+fn next_epoch(dir: &Path) -> Result<u64, JournalError> {
+    let path = dir.join(EPOCH_FILE);
+    let failed = |operation: &'static str| {
+        let path = path.clone();
+        move |reason: String| JournalError::Io { operation, path, reason }
+    };
+    let disk = host::disk();
+    let before = match host::read(&*disk, &path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes)
+            .trim()
+            .parse::<u64>()
+            .map_err(|error| failed("read")(format!("{error}; remove it: it holds a number alone")))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(failed("read")(error.to_string())),
+    };
+    let epoch = before + 1;
+    host::replace(&*disk, &path, &[format!("{epoch}\n").as_bytes()])
+        .map_err(|error| failed("write")(error.to_string()))?;
+    Ok(epoch)
 }
 
 /// The identity of the log in `dir`, for who only looks.
 pub(super) fn read_identity(dir: &Path) -> Option<String> {
     let bytes = host::read(&*host::disk(), &dir.join(IDENTITY_FILE)).ok()?;
     Some(String::from_utf8(bytes).ok()?.trim().to_owned())
-}
-
-fn fresh_identity() -> String {
-    host::chance::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

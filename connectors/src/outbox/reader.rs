@@ -19,7 +19,8 @@ use crate::journal::Position;
 use crate::sinks::Order;
 use crate::sinks::{Outgoing, Sink, SinkConfig, SinkError};
 
-/// A reader that has not begun.
+/// A reader that has not begun. Clones deliver to the same sink, each from a log of its own.
+#[derive(Clone)]
 pub struct Reader(Receiver);
 
 impl Reader {

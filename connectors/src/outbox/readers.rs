@@ -1,16 +1,12 @@
 //! All readers of a log: where each is, what may be forgotten, and who has to give way.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bellwether_engine::planted::{self, Bug};
 use tokio::sync::{Notify, mpsc};
 
 use super::log::IncidentLog;
-use crate::exposition::{head, label_value};
-use crate::intake::arrival_time;
 use crate::journal::Position;
 
 /// Notices waiting to be told; more readers than this are not configured.
@@ -30,7 +26,7 @@ pub struct Notice {
 pub(super) struct ReaderState {
     pub(super) name: String,
     /// The last record it is done with.
-    position: AtomicU64,
+    pub(super) position: AtomicU64,
     /// Bytes of all records it is done with.
     pub(super) bytes: AtomicU64,
     /// When the oldest event was appended that it has not delivered, in nanoseconds; 0 when it has all.
@@ -70,8 +66,13 @@ impl Readers {
         (Readers(Arc::new(Inner { log: log.clone(), places: Mutex::default(), notices })), told)
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ReaderState>>> {
+    pub(super) fn places(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ReaderState>>> {
         self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What they read.
+    pub(super) fn log(&self) -> &IncidentLog {
+        &self.0.log
     }
 
     pub(super) fn add(&self, name: &str, at: Position) -> Arc<ReaderState> {
@@ -146,66 +147,9 @@ impl Readers {
         }
     }
 
-    /// Readers whose oldest event has waited for longer than `after`, with how many records wait for each.
-    pub fn waiting(&self, after: Duration) -> Vec<(String, u64)> {
-        let (end, now) = (self.0.log.end().0, arrival_time().0);
-        let waits = |place: &Arc<ReaderState>| {
-            let oldest = place.oldest_ns.load(Ordering::Relaxed);
-            let long = oldest > 0 && now.saturating_sub(oldest).max(0) as u128 > after.as_nanos();
-            let records = end.saturating_sub(place.position.load(Ordering::Relaxed));
-            (long && records > 0).then(|| (place.name.clone(), records))
-        };
-        self.places().iter().filter_map(waits).collect()
-    }
-
     /// Names of readers that are parked.
     pub fn parked(&self) -> Vec<String> {
         let places = self.places();
         places.iter().filter(|place| place.parked.load(Ordering::Relaxed)).map(|place| place.name.clone()).collect()
-    }
-
-    /// The readers in Prometheus' text format 0.0.4.
-    pub fn exposition(&self) -> String {
-        let end = self.0.log.end().0;
-        let places = self.places();
-        let mut out = String::new();
-        let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&ReaderState) -> u64| {
-            head(&mut out, &format!("reader_{name}"), kind, help);
-            for place in places.iter() {
-                let label = label_value(&place.name);
-                let _ = writeln!(out, "bellwether_reader_{name}{{reader=\"{label}\"}} {}", value(place));
-            }
-        };
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let lag = |place: &ReaderState| end.saturating_sub(place.position.load(Ordering::Relaxed));
-        family("lag_records", "gauge", "Records of the incident log that the reader is not done with.", &lag);
-        let end_bytes = self.0.log.state().unwrap_or_default().bytes;
-        family("lag_bytes", "gauge", "Their bytes.", &|place| end_bytes.saturating_sub(read(&place.bytes)));
-        let now = arrival_time().0;
-        family("lag_seconds", "gauge", "How long the oldest of them has waited.", &|place| {
-            let oldest = place.oldest_ns.load(Ordering::Relaxed);
-            if oldest > 0 { now.saturating_sub(oldest).max(0) as u64 / 1_000_000_000 } else { 0 }
-        });
-        family("parked", "gauge", "1 while the reader waits for a person.", &|place| {
-            u64::from(place.parked.load(Ordering::Relaxed))
-        });
-        family("delivered_events_total", "counter", "Events newly delivered.", &|place| read(&place.sent));
-        family(
-            "known_events_total",
-            "counter",
-            "Events the receiver already had, or was given a newer revision for.",
-            &|place| read(&place.skipped),
-        );
-        family("dead_letters_total", "counter", "Events the receiver refused for good.", &|place| {
-            read(&place.dead_letters)
-        });
-        family("failures_total", "counter", "Attempts that failed.", &|place| read(&place.failures));
-        let name = "bellwether_incident_log_end";
-        let _ =
-            writeln!(out, "# HELP {name} Records ever written to the incident log.\n# TYPE {name} gauge\n{name} {end}");
-        let name = "bellwether_incident_log_bytes_total";
-        let help = "Bytes of events ever written to the incident log.";
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {end_bytes}");
-        out
     }
 }

@@ -1,6 +1,12 @@
-//! The sink that a reader delivers to, opened as often as it takes, and what it declares.
+//! The sink that readers deliver to, opened as often as it takes, and what it declares.
+//!
+//! The readers of one sink in the logs of several partitions share it: one of them delivers at a time, in the order in
+//! which they ask.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use crate::host;
 use crate::sinks::{Delivered, GIVE_UP_AFTER, Order, Outgoing, Sink, SinkConfig, SinkError};
@@ -10,12 +16,11 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 /// How long the start of a process waits for a receiver; then it is opened later.
 const OPEN_MAX: Duration = Duration::from_secs(1);
 
-/// Who gets the events of one reader.
+/// Who gets the events of one reader. Clones share the sink.
+#[derive(Clone)]
 pub(super) struct Receiver {
     pub(super) name: String,
-    sink: Option<Box<dyn Sink>>,
-    /// Opens the sink, as often as it takes.
-    open: Option<SinkConfig>,
+    shared: Arc<Mutex<Opening>>,
     /// It knows what it has: delivering again is safe.
     pub(super) remembers: bool,
     pub(super) order: Order,
@@ -23,13 +28,19 @@ pub(super) struct Receiver {
     pub(super) attempt_max: Duration,
 }
 
+/// A sink, and how to have it.
+struct Opening {
+    sink: Option<Box<dyn Sink>>,
+    /// Opens the sink, as often as it takes.
+    open: Option<SinkConfig>,
+}
+
 impl Receiver {
     /// Behind a sink that is open; it forgets what it has got.
     pub(super) fn of(sink: Box<dyn Sink>) -> Receiver {
         Receiver {
             name: sink.name().to_owned(),
-            sink: Some(sink),
-            open: None,
+            shared: Arc::new(Mutex::new(Opening { sink: Some(sink), open: None })),
             remembers: false,
             order: Order::EveryRevision,
             give_up_after: GIVE_UP_AFTER,
@@ -51,28 +62,31 @@ impl Receiver {
         };
         Ok(Receiver {
             name: config.name().to_owned(),
-            sink,
             remembers: config.remembers(),
             order: config.order(),
             give_up_after: config.give_up_after(),
             attempt_max: ATTEMPT_MAX,
-            open: Some(config),
+            shared: Arc::new(Mutex::new(Opening { sink, open: Some(config) })),
         })
     }
 
-    /// One attempt within its time: opens the sink if it is not open, delivers once.
-    pub(super) async fn attempt(&mut self, events: &[Outgoing]) -> Result<Delivered, SinkError> {
-        let (name, limit) = (self.name.clone(), self.attempt_max);
-        let late = || SinkError::unavailable(&name, format!("no answer within {} s", limit.as_secs_f32()));
-        let timed = host::timeout(limit, self.open_and_deliver(events)).await;
+    /// One attempt within its time: opens the sink if it is not open, delivers once. The time begins when no other
+    /// reader delivers: each of those has its own limit.
+    pub(super) async fn attempt(&self, events: &[Outgoing]) -> Result<Delivered, SinkError> {
+        let mut shared = self.shared.lock().await;
+        let (name, limit) = (&self.name, self.attempt_max);
+        let late = || SinkError::unavailable(name, format!("no answer within {} s", limit.as_secs_f32()));
+        let timed = host::timeout(limit, shared.deliver(name, events)).await;
         timed.unwrap_or_else(|_| Err(late()))
     }
+}
 
-    async fn open_and_deliver(&mut self, events: &[Outgoing]) -> Result<Delivered, SinkError> {
+impl Opening {
+    async fn deliver(&mut self, name: &str, events: &[Outgoing]) -> Result<Delivered, SinkError> {
         let sink = match (&mut self.sink, &self.open) {
             (Some(sink), _) => sink,
             (none, Some(open)) => none.insert(open.open().await?),
-            (None, None) => return Err(SinkError::config(&self.name, "there is nothing to open")),
+            (None, None) => return Err(SinkError::config(name, "there is nothing to open")),
         };
         sink.deliver(events).await
     }

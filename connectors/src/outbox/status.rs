@@ -30,6 +30,27 @@ pub struct ReaderStatus {
     pub behind_since: Option<EventTime>,
 }
 
+impl ReaderStatus {
+    /// The readers of one sink in the logs of several partitions, as one; `None` of none. Places in the logs are summed:
+    /// they tell how much there is, not where.
+    pub fn together(all: &[ReaderStatus]) -> Option<ReaderStatus> {
+        let (first, rest) = all.split_first()?;
+        let add = |sum: ReaderStatus, one: &ReaderStatus| ReaderStatus {
+            reader: sum.reader,
+            cursor: match (sum.cursor, one.cursor.as_ref()) {
+                (Some(cursor), Some(other)) => Some(cursor.and(other)),
+                (cursor, other) => cursor.or(other.cloned()),
+            },
+            problem: sum.problem.or_else(|| one.problem.clone()),
+            log_end: sum.log_end + one.log_end,
+            behind_records: sum.behind_records + one.behind_records,
+            behind_bytes: sum.behind_bytes + one.behind_bytes,
+            behind_since: sum.behind_since.into_iter().chain(one.behind_since).min(),
+        };
+        Some(rest.iter().fold(first.clone(), add))
+    }
+}
+
 /// Every reader whose cursor lies in `folder`, by name, against the log in `log`.
 ///
 /// # Errors

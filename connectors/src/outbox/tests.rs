@@ -206,10 +206,10 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     until("the near one's events", || near.got().len() == 40).await;
     assert!(far.got().is_empty());
     until("the near one's cursor", || {
-        rig.readers.exposition().contains("bellwether_reader_lag_records{reader=\"near\"} 0\n")
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_records{reader=\"near\"} 0\n")
     })
     .await;
-    let text = rig.readers.exposition();
+    let text = exposition(std::slice::from_ref(&rig.readers));
     assert!(!text.contains("bellwether_reader_lag_records{reader=\"far\"} 0\n"), "{text}");
     let lag = |name: &str| {
         let all = statuses(&dir.path().join("readers"), &dir.path().join("log")).expect("reads");
@@ -222,15 +222,17 @@ async fn a_receiver_that_is_away_delays_itself_alone_and_misses_nothing() {
     assert!((0..20).contains(&(waits.0 / 1_000_000_000)), "{waits:?}");
     assert!(text.contains(&format!("bellwether_reader_lag_bytes{{reader=\"far\"}} {bytes}\n")), "{text}");
     until("it has waited for a second", || {
-        rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 1\n")
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 1\n")
     })
     .await;
     far.away.store(false, Ordering::SeqCst);
     until("the far one's events", || far.got().len() == 40).await;
     assert_eq!(far.got(), near.got());
     until("nothing is left", || lag("far").1 == 0 && lag("near").1 == 0).await;
-    until("nothing waits", || rig.readers.exposition().contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n"))
-        .await;
+    until("nothing waits", || {
+        exposition(std::slice::from_ref(&rig.readers)).contains("bellwether_reader_lag_seconds{reader=\"far\"} 0\n")
+    })
+    .await;
     assert!(rig.end().await.iter().all(|totals| totals.left == 0));
 }
 
@@ -526,4 +528,27 @@ async fn a_parked_reader_does_not_hold_a_log_in_memory() {
     let totals = rig.end().await;
     assert_eq!((totals[0].left, totals[1].left), (20_000, 0));
     assert!(totals[0].reason.as_ref().is_some_and(|reason| reason.contains("nobody answers")), "{totals:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_log_another_has_opened_since_writes_nothing_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let receiver = Receiver::default();
+    let mut rig = Rig::start(dir.path(), &config(), vec![receiver.reader("r", true, LONG)]);
+    rig.tell(1, vec![event("acme", 1, 1)]).await;
+    // A lock that is lost, as on a file system that takes it from a machine that hangs.
+    std::fs::remove_file(dir.path().join("log/lock")).expect("it was locked");
+    let successor = IncidentLog::open(&config(), &dir.path().join("log")).expect("opens");
+    let tell = Folded {
+        position: LogPosition { journal: Position(2), finished: false },
+        events: vec![event("acme", 1, 2).event],
+    };
+    tokio::task::block_in_place(|| assert!(rig.outbox.as_ref().expect("it runs").tell(tell)));
+    let ended = tokio::time::timeout(Duration::from_secs(5), rig.appender).await.expect("it ends");
+    let error = ended.expect("no panic").expect_err("it is fenced").to_string();
+    assert!(error.contains("another process has opened") && error.contains("fenced"), "{error}");
+    assert_eq!(successor.end(), Position(1));
+    let (mut reader, _) =
+        crate::journal::SegmentReader::open_folder(&dir.path().join("log"), Position::START).expect("opens");
+    assert!(reader.next_entry().expect("reads").is_some() && reader.next_entry().expect("reads").is_none());
 }

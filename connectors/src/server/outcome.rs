@@ -19,9 +19,13 @@
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::Batch;
 
+use crate::intake::reject::FIELDS_CUT;
 use crate::intake::reject::Refusals;
 use crate::journal::receipts::Claim;
 use crate::server::reply::Reply;
+
+/// The header that says what was cut of what is stored.
+const NOTICE: &str = "bellwether-notice";
 
 /// Journal entries, and the events that they hold.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +66,12 @@ impl Accepted {
         self.events += events;
     }
 
+    /// Rows of which a name, a link or a text was too long.
+    pub(crate) fn shortened(&self) -> u64 {
+        let of = |input: &Input| if let Input::Batch(batch) = input { batch.shortened() } else { 0 };
+        self.inputs.iter().map(of).sum()
+    }
+
     /// The entries.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
@@ -83,8 +93,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// `entries` to store, and what to answer once they are durable.
-    pub fn store(accepted: Accepted, refused: Refusals, reply: Reply) -> Outcome {
+    /// `entries` to store, and what to answer once they are durable. What had to be cut is counted, and told in
+    /// a header: not every protocol has a word for it.
+    pub fn store(accepted: Accepted, mut refused: Refusals, mut reply: Reply) -> Outcome {
+        if accepted.shortened() > 0 {
+            if refused.of(FIELDS_CUT) == 0 {
+                refused.add(FIELDS_CUT, accepted.shortened());
+            }
+            let mut cut = Refusals::default();
+            cut.add(FIELDS_CUT, accepted.shortened());
+            reply = reply.with(NOTICE, cut.describe());
+        }
         Outcome { accepted, reply, refused }
     }
 
@@ -140,7 +159,8 @@ impl From<Result<Outcome, Outcome>> for Outcome {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_engine::signal::LogBuilder;
+    use bellwether_engine::signal::{LogBuilder, LogRow};
+    use bellwether_engine::time::EventTime;
 
     use super::*;
     use crate::server::testing::acme;
@@ -157,6 +177,21 @@ mod tests {
     fn only_what_is_in_the_journal_is_known() {
         let known = |claim| Outcome::known(claim, Reply::empty(202)).map(|outcome| outcome.reply().status);
         assert_eq!([Claim::Ours, Claim::Busy, Claim::Taken].map(known), [None, Some(503), Some(202)]);
+    }
+
+    #[test]
+    fn what_was_cut_is_counted_and_told_and_is_no_lost_event() {
+        let mut logs = LogBuilder::new();
+        let (time, entity) = (EventTime::from_secs(1), "e".repeat(10_000));
+        for entity in ["host:a", &entity] {
+            logs.push(&LogRow { time, entity, severity: 9, body: "b", attributes: &[], trace_id: None });
+        }
+        let mut accepted = Accepted::default();
+        accepted.add_rows(logs.finish_for(acme()));
+        let outcome = Outcome::store(accepted, Refusals::default(), Reply::empty(204));
+        assert_eq!((outcome.accepted(), outcome.refused.total(), outcome.refused.lost().total()), (2, 1, 0));
+        let told = outcome.reply().header("bellwether-notice").expect("it is told");
+        assert!(told.starts_with("1 fields_cut (names over 256 bytes"), "{told}");
     }
 
     #[test]

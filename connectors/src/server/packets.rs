@@ -210,6 +210,11 @@ impl Datagrams {
         }
         for (tenant, mut of_tenant) in std::mem::take(gathered) {
             let inputs = of_tenant.finish(&tenant);
+            if intake.is_short_of_memory(&inputs) {
+                self.wire.undo(&inputs);
+                self.counters.refuse("memory", of_tenant.events);
+                continue;
+            }
             if !inputs.is_empty() {
                 let claims = of_tenant.claims.take().unwrap_or_else(|| intake.claims(&tenant));
                 match intake.accept_now(&inputs, claims, PendingAppend::default()).await {

@@ -18,6 +18,7 @@ use bellwether_engine::input::Input;
 use bellwether_engine::signal::TenantName;
 use http::{HeaderMap, Method};
 
+use crate::memory::Class;
 use crate::server::auth::Right;
 use crate::server::doors::Lane;
 use crate::server::outcome::Outcome;
@@ -229,6 +230,15 @@ pub trait HttpHandler: Send + Sync + 'static {
     /// What its requests bring, as far as others wait for it: alerts get through a flood of anything else.
     fn lane(&self) -> Lane {
         Lane::Bulk
+    }
+
+    /// What a request to `path` brings, by who is turned away first when memory is short.
+    fn class(&self, path: &str) -> Class {
+        let _ = path;
+        match self.lane() {
+            Lane::Alerts => Class::Alerts,
+            Lane::Bulk => Class::Metrics,
+        }
     }
 
     /// The tenant that a request to a route with [`Access::Own`] speaks for, by what the wire

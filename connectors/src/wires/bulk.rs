@@ -24,6 +24,7 @@ use crate::decode::json::Scalar;
 use crate::intake::reject::Refusals;
 use crate::journal::receipts::Claim;
 use crate::limits::Limits;
+use crate::memory::Class;
 use crate::resolve::entity_resolution::{EntityResolver, UNKNOWN_ENTITY};
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -301,6 +302,10 @@ fn default_index(path: &str) -> &str {
 }
 
 impl HttpHandler for Bulk {
+    fn class(&self, _: &str) -> Class {
+        Class::Logs
+    }
+
     fn routes(&self) -> Vec<Route<Bulk>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         vec![

@@ -28,6 +28,7 @@ use crate::decode::level;
 use crate::decode::protobuf::{Field, Malformed, field, text};
 use crate::intake::reject::Refusals;
 use crate::limits::{Compression, Limits};
+use crate::memory::Class;
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::server::outcome::{Accepted, Outcome};
 use crate::server::reply::Reply;
@@ -328,6 +329,10 @@ fn selector(text: &str) -> Option<Vec<(&str, Cow<'_, str>)>> {
 }
 
 impl HttpHandler for Loki {
+    fn class(&self, _: &str) -> Class {
+        Class::Logs
+    }
+
     fn routes(&self) -> Vec<Route<Loki>> {
         self.config.paths.iter().map(|path| Route::post_or_put(path, Loki::push)).collect()
     }

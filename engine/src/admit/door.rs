@@ -1,9 +1,9 @@
 //! The door: rows come in, are checked, and wait for the watermark.
 //!
 //! Lateness is decided row by row against the latest event time seen so far, so that the cut
-//! does not depend on how rows were batched. Late samples are counted and left out (their
-//! series has moved on); everything else that is late is taken as of now, so that no recovery
-//! is lost.
+//! does not depend on how rows were batched. What is late acts as of the watermark, so that nothing
+//! is lost for it; what is dated in the future acts as of its arrival. Samples have an order of their own to
+//! keep (`samples.rs`).
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use super::pending::Pending;
 use super::room::WaitingRoom;
 use crate::action::Action;
 use crate::catalogue::Catalogue;
+use crate::clock::Bounds;
 use crate::compiled::Compiled;
 use crate::event::{Event, OwnedChange, OwnedEdge};
+use crate::origin::{Dated, Fate, Origin};
 use crate::planted::{self, Bug};
-use crate::sense::{LogLine, Sample, SeriesMeta, Shards};
-use crate::signal::{
-    AlertColumns, Batch, ChangeColumns, EdgeColumns, LogColumns, MetricColumns, SeriesColumns, SignalKind,
-};
+use crate::sense::{LogLine, SeriesMeta, Shards};
+use crate::signal::{AlertColumns, Batch, ChangeColumns, EdgeColumns, LogColumns, SeriesColumns, SignalKind};
 use crate::stats::TenantStats;
 use crate::time::EventTime;
 
@@ -29,6 +29,10 @@ pub(crate) struct Door<'a> {
     pub(crate) shards: &'a mut Shards,
     pub(crate) stats: &'a mut TenantStats,
     pub(crate) compiled: &'a Compiled,
+    /// What event times are measured against.
+    pub(crate) bounds: Bounds,
+    /// Bytes that all series may take.
+    pub(crate) series_bytes_max: usize,
 }
 
 impl Door<'_> {
@@ -54,25 +58,32 @@ impl Door<'_> {
 
     /// Takes an operator's or a bridge's word in.
     pub(crate) fn action(&mut self, at: EventTime, action: &Action) {
-        let time = self.see("action", at);
+        let time = self.see(Dated::Action, at, || Origin::tool("actions"));
         let key = xxh3_64(format!("{action:?}").as_bytes());
         self.waiting.push(Pending::new(time, Event::Action(Box::new(action.clone())), key));
     }
 
-    /// Notes the event time of something of this kind; answers the time at which it acts.
-    fn see(&mut self, kind: &str, at: EventTime) -> EventTime {
-        if at > self.waiting.max_seen {
-            self.waiting.max_seen = at;
-            return at;
-        }
-        let watermark = self.waiting.watermark(self.compiled.config.lateness);
-        if at < watermark {
-            self.stats.late(kind, 1);
-            if planted::has(Bug::LateActsInThePast) {
-                return at;
+    /// Where the watermark stands.
+    pub(super) fn floor(&self) -> EventTime {
+        self.waiting.watermark(self.compiled.config.lateness)
+    }
+
+    /// Notes that something is dated `at`, by whom where that matters; answers the time at which it acts.
+    fn see<'o>(&mut self, what: Dated, at: EventTime, origin: impl Fn() -> Origin<'o>) -> EventTime {
+        let (bounds, floor) = (self.bounds, self.floor());
+        let mut time = at.plus(bounds.ahead);
+        if time < floor || time > bounds.latest {
+            let (origin, sources) = (origin(), &mut self.waiting.sources);
+            let id = sources.meet(origin, bounds.arrival.unwrap_or(floor));
+            let fate = if time < floor { Fate::Behind } else { Fate::Ahead };
+            self.stats.off_time.add(what, origin.class, fate, 1);
+            if planted::has(Bug::LateActsInThePast) && fate == Fate::Behind {
+                return time;
             }
+            time = sources.time_of(id, time, floor, &bounds).max(floor);
         }
-        at.max(watermark)
+        self.waiting.see(time, bounds.moves_to);
+        time
     }
 
     fn believes(&mut self, at: EventTime) -> bool {
@@ -84,10 +95,25 @@ impl Door<'_> {
         fits
     }
 
+    /// Leaves out what is longer than any connector sends.
+    fn fits(&mut self, fits: bool) -> bool {
+        if !fits {
+            self.stats.reject("too long");
+        }
+        fits
+    }
+
     fn series(&mut self, batch: &Batch) {
         let columns = SeriesColumns::of(batch);
         for row in 0..columns.len() {
             let series = columns.row(row);
+            if !self.fits(series.fits()) {
+                continue;
+            }
+            if self.shards.series_bytes() >= self.series_bytes_max && !self.shards.knows(series.series) {
+                self.stats.reject("no memory for series");
+                continue;
+            }
             let (sense, series_max) = (&self.compiled.sense, self.compiled.config.limits.series_max);
             if !self.shards.describe(series.series, || SeriesMeta::of(&series), sense, series_max) {
                 self.stats.reject("too many series");
@@ -95,48 +121,17 @@ impl Door<'_> {
         }
     }
 
-    fn metrics(&mut self, batch: &Batch) {
-        let columns = MetricColumns::of(batch);
-        let limits = &self.compiled.config.limits;
-        let lateness = self.compiled.config.lateness;
-        let (low, high) = (limits.time_min.0, limits.time_max.0);
-        let mut max_seen = self.waiting.max_seen.0;
-        let mut floor = self.waiting.watermark(lateness).0;
-        let (mut late, mut odd_time, mut odd_value) = (0_u64, 0_u64, 0_u64);
-        let rows = columns.time.iter().zip(columns.series).zip(columns.value);
-        for ((&time, &series), &value) in rows {
-            if time < low || time > high {
-                odd_time += 1;
-                continue;
-            }
-            if time > max_seen {
-                max_seen = time;
-                floor = floor.max(time.saturating_sub(lateness.0));
-            } else if time < floor {
-                late += 1;
-                continue;
-            }
-            if !value.is_finite() {
-                odd_value += 1;
-                continue;
-            }
-            self.shards.push_sample(Sample { time: EventTime(time), series, value });
-        }
-        self.waiting.max_seen = EventTime(max_seen);
-        self.stats.late(SignalKind::Metric.name(), late);
-        self.stats.reject_many("time out of range", odd_time);
-        self.stats.reject_many("value not finite", odd_value);
-    }
-
     fn logs(&mut self, batch: &Batch) {
         let shared = Arc::new(batch.clone());
         let columns = LogColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
-            let time = self.see(SignalKind::Log.name(), at);
+            let attributes = columns.attributes(row);
+            let whose = || Origin::of(columns.entity(row), |name| attributes.get(name));
+            let time = self.see(Dated::Signal(SignalKind::Log), at, whose);
             let line = LogLine::new(&shared, &columns, row, time);
             self.shards.push_line(line);
         }
@@ -147,17 +142,17 @@ impl Door<'_> {
         let columns = AlertColumns::of(&shared);
         for row in 0..columns.len() {
             let at = EventTime(columns.time[row]);
-            if !self.believes(at) {
+            if !self.believes(at) || !self.fits(columns.fits(row)) {
                 continue;
             }
             if columns.status(row).is_none() {
                 self.stats.reject("unknown alert status");
                 continue;
             }
-            if planted::has(Bug::LateLeftOut) && at < self.waiting.watermark(self.compiled.config.lateness) {
+            if planted::has(Bug::LateLeftOut) && at.plus(self.bounds.ahead) < self.floor() {
                 continue;
             }
-            let time = self.see(SignalKind::Alert.name(), at);
+            let time = self.see(Dated::Signal(SignalKind::Alert), at, || Origin::tool(columns.source(row)));
             let event = Event::Alert(shared.clone(), row as u32);
             self.waiting.push(Pending::new(time, event, columns.fingerprint[row]));
         }
@@ -167,10 +162,10 @@ impl Door<'_> {
         let columns = ChangeColumns::of(batch);
         for row in 0..columns.len() {
             let change = columns.row(row);
-            if !self.believes(change.time) {
+            if !self.believes(change.time) || !self.fits(change.fits()) {
                 continue;
             }
-            let time = self.see(SignalKind::Change.name(), change.time);
+            let time = self.see(Dated::Signal(SignalKind::Change), change.time, || Origin::tool("changes"));
             let key = xxh3_64(change.id.as_bytes());
             let own = |text: Option<&str>| text.map(Into::into);
             let event = Event::Change(Box::new(OwnedChange {
@@ -193,10 +188,10 @@ impl Door<'_> {
                 self.stats.reject("unknown relation");
                 continue;
             };
-            if !self.believes(edge.time) {
+            if !self.believes(edge.time) || !self.fits(edge.fits()) {
                 continue;
             }
-            let time = self.see(SignalKind::Edge.name(), edge.time);
+            let time = self.see(Dated::Signal(SignalKind::Edge), edge.time, || Origin::tool(edge.source));
             let key = xxh3_64(format!("{}|{}|{}", edge.from, edge.to, edge.source).as_bytes());
             let event = Event::Edge(Box::new(OwnedEdge {
                 from: edge.from.into(),
@@ -213,8 +208,9 @@ impl Door<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::config::EngineConfig;
-    use crate::signal::{AlertBuilder, AlertRow, AlertStatus, EdgeBuilder, EdgeRow, MetricBuilder, Relation, Severity};
+    use crate::signal::{AlertBuilder, AlertRow, AlertStatus, EdgeBuilder, EdgeRow, Relation, Severity};
     use crate::tenant::Tenant;
     use crate::testing::at;
     use crate::time::TIME_SECS_MAX;
@@ -222,17 +218,19 @@ mod tests {
     struct Entrance {
         tenant: Tenant,
         compiled: Compiled,
+        clock: Clock,
     }
 
     impl Entrance {
         fn new(settings: serde_json::Value) -> Entrance {
             let config: EngineConfig = serde_json::from_value(settings).expect("they are settings");
             let tenant = Tenant::new("acme", &config);
-            Entrance { tenant, compiled: Compiled::new(config, None).expect("they can be used") }
+            let compiled = Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used");
+            Entrance { tenant, compiled, clock: Clock::default() }
         }
 
         fn take(&mut self, batch: &Batch) {
-            self.tenant.door(&self.compiled).batch(batch);
+            self.tenant.door(&self.compiled, self.clock.bounds(self.compiled.config.lateness)).batch(batch);
         }
 
         fn alert(&mut self, time: EventTime, status: AlertStatus) {
@@ -266,18 +264,27 @@ mod tests {
     }
 
     #[test]
-    fn a_late_recovery_acts_as_of_the_watermark_and_a_late_sample_is_left_out() {
+    fn what_is_late_acts_as_of_the_watermark_and_is_counted_by_whose_clock_dated_it() {
         let mut entrance = Entrance::new(serde_json::json!({"lateness": "10s"}));
         entrance.alert(at(100), AlertStatus::Firing);
         entrance.alert(at(20), AlertStatus::Resolved);
         assert_eq!(entrance.waiting(), [at(90), at(100)]);
-        let mut samples = MetricBuilder::new();
-        for secs in [20, 95] {
-            samples.push(at(secs), 1, 1.0);
+        let counted: Vec<_> = entrance.tenant.tables.stats.off_time.iter().collect();
+        assert_eq!(counted, [("alert", "tool", "behind", 1)]);
+    }
+
+    #[test]
+    fn what_is_dated_in_the_future_acts_as_of_its_arrival_and_holds_nothing_up() {
+        let mut entrance = Entrance::new(serde_json::json!({"lateness": "10s"}));
+        for secs in [0, 5, 10] {
+            entrance.clock.tick(at(secs));
         }
-        entrance.take(&samples.finish("acme").expect("the tenant is plain"));
-        let late = &entrance.tenant.tables.stats.late;
-        assert_eq!((entrance.tenant.shards.waiting(), late["metric"], late["alert"]), (1, 1, 1));
+        entrance.alert(at(430), AlertStatus::Firing);
+        let [acts] = entrance.waiting()[..] else { panic!("one waits") };
+        assert!((at(5)..=at(15)).contains(&acts), "{acts}");
+        assert!(entrance.tenant.waiting.max_seen <= at(15));
+        let (count, told) = entrance.tenant.waiting.clocks();
+        assert_eq!((count, told[0].name.as_str()), (1, "test"));
     }
 
     #[test]

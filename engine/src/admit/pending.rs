@@ -15,6 +15,8 @@ pub(crate) struct Pending {
     rank: u8,
     pub(super) key: u64,
     status: AlertStatus,
+    /// What it holds beside itself.
+    held: u32,
     pub(crate) event: Event,
 }
 
@@ -30,7 +32,8 @@ impl Pending {
             Event::Alert(batch, row) => (5, AlertRow::wire(batch, *row).status()),
             Event::Sensed(sensed) => (5, sensed.status),
         };
-        Pending { time, rank, key, status, event }
+        let held = event.bytes() as u32;
+        Pending { time, rank, key, status, held, event }
     }
 
     fn order(&self, other: &Pending) -> Ordering {
@@ -56,6 +59,10 @@ impl Pending {
 impl Timed for Pending {
     fn time(&self) -> EventTime {
         self.time
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Pending>() * 4 / 3 + self.held as usize
     }
 }
 

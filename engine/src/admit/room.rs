@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::pending::{Pending, sort};
+use super::sources::Sources;
 use crate::alert::Sensed;
 use crate::event::{Event, Moved};
+use crate::origin::ClockView;
+use crate::sense::Shards;
 use crate::time::{EventTime, Span};
 use crate::waiting::Waiting;
 
@@ -13,15 +16,21 @@ use crate::waiting::Waiting;
 pub(crate) struct WaitingRoom {
     /// Everything before this has been processed.
     pub(crate) released: EventTime,
-    /// Latest event time seen.
+    /// What the watermark trails: the latest event time, or the time of day.
     pub(crate) max_seen: EventTime,
+    /// Latest time of anything that was let in: a clock may be a little fast.
+    latest: EventTime,
+    /// Who is off its time, and the late samples of each.
+    pub(super) sources: Sources,
     #[serde(skip)]
     pending: Waiting<Pending>,
 }
 
 impl Default for WaitingRoom {
     fn default() -> WaitingRoom {
-        WaitingRoom { released: EventTime::MIN, max_seen: EventTime::MIN, pending: Waiting::default() }
+        let never = EventTime::MIN;
+        let (sources, pending) = (Sources::default(), Waiting::default());
+        WaitingRoom { released: never, max_seen: never, latest: never, sources, pending }
     }
 }
 
@@ -34,8 +43,46 @@ impl WaitingRoom {
         self.max_seen.minus(lateness).max(self.released)
     }
 
+    /// Something dated `at` is let in; rows move the watermark as if they were no later than `moves_to`.
+    pub(super) fn see(&mut self, at: EventTime, moves_to: EventTime) {
+        self.latest = self.latest.max(at);
+        self.max_seen = self.max_seen.max(at.min(moves_to));
+    }
+
+    /// It is `now`: the watermark moves although nothing comes.
+    pub(crate) fn tick(&mut self, now: EventTime) {
+        self.max_seen = self.max_seen.max(now);
+        self.sources.sweep(now);
+    }
+
+    /// Latest time of anything that waits or was let in.
+    pub(crate) fn latest(&self) -> EventTime {
+        self.latest.max(self.max_seen)
+    }
+
+    /// Events and late samples that wait.
     pub(crate) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.sources.waiting()
+    }
+
+    /// Lets go the late samples of silent sources that act before `until`.
+    pub(crate) fn release_late(&mut self, until: EventTime, lateness: Span, shards: &mut Shards) {
+        self.sources.release(until, lateness, &mut |acts, sample| shards.push_late(acts, sample));
+    }
+
+    /// How many clocks are corrected, and the worst of them.
+    pub(crate) fn clocks(&self) -> (u64, Vec<ClockView>) {
+        self.sources.skewed()
+    }
+
+    /// Rows of sources that found no room.
+    pub(crate) fn sources_refused(&self) -> u64 {
+        self.sources.refused()
+    }
+
+    /// About how many bytes what waits takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pending.bytes() + self.sources.bytes()
     }
 
     pub(super) fn push(&mut self, pending: Pending) {

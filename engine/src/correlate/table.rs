@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bellwether_models::group::{
-    AlertView, Assignment, Counters, Evidence, GroupId, Grouper, LabelledPair, Link, Names, Why, WhyNot,
+    AlertView, Assignment, Begins, Counters, Evidence, GroupId, Grouper, LabelledPair, Link, Names, Why, WhyNot,
 };
 use serde::{Deserialize, Serialize};
 
 use super::config::CorrelateConfig;
 use super::movement::Movements;
-use crate::alert::Alert;
+use crate::alert::{Alert, DetectorKind};
+use crate::condition::begins;
 use crate::entity::name_of;
 use crate::symbols::Symbols;
 use crate::time::{EventTime, Span};
@@ -87,13 +88,16 @@ impl Correlator {
         let name = names.text(alert.name);
         let mut tokens = std::mem::take(&mut self.tokens);
         alert.tokens(name, &mut tokens);
-        // A number of the name that does not depend on when the name was first seen.
-        let kind = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) as u32;
+        // A number that does not depend on when the name was first seen. Findings in logs have one name for all: what
+        // they found is their type.
+        let kind = if alert.detector() == Some(DetectorKind::LogWatch) { alert.seen() } else { name };
+        let kind = xxhash_rust::xxh3::xxh3_64(kind.as_bytes()) as u32;
         let hub = self.grouper.params().hub_scale;
         let assignment = self.grouper.assign(
             &AlertView {
                 id: alert.fingerprint,
                 time_ns: alert.starts_at.max(EventTime(now.0.saturating_sub(ONSET_AGE_MAX.0))).0,
+                begins: begins(alert, names),
                 kind,
                 entity: alert.entity.0,
                 tokens: &tokens,
@@ -125,6 +129,7 @@ impl Correlator {
                 &AlertView {
                     id: alert.fingerprint,
                     time_ns: now.0,
+                    begins: Begins::Anywhere,
                     kind: 0,
                     entity: alert.entity.0,
                     tokens: &[],

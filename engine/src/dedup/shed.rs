@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::memory::hashed;
 use crate::signal::Severity;
 use crate::symbols::Sym;
 use crate::time::EventTime;
@@ -44,6 +45,9 @@ impl ShedAlert {
     }
 }
 
+/// What one takes, with its place in the queue.
+pub(super) const SHED_BYTES: usize = hashed(size_of::<(u64, ShedAlert)>()) + 16;
+
 /// The shed alerts of one tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shed {
@@ -52,6 +56,9 @@ pub(super) struct Shed {
     /// Fingerprints in order of shedding; stale entries are skipped when read.
     order: VecDeque<u64>,
     capacity: usize,
+    /// As many as there is memory for; set anew for each stretch.
+    #[serde(skip)]
+    bound: Option<usize>,
     lost: u64,
 }
 
@@ -62,6 +69,11 @@ impl Shed {
 
     pub(super) fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
+    }
+
+    /// Keeps at most what takes `bytes` from now on.
+    pub(super) fn bound(&mut self, bytes: usize) {
+        self.bound = Some(bytes / SHED_BYTES);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -87,11 +99,12 @@ impl Shed {
 
     /// Keeps the state of an alert; answers the one that is lost for it, if any.
     pub(super) fn keep(&mut self, fingerprint: u64, alert: ShedAlert) -> Option<(u64, ShedAlert)> {
-        if self.capacity == 0 {
+        let most = self.bound.map_or(self.capacity, |bound| bound.min(self.capacity));
+        if most == 0 {
             self.lost += 1;
             return Some((fingerprint, alert));
         }
-        let lost = if self.entries.len() >= self.capacity { self.drop_oldest() } else { None };
+        let lost = if self.entries.len() >= most { self.drop_oldest() } else { None };
         self.entries.insert(fingerprint, alert);
         self.order.push_back(fingerprint);
         if self.order.len() > self.capacity.saturating_mul(2).max(1_024) {

@@ -39,13 +39,14 @@ fn observe_own(sensed: &Sensed, tables: &mut Tables, turn: &mut Turn<'_>) -> Opt
 /// Takes a row. What had to make room for it is seen to before what it says.
 fn observe(row: &AlertRow<'_>, tables: &mut Tables, turn: &mut Turn<'_>) -> Option<Item> {
     let alert = row.fingerprint();
-    let Tables { alerts, estate, .. } = tables;
+    let Tables { alerts, estate, room, .. } = tables;
     let config = &turn.compiled.config.dedup;
-    let (news, evicted) = alerts.observe(row, turn.now, config, &mut estate.names, &mut estate.entities);
-    if evicted == Evicted::default() {
+    let (names, entities) = (&mut estate.names, &mut estate.entities);
+    let (news, evicted) = alerts.observe(row, turn.now, config, room.alerts, names, entities);
+    if evicted.is_empty() {
         return settle(alert, news, tables, turn);
     }
-    put_out(evicted, turn);
+    evicted.into_iter().for_each(|evicted| put_out(evicted, turn));
     turn.then(Item::News { alert, news });
     None
 }

@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{Conditions, stands};
 use super::config::DedupConfig;
-use super::shed::{Shed, ShedAlert};
+use super::shed::{SHED_BYTES, Shed, ShedAlert};
 use crate::alert::{Alert, AlertRow};
 use crate::signal::AlertStatus;
 use crate::symbols::{Sym, Symbols};
 use crate::time::{EventTime, Span};
+
+/// A late alert is held for no longer than this: a lone one of little severity is told once it has lasted five
+/// minutes, and the group waits before.
+const HELD_MAX: Span = Span::from_mins(6);
 
 /// What a row meant.
 #[derive(Clone, PartialEq, Debug)]
@@ -71,6 +75,9 @@ pub(crate) struct Alerts {
     capacity: usize,
     evicted: u64,
     shed: Shed,
+    /// About how many bytes the details take.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 impl Alerts {
@@ -86,6 +93,7 @@ impl Alerts {
             capacity: capacity.max(1),
             evicted: 0,
             shed: Shed::new(shed_capacity),
+            bytes: 0,
         }
     }
 
@@ -104,6 +112,7 @@ impl Alerts {
             .filter_map(|(slot, alert)| alert.as_ref().map(|a| (a.fingerprint, slot as u32)))
             .collect();
         self.conditions = Conditions::default();
+        self.bytes = self.iter().map(Alert::bytes).sum();
         for alert in self.slots.iter().flatten() {
             self.conditions.note(alert);
         }
@@ -111,6 +120,21 @@ impl Alerts {
 
     pub(crate) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// About how many bytes the details of alerts take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// About how many bytes the states take whose details were shed.
+    pub(crate) fn shed_bytes(&self) -> usize {
+        self.shed.len() * SHED_BYTES
+    }
+
+    /// The states whose details were shed take `bytes` at most from now on.
+    pub(crate) fn bound_states(&mut self, bytes: usize) {
+        self.shed.bound(bytes);
     }
 
     pub(crate) fn evicted(&self) -> u64 {
@@ -216,37 +240,41 @@ impl Alerts {
         }
     }
 
-    /// Takes one row at `now`; also answers what had to make room.
+    /// Takes one row at `now`; details take at most `bytes_max` together. Also answers what had to make room.
     pub(super) fn observe(
         &mut self,
         row: &AlertRow<'_>,
         now: EventTime,
         config: &DedupConfig,
+        bytes_max: usize,
         names: &mut Symbols,
         entities: &mut Symbols,
-    ) -> (News, Evicted) {
+    ) -> (News, Vec<Evicted>) {
         let fingerprint = row.fingerprint();
-        let ended = row.ends_at().is_some_and(|at| at <= now);
+        let ended = row.ends_at(now).is_some_and(|at| at <= now);
         let status = if ended { AlertStatus::Resolved } else { row.status() };
         if let Some(alert) = self.get_mut(fingerprint) {
+            let before = alert.text_bytes();
             let news = refresh(alert, row, status, now, config);
+            let after = if news.says_what_is() { alert.text_bytes() } else { before };
+            self.bytes = self.bytes + after - before;
             if news == News::Recovered {
                 self.recovered.push_back((now, fingerprint));
             }
-            return (news, Evicted::default());
+            return (news, Vec::new());
         }
         if status == AlertStatus::Resolved {
             let news = self.shed.remove(fingerprint).map_or(News::UnknownRecovery, News::ShedRecovered);
-            return (news, Evicted::default());
+            return (news, Vec::new());
         }
-        if self.index.len() >= self.capacity
+        if !self.has_room(0, bytes_max)
             && let Some(shed) = self.shed.get_mut(fingerprint)
         {
             shed.expires_at = expiry(row, now, config);
-            return (News::ShedRepeat, Evicted::default());
+            return (News::ShedRepeat, Vec::new());
         }
-        let evicted = self.make_room();
         let mut alert = new_alert(row, now, config, names, entities);
+        let evicted = self.make_room(alert.bytes(), bytes_max);
         let known = self.shed.remove(fingerprint);
         let news = if known.is_some() { News::Recalled } else { News::Fired };
         if let Some(shed) = known {
@@ -275,11 +303,13 @@ impl Alerts {
         self.free.push(slot);
         let alert = self.slots[slot as usize].take()?;
         self.conditions.forget(&alert);
+        self.bytes -= alert.bytes();
         Some(alert)
     }
 
     fn insert(&mut self, alert: Alert) {
         let fingerprint = alert.fingerprint;
+        self.bytes += alert.bytes();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as u32
@@ -289,13 +319,23 @@ impl Alerts {
         self.seen.push_back(fingerprint);
     }
 
-    /// Evicts one alert when the table is full: one that has recovered for good, one that fires
-    /// but for its state.
-    fn make_room(&mut self) -> Evicted {
-        if self.index.len() < self.capacity {
-            self.trim_queues();
-            return Evicted::default();
+    /// Whether there is a place for one more alert, of `bytes`.
+    fn has_room(&self, bytes: usize, bytes_max: usize) -> bool {
+        self.index.len() < self.capacity && self.bytes + bytes <= bytes_max
+    }
+
+    /// Evicts alerts until there is room for one of `bytes`.
+    fn make_room(&mut self, bytes: usize, bytes_max: usize) -> Vec<Evicted> {
+        let mut evicted = Vec::new();
+        self.trim_queues();
+        while !self.has_room(bytes, bytes_max) && !self.index.is_empty() {
+            evicted.push(self.evict());
         }
+        evicted
+    }
+
+    /// Evicts one alert: one that has recovered for good, one that fires but for its state.
+    fn evict(&mut self) -> Evicted {
         self.evicted += 1;
         while let Some((at, fingerprint)) = self.recovered.pop_front() {
             let still = self.get(fingerprint).is_some_and(|a| !a.is_firing() && a.resolved_at == Some(at));
@@ -357,6 +397,7 @@ fn new_alert(
         resolved_at: None,
         last_at: now,
         expires_at: expiry(row, now, config),
+        late: row.late(now),
         count: 1,
         transitions: vec![now],
         labels: row.labels(),
@@ -373,7 +414,19 @@ fn new_alert(
 
 /// When an alert counts as recovered if nothing more is heard of it.
 fn expiry(row: &AlertRow<'_>, now: EventTime, config: &DedupConfig) -> EventTime {
-    row.ends_at().unwrap_or_else(|| now.plus(config.stale_after))
+    row.ends_at(now).unwrap_or_else(|| now.plus(config.stale_after))
+}
+
+/// When an alert that fired late recovers: what is said at once of what lasted, as in a backlog, lasts as long
+/// as it did. `None` for now.
+fn held_until(alert: &Alert, row: &AlertRow<'_>, now: EventTime) -> Option<EventTime> {
+    let sooner = Span(alert.late.0.saturating_sub(row.late(now).0));
+    if sooner <= Span::ZERO {
+        return None;
+    }
+    let fired = alert.transitions.last().copied().unwrap_or(alert.starts_at);
+    let lasted = Span(now.since(fired).0.saturating_add(sooner.0));
+    Some(fired.plus(lasted.min(HELD_MAX))).filter(|until| *until > now)
 }
 
 /// Takes a further row of a known alert.
@@ -381,10 +434,16 @@ fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: Even
     alert.count += 1;
     alert.last_at = now;
     match (alert.status, status) {
-        (AlertStatus::Firing, AlertStatus::Resolved) => {
-            recover(alert, now);
-            News::Recovered
-        }
+        (AlertStatus::Firing, AlertStatus::Resolved) => match held_until(alert, row, now) {
+            Some(until) => {
+                alert.expires_at = until;
+                News::Repeat
+            }
+            None => {
+                recover(alert, now);
+                News::Recovered
+            }
+        },
         (AlertStatus::Resolved, AlertStatus::Resolved) => News::Repeat,
         (before, AlertStatus::Firing) => {
             alert.expires_at = expiry(row, now, config);
@@ -394,6 +453,7 @@ fn refresh(alert: &mut Alert, row: &AlertRow<'_>, status: AlertStatus, now: Even
             if again {
                 alert.status = AlertStatus::Firing;
                 alert.starts_at = row.starts_at().min(now);
+                alert.late = row.late(now);
                 alert.note_transition(now);
             }
             if again || worse {
@@ -438,11 +498,17 @@ mod tests {
         alerts: Alerts,
         names: Symbols,
         entities: Symbols,
+        bytes_max: usize,
     }
 
     impl Bench {
         fn new(capacity: usize) -> Bench {
-            Bench { alerts: Alerts::new(capacity, 2), names: Symbols::new(100), entities: Symbols::new(100) }
+            Bench {
+                alerts: Alerts::new(capacity, 2),
+                names: Symbols::new(100),
+                entities: Symbols::new(100),
+                bytes_max: usize::MAX,
+            }
         }
 
         fn push(&mut self, fingerprint: u64, at: i64, status: AlertStatus, severity: Severity) -> News {
@@ -454,14 +520,17 @@ mod tests {
                 fingerprint,
                 starts_at: EventTime::from_secs(at),
                 ends_at: None,
+                late: Span::ZERO,
                 labels: Box::default(),
                 summary: "disk is full".into(),
+                message: Box::default(),
                 observation: None,
             };
             let now = EventTime::from_secs(at);
             let config = DedupConfig::default();
             let row = AlertRow::Own(&sensed);
-            let (news, _) = self.alerts.observe(&row, now, &config, &mut self.names, &mut self.entities);
+            let (news, _) =
+                self.alerts.observe(&row, now, &config, self.bytes_max, &mut self.names, &mut self.entities);
             news
         }
     }
@@ -514,6 +583,28 @@ mod tests {
         assert_eq!(bench.push(3, 9, AlertStatus::Firing, Severity::Minor), News::Recalled);
         assert!(bench.alerts.get(3).is_some() && bench.alerts.shed(3).is_none());
         assert_eq!(bench.push(1, 10, AlertStatus::Resolved, Severity::Minor), News::UnknownRecovery);
+    }
+
+    #[test]
+    fn alerts_within_their_number_make_room_when_their_texts_are_too_much() {
+        let mut bench = Bench::new(1_000);
+        bench.push(0, 0, AlertStatus::Firing, Severity::Minor);
+        let one = bench.alerts.bytes();
+        bench.bytes_max = 10 * one;
+        for number in 1..100 {
+            bench.push(number, number as i64, AlertStatus::Firing, Severity::Minor);
+            assert!(bench.alerts.bytes() <= bench.bytes_max);
+        }
+        assert_eq!((bench.alerts.len(), bench.alerts.evicted()), (10, 90));
+        let kept = postcard::to_stdvec(&bench.alerts).expect("it saves");
+        let mut back: Alerts = postcard::from_bytes(&kept).expect("it reads");
+        back.reindex();
+        assert_eq!(back.bytes(), bench.alerts.bytes(), "a restored table sheds what this one would have");
+        bench.bytes_max = 3 * one;
+        bench.push(100, 100, AlertStatus::Firing, Severity::Minor);
+        assert_eq!(bench.alerts.len(), 3, "as many as it takes");
+        (0..=100).for_each(|number| drop(bench.alerts.forget(number)));
+        assert_eq!(bench.alerts.bytes(), 0);
     }
 
     #[test]

@@ -122,12 +122,20 @@ pub(super) fn diagnose<'a>(
 ) -> Diagnosis {
     let mut symptoms: BTreeMap<Sym, CauseNode> = BTreeMap::new();
     let mut mentions: BTreeSet<(Sym, u32)> = BTreeSet::new();
+    // What an entity says of itself in alerts that name nobody.
+    let mut own_condition: BTreeMap<Sym, f64> = BTreeMap::new();
     for (alert, began_at) in alerts {
-        let node = symptoms.entry(alert.entity).or_insert(CauseNode::SILENT);
+        let node = symptoms.entry(alert.entity).or_insert(CauseNode { trust: 0.0, ..CauseNode::SILENT });
+        let worth = worth(alert, scene);
         node.alerting = true;
         node.onset_ns = node.onset_ns.min(began_at.0);
-        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - strength(alert));
-        node.condition = node.condition.max(alert.condition);
+        node.trust = node.trust.max(worth);
+        node.strength = 1.0 - (1.0 - node.strength) * (1.0 - worth * strength(alert));
+        node.condition = node.condition.max(worth * alert.condition);
+        if alert.mentioned.is_empty() {
+            let own = own_condition.entry(alert.entity).or_default();
+            *own = own.max(alert.condition);
+        }
         if mentions.len() < MENTIONS_MAX {
             mentions.extend(alert.mentioned.iter().map(|name| (alert.entity, *name)));
         }
@@ -160,9 +168,17 @@ pub(super) fn diagnose<'a>(
 
     let nodes = with_silent(&symptoms, &alerting, onset, scene);
     let number: BTreeMap<Sym, u32> = nodes.iter().enumerate().map(|(i, (entity, _))| (*entity, i as u32)).collect();
-    let cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
+    let mut cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
     let mut edges = edges_among(&nodes, &number, scene.topology);
     let named = named_among(&nodes, &number, &mentions, scene.entities);
+    for (by, of) in blamed_among(&named, &edges) {
+        cause_nodes[of as usize].named += 1.0 / alerting.len() as f64;
+        // Who says that another fails does not speak of itself.
+        let own = own_condition.get(&nodes[by as usize].0).copied().unwrap_or_default();
+        let blaming = &mut cause_nodes[by as usize];
+        blaming.condition = blaming.condition.min(own);
+        blaming.blames = true;
+    }
     add_named(&named, &mut edges);
     let window = scene.config.change_window;
     let changes: Vec<&Change> = scene
@@ -255,13 +271,15 @@ fn worth(alert: &Alert, scene: &Scene<'_>) -> f64 {
 
 /// A silent entity, or one with a condition that was told before, outside of this incident.
 fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
-    let mut node = CauseNode::SILENT;
+    let (mut node, mut trust) = (CauseNode::SILENT, 0.0_f64);
     for alert in scene.alerts.conditions_at(entity, onset) {
         let age = onset.since(alert.starts_at).as_secs_f64().max(0.0);
-        let fresh = worth(alert, scene) * (-age / STANDING_SCALE.as_secs_f64()).exp();
+        let worth = worth(alert, scene);
+        let fresh = worth * (-age / STANDING_SCALE.as_secs_f64()).exp();
         if fresh * alert.condition < SUSPECT_MIN {
             continue;
         }
+        trust = trust.max(worth);
         node.alerting = true;
         node.outside = true;
         // It counts as there from the beginning, not as having shown first.
@@ -270,11 +288,15 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
         node.condition = node.condition.max(alert.condition * fresh);
     }
     if let Some(seen) = away(entity, onset, scene).filter(|seen| seen.condition >= SUSPECT_MIN) {
+        trust = trust.max(seen.trust);
         node.alerting = true;
         node.outside = true;
         node.onset_ns = node.onset_ns.min(seen.since.max(onset).0);
         node.strength = node.strength.max(seen.strength);
         node.condition = node.condition.max(seen.condition);
+    }
+    if node.alerting {
+        node.trust = trust;
     }
     node
 }
@@ -282,6 +304,7 @@ fn suspect(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> CauseNode {
 /// What the metrics of an entity say of its state.
 struct Away {
     since: EventTime,
+    trust: f64,
     strength: f64,
     condition: f64,
 }
@@ -299,7 +322,7 @@ fn away(entity: Sym, onset: EventTime, scene: &Scene<'_>) -> Option<Away> {
         let age = onset.since(departure.since).as_secs_f64().max(0.0);
         let fresh = (-age / STANDING_SCALE.as_secs_f64()).exp();
         let weight = AWAY_SHARE * surprise * fresh * (f64::from(departure.bits) / AWAY_BITS_FULL).min(1.0);
-        let seen = Away { since: departure.since, strength: 0.5 * weight, condition: weight };
+        let seen = Away { since: departure.since, trust: surprise, strength: 0.5 * weight, condition: weight };
         if best.as_ref().is_none_or(|best| best.condition < seen.condition) {
             best = Some(seen);
         }
@@ -343,6 +366,27 @@ fn named_among(
         .filter_map(|(entity, name)| Some((*number.get(entity)?, *name)))
         .flat_map(|(by, name)| called(name).map(move |of| (by, of)))
         .collect()
+}
+
+/// Who says that whom fails, by their numbers: `(by, of)`. An alert that names what its entity depends on says where it
+/// looks itself; where that is the place of a dependency, as in an address, it is the dependency. One that names
+/// who depends on its entity says for whom.
+fn blamed_among(named: &BTreeSet<(u32, u32)>, edges: &[CauseEdge]) -> BTreeSet<(u32, u32)> {
+    let known: BTreeSet<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    let needs = |node: u32| known.range((node, 0)..=(node, u32::MAX)).map(|(_, to)| *to);
+    let mut blamed = BTreeSet::new();
+    for (by, of) in named {
+        if known.contains(&(*by, *of)) {
+            blamed.insert((*by, *of));
+            continue;
+        }
+        let before = blamed.len();
+        blamed.extend(needs(*by).filter(|near| known.contains(&(*near, *of))).map(|near| (*by, near)));
+        if blamed.len() == before && !known.contains(&(*of, *by)) {
+            blamed.insert((*by, *of));
+        }
+    }
+    blamed
 }
 
 /// An alert that names another entity speaks of what it waits for: a call nobody else knows of,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::precedent::Precedents;
+use crate::memory::allocation;
 use crate::symbols::Sym;
 use crate::time::{EventTime, Span};
 
@@ -30,10 +31,22 @@ pub(crate) struct Change {
     pub(crate) followed: bool,
 }
 
+impl Change {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        let texts = [&self.id, &self.change_type].into_iter();
+        let others = [&self.artifact, &self.who, &self.url, &self.text].into_iter().flatten();
+        size_of::<Change>() * 4 / 3 + texts.chain(others).map(|text| allocation(text.len())).sum::<usize>()
+    }
+}
+
 /// The recent changes of one tenant, oldest first; bounded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Changes {
     recent: VecDeque<Change>,
+    /// About how many bytes they take.
+    #[serde(skip)]
+    bytes: usize,
     forgotten: u64,
     /// How often trouble followed changes of each type.
     pub(crate) precedents: Precedents,
@@ -43,17 +56,34 @@ pub(crate) struct Changes {
 const FOLLOWS_WITHIN: Span = Span::from_hours(1);
 
 impl Changes {
-    /// Remembers a change; a second word about the same id replaces the first.
-    pub(super) fn add(&mut self, mut change: Change, changes_max: usize) {
+    /// Remembers a change; a second word about the same id replaces the first. The oldest make room: there are
+    /// at most `changes_max`, of `bytes_max` together.
+    pub(super) fn add(&mut self, mut change: Change, changes_max: usize, bytes_max: usize) {
         match self.recent.iter().position(|known| known.id == change.id) {
-            Some(at) => change.followed = self.recent.remove(at).is_some_and(|known| known.followed),
+            Some(at) => {
+                let known = self.recent.remove(at);
+                self.bytes -= known.as_ref().map_or(0, Change::bytes);
+                change.followed = known.is_some_and(|known| known.followed);
+            }
             None => self.precedents.made(&change.change_type),
         }
+        self.bytes += change.bytes();
         self.recent.push_back(change);
-        while self.recent.len() > changes_max {
-            self.recent.pop_front();
+        while self.recent.len() > changes_max || self.bytes > bytes_max {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.bytes -= oldest.bytes();
             self.forgotten += 1;
         }
+    }
+
+    /// About how many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(crate) fn revive(&mut self) {
+        self.bytes = self.recent.iter().map(Change::bytes).sum();
     }
 
     /// The changes within `window` before `until`, oldest first.
@@ -123,8 +153,8 @@ mod tests {
         let mut changes = Changes::default();
         for day in 0..10 {
             let noon = day * 1_440 + 720;
-            changes.add(change(&format!("schema-{day}"), "schema", DATABASE, noon), 1_000);
-            changes.add(change(&format!("deployed-{day}"), "deployed", SHOP, noon), 1_000);
+            changes.add(change(&format!("schema-{day}"), "schema", DATABASE, noon), 1_000, usize::MAX);
+            changes.add(change(&format!("deployed-{day}"), "deployed", SHOP, noon), 1_000, usize::MAX);
             let onset = EventTime::from_secs((noon + 5) * 60);
             // The shop has trouble two hours after its deployment: too late to have followed it.
             changes.learn(&BTreeMap::from([(DATABASE, onset), (SHOP, onset.plus(Span::from_hours(2)))]));
@@ -141,7 +171,7 @@ mod tests {
         let mut changes = Changes::default();
         let onsets = BTreeMap::from([(DATABASE, EventTime::from_secs(120))]);
         for _ in 0..3 {
-            changes.add(change("schema-1", "schema", DATABASE, 1), 1_000);
+            changes.add(change("schema-1", "schema", DATABASE, 1), 1_000, usize::MAX);
             changes.learn(&onsets);
         }
         let record = changes.precedents.of("schema").expect("one was made");

@@ -33,13 +33,20 @@ const BURST: Span = Span::from_mins(1);
 /// Bursts remembered of one entity.
 const BURSTS_MAX: usize = 64;
 
-/// What an entity did in this long before trouble is what it does anyway ...
-const HABIT: Span = Span::from_hours(1);
+/// What an entity did up to this long before trouble is what it does anyway; and what begins within as long of the
+/// trouble comes together with it.
+const NEAR: Span = Span::from_mins(10);
 
-/// ... up to this long before it.
-const HABIT_ENDS: Span = Span::from_mins(10);
+/// What an entity is taken to have done in an hour before it was watched.
+const PRIOR_BURSTS: f64 = 0.2;
 
-/// Surprise below which coming together with trouble says nothing: six bursts in the hour before.
+/// How likely the entity where trouble began left a level.
+const HIT: f64 = 0.9;
+
+/// A chance to do so anyway that is smaller says no more.
+const CHANCE_MIN: f64 = 0.02;
+
+/// Surprise below which coming together with trouble says nothing: a burst an hour.
 pub(super) const SURPRISING: f64 = 0.5;
 
 impl DepartedSeries {
@@ -68,12 +75,18 @@ impl DepartedSeries {
     }
 
     /// How much it says, 0–1, that `entity` left a level at `onset`: little where it does so every few
-    /// minutes, a busy host say.
+    /// minutes, a busy host say, or has just been met. The logarithm of how much likelier it is with trouble
+    /// there than without, as a share of the most that can be.
     pub(crate) fn surprise(&self, entity: Sym, onset: EventTime) -> f64 {
-        let habit = onset.minus(HABIT_ENDS).minus(HABIT)..onset.minus(HABIT_ENDS);
+        let ends = onset.minus(NEAR);
+        let habit = ends.minus(KEPT)..ends;
         let before = self.bursts.get(&entity).map_or(0, |bursts| bursts.iter().filter(|at| habit.contains(at)).count());
-        let expected = before as f64 * HABIT_ENDS.as_secs_f64() / HABIT.as_secs_f64();
-        1.0 / (1.0 + expected)
+        let of = self.by_entity.get(&entity).into_iter().flat_map(BTreeMap::values);
+        let since = of.map(|departure| departure.watched).min().unwrap_or(ends);
+        let watched = Span(ends.since(since).0.clamp(0, KEPT.0));
+        let rate = (before as f64 + PRIOR_BURSTS) / (3_600.0 + watched.as_secs_f64());
+        let chance = 1.0 - (-rate * NEAR.as_secs_f64()).exp();
+        ((HIT / chance).ln() / (HIT / CHANCE_MIN).ln()).clamp(0.0, 1.0)
     }
 
     /// The entities anywhere that left a level within `around` of `onset` and rarely do, in order of time, each
@@ -114,7 +127,7 @@ mod tests {
         let mut departed = DepartedSeries::default();
         for minute in (0..60).step_by(every) {
             let since = at(minute as i64);
-            departed.note(Sym(1), minute as u64, Departure { since, until: None, bits: 20.0 }, since);
+            departed.note(Sym(1), minute as u64, Departure { watched: at(0), since, until: None, bits: 20.0 }, since);
         }
         departed
     }
@@ -122,9 +135,11 @@ mod tests {
     #[test]
     fn what_an_entity_does_every_few_minutes_says_little_when_it_does_so_again() {
         let (often, once) = (restless(5), restless(60));
-        assert!(often.surprise(Sym(1), at(70)) < 0.4, "twelve in the hour before");
-        assert!(once.surprise(Sym(1), at(70)) > 0.8);
-        assert_eq!(often.surprise(Sym(2), at(70)), 1.0, "of another nothing is known");
-        assert_eq!(restless(60).surprise(Sym(1), at(5)), 1.0, "what began just now is no habit");
+        assert!(often.surprise(Sym(1), at(70)) < 0.1, "twelve in the hour before");
+        assert!((0.55..0.65).contains(&once.surprise(Sym(1), at(70))), "one in the hour before");
+        let met = often.surprise(Sym(2), at(70));
+        assert!((0.8..0.9).contains(&met), "of another nothing is known");
+        assert_eq!(restless(60).surprise(Sym(1), at(5)), met, "what began just now is no habit");
+        assert_eq!(restless(60).surprise(Sym(1), at(60 * 48)), 1.0, "it was calm for days");
     }
 }

@@ -59,12 +59,15 @@ pub struct CauseWeights {
     pub history: f64,
     /// Its alerts speak of its own condition, not of what reaches it from elsewhere.
     pub condition: f64,
+    /// The alerts of others name it as what they wait for.
+    pub named: f64,
 }
 
 impl Default for CauseWeights {
     fn default() -> Self {
-        let [explains, onset, strength, unexplained, change, logs, history, condition] = CauseParams::default().weights;
-        CauseWeights { explains, onset, strength, unexplained, change, logs, history, condition }
+        let [explains, onset, strength, unexplained, change, logs, history, condition, named] =
+            CauseParams::default().weights;
+        CauseWeights { explains, onset, strength, unexplained, change, logs, history, condition, named }
     }
 }
 
@@ -89,7 +92,17 @@ impl RankingConfig {
     pub(super) fn params(&self) -> CauseParams {
         let w = &self.weights;
         CauseParams {
-            weights: [w.explains, w.onset, w.strength, w.unexplained, w.change, w.logs, w.history, w.condition],
+            weights: [
+                w.explains,
+                w.onset,
+                w.strength,
+                w.unexplained,
+                w.change,
+                w.logs,
+                w.history,
+                w.condition,
+                w.named,
+            ],
             temperature: self.temperature,
             unknown_score: self.unknown_score,
             unseen: self.unseen,

@@ -35,7 +35,7 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
     match item {
         Item::Event(Event::Change(change)) => {
             let change = owned(*change, tables, turn);
-            tables.suspects.changes.add(change, turn.compiled.config.limits.changes_max);
+            tables.suspects.changes.add(change, turn.compiled.config.limits.changes_max, tables.room.changes);
             None
         }
         Item::Event(Event::Moved(moved)) => {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_series_away_from_its_level_is_known_by_its_entity() {
         let mut bench = Bench::new();
-        let departure = Departure { since: at(5), until: None, bits: 20.0 };
+        let departure = Departure { watched: at(0), since: at(5), until: None, bits: 20.0 };
         let moved = Moved { series: 1, entity: "host:a".into(), departure };
         bench.take(take, 10, Item::Event(Event::Moved(Box::new(moved))));
         let entity = bench.tables.estate.entities.get("host:a").expect("it is named");
@@ -209,7 +209,7 @@ mod tests {
         for minutes in (12..70).rev().step_by(5) {
             let since = at(onset - 60 * minutes);
             for entity in &restless {
-                let departure = Departure { since, until: None, bits: 20.0 };
+                let departure = Departure { watched: at(0), since, until: None, bits: 20.0 };
                 let moved = Moved { series: 1, entity: entity.as_str().into(), departure };
                 bench.take(take, onset - 60 * minutes, Item::Event(Event::Moved(Box::new(moved))));
             }

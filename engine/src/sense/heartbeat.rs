@@ -1,4 +1,5 @@
-//! Heartbeats: series that must keep arriving.
+//! Heartbeats: series that must keep arriving. What counts is when a sample acts, not when it was taken: a host
+//! whose clock is slow is no silent host.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -36,7 +37,7 @@ pub(super) fn beat(
     deadlines: &mut BinaryHeap<Reverse<(EventTime, u64)>>,
     out: &mut Vec<(EventTime, Sensed)>,
 ) {
-    if series.last_at == EventTime::MIN {
+    if series.heard_at == EventTime::MIN {
         let timeout = heartbeats(series, sense).map(|(_, rule)| rule.timeout).min();
         if let Some(timeout) = timeout {
             deadlines.push(Reverse((at.plus(timeout), id)));
@@ -49,7 +50,7 @@ pub(super) fn beat(
     }
     for (bit, rule) in heartbeats(series, sense) {
         if series.missing & bit != 0 {
-            let since = series.last_at.plus(rule.timeout);
+            let since = series.heard_at.plus(rule.timeout);
             out.push(heartbeat_alert(series, rule, AlertStatus::Resolved, since, at));
         }
     }
@@ -62,17 +63,17 @@ pub(super) fn beat(
 /// Raises each heartbeat of the series whose deadline lies before `until`.
 pub(super) fn miss(series: &mut Series, until: EventTime, sense: &CompiledSense, out: &mut Vec<(EventTime, Sensed)>) {
     let due: Vec<(u64, &HeartbeatRule)> = heartbeats(series, sense)
-        .filter(|(bit, rule)| series.missing & bit == 0 && series.last_at.plus(rule.timeout) < until)
+        .filter(|(bit, rule)| series.missing & bit == 0 && series.heard_at.plus(rule.timeout) < until)
         .collect();
     for (bit, rule) in due {
         series.missing |= bit;
-        let at = series.last_at.plus(rule.timeout);
-        out.push(heartbeat_alert(series, rule, AlertStatus::Firing, series.last_at, at));
+        let at = series.heard_at.plus(rule.timeout);
+        out.push(heartbeat_alert(series, rule, AlertStatus::Firing, series.heard_at, at));
     }
 }
 
 pub(super) fn next_deadline(series: &Series, sense: &CompiledSense) -> Option<EventTime> {
-    next_deadline_after(series, series.last_at, sense)
+    next_deadline_after(series, series.heard_at, sense)
 }
 
 fn next_deadline_after(series: &Series, last: EventTime, sense: &CompiledSense) -> Option<EventTime> {

@@ -67,7 +67,7 @@ impl Level {
 pub(super) fn look(
     state: &mut Level,
     (id, meta): (u64, &SeriesMeta),
-    at: EventTime,
+    (watched, at): (EventTime, EventTime),
     value: f64,
     verdict: &Verdict,
     out: &mut Vec<(EventTime, Moved)>,
@@ -95,7 +95,7 @@ pub(super) fn look(
     state.contrary = 0;
     let departure = match state.away.take() {
         Some(departure) => Departure { until: Some(state.first), ..departure },
-        None => *state.away.insert(Departure { since: state.first, until: None, bits: bits as f32 }),
+        None => *state.away.insert(Departure { watched, since: state.first, until: None, bits: bits as f32 }),
     };
     if speaks_of_state(&meta.name) {
         out.push((at, Moved { series: id, entity: meta.entity.clone(), departure }));

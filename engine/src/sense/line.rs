@@ -17,11 +17,17 @@ pub(crate) struct LogLine {
     pub(super) content: u64,
     batch: Arc<Batch>,
     row: u32,
+    /// What its row takes in its batch.
+    row_bytes: u32,
 }
 
 impl Timed for LogLine {
     fn time(&self) -> EventTime {
         self.time
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<LogLine>() * 4 / 3 + self.row_bytes as usize
     }
 }
 
@@ -35,6 +41,7 @@ impl LogLine {
             content: xxh3_64(columns.body(row).as_bytes()),
             batch: batch.clone(),
             row: row as u32,
+            row_bytes: columns.bytes(row) as u32,
         }
     }
 

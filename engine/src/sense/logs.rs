@@ -12,6 +12,7 @@ use super::line::LogLine;
 use super::raise::{Raise, short};
 use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::incident::EvidenceSignal;
+use crate::memory::{allocation, hashed};
 use crate::signal::{AlertStatus, Severity};
 use crate::time::{EventTime, Span};
 use crate::waiting::Waiting;
@@ -21,6 +22,15 @@ use crate::waiting::Waiting;
 struct Stream {
     entity: Box<str>,
     watch: StreamWatch,
+}
+
+/// What a shard may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogRoom {
+    /// Streams; none where no further ones are to come, nor templates.
+    pub(super) streams: usize,
+    /// Bytes for the shapes of lines.
+    pub(super) shapes: usize,
 }
 
 /// The log streams of one shard.
@@ -35,7 +45,13 @@ pub(crate) struct LogShard {
     advanced: Option<EventTime>,
     /// Lines of streams beyond the limit: mined, not watched.
     unwatched: u64,
+    /// About how many bytes the streams take.
+    #[serde(skip)]
+    bytes: usize,
 }
+
+/// What a stream takes beside its name and the templates that it follows.
+const STREAM_BYTES: usize = hashed(size_of::<(u64, Stream)>());
 
 impl LogShard {
     pub(crate) fn push(&mut self, line: LogLine) {
@@ -44,6 +60,17 @@ impl LogShard {
 
     pub(crate) fn pending(&self) -> &Waiting<LogLine> {
         &self.pending
+    }
+
+    /// About how many bytes streams and templates take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.miner.as_ref().map_or(0, Miner::bytes)
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(super) fn revive(&mut self) {
+        let of = |stream: &Stream| STREAM_BYTES + allocation(stream.entity.len()) + stream.watch.bytes();
+        self.bytes = self.streams.values().map(of).sum();
     }
 
     pub(crate) fn stream_count(&self) -> usize {
@@ -72,6 +99,7 @@ impl LogShard {
         if old.templates != new.templates || old.watch != new.watch {
             self.miner = None;
             self.streams.clear();
+            self.bytes = 0;
         }
     }
 
@@ -80,7 +108,7 @@ impl LogShard {
     pub(crate) fn release(
         &mut self,
         until: EventTime,
-        streams_max: usize,
+        room: LogRoom,
         sense: &CompiledSense,
         out: &mut Vec<(EventTime, Sensed)>,
     ) -> u64 {
@@ -100,39 +128,39 @@ impl LogShard {
             }
         }
         if sense.logs.enabled {
-            self.watch(&ready, streams_max, sense, out);
+            self.watch(&ready, room, sense, out);
             self.advance(until, sense, out);
         }
         errors
     }
 
-    fn watch(
-        &mut self,
-        lines: &[LogLine],
-        streams_max: usize,
-        sense: &CompiledSense,
-        out: &mut Vec<(EventTime, Sensed)>,
-    ) {
+    fn watch(&mut self, lines: &[LogLine], room: LogRoom, sense: &CompiledSense, out: &mut Vec<(EventTime, Sensed)>) {
         if lines.is_empty() {
             return;
         }
         let miner = self.miner.get_or_insert_with(|| Miner::new(sense.miner.clone()));
+        miner.hold(room.streams == 0);
+        miner.remember(room.shapes);
         let mut findings = Vec::new();
         for line in lines {
             let found = miner.learn(line.body());
-            if !self.streams.contains_key(&line.stream) && self.streams.len() >= streams_max {
+            if !self.streams.contains_key(&line.stream) && self.streams.len() >= room.streams {
                 self.unwatched += 1;
                 continue;
             }
-            let stream = self.streams.entry(line.stream).or_insert_with(|| Stream {
-                entity: line.entity().into(),
-                watch: StreamWatch::new(sense.watch.clone()),
+            let bytes = &mut self.bytes;
+            let stream = self.streams.entry(line.stream).or_insert_with(|| {
+                let entity: Box<str> = line.entity().into();
+                *bytes += STREAM_BYTES + allocation(entity.len());
+                Stream { entity, watch: StreamWatch::new(sense.watch.clone()) }
             });
             let id = miner.id(found.template);
+            let before = stream.watch.bytes();
             stream.watch.observe(line.time.0, id, found.is_new, line.severity, &mut findings);
+            *bytes = *bytes + stream.watch.bytes() - before;
             for finding in findings.drain(..) {
-                let text = (finding.template == id).then(|| miner.text(found.template));
-                out.extend(finding_alert(&stream.entity, &finding, text, sense));
+                let seen = (finding.template == id).then(|| (miner.text(found.template), line.body()));
+                out.extend(finding_alert(&stream.entity, &finding, seen, sense));
             }
         }
     }
@@ -162,15 +190,17 @@ impl LogShard {
     }
 }
 
-/// The alert of a finding; `None` when it is not worth one.
+/// The alert of a finding, `seen` being the text of its template and the line that showed it; `None` when it is not
+/// worth one.
 fn finding_alert(
     entity: &str,
     finding: &LogFinding,
-    text: Option<&str>,
+    seen: Option<(&str, &str)>,
     sense: &CompiledSense,
 ) -> Option<(EventTime, Sensed)> {
     let template = format!("{:016x}", finding.template);
-    let shown: String = text.unwrap_or(&template).chars().take(200).collect();
+    let (text, message) = seen.unwrap_or((&template, ""));
+    let shown: String = text.chars().take(200).collect();
     let (name, severity, value, expected, summary) = match &finding.kind {
         LogFindingKind::NewTemplate { severity } => {
             if *severity < sense.logs.new_template_severity_min {
@@ -213,6 +243,7 @@ fn finding_alert(
             labels: &Box::default(),
             about: ("template", &template),
             summary,
+            message,
             observation: Some(Observation {
                 signal: EvidenceSignal::Log,
                 name: shown.as_str().into(),

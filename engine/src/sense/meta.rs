@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{LabelSet, own_labels};
+use crate::alert::{LabelSet, label, own_labels};
+use crate::origin::Origin;
 use crate::signal::{SeriesRow, SeriesType};
 
 /// What a series is.
@@ -35,5 +36,10 @@ impl SeriesMeta {
             series_type: row.series_type,
             labels: own_labels(row.labels),
         }
+    }
+
+    /// Whose clock dates its samples.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin::of(&self.entity, |name| label(&self.labels, name))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Samples wait until the watermark passes them, are put in order of time, and go through
 //! every watch of their series. A sample that repeats a time its series already has is a
-//! re-send and is dropped; one older than that is late and is counted.
+//! re-send and is dropped; one older than that is out of order and is counted. A late sample is watched like
+//! any other, in the order of its source; what it tells acts later than it is dated.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,12 +17,14 @@ use super::exhaustion::Reached;
 use super::heartbeat::{beat, miss, next_deadline};
 use super::meta::{SeriesMeta, SeriesView};
 use super::partners::{Read, Reading};
-use super::sample::{Row, Sample};
+use super::raise::acting;
+use super::sample::{LateSample, Row, Sample};
 use super::series::Series;
 use super::{anomaly, level};
 use crate::alert::Sensed;
 use crate::event::Moved;
-use crate::time::EventTime;
+use crate::origin::SourceClass;
+use crate::time::{EventTime, Span};
 use crate::waiting::Waiting;
 
 /// What a shard counted in one stretch.
@@ -29,8 +32,10 @@ use crate::waiting::Waiting;
 pub(crate) struct ShardCounts {
     /// Samples of a series nobody described.
     pub(crate) unknown_series: u64,
-    /// Samples older than one already used.
-    pub(crate) out_of_order: u64,
+    /// Samples older than one already used, by the class of their source.
+    pub(crate) out_of_order: [u64; SourceClass::ALL.len()],
+    /// Late samples that were used, by the class of their source.
+    pub(crate) behind: [u64; SourceClass::ALL.len()],
     /// Samples that repeat a time.
     pub(crate) repeated: u64,
     /// Rules that DataFusion could not evaluate.
@@ -50,6 +55,8 @@ pub(super) struct ShardFound {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MetricShard {
     pending: Waiting<Sample>,
+    /// Late samples, which act as of the watermark's place when they came or their source passed them.
+    late: Vec<LateSample>,
     /// By id.
     #[serde(with = "crate::serial::sorted_map")]
     pub(super) series: HashMap<u64, Series, foldhash::fast::FixedState>,
@@ -63,8 +70,17 @@ impl MetricShard {
         self.pending.push(sample);
     }
 
+    pub(crate) fn push_late(&mut self, acts: EventTime, sample: Sample) {
+        self.late.push(LateSample { acts, sample });
+    }
+
     pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.late.len()
+    }
+
+    /// What a series is that is known.
+    pub(crate) fn described(&self, series: u64) -> Option<&SeriesMeta> {
+        self.series.get(&series).map(|series| &series.meta)
     }
 
     pub(crate) fn series_count(&self) -> usize {
@@ -87,9 +103,31 @@ impl MetricShard {
         self.series.values_mut().for_each(|series| series.adopt(sense));
     }
 
-    /// Describes a series; a series that is known keeps its state.
-    pub(crate) fn describe(&mut self, id: u64, meta: impl FnOnce() -> SeriesMeta, sense: &CompiledSense) {
-        self.series.entry(id).or_insert_with(|| Series::new(meta(), sense));
+    /// Puts off by `unknown` what is missed of each series.
+    pub(super) fn pass_over(&mut self, unknown: Span) {
+        for series in self.series.values_mut().filter(|series| series.heard_at != EventTime::MIN) {
+            series.heard_at = series.heard_at.plus(unknown);
+        }
+        let deadlines = std::mem::take(&mut self.deadlines).into_iter();
+        self.deadlines = deadlines.map(|Reverse((at, id))| Reverse((at.plus(unknown), id))).collect();
+    }
+
+    /// Describes a series that is not known; answers about how many bytes it comes to take.
+    pub(crate) fn describe(&mut self, id: u64, meta: impl FnOnce() -> SeriesMeta, sense: &CompiledSense) -> usize {
+        let series = Series::new(meta(), sense);
+        let bytes = series.bytes();
+        self.series.insert(id, series);
+        bytes
+    }
+
+    /// About how many bytes the series come to take. Looks at every one.
+    pub(super) fn series_bytes(&self) -> usize {
+        self.series.values().map(Series::bytes).sum()
+    }
+
+    /// About how many bytes the samples take that wait.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending.bytes()
     }
 
     /// A resource has come so far towards the limit that another series tells; answers an alert to raise or to end.
@@ -108,21 +146,45 @@ impl MetricShard {
     pub(super) fn release(&mut self, until: EventTime, sense: &CompiledSense, found: &mut ShardFound) -> ShardCounts {
         let mut counts = ShardCounts::default();
         let ready = take_ready(&mut self.pending, until);
-        let mut rows = Vec::with_capacity(ready.len());
+        let late = take_late(&mut self.late, until);
+        let mut rows = Vec::with_capacity(ready.len() + late.len());
+        let mut late = late.iter().peekable();
         for sample in &ready {
-            if let Some(row) = self.watch(sample, sense, &mut counts, found) {
-                rows.push(row);
+            // What is late acts before what comes in time: it is older.
+            while let Some(late) = late.next_if(|late| late.acts <= sample.time) {
+                rows.extend(self.watch_late(late, sense, &mut counts, found));
             }
+            rows.extend(self.watch(sample, sample.time, sense, &mut counts, found));
+        }
+        for late in late {
+            rows.extend(self.watch_late(late, sense, &mut counts, found));
         }
         self.apply_rules(&rows, sense, &mut counts, &mut found.sensed);
         self.miss_heartbeats(until, sense, &mut found.sensed);
         counts
     }
 
-    /// Runs one sample through detector, exhaustion and heartbeats of its series.
+    /// Runs a late sample through the watches of its series: nothing that it tells acts before it does.
+    fn watch_late(
+        &mut self,
+        late: &LateSample,
+        sense: &CompiledSense,
+        counts: &mut ShardCounts,
+        found: &mut ShardFound,
+    ) -> Option<Row> {
+        let (sensed, moved) = (found.sensed.len(), found.moved.len());
+        let row = self.watch(&late.sample, late.acts, sense, counts, found);
+        let told = found.sensed.split_off(sensed);
+        found.sensed.extend(told.into_iter().map(|told| acting(late.acts, told)));
+        found.moved[moved..].iter_mut().for_each(|(at, _)| *at = late.acts.max(*at));
+        row
+    }
+
+    /// Runs one sample, which acts at `acts`, through detector, exhaustion and heartbeats of its series.
     fn watch(
         &mut self,
         sample: &Sample,
+        acts: EventTime,
         sense: &CompiledSense,
         counts: &mut ShardCounts,
         found: &mut ShardFound,
@@ -132,17 +194,22 @@ impl MetricShard {
             counts.unknown_series += 1;
             return None;
         };
-        if sample.time <= series.last_at {
-            if sample.time == series.last_at {
-                counts.repeated += 1;
-            } else {
-                counts.out_of_order += 1;
-            }
+        let at = sample.time;
+        if at == series.last_at {
+            counts.repeated += 1;
             return None;
         }
-        let at = sample.time;
-        if !sense.heartbeats.is_empty() {
-            beat(series, sample.series, at, sense, &mut self.deadlines, out);
+        // Whatever it says and whenever it was said, something is heard now.
+        if !sense.heartbeats.is_empty() && acts > series.heard_at {
+            beat(series, sample.series, acts, sense, &mut self.deadlines, out);
+        }
+        series.heard_at = series.heard_at.max(acts);
+        if at < series.last_at {
+            counts.out_of_order[series.meta.origin().class as usize] += 1;
+            return None;
+        }
+        if acts > at {
+            counts.behind[series.meta.origin().class as usize] += 1;
         }
         if series.first_at == EventTime::MIN {
             series.first_at = at;
@@ -153,20 +220,20 @@ impl MetricShard {
         if let Some(model) = &mut series.model {
             let verdict = model.update(&sense.detector, at.0, value);
             let felt = series.role.is_felt() && at.since(series.first_at) >= sense.anomalies.learning;
-            let Series { anomaly, level, meta, .. } = series;
+            let Series { anomaly, level, meta, first_at, .. } = series;
             anomaly::raise(anomaly, (level, meta, felt), (at, value), &verdict, sense, out);
-            level::look(level, (sample.series, meta), at, value, &verdict, moved);
+            level::look(level, (sample.series, meta), (*first_at, at), value, &verdict, moved);
         }
         for (watch, state) in series.exhaustion.iter_mut().enumerate() {
             if let Some(key) = state.partner {
-                readings.push(Reading { at, key, value, of: Read::Resource { series: sample.series, watch } });
+                readings.push(Reading { at, acts, key, value, of: Read::Resource { series: sample.series, watch } });
                 continue;
             }
             let rule = &sense.exhaustion[usize::from(state.rule)];
             out.extend(rule.step(state, &series.meta, Reached { at, value, whole: None }));
         }
-        readings.extend(series.limits.iter().map(|key| Reading { at, key: *key, value, of: Read::Limit }));
-        Some(Row { time: at, series: sample.series, value })
+        readings.extend(series.limits.iter().map(|key| Reading { at, acts, key: *key, value, of: Read::Limit }));
+        Some(Row { time: at, acts, series: sample.series, value })
     }
 
     fn apply_rules(
@@ -191,7 +258,8 @@ impl MetricShard {
                 };
                 let holds = answers.is_valid(i) && answers.value(i);
                 if let Some((status, since)) = rule.step(state, row.time, holds) {
-                    out.push(rule.alert(&series.meta, status, since, row.time, row.value));
+                    let told = rule.alert(&series.meta, status, since, row.time, row.value);
+                    out.push(acting(row.acts, told));
                 }
             }
         }
@@ -213,6 +281,17 @@ impl MetricShard {
             }
         }
     }
+}
+
+/// Takes the late samples that act before `until` out of `late`, in the order in which they act.
+fn take_late(late: &mut Vec<LateSample>, until: EventTime) -> Vec<LateSample> {
+    if late.is_empty() {
+        return Vec::new();
+    }
+    let (mut due, stay): (Vec<LateSample>, Vec<LateSample>) = late.drain(..).partition(|late| late.acts < until);
+    *late = stay;
+    due.sort_unstable_by_key(|LateSample { acts, sample }| (*acts, sample.time, sample.series, sample.value.to_bits()));
+    due
 }
 
 /// Takes the samples before `until` out of `pending`, in order of time, series and bits.

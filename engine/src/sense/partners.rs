@@ -45,6 +45,8 @@ impl Partner {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Reading {
     pub(super) at: EventTime,
+    /// When it acts: `at`, unless it is late.
+    pub(super) acts: EventTime,
     /// The resource and its limit have the same.
     pub(super) key: u64,
     pub(super) value: f64,
@@ -73,7 +75,9 @@ pub(super) struct Limits {
 impl Limits {
     /// Goes through `readings` in order of time; `weigh` gets each one of a resource whose limit is known, with that limit.
     pub(super) fn run(&mut self, mut readings: Vec<Reading>, mut weigh: impl FnMut(&Reading, u64, usize, f64)) {
-        readings.sort_unstable_by_key(|reading| (reading.at, reading.of, reading.key, reading.value.to_bits()));
+        readings.sort_unstable_by_key(|reading| {
+            (reading.acts, reading.at, reading.of, reading.key, reading.value.to_bits())
+        });
         for reading in &readings {
             match reading.of {
                 Read::Limit => {
@@ -120,8 +124,11 @@ mod tests {
     #[test]
     fn a_share_is_of_the_limit_of_its_time_in_whatever_order_the_shards_answer() {
         let at = EventTime::from_secs;
-        let limit = |secs, value| Reading { at: at(secs), key: 7, value, of: Read::Limit };
-        let used = |secs, value| Reading { at: at(secs), key: 7, value, of: Read::Resource { series: 1, watch: 0 } };
+        let limit = |secs, value| Reading { at: at(secs), acts: at(secs), key: 7, value, of: Read::Limit };
+        let used = |secs, value| {
+            let of = Read::Resource { series: 1, watch: 0 };
+            Reading { at: at(secs), acts: at(secs), key: 7, value, of }
+        };
         let mut limits = Limits::default();
         let mut seen = Vec::new();
         let mut run = |readings: Vec<Reading>| {

@@ -2,8 +2,11 @@
 
 use super::meta::SeriesMeta;
 use crate::alert::{LabelSet, OWN_SOURCE, Observation, Sensed};
-use crate::signal::{AlertStatus, Severity, alert_fingerprint};
-use crate::time::EventTime;
+use crate::signal::{AlertStatus, Severity, alert_fingerprint, cut_to};
+use crate::time::{EventTime, Span};
+
+/// How much of a log line an alert keeps.
+const MESSAGE_BYTES_MAX: usize = 512;
 
 /// One alert to raise or to end.
 pub(super) struct Raise<'a> {
@@ -17,6 +20,8 @@ pub(super) struct Raise<'a> {
     /// The label that tells several alerts of one name and entity apart.
     pub(super) about: (&'a str, &'a str),
     pub(super) summary: String,
+    /// The line as it was written, where a log line raised it; else empty.
+    pub(super) message: &'a str,
     pub(super) observation: Option<Observation>,
 }
 
@@ -38,6 +43,7 @@ impl<'a> Raise<'a> {
             labels: &meta.labels,
             about: ("metric", &meta.name),
             summary: String::new(),
+            message: "",
             observation: None,
         }
     }
@@ -58,12 +64,23 @@ impl<'a> Raise<'a> {
             fingerprint,
             starts_at: self.starts_at,
             ends_at: self.ends_at,
+            late: Span::ZERO,
             labels: labels.into(),
             summary: self.summary.into(),
+            message: cut_to(self.message, MESSAGE_BYTES_MAX).into(),
             observation: self.observation,
         };
         (at, sensed)
     }
+}
+
+/// What came to pass `at` acts at `acts` where that is later.
+pub(super) fn acting(acts: EventTime, (at, mut sensed): (EventTime, Sensed)) -> (EventTime, Sensed) {
+    if acts <= at {
+        return (at, sensed);
+    }
+    sensed.late = acts.since(at);
+    (acts, sensed)
 }
 
 /// A number as people read it: four significant digits.

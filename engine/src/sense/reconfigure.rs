@@ -38,7 +38,7 @@ impl MetricShard {
         for id in ids {
             let Some(series) = self.series.get_mut(&id) else { continue };
             change.apply(series, out);
-            if series.last_at != EventTime::MIN
+            if series.heard_at != EventTime::MIN
                 && let Some(deadline) = next_deadline(series, now)
             {
                 self.deadlines.push(Reverse((deadline, id)));
@@ -52,6 +52,7 @@ impl Change<'_> {
         let mut fresh = Series::new(series.meta.clone(), self.now);
         fresh.first_at = series.first_at;
         fresh.last_at = series.last_at;
+        fresh.heard_at = series.heard_at;
         fresh.last_value = series.last_value;
         self.rules(series, &mut fresh, out);
         self.heartbeats(series, &mut fresh, out);
@@ -85,7 +86,7 @@ impl Change<'_> {
             let is_same = |(other, _): &(HeartbeatRule, _)| other == rule;
             match self.now.heartbeats.iter().position(is_same) {
                 Some(same) => fresh.missing |= bit(self.now, same),
-                None => out.push(heartbeat_alert(series, rule, AlertStatus::Resolved, series.last_at, self.at)),
+                None => out.push(heartbeat_alert(series, rule, AlertStatus::Resolved, series.heard_at, self.at)),
             }
         }
     }

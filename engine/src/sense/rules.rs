@@ -212,6 +212,7 @@ impl CompiledRule {
             labels: &Box::default(),
             about: ("rule", &self.rule.name),
             summary: format!("{says}: {body}"),
+            message: line.body(),
             observation: Some(Observation {
                 signal: EvidenceSignal::Log,
                 name: self.rule.name.as_str().into(),

@@ -17,12 +17,26 @@ impl Timed for Sample {
     fn time(&self) -> EventTime {
         self.time
     }
+
+    fn bytes(&self) -> usize {
+        // Lists of waiting samples grow by doubling.
+        size_of::<Sample>() * 4 / 3
+    }
+}
+
+/// A late sample: what it tells acts as of `acts`, which is not before its time.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct LateSample {
+    pub(super) acts: EventTime,
+    pub(super) sample: Sample,
 }
 
 /// One sample as the rules see it: counters as rates.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Row {
     pub(super) time: EventTime,
+    /// When it acts: its time, unless it is late.
+    pub(super) acts: EventTime,
     pub(super) series: u64,
     pub(super) value: f64,
 }

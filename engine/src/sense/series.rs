@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use bellwether_models::exhaustion::Exhaustion;
 use bellwether_models::metric::MetricModel;
 
 use super::anomaly::AnomalyState;
@@ -11,6 +12,7 @@ use super::exhaustion::ExhaustionState;
 use super::level::Level;
 use super::meta::SeriesMeta;
 use super::rules::RuleState;
+use crate::memory::{allocation, hashed, pairs};
 use crate::signal::SeriesType;
 use crate::time::EventTime;
 
@@ -24,6 +26,8 @@ pub(crate) struct Series {
     /// Rules, then heartbeats, then exhaustions that apply, one bit each.
     pub(super) checks: u64,
     pub(super) last_at: EventTime,
+    /// When the last sample acted, used or not: later than `last_at` of a source that is behind.
+    pub(super) heard_at: EventTime,
     /// Last raw value: counters are watched as rates.
     pub(super) last_value: f64,
     pub(super) model: Option<MetricModel>,
@@ -66,6 +70,7 @@ impl Series {
             first_at: EventTime::MIN,
             checks,
             last_at: EventTime::MIN,
+            heard_at: EventTime::MIN,
             last_value: f64::NAN,
             model,
             anomaly: AnomalyState::default(),
@@ -77,11 +82,22 @@ impl Series {
         }
     }
 
+    /// About how many bytes it comes to take, in its shard and in what is derived from it.
+    pub(super) fn bytes(&self) -> usize {
+        let SeriesMeta { name, entity, unit, labels, .. } = &self.meta;
+        let texts = allocation(name.len()) + allocation(entity.len()) + allocation(unit.len()) + pairs(labels);
+        let model = self.model.as_ref().map_or(0, |model| allocation(model.bytes()));
+        let watches = self.exhaustion.len() * (size_of::<ExhaustionState>() + Exhaustion::HELD_BYTES);
+        let rules = allocation(self.rules.len() * size_of::<RuleState>()) + allocation(self.limits.len() * 8);
+        hashed(size_of::<(u64, Series)>()) + texts + model + watches + rules
+    }
+
     /// Reads the series by other conventions: what settings alone decide goes on as it was, and so does its
     /// model where it is still watched.
     pub(super) fn adopt(&mut self, sense: &CompiledSense) {
         let mut fresh = Series::new(self.meta.clone(), sense);
         (fresh.first_at, fresh.last_at, fresh.last_value) = (self.first_at, self.last_at, self.last_value);
+        fresh.heard_at = self.heard_at;
         fresh.rules = std::mem::take(&mut self.rules);
         fresh.missing = self.missing;
         if fresh.model.is_some() && self.model.is_some() {

@@ -4,12 +4,15 @@ use rayon::prelude::*;
 
 use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
-use super::logs::LogShard;
+use super::logs::{LogRoom, LogShard};
 use super::metrics::{MetricShard, ShardFound};
+use super::raise::acting;
 use super::table::{Shards, shard_of};
 use crate::alert::Sensed;
 use crate::compiled::Compiled;
 use crate::event::Moved;
+use crate::memory::room_of_shapes;
+use crate::origin::{Dated, Fate, SourceClass};
 use crate::signal::SignalKind;
 use crate::stats::TenantStats;
 use crate::time::EventTime;
@@ -24,9 +27,20 @@ pub(crate) struct Found {
 }
 
 /// Runs the shards over everything before `until`; their alerts come back in the order of the shards.
-pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, stats: &mut TenantStats) -> Found {
-    let workers = compiled.workers.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
-    let streams_max = (compiled.config.limits.log_streams_max / shards.logs.len()).max(1);
+///
+/// `full`: there is no room for further log streams and templates.
+pub(crate) fn sense(
+    shards: &mut Shards,
+    until: EventTime,
+    full: bool,
+    compiled: &Compiled,
+    stats: &mut TenantStats,
+) -> Found {
+    let workers = compiled.workers.0.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
+    let room = LogRoom {
+        shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
+        streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },
+    };
     let metrics = |shard: &mut MetricShard| {
         let mut found = ShardFound::default();
         let counts = shard.release(until, &compiled.sense, &mut found);
@@ -34,7 +48,7 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
     };
     let logs = |shard: &mut LogShard| {
         let mut out = Vec::new();
-        let errors = shard.release(until, streams_max, &compiled.sense, &mut out);
+        let errors = shard.release(until, room, &compiled.sense, &mut out);
         (out, errors)
     };
     let Shards { metrics: metric_shards, logs: log_shards, limits, .. } = shards;
@@ -52,13 +66,18 @@ pub(crate) fn sense(shards: &mut Shards, until: EventTime, compiled: &Compiled, 
         found.moved.append(&mut of_shard.moved);
         readings.append(&mut of_shard.readings);
         stats.reject_many("series not described", counts.unknown_series);
-        stats.late(SignalKind::Metric.name(), counts.out_of_order);
+        for (fate, rows) in [(Fate::OutOfOrder, counts.out_of_order), (Fate::Behind, counts.behind)] {
+            for (class, rows) in SourceClass::ALL.into_iter().zip(rows) {
+                stats.off_time.add(Dated::Signal(SignalKind::Metric), class, fate, rows);
+            }
+        }
         stats.duplicates += counts.repeated;
         stats.rule_errors += counts.rule_errors;
     }
     limits.run(readings, |reading, series, watch, limit| {
         let now = Reached { at: reading.at, value: reading.value, whole: Some(limit) };
-        found.sensed.extend(metric_shards[shard_of(series)].weigh((series, watch), now, &compiled.sense));
+        let told = metric_shards[shard_of(series)].weigh((series, watch), now, &compiled.sense);
+        found.sensed.extend(told.map(|told| acting(reading.acts, told)));
     });
     for (mut out, errors) in log_results {
         found.sensed.append(&mut out);
@@ -82,6 +101,7 @@ pub(crate) fn reconfigure(
     for shard in &mut shards.logs {
         shard.reconfigure(before, now);
     }
+    shards.weigh();
     ended
 }
 
@@ -102,7 +122,7 @@ mod tests {
 
     fn compiled(sense: &serde_json::Value) -> Compiled {
         let config = serde_json::from_value(serde_json::json!({ "sense": sense })).expect("they are settings");
-        Compiled::new(config, None).expect("they can be used")
+        Compiled::new(config, crate::compiled::Workers::default()).expect("they can be used")
     }
 
     impl Watched {
@@ -127,7 +147,7 @@ mod tests {
 
         /// What is raised and ended before second `secs`: by what, and whether it fires.
         fn until(&mut self, secs: i64) -> Vec<(DetectorKind, AlertStatus)> {
-            let found = sense(&mut self.shards, at(secs), &self.compiled, &mut self.stats);
+            let found = sense(&mut self.shards, at(secs), false, &self.compiled, &mut self.stats);
             let kind =
                 |sensed: &Sensed| sensed.observation.as_ref().map(|seen| seen.detector).expect("it saw something");
             found.sensed.iter().map(|(_, sensed)| (kind(sensed), sensed.status)).collect()
@@ -190,7 +210,7 @@ mod tests {
         watched.shards.push_sample(Sample { time: at(6), series: 8, value: 1.0 });
         watched.until(12);
         let stats = &watched.stats;
-        assert_eq!((stats.duplicates, stats.late_total(), stats.rejected["series not described"]), (1, 1, 1));
+        assert_eq!((stats.duplicates, stats.off_time.left_out(), stats.rejected["series not described"]), (1, 1, 1));
     }
 
     #[test]
@@ -214,7 +234,7 @@ mod tests {
                 watched.shards.push_sample(Sample { time: at(i64::from(minute) * 60), series, value });
             }
             let until = at(i64::from(minute) * 60 + 1);
-            told.extend(sense(&mut watched.shards, until, &watched.compiled, &mut watched.stats).sensed);
+            told.extend(sense(&mut watched.shards, until, false, &watched.compiled, &mut watched.stats).sensed);
         }
         let [(_, alert)] = &told[..] else { panic!("it is told once, not {told:?}") };
         assert_eq!((&*alert.name, &*alert.entity), ("FileDescriptorsRunOut", "process:shop"));

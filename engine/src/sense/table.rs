@@ -10,6 +10,7 @@ use super::meta::{SeriesMeta, SeriesView};
 use super::metrics::MetricShard;
 use super::partners::Limits;
 use super::sample::Sample;
+use crate::time::{EventTime, Span};
 
 /// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
 /// nothing; part of the checkpoint format.
@@ -28,6 +29,9 @@ pub(crate) struct Shards {
     /// What series tell of the limits of others.
     pub(super) limits: Limits,
     series_count: usize,
+    /// About how many bytes the series come to take.
+    #[serde(skip)]
+    series_bytes: usize,
     /// By which of the product's conventions the series are read.
     conventions: u64,
 }
@@ -39,6 +43,7 @@ impl Default for Shards {
             logs: (0..SHARDS).map(|_| LogShard::default()).collect(),
             limits: Limits::default(),
             series_count: 0,
+            series_bytes: 0,
             conventions: own_hash(),
         }
     }
@@ -52,6 +57,40 @@ impl Shards {
         }
         self.conventions = own_hash();
         self.metrics.iter_mut().for_each(|shard| shard.adopt(sense));
+        self.weigh();
+    }
+
+    /// Rebuilds what a checkpoint leaves out.
+    pub(crate) fn revive(&mut self) {
+        self.logs.iter_mut().for_each(LogShard::revive);
+        self.weigh();
+    }
+
+    /// Weighs every series anew.
+    pub(super) fn weigh(&mut self) {
+        self.series_bytes = self.metrics.iter().map(MetricShard::series_bytes).sum();
+    }
+
+    /// About how many bytes the series come to take.
+    pub(crate) fn series_bytes(&self) -> usize {
+        self.series_bytes
+    }
+
+    /// About how many bytes log streams and templates take.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.logs.iter().map(LogShard::bytes).sum()
+    }
+
+    /// About how many bytes samples and log lines take that wait for the watermark.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let metrics: usize = self.metrics.iter().map(MetricShard::pending_bytes).sum();
+        let logs: usize = self.logs.iter().map(|shard| shard.pending().bytes()).sum();
+        metrics + logs
+    }
+
+    /// Whether a series is described.
+    pub(crate) fn knows(&self, series: u64) -> bool {
+        self.metrics[shard_of(series)].knows(series)
     }
 
     /// Describes a series unless it is known; answers `false` when there are too many.
@@ -70,13 +109,28 @@ impl Shards {
             return false;
         }
         self.series_count += 1;
-        shard.describe(series, meta, sense);
+        self.series_bytes += shard.describe(series, meta, sense);
         true
     }
 
     /// A sample waits for the watermark.
     pub(crate) fn push_sample(&mut self, sample: Sample) {
         self.metrics[shard_of(sample.series)].push(sample);
+    }
+
+    /// A late sample waits, to act as of `acts` although it is older.
+    pub(crate) fn push_late(&mut self, acts: EventTime, sample: Sample) {
+        self.metrics[shard_of(sample.series)].push_late(acts, sample);
+    }
+
+    /// What a series is that is known.
+    pub(crate) fn described(&self, series: u64) -> Option<&SeriesMeta> {
+        self.metrics[shard_of(series)].described(series)
+    }
+
+    /// So much time has passed in which nobody listened: nobody was silent.
+    pub(crate) fn pass_over(&mut self, unknown: Span) {
+        self.metrics.iter_mut().for_each(|shard| shard.pass_over(unknown));
     }
 
     /// A log line waits for the watermark.

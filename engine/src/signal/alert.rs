@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::builder::{self, batch_builder};
 use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
+use super::lengths::{append_entity, append_name, append_url, entity_fits, name_fits, url_fits};
 use super::{
     AlertStatus, Batch, LabelPairs, Labels, Severity, SignalKind, map_field, text_field, time_field, versioned,
 };
@@ -66,6 +67,9 @@ pub struct AlertRow<'a> {
     pub url: Option<&'a str>,
 }
 
+/// What a row takes beside its texts.
+const ROW_BYTES: usize = 100;
+
 /// Rows that room is made for beforehand: who announces more is believed when they come.
 const ROOM_ROWS_MAX: usize = 8_192;
 
@@ -105,23 +109,25 @@ impl AlertBuilder {
             starts_at: builder::times(),
             ends_at: builder::times(),
             url: texts(48),
+            shortened: 0,
         }
     }
 
-    /// Appends one alert; labels over the limits are cut.
+    /// Appends one alert; what is longer than it may be is cut.
     pub fn push(&mut self, row: &AlertRow<'_>) {
         self.time.append_value(row.time.0);
-        self.source.append_value(row.source);
-        self.name.append_value(row.name);
-        self.entity.append_value(row.entity);
+        let mut short = append_name(&mut self.source, row.source);
+        short |= append_name(&mut self.name, row.name);
+        short |= append_entity(&mut self.entity, row.entity);
         self.severity.append_value(row.severity.name());
         self.status.append_value(row.status.name());
         self.fingerprint.append_value(row.fingerprint);
-        append_labels(&mut self.labels, row.labels);
-        append_labels(&mut self.annotations, row.annotations);
+        short |= append_labels(&mut self.labels, row.labels);
+        short |= append_labels(&mut self.annotations, row.annotations);
         self.starts_at.append_value(row.starts_at.0);
         self.ends_at.append_option(row.ends_at.map(|at| at.0));
-        self.url.append_option(row.url);
+        short |= append_url(&mut self.url, row.url);
+        self.shortened += u32::from(short);
     }
 }
 
@@ -223,6 +229,23 @@ impl<'a> AlertColumns<'a> {
     /// Where a person can look at it.
     pub fn url(&self, row: usize) -> Option<&'a str> {
         optional_text(self.url, row)
+    }
+
+    /// About how many bytes row `row` takes.
+    pub(crate) fn bytes(&self, row: usize) -> usize {
+        let names = self.source(row).len() + self.name(row).len() + self.entity(row).len();
+        let texts = self.labels(row).bytes() + self.annotations(row).bytes();
+        ROW_BYTES + names + texts + self.url(row).map_or(0, str::len)
+    }
+
+    /// Whether its names are as long as they may be: builders see to it, other programs may not.
+    pub(crate) fn fits(&self, row: usize) -> bool {
+        name_fits(self.source(row))
+            && name_fits(self.name(row))
+            && entity_fits(self.entity(row))
+            && url_fits(self.url(row))
+            && self.labels(row).fit()
+            && self.annotations(row).fit()
     }
 }
 

@@ -16,11 +16,13 @@ macro_rules! batch_builder {
         pub struct $builder {
             $first: $first_type,
             $($column: $type,)+
+            /// Rows of which a text was too long.
+            shortened: u32,
         }
 
         impl Default for $builder {
             fn default() -> Self {
-                $builder { $first: $first_new, $($column: $new,)+ }
+                $builder { $first: $first_new, $($column: $new,)+ shortened: 0 }
             }
         }
 
@@ -56,7 +58,7 @@ macro_rules! batch_builder {
                 ];
                 let records = arrow::array::RecordBatch::try_new($kind.schema(), columns)
                     .expect("columns grow together and fit the schema");
-                super::Batch::built(tenant, $kind, records)
+                super::Batch::built(tenant, $kind, records, std::mem::take(&mut self.shortened))
             }
         }
     };

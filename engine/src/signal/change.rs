@@ -4,6 +4,9 @@ use arrow::array::{StringArray, StringBuilder, TimestampNanosecondArray, Timesta
 use arrow::datatypes::SchemaRef;
 
 use super::builder::{self, batch_builder};
+use super::lengths::{
+    append_entity, append_name, append_text, append_url, entity_fits, name_fits, text_fits, url_fits,
+};
 use super::{Batch, SignalKind, text_field, time_field, versioned};
 use crate::columns::{column, optional_text};
 use crate::time::EventTime;
@@ -42,6 +45,18 @@ pub struct ChangeRow<'a> {
     pub text: Option<&'a str>,
 }
 
+impl ChangeRow<'_> {
+    /// Whether its texts are as long as they may be: builders see to it, other programs may not.
+    pub(crate) fn fits(&self) -> bool {
+        let texts = [self.artifact, self.who, self.text].into_iter().flatten();
+        name_fits(self.id)
+            && name_fits(self.change_type)
+            && entity_fits(self.entity)
+            && url_fits(self.url)
+            && texts.into_iter().all(text_fits)
+    }
+}
+
 batch_builder! {
     /// Builds change batches.
     ChangeBuilder, SignalKind::Change, {
@@ -60,13 +75,14 @@ impl ChangeBuilder {
     /// Appends one change.
     pub fn push(&mut self, row: &ChangeRow<'_>) {
         self.time.append_value(row.time.0);
-        self.id.append_value(row.id);
-        self.change_type.append_value(row.change_type);
-        self.entity.append_value(row.entity);
-        self.artifact.append_option(row.artifact);
-        self.who.append_option(row.who);
-        self.url.append_option(row.url);
-        self.text.append_option(row.text);
+        let mut short = append_name(&mut self.id, row.id);
+        short |= append_name(&mut self.change_type, row.change_type);
+        short |= append_entity(&mut self.entity, row.entity);
+        short |= append_text(&mut self.artifact, row.artifact);
+        short |= append_text(&mut self.who, row.who);
+        short |= append_url(&mut self.url, row.url);
+        short |= append_text(&mut self.text, row.text);
+        self.shortened += u32::from(short);
     }
 }
 

@@ -6,6 +6,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::builder::{self, batch_builder};
+use super::lengths::{append_entity, append_name, entity_fits, name_fits};
 use super::{Batch, Relation, SignalKind, text_field, time_field, versioned};
 use crate::columns::column;
 use crate::time::EventTime;
@@ -38,6 +39,13 @@ pub struct EdgeRow<'a> {
     pub confidence: f64,
 }
 
+impl EdgeRow<'_> {
+    /// Whether its texts are as long as they may be: builders see to it, other programs may not.
+    pub(crate) fn fits(&self) -> bool {
+        entity_fits(self.from) && entity_fits(self.to) && name_fits(self.source)
+    }
+}
+
 batch_builder! {
     /// Builds edge batches.
     EdgeBuilder, SignalKind::Edge, {
@@ -54,10 +62,11 @@ impl EdgeBuilder {
     /// Appends one edge.
     pub fn push(&mut self, row: &EdgeRow<'_>) {
         self.time.append_value(row.time.0);
-        self.from.append_value(row.from);
-        self.to.append_value(row.to);
+        let mut short = append_entity(&mut self.from, row.from);
+        short |= append_entity(&mut self.to, row.to);
         self.relation.append_value(row.relation.name());
-        self.source.append_value(row.source);
+        short |= append_name(&mut self.source, row.source);
+        self.shortened += u32::from(short);
         self.confidence.append_value(row.confidence);
     }
 }

@@ -43,6 +43,20 @@ impl<'a> Labels<'a> {
         self.iter().find(|(key, _)| *key == name).map(|(_, v)| v)
     }
 
+    /// Whether there are no more, and none longer, than there may be.
+    pub(super) fn fit(self) -> bool {
+        self.len() <= LABELS_MAX
+            && self
+                .iter()
+                .all(|(name, value)| name.len() <= LABEL_NAME_BYTES_MAX && value.len() <= LABEL_VALUE_BYTES_MAX)
+    }
+
+    /// About how many bytes they take.
+    pub(super) fn bytes(self) -> usize {
+        let texts: usize = self.iter().map(|(name, value)| name.len() + value.len()).sum();
+        4 + texts + 8 * self.len()
+    }
+
     /// How many pairs.
     pub fn len(self) -> usize {
         self.end - self.start
@@ -103,12 +117,13 @@ pub(super) fn label_builder() -> LabelBuilder {
     MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())
 }
 
-/// Appends one row of labels, cut to the limits; returns how many pairs or bytes were cut.
-pub(super) fn append_labels(builder: &mut LabelBuilder, pairs: LabelPairs<'_>) -> usize {
-    let mut cut = pairs.len().saturating_sub(LABELS_MAX);
+/// Appends one row of labels, cut to the limits; answers whether a name or a value was too long. Labels
+/// beyond their number are the wires' to tell of.
+pub(super) fn append_labels(builder: &mut LabelBuilder, pairs: LabelPairs<'_>) -> bool {
+    let mut cut = false;
     for (name, value) in pairs.iter().take(LABELS_MAX) {
         let (short_name, short_value) = (cut_to(name, LABEL_NAME_BYTES_MAX), cut_to(value, LABEL_VALUE_BYTES_MAX));
-        cut += usize::from(short_name.len() < name.len() || short_value.len() < value.len());
+        cut |= short_name.len() < name.len() || short_value.len() < value.len();
         builder.keys().append_value(short_name);
         builder.values().append_value(short_value);
     }

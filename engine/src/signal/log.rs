@@ -10,7 +10,11 @@ use bellwether_models::templates::without_colours;
 
 use super::builder::{self, batch_builder};
 use super::labels::{LabelBuilder, append_labels, cut_to, label_builder};
-use super::{Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, SignalKind, map_field, text_field, time_field, versioned};
+use super::lengths::{append_entity, entity_fits};
+use super::{
+    Batch, LOG_BODY_BYTES_MAX, LabelPairs, Labels, NAME_BYTES_MAX, SignalKind, map_field, text_field, time_field,
+    versioned,
+};
 use crate::columns::{column, optional_text};
 use crate::time::EventTime;
 
@@ -47,6 +51,9 @@ pub struct LogRow<'a> {
     pub trace_id: Option<&'a str>,
 }
 
+/// What a row takes beside its texts.
+const ROW_BYTES: usize = 40;
+
 batch_builder! {
     /// Builds log batches.
     LogBuilder, SignalKind::Log, {
@@ -72,6 +79,7 @@ impl LogBuilder {
             body: text(bytes / 2),
             attributes: LabelBuilder::with_capacity(None, words(4), words(4), rows),
             trace_id: text(rows * TRACE_BYTES),
+            shortened: 0,
         }
     }
 
@@ -81,11 +89,13 @@ impl LogBuilder {
         let plain = without_colours(row.body);
         let body = cut_to(&plain, LOG_BODY_BYTES_MAX);
         self.time.append_value(row.time.0);
-        self.entity.append_value(row.entity);
+        let mut short = append_entity(&mut self.entity, row.entity);
         self.severity.append_value(row.severity.min(24));
         self.body.append_value(body);
-        append_labels(&mut self.attributes, row.attributes);
-        self.trace_id.append_option(row.trace_id);
+        short |= append_labels(&mut self.attributes, row.attributes);
+        // What is longer is no trace's id.
+        self.trace_id.append_option(row.trace_id.filter(|id| id.len() <= NAME_BYTES_MAX));
+        self.shortened += u32::from(short);
         body.len() < plain.len()
     }
 }
@@ -126,6 +136,16 @@ impl<'a> LogColumns<'a> {
     /// True when there is no row.
     pub fn is_empty(&self) -> bool {
         self.time.is_empty()
+    }
+
+    /// Whether row `row` is as long as it may be: builders see to it, other programs may not.
+    pub(crate) fn fits(&self, row: usize) -> bool {
+        entity_fits(self.entity(row)) && self.body(row).len() <= LOG_BODY_BYTES_MAX && self.attributes(row).fit()
+    }
+
+    /// About how many bytes row `row` takes.
+    pub(crate) fn bytes(&self, row: usize) -> usize {
+        ROW_BYTES + self.entity(row).len() + self.body(row).len() + self.attributes(row).bytes()
     }
 
     /// Who wrote row `row`.

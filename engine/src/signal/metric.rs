@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::builder::batch_builder;
 use super::labels::{LabelBuilder, append_labels, identity_hash, label_builder};
+use super::lengths::{append_entity, append_name, entity_fits, name_fits};
 use super::{
     Batch, LabelPairs, Labels, SignalError, SignalKind, TenantName, map_field, text_field, time_field, versioned,
 };
@@ -123,7 +124,7 @@ impl MetricBuilder {
             ],
         )
         .expect("columns grow together and fit the schema");
-        Batch::built(tenant, SignalKind::Metric, records)
+        Batch::built(tenant, SignalKind::Metric, records, 0)
     }
 }
 
@@ -168,6 +169,13 @@ pub struct SeriesRow<'a> {
     pub labels: Labels<'a>,
 }
 
+impl SeriesRow<'_> {
+    /// Whether its texts are as long as they may be: builders see to it, other programs may not.
+    pub(crate) fn fits(&self) -> bool {
+        name_fits(self.name) && entity_fits(self.entity) && name_fits(self.unit) && self.labels.fit()
+    }
+}
+
 batch_builder! {
     /// Builds series batches.
     SeriesBuilder, SignalKind::Series, {
@@ -192,11 +200,12 @@ impl SeriesBuilder {
     ) -> u64 {
         let id = series_id(name, entity, labels);
         self.series.append_value(id);
-        self.name.append_value(name);
-        self.entity.append_value(entity);
-        self.unit.append_value(unit);
+        let mut short = append_name(&mut self.name, name);
+        short |= append_entity(&mut self.entity, entity);
+        short |= append_name(&mut self.unit, unit);
         self.kind.append_value(series_type.code());
-        append_labels(&mut self.labels, labels);
+        short |= append_labels(&mut self.labels, labels);
+        self.shortened += u32::from(short);
         id
     }
 }

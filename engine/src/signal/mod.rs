@@ -23,6 +23,7 @@ mod change;
 mod edge;
 pub mod ipc;
 mod labels;
+mod lengths;
 mod levels;
 mod log;
 mod metric;
@@ -43,6 +44,7 @@ pub use change::{ChangeBuilder, ChangeColumns, ChangeRow};
 pub use edge::{EdgeBuilder, EdgeColumns, EdgeRow};
 pub(crate) use labels::identity_hash;
 pub use labels::{LabelPairs, Labels, cut_to, sorted_labels};
+pub use lengths::{ENTITY_BYTES_MAX, NAME_BYTES_MAX, URL_BYTES_MAX, entity_within};
 pub use levels::{level_number, log_severity, syslog_severity};
 pub use log::{LogBuilder, LogColumns, LogRow};
 pub use metric::{MetricBuilder, MetricColumns, SeriesBuilder, SeriesColumns, SeriesRow, SeriesType, series_id};
@@ -145,6 +147,7 @@ pub struct Batch {
     tenant: Arc<str>,
     kind: SignalKind,
     records: RecordBatch,
+    shortened: u32,
 }
 
 impl Batch {
@@ -164,13 +167,14 @@ impl Batch {
         if version.is_some_and(|v| v != SCHEMA_VERSION) {
             return Err(SignalError::Version { kind, have: version.cloned().unwrap_or_default() });
         }
-        Ok(Batch { tenant: tenant.into(), kind, records })
+        Ok(Batch { tenant: tenant.into(), kind, records, shortened: 0 })
     }
 
-    /// What a builder of `kind` has put together: its name is checked and its columns fit.
-    pub(crate) fn built(tenant: &TenantName, kind: SignalKind, records: RecordBatch) -> Batch {
+    /// What a builder of `kind` has put together: its name is checked and its columns fit. Texts of
+    /// `shortened` rows were longer than they may be.
+    pub(crate) fn built(tenant: &TenantName, kind: SignalKind, records: RecordBatch, shortened: u32) -> Batch {
         debug_assert_eq!(kind.schema().fields(), records.schema().fields(), "a builder fills the columns of its kind");
-        Batch { tenant: tenant.shared(), kind, records }
+        Batch { tenant: tenant.shared(), kind, records, shortened }
     }
 
     /// The tenant the sender's credential stands for.
@@ -188,6 +192,11 @@ impl Batch {
         &self.records
     }
 
+    /// Rows of which a builder cut a text, or left a link out, because it was too long.
+    pub fn shortened(&self) -> u64 {
+        u64::from(self.shortened)
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.records.num_rows()
@@ -201,7 +210,12 @@ impl Batch {
     /// `length` rows from `offset`, without a copy. Panics when out of range, as arrow does.
     #[must_use]
     pub fn slice(&self, offset: usize, length: usize) -> Batch {
-        Batch { tenant: self.tenant.clone(), kind: self.kind, records: self.records.slice(offset, length) }
+        Batch {
+            tenant: self.tenant.clone(),
+            kind: self.kind,
+            records: self.records.slice(offset, length),
+            shortened: 0,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::Topology;
 use super::lookup::Lookup;
 use super::view::EdgeView;
+use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 
 /// What exists.
@@ -43,6 +44,13 @@ impl Estate {
         }
         let name = self.lookup.aliases.get(self.entities.text(entity))?;
         Some(self.entities.intern(name))
+    }
+
+    /// Whether anybody has told of this edge, by whatever names.
+    pub(super) fn knows_edge(&self, from: &str, to: &str, relation: Relation) -> bool {
+        let named = |id: &str| self.entities.get(self.lookup.aliases.get(id).map_or(id, String::as_str));
+        let ends = named(from).zip(named(to));
+        ends.is_some_and(|(from, to)| self.topology.has((from, to, relation)))
     }
 
     /// Every edge with everybody's word about it.

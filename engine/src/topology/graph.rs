@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::LimitsConfig;
+use crate::memory::{allocation, ordered};
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 use crate::time::EventTime;
@@ -54,6 +55,12 @@ pub(crate) struct Topology {
     /// Edges that carry trouble: all but ownership.
     carrying: usize,
 }
+
+/// What an edge takes: its place in the map, the list of its sources' words (which has room for four), and a
+/// place at each of its ends.
+pub(super) const EDGE_BYTES: usize = ordered(size_of::<(EdgeKey, Vec<Claim>)>())
+    + allocation(4 * size_of::<Claim>())
+    + 2 * (size_of::<Vec<Edge>>() + 2 * size_of::<Edge>());
 
 impl Topology {
     /// Takes one source's word about one edge; confidence 0 takes the word back. Answers
@@ -154,6 +161,21 @@ impl Topology {
     /// Edges refused: over the limit, or no edge at all.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// An edge was refused before it had names.
+    pub(super) fn refuse(&mut self) {
+        self.refused += 1;
+    }
+
+    /// About how many bytes the edges take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.claims.len() * EDGE_BYTES
+    }
+
+    /// Whether anybody has told of this edge.
+    pub(super) fn has(&self, key: EdgeKey) -> bool {
+        self.claims.contains_key(&key)
     }
 
     /// How many edges there are.

@@ -1,6 +1,7 @@
 //! `topology`: learns who depends on whom, from edges and the catalogue, and lets old words fade.
 
 use super::estate::Estate;
+use super::graph::EDGE_BYTES;
 use super::lookup::Lookup;
 use crate::catalogue::Catalogue;
 use crate::event::{Event, OwnedEdge};
@@ -15,10 +16,10 @@ const CATALOGUE_SOURCE: &str = "catalogue";
 
 /// Takes what is about the estate.
 pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Option<Item> {
-    let estate = &mut tables.estate;
+    let (estate, room) = (&mut tables.estate, &mut tables.room.edges);
     let config = &turn.compiled.config;
     match item {
-        Item::Event(Event::Edge(edge)) => learn_edge(estate, &edge, turn.now, &config.limits),
+        Item::Event(Event::Edge(edge)) => learn_if_there_is_room(estate, &edge, turn.now, &config.limits, room),
         Item::Event(Event::Catalogue(catalogue)) => {
             learn_catalogue(estate, &catalogue, turn.now, &config.limits);
             return Some(Item::NewCatalogue);
@@ -59,6 +60,25 @@ fn learn_catalogue(estate: &mut Estate, catalogue: &Catalogue, now: EventTime, l
     // It replaces the one before.
     let source = estate.names.intern(CATALOGUE_SOURCE);
     estate.topology.take_back(source, now);
+}
+
+/// Learns an edge of a sender's. Where there is no room, one that is not known is refused with its names.
+fn learn_if_there_is_room(
+    estate: &mut Estate,
+    edge: &OwnedEdge,
+    now: EventTime,
+    limits: &LimitsConfig,
+    room: &mut usize,
+) {
+    let before = estate.topology.len();
+    if *room < EDGE_BYTES && !estate.knows_edge(&edge.from, &edge.to, edge.relation) {
+        estate.topology.refuse();
+        return;
+    }
+    learn_edge(estate, edge, now, limits);
+    if estate.topology.len() > before {
+        *room = room.saturating_sub(EDGE_BYTES + edge.from.len() + edge.to.len());
+    }
 }
 
 fn learn_edge(estate: &mut Estate, edge: &OwnedEdge, now: EventTime, limits: &LimitsConfig) {

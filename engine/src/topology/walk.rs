@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use bellwether_models::group::Distance;
+use bellwether_models::group::{Begins, Distance};
 
 use super::delays::Delays;
 use super::graph::{Edge, Topology};
@@ -135,6 +135,12 @@ pub(crate) struct GroupDistance<'a> {
 /// Neighbours from which an entity is a hub: a service with more is called by half the estate.
 const HUB_NEIGHBOURS: f64 = 8.0;
 
+/// Steps over which one condition may be why there is another.
+const CONDITION_HOPS: u8 = 4;
+
+/// Steps over which demand goes.
+const DEMAND_HOPS: u8 = 3;
+
 impl<'a> GroupDistance<'a> {
     /// `hub_scale` lengthens ways through entities with many neighbours; 0 for not at all.
     pub(crate) fn new(topology: &'a Topology, delays: &'a Delays, hub_scale: f64) -> GroupDistance<'a> {
@@ -196,6 +202,21 @@ impl Distance for GroupDistance<'_> {
 
     fn delay_s(&self, a: u32, b: u32) -> Option<f64> {
         self.delays.between(Sym(a), Sym(b), self.topology).map(|delay| delay.p90_s)
+    }
+
+    /// A condition passes from what something stands on, hangs on or consists of. What is called passes slow answers
+    /// on, which strain who waits and flaw nobody. Demand goes where it is sent.
+    fn brings(&self, (from, what): (u32, Begins), (to, then): (u32, Begins)) -> bool {
+        let (from, to) = (Sym(from), Sym(to));
+        let reaches = |found: Vec<Reach>, sought: Sym| found.iter().any(|reach| reach.entity == sought);
+        let carries = |edge: &Edge| match edge.relation {
+            Relation::RunsOn | Relation::ConnectsTo => edge.outgoing,
+            Relation::PartOf => true,
+            Relation::Calls => edge.outgoing && then == Begins::Strain,
+            Relation::OwnedBy => false,
+        };
+        reaches(self.topology.breadth_first(to, CONDITION_HOPS, carries), from)
+            || (what == Begins::Demand && reaches(self.topology.dependencies(from, DEMAND_HOPS), to))
     }
 
     fn exists(&self) -> bool {

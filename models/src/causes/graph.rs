@@ -23,6 +23,8 @@ pub enum Relation {
 pub struct CauseNode {
     /// Time of the earliest symptom in nanoseconds; `i64::MAX` for a silent entity.
     pub onset_ns: i64,
+    /// How much that time says, 0..1: series of a restless host move at any time.
+    pub trust: f64,
     /// How strong the symptoms are, 0..1.
     pub strength: f64,
     /// Whether it has symptoms: an alert, or a condition seen in its telemetry.
@@ -36,18 +38,25 @@ pub struct CauseNode {
     /// How much its alerts speak of its own condition (a full disk) rather than of what reaches
     /// it from elsewhere (slow answers), 0..1.
     pub condition: f64,
+    /// Share of the entities in trouble whose alerts name it as what they wait for, 0..1.
+    pub named: f64,
+    /// Whether its own alerts name another as what it waits for.
+    pub blames: bool,
 }
 
 impl CauseNode {
     /// An entity without any symptom.
     pub const SILENT: Self = Self {
         onset_ns: i64::MAX,
+        trust: 1.0,
         strength: 0.0,
         alerting: false,
         outside: false,
         logs: 0.0,
         history: 0.0,
         condition: 0.0,
+        named: 0.0,
+        blames: false,
     };
 
     /// Whether it is part of what a cause must explain.

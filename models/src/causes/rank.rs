@@ -46,6 +46,8 @@ pub struct CauseReasons {
     pub history: f64,
     /// How much its alerts speak of its own condition.
     pub condition: f64,
+    /// How many of the entities in trouble name it.
+    pub named: f64,
 }
 
 /// One place of the ranking.
@@ -78,7 +80,7 @@ pub struct CauseParams {
     /// Age of a change at which its evidence has fallen to 1/e, in nanoseconds.
     pub change_scale_ns: i64,
     /// Weight of each reason in the score, in the order of [`CauseReasons`].
-    pub weights: [f64; 8],
+    pub weights: [f64; 9],
     /// Divides the scores before the softmax: higher is less sure.
     pub temperature: f64,
     /// Score of "none of these" in the softmax.
@@ -104,7 +106,7 @@ impl Default for CauseParams {
             onset_slack_ns: 15_000_000_000,
             onset_scale_ns: 90_000_000_000,
             change_scale_ns: 1_800_000_000_000,
-            weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5],
+            weights: [4.5, 2.5, 1.0, 2.0, 2.0, 1.0, 0.7, 2.5, 3.0],
             temperature: 0.5,
             unknown_score: 6.0,
             unseen: 0.07,
@@ -114,6 +116,9 @@ impl Default for CauseParams {
         }
     }
 }
+
+/// How much of its own trouble an entity explains away by naming who fails it.
+const BLAMED: f64 = 0.8;
 
 /// Path weights below this explain nothing worth the search.
 const REACH_MIN: f64 = 0.05;
@@ -160,11 +165,12 @@ pub fn rank(
             explains: explains[position],
             onset: scene.onset_reason(params, node),
             strength: if node.alerting { node.strength.clamp(0.0, 1.0) } else { 0.0 },
-            unexplained: 1.0 - parents[candidate as usize].min(1.0),
+            unexplained: if node.blames { 1.0 - BLAMED } else { 1.0 }.min(1.0 - parents[candidate as usize]).max(0.0),
             change: near,
             logs: node.logs.clamp(0.0, 1.0),
             history: node.history.clamp(0.0, 1.0),
             condition: if node.alerting { node.condition.clamp(0.0, 1.0) } else { 0.0 },
+            named: node.named.clamp(0.0, 1.0),
         };
         let score = weighted(&params.weights, &because);
         out.push(RankedCause { subject: CauseSubject::Node(candidate), score, confidence: 0.0, because });
@@ -185,8 +191,8 @@ fn order_of(subject: CauseSubject) -> (u8, usize) {
     }
 }
 
-fn weighted(weights: &[f64; 8], r: &CauseReasons) -> f64 {
-    let reasons = [r.explains, r.onset, r.strength, r.unexplained, r.change, r.logs, r.history, r.condition];
+fn weighted(weights: &[f64; 9], r: &CauseReasons) -> f64 {
+    let reasons = [r.explains, r.onset, r.strength, r.unexplained, r.change, r.logs, r.history, r.condition, r.named];
     weights.iter().zip(reasons).map(|(weight, reason)| weight * reason).sum()
 }
 
@@ -206,8 +212,8 @@ impl Scene {
         Some(Self { flow: Flow::new(nodes.len(), edges, &params.propagation), earliest_ns, strength_sum })
     }
 
-    /// Alerting entities and the silent ones that reach at least two of them or
-    /// carry a change, at most `candidates_max`, by the strength they reach in
+    /// Alerting entities and the silent ones that reach at least two of them, are
+    /// named by one or carry a change, at most `candidates_max`, by the strength they reach in
     /// one step.
     fn candidates(
         &self,
@@ -231,7 +237,7 @@ impl Scene {
                 }
             }
             let (change, _) = change_of[index as usize];
-            if hit >= 2 || (hit >= 1 && change > 0.0) {
+            if hit >= 2 || (hit >= 1 && (change > 0.0 || node.named > 0.0)) {
                 scored.push((near + change, index));
             }
         }
@@ -282,7 +288,7 @@ impl Scene {
             return 0.0;
         }
         let late = node.onset_ns.saturating_sub(self.earliest_ns);
-        decay(late.saturating_sub(params.onset_slack_ns), params.onset_scale_ns)
+        node.trust.clamp(0.0, 1.0) * decay(late.saturating_sub(params.onset_slack_ns), params.onset_scale_ns)
     }
 }
 
@@ -291,15 +297,18 @@ fn symptom_weight(node: &CauseNode) -> f64 {
     0.3 + 0.7 * node.strength.clamp(0.0, 1.0)
 }
 
+/// How well a cause of which nothing was seen fits a symptom's time.
+const UNSEEN_ORDER: f64 = 0.5;
+
 /// How well a cause at `own` fits a symptom's time: 1 when it came first, less
-/// the later it was seen itself (detectors of causes may be slow), one half
-/// when it was never seen.
+/// the later it was seen itself (detectors of causes may be slow).
 fn order_factor(params: &CauseParams, own: &CauseNode, symptom: &CauseNode) -> f64 {
     if own.onset_ns == i64::MAX {
-        return 0.5;
+        return UNSEEN_ORDER;
     }
     let late = own.onset_ns.saturating_sub(symptom.onset_ns).saturating_sub(params.onset_slack_ns);
-    0.25 + 0.75 * decay(late, params.onset_scale_ns)
+    let (seen, trust) = (0.25 + 0.75 * decay(late, params.onset_scale_ns), own.trust.clamp(0.0, 1.0));
+    trust * seen + (1.0 - trust) * UNSEEN_ORDER
 }
 
 /// 1 up to zero, then falling to 1/e at `scale`.

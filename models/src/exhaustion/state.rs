@@ -71,6 +71,9 @@ impl Default for Exhaustion {
 }
 
 impl Exhaustion {
+    /// What it comes to hold beside itself: ten days of hours, the bands that wait to be judged, minutes.
+    pub const HELD_BYTES: usize = HOURS_MAX * size_of::<f32>() + 640;
+
     /// Takes one sample; `Some` at a decision point when the screen flags the
     /// series. Samples that are not finite are skipped; samples older than the
     /// running hour count into it.

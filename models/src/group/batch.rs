@@ -145,12 +145,13 @@ fn clusters(scores: Scores, params: &GroupParams, neighbours: usize) -> Vec<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::{Names, NoTopology};
+    use crate::group::{Begins, Names, NoTopology};
 
     fn alert(id: u64, second: i64, tokens: &[u32]) -> AlertView<'_> {
         AlertView {
             id,
             time_ns: second * 1_000_000_000,
+            begins: Begins::Anywhere,
             kind: id as u32,
             entity: id as u32,
             tokens,

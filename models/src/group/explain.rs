@@ -64,6 +64,8 @@ pub struct WhyNot {
     pub needed: [Needed; 4],
     /// Score against its own group, for comparison.
     pub own_score: f64,
+    /// Conditions, one on either side, that cannot be one fault, whatever the score.
+    pub apart: Option<(u64, u64)>,
 }
 
 impl Grouper {
@@ -86,7 +88,11 @@ impl Grouper {
         let best = links.first().map_or(Evidence::default(), |link| link.evidence);
         let needed = needed(self.params(), &best);
         let threshold = self.params().threshold;
-        Some(WhyNot { group, score, threshold, links, needed, own_score })
+        let apart = match (self.group_slot(own), self.group_slot(group)) {
+            (Some(own), Some(other)) => self.two_faults(own, other, distance),
+            _ => None,
+        };
+        Some(WhyNot { group, score, threshold, links, needed, own_score, apart })
     }
 
     /// The best links of an active alert into a group, its own or another, the best first; none

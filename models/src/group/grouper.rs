@@ -256,7 +256,7 @@ impl Grouper {
         self.compare(&member, distance, &mut pairs);
         let scores = self.group_scores(&mut pairs);
         self.pairs = pairs;
-        self.place(member, &scores)
+        self.place(member, &scores, distance)
     }
 
     /// Closes the groups that have been quiet at `now_ns`; their alerts leave
@@ -392,23 +392,31 @@ impl Grouper {
         GroupScore { group: best.group, score: sum / wanted as f64, best }
     }
 
-    fn place(&mut self, member: Member, scores: &[GroupScore]) -> Assignment {
-        let joined = scores.first().filter(|score| score.score >= self.params.threshold).copied();
-        let firm = |score: &&GroupScore| score.score >= self.params.merge_threshold;
-        let merging: Vec<GroupScore> = match joined {
-            Some(_) => scores[1..].iter().filter(firm).copied().collect(),
-            None => Vec::new(),
+    fn place(&mut self, member: Member, scores: &[GroupScore], distance: &impl Distance) -> Assignment {
+        let mut taken: Vec<GroupScore> = Vec::new();
+        for score in scores {
+            let wanted = if taken.is_empty() { self.params.threshold } else { self.params.merge_threshold };
+            if score.score < wanted {
+                break;
+            }
+            let apart = |other: &GroupScore| self.two_faults(other.group, score.group, distance).is_some();
+            if self.against(&member, score.group, distance).is_none() && !taken.iter().any(apart) {
+                taken.push(*score);
+            }
+        }
+        let is_left = |score: &&GroupScore| !taken.iter().any(|taken| taken.group == score.group);
+        let passed_over = scores.iter().find(is_left).map(|score| (self.group_at(score.group).id, *score));
+        let (joined, merging) = match taken.split_first() {
+            Some((joined, merging)) => (Some(*joined), merging),
+            None => (None, taken.as_slice()),
         };
-        let passed_over = scores
-            .get(usize::from(joined.is_some()) + merging.len())
-            .map(|score| (self.group_at(score.group).id, *score));
         let linked_to = joined.map(|score| self.members.get(score.best.slot).id);
         let time_ns = member.onset_ns;
         let (group, opened) = match joined {
             Some(score) => (score.group, false),
             None => (self.open(&member), true),
         };
-        let (group, merged) = self.merge_all(group, &merging);
+        let (group, merged) = self.merge_all(group, merging);
         let slot = self.members.insert(Member { group, ..member });
         let entry = self.group_at_mut(group);
         entry.members.push(slot);

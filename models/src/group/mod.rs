@@ -10,6 +10,7 @@
 //! their ids ([`Grouper::assign_batch`]), so the result depends on the alerts
 //! alone, not on their arrival.
 
+mod apart;
 mod batch;
 mod delays;
 mod episodes;
@@ -38,4 +39,4 @@ pub use names::{Names, name_hash, names_in};
 pub use precedence::{Occurrence, Precedence, PrecedenceParams, Precedes};
 pub use tables::{Counters, Distance, NO_ENTITY, NoTopology};
 pub use text::{TextModel, WeightedTokens, tokenize};
-pub use view::{AlertView, GroupId};
+pub use view::{AlertView, Begins, GroupId};

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::text::{TextModel, WeightedTokens};
-use super::view::AlertView;
+use super::view::{AlertView, Begins};
 
 /// The entity of an alert that names none.
 pub const NO_ENTITY: u32 = u32::MAX;
@@ -36,6 +36,11 @@ pub trait Distance {
     /// How long trouble takes between two neighbours, in seconds, where that has been learned.
     fn delay_s(&self, _a: u32, _b: u32) -> Option<f64> {
         None
+    }
+
+    /// Whether a condition of one entity may be why there is one of another.
+    fn brings(&self, _from: (u32, Begins), _to: (u32, Begins)) -> bool {
+        false
     }
 
     /// Whether there is a topology at all.
@@ -91,6 +96,7 @@ pub(super) struct Member {
     pub(super) onset_ns: i64,
     pub(super) last_ns: i64,
     pub(super) count: u32,
+    pub(super) begins: Begins,
     pub(super) kind: u32,
     pub(super) entity: u32,
     pub(super) group: u32,
@@ -131,12 +137,13 @@ pub(super) enum List {
 impl Member {
     /// A member of no list yet.
     pub(super) fn of(alert: &AlertView<'_>, text: &TextModel) -> Self {
-        let AlertView { id, time_ns, kind, entity, tokens, names } = *alert;
+        let AlertView { id, time_ns, begins, kind, entity, tokens, names } = *alert;
         Self {
             id,
             onset_ns: time_ns,
             last_ns: time_ns,
             count: 1,
+            begins,
             kind,
             entity,
             group: NIL,
@@ -164,6 +171,8 @@ pub(super) struct Members {
     by_name: HashMap<u32, u32, foldhash::fast::FixedState>,
     /// Whose texts hold a name, by the name and the order of insertion.
     by_mention: BTreeMap<(u32, u64), u32>,
+    /// Those whose trouble begins at their entity, by the order of insertion.
+    conditions: BTreeMap<u64, u32>,
     inserted: u64,
     latest: u32,
     oldest: u32,
@@ -216,6 +225,11 @@ impl Members {
         self.by_mention.range((name, 0)..=(name, u64::MAX)).rev().map(|(_, slot)| *slot)
     }
 
+    /// Alerts whose trouble begins at their entity, latest first.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = u32> {
+        self.conditions.values().rev().copied()
+    }
+
     /// Head of the list of all, latest first.
     pub(super) fn latest(&self) -> u32 {
         self.latest
@@ -245,6 +259,9 @@ impl Members {
         self.by_id.insert(member.id, slot);
         let (kind, entity, name) = (member.kind, member.entity, member.name);
         self.by_mention.extend(member.mentioned.iter().map(|mention| ((*mention, member.order), slot)));
+        if member.begins != Begins::Anywhere {
+            self.conditions.insert(member.order, slot);
+        }
         self.slots[slot as usize] = Some(member);
         self.len += 1;
         if entity < ENTITIES_MAX {
@@ -290,6 +307,7 @@ impl Members {
         self.free.push(slot);
         self.len -= 1;
         self.by_id.remove(&member.id);
+        self.conditions.remove(&member.order);
         for mention in &member.mentioned {
             self.by_mention.remove(&(*mention, member.order));
         }
@@ -356,7 +374,15 @@ mod tests {
     use super::*;
 
     fn member(id: u64, entity: u32) -> Member {
-        let view = AlertView { id, time_ns: id as i64, kind: 7, entity, tokens: &[], names: Names::default() };
+        let view = AlertView {
+            id,
+            time_ns: id as i64,
+            begins: Begins::Anywhere,
+            kind: 7,
+            entity,
+            tokens: &[],
+            names: Names::default(),
+        };
         Member::of(&view, &TextModel::default())
     }
 

@@ -102,6 +102,9 @@ impl Default for Surprise {
 }
 
 impl Detector {
+    /// What it comes to hold: itself, and the course of the day.
+    pub(super) const BYTES: usize = size_of::<Self>() + size_of::<Season>();
+
     /// A detector that has seen nothing.
     #[must_use]
     pub fn new(_params: &CheckedParams) -> Self {

@@ -77,6 +77,16 @@ impl MetricModel {
         }
     }
 
+    /// About how many bytes a model of its kind comes to hold, whatever it has seen so far.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Self::Detector(_) => Detector::BYTES,
+            // Three experts with their periods, see [`MetricModelKind::Panel`].
+            Self::Panel(_) => 700_000,
+        }
+    }
+
     /// Judges one point and learns from it; points come in order of time.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
         match self {

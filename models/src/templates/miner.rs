@@ -20,7 +20,7 @@ pub struct MinerParams {
     pub values_min: usize,
     /// The same, where the word before announces a name (`user`, `host`).
     pub named_values_min: usize,
-    /// Shapes of lines remembered for speed, in each of two caches; about 200 bytes each.
+    /// Shapes of lines remembered for speed, in each of two caches; 200 bytes each, some more.
     pub shapes_max: usize,
     /// Bytes of a line that are looked at; the rest is one parameter.
     pub line_bytes_max: usize,
@@ -50,6 +50,9 @@ pub struct MinerParamsError {
     low: usize,
     high: usize,
 }
+
+/// What a shape of lines takes in one of the two caches, its place counted; most are shorter.
+const SHAPE_BYTES: usize = 400;
 
 /// [`MinerParams`] within their bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +226,30 @@ impl Miner {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// About how many bytes it takes: what follows from its templates alone. The shapes of lines that it
+    /// remembers for speed are not among them: they are bounded beside ([`Miner::remember`]).
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.store.bytes()
+    }
+
+    /// Remembers shapes of lines for speed in `bytes` at most from now on, or in as many as its settings say.
+    pub fn remember(&mut self, bytes: usize) {
+        let entries = bytes / (2 * SHAPE_BYTES);
+        // A power of two that is not above what there is room for.
+        let entries = if entries < 2 { 2 } else { 1 << entries.ilog2() };
+        let most = self.params.0.shapes_max.min(entries);
+        self.shapes.bound(most);
+        self.runs.bound(most);
+    }
+
+    /// Grows no further from now on: a new template takes the place of the one unused the longest; or grows
+    /// as its settings say.
+    pub fn hold(&mut self, held: bool) {
+        let most = self.params.0.templates_max;
+        self.store.rules.templates_max = if held { self.store.slots.len().clamp(2, most) } else { most };
     }
 
     /// Templates dropped to make room.

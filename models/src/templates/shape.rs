@@ -50,6 +50,15 @@ impl ShapeCache {
         Self { entries, entries_max, filled: 0, mask: size - 1, masked, words: [0; WORDS_MAX], used: 0, hash: 0 }
     }
 
+    /// Has at most `entries_max` entries from now on, rounded up to a power of two. What is beyond is forgotten.
+    pub(super) fn bound(&mut self, entries_max: usize) {
+        let entries_max = entries_max.next_power_of_two().max(2);
+        if entries_max < self.entries.len() {
+            *self = Self::new(entries_max, self.masked);
+        }
+        self.entries_max = entries_max;
+    }
+
     /// Four times the room; entries whose new set is full are forgotten.
     fn grow(&mut self) {
         let size = (self.entries.len() * 4).min(self.entries_max);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::class::Kind;
 use super::element::Element;
 use super::lexer::{Lexer, mix};
-use super::template::{Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
+use super::template::{KEY_BYTES, Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -36,6 +36,8 @@ pub(super) struct Store {
     pub evicted: u64,
     hand: usize,
     roots: usize,
+    /// What the roots hold beside their slots, see [`Template::bytes`].
+    bytes: usize,
     index: HashMap<u64, u32, foldhash::fast::FixedState>,
     /// Key with one place left out → the roots that share it.
     places: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
@@ -62,6 +64,7 @@ impl Store {
             evicted: 0,
             hand: 0,
             roots: 0,
+            bytes: 0,
             index: HashMap::default(),
             places: HashMap::default(),
             open: HashMap::default(),
@@ -71,6 +74,11 @@ impl Store {
     /// Live templates, without those merged into another.
     pub(super) fn len(&self) -> usize {
         self.roots
+    }
+
+    /// About how many bytes it all takes: what follows from the templates alone, spare room counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<Template>() * 5 / 4 + self.bytes
     }
 
     /// The slot that stands for this one after merges.
@@ -132,6 +140,7 @@ impl Store {
         let template = &mut self.slots[root as usize];
         if template.keys.len() < KEYS_MAX && !self.index.contains_key(&key) {
             template.keys.push(key);
+            self.bytes += KEY_BYTES;
             self.index.insert(key, root);
         }
     }
@@ -147,10 +156,12 @@ impl Store {
         if template.pieces.iter().zip(heads(&lexer.elements)).any(opened) {
             self.leave_places(root);
             let template = &mut self.slots[root as usize];
+            self.bytes -= template.bytes();
             for (piece, element) in template.pieces.iter_mut().zip(heads(&lexer.elements)) {
                 piece.wild |= opened((piece, element));
             }
             template.render();
+            self.bytes += template.bytes();
             self.enter_places(root);
         }
         let template = &mut self.slots[root as usize];
@@ -161,13 +172,16 @@ impl Store {
             if let Some(shown) = &piece.list
                 && !list_is(shown, line, &lexer.elements[at + 1..end])
             {
+                self.bytes -= shown.len();
                 piece.list = None;
                 changed = true;
             }
             at = end;
         }
         if changed {
+            self.bytes -= template.text.len();
             template.render();
+            self.bytes += template.text.len();
         }
     }
 
@@ -201,6 +215,7 @@ impl Store {
     /// Enters a root into the look-up tables.
     fn enter(&mut self, slot: u32) {
         let template = &self.slots[slot as usize];
+        self.bytes += template.bytes();
         self.index.insert(template.key(), slot);
         for key in &template.keys {
             self.index.insert(*key, slot);
@@ -231,6 +246,7 @@ impl Store {
     /// Takes a root out of the look-up tables.
     fn leave(&mut self, slot: u32) {
         let template = &self.slots[slot as usize];
+        self.bytes -= template.bytes();
         for key in template.keys.iter().copied().chain([template.key()]) {
             if self.index.get(&key) == Some(&slot) {
                 self.index.remove(&key);

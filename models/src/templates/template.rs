@@ -52,6 +52,12 @@ pub(super) struct Template {
     pub(super) seen: bool,
 }
 
+/// What a piece takes: itself with the spare room of its list, its two texts' rounding, its place in the
+/// look-up table with a list of its own.
+const PIECE_BYTES: usize = size_of::<Piece>() * 5 / 4 + 16 + 64;
+/// What a key takes in its list and in the look-up table.
+pub(super) const KEY_BYTES: usize = 32;
+
 /// Places of a line that may be opened by merging: sentences are shorter.
 const PLACES_MAX: usize = 24;
 
@@ -66,6 +72,15 @@ impl Template {
 
     pub(super) fn bucket(&self) -> Option<u64> {
         bucket_of(self.pieces.iter().map(|piece| piece.hash))
+    }
+
+    /// About how many bytes it holds beside its slot, and the look-up tables hold of it.
+    pub(super) fn bytes(&self) -> usize {
+        let piece = |piece: &Piece| {
+            let texts = [piece.gap.len(), piece.text.len(), piece.list.as_ref().map_or(0, String::len)];
+            PIECE_BYTES + texts.into_iter().sum::<usize>()
+        };
+        self.text.len() + self.tail.len() + self.keys.len() * KEY_BYTES + self.pieces.iter().map(piece).sum::<usize>()
     }
 
     /// Places that merging may open, each with the key that leaves it out. The first piece

@@ -18,7 +18,7 @@ use crate::eval::report::{Outcome, Who};
 use crate::eval::settings::Settings;
 use crate::eval::units::{Better, Figure, Units};
 use crate::eval::{Absent, Bench};
-use crate::wiring::recorded::journal_of;
+use crate::wiring::recorded::journals_of;
 
 /// What is counted for each incident; precision and recall are summed over its alerts, the last two are
 /// known where somebody named the cause.
@@ -33,7 +33,8 @@ const RANDOM_GROUPS: u64 = 10;
 /// What people said in the journal of a folder, and where that is.
 #[derive(Debug)]
 pub struct Said {
-    journal: PathBuf,
+    /// One of each partition.
+    journals: Vec<PathBuf>,
     heard: Heard,
 }
 
@@ -43,21 +44,23 @@ impl Said {
     /// # Errors
     /// When there is none, it cannot be read, or nobody said anything in it.
     pub fn read(bench: &Bench) -> Result<Self> {
-        let Some(journal) = journal_of(&bench.data) else {
+        let journals = journals_of(&bench.data)?;
+        if journals.is_empty() {
             return Err(Absent::of(&bench.data.join("journal"), "journal", "--own").into());
-        };
-        let heard = play(&journal, Words::Obeyed, &json!({}))?.heard();
+        }
+        let heard = play(&journals, Words::Obeyed, &json!({}))?.heard();
         if heard.incidents.is_empty() {
             let remedy = "acknowledge, resolve, correct or reject incidents over `wires.actions`";
-            return Err(Absent(format!("nobody judged an incident in `{}`: {remedy}", journal.display())).into());
+            return Err(Absent(format!("nobody judged an incident in `{}`: {remedy}", bench.data.display())).into());
         }
-        Ok(Self { journal, heard })
+        Ok(Self { journals, heard })
     }
 
     /// Segments of the journal.
     #[must_use]
     pub fn inputs(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.journal).into_iter().flatten().filter_map(Result::ok);
+        let folders = self.journals.iter().filter_map(|journal| std::fs::read_dir(journal).ok());
+        let entries = folders.flatten().filter_map(Result::ok);
         let mut out: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
         out.sort();
         out
@@ -74,7 +77,7 @@ impl Said {
     /// # Errors
     /// When the journal cannot be read, or the settings cannot be used.
     pub fn answers(&self, settings: &Settings) -> Result<Answers> {
-        let played = play(&self.journal, Words::LeftOut, &promote::said(settings))?;
+        let played = play(&self.journals, Words::LeftOut, &promote::said(settings))?;
         let homes: Vec<Option<String>> = self.heard.firings.iter().map(|firing| played.home(firing)).collect();
         let place = |(number, incident): (usize, &Judged)| {
             let cause = incident.cause.as_ref()?;

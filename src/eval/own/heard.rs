@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bellwether_engine::incident::{IncidentEvent, ProbableCause};
@@ -80,33 +80,16 @@ pub(super) enum Words {
     LeftOut,
 }
 
-/// Plays a journal. Where words are left out only silences are obeyed: they are about what is to
+/// Plays the journals of the partitions, each by an engine of its own. Where words are left out only silences are obeyed: they are about what is to
 /// come. `over` is laid over the settings that the journal holds.
 ///
 /// # Errors
 /// When the journal cannot be read, or the settings cannot be used.
-pub(super) fn play(journal: &Path, words: Words, over: &Value) -> Result<Played> {
-    let mut engine = Engine::new(lay_over(&EngineConfig::default(), over)?, NonZeroUsize::MIN)?;
+pub(super) fn play(journals: &[PathBuf], words: Words, over: &Value) -> Result<Played> {
     let mut played = Played { homes: Homes::default(), incidents: BTreeMap::new(), said: Vec::new() };
-    let mut events: Vec<IncidentEvent> = Vec::new();
-    for entry in journal_entries(journal)? {
-        let entry = match entry? {
-            Input::Settings(settings) => Input::Settings(lay_over(&settings, over)?.into()),
-            Input::Action { tenant, action, .. } if words == Words::LeftOut && !is_silence(&action) => {
-                played.said.push((tenant.to_string(), action));
-                continue;
-            }
-            Input::Action { tenant, at, action } => {
-                played.said.push((tenant.to_string(), action.clone()));
-                Input::Action { tenant, at, action }
-            }
-            other => other,
-        };
-        engine.apply(&entry, &mut events);
-        played.look(&engine, &mut events);
+    for journal in journals {
+        played.play(journal, words, over)?;
     }
-    engine.finish(&mut events);
-    played.look(&engine, &mut events);
     Ok(played)
 }
 
@@ -115,6 +98,30 @@ fn is_silence(action: &Action) -> bool {
 }
 
 impl Played {
+    fn play(&mut self, journal: &Path, words: Words, over: &Value) -> Result<()> {
+        let mut engine = Engine::new(lay_over(&EngineConfig::default(), over)?, NonZeroUsize::MIN)?;
+        let mut events: Vec<IncidentEvent> = Vec::new();
+        for entry in journal_entries(journal)? {
+            let entry = match entry? {
+                Input::Settings(settings) => Input::Settings(lay_over(&settings, over)?.into()),
+                Input::Action { tenant, action, .. } if words == Words::LeftOut && !is_silence(&action) => {
+                    self.said.push((tenant.to_string(), action));
+                    continue;
+                }
+                Input::Action { tenant, at, action } => {
+                    self.said.push((tenant.to_string(), action.clone()));
+                    Input::Action { tenant, at, action }
+                }
+                other => other,
+            };
+            engine.apply(&entry, &mut events);
+            self.look(&engine, &mut events);
+        }
+        engine.finish(&mut events);
+        self.look(&engine, &mut events);
+        Ok(())
+    }
+
     /// Where alerts are now; nothing has moved where nothing was told.
     fn look(&mut self, engine: &Engine, events: &mut Vec<IncidentEvent>) {
         let tenants: BTreeSet<String> = events.iter().map(|event| event.tenant.to_string()).collect();

@@ -1,5 +1,6 @@
 //! Credentials as they are written in the configuration, and what can be wrong with them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -21,6 +22,13 @@ pub struct AuthConfig {
 }
 
 impl AuthConfig {
+    /// How many tenants may send.
+    pub fn tenants(&self) -> usize {
+        let by_credential = self.credentials.iter().map(|credential| credential.tenant.as_str());
+        let by_address = self.networks.iter().map(|network| network.tenant.as_str());
+        by_credential.chain(by_address).chain(self.anonymous_tenant.as_deref()).collect::<BTreeSet<_>>().len()
+    }
+
     /// The files its secrets are in.
     pub fn paths(&mut self) -> Vec<&mut PathBuf> {
         let of_tenants = self

@@ -197,7 +197,7 @@ impl HttpRouter {
         let reports: Vec<WireReport> = self.reports().into_iter().chain(others).collect();
         let mut text = exposition(&reports, &intake.flows(), &intake.rejects().counts());
         families::listener(&mut text, super::HTTP_ID, &self.listener.read());
-        families::receipts(&mut text, intake.receipts().totals());
+        families::receipts(&mut text, intake.receipt_totals());
         head(&mut text, "taps_open", "gauge", "Taps that somebody reads.");
         text.push_str(&format!("bellwether_taps_open {}\n", intake.taps().count()));
         if let Some(more) = self.more.get() {

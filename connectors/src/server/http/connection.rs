@@ -152,6 +152,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let (open, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    wires.stay_within(intake.memory());
     let (stopping, _) = tokio::sync::watch::channel(false);
     let mut listener = Acceptor::new(listener, wires.listener.clone());
     let (mut running, mut strangers) = (JoinSet::new(), Strangers::default());

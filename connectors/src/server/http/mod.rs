@@ -7,7 +7,7 @@
 //! ```
 //!
 //! For each request, in this order: path, credential (401 before the body is read), method (405
-//! with `Allow`), declared size (413), room for the body (503), the body within its time, a place (503,
+//! with `Allow`), memory of the process and rate of the tenant (503), declared size (413), room for the body (503), the body within its time, a place (503,
 //! [`crate::server::doors`]), a re-send known from before, the route's decoder, the journal, and only then
 //! the answer. Beside the wires it answers
 //! `/metrics`, `/-/healthy`, `/-/ready`, `/-/tap` and `/-/reload` ([`Admin`]).
@@ -36,7 +36,7 @@ use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Request as HttpRequest, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -54,13 +54,14 @@ use refused::let_run_out;
 pub use routes::RouteError;
 use routes::{Mounted, Routes};
 
-use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
+use crate::intake::{AcceptError, Intake, Source, SourceError, Stop, bytes_of};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
 use crate::limits::Limits;
+use crate::memory::{Memory, Work};
 use crate::server::auth::{Auth, Grant, Right, Shown};
 use crate::server::counters::WireCounters;
-use crate::server::doors::{Doors, Holder};
+use crate::server::doors::{Doors, Holder, NO_MEMORY, TOO_FAST};
 use crate::server::outcome::Outcome;
 use crate::server::refusals::Refused;
 use crate::server::reply::Reply;
@@ -164,6 +165,11 @@ impl HttpRouter {
         self.doors.resize(&fresh.limits);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
+    }
+
+    /// Bodies take their part of `memory` at most.
+    fn stay_within(&self, memory: &Memory) {
+        self.doors.within(&self.limits(), memory);
     }
 
     fn routes(&self) -> Arc<Routes> {
@@ -289,16 +295,26 @@ impl HttpRouter {
         };
         let (method, query, received) = (&head.method, head.uri.query().unwrap_or_default(), now());
         let lane = handler.lane();
-        let busy = |tenant: Option<&TenantName>, body: &[u8], why: &str| {
-            mounted.counters.refuse("busy", 1);
+        let (class, memory) = (handler.class(path), intake.memory());
+        let busy = |tenant: Option<&TenantName>, body: &[u8], (reason, why): (&'static str, &str)| {
+            mounted.counters.refuse(reason, 1);
             let asked = |tenant| Request { tenant, method, path, query, headers, body, received, claims: None };
             tenant.map_or_else(|| Reply::overloaded(why), |tenant| handler.overloaded(&asked(tenant), why))
         };
         let holder = grant.as_ref().map_or(Holder::UNKNOWN, Grant::holder);
         let tenant = grant.map(|grant| grant.tenant);
+        let takes = matches!(route.answer, Answer::Take(_));
+        if takes && memory.refuses(class) {
+            let_run_out(body);
+            return busy(tenant.as_ref(), &[], ("memory", NO_MEMORY));
+        }
+        if let Some(tenant) = tenant.as_ref().filter(|tenant| !self.doors.rates.admit(tenant)) {
+            let_run_out(body);
+            return busy(Some(tenant), &[], ("tenant_rate", TOO_FAST));
+        }
         let body = match read(body, &routes.limits, || self.doors.room.hold(&holder, lane)).await {
             Ok(held) => held,
-            Err(NotRead::NoRoom) => return busy(tenant.as_ref(), &[], NO_ROOM),
+            Err(NotRead::NoRoom) => return busy(tenant.as_ref(), &[], ("busy", NO_ROOM)),
             Err(NotRead::Refused(reply, reason)) => {
                 mounted.counters.refuse(reason, 1);
                 return reply;
@@ -312,14 +328,22 @@ impl HttpRouter {
             return self.refuse(mounted, "unauthorized", head, from, refusal).await;
         };
         sender.introduced();
+        if access == Access::Own && !self.doors.rates.admit(tenant) {
+            return busy(Some(tenant), &body, ("tenant_rate", TOO_FAST));
+        }
         let holder = Holder { tenant: Some(tenant.clone()), ..holder };
         let Some(_place) = self.doors.places.take(&holder, lane).await else {
-            return busy(Some(tenant), &body, TOO_MANY);
+            return busy(Some(tenant), &body, ("busy", TOO_MANY));
+        };
+        self.doors.rates.charge(tenant, body.len());
+        let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(mut work) = memory.work(class, routes.limits.work_bytes(&body, encoding)).await else {
+            return busy(Some(tenant), &body, ("memory", NO_MEMORY));
         };
         let request = Request { tenant, method, path, query, headers, body: &body, received, claims: None };
         match &route.answer {
             Answer::Look(look) => look(&request),
-            Answer::Take(take) => self.hand_over(&intake.of(mounted.id), mounted, take, &request).await,
+            Answer::Take(take) => self.hand_over(&intake.of(mounted.id), mounted, take, &request, &mut work).await,
         }
     }
 
@@ -335,12 +359,19 @@ impl HttpRouter {
     }
 
     /// Decodes, stores and answers. What somebody else is storing is waited for.
-    async fn hand_over(&self, intake: &Intake, mounted: &Mounted, take: &Take, request: &Request<'_>) -> Reply {
+    async fn hand_over(
+        &self,
+        intake: &Intake,
+        mounted: &Mounted,
+        take: &Take,
+        request: &Request<'_>,
+        work: &mut Work,
+    ) -> Reply {
         let handler = &mounted.wire.handler;
         let guarded = handler.resend_is_duplicate(request) && !request.body.is_empty();
         let key = guarded.then(|| request_key(request.tenant, request.path, request.body));
         let mut patience = BUSY_FOR;
-        let mut coming = intake.coming();
+        let mut coming = intake.coming(request.tenant);
         loop {
             let claims = intake.claims(request.tenant);
             match key.map(|key| claims.take(key)) {
@@ -356,6 +387,7 @@ impl HttpRouter {
                 Some(Claim::Ours) | None => {
                     let outcome = take(&Request { claims: Some(&claims), ..request.clone() });
                     if !claims.is_blocked() {
+                        work.shrink(request.body.len() + bytes_of(outcome.inputs()));
                         return store(intake, mounted, request, outcome, claims, coming).await;
                     }
                     handler.undo(outcome.inputs());

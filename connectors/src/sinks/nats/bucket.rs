@@ -27,7 +27,7 @@ struct Stored {
 
 impl NatsSink {
     /// The key of this sink's mark.
-    fn mark_key(&self) -> String {
+    pub(super) fn mark_key(&self) -> String {
         bellwether_engine::incident::sanitise_token(&self.config.name)
     }
 
@@ -52,6 +52,7 @@ impl NatsSink {
         let stored = self.stored_mark().await?;
         let state = self.stream.get_info().await.map_err(|e| NatsError::request("read the stream's state", e))?.state;
         // A mark beyond the end is of a stream that was made anew.
+        self.last = state.last_sequence;
         self.settled = stored.filter(|mark| *mark <= state.last_sequence).unwrap_or(0);
         if state.messages > 0 && self.settled < state.last_sequence {
             self.settle_tail(state.last_sequence).await?;
@@ -105,10 +106,8 @@ impl NatsSink {
             "read the end of the incident stream"
         );
         for (key, revision, payload) in &tail {
+            self.put_newer(key, *revision, payload.clone()).await?;
             let in_bucket = self.stored_revision(key).await?;
-            if *revision > in_bucket {
-                put(&self.bucket, key, payload.clone()).await?;
-            }
             self.known.insert(key.clone(), in_bucket.max(*revision));
         }
         self.settle(last).await
@@ -123,9 +122,7 @@ impl NatsSink {
     }
 
     async fn stored_revision(&self, key: &str) -> Result<u64, NatsError> {
-        let stored = get(&self.bucket, key).await?;
-        let stored = stored.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
-        Ok(stored.map_or(0, |s| s.revision))
+        Ok(get(&self.bucket, key).await?.map_or(0, |bytes| revision_of(&bytes)))
     }
 
     /// Asks the bucket about the incidents of `keys` that are not known here.
@@ -164,11 +161,16 @@ impl NatsSink {
                 let whole = serde_json::to_vec(&event.record).expect("a record is JSON");
                 // Room for the headers that a bucket adds.
                 let fits = whole.len() + 1_024 < bytes_max;
-                put(&self.bucket, key, if fits { whole } else { event.payload() }.into())
+                self.put_newer(key, event.record.revision, if fits { whole } else { event.payload() }.into())
             })
             .collect();
         stream::iter(puts).buffered(WINDOW).try_collect().await
     }
+}
+
+/// The revision of a record in the bucket; 0 for what is none.
+pub(super) fn revision_of(record: &[u8]) -> u64 {
+    serde_json::from_slice::<Stored>(record).map_or(0, |stored| stored.revision)
 }
 
 async fn get(bucket: &Store, key: &str) -> Result<Option<Bytes>, NatsError> {

@@ -27,11 +27,14 @@
 //! on the same connection before the second copy, seconds apart, and there the duplicate
 //! window does hold.
 //!
-//! Order: at most one revision of an incident is on its way at a time, so a lost one cannot be
-//! overtaken by the next.
+//! What another process has published meanwhile is not overwritten, and nothing is published beside it: see `fence.rs`.
+//!
+//! Order: that of the incident log, across incidents, too; a replay tells in the same. At most one revision of an
+//! incident is on its way at a time, so a lost one cannot be overtaken by the next.
 
 mod bucket;
 mod config;
+mod fence;
 mod message;
 mod open;
 mod publish;
@@ -45,6 +48,7 @@ use futures::future::BoxFuture;
 
 use self::open::{INCIDENTS, MARKS, ensure_bucket, ensure_stream};
 use crate::nats::NatsError;
+use crate::host::random_name;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
 pub use config::NatsSinkConfig;
@@ -74,6 +78,10 @@ pub struct NatsSink {
     known: HashMap<String, u64>,
     /// Every message of the stream up to here is in the bucket.
     settled: u64,
+    /// The last message of the stream: what is published next is to follow it.
+    last: u64,
+    /// By what our claim on the stream is known.
+    claim: String,
     /// An answer did not come: the stream has to be read before anything is sent.
     unsure: bool,
 }
@@ -88,8 +96,20 @@ impl NatsSink {
         let stream = ensure_stream(&context, &config).await?;
         let bucket = ensure_bucket(&context, &config, &INCIDENTS).await?;
         let marks = ensure_bucket(&context, &config, &MARKS).await?;
-        let mut sink =
-            NatsSink { config, context, stream, bucket, marks, known: HashMap::new(), settled: 0, unsure: true };
+        let mut sink = NatsSink {
+            config,
+            context,
+            stream,
+            bucket,
+            marks,
+            known: HashMap::new(),
+            settled: 0,
+            last: 0,
+            claim: random_name(),
+            unsure: true,
+        };
+        // First: what is on the stream then is all that there is to be known.
+        sink.claim().await?;
         sink.reconcile().await?;
         Ok(sink)
     }

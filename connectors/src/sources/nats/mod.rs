@@ -24,6 +24,7 @@
 
 mod events;
 mod seen;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,11 +48,11 @@ use crate::decode::ndjson::NdjsonDecoder;
 use crate::decode::row::RowsConfig;
 use crate::intake::reject::{BadRow, Reason};
 use crate::intake::{Intake, Source, SourceError, Stop, arrival_time};
-use crate::journal::Mark;
 use crate::nats::{NatsConnection, NatsError};
 use crate::resolve::entity_resolution::EntityResolver;
 use crate::sources::DeclaredSource;
-use seen::{Delivery, Seen};
+use seen::Delivery;
+use stored::Stored;
 
 /// How long a fetch waits for the first message.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
@@ -205,9 +206,9 @@ async fn run(
 ) -> Result<(), SourceError> {
     let name = config.name.clone();
     let Some((mut consumer, created)) = open_when_there(&config, &mut stop).await? else { return Ok(()) };
-    let mut seen = Seen::restore(intake.cursor(&name).as_deref(), &created);
+    let mut stored = Stored::restore(&name, config.tenant.as_deref(), &intake, &created);
     if let Ok(info) = consumer.info().await {
-        seen.floor(info.ack_floor.stream_sequence);
+        stored.floor(info.ack_floor.stream_sequence);
     }
     let mut decoder = Decoder { config, resolver, tenants: BTreeMap::new() };
     while !stop.is_stopped() {
@@ -222,10 +223,13 @@ async fn run(
         if messages.is_empty() {
             continue;
         }
-        let fresh = messages.iter().filter(|m| delivery(m).is_none_or(|d| seen.take(d)));
-        let inputs = decoder.decode(fresh, &intake);
-        let mark = Mark { source: name.clone(), cursor: seen.cursor() };
-        intake.accept(&inputs, Some(mark)).await.map_err(|e| SourceError::accept(&name, e))?;
+        let new = |message: &&Message| {
+            let tenant = tenant_of(&decoder.config, &message.subject).ok();
+            delivery(message).is_none_or(|delivery| stored.take(delivery, tenant))
+        };
+        let fresh: Vec<&Message> = messages.iter().filter(new).collect();
+        let inputs = decoder.decode(fresh.into_iter(), &intake);
+        stored.accept(&inputs).await.map_err(|e| SourceError::accept(&name, e))?;
         for message in &messages {
             // A lost acknowledgement brings the message again, and `seen` knows it.
             if let Err(error) = message.ack_with(AckKind::Ack).await {

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use bellwether_engine::signal::{Severity, alert_fingerprint, sorted_labels};
+use bellwether_engine::signal::{
+    LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX, Severity, alert_fingerprint, cut_to, sorted_labels,
+};
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -59,6 +61,22 @@ impl Pairs {
     /// True when there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// What they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.ends)
+    }
+
+    /// The same with names and values as long as they may be, and no more of them: nearly always the same piece.
+    pub(super) fn within_limits(self: &Arc<Self>) -> Arc<Pairs> {
+        let fits =
+            |(name, value): (&str, &str)| name.len() <= LABEL_NAME_BYTES_MAX && value.len() <= LABEL_VALUE_BYTES_MAX;
+        if self.ends.len() <= 2 * LABELS_MAX && self.iter().all(fits) {
+            return self.clone();
+        }
+        let cut = |(name, value)| (cut_to(name, LABEL_NAME_BYTES_MAX), cut_to(value, LABEL_VALUE_BYTES_MAX));
+        Arc::new(Pairs::sorted(self.iter().take(LABELS_MAX).map(cut)))
     }
 
     /// The pairs, by name.

@@ -1,20 +1,26 @@
 //! The alerts a tenant's senders have told us, for those who ask the API for them.
 //!
 //! The engine has its own memory; this one answers `GET /api/v2/alerts`, and lends a recovery
-//! the annotations its sender left out. It is bounded: when full, alerts that are over go
-//! first, then those not heard of for longest. Nothing is lost by that but the listing.
+//! the annotations its sender left out. It is bounded in number and in bytes: when full, alerts that are over
+//! go first, then those not heard of for longest. Nothing is lost by that but the listing. Texts are as long as
+//! the engine keeps them at most.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use bellwether_engine::signal::URL_BYTES_MAX;
 use bellwether_engine::time::{EventTime, Span};
 
 use super::repeats::Pairs;
 use crate::resolve::series_table::AsIs;
 
-/// Most alerts listed per tenant; with 1 KiB each that is 50 MB.
+/// Most alerts listed per tenant.
 pub(super) const ALERTS_MAX: usize = 50_000;
+/// Bytes that those of a tenant take at most: as many of 1 KiB each.
+const BYTES_MAX: usize = 50 << 20;
+/// What an alert takes beside its texts.
+const ALERT_BYTES: usize = 160;
 
 /// An alert that is over is listed for as long as Alertmanager lists it.
 const RESOLVED_KEPT: Span = Span::from_mins(15);
@@ -34,6 +40,8 @@ pub(super) struct Listed {
 #[derive(Default)]
 pub(super) struct Table {
     alerts: HashMap<u64, Listed, BuildHasherDefault<AsIs>>,
+    /// About how many bytes they take.
+    bytes: usize,
 }
 
 /// What is told of one alert.
@@ -57,24 +65,27 @@ impl Table {
             known.ends_at = told.ends_at;
             known.updated_at = now;
             if !told.annotations.is_empty() && !Arc::ptr_eq(&known.annotations, told.annotations) {
-                known.annotations = told.annotations.clone();
+                let annotations = told.annotations.within_limits();
+                self.bytes = self.bytes + annotations.bytes() - known.annotations.bytes();
+                known.annotations = annotations;
             }
             return;
         }
-        if self.alerts.len() >= ALERTS_MAX {
+        let url = if told.url.len() <= URL_BYTES_MAX { told.url } else { "" };
+        let listed = Listed {
+            labels: told.labels.within_limits(),
+            annotations: told.annotations.within_limits(),
+            starts_at: told.starts_at,
+            ends_at: told.ends_at,
+            updated_at: now,
+            url: url.into(),
+        };
+        let bytes = listed.bytes();
+        while !self.alerts.is_empty() && (self.alerts.len() >= ALERTS_MAX || self.bytes + bytes > BYTES_MAX) {
             self.make_room(now);
         }
-        self.alerts.insert(
-            told.fingerprint,
-            Listed {
-                labels: told.labels.clone(),
-                annotations: told.annotations.clone(),
-                starts_at: told.starts_at,
-                ends_at: told.ends_at,
-                updated_at: now,
-                url: told.url.into(),
-            },
-        );
+        self.bytes += bytes;
+        self.alerts.insert(told.fingerprint, listed);
     }
 
     /// The alert with this fingerprint.
@@ -90,25 +101,31 @@ impl Table {
         listed.into_iter()
     }
 
+    /// Lets go of those that are over; where none is, of the tenth that was not heard of for longest: at once, so
+    /// that a flood does not search the table for each alert.
     fn make_room(&mut self, now: EventTime) {
+        let before = self.alerts.len();
         self.alerts.retain(|_, alert| alert.ends_at > now);
-        if self.alerts.len() < ALERTS_MAX {
-            return;
+        if self.alerts.len() == before {
+            let mut surplus = before.div_ceil(10);
+            let mut heard: Vec<EventTime> = self.alerts.values().map(|alert| alert.updated_at).collect();
+            let (_, limit, _) = heard.select_nth_unstable(surplus - 1);
+            let limit = *limit;
+            self.alerts.retain(|_, alert| {
+                let goes = surplus > 0 && alert.updated_at <= limit;
+                surplus -= usize::from(goes);
+                !goes
+            });
         }
-        // A tenth at once, so that a flood does not search the table for each alert.
-        let mut heard: Vec<EventTime> = self.alerts.values().map(|alert| alert.updated_at).collect();
-        let (_, limit, _) = heard.select_nth_unstable(ALERTS_MAX / 10);
-        let limit = *limit;
-        let mut surplus = ALERTS_MAX / 10;
-        self.alerts.retain(|_, alert| {
-            let goes = surplus > 0 && alert.updated_at <= limit;
-            surplus -= usize::from(goes);
-            !goes
-        });
+        self.bytes = self.alerts.values().map(Listed::bytes).sum();
     }
 }
 
 impl Listed {
+    fn bytes(&self) -> usize {
+        ALERT_BYTES + self.labels.bytes() + self.annotations.bytes() + self.url.len()
+    }
+
     pub(super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         self.labels.iter()
     }
@@ -148,6 +165,27 @@ mod tests {
         assert_eq!(alert.labels().collect::<Vec<_>>(), vec![("alertname", "Disk"), ("empty", "")]);
         assert_eq!(table.iter(EventTime::from_secs(30)).count(), 1);
         assert_eq!(table.iter(EventTime::from_secs(20 + 901)).count(), 0);
+    }
+
+    #[test]
+    fn texts_are_cut_and_the_table_is_bounded_in_bytes() {
+        let mut table = Table::default();
+        let long = "x".repeat(1_000_000);
+        note(&mut table, 1, &[("summary", &long)], 1_000_000, 0);
+        let kept = table.get(1).and_then(|alert| alert.annotations().next().map(|(_, text)| text.len()));
+        assert_eq!(kept, Some(4_096));
+        for fingerprint in 2..40_000 {
+            note(
+                &mut table,
+                fingerprint,
+                &[("summary", &long[..fingerprint as usize % 4_096])],
+                1_000_000,
+                fingerprint as i64,
+            );
+            assert!(table.bytes <= BYTES_MAX);
+        }
+        assert_eq!(table.bytes, table.alerts.values().map(Listed::bytes).sum::<usize>());
+        assert!(table.alerts.len() > 20_000 && table.get(1).is_none() && table.get(39_999).is_some());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bellwether_engine::signal::TenantName;
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -38,11 +39,13 @@ use super::{Export, Exported, Otlp};
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop};
 use crate::journal::PendingAppend;
 use crate::journal::receipts::{Claim, Claims, request_key};
+use crate::limits::Limits;
+use crate::memory::{Class, Memory, Work};
 use crate::server::DRAIN;
 use crate::server::auth::{Auth, Grant, Right, Shown};
 use crate::server::connections::{Caller, connections};
 use crate::server::counters::WireCounters;
-use crate::server::doors::{Doors, Held, Lane, Metered};
+use crate::server::doors::{BodyError, Doors, Held, Lane, Metered, NO_MEMORY, TOO_FAST};
 use crate::server::http::now;
 use crate::server::refusals::Refused;
 use crate::server::reply::RETRY_AFTER_SECS;
@@ -104,12 +107,22 @@ impl Source for OtlpGrpc {
                 .await
                 .map_err(|error| wrong(format!("cannot listen on `{address}`: {error}")))?;
             let (limits, doors) = (&self.otlp.limits, Arc::new(Doors::new(&self.otlp.limits)));
+            doors.within(limits, intake.memory());
             let incoming = connections(listener, self.tls.clone(), limits, self.counters.clone(), stop.clone());
             let counters = self.counters.clone();
+            let memory = intake.memory().clone();
             let receiver = Receiver { otlp: self.otlp.clone(), intake, doors: doors.clone(), counters };
             let size = self.otlp.limits.decompressed_bytes_max;
-            let name = Arc::from(self.name.as_str());
-            let guard = Guard { name, auth: self.auth.clone(), doors, counters: self.counters.clone() };
+            let name: Arc<str> = Arc::from(self.name.as_str());
+            let guard = |class| Guard {
+                name: name.clone(),
+                auth: self.auth.clone(),
+                doors: doors.clone(),
+                counters: self.counters.clone(),
+                memory: memory.clone(),
+                class,
+            };
+            let bounded = Bounds { limits: limits.clone(), memory: memory.clone(), counters: self.counters.clone() };
             let metrics = MetricsServiceServer::new(receiver.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(size);
@@ -126,9 +139,9 @@ impl Source for OtlpGrpc {
                 .max_concurrent_streams(STREAMS_MAX)
                 .concurrency_limit_per_connection(STREAMS_MAX as usize)
                 .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
-                .add_service(InterceptedService::new(Bounded(metrics), guard.clone()))
-                .add_service(InterceptedService::new(Bounded(logs), guard.clone()))
-                .add_service(InterceptedService::new(Bounded(traces), guard))
+                .add_service(InterceptedService::new(bounded.around(metrics, Class::Metrics), guard(Class::Metrics)))
+                .add_service(InterceptedService::new(bounded.around(logs, Class::Logs), guard(Class::Logs)))
+                .add_service(InterceptedService::new(bounded.around(traces, Class::Metrics), guard(Class::Metrics)))
                 .serve_with_incoming_shutdown(incoming, async move { stopping.stopped().await });
             let cut = async {
                 stop.stopped().await;
@@ -149,6 +162,8 @@ struct Guard {
     auth: Arc<Auth>,
     doors: Arc<Doors>,
     counters: Arc<WireCounters>,
+    memory: Memory,
+    class: Class,
 }
 
 impl tonic::service::Interceptor for Guard {
@@ -166,6 +181,14 @@ impl tonic::service::Interceptor for Guard {
         }
         match self.auth.grant(Shown { headers: &headers, certificate: caller.certificate.as_deref() }) {
             Some(grant) if grant.may.include(Right::Send) => {
+                if self.memory.refuses(self.class) {
+                    self.counters.refuse("memory", 1);
+                    return Err(unavailable(NO_MEMORY));
+                }
+                if !self.doors.rates.admit(&grant.tenant) {
+                    self.counters.refuse("tenant_rate", 1);
+                    return Err(unavailable(TOO_FAST));
+                }
                 let Some(held) = self.doors.room.hold(&grant.holder(), Lane::Bulk) else {
                     self.counters.refuse("busy", 1);
                     return Err(unavailable(NO_ROOM));
@@ -186,28 +209,88 @@ impl tonic::service::Interceptor for Guard {
     }
 }
 
-/// A service whose messages are held by the room that the guard has found for their sender.
+/// What messages are read within.
 #[derive(Clone)]
-struct Bounded<S>(S);
+struct Bounds {
+    limits: Limits,
+    memory: Memory,
+    counters: Arc<WireCounters>,
+}
+
+impl Bounds {
+    fn around<S>(&self, service: S, class: Class) -> Bounded<S> {
+        Bounded { service, bounds: self.clone(), class }
+    }
+
+    /// Reads the message as it was sent, held by the room that the guard has found for its sender, and then waits
+    /// for what unpacking it may take: tonic unpacks whatever it is given.
+    async fn read(&self, class: Class, request: http::Request<Body>) -> Result<http::Request<Body>, Status> {
+        let (mut head, body) = request.into_parts();
+        let Some(held) = head.extensions.get::<Arc<Held>>().cloned() else {
+            return Ok(http::Request::from_parts(head, body));
+        };
+        let metered = Metered::new(body, held, || unavailable(NO_ROOM).into());
+        let read = Limited::new(metered, self.limits.decompressed_bytes_max).collect().await;
+        let body = read.map_err(|error| self.not_read(error))?.to_bytes();
+        let encoding = head.headers.get("grpc-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(work) = self.memory.work(class, self.limits.work_bytes(&body, encoding)).await else {
+            self.counters.refuse("memory", 1);
+            return Err(unavailable(NO_MEMORY));
+        };
+        head.extensions.insert(Arc::new(work));
+        Ok(http::Request::from_parts(head, Body::new(Full::new(body))))
+    }
+
+    fn not_read(&self, error: BodyError) -> Status {
+        if error.is::<LengthLimitError>() {
+            self.counters.refuse("too_large", 1);
+            return Status::resource_exhausted("the message is larger than `limits.decompressed_bytes_max`");
+        }
+        match error.downcast::<Status>() {
+            Ok(refusal) => {
+                self.counters.refuse("busy", 1);
+                *refusal
+            }
+            Err(_) => Status::cancelled("the message could not be read"),
+        }
+    }
+}
+
+/// A service whose messages are read within bounds.
+#[derive(Clone)]
+struct Bounded<S> {
+    service: S,
+    bounds: Bounds,
+    class: Class,
+}
 
 impl<S: NamedService> NamedService for Bounded<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Bounded<S> {
+impl<S> Service<http::Request<Body>> for Bounded<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> S::Future {
-        let held = request.extensions().get::<Arc<Held>>().cloned();
-        self.0.call(match held {
-            None => request,
-            Some(held) => request.map(|body| Body::new(Metered::new(body, held, || unavailable(NO_ROOM).into()))),
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // The one that is ready is called.
+        let next = self.service.clone();
+        let mut service = std::mem::replace(&mut self.service, next);
+        let (bounds, class) = (self.bounds.clone(), self.class);
+        Box::pin(async move {
+            match bounds.read(class, request).await {
+                Ok(request) => service.call(request).await,
+                Err(refusal) => Ok(refusal.into_http()),
+            }
         })
     }
 }
@@ -235,6 +318,7 @@ impl Receiver {
         };
         // Held until it is answered: what was decoded takes at least as much.
         let _held = request.extensions().get::<Arc<Held>>().cloned();
+        let _work = request.extensions().get::<Arc<Work>>().cloned();
         let Some(_place) = self.doors.places.take(&grant.holder(), Lane::Bulk).await else {
             self.counters.refuse("busy", 1);
             return Err(unavailable("too many calls at once"));
@@ -244,6 +328,7 @@ impl Receiver {
         let received = now();
         let bytes = message.encode_to_vec();
         self.counters.request(bytes.len());
+        self.doors.rates.charge(&tenant, bytes.len());
         let key = request_key(&tenant, path, &bytes);
         drop(bytes);
         let claims = self.intake.claims(&tenant);

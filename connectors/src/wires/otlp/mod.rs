@@ -35,8 +35,9 @@ use prost::Message;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::intake::reject::{LABELS_CUT, Refusals};
+use crate::intake::reject::{FIELDS_CUT, LABELS_CUT, Refusals};
 use crate::limits::{Compression, Limits};
+use crate::memory::Class;
 use crate::resolve::series_table::SeriesTable;
 use crate::server::listener::{Endpoint, Listening, Transport};
 use crate::server::outcome::{Accepted, Outcome};
@@ -235,11 +236,13 @@ impl Otlp {
         if export.events() > self.limits.events_max {
             return Err("events_max");
         }
-        Ok(match export {
+        let mut exported = match export {
             Export::Metrics(request) => self.metrics(tenant, request, received),
             Export::Logs(request) => self.logs(tenant, request, received),
             Export::Traces(request) => self.traces(tenant, request, received),
-        })
+        };
+        exported.refused.add_some(FIELDS_CUT, exported.accepted.shortened());
+        Ok(exported)
     }
 
     fn metrics(&self, tenant: &TenantName, request: &ExportMetricsServiceRequest, received: EventTime) -> Exported {
@@ -406,6 +409,10 @@ fn success(signal: Signal, request: &Request<'_>, refused: &Refusals) -> Reply {
 }
 
 impl HttpHandler for Otlp {
+    fn class(&self, path: &str) -> Class {
+        if path.ends_with("/logs") { Class::Logs } else { Class::Metrics }
+    }
+
     fn routes(&self) -> Vec<Route<Otlp>> {
         let prefix = self.config.path_prefix.trim_end_matches('/');
         let route = |(path, signal)| {

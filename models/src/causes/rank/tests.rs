@@ -131,3 +131,15 @@ fn however_well_something_fits_the_cause_may_be_unseen() {
     let sum: f64 = out.iter().map(|cause| cause.confidence).sum();
     assert!(out[0].confidence > 0.85 && sum <= 0.93 + 1e-9, "{} {sum}", out[0].confidence);
 }
+
+#[test]
+fn a_silent_dependency_that_the_one_in_trouble_names_comes_before_it() {
+    let shop = CauseNode { logs: 0.9, condition: 0.4, ..alerting(100, 0.7) };
+    let alone = ranked(&[shop, CauseNode::SILENT], &[calls(0, 1)], &[]);
+    assert_eq!(alone[0].subject, CauseSubject::Node(0));
+    let blaming = CauseNode { condition: 0.0, blames: true, ..shop };
+    let named = CauseNode { named: 1.0, ..CauseNode::SILENT };
+    let out = ranked(&[blaming, named], &[calls(0, 1)], &[]);
+    assert_eq!(out[0].subject, CauseSubject::Node(1));
+    assert!(out[0].confidence > 0.5 && out[1].because.unexplained < 0.5, "{out:?}");
+}

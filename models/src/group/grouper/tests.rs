@@ -1,7 +1,7 @@
 //! The grouper, by its facts.
 
 use super::*;
-use crate::group::{Names, NoTopology, name_hash, names_in, tokenize};
+use crate::group::{Begins, Names, NoTopology, name_hash, names_in, tokenize};
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;
@@ -33,7 +33,15 @@ fn words(text: &str) -> Vec<u32> {
 }
 
 fn alert(id: u64, second: i64, entity: u32, tokens: &[u32]) -> AlertView<'_> {
-    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity, tokens, names: Names::default() }
+    AlertView {
+        id,
+        time_ns: second * SECOND,
+        begins: Begins::Anywhere,
+        kind: id as u32,
+        entity,
+        tokens,
+        names: Names::default(),
+    }
 }
 
 #[test]
@@ -160,7 +168,15 @@ fn run(input: &[(i64, u32, u8)], order: &[usize]) -> Vec<(u64, GroupId)> {
             let (second, entity, word) = input[index];
             let kind = u32::from(word);
             let tokens = &vocabulary[word as usize];
-            AlertView { id: index as u64, time_ns: second * SECOND, kind, entity, tokens, names: Names::default() }
+            AlertView {
+                id: index as u64,
+                time_ns: second * SECOND,
+                begins: Begins::Anywhere,
+                kind,
+                entity,
+                tokens,
+                names: Names::default(),
+            }
         })
         .collect();
     let mut grouper = Grouper::new(GroupParams { members_max: 24, ..GroupParams::default() });
@@ -186,6 +202,7 @@ proptest! {
             let view = AlertView {
                 id: index as u64 % 30,
                 time_ns: second * SECOND,
+                begins: Begins::Anywhere,
                 kind: u32::from(*word),
                 entity: *entity,
                 tokens: &[],
@@ -226,7 +243,15 @@ fn a_restored_grouper_goes_on_as_the_original() {
 /// An alert on `entity`, called `name`, with the words and names of `text`.
 fn naming<'a>(id: u64, second: i64, name: &str, words: &'a [u32], mentioned: &'a [u32]) -> AlertView<'a> {
     let names = Names { own: name_hash(name), mentioned };
-    AlertView { id, time_ns: second * SECOND, kind: id as u32, entity: id as u32, tokens: words, names }
+    AlertView {
+        id,
+        time_ns: second * SECOND,
+        begins: Begins::Anywhere,
+        kind: id as u32,
+        entity: id as u32,
+        tokens: words,
+        names,
+    }
 }
 
 fn mentioned(text: &str) -> Vec<u32> {
@@ -284,7 +309,7 @@ proptest! {
             } else {
                 let text = [named + 1];
                 let names = Names { own: own + 1, mentioned: &text };
-                let view = AlertView { id, time_ns: at as i64 * SECOND, kind: 1, entity: id as u32, tokens: &[], names };
+                let view = AlertView { id, time_ns: at as i64 * SECOND, begins: Begins::Anywhere, kind: 1, entity: id as u32, tokens: &[], names };
                 grouper.assign(&view, &NoTopology);
             }
             for name in 1..6 {

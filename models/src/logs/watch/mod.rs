@@ -252,6 +252,13 @@ impl StreamWatch {
         self.window_end_ns = Some(next);
     }
 
+    /// About how many bytes it takes beside itself: what follows from the templates that it follows.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // A list grows by doubling; a look-up table holds the id and the place.
+        self.tracks.len() * (size_of::<Track>() * 4 / 3 + 20)
+    }
+
     /// Findings that the budget held back.
     #[must_use]
     pub fn shed(&self) -> u64 {
