@@ -38,6 +38,8 @@ bugs! {
     AnswerBeforeSync,
     /// A new segment is in its folder only in memory.
     SegmentNotInFolder,
+    /// The journal drops its newest segment before there is another.
+    NewestDropped,
     /// The journal drops segments that nobody has released.
     UnreleasedDropped,
     /// A source's cursor is not written beside its entries.

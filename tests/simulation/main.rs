@@ -16,7 +16,8 @@
 //! | `run.rs` | what a seed decides, the faults, and the end |
 //! | `witness.rs`, `oracle.rs` | what has to be true then |
 //!
-//! `make simulation SEEDS=10000` runs more seeds, `BELLWETHER_SEED=17` that one alone. A seed repeats: one that
+//! `make simulation SEEDS=10000` runs more seeds, `BELLWETHER_SEED=17` that one alone, `BELLWETHER_BUG=TickIgnored`
+//! plants that bug alone. A seed repeats: one that
 //! fails is run again, and what happened last is told.
 
 #![cfg(debug_assertions)]
@@ -31,6 +32,7 @@ mod sender;
 mod witness;
 mod world;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -88,11 +90,16 @@ fn a_seed_repeats() {
 
 #[test]
 fn every_planted_bug_is_found() {
-    let missed = std::sync::Mutex::new(Vec::new());
-    on_all_threads(Bug::ALL.len() as u64, |bug| {
-        let bug = Bug::ALL[bug as usize];
-        if !(0..SEEDS_OF_A_BUG).any(|seed| run(seed, Some(bug)).is_err()) {
-            missed.lock().expect("not poisoned").push(bug);
+    let named = std::env::var("BELLWETHER_BUG").ok();
+    let wanted = |bug: &&Bug| named.as_ref().is_none_or(|name| *name == format!("{bug:?}"));
+    let bugs: Vec<&Bug> = Bug::ALL.iter().filter(wanted).collect();
+    assert!(!bugs.is_empty(), "there is no bug {named:?}");
+    let missed = Mutex::new(Vec::new());
+    on_all_threads(bugs.len() as u64, |bug| {
+        let bug = *bugs[bug as usize];
+        match (0..SEEDS_OF_A_BUG).find_map(|seed| Some((seed, run(seed, Some(bug)).err()?))) {
+            Some((seed, wrong)) => println!("{bug:?}: seed {seed}: {}", wrong.lines().next().unwrap_or_default()),
+            None => missed.lock().expect("not poisoned").push(bug),
         }
     });
     let missed = missed.into_inner().expect("not poisoned");

@@ -320,9 +320,9 @@ impl Rig {
         self.network.world.spawn(OUTSIDE, async move {
             for line in 0..count {
                 world.sleep(chance.millis(100, pace)).await;
-                let status =
-                    if line + 1 == count || line % 3 == 2 { AlertStatus::Resolved } else { AlertStatus::Firing };
-                let late = if line + 1 == count { Duration::ZERO } else { chance.millis(0, 2_000) };
+                let ends = line + 1 == count || line % 3 == 2;
+                let status = if ends { AlertStatus::Resolved } else { AlertStatus::Firing };
+                let late = if ends { Duration::ZERO } else { chance.millis(0, 2_000) };
                 // Each has its turn, which ends well.
                 let tenant = TENANTS[(line / 3 % 2) as usize];
                 file.grow(alert(&world, tenant, "host:c", late, status, &format!("file-{line}")));
