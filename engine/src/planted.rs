@@ -86,8 +86,6 @@ bugs! {
     DroppedWhenFull,
     /// The log lets go of what only the fastest reader has.
     ReleasedByFastest,
-    /// Where a new reader begins is not kept.
-    FirstCursorNotKept,
     /// A cursor moves before its events are delivered.
     CursorBeforeDelivery,
     /// A cursor is not saved after a delivery.

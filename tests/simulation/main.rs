@@ -16,9 +16,9 @@
 //! | `run.rs` | what a seed decides, the faults, and the end |
 //! | `witness.rs`, `oracle.rs` | what has to be true then |
 //!
-//! `make simulation SEEDS=10000` runs more seeds, `BELLWETHER_SEED=17` that one alone, `BELLWETHER_BUG=TickIgnored`
-//! plants that bug alone. A seed repeats: one that
-//! fails is run again, and what happened last is told.
+//! `make simulation SEEDS=10000` runs more seeds, `BELLWETHER_SEED=17` that one alone; `BELLWETHER_BUG=TickIgnored`
+//! plants that bug alone, also into that seed. A seed repeats: one that fails is run again, and what happened last is
+//! told.
 
 #![cfg(debug_assertions)]
 
@@ -40,12 +40,19 @@ use bellwether_engine::planted::Bug;
 use run::run;
 
 /// Seeds in an ordinary test run.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 600;
 /// A planted bug has to be found within so many.
 const SEEDS_OF_A_BUG: u64 = 400;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
+}
+
+/// The bug that alone is to be planted.
+fn named_bug() -> Option<Bug> {
+    let name = std::env::var("BELLWETHER_BUG").ok()?;
+    let bug = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
+    Some(*bug.unwrap_or_else(|| panic!("there is no bug `{name}`")))
 }
 
 /// Does `work` for the numbers below `count`, on as many threads as there are.
@@ -66,7 +73,7 @@ fn on_all_threads(count: u64, work: impl Fn(u64) + Sync) {
 #[test]
 fn nothing_is_lost_doubled_or_made_up_whatever_goes_wrong() {
     if let Some(seed) = number("BELLWETHER_SEED") {
-        run(seed, None).unwrap_or_else(|wrong| panic!("{wrong}"));
+        run(seed, named_bug()).unwrap_or_else(|wrong| panic!("{wrong}"));
         return;
     }
     let seeds = number("BELLWETHER_SEEDS").unwrap_or(SEEDS);
@@ -90,13 +97,10 @@ fn a_seed_repeats() {
 
 #[test]
 fn every_planted_bug_is_found() {
-    let named = std::env::var("BELLWETHER_BUG").ok();
-    let wanted = |bug: &&Bug| named.as_ref().is_none_or(|name| *name == format!("{bug:?}"));
-    let bugs: Vec<&Bug> = Bug::ALL.iter().filter(wanted).collect();
-    assert!(!bugs.is_empty(), "there is no bug {named:?}");
+    let bugs = named_bug().map_or_else(|| Bug::ALL.to_vec(), |bug| vec![bug]);
     let missed = Mutex::new(Vec::new());
     on_all_threads(bugs.len() as u64, |bug| {
-        let bug = *bugs[bug as usize];
+        let bug = bugs[bug as usize];
         match (0..SEEDS_OF_A_BUG).find_map(|seed| Some((seed, run(seed, Some(bug)).err()?))) {
             Some((seed, wrong)) => println!("{bug:?}: seed {seed}: {}", wrong.lines().next().unwrap_or_default()),
             None => missed.lock().expect("not poisoned").push(bug),

@@ -12,9 +12,7 @@ use bellwether::wiring::feeds::opening;
 use bellwether::wiring::fold::Step;
 use bellwether::wiring::outbox::{Delivery, Receivers};
 use bellwether::wiring::pace::Cadence;
-use bellwether::wiring::partitions::{
-    CHECKPOINTS_FOLDER, JOURNAL_FOLDER, Partitions, PartitionsError, READERS_FOLDER,
-};
+use bellwether::wiring::partitions::{CHECKPOINTS_FOLDER, JOURNAL_FOLDER, Partitions, PartitionsError, READERS_FOLDER};
 use bellwether::wiring::recover::recover;
 use bellwether::wiring::reload::SettingsWriter;
 use bellwether::wiring::stepped::{Stepped, SteppedEngine, SteppedPartition};

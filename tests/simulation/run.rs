@@ -284,7 +284,7 @@ impl Rig {
         let Plan { requests: count, pace, .. } = self.plan;
         for (sender, tenant) in TENANTS.into_iter().enumerate() {
             let (network, sent, waiting) = (self.network.clone(), self.requests.clone(), self.waiting.clone());
-            // Clocks differ, and what is sent is older by as much as it likes.
+            // Clocks differ, each by as much all the time, and what is sent may be older than it need be.
             let mut chance = Chance::new(self.chance.clone().bits(), tenant);
             let skew = chance.millis(0, 3_000);
             waiting.fetch_add(1, Ordering::Relaxed);
@@ -299,11 +299,10 @@ impl Rig {
                     let some = |chance: &mut Chance, part: u64| {
                         let entity = last.map_or_else(|| chance.pick(&ENTITIES), |last| ENTITIES[last as usize]);
                         let late = match last {
-                            Some(_) => Duration::ZERO,
-                            None if chance.percent(25) => chance.millis(0, 9_000),
-                            None => skew,
+                            None if chance.percent(25) => skew + chance.millis(0, 9_000),
+                            _ => skew,
                         };
-                        alert(&world, tenant, entity, late, status, &format!("{sender}-{number}-{part}"))
+                        alert(&world, (tenant, "probe"), entity, late, status, &format!("{sender}-{number}-{part}"))
                     };
                     let parts = chance.between(1, 2);
                     let inputs = (0..parts).map(|part| some(&mut chance, part)).collect();
@@ -325,7 +324,7 @@ impl Rig {
                 let late = if ends { Duration::ZERO } else { chance.millis(0, 2_000) };
                 // Each has its turn, which ends well.
                 let tenant = TENANTS[(line / 3 % 2) as usize];
-                file.grow(alert(&world, tenant, "host:c", late, status, &format!("file-{line}")));
+                file.grow(alert(&world, (tenant, "file"), "host:c", late, status, &format!("file-{line}")));
             }
         });
     }

@@ -136,14 +136,14 @@ impl Network {
 /// One alert, whose annotation tells it from every other.
 pub(crate) fn alert(
     world: &World,
-    tenant: &str,
+    (tenant, source): (&str, &str),
     entity: &str,
     behind: Duration,
     status: AlertStatus,
     mark: &str,
 ) -> Input {
     let time = EventTime(EPOCH.0 + world.now().as_nanos() as i64 + 10_000_000_000 - behind.as_nanos() as i64);
-    let (source, name) = ("probe", "Unreachable");
+    let name = "Unreachable";
     let mut builder = AlertBuilder::new();
     builder.push(&AlertRow {
         time,

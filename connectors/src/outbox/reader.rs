@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bellwether_engine::planted::{self, Bug};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -98,7 +97,6 @@ impl Reader {
         let Resumed { cursor, kept, is_new } = self.resume(log, folder);
         let file = folder.map(|folder| CursorFile::new(folder, &self.0.name));
         match file.as_ref().filter(|_| kept) {
-            Some(_) if is_new && planted::has(Bug::FirstCursorNotKept) => {}
             Some(file) if is_new => file.save(&cursor)?,
             Some(file) => file.settle()?,
             None => {}

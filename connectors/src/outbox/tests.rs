@@ -173,6 +173,15 @@ fn an_event_comes_back_as_it_was() {
     assert!(error.contains("record 3"), "{error}");
 }
 
+#[tokio::test]
+async fn where_a_new_reader_begins_is_on_disk_before_anything_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rig = Rig::start(dir.path(), &config(), vec![Receiver::default().reader("new", false, LONG)]);
+    // Its task has had no turn yet.
+    let cursor = CursorFile::new(&dir.path().join("readers"), "new").load().expect("reads").expect("it is kept");
+    assert_eq!(Position(cursor.position), rig.log.end());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_restarted_engine_tells_again_is_in_the_log_once_and_a_reader_goes_on_at_its_cursor() {
     let dir = tempfile::tempdir().expect("a folder");
