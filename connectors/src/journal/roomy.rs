@@ -12,7 +12,7 @@ const ROOM_BYTES: u64 = 1 << 20;
 const ROOM_FOR_BYTES_MAX: usize = 16 << 10;
 
 /// What is written at a time.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A file with room at its end.
 pub(super) struct RoomyFile {

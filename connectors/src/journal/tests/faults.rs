@@ -33,7 +33,7 @@ struct FaultyDisk(Fault, Arc<dyn Disk>);
 struct FaultyFile(Fault, Box<dyn DiskFile>);
 
 impl FaultyDisk {
-    fn new(fault: &Fault) -> Arc<dyn Disk> {
+    fn with(fault: &Fault) -> Arc<dyn Disk> {
         Arc::new(FaultyDisk(fault.clone(), host::disk()))
     }
 }
@@ -101,7 +101,7 @@ fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
     let dir = folder();
     let fault = Fault::default();
     fault.set(WRITE_FULL);
-    let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::new(&fault)).expect("opens");
+    let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::with(&fault)).expect("opens");
     let refused = |journal: &LocalJournal| append(journal, write(&[b"lost"])).expect_err("full").is_retryable();
     assert!(refused(&journal), "before the first segment");
     fault.set(0);
@@ -122,7 +122,7 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
     for kind in [WRITE_ERROR, SYNC_ERROR] {
         let dir = folder();
         let fault = Fault::default();
-        let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::new(&fault)).expect("opens");
+        let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::with(&fault)).expect("opens");
         append(&journal, write(&[b"a"])).expect("appended");
         fault.set(kind);
         assert!(append(&journal, write(&[b"b"])).expect_err("broken").is_fatal());
@@ -140,7 +140,7 @@ fn the_newest_segment_stays_until_its_successor_is_durable() {
     let dir = folder();
     let fault = Fault::default();
     let config = JournalConfig { segment_bytes: 1, retain_bytes: 0, ..config(dir.path()) };
-    let (journal, _) = LocalJournal::open_on(&config, FaultyDisk::new(&fault)).expect("opens");
+    let (journal, _) = LocalJournal::open_on(&config, FaultyDisk::with(&fault)).expect("opens");
     append(&journal, marked(&[b"a"], b"7")).expect("appended");
     journal.release(Position(1));
     fault.set(WRITE_FULL);
