@@ -4,7 +4,6 @@ use std::path::Path;
 
 mod service;
 
-use bellwether::wiring::partitions::Partitions;
 use service::{Service, TICKETING as GAMMA, TOKEN as ACME, bellwether, free_address, home, wait_until};
 
 /// Two tenants that live in different partitions of three, `acme` and `gamma`; `lines` begin the configuration.
@@ -53,10 +52,6 @@ fn tenants_of_several_partitions_are_told_of_after_a_kill_and_every_command_know
         assert_eq!(metrics.lines().filter(|shown| *shown == line).count(), 1, "{line} in {metrics}");
     }
     assert_eq!(service.stop(), Some(0), "an orderly stop");
-    let empty = Partitions::of(&folder.path().join("state")).expect("reads").folder(2);
-    let journal = std::fs::read_dir(empty.join("journal")).expect("there").flatten();
-    let bytes: u64 = journal.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
-    assert!(bytes < 64 << 10, "a partition that nobody lives in took {bytes} bytes");
 
     let listed = says(folder.path(), &["explain"]);
     assert!(listed.contains("acme") && listed.contains("gamma"), "{listed}");

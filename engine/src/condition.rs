@@ -48,11 +48,6 @@ const FLAWS: &[&str] = &[
     "time sync",
     "out of sync",
     "ntp",
-    "interface",
-    "link",
-    "port ",
-    "packet loss",
-    "packetloss",
     "duplex",
     "crc",
     "bgp",
@@ -76,6 +71,11 @@ const FLAWS: &[&str] = &[
 
 /// Words of conditions that also come of load, or of waiting for others.
 const STRAINS: &[&str] = &[
+    "interface",
+    "link",
+    "port ",
+    "packet loss",
+    "packetloss",
     "memory",
     "oom",
     "swap",

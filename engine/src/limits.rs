@@ -18,7 +18,7 @@ pub struct LimitsConfig {
     pub series_max: usize,
     /// Log streams with model state; further streams share one.
     pub log_streams_max: usize,
-    /// Log templates kept, over all streams of a tenant.
+    /// Log templates of a tenant, over all streams; then a new one takes the place of the one unused the longest.
     pub templates_max: usize,
     /// Distinct alerts remembered in detail; the resolved are evicted first, then the details of
     /// those first seen longest ago.

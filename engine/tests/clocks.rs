@@ -191,7 +191,12 @@ proptest! {
         };
         let right = told(&estate(false).journal(hosts.len(), 1_000));
         let skewed = told(&estate(true).journal(hosts.len(), 1_000));
-        prop_assert_eq!((right.0, right.1, &right.2), (skewed.0, skewed.1, &skewed.2));
+        prop_assert_eq!(&right.2, &skewed.2);
+        // Breaches of a host that is behind are told at once where they lasted, so two of them may be one.
+        let behind = hosts.iter().any(|host| host.skew < 0);
+        let one_for_one = if behind { skewed.0 <= right.0 } else { skewed.0 == right.0 };
+        prop_assert!(one_for_one, "{} fired instead of {}", skewed.0, right.0);
+        prop_assert_eq!(right.0 - right.1, skewed.0 - skewed.1, "what goes on is the same");
         let cut = told(&estate(true).journal(hosts.len(), rows_max));
         prop_assert_eq!(skewed.3, cut.3);
     }

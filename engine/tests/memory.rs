@@ -259,3 +259,18 @@ fn a_restored_engine_holds_what_it_held_and_sheds_the_same() {
     assert_eq!(stats(&second).bytes, stats(&first).bytes);
     assert_eq!(second.digest(), first.digest());
 }
+
+#[test]
+fn a_tenant_has_so_many_templates_and_newer_ones_take_the_place_of_older() {
+    let _alone = ALONE.lock().expect("no panic");
+    let count = |templates_max: usize| {
+        let mut engine = engine(serde_json::json!({"limits": {"templates_max": templates_max}}));
+        for step in 0..20 {
+            apply(&mut engine, lines(100 * step, 100 * (step + 1), 60 * step as i64));
+            apply(&mut engine, Input::Tick(at(60 * step as i64 + 50)));
+        }
+        stats(&engine).log_templates
+    };
+    assert!(count(10_000) > 1_500, "each line is one");
+    assert!(count(300) < 450, "the limit, and what came with the stretch that reached it");
+}

@@ -175,7 +175,7 @@ async fn entries_go_to_their_tenants_partition_and_what_concerns_everybody_to_ev
     intake.accept(&mixed, None).await.expect("accepted");
     let of = |number: usize| whose(&journals[number]);
     let tenant = |number: usize| Some(TENANTS[number].to_owned());
-    assert_eq!((of(0), of(1), of(2)), (vec![None], vec![tenant(1), None, tenant(1)], vec![None, tenant(2)]));
+    assert_eq!((of(0), of(1), of(2)), (vec![None], vec![tenant(1), tenant(1), None], vec![tenant(2), None]));
     let settings = [Input::Settings(Arc::default())];
     intake.accept(&settings, None).await.expect("accepted");
     assert!(journals.iter().all(|journal| whose(journal).last() == Some(&None)), "settings are everybody's");

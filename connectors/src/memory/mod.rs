@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the engine's tables | `engine.limits.tenant_bytes_max`, which the process lowers to each tenant's part ([`Memory::engine_bytes`]): what they shed follows from the journal alone |
 //! | bodies that are being received | the room at the doors, at most a tenth |
-//! | bodies that are being unpacked, decoded and stored | [`Memory::work`], an eighth of all: a request waits for its part |
+//! | bodies that are being unpacked, decoded and stored | a budget of work, an eighth of all: a request waits for its part |
 //! | everything together | what the process has resident, looked at when somebody comes: from three quarters of the limit on logs are told to come again, then metrics, traces and topology, at last everything |
 //!
 //! Doors may look at the process; the engine may not.

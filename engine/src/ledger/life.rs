@@ -1,6 +1,6 @@
 //! The life of an incident: it opens, is told, resolves, comes back and closes.
 
-use super::budget::Worth;
+use super::budget::{Evidence, Worth};
 use super::desk::Desk;
 use super::hierarchy::leave_place;
 use super::incident::State;
@@ -31,18 +31,21 @@ pub(super) fn open(desk: &mut Desk<'_, '_>, number: u64) {
         incident.epoch = epoch;
     }
     desk.stats.incidents_opened += 1;
-    if is_by_findings(desk, number) {
-        desk.ledger.budget.note_opened(number, now);
+    if let Some(evidence) = by_findings(desk, number) {
+        desk.ledger.budget.note_opened(number, evidence, now);
     }
     desk.tell(number, Verb::Opened);
     desk.then(Step::Plan(number));
     desk.then(Step::Relate(number));
 }
 
-/// Whether nothing but what our own detectors found speaks for an incident.
-pub(super) fn is_by_findings(desk: &Desk<'_, '_>, number: u64) -> bool {
-    let found = |alert: &u64| desk.alerts.get(*alert).is_some_and(Alert::is_finding);
-    desk.ledger.get(number).is_some_and(|incident| !incident.live.is_empty() && incident.live.iter().all(found))
+/// What speaks for an incident, where that is nothing but what our own detectors found.
+pub(super) fn by_findings(desk: &Desk<'_, '_>, number: u64) -> Option<Evidence> {
+    let live = &desk.ledger.get(number)?.live;
+    let known = || live.iter().map(|alert| desk.alerts.get(*alert));
+    let all = !live.is_empty() && known().all(|alert| alert.is_some_and(Alert::is_finding));
+    let moved = known().flatten().any(Alert::is_anomaly);
+    all.then_some(if moved { Evidence::Series } else { Evidence::Logs })
 }
 
 /// An incident is over.

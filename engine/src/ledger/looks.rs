@@ -8,7 +8,7 @@ use super::incident::{Incident, State};
 use super::joining::fold_relapse;
 use super::last_revision::LastRevision;
 use super::lessons::Sign;
-use super::life::{is_by_findings, open, plan, resolve, scene, tell};
+use super::life::{by_findings, open, plan, resolve, scene, tell};
 use super::merging::{may_unite, unite};
 use super::record::{record, told};
 use super::splitting;
@@ -110,10 +110,11 @@ fn lone_wait(desk: &Desk<'_, '_>, incident: &Incident) -> Option<EventTime> {
 
 /// What a candidate must weigh: more where nothing but findings speaks for it and too many of those were false.
 fn asked(desk: &Desk<'_, '_>, number: u64) -> f64 {
-    let strictness = match is_by_findings(desk, number) {
-        true => desk.ledger.budget.strictness(desk.now(), desk.turn.compiled.config.correlate.false_per_day),
-        false => 1.0,
+    let strict = |by| {
+        let false_per_day = desk.turn.compiled.config.correlate.false_per_day;
+        desk.ledger.budget.strictness(by, desk.now(), false_per_day)
     };
+    let strictness = by_findings(desk, number).map_or(1.0, strict);
     desk.config().open_weight * strictness
 }
 

@@ -2,7 +2,7 @@
 
 use bellwether_models::group::GroupId;
 
-use super::budget::Worth;
+use super::budget::{Evidence, Worth};
 use super::incident::State;
 use super::stage::take;
 use super::step::Step;
@@ -431,7 +431,7 @@ fn findings_have_to_weigh_more_while_too_many_were_false_and_a_persons_rule_does
     let told = |by| {
         let mut bench = bench();
         for number in 1_000..1_021 {
-            bench.tables.ledger.budget.note_opened(number, at(0));
+            bench.tables.ledger.budget.note_opened(number, Evidence::Logs, at(0));
             bench.tables.ledger.budget.judge(number, Worth::False);
         }
         let mut verbs_at = |secs: i64, alert: u64| {

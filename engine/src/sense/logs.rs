@@ -27,8 +27,10 @@ struct Stream {
 /// What a shard may hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogRoom {
-    /// Streams; none where no further ones are to come, nor templates.
+    /// Streams.
     pub(super) streams: usize,
+    /// Whether there are to be further templates; else a new one takes the place of another.
+    pub(super) templates: bool,
     /// Bytes for the shapes of lines.
     pub(super) shapes: usize,
 }
@@ -139,7 +141,7 @@ impl LogShard {
             return;
         }
         let miner = self.miner.get_or_insert_with(|| Miner::new(sense.miner.clone()));
-        miner.hold(room.streams == 0);
+        miner.hold(!room.templates);
         miner.remember(room.shapes);
         let mut findings = Vec::new();
         for line in lines {

@@ -40,6 +40,7 @@ pub(crate) fn sense(
     let room = LogRoom {
         shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
         streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },
+        templates: !full && shards.templates() < compiled.config.limits.templates_max,
     };
     let metrics = |shard: &mut MetricShard| {
         let mut found = ShardFound::default();
