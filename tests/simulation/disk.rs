@@ -345,8 +345,14 @@ impl Disk for MadeUpDisk {
     fn open(&self, path: &Path, how: How) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.lock();
         state.alive()?;
-        let mut known = state.names.files.get(path).copied();
-        if known.is_none() {
+        let known = state.names.files.get(path).copied();
+        let id = if let Some(id) = known {
+            if how == How::Fresh {
+                state.changes()?;
+                state.files.get_mut(&id).expect("it has a name").cut(0);
+            }
+            id
+        } else {
             if how == How::Read || !state.names.folders.contains(path.parent().unwrap_or(Path::new("/"))) {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -359,13 +365,9 @@ impl Disk for MadeUpDisk {
             state.note("make", path, 0);
             state.files.insert(id, File { bytes: Vec::new(), durable: Vec::new(), dirty: BTreeSet::new(), modified });
             state.happened(Happened::Made(path.to_owned(), id));
-            known = Some(id);
-        } else if how == How::Fresh {
-            state.changes()?;
-            let id = known.expect("it is there");
-            state.files.get_mut(&id).expect("it has a name").cut(0);
-        }
-        Ok(Box::new(OpenFile { disk: self.clone(), path: path.to_owned(), id: known.expect("it is there now") }))
+            id
+        };
+        Ok(Box::new(OpenFile { disk: self.clone(), path: path.to_owned(), id }))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Listed>> {
