@@ -133,11 +133,8 @@ impl Entries for SegmentReader {
             let offset = open.file.stream_position().unwrap_or(0);
             let record = open.read(offset)?;
             let Some(record) = record else {
-                if open.next <= self.at {
-                    return Err(missing(&open, offset));
-                }
                 // The segment is read to its end; the next one must go on where it stopped.
-                if open.next != self.at + 1 || !self.begins_segment(open.next)? {
+                if open.next != self.at + 1 || !self.is_followed(&open)? {
                     return Err(missing(&open, offset));
                 }
                 continue;
@@ -169,8 +166,9 @@ impl Entries for SegmentReader {
 }
 
 impl SegmentReader {
-    fn begins_segment(&self, first: u64) -> Result<bool, JournalError> {
-        Ok(list(&self.dir)?.iter().any(|s| s.first == first))
+    /// Whether another segment goes on where this one ends. One whose records are gone ends where it begins.
+    fn is_followed(&self, ended: &Open) -> Result<bool, JournalError> {
+        Ok(list(&self.dir)?.iter().any(|s| s.first == ended.next && s.path != ended.path))
     }
 }
 

@@ -252,10 +252,7 @@ impl Writer {
             return Err(error.clone());
         }
         self.make_room(bytes)?;
-        let mut current = match self.current.take() {
-            Some(current) => current,
-            None => self.begin_segment()?,
-        };
+        let mut current = self.current.take().expect("there is one when there is room");
         let salt = current.salt;
         self.buffer.clear();
         let mut next = self.last + 1;
@@ -278,13 +275,17 @@ impl Writer {
         result.map(|()| positions)
     }
 
-    /// Closes a full segment, drops what retention allows, and checks the capacity.
+    /// Sees to a segment that is not full, drops what retention allows, and checks the capacity.
     fn make_room(&mut self, bytes: u64) -> Result<(), JournalError> {
         let full = |c: &Current| c.segment.bytes >= self.config.segment_bytes;
         if self.current.as_ref().is_some_and(full) {
             self.closed.extend(self.current.take().map(|c| c.segment));
         }
         self.retain(file_clock())?;
+        if self.current.is_none() {
+            self.current = Some(self.begin_segment()?);
+            self.retain(file_clock())?;
+        }
         let used = self.used_bytes();
         if used + bytes > self.config.capacity_bytes {
             return Err(JournalError::Full {
@@ -298,12 +299,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Drops the oldest closed segments that are released, and over the size or the age.
+    /// Drops the oldest closed segments that are released, and over the size or the age. The newest stays until its
+    /// successor is durable: that alone says how far the journal is, and what the cursors and receipts are.
     fn retain(&mut self, now: SystemTime) -> Result<(), JournalError> {
         let released = self.released.borrow().0;
         let age_max = u64::try_from(self.config.retain_age.0).unwrap_or(0);
         let mut dropped = false;
-        while let Some(oldest) = self.closed.first() {
+        let kept = usize::from(self.current.is_none());
+        while let Some(oldest) = self.closed.get(..self.closed.len().saturating_sub(kept)).and_then(<[_]>::first) {
             let next_first = self.closed.get(1).map(|s| s.first);
             let next_first = next_first.or(self.current.as_ref().map(|c| c.segment.first)).unwrap_or(self.last + 1);
             let age = now.duration_since(oldest.modified).unwrap_or_default();

@@ -93,6 +93,22 @@ fn the_room_a_killed_writer_leaves_is_no_torn_tail() {
 }
 
 #[test]
+fn a_segment_whose_records_are_gone_is_damaged_and_not_read_for_ever() {
+    let dir = folder();
+    let config = JournalConfig { segment_bytes: 1, ..config(dir.path()) };
+    let (journal, _) = LocalJournal::open(&config).expect("opens");
+    append(&journal, write(&[b"a"])).expect("appended");
+    append(&journal, write(&[b"b"])).expect("appended");
+    let first = segments(dir.path()).remove(0);
+    let bytes = fs::read(&first).expect("bytes");
+    let header = memchr::memmem::find(&bytes, &crate::journal::format::RECORD_MAGIC).expect("a record");
+    // As a disk leaves it that lost what was written after the header.
+    fs::write(&first, [&bytes[..header], &[0; 200]].concat()).expect("written");
+    let error = journal.read(Position::START).and_then(|mut reader| reader.next_entry()).expect_err("it is gone");
+    assert!(error.to_string().contains("entry 1 is missing"), "{error}");
+}
+
+#[test]
 fn a_crash_while_a_segment_is_made_loses_nothing() {
     let dir = folder();
     let (journal, _) = open(dir.path());

@@ -100,3 +100,20 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
         assert_eq!(read_all(&journal, Position::START)[0], (1, b"a".to_vec()));
     }
 }
+
+#[test]
+fn the_newest_segment_stays_until_its_successor_is_durable() {
+    let dir = folder();
+    let fault = Fault::default();
+    let config = JournalConfig { segment_bytes: 1, retain_bytes: 0, ..config(dir.path()) };
+    let (journal, _) = LocalJournal::open_on(&config, Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    append(&journal, marked(&[b"a"], b"7")).expect("appended");
+    journal.release(Position(1));
+    fault.set(WRITE_FULL);
+    assert!(append(&journal, write(&[b"b"])).expect_err("no room for a header").is_retryable());
+    drop(journal);
+    // As after a crash in this moment.
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.first, report.last), (Position(1), Position(1)), "positions never begin again");
+    assert_eq!(journal.cursor("files"), Some(b"7".to_vec()));
+}
