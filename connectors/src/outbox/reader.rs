@@ -102,6 +102,14 @@ impl Reader {
         let at = |position: Position| Cursor::new(&self.0.name, log.identity(), position, now);
         let Some(folder) = folder else { return (at(log.end()), false) };
         let oldest = Position(log.first().0.saturating_sub(1));
+        // On disk before anything is told: what comes is for it, whatever happens.
+        let anew = |position: Position| {
+            let cursor = at(position);
+            if let Err(error) = CursorFile::new(folder, &self.0.name).save(&cursor) {
+                tracing::error!(%error, "where a new reader begins is not kept yet");
+            }
+            (cursor, true)
+        };
         let loaded = CursorFile::new(folder, &self.0.name).load();
         let checked = loaded.and_then(|cursor| cursor.map(|c| c.check(log).map(|()| c)).transpose());
         match checked {
@@ -112,9 +120,9 @@ impl Reader {
                 (Cursor { parked: Some(Parked { reason, since: now }), ..cursor }, true)
             }
             Ok(Some(cursor)) => (cursor, true),
-            Ok(None) if self.0.remembers => (at(oldest), true),
+            Ok(None) if self.0.remembers => anew(oldest),
             // A receiver that is new hears of what comes, not of a past that others have seen.
-            Ok(None) => (at(log.end()), true),
+            Ok(None) => anew(log.end()),
             Err(error) if self.0.remembers && !matches!(error, CursorError::Io { .. }) => {
                 tracing::warn!(%error, "the receiver knows what it has: everything in the log is offered again");
                 (at(oldest), true)

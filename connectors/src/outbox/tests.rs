@@ -154,6 +154,15 @@ fn keys(events: &[(u64, u64)]) -> Vec<String> {
     events.iter().map(|(incident, revision)| event("acme", *incident, *revision).event.key()).collect()
 }
 
+#[tokio::test]
+async fn where_a_new_reader_begins_is_on_disk_before_anything_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rig = Rig::start(dir.path(), &config(), vec![Receiver::default().reader("new", false, LONG)]);
+    // Its task has had no turn yet.
+    let cursor = CursorFile::new(&dir.path().join("readers"), "new").load().expect("reads").expect("it is kept");
+    assert_eq!(Position(cursor.position), rig.log.end());
+}
+
 #[test]
 fn an_event_comes_back_as_it_was() {
     let mut outgoing = event("acme", 1, 7);
