@@ -125,6 +125,7 @@ fn whom_an_alert_says_it_waits_for_is_the_first_suspect_though_silent_and_though
     };
     assert_eq!(first("call to payments failed: connection refused"), "service:payments");
     assert_eq!(first("call to pay-1:8001 failed: connection refused"), "service:payments");
+    assert_eq!(first("call to payments at pay-1:8001 failed: connection refused"), "service:payments");
     assert_eq!(first("order of desk failed"), "service:shop", "who waits for the shop is named, too");
     assert_eq!(first("order failed"), "service:shop");
 }

@@ -41,7 +41,7 @@ use bellwether_engine::planted::Bug;
 use run::run;
 
 /// Seeds in an ordinary test run.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 300;
 /// A planted bug has to be found within so many.
 const SEEDS_OF_A_BUG: u64 = 400;
 

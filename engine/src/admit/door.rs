@@ -1,7 +1,7 @@
 //! The door: rows come in, are checked, and wait for the watermark.
 //!
-//! Lateness is decided row by row against the latest event time seen so far, so that the cut
-//! does not depend on how rows were batched. What is late acts as of the watermark, so that nothing
+//! Lateness is decided row by row against the watermark as it stands, so that the cut does not depend on how
+//! rows were batched. What is late acts as of the watermark, so that nothing
 //! is lost for it; what is dated in the future acts as of its arrival. Samples have an order of their own to
 //! keep (`samples.rs`).
 

@@ -204,7 +204,7 @@ impl Sources {
     /// About how many bytes they take, with the samples in lanes.
     pub(super) fn bytes(&self) -> usize {
         let known = self.table.len() * size_of::<Source>() + self.series.len() * 2 * size_of::<u64>();
-        known + self.bytes + self.waiting * size_of::<Sample>() * 4 / 3
+        known + self.bytes + self.waiting * Sample::WAITING_BYTES
     }
 
     /// Samples in lanes.

@@ -134,7 +134,7 @@ pub(super) fn diagnose<'a>(
         node.condition = node.condition.max(worth * alert.condition);
         if alert.mentioned.is_empty() {
             let own = own_condition.entry(alert.entity).or_default();
-            *own = own.max(alert.condition);
+            *own = own.max(worth * alert.condition);
         }
         if mentions.len() < MENTIONS_MAX {
             mentions.extend(alert.mentioned.iter().map(|name| (alert.entity, *name)));
@@ -171,7 +171,8 @@ pub(super) fn diagnose<'a>(
     let mut cause_nodes: Vec<CauseNode> = nodes.iter().map(|(_, node)| *node).collect();
     let mut edges = edges_among(&nodes, &number, scene.topology);
     let named = named_among(&nodes, &number, &mentions, scene.entities);
-    for (by, of) in blamed_among(&named, &edges) {
+    let known: BTreeSet<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    for (by, of) in blamed_among(&named, &known) {
         cause_nodes[of as usize].named += 1.0 / alerting.len() as f64;
         // Who says that another fails does not speak of itself.
         let own = own_condition.get(&nodes[by as usize].0).copied().unwrap_or_default();
@@ -179,7 +180,7 @@ pub(super) fn diagnose<'a>(
         blaming.condition = blaming.condition.min(own);
         blaming.blames = true;
     }
-    add_named(&named, &mut edges);
+    add_named(&named, &known, &mut edges);
     let window = scene.config.change_window;
     let changes: Vec<&Change> = scene
         .changes
@@ -371,8 +372,7 @@ fn named_among(
 /// Who says that whom fails, by their numbers: `(by, of)`. An alert that names what its entity depends on says where it
 /// looks itself; where that is the place of a dependency, as in an address, it is the dependency. One that names
 /// who depends on its entity says for whom.
-fn blamed_among(named: &BTreeSet<(u32, u32)>, edges: &[CauseEdge]) -> BTreeSet<(u32, u32)> {
-    let known: BTreeSet<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+fn blamed_among(named: &BTreeSet<(u32, u32)>, known: &BTreeSet<(u32, u32)>) -> BTreeSet<(u32, u32)> {
     let needs = |node: u32| known.range((node, 0)..=(node, u32::MAX)).map(|(_, to)| *to);
     let mut blamed = BTreeSet::new();
     for (by, of) in named {
@@ -380,9 +380,10 @@ fn blamed_among(named: &BTreeSet<(u32, u32)>, edges: &[CauseEdge]) -> BTreeSet<(
             blamed.insert((*by, *of));
             continue;
         }
-        let before = blamed.len();
-        blamed.extend(needs(*by).filter(|near| known.contains(&(*near, *of))).map(|near| (*by, near)));
-        if blamed.len() == before && !known.contains(&(*of, *by)) {
+        let mut there = needs(*by).filter(|near| known.contains(&(*near, *of))).peekable();
+        if there.peek().is_some() {
+            blamed.extend(there.map(|near| (*by, near)));
+        } else if !known.contains(&(*of, *by)) {
             blamed.insert((*by, *of));
         }
     }
@@ -391,8 +392,7 @@ fn blamed_among(named: &BTreeSet<(u32, u32)>, edges: &[CauseEdge]) -> BTreeSet<(
 
 /// An alert that names another entity speaks of what it waits for: a call nobody else knows of,
 /// where the topology has no edge between the two.
-fn add_named(named: &BTreeSet<(u32, u32)>, edges: &mut Vec<CauseEdge>) {
-    let known: BTreeSet<(u32, u32)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
+fn add_named(named: &BTreeSet<(u32, u32)>, known: &BTreeSet<(u32, u32)>, edges: &mut Vec<CauseEdge>) {
     let unknown = named.iter().filter(|(by, of)| !known.contains(&(*by, *of)) && !known.contains(&(*of, *by)));
     let edge = |(by, of): &(u32, u32)| CauseEdge {
         from: *by,

@@ -13,14 +13,18 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
 }
 
+impl Sample {
+    /// About what one takes that waits: lists of them grow by doubling.
+    pub(crate) const WAITING_BYTES: usize = size_of::<Sample>() * 4 / 3;
+}
+
 impl Timed for Sample {
     fn time(&self) -> EventTime {
         self.time
     }
 
     fn bytes(&self) -> usize {
-        // Lists of waiting samples grow by doubling.
-        size_of::<Sample>() * 4 / 3
+        Sample::WAITING_BYTES
     }
 }
 
