@@ -91,15 +91,22 @@ impl Checkpoints {
         Checkpoints { disk: host::disk(), dir: dir.into() }
     }
 
-    /// Writes the state at `position`; it is durable when this returns. Returns the position
+    /// Writes the state at `position`, whose parts follow each other; it is durable when this returns. Returns the position
     /// of the oldest checkpoint kept, once there are [`KEPT`]: older journal entries are not needed any more.
     /// While there are fewer, the beginning is what is left when they are damaged.
     ///
     /// # Errors
     /// [`CheckpointsError::Io`]; the earlier checkpoints are as they were.
-    pub fn write(&self, position: Position, state: &[u8]) -> Result<Position, CheckpointsError> {
+    pub fn write<'a>(
+        &self,
+        position: Position,
+        state: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Position, CheckpointsError> {
         let path = self.path(position);
-        let written = host::replace(&*self.disk, &path, &[&header(position, state), state]);
+        let state: Vec<&[u8]> = state.into_iter().collect();
+        let header = header(position, &state);
+        let all: Vec<&[u8]> = std::iter::once(&header[..]).chain(state).collect();
+        let written = host::replace(&*self.disk, &path, &all);
         written.map_err(|error| io_error("write", &path, &error))?;
         let mut paths = self.paths(SUFFIX)?;
         let surplus = paths.len().saturating_sub(KEPT);
@@ -192,7 +199,7 @@ fn position_of(path: &Path) -> Option<Position> {
     path.file_stem()?.to_str()?.parse().ok().map(Position)
 }
 
-fn header(position: Position, state: &[u8]) -> Vec<u8> {
+fn header(position: Position, state: &[&[u8]]) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -201,10 +208,10 @@ fn header(position: Position, state: &[u8]) -> Vec<u8> {
     header
 }
 
-fn checksum(position: Position, state: &[u8]) -> u32 {
+fn checksum(position: Position, state: &[&[u8]]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&position.0.to_le_bytes());
-    crc.update(state);
+    state.iter().for_each(|part| crc.update(part));
     crc.finalize()
 }
 
@@ -215,7 +222,7 @@ fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Result<Checkpoint, &'static 
     let state = bytes.split_off(HEADER_BYTES);
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     let position = Position(u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes")));
-    let fits = checksum(position, &state) == number(12) && position_of(path) == Some(position);
+    let fits = checksum(position, &[&state]) == number(12) && position_of(path) == Some(position);
     if !fits {
         return Ok(Err("its checksum does not match"));
     }
@@ -243,7 +250,7 @@ mod tests {
         let checkpoints = Checkpoints::open(dir.path()).expect("opens");
         for position in 1..=6 {
             let state = vec![position as u8; 100];
-            checkpoints.write(Position(position), &state).expect("written");
+            checkpoints.write(Position(position), [&state[..]]).expect("written");
         }
         (dir, checkpoints)
     }
@@ -259,7 +266,7 @@ mod tests {
     #[test]
     fn the_newest_is_restored_and_four_are_kept() {
         let (dir, checkpoints) = filled();
-        assert_eq!(checkpoints.write(Position(7), &[7; 100]).expect("written"), Position(4));
+        assert_eq!(checkpoints.write(Position(7), [&[7; 100][..]]).expect("written"), Position(4));
         assert_eq!(newest(&checkpoints), Some(7));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), KEPT);
     }
@@ -268,7 +275,7 @@ mod tests {
     fn while_there_are_few_the_beginning_of_the_journal_is_still_needed() {
         let dir = tempfile::tempdir().expect("a folder");
         let checkpoints = Checkpoints::open(dir.path()).expect("opens");
-        let released: Vec<u64> = (5..11).map(|at| checkpoints.write(Position(at), b"x").expect("written").0).collect();
+        let released: Vec<u64> = (5..11).map(|at| checkpoints.write(Position(at), [&b"x"[..]]).expect("written").0).collect();
         assert_eq!(released, [0, 0, 0, 5, 6, 7]);
     }
 

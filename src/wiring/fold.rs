@@ -1,7 +1,7 @@
 //! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
-//! Between two entries the state is made into bytes; a thread of its own puts them on disk, and nothing waits for that.
-//! A checkpoint is taken every so many entries or seconds, also while an old journal is being
+//! Between entries the state is made into bytes, a piece at a time (`saving.rs`); a thread of its own puts them on disk,
+//! and nothing waits for that. A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
 //! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
 //! when the incident log has the events up to its position: from any checkpoint on disk, nothing
@@ -12,7 +12,6 @@
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +19,9 @@ use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, CheckpointsError, Stop, host};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
-use bellwether_engine::planted::{self, Bug};
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,13 +34,12 @@ use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
 use super::pace::{Cadence, Pace, Pending};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::saving::Saving;
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// The rule of an entry that was set aside.
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
-/// The rule of checkpoints that cannot be written.
-const UNSAVED_RULE: &str = "CheckpointNotWritten";
 
 /// Something that only the engine's thread knows.
 #[derive(Debug)]
@@ -95,26 +92,6 @@ pub enum FoldError {
     LogEnded,
 }
 
-/// What became of a checkpoint: the position of the oldest that is kept.
-type Written = Result<Position, CheckpointsError>;
-
-/// A checkpoint on its way to the disk.
-struct Saving {
-    position: Position,
-    bytes: usize,
-    done: oneshot::Receiver<Written>,
-}
-
-impl Saving {
-    /// What became of it; `None` until that is known.
-    fn written(&mut self) -> Option<Written> {
-        match self.done.try_recv() {
-            Err(oneshot::error::TryRecvError::Empty) => None,
-            ended => Some(ended.unwrap_or_else(|_| Err(unfinished()))),
-        }
-    }
-}
-
 /// What a panic needs: where to go back to, and what is left out.
 pub struct Care {
     /// Earlier states.
@@ -160,8 +137,8 @@ pub struct Fold {
 /// What a step of the folding came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Something was read.
-    Folded,
+    /// Something was done, and there may be more.
+    Busy,
     /// There is nothing to read for now.
     Idle,
     /// The end is reached, or there is no more time.
@@ -172,8 +149,10 @@ pub enum Step {
 pub(super) struct Reading {
     entries: Box<dyn Entries>,
     renewal: Renewal,
-    pace: Pace,
-    saving: Option<Saving>,
+    pub(super) pace: Pace,
+    /// While a snapshot is being taken: the longest that the engine stood still for it so far.
+    pub(super) taking: Option<Duration>,
+    pub(super) saving: Option<Saving>,
     /// Up to where the journal went before this process, until that has been read again: all is known then.
     told_before: Option<Position>,
 }
@@ -206,7 +185,7 @@ impl Fold {
         let mut idle = idle_ticks();
         loop {
             match self.step(&mut reading)? {
-                Step::Folded => {}
+                Step::Busy => {}
                 Step::Idle => {
                     let idle = async {
                         idle.tick().await;
@@ -229,7 +208,7 @@ impl Fold {
         let entries = self.journal.read(self.position)?;
         let renewal = Renewal::of(&self.engine, self.gauges.engine(self.partition), self.troubles.clone());
         self.note_quarantine();
-        Ok(Reading { entries, renewal, pace: Pace::new(), saving: None, told_before })
+        Ok(Reading { entries, renewal, pace: Pace::new(), taking: None, saving: None, told_before })
     }
 
     /// Folds the next entry, if there is one, and does what is due.
@@ -255,7 +234,7 @@ impl Fold {
                 }
                 reading.renewal.outdated();
                 reading.pace.folded();
-                Step::Folded
+                Step::Busy
             }
             None => {
                 // What follows the last entry may be no entry: a source's cursor alone.
@@ -268,6 +247,7 @@ impl Fold {
             }
         };
         let taken = self.checkpoint_if_due(reading)?;
+        let step = if reading.taking.is_some() { Step::Busy } else { step };
         let snapshot = self.gauges.engine(self.partition);
         match taken {
             true => reading.renewal.everything(&self.engine, snapshot),
@@ -433,104 +413,13 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and has the one before written once the log is that far. True when one was
-    /// taken.
-    fn checkpoint_if_due(&mut self, Reading { pace, saving, .. }: &mut Reading) -> Result<bool, FoldError> {
-        let Some((_, cadence)) = self.checkpoints else { return Ok(false) };
-        if let Some(one) = saving
-            && let Some(written) = one.written()
-        {
-            self.note_saved(pace, one.position, one.bytes, written);
-            *saving = None;
-        }
-        let taken = pace.is_due(&cadence);
-        if taken {
-            self.snapshot(pace, &cadence)?;
-        }
-        let logged = match self.logged.borrow().journal {
-            _ if planted::has(Bug::CheckpointBeforeLog) => self.position,
-            logged => logged,
-        };
-        if let Some((position, state)) = pace.ready(logged) {
-            *saving = self.save(position, state);
-        }
-        Ok(taken)
-    }
-
-    /// A checkpoint could not be written: the journal has everything since the one before, and keeps it.
-    fn note_unsaved(&self, pace: &mut Pace, error: &CheckpointsError) {
-        let (attempts, pause) = pace.failed();
-        self.gauges.checkpoint_failed();
-        tracing::error!(%error, attempts, again_in = ?pause, "a checkpoint is not written, a restart reads the journal from the one before");
-        if attempts == 1 {
-            let summary = format!("The engine's state cannot be saved: {error}; free space or repair the disk");
-            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: false });
-        }
-    }
-
-    fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
-        let began = host::uptime();
-        let state = self.engine.snapshot();
-        self.gauges.paused(host::uptime().saturating_sub(began));
-        let position = match self.position {
-            Position(at) if planted::has(Bug::CheckpointAhead) => Position(at + 1),
-            Position(at) if planted::has(Bug::CheckpointBehind) => Position(at - 1),
-            at => at,
-        };
-        pace.taken(Pending { position, state: Some(state) }, cadence);
-        // The log says when it is here.
-        self.tell(Vec::new(), false)
-    }
-
-    /// Has a snapshot written, beside whatever comes next.
-    fn save(&self, position: Position, state: Vec<u8>) -> Option<Saving> {
-        let (store, _) = self.checkpoints.as_ref()?;
-        let (store, bytes) = (store.clone(), state.len());
-        let (tell, done) = oneshot::channel();
-        host::beside(move || {
-            // A process that is ending does not wait for what it does not need.
-            let _ = tell.send(store.write(position, &state));
-        });
-        Some(Saving { position, bytes, done })
-    }
-
-    /// Notes what became of a snapshot that was written beside.
-    fn note_saved(&self, pace: &mut Pace, position: Position, bytes: usize, written: Written) {
-        if let Err(error) = self.saved(pace, position, bytes, written) {
-            self.note_unsaved(pace, &error);
-        }
-    }
-
-    /// A snapshot is on disk, or not.
-    fn saved(
-        &self,
-        pace: &mut Pace,
-        position: Position,
-        bytes: usize,
-        written: Written,
-    ) -> Result<(), CheckpointsError> {
-        self.journal.release(written?);
-        self.gauges.checkpointed();
-        if pace.written() {
-            let summary = "The engine's state is saved again".to_owned();
-            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
-        }
-        tracing::info!(partition = self.partition, position = position.0, bytes, "checkpoint written");
-        Ok(())
-    }
-
-    /// Waits for the checkpoint that is being written.
-    pub(super) async fn settle(&mut self, Reading { pace, saving, .. }: &mut Reading) {
-        if let Some(Saving { position, bytes, done }) = saving.take() {
-            let written = done.await.unwrap_or_else(|_| Err(unfinished()));
-            self.note_saved(pace, position, bytes, written);
-        }
-    }
-
     /// The last events, the last snapshot, and the end of the log's queue.
-    pub(super) fn wind_up(&mut self, Reading { pace, .. }: &mut Reading) -> Result<(), FoldError> {
+    pub(super) fn wind_up(&mut self, reading: &mut Reading) -> Result<(), FoldError> {
         if let Some((_, cadence)) = self.checkpoints {
-            self.snapshot(pace, &cadence)?;
+            self.begin_snapshot(reading, &cadence)?;
+            while reading.taking.is_some() {
+                self.go_on_with_snapshot(reading);
+            }
         }
         if self.finish {
             let mut events = Vec::new();
@@ -550,19 +439,10 @@ impl Fold {
                 return Err(FoldError::LogEnded);
             }
             if let Some((store, _)) = &self.checkpoints {
-                let written = store.write(position, &state);
+                let written = store.write(position, state.sealed().slices());
                 self.saved(&mut pace, position, state.len(), written)?;
             }
         }
         Ok(self.engine)
-    }
-}
-
-/// The thread that wrote a checkpoint has ended without a word.
-fn unfinished() -> CheckpointsError {
-    CheckpointsError::Io {
-        operation: "finish",
-        path: PathBuf::from("checkpoints"),
-        reason: "its thread has ended".to_owned(),
     }
 }

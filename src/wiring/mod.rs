@@ -37,7 +37,8 @@ pub mod readiness;
 pub mod recorded;
 pub mod recover;
 pub mod reload;
-pub mod screen;
+pub mod saving;
+mod screen;
 pub mod stepped;
 
 use std::collections::BTreeMap;

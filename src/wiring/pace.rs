@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellwether_connectors::host;
 use bellwether_connectors::journal::Position;
+use bellwether_engine::State;
 
 /// The first checkpoint of a process comes after this,
 const FIRST_AFTER: Duration = Duration::from_secs(1);
@@ -30,8 +31,8 @@ pub struct Cadence {
 /// A snapshot that is not on disk yet.
 pub(super) struct Pending {
     pub(super) position: Position,
-    /// Until it is being written: the incident log may not have caught up with it.
-    pub(super) state: Option<Vec<u8>>,
+    /// From when it is taken until it is being written: the incident log may not have caught up with it.
+    pub(super) state: Option<State>,
 }
 
 /// Since the last checkpoint, and until the next.
@@ -81,16 +82,30 @@ impl Pace {
         }
     }
 
-    /// A snapshot was taken.
-    pub(super) fn taken(&mut self, pending: Pending, cadence: &Cadence) {
+    /// A snapshot is being taken of what is known up to `position`.
+    pub(super) fn begun(&mut self, position: Position, cadence: &Cadence) {
         let grown = |span: Duration| span.saturating_mul(2).max(FIRST_AFTER).min(cadence.every);
         self.now =
             Cadence { every: grown(self.now.every), entries: self.now.entries.saturating_mul(2).min(cadence.entries) };
-        (self.since, self.entries, self.pending) = (host::uptime(), 0, Some(pending));
+        (self.since, self.entries, self.pending) = (host::uptime(), 0, Some(Pending { position, state: None }));
+    }
+
+    /// It is taken.
+    pub(super) fn taken(&mut self, state: State) {
+        if let Some(pending) = &mut self.pending {
+            pending.state = Some(state);
+        }
+    }
+
+    /// It is gone before it was taken: the next is due at once.
+    pub(super) fn gone(&mut self) {
+        self.pending = None;
+        self.entries += 1;
+        self.hurry();
     }
 
     /// The snapshot that may be written once the log has the events up to `logged`.
-    pub(super) fn ready(&mut self, logged: Position) -> Option<(Position, Vec<u8>)> {
+    pub(super) fn ready(&mut self, logged: Position) -> Option<(Position, State)> {
         let pending = self.pending.as_mut().filter(|pending| pending.position <= logged)?;
         Some((pending.position, pending.state.take()?))
     }
@@ -119,10 +134,6 @@ mod tests {
 
     const RARELY: Cadence = Cadence { every: Duration::from_secs(3_600), entries: 20_000 };
 
-    fn pending() -> Pending {
-        Pending { position: Position(1), state: None }
-    }
-
     #[test]
     fn the_first_checkpoint_comes_early_and_the_distance_grows_to_what_is_configured() {
         let mut pace = Pace::new();
@@ -134,7 +145,7 @@ mod tests {
                 entries += 1;
             }
             distances.push(entries);
-            pace.taken(pending(), &RARELY);
+            pace.begun(Position(1), &RARELY);
             assert!(!pace.is_due(&RARELY), "one at a time");
             pace.written();
         }

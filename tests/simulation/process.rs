@@ -274,7 +274,7 @@ async fn fold(mut engine: SteppedEngine, world: &World, partition: usize, last: 
     loop {
         match engine.step()? {
             // Others act, too.
-            Step::Folded => world.sleep(Duration::ZERO).await,
+            Step::Busy => world.sleep(Duration::ZERO).await,
             Step::Idle => engine.rest().await?,
             Step::Ended => break,
         }
