@@ -224,7 +224,7 @@ impl Stage {
             engine: self.engine,
             position: Position::START,
             journal: self.journal,
-            delivery: Delivery { log: self.log, cursors: None },
+            delivery: Delivery { log: self.log, cursors: None, anew: false },
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             care: None,
             questions: wiring::no_questions(),

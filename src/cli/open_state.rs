@@ -86,13 +86,14 @@ impl Opened {
                 "entries that met a bug are left out: see the folder `quarantine`"
             );
         }
-        let (engine, position) = recovered(settings, &folder, &checkpoints, report.first, workers, accept)?;
+        let Recovered { engine, position, lost } = recovered(settings, &folder, &checkpoints, report.first, workers, accept)?;
+        let anew = lost.is_some();
         let (log_config, log_folder) = partitions.incident_log(&config.incident_log, partition);
         let log = IncidentLog::open(&log_config, &log_folder)?;
         log.check_covers(position, report.last)?;
         let cursors = folder.join(READERS_FOLDER);
         private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
-        let delivery = Delivery { log, cursors: Some(cursors) };
+        let delivery = Delivery { log, cursors: Some(cursors), anew };
         Ok(Opened { journal: Arc::new(journal), report, position, engine, checkpoints, quarantine, delivery })
     }
 
@@ -122,16 +123,15 @@ fn recovered(
     first: Position,
     workers: &Workers,
     accept: bool,
-) -> Result<(Engine, Position)> {
-    let recovered = recover(settings, workers, checkpoints, first);
-    let Recovered { engine, position, lost } = recovered.map_err(|error| match error {
+) -> Result<Recovered> {
+    let recovered = recover(settings, workers, checkpoints, first).map_err(|error| match error {
         RecoverError::Settings(error) => UsageError(error.to_string()).into(),
         RecoverError::Checkpoints(error) => anyhow::Error::from(error),
     })?;
-    if let Some(gone) = lost {
+    if let Some(gone) = recovered.lost {
         accept_loss(&folder.join(CHECKPOINTS_FOLDER), gone, accept)?;
     }
-    Ok((engine, position))
+    Ok(recovered)
 }
 
 /// The state is lost: that is a person's decision.

@@ -360,7 +360,7 @@ impl Fold {
     }
 
     /// Hands events to the log. Without events it notes how far the engine is.
-    fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
+    pub(super) fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
         let position = LogPosition { journal: self.position, finished };
         let folded = Folded { position, events: events.into_iter().map(Arc::new).collect() };
         let taken = self.outbox.as_ref().is_some_and(|outbox| outbox.tell(folded));

@@ -37,8 +37,8 @@ pub mod readiness;
 pub mod recorded;
 pub mod recover;
 pub mod reload;
-pub mod saving;
-mod screen;
+mod saving;
+pub mod screen;
 pub mod stepped;
 
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ impl Partition {
             engine,
             position: Position::START,
             journal: Arc::new(MemoryJournal::default()),
-            delivery: Delivery { log: IncidentLog::in_memory(), cursors: None },
+            delivery: Delivery { log: IncidentLog::in_memory(), cursors: None, anew: false },
             checkpoints: None,
             care: None,
             questions: no_questions(),

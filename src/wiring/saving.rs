@@ -2,7 +2,6 @@
 //! writes it down.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::{CheckpointsError, host};

@@ -75,7 +75,7 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
     let log = IncidentLog::in_memory();
     let (readers, _notices) = Readers::of(&log);
     let (stopper, stop) = stop_pair();
-    let (outbox, logged, _appending) = Outbox::start(log, readers, LogPosition::default(), stop.clone());
+    let (outbox, logged, _appending) = Outbox::start(log, readers, Default::default(), stop.clone());
     stopper.stop();
     // The end of what it could read is never announced.
     let (_end, end) = watch::channel(None);
@@ -97,7 +97,7 @@ async fn an_engine_that_has_nothing_to_say_ends_with_its_log() {
     let log = IncidentLog::in_memory();
     let (readers, _notices) = Readers::of(&log);
     let (_stopper, stop) = stop_pair();
-    let (outbox, logged, appending) = Outbox::start(log, readers, LogPosition::default(), stop.clone());
+    let (outbox, logged, appending) = Outbox::start(log, readers, Default::default(), stop.clone());
     let (_end, end) = watch::channel(None);
     let fold = fold(dir.path(), journal, (outbox, logged), (end, stop), &Arc::default());
     // As an error of the disk does.

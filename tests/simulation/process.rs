@@ -144,7 +144,7 @@ impl Process {
             engine: recovered.engine,
             position: recovered.position,
             journal: Arc::new(journal),
-            delivery: Delivery { log, cursors: Some(cursors) },
+            delivery: Delivery { log, cursors: Some(cursors), anew: false },
             checkpoints: Some((checkpoints, cadence)),
             care: None,
             questions: no_questions(),
