@@ -249,7 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let checkpoints = Checkpoints::open(dir.path()).expect("opens");
         for position in 1..=6 {
-            let state = vec![position as u8; 100];
+            let state = [position as u8; 100];
             checkpoints.write(Position(position), [&state[..]]).expect("written");
         }
         (dir, checkpoints)

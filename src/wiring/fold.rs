@@ -32,9 +32,9 @@ use super::figures::Renewal;
 use super::gauges::Gauges;
 use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
-use super::pace::{Cadence, Pace, Pending};
+use super::pace::Cadence;
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
-use super::saving::Saving;
+use super::saving::{Concerned, Saving};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
@@ -149,18 +149,22 @@ pub enum Step {
 pub(super) struct Reading {
     entries: Box<dyn Entries>,
     renewal: Renewal,
-    pub(super) pace: Pace,
-    /// While a snapshot is being taken: the longest that the engine stood still for it so far.
-    pub(super) taking: Option<Duration>,
-    pub(super) saving: Option<Saving>,
+    saving: Option<Saving>,
     /// Up to where the journal went before this process, until that has been read again: all is known then.
     told_before: Option<Position>,
 }
 
 impl Reading {
+    /// Waits for the checkpoint that is being written.
+    pub(super) async fn settle(&mut self) {
+        if let Some(saving) = &mut self.saving {
+            saving.settle().await;
+        }
+    }
+
     /// Whether time alone brings something to do.
     pub(super) fn is_timed(&self) -> bool {
-        self.pace.waits() || self.renewal.is_stale()
+        self.saving.as_ref().is_some_and(Saving::waits) || self.renewal.is_stale()
     }
 }
 
@@ -195,7 +199,7 @@ impl Fold {
                 Step::Ended => break,
             }
         }
-        runtime.block_on(self.settle(&mut reading));
+        runtime.block_on(reading.settle());
         self.wind_up(&mut reading)?;
         runtime.block_on(self.conclude(reading))
     }
@@ -208,7 +212,14 @@ impl Fold {
         let entries = self.journal.read(self.position)?;
         let renewal = Renewal::of(&self.engine, self.gauges.engine(self.partition), self.troubles.clone());
         self.note_quarantine();
-        Ok(Reading { entries, renewal, pace: Pace::new(), taking: None, saving: None, told_before })
+        let concerned = Concerned {
+            partition: self.partition,
+            journal: self.journal.clone(),
+            gauges: self.gauges.clone(),
+            troubles: self.troubles.clone(),
+        };
+        let saving = self.checkpoints.take().map(|checkpoints| Saving::new(checkpoints, concerned));
+        Ok(Reading { entries, renewal, saving, told_before })
     }
 
     /// Folds the next entry, if there is one, and does what is due.
@@ -228,12 +239,12 @@ impl Fold {
         }
         let step = match reading.entries.next_entry()? {
             Some(entry) => {
-                if self.fold(&entry)? {
-                    // The way back to this state was long.
-                    reading.pace.hurry();
-                }
+                // After a panic, the way back to this state was long.
+                let dear = self.fold(&entry)?;
                 reading.renewal.outdated();
-                reading.pace.folded();
+                if let Some(saving) = &mut reading.saving {
+                    saving.folded(dear);
+                }
                 Step::Busy
             }
             None => {
@@ -246,8 +257,16 @@ impl Fold {
                 Step::Idle
             }
         };
-        let taken = self.checkpoint_if_due(reading)?;
-        let step = if reading.taking.is_some() { Step::Busy } else { step };
+        let mut taken = false;
+        if let Some(saving) = &mut reading.saving {
+            let logged = self.logged.borrow().journal;
+            taken = saving.step(&mut self.engine, self.position, logged);
+        }
+        if taken {
+            // The log says when it is here.
+            self.tell(Vec::new(), false)?;
+        }
+        let step = if reading.saving.as_ref().is_some_and(Saving::is_taking) { Step::Busy } else { step };
         let snapshot = self.gauges.engine(self.partition);
         match taken {
             true => reading.renewal.everything(&self.engine, snapshot),
@@ -360,7 +379,7 @@ impl Fold {
     }
 
     /// Hands events to the log. Without events it notes how far the engine is.
-    pub(super) fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
+    fn tell(&self, events: Vec<IncidentEvent>, finished: bool) -> Result<(), FoldError> {
         let position = LogPosition { journal: self.position, finished };
         let folded = Folded { position, events: events.into_iter().map(Arc::new).collect() };
         let taken = self.outbox.as_ref().is_some_and(|outbox| outbox.tell(folded));
@@ -415,11 +434,9 @@ impl Fold {
 
     /// The last events, the last snapshot, and the end of the log's queue.
     pub(super) fn wind_up(&mut self, reading: &mut Reading) -> Result<(), FoldError> {
-        if let Some((_, cadence)) = self.checkpoints {
-            self.begin_snapshot(reading, &cadence)?;
-            while reading.taking.is_some() {
-                self.go_on_with_snapshot(reading);
-            }
+        if let Some(saving) = &mut reading.saving {
+            saving.take(&mut self.engine, self.position);
+            self.tell(Vec::new(), false)?;
         }
         if self.finish {
             let mut events = Vec::new();
@@ -432,17 +449,14 @@ impl Fold {
     }
 
     /// The last checkpoint, once the log has everything up to there.
-    pub(super) async fn conclude(mut self, Reading { mut pace, .. }: Reading) -> Result<Engine, FoldError> {
-        if let Some(Pending { position, state: Some(state) }) = pace.pending.take() {
-            let reached = self.logged.wait_for(|logged| logged.journal >= position).await.is_ok();
-            if !reached {
-                return Err(FoldError::LogEnded);
-            }
-            if let Some((store, _)) = &self.checkpoints {
-                let written = store.write(position, state.sealed().slices());
-                self.saved(&mut pace, position, state.len(), written)?;
-            }
+    pub(super) async fn conclude(mut self, Reading { saving, .. }: Reading) -> Result<Engine, FoldError> {
+        let Some(saving) = saving else { return Ok(self.engine) };
+        if let Some(position) = saving.pending()
+            && self.logged.wait_for(|logged| logged.journal >= position).await.is_err()
+        {
+            return Err(FoldError::LogEnded);
         }
+        saving.conclude()?;
         Ok(self.engine)
     }
 }

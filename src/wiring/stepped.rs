@@ -173,7 +173,7 @@ impl SteppedEngine {
     /// # Errors
     /// [`FoldError`].
     pub async fn conclude(mut self) -> Result<Engine, FoldError> {
-        self.fold.settle(&mut self.reading).await;
+        self.reading.settle().await;
         self.fold.wind_up(&mut self.reading)?;
         self.fold.conclude(self.reading).await
     }
