@@ -35,6 +35,7 @@ mod pipeline;
 mod planted;
 pub mod sense;
 mod serial;
+pub mod shown;
 pub mod signal;
 mod stats;
 pub mod suppress;
