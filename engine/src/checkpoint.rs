@@ -21,6 +21,8 @@
 //! | 10 | counts late rows by their kind |
 //! | 11 | holds the time of arrival, and the sources that are off it with what of theirs waits |
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
@@ -71,6 +73,16 @@ pub enum CheckpointError {
     /// The configuration itself cannot be used.
     #[error(transparent)]
     Build(#[from] crate::compiled::BuildError),
+}
+
+impl CheckpointError {
+    /// How the version of a whole state of another build compares with this build's; `None` for anything else.
+    pub fn version(&self) -> Option<Ordering> {
+        match self {
+            CheckpointError::Version { have } => Some(have.cmp(&CHECKPOINT_VERSION)),
+            _ => None,
+        }
+    }
 }
 
 /// Wraps a state that takes about so many bytes: growing to them step by step would copy it several times.

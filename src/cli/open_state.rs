@@ -1,5 +1,6 @@
 //! The state of a run, opened: for each partition its journal, its log and its engine, from the newest good checkpoint.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, OpenReport, Position};
 use bellwether_connectors::outbox::IncidentLog;
-use bellwether_connectors::{Checkpoint, Checkpoints, private};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Refusal, private};
 use bellwether_engine::time::Span;
-use bellwether_engine::{Engine, EngineConfig, Workers};
+use bellwether_engine::{CheckpointError, Engine, EngineConfig, Workers};
 use tokio::sync::mpsc;
 
 use super::replay::threads;
@@ -21,6 +22,7 @@ use crate::wiring::pace::Cadence;
 use crate::wiring::partitions::{CHECKPOINTS_FOLDER, Partitions, READERS_FOLDER};
 use crate::wiring::quarantine::Quarantine;
 use crate::wiring::reload::QUESTIONS_MAX;
+use crate::wiring::retold::Retold;
 use crate::wiring::{Partition, Past};
 
 /// A partition that is open.
@@ -32,6 +34,7 @@ pub(super) struct Opened {
     /// Up to where its engine has read it.
     pub(super) position: Position,
     engine: Engine,
+    retold: Option<Retold>,
     checkpoints: Checkpoints,
     quarantine: Quarantine,
     delivery: Delivery,
@@ -85,20 +88,21 @@ impl Opened {
                 "entries that met a bug are left out: see the folder `quarantine`"
             );
         }
-        let (engine, position) = recover(settings, &folder, &checkpoints, report.first, workers, accept)?;
+        let (engine, position, new) = recover(settings, &folder, &checkpoints, report.first, workers, accept)?;
         let (log_config, log_folder) = partitions.incident_log(&config.incident_log, partition);
         let log = IncidentLog::open(&log_config, &log_folder)?;
         log.check_covers(position, report.last)?;
+        let retold = Retold::of(&log, position, new)?;
         let cursors = folder.join(READERS_FOLDER);
         private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
         let delivery = Delivery { log, cursors: Some(cursors) };
-        Ok(Opened { journal: Arc::new(journal), report, position, engine, checkpoints, quarantine, delivery })
+        Ok(Opened { journal: Arc::new(journal), report, position, engine, retold, checkpoints, quarantine, delivery })
     }
 
     /// As a part of the wiring, and where it is asked.
     pub(super) fn connect(self, config: &Config, settings: &EngineConfig) -> (mpsc::Sender<Question>, Partition) {
         let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
-        let Opened { journal, report, position, engine, checkpoints, quarantine, delivery } = self;
+        let Opened { journal, report, position, engine, retold, checkpoints, quarantine, delivery } = self;
         let past = past(settings, checkpoints.clone(), position, report.first);
         let partition = Partition {
             engine,
@@ -107,6 +111,7 @@ impl Opened {
             delivery,
             checkpoints: Some((checkpoints, cadence(config))),
             care: Some(Care { past, quarantine }),
+            retold,
             questions,
         };
         (asking, partition)
@@ -114,7 +119,7 @@ impl Opened {
 }
 
 /// The engine from the newest good checkpoint, or a new one that reads the journal from its
-/// oldest entry; not when that is not the beginning, unless the loss is accepted.
+/// oldest entry; not when that is not the beginning, unless the loss is accepted. With it, whether it is a new one.
 fn recover(
     settings: &EngineConfig,
     folder: &Path,
@@ -122,38 +127,69 @@ fn recover(
     first: Position,
     workers: &Workers,
     accept: bool,
-) -> Result<(Engine, Position)> {
+) -> Result<(Engine, Position, bool)> {
+    let folder = folder.join(CHECKPOINTS_FOLDER);
+    let begin = Position(first.0.saturating_sub(1));
     // With the settings it had then: the journal says where they change.
-    let resume = |checkpoint: &Checkpoint| Engine::resume_on(workers, &checkpoint.state);
-    Ok(match checkpoints.restore(resume)? {
-        Some((position, engine)) => (engine, position),
-        None => {
-            let begin = Position(first.0.saturating_sub(1));
+    match checkpoints.restore(|checkpoint| Engine::resume_on(workers, &checkpoint.state).map_err(refusal)) {
+        Ok(Some((position, engine))) => return Ok((engine, position, false)),
+        Ok(None) if begin != Position::START => accept_loss(&lost(&folder, begin), begin, accept)?,
+        Ok(None) => {}
+        Err(error @ CheckpointsError::Outdated { .. }) => {
             if begin != Position::START {
-                accept_loss(&folder.join(CHECKPOINTS_FOLDER), begin, accept)?;
+                accept_loss(&outdated(&error, begin), begin, accept)?;
             }
-            let engine = Engine::on(workers, settings.clone()).map_err(|error| UsageError(error.to_string()))?;
-            (engine, begin)
+            tracing::warn!(
+                %error,
+                "the journal is read again from its beginning; the checkpoints are kept beside (`.old`) for the build \
+                 that wrote them"
+            );
+            checkpoints.keep_beside()?;
         }
-    })
+        Err(error) => return Err(error.into()),
+    }
+    let engine = Engine::on(workers, settings.clone()).map_err(|error| UsageError(error.to_string()))?;
+    Ok((engine, begin, true))
 }
 
-/// The state is lost: that is a person's decision.
-fn accept_loss(folder: &Path, gone: Position, accept: bool) -> Result<()> {
-    let folder = folder.display();
+/// What a state that is not taken means for its file.
+fn refusal(error: CheckpointError) -> Refusal {
+    match error.version() {
+        Some(Ordering::Less) => Refusal::Older(error.to_string()),
+        Some(Ordering::Greater) => Refusal::Newer(error.to_string()),
+        _ => Refusal::Damaged(error.to_string()),
+    }
+}
+
+fn lost(folder: &Path, gone: Position) -> String {
+    format!(
+        "no checkpoint in `{}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
+         is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
+         from a backup, those moved aside end in `.bad`",
+        folder.display()
+    )
+}
+
+fn outdated(error: &CheckpointsError, gone: Position) -> String {
+    format!(
+        "{error}, and the journal no longer has entries 1 to {gone}, of which this build could make its own. Nothing \
+         was changed: the build that wrote it can go on"
+    )
+}
+
+/// The state cannot be had: that is a person's decision.
+fn accept_loss(why: &str, gone: Position, accept: bool) -> Result<()> {
     if !accept {
         let message = format!(
-            "no checkpoint in `{folder}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
-             is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
-             from a backup, those moved aside end in `.bad`; or begin anew with `--accept-data-loss`: incidents that \
-             are open are then not followed any more, and faults that go on are told again under other ids"
+            "{why}; or begin anew with `--accept-data-loss`: incidents that are open are then ended, and faults that go \
+             on are told again under other ids"
         );
         return Err(UsageError(message).into());
     }
     tracing::warn!(
         gone = gone.0,
-        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are not followed any more, \
-         faults that go on are told again under other ids"
+        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are ended, faults that go on \
+         are told again under other ids"
     );
     Ok(())
 }

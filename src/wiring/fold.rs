@@ -23,6 +23,7 @@ use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Intake, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +36,7 @@ use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
 use super::pace::{Cadence, Pace, Pending};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::retold::Retold;
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
@@ -140,6 +142,8 @@ pub struct Fold {
     pub incidents: Arc<KnownIncidents>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the folding.
     pub care: Option<Care>,
+    /// What was told of entries that are read again.
+    pub retold: Option<Retold>,
     /// Where trouble of our own is told.
     pub(super) troubles: mpsc::Sender<Trouble>,
     /// What others want to know.
@@ -201,6 +205,7 @@ impl Fold {
                     // What follows the last entry may be no entry: a source's cursor alone.
                     self.position = self.position.max(entries.position());
                     self.gauges.at(self.partition, self.position);
+                    self.settle_in_silence();
                     if self.reached_end() {
                         break;
                     }
@@ -235,7 +240,7 @@ impl Fold {
                 return Ok(true);
             }
         };
-        let mut events = Vec::new();
+        let mut events = self.settle(entry.position, &input);
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
             self.mend(fault, entry, &mut events)?;
@@ -245,6 +250,9 @@ impl Fold {
             events.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         }
         events.iter().for_each(|event| self.know(event));
+        if let Some(retold) = self.retold.as_mut().filter(|retold| retold.holds(entry.position)) {
+            retold.note(&events);
+        }
         self.position = entry.position;
         self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
@@ -255,6 +263,18 @@ impl Fold {
             self.tell(events, false)?;
         }
         Ok(!faults.is_empty())
+    }
+
+    /// Before the first entry that nothing was told of: what receivers are to be told so that they have what the
+    /// engine has.
+    fn settle(&mut self, position: Position, input: &Input) -> Vec<IncidentEvent> {
+        let retold = self.retold.take_if(|retold| !retold.holds(position));
+        retold.map(|retold| retold.settle(&mut self.engine, input_time(input).map(EventTime))).unwrap_or_default()
+    }
+
+    /// The same when there is no such entry yet: where there is nothing to tell, that is all.
+    fn settle_in_silence(&mut self) {
+        self.retold.take_if(|retold| !retold.holds(Position(self.position.0 + 1)) && retold.is_the_same());
     }
 
     /// Goes on without what led to a panic; what is set aside is on disk before anything else happens.
@@ -390,7 +410,7 @@ impl Fold {
                 }
             }
         }
-        let taken = pace.is_due(&cadence);
+        let taken = self.retold.is_none() && pace.is_due(&cadence);
         if taken {
             self.snapshot(pace, &cadence)?;
         }
@@ -459,7 +479,8 @@ impl Fold {
                 self.note_unsaved(&mut pace, &error);
             }
         }
-        if let Some((_, cadence)) = self.checkpoints {
+        if let Some((_, cadence)) = self.checkpoints.as_ref().filter(|_| self.retold.is_none()) {
+            let cadence = *cadence;
             self.snapshot(&mut pace, &cadence)?;
         }
         if self.finish {

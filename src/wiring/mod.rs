@@ -36,6 +36,7 @@ pub mod quarantine;
 pub mod readiness;
 pub mod recorded;
 pub mod reload;
+pub mod retold;
 pub mod screen;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ use gauges::Gauges;
 use memory::MemoryJournal;
 use outbox::{Around, Delivering, Delivery, ParkedReaders, Receivers, finished};
 use pace::Cadence;
+use retold::Retold;
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";
@@ -108,6 +110,8 @@ pub struct Partition {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the wiring.
     pub care: Option<Care>,
+    /// What was told of entries that are read again.
+    pub retold: Option<Retold>,
     /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -123,6 +127,7 @@ impl Partition {
             delivery: Delivery { log: IncidentLog::in_memory(), cursors: None },
             checkpoints: None,
             care: None,
+            retold: None,
             questions: no_questions(),
         }
     }
@@ -215,6 +220,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
             gauges: gauges.clone(),
             incidents: wiring.incidents.clone(),
             care: of.care,
+            retold: of.retold,
             troubles: troubles.clone(),
             questions: of.questions,
         };

@@ -97,6 +97,7 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
         gauges: gauges.clone(),
         incidents: Arc::default(),
         care: None,
+        retold: None,
         troubles: mpsc::channel(1).0,
         questions: no_questions(),
     };
