@@ -15,12 +15,15 @@ const FILE_MODE: u32 = 0o600;
 /// The ending of what is being written, until it takes its place.
 pub(crate) const YOUNG_SUFFIX: &str = ".young";
 
-/// Makes `folder` where it is not, and closes it to others where it is open to them.
+/// Makes `folder` where it is not, durable when this returns, and closes it to others where it is open to them.
 ///
 /// # Errors
 /// When it cannot be made. One that belongs to somebody else stays as it is.
 pub fn folder(folder: &Path) -> io::Result<()> {
+    let made = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    // What is synced in it is lost with it when the power is cut before the folder above it knows of it.
+    folder.ancestors().take(made).try_for_each(sync_name)?;
     if fs::metadata(folder)?.permissions().mode() & 0o077 != 0
         && let Err(error) = fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
     {
@@ -49,6 +52,15 @@ pub(crate) fn create(path: &Path) -> io::Result<fs::File> {
     file().create(true).truncate(true).write(true).open(path)
 }
 
+/// Makes it durable that something is called `path`: its folder knows of it.
+///
+/// # Errors
+/// When the folder cannot be synced.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Puts `parts`, one after the other, in the place of what is at `path`: whole or not at all, and durable when this
 /// returns.
 ///
@@ -61,7 +73,7 @@ pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(&young, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_name(path)
     };
     write().inspect_err(|_| {
         // Space that a failed write took is needed for the next; the error that is told is the first one.
