@@ -3,6 +3,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SEED ?= 42
+CUTS ?= 50
+SECONDS ?= 60
+MINUTES ?= 120
+SERIES ?= 200000
+ALERTS ?= 20000
 # Public data, where tests find it too.
 DATA = $(or $(BELLWETHER_DATA),../shared/data)
 
@@ -17,6 +22,7 @@ TOOLS := $(CURDIR)/.tools
 NATS := $(TOOLS)/py/bin/nats-server
 ML := $(TOOLS)/ml
 DENY := $(TOOLS)/bin/cargo-deny
+CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 SKIPPED := $(TOOLS)/skipped.txt
 BELLWETHER := $(CARGO_TARGET_DIR)/demo/bellwether
 export BELLWETHER_NATS_SERVER := $(NATS)
@@ -61,6 +67,29 @@ trials: nats ## The long forms of the trials with real processes: 200 kills, NAT
 	BELLWETHER_KILLS=200 cargo test --locked --features kafka --test crash -- --nocapture
 	BELLWETHER_AWAY_SECS=600 cargo test --locked --features kafka --test readers
 	BELLWETHER_OVERLOAD_SECS=1800 cargo test --locked --features kafka -p bellwether --test memory -- --nocapture beyond_its_means
+
+.PHONY: power-cut
+power-cut: ## Cut the power under load, by what the block device has: make power-cut CUTS=50 (root, loop devices, ext4)
+	BELLWETHER_CUTS=$(CUTS) cargo test --locked --features kafka --test disk -- --nocapture power
+
+.PHONY: disk-faults
+disk-faults: ## Each write of the state finds the disk full, once
+	BELLWETHER_FAULTS=all cargo test --locked --features kafka --test disk -- --nocapture each_write
+
+.PHONY: fuzz
+fuzz: ## Any bytes to every decoder, with coverage: make fuzz SECONDS=60, and FUZZ='loki otlp' for some of them
+	tools/fuzz.sh build
+	tools/fuzz.sh run $(SECONDS) $(FUZZ)
+
+.PHONY: soak
+soak: build ## Two hours of metrics, alerts and logs; memory, descriptors and files by the minute: make soak MINUTES=20
+	python3 tools/soak.py --bellwether $(BELLWETHER) --minutes $(MINUTES) --series $(SERIES) --alerts $(ALERTS)
+
+.PHONY: sbom
+sbom: $(CYCLONEDX) ## What the program is made of, as CycloneDX, in demo-out
+	@mkdir -p demo-out
+	PATH="$(TOOLS)/bin:$$PATH" cargo cyclonedx --format json --spec-version 1.5 --features kafka --override-filename bellwether.cdx
+	@mv bellwether.cdx.json demo-out/ && find . -name bellwether.cdx.json -not -path './demo-out/*' -not -path './target/*' -delete
 
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
@@ -114,6 +143,10 @@ deny: $(DENY) ## cargo-deny, built without optimisation: about a minute, once
 $(DENY):
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools \
 	  cargo install --debug --quiet --locked --version 0.20.2 --root $(TOOLS) cargo-deny
+
+$(CYCLONEDX):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools \
+	  cargo install --debug --quiet --locked --version 0.5.9 --root $(TOOLS) cargo-cyclonedx
 
 .PHONY: clean
 clean: ## Remove tools and what demos left; the build cache stays

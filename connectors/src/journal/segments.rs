@@ -138,7 +138,7 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, JournalError> {
 }
 
 /// The newest segment's state; no tail when even its header is torn.
-fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
+pub(super) fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
     let damaged = |offset: u64, reason: &str| JournalError::Damaged {
         segment: segment.path.clone(),
         offset,
