@@ -22,7 +22,6 @@ TOOLS := $(CURDIR)/.tools
 NATS := $(TOOLS)/py/bin/nats-server
 ML := $(TOOLS)/ml
 DENY := $(TOOLS)/bin/cargo-deny
-CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 SKIPPED := $(TOOLS)/skipped.txt
 BELLWETHER := $(CARGO_TARGET_DIR)/demo/bellwether
 export BELLWETHER_NATS_SERVER := $(NATS)
@@ -86,10 +85,9 @@ soak: build ## Two hours of metrics, alerts and logs; memory, descriptors and fi
 	python3 tools/soak.py --bellwether $(BELLWETHER) --minutes $(MINUTES) --series $(SERIES) --alerts $(ALERTS)
 
 .PHONY: sbom
-sbom: $(CYCLONEDX) ## What the program is made of, as CycloneDX, in demo-out
+sbom: ## What the program is made of, as CycloneDX, in demo-out
 	@mkdir -p demo-out
-	PATH="$(TOOLS)/bin:$$PATH" cargo cyclonedx --format json --spec-version 1.5 --features kafka --override-filename bellwether.cdx
-	@mv bellwether.cdx.json demo-out/ && find . -name bellwether.cdx.json -not -path './demo-out/*' -not -path './target/*' -delete
+	tools/sbom.py --features kafka >demo-out/bellwether.cdx.json
 
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
@@ -143,10 +141,6 @@ deny: $(DENY) ## cargo-deny, built without optimisation: about a minute, once
 $(DENY):
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools \
 	  cargo install --debug --quiet --locked --version 0.20.2 --root $(TOOLS) cargo-deny
-
-$(CYCLONEDX):
-	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools \
-	  cargo install --debug --quiet --locked --version 0.5.9 --root $(TOOLS) cargo-cyclonedx
 
 .PHONY: clean
 clean: ## Remove tools and what demos left; the build cache stays
