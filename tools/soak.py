@@ -3,8 +3,9 @@
 
     tools/soak.py --bellwether PROGRAM --minutes 120 --series 200000 --alerts 20000
 
-SERIES are written every 15 seconds, and one in a thousand of them is another each time; ALERTS a minute fire and recover;
-log lines come beside. Every half minute a line says what the process takes. At the end: how fast memory grew in the second
+SERIES are written every 15 seconds, and one in a thousand of them is another each time, of twenty; ALERTS a minute fire and
+recover, each with a label of its own; log lines come beside. The table of alerts has room for those of four minutes, so that
+all tables are full after some. Every half minute a line says what the process takes. At the end: how fast memory grew in the second
 half, whether every accepted alert was told once, and how long a start takes after a kill. It exits with 1 when memory grew
 by more than 1 % of what it was within an hour (as far as the time allows to say), descriptors grew, or an alert is missing.
 """
@@ -28,6 +29,7 @@ EVERY = 15
 PER_REQUEST = 5_000
 ALERTS_PER_REQUEST = 50
 LIVES = 20
+GENERATIONS = 20
 SAMPLE = 30
 CONFIG = """\
 state: {folder}/state
@@ -41,7 +43,7 @@ journal: {{dir: {folder}/state/journal, segment_bytes: 16777216, retain_bytes: 2
 sinks:
   - ndjson: {{path: {folder}/incidents.ndjson}}
 engine:
-  limits: {{series_max: {series_max}, alerts_max: 200000, incidents_max: 50000}}
+  limits: {{series_max: {series_max}, alerts_max: {alerts_max}, incidents_max: 50000}}
   correlate: {{threshold: 0.999}}
   ledger: {{group_wait: 1s, resolve_after: 5s, update_every: 10s, close_after: 60s}}
 """
@@ -72,7 +74,7 @@ def snappy(data):
 def series(number, generation, now):
     host = number % 5_000
     # One in a thousand is new each time.
-    age = generation if number % 1_000 == 0 else 0
+    age = generation % GENERATIONS if number % 1_000 == 0 else 0
     labels = (("__name__", "load"), ("disk", f"d{number // 5_000}-{age}"), ("instance", f"host{host}"))
     body = b"".join(field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in labels)
     sample = b"\x09" + struct.pack("<d", random.uniform(20, 60)) + b"\x10" + varint(now)
@@ -209,7 +211,8 @@ def main():
         (folder / "token").write_text(TOKEN)
         (folder / "token").chmod(0o600)
         config = folder / "bellwether.yaml"
-        config.write_text(CONFIG.format(folder=folder, port=port, series_max=given.series * 2 + 50_000))
+        config.write_text(CONFIG.format(folder=folder, port=port, series_max=given.series * 2 + 50_000,
+                                        alerts_max=given.alerts * 4))
         log = open(folder / "stderr", "wb")
         command = [given.bellwether, "run", "--json", "-c", str(config)]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)

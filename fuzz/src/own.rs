@@ -59,7 +59,7 @@ fn templates(bytes: &[u8]) -> Vec<Input> {
         let template = miner.text(miner.resolve(learned.template)).to_owned();
         found.clear();
         miner.parameters(learned.template, &line, &mut found);
-        values(&template, &line);
+        let _ = values(&template, &line);
     }
     Vec::new()
 }

@@ -30,7 +30,7 @@ impl Senders {
     pub(crate) fn start(count: usize, client: &Client, next: &Arc<AtomicU64>) -> Senders {
         let (stop, acknowledged) = (Arc::<AtomicBool>::default(), Arc::<Mutex<BTreeSet<String>>>::default());
         let send = |_| {
-            let (client, next) = (client.clone(), next.clone());
+            let (client, next) = (*client, next.clone());
             let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
