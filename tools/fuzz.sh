@@ -3,7 +3,7 @@
 #
 #   tools/fuzz.sh build                 compiles the fuzzer; our own crates with coverage, with every check a release leaves out
 #   tools/fuzz.sh run SECONDS [TARGET…] all targets or these, each for so long; what is found stays in .tools/fuzz
-#   tools/fuzz.sh minimize              makes fuzz/corpus the fewest and smallest inputs that go the same ways
+#   tools/fuzz.sh minimize              puts a few of what was found into fuzz/corpus, each of which goes a way of its own
 #
 # An input fails a target when it panics, takes more than SECONDS_MAX, or the process needs more than MEBIBYTES_MAX; one
 # that takes more than SLOW_SECONDS is kept beside.
@@ -16,7 +16,7 @@ SLOW_SECONDS=1
 MEBIBYTES_MAX=512
 INPUT_BYTES_MAX=8192
 # Of each target; all together stay below what fuzz/tests/corpus.rs allows.
-KEPT_BYTES_MAX=9000
+KEPT_BYTES_MAX=3500
 
 TARGET_DIR=${CARGO_TARGET_DIR:-target}
 FUZZER=$TARGET_DIR/demo/fuzz
@@ -63,14 +63,15 @@ minimize() {
     mkdir -p "$FOUND/$target" "fuzz/corpus/$target"
     BELLWETHER_FUZZ=$target "$FUZZER" -merge=1 -max_len=$INPUT_BYTES_MAX "$merged" "fuzz/corpus/$target" \
       "$FOUND/$target" >/dev/null 2>&1
+    # What has a name was put there by somebody; what is called by its hash was found.
+    find "fuzz/corpus/$target" -type f | grep -E '/[0-9a-f]{40}$' | xargs -r rm
     bytes=0
-    rm -rf "fuzz/corpus/$target"
-    mkdir "fuzz/corpus/$target"
     while read -r size file; do
+      [ "$size" -le $((KEPT_BYTES_MAX / 3)) ] || continue
       bytes=$((bytes + size))
-      [ $bytes -le $KEPT_BYTES_MAX ] || [ -z "$(ls -A "fuzz/corpus/$target")" ] || break
+      [ $bytes -le $KEPT_BYTES_MAX ] || break
       mv "$merged/$file" "fuzz/corpus/$target/"
-    done < <(find "$merged" -type f -printf '%s %f\n' | sort -n)
+    done < <(find "$merged" -type f -printf '%s %f\n' | sort -k2)
     rm -rf "$merged"
     echo "$target: $(find "fuzz/corpus/$target" -type f | wc -l) inputs"
   done

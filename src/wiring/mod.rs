@@ -236,9 +236,17 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let stopping = tokio::spawn(stop_in_time(stop.clone(), patience_ends.clone(), abandon.clone()));
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
-        read = reading => read?,
+        read = reading => match read {
+            Ok(failed) => failed,
+            Err(error) => {
+                abandon.stop();
+                all_ended(&mut running.folding).await;
+                return Err(error);
+            }
+        },
         Some((_, folded)) = running.folding.next() => {
             abandon.stop();
+            all_ended(&mut running.folding).await;
             return Err(early(folded, running.delivering).await);
         }
     };
@@ -278,6 +286,14 @@ fn start(fold: Fold, name: String) -> Result<oneshot::Receiver<Result<Engine, Fo
     });
     spawned.map_err(|error| WiringError::Died(error.to_string()))?;
     Ok(folded)
+}
+
+/// Waits until every engine has ended where it is: one that waits for something needs the runtime that is about to go.
+async fn all_ended(folding: &mut FuturesUnordered<BoxFuture<'static, (usize, Folded)>>) {
+    let ended = async { while folding.next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+        tracing::warn!("an engine is still at work: the process ends without it");
+    }
 }
 
 /// Waits for every engine, and makes one of them that knows all tenants. The first that failed has the others end
