@@ -4,6 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SEED ?= 42
 SEEDS ?= 10000
+CUTS ?= 50
+SECONDS ?= 60
+MINUTES ?= 120
+SERIES ?= 200000
+ALERTS ?= 20000
 # Public data, where tests find it too.
 DATA = $(or $(BELLWETHER_DATA),../shared/data)
 
@@ -66,6 +71,28 @@ trials: nats ## The long forms of the trials with real processes: 200 kills, NAT
 	BELLWETHER_KILLS=200 cargo test --locked --features kafka --test crash -- --nocapture
 	BELLWETHER_AWAY_SECS=600 cargo test --locked --features kafka --test readers
 	BELLWETHER_OVERLOAD_SECS=1800 cargo test --locked --features kafka -p bellwether --test memory -- --nocapture beyond_its_means
+
+.PHONY: power-cut
+power-cut: ## Cut the power under load, by what the block device has: make power-cut CUTS=50 (root, loop devices, ext4)
+	BELLWETHER_CUTS=$(CUTS) cargo test --locked --features kafka --test disk -- --nocapture power
+
+.PHONY: disk-faults
+disk-faults: ## Each write of the state finds the disk full, once
+	BELLWETHER_FAULTS=all cargo test --locked --features kafka --test disk -- --nocapture each_write
+
+.PHONY: fuzz
+fuzz: ## Any bytes to every decoder, with coverage: make fuzz SECONDS=60, and FUZZ='loki otlp' for some of them
+	tools/fuzz.sh build
+	tools/fuzz.sh run $(SECONDS) $(FUZZ)
+
+.PHONY: soak
+soak: build ## Two hours of metrics, alerts and logs; memory, descriptors and files by the minute: make soak MINUTES=20
+	python3 tools/soak.py --bellwether $(BELLWETHER) --minutes $(MINUTES) --series $(SERIES) --alerts $(ALERTS)
+
+.PHONY: sbom
+sbom: ## What the program is made of, as CycloneDX, in demo-out
+	@mkdir -p demo-out
+	tools/sbom.py --features kafka >demo-out/bellwether.cdx.json
 
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong

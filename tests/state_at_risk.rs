@@ -75,7 +75,9 @@ fn a_process_that_dies_again_and_again_still_moves_on() {
 fn a_start_without_the_state_and_its_journal_is_refused_unless_the_loss_is_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
     let http = free_address();
-    let file = Service::configure(folder.path(), http, "", "  alertmanager: {}\n");
+    // Each fault is one of its own, whenever it comes.
+    let apart = "  correlate: {threshold: 0.999}\n";
+    let file = Service::configure(folder.path(), http, apart, "  alertmanager: {}\n");
     let text = std::fs::read_to_string(&file).expect("there");
     let journal = folder.path().join("state/journal");
     let kept = format!("journal: {{dir: {}, segment_bytes: 65536, retain_bytes: 100000}}\n", journal.display());

@@ -2,13 +2,14 @@
 //!
 //! A checkpoint is written beside its final name, synced, renamed, and the folder synced: it
 //! is there whole or not at all. The last `KEPT` are kept. One that does not read is moved
-//! aside (`.bad`), so that it is not met again at every start, and the one before is tried.
+//! aside (`.bad`), so that it is not met again at every start, and the one before is tried. One that
+//! another build wrote is whole, and stays for that build: a newer one ends the start, older ones are kept
+//! beside (`.old`) once it is decided that the journal is read again instead.
 //!
 //! ```text
 //! <position, 20 digits>.checkpoint = "BWCHECKP" version:u32 crc:u32 position:u64 state
 //! ```
 
-use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ const MAGIC: &[u8; 8] = b"BWCHECKP";
 const HEADER_BYTES: usize = 24;
 const SUFFIX: &str = ".checkpoint";
 const BAD_SUFFIX: &str = ".bad";
+const OLD_SUFFIX: &str = ".old";
 
 /// A folder of checkpoints.
 #[derive(Clone, Debug)]
@@ -58,6 +60,25 @@ pub enum CheckpointsError {
         /// What the system said.
         reason: String,
     },
+    /// A newer build wrote the state in it. Nothing is touched.
+    #[error(
+        "checkpoint `{path}` is of a newer build ({reason}). Use that build; or move this file and later ones away to \
+         go on from the one before it, where there is one: nothing that was told is told again"
+    )]
+    NewerState {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        reason: String,
+    },
+    /// None reads but of older builds. Nothing is touched.
+    #[error("checkpoint `{path}` is of an older build ({reason})")]
+    Outdated {
+        /// The newest of them.
+        path: PathBuf,
+        /// What the engine says.
+        reason: String,
+    },
     /// A newer build wrote it. It is not touched.
     #[error(
         "checkpoint `{path}` has version {have}, this build reads up to {FORMAT_VERSION}: use the newer build, or move the file away to start from an older checkpoint"
@@ -68,6 +89,17 @@ pub enum CheckpointsError {
         /// Its version.
         have: u32,
     },
+}
+
+/// Why the state of a checkpoint is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It does not hold what it should.
+    Damaged(String),
+    /// It is whole, and of an older build.
+    Older(String),
+    /// It is whole, and of a newer build.
+    Newer(String),
 }
 
 impl Checkpoints {
@@ -121,17 +153,18 @@ impl Checkpoints {
     }
 
     /// The newest checkpoint that reads and that `restore` accepts, with what `restore` made
-    /// of it. Those that do not are moved aside and reported in the log. `None` when none is
+    /// of it. Those that are damaged are moved aside and reported in the log. `None` when none is
     /// left.
     ///
     /// # Errors
-    /// [`CheckpointsError::Newer`] when there are none but of newer builds, and [`CheckpointsError::Io`] when
-    /// the disk fails.
-    pub fn restore<T, E: Display>(
+    /// [`CheckpointsError::NewerState`] for a state of a newer build, [`CheckpointsError::Outdated`] when there are
+    /// none but of older ones, [`CheckpointsError::Newer`] when there are none but in files of newer ones,
+    /// and [`CheckpointsError::Io`] when the disk fails.
+    pub fn restore<T>(
         &self,
-        mut restore: impl FnMut(&Checkpoint) -> Result<T, E>,
+        mut restore: impl FnMut(&Checkpoint) -> Result<T, Refusal>,
     ) -> Result<Option<(Position, T)>, CheckpointsError> {
-        let mut newer = None;
+        let mut other = None;
         for path in self.paths(SUFFIX)?.into_iter().rev() {
             let bytes = host::read(&*self.disk, &path).map_err(|e| io_error("read", &path, &e))?;
             let parsed = match parse(&path, bytes) {
@@ -139,20 +172,38 @@ impl Checkpoints {
                 // A newer build's, or one whose version was damaged: it stays, and an older one may do.
                 Err(error) => {
                     tracing::warn!(%error, "the checkpoint before is tried");
-                    newer = newer.or(Some(error));
+                    other = other.or(Some(error));
                     continue;
                 }
             };
             let reason = match parsed {
                 Ok(checkpoint) => match restore(&checkpoint) {
                     Ok(state) => return Ok(Some((checkpoint.position, state))),
-                    Err(error) => error.to_string(),
+                    Err(Refusal::Damaged(reason)) => reason,
+                    Err(Refusal::Newer(reason)) => return Err(CheckpointsError::NewerState { path, reason }),
+                    Err(Refusal::Older(reason)) => {
+                        other = other.or(Some(CheckpointsError::Outdated { path, reason }));
+                        continue;
+                    }
                 },
                 Err(reason) => reason.to_owned(),
             };
             self.quarantine(&path, &reason)?;
         }
-        newer.map_or(Ok(None), Err)
+        other.map_or(Ok(None), Err)
+    }
+
+    /// Keeps what there is beside, for the older build that wrote it: what is written from now on begins anew.
+    ///
+    /// # Errors
+    /// [`CheckpointsError::Io`].
+    pub fn keep_beside(&self) -> Result<(), CheckpointsError> {
+        for path in self.paths(SUFFIX)? {
+            let mut aside = path.clone().into_os_string();
+            aside.push(OLD_SUFFIX);
+            self.disk.rename(&path, Path::new(&aside)).map_err(|e| io_error("rename", &path, &e))?;
+        }
+        Ok(())
     }
 
     /// The newest checkpoint before `limit` that reads. Nothing is moved.
@@ -232,13 +283,22 @@ fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Result<Checkpoint, &'static 
     Ok(Ok(Checkpoint { position, state }))
 }
 
+/// Reads bytes as the file of a checkpoint, as they are and with a checksum that fits; for fuzzing.
+pub(crate) fn read_file(bytes: &[u8]) {
+    let path = Path::new("00000000000000000001.checkpoint");
+    let _ = parse(path, bytes.to_vec());
+    let mut sealed = header(Position(1), &[bytes]);
+    sealed.extend_from_slice(bytes);
+    let read = parse(path, sealed).expect("this build's").expect("whole");
+    assert_eq!(read.state, bytes);
+}
+
 fn io_error(operation: &'static str, path: &Path, error: &io::Error) -> CheckpointsError {
     CheckpointsError::Io { operation, path: path.to_owned(), reason: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::fs;
 
     use tempfile::TempDir;
@@ -258,7 +318,7 @@ mod tests {
     fn newest(checkpoints: &Checkpoints) -> Option<u64> {
         let restored = checkpoints.restore(|c| {
             assert_eq!(c.state, vec![c.position.0 as u8; 100]);
-            Ok::<(), Infallible>(())
+            Ok(())
         });
         restored.expect("the disk works").map(|(position, ())| position.0)
     }
@@ -275,7 +335,8 @@ mod tests {
     fn while_there_are_few_the_beginning_of_the_journal_is_still_needed() {
         let dir = tempfile::tempdir().expect("a folder");
         let checkpoints = Checkpoints::open(dir.path()).expect("opens");
-        let released: Vec<u64> = (5..11).map(|at| checkpoints.write(Position(at), [&b"x"[..]]).expect("written").0).collect();
+        let released: Vec<u64> =
+            (5..11).map(|at| checkpoints.write(Position(at), [&b"x"[..]]).expect("written").0).collect();
         assert_eq!(released, [0, 0, 0, 5, 6, 7]);
     }
 
@@ -300,7 +361,8 @@ mod tests {
     #[test]
     fn a_state_the_engine_refuses_is_moved_aside_too_until_none_is_left() {
         let (_dir, checkpoints) = filled();
-        let refused = checkpoints.restore::<(), _>(|c| Err(format!("state {} has another digest", c.position)));
+        let refused =
+            checkpoints.restore::<()>(|c| Err(Refusal::Damaged(format!("state {} has another digest", c.position))));
         assert_eq!(refused.expect("the disk works"), None);
         assert_eq!(newest(&checkpoints), None);
     }
@@ -316,11 +378,35 @@ mod tests {
         for older in 3..=5 {
             fs::remove_file(checkpoints.path(Position(older))).expect("removed");
         }
-        assert!(matches!(
-            checkpoints.restore(|_| Ok::<(), Infallible>(())),
-            Err(CheckpointsError::Newer { have: 2, .. })
-        ));
+        assert!(matches!(checkpoints.restore(|_| Ok(())), Err(CheckpointsError::Newer { have: 2, .. })));
         assert_eq!(fs::read(&path).expect("bytes"), bytes);
+    }
+
+    #[test]
+    fn the_state_of_a_newer_build_ends_the_start_and_is_not_touched_though_an_older_would_do() {
+        let (dir, checkpoints) = filled();
+        let of_newer = |c: &Checkpoint| match c.position.0 {
+            6 => Err(Refusal::Newer("version 12".to_owned())),
+            _ => Ok(()),
+        };
+        let error = checkpoints.restore(of_newer).expect_err("refused").to_string();
+        assert!(error.contains("newer build (version 12)") && error.contains("move this file"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), KEPT);
+        assert_eq!(newest(&checkpoints), Some(6));
+    }
+
+    #[test]
+    fn states_of_an_older_build_stay_until_it_is_decided_to_do_without_and_are_then_kept_beside() {
+        let (dir, checkpoints) = filled();
+        let refused = checkpoints.restore::<()>(|_| Err(Refusal::Older("version 10".to_owned())));
+        assert!(
+            matches!(&refused, Err(CheckpointsError::Outdated { path, .. }) if position_of(path) == Some(Position(6)))
+        );
+        assert_eq!(newest(&checkpoints), Some(6));
+        checkpoints.keep_beside().expect("renamed");
+        assert_eq!(checkpoints.write(Position(2), [&[2; 100][..]]).expect("written"), Position::START, "there is one");
+        assert_eq!(newest(&checkpoints), Some(2));
+        assert!(dir.path().join(format!("{:020}.checkpoint.old", 6)).exists());
     }
 
     #[test]

@@ -18,13 +18,10 @@ const FILE_MODE: u32 = 0o600;
 /// # Errors
 /// When it cannot be made. One that belongs to somebody else stays as it is.
 pub fn folder(folder: &Path) -> io::Result<()> {
-    let made: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
+    let made = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).count();
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
-    for parent in made.into_iter().filter_map(Path::parent) {
-        // What is in a folder is as durable as the folder.
-        let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        fs::File::open(here)?.sync_all()?;
-    }
+    // What is synced in it is lost with it when the power is cut before the folder above it knows of it.
+    folder.ancestors().take(made).try_for_each(sync_name)?;
     if fs::metadata(folder)?.permissions().mode() & 0o077 != 0
         && let Err(error) = fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
     {
@@ -43,6 +40,15 @@ pub fn file() -> OpenOptions {
 /// A fresh file at `path`, in the place of what was there.
 pub(crate) fn create(path: &Path) -> io::Result<fs::File> {
     file().create(true).truncate(true).write(true).open(path)
+}
+
+/// Makes it durable that something is called `path`: its folder knows of it.
+///
+/// # Errors
+/// When the folder cannot be synced.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

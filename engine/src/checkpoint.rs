@@ -21,6 +21,8 @@
 //! | 10 | counts late rows by their kind |
 //! | 11 | holds the time of arrival, and the sources that are off it with what of theirs waits |
 
+use std::cmp::Ordering;
+
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -73,6 +75,16 @@ pub enum CheckpointError {
     /// The configuration itself cannot be used.
     #[error(transparent)]
     Build(#[from] crate::compiled::BuildError),
+}
+
+impl CheckpointError {
+    /// How the version of a whole state of another build compares with this build's; `None` for anything else.
+    pub fn version(&self) -> Option<Ordering> {
+        match self {
+            CheckpointError::Version { have } => Some(have.cmp(&CHECKPOINT_VERSION)),
+            _ => None,
+        }
+    }
 }
 
 /// A whole state: its pieces follow each other.

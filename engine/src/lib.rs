@@ -37,6 +37,7 @@ mod pipeline;
 pub mod planted;
 pub mod sense;
 mod serial;
+pub mod shown;
 pub mod signal;
 mod snapshot;
 mod stats;

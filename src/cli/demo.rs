@@ -224,9 +224,10 @@ impl Stage {
             engine: self.engine,
             position: Position::START,
             journal: self.journal,
-            delivery: Delivery { log: self.log, cursors: None, anew: false },
+            delivery: Delivery { log: self.log, cursors: None },
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             care: None,
+            retold: None,
             questions: wiring::no_questions(),
         };
         Wiring {

@@ -22,6 +22,7 @@ use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +35,7 @@ use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
 use super::pace::Cadence;
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::retold::Retold;
 use super::saving::{Concerned, Saving};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
@@ -128,6 +130,8 @@ pub struct Fold {
     pub incidents: Arc<KnownIncidents>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the folding.
     pub care: Option<Care>,
+    /// What was told of entries that are read again.
+    pub retold: Option<Retold>,
     /// Where trouble of our own is told.
     pub(super) troubles: mpsc::Sender<Trouble>,
     /// What others want to know.
@@ -251,6 +255,7 @@ impl Fold {
                 // What follows the last entry may be no entry: a source's cursor alone.
                 self.position = self.position.max(reading.entries.position());
                 self.gauges.at(self.partition, self.position);
+                self.settle_in_silence();
                 if self.reached_end() {
                     return Ok(Step::Ended);
                 }
@@ -258,7 +263,8 @@ impl Fold {
             }
         };
         let mut taken = false;
-        if let Some(saving) = &mut reading.saving {
+        // A checkpoint would forget that what is read again is still to be made one with what was told.
+        if let Some(saving) = reading.saving.as_mut().filter(|_| self.retold.is_none()) {
             let logged = self.logged.borrow().journal;
             taken = saving.step(&mut self.engine, self.position, logged);
         }
@@ -295,7 +301,7 @@ impl Fold {
                 return Ok(true);
             }
         };
-        let mut events = Vec::new();
+        let mut events = self.settle(entry.position, &input);
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
             self.mend(fault, entry, &mut events)?;
@@ -305,6 +311,9 @@ impl Fold {
             events.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         }
         events.iter().for_each(|event| self.know(event));
+        if let Some(retold) = self.retold.as_mut().filter(|retold| retold.holds(entry.position)) {
+            retold.note(&events);
+        }
         self.position = entry.position;
         self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
@@ -315,6 +324,18 @@ impl Fold {
             self.tell(events, false)?;
         }
         Ok(!faults.is_empty())
+    }
+
+    /// Before the first entry that nothing was told of: what receivers are to be told so that they have what the
+    /// engine has.
+    fn settle(&mut self, position: Position, input: &Input) -> Vec<IncidentEvent> {
+        let retold = self.retold.take_if(|retold| !retold.holds(position));
+        retold.map(|retold| retold.settle(&mut self.engine, input_time(input).map(EventTime))).unwrap_or_default()
+    }
+
+    /// The same when there is no such entry yet: where there is nothing to tell, that is all.
+    fn settle_in_silence(&mut self) {
+        self.retold.take_if(|retold| !retold.holds(Position(self.position.0 + 1)) && retold.is_the_same());
     }
 
     /// Goes on without what led to a panic; what is set aside is on disk before anything else happens.
@@ -434,7 +455,7 @@ impl Fold {
 
     /// The last events, the last snapshot, and the end of the log's queue.
     pub(super) fn wind_up(&mut self, reading: &mut Reading) -> Result<(), FoldError> {
-        if let Some(saving) = &mut reading.saving {
+        if let Some(saving) = reading.saving.as_mut().filter(|_| self.retold.is_none()) {
             saving.take(&mut self.engine, self.position);
             self.tell(Vec::new(), false)?;
         }

@@ -40,8 +40,6 @@ pub struct Delivery {
     pub log: IncidentLog,
     /// Where cursors are kept; `None` when the log ends with the process.
     pub cursors: Option<PathBuf>,
-    /// The engine has lost its state: what the log has is another's, and says nothing of what this one tells.
-    pub anew: bool,
 }
 
 /// What every partition's delivery works with.
@@ -107,8 +105,7 @@ impl Delivery {
         let telling = Box::pin(tell(notices, partition, around.parked.clone(), around.intake.of(SOURCE)));
         let from = LogPosition { journal: from, finished: false };
         let hard = around.deadline.hard.clone();
-        let known = if self.anew { from } else { self.log.told().unwrap_or_default() };
-        let (outbox, logged, appender) = Outbox::begin(self.log.clone(), places.clone(), (from, known), hard);
+        let (outbox, logged, appender) = Outbox::begin(self.log.clone(), places.clone(), from, hard);
         let tasks = Tasks { appending: Box::pin(appender), readers, telling, end, log: self.log, places };
         Ok((outbox, logged, tasks))
     }

@@ -129,6 +129,7 @@ impl Stepped {
                 gauges: gauges.clone(),
                 incidents: wiring.incidents.clone(),
                 care: of.care,
+                retold: of.retold,
                 troubles: troubles.clone(),
                 questions: of.questions,
             };

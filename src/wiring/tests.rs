@@ -133,6 +133,7 @@ fn fold(
         gauges: gauges.clone(),
         incidents: Arc::default(),
         care: None,
+        retold: None,
         troubles: mpsc::channel(1).0,
         questions: no_questions(),
     }

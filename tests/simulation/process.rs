@@ -15,6 +15,7 @@ use bellwether::wiring::pace::Cadence;
 use bellwether::wiring::partitions::{CHECKPOINTS_FOLDER, JOURNAL_FOLDER, Partitions, PartitionsError, READERS_FOLDER};
 use bellwether::wiring::recover::recover;
 use bellwether::wiring::reload::SettingsWriter;
+use bellwether::wiring::retold::Retold;
 use bellwether::wiring::stepped::{Stepped, SteppedEngine, SteppedPartition};
 use bellwether::wiring::{Partition, Wiring, no_questions};
 use bellwether_connectors::host::Disk as _;
@@ -137,6 +138,7 @@ impl Process {
         }
         let log = IncidentLog::open(&self.log_config(), &folder.join("incident-log"))?;
         log.check_covers(recovered.position, report.last)?;
+        let retold = Retold::of(&log, recovered.position, recovered.new)?;
         let cursors = folder.join(READERS_FOLDER);
         self.disk.make_folder(&cursors).context("the readers' folder")?;
         let cadence = Cadence { every: Duration::from_secs(36_000), entries: self.cadence };
@@ -144,9 +146,10 @@ impl Process {
             engine: recovered.engine,
             position: recovered.position,
             journal: Arc::new(journal),
-            delivery: Delivery { log, cursors: Some(cursors), anew: false },
+            delivery: Delivery { log, cursors: Some(cursors) },
             checkpoints: Some((checkpoints, cadence)),
             care: None,
+            retold,
             questions: no_questions(),
         };
         Ok((report, opened))

@@ -116,7 +116,7 @@ pub(super) fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, JournalError> {
 }
 
 /// The newest segment's state; no tail when even its header is torn.
-fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
+pub(super) fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
     let damaged = |offset: u64, reason: &str| JournalError::Damaged {
         segment: segment.path.clone(),
         offset,

@@ -43,12 +43,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Starts the appender: the engine goes on at the first position, and the log has what it tells up to the
-    /// second. Returns the engine's end, up to where the log has everything, and the task, which ends when the engine's end is dropped, or at `hard` when the disk is full.
+    /// Starts the appender. Returns the engine's end, up to where the log has everything, and the
+    /// task, which ends when the engine's end is dropped, or at `hard` when the disk is full.
     pub fn start(
         log: IncidentLog,
         readers: Readers,
-        from: (LogPosition, LogPosition),
+        from: LogPosition,
         hard: Stop,
     ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
         let (outbox, seen, appending) = Outbox::begin(log, readers, from, hard);
@@ -59,12 +59,12 @@ impl Outbox {
     pub fn begin(
         log: IncidentLog,
         readers: Readers,
-        (from, told): (LogPosition, LogPosition),
+        from: LogPosition,
         hard: Stop,
     ) -> (Outbox, watch::Receiver<LogPosition>, impl Future<Output = Result<(), OutboxError>> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (logged, seen) = watch::channel(from);
-        let state = LogState { told, ..log.state().unwrap_or_default() };
+        let state = log.state().unwrap_or_default();
         let appender = Appender { log, readers, state, logged, hard };
         (Outbox { queue }, seen, appender.run(waiting))
     }

@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_engine::incident::IncidentEvent;
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::look::LookError;
 use super::memory::MemoryLog;
+use super::record::decode;
 use crate::host;
 use crate::journal::{
     Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, SegmentReader, oldest_segment_end,
 };
+use crate::sinks::Outgoing;
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -19,6 +23,9 @@ const ENGINE: &str = "engine";
 const IDENTITY_FILE: &str = "identity";
 /// The file that says how often the log was opened to be written.
 const EPOCH_FILE: &str = "epoch";
+
+/// Records that are looked at first for what was told last.
+const LOOK_BACK: u64 = 512;
 
 /// How much of the incident log is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -211,6 +218,36 @@ impl IncidentLog {
     /// What it keeps beside its events; `None` in a log that nobody has written.
     pub(super) fn state(&self) -> Option<LogState> {
         self.journal.cursor(ENGINE).and_then(|bytes| LogState::decode(&bytes))
+    }
+
+    /// Hands over what was told of the journal's entries after `after`, oldest first. Blocking.
+    ///
+    /// # Errors
+    /// [`LookError`] when the log does not read.
+    pub fn told_after(&self, after: Position, mut look: impl FnMut(IncidentEvent)) -> Result<(), LookError> {
+        let oldest = self.first.0.saturating_sub(1);
+        let mut back = LOOK_BACK;
+        loop {
+            // What was told last stands last: nearly always a few records are enough.
+            let from = self.end().0.saturating_sub(back).max(oldest);
+            let mut entries = self.journal.read(Position(from))?;
+            let mut next = || -> Result<Option<Outgoing>, LookError> {
+                let Some(entry) = entries.next_entry()? else { return Ok(None) };
+                Ok(Some(decode(entry.position, &entry.bytes)?.outgoing))
+            };
+            let mut found = next()?;
+            if from > oldest && found.as_ref().is_some_and(|found| found.position > after) {
+                back = back.saturating_mul(8);
+                continue;
+            }
+            while let Some(Outgoing { position, event }) = found {
+                if position > after {
+                    look(Arc::unwrap_or_clone(event));
+                }
+                found = next()?;
+            }
+            return Ok(());
+        }
     }
 
     /// Checks that the log is the one of this state: it has what a checkpoint at `position` counts on,

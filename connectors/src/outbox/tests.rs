@@ -117,7 +117,7 @@ impl Rig {
         };
         let running = all.into_iter().map(start).collect();
         let (outbox, logged, appender) =
-            Outbox::start(log.clone(), readers.clone(), (LogPosition::default(), log.told().unwrap_or_default()), deadline.hard.clone());
+            Outbox::start(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());
         let stoppers = (patience_ends, abandon);
         Rig { outbox: Some(outbox), logged, appender, running, notices, readers, log, end, stoppers }
     }
