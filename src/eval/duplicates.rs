@@ -28,8 +28,8 @@ pub fn run(bench: &Bench) -> Result<Outcome> {
     let places: Vec<usize> = (0..corpus.len()).filter(|at| want.contains_key(&corpus[*at].id)).collect();
     let queries: Vec<Written> = places.iter().map(|at| corpus[*at].clone()).collect();
     let right = |query: &Written, at: usize| want[&query.id].iter().any(|id| id.to_string() == corpus[at].id);
-    let place = |query: &Written, shown: &mut dyn Iterator<Item = usize>| {
-        shown.position(|at| right(query, at)).map_or(usize::MAX, |place| place + 1)
+    let place = |query: &Written, mut shown: &mut dyn Iterator<Item = usize>| {
+        Iterator::position(&mut shown, |at| right(query, at)).map_or(usize::MAX, |place| place + 1)
     };
     let shown = found(&corpus, &queries);
     let own = queries.iter().zip(&shown).map(|(query, shown)| place(query, &mut shown.iter().map(|(at, _)| *at)));

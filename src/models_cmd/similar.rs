@@ -158,3 +158,47 @@ pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
     args.output.write(&table)?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORPUS: &str = r#"{"id": 2, "at": "2020-01-03T00:00:00Z", "summary": "disk full on node", "description": "df says 100%"}
+{"id": 1, "at": "2020-01-01T00:00:00Z", "summary": "the disk of a node is full", "description": null}
+
+{"id": "x", "at": 1577836800, "summary": "mail is slow"}
+"#;
+
+    fn written(text: &str) -> Result<Vec<Written>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("reports.jsonl");
+        std::fs::write(&path, text)?;
+        read(&path)
+    }
+
+    #[test]
+    fn only_earlier_reports_are_shown_and_never_the_query_itself() {
+        let corpus = written(CORPUS).expect("reads");
+        let names = |at: &[(usize, f64)]| at.iter().map(|(at, _)| corpus[*at].id.clone()).collect::<Vec<_>>();
+        let shown = found(&corpus, &corpus);
+        assert_eq!(names(&shown[0]), ["1"], "of all that is earlier the only one alike");
+        assert!(shown[1].is_empty() && shown[2].is_empty(), "nothing is earlier and alike: {shown:?}");
+        // A twin of the query that was written later, or with it, changes nothing.
+        let planted = CORPUS.to_owned()
+            + &CORPUS.lines().next().expect("a line").replace("\"id\": 2", "\"id\": 3")
+            + "\n"
+            + &CORPUS.lines().next().expect("a line").replace("\"id\": 2", "\"id\": 4").replace("01-03", "01-04");
+        let planted = written(&planted).expect("reads");
+        assert_eq!(found(&planted, &corpus), shown);
+    }
+
+    #[test]
+    fn a_line_that_is_no_report_is_named_with_the_remedy() {
+        let fault = |text: &str| written(text).expect_err("broken").to_string();
+        let error = fault("{\"id\": 1, \"at\": \"2020-01-01\"}\n{\"id\": 1}\n");
+        assert!(error.contains("reports.jsonl` line 2 is no report: missing field `at`"), "{error}");
+        assert!(error.contains("it needs `id` and `at`"), "{error}");
+        let error = fault("{\"id\": 1, \"at\": \"some day\"}\n");
+        assert!(error.contains("line 1 `at`: `some day` is not a time"), "{error}");
+    }
+}

@@ -48,6 +48,7 @@ impl<L: Clone> Replay<L> {
     }
 
     /// All of them, in no order.
+    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &(Box<[Row]>, L)> {
         self.kept.iter()
     }

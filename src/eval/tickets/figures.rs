@@ -27,10 +27,10 @@ pub(super) const FIGURES: [Column; 9] = [
     column("group @1", "assign1", true),
     column("@3", "assign3", true),
     column("@5", "assign5", true),
-    column("ECE", "assign_ece", false),
+    column("group ECE", "assign_ece", false),
     column("bounced @1", "bounced1", true),
-    column("breach AUC", "breach_auc", true),
-    column("ECE", "breach_ece", false),
+    column("AUC", "breach_auc", true),
+    column("breach ECE", "breach_ece", false),
     column("pinball .9", "pinball90", false),
     column("p90 off by", "p90_off", false),
 ];
