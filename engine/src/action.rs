@@ -189,10 +189,9 @@ impl Action {
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
             // What was taught outlives its incident, what the cause was is known when it is over, and a ticket
             // lives on.
-            Action::Retract { .. }
-            | Action::Cause { .. }
-            | Action::TicketChanged { .. }
-            | Action::Silence { .. } => (None, None),
+            Action::Retract { .. } | Action::Cause { .. } | Action::TicketChanged { .. } | Action::Silence { .. } => {
+                (None, None)
+            }
         };
         incident.into_iter().chain(into).map(String::as_str)
     }

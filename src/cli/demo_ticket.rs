@@ -2,8 +2,8 @@
 //! `examples/request-tracker`.
 
 use anyhow::{Context as _, Result};
-use bellwether_connectors::bridges::{BridgeConfig, TenantMapping, drafted};
 use bellwether_connectors::bridges::system::{OWNER, PRIORITY, QUEUE, STATUS, SUBJECT};
+use bellwether_connectors::bridges::{BridgeConfig, TenantMapping, drafted};
 use bellwether_engine::incident::IncidentEvent;
 
 use crate::config::{self, Config};

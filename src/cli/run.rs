@@ -113,10 +113,7 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let mut readers = open_readers(config, args.json).await?;
     let Bridges { readers: to_bridges, workers, figures } = open_bridges(config)?;
     readers.extend(to_bridges);
-    let receivers = Receivers {
-        kept: readers,
-        companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))],
-    };
+    let receivers = Receivers { kept: readers, companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))] };
     let gauges = Arc::new(Gauges::of(partitions.count()));
     gauges.shows_memory(&memory);
     let (asking, parts): (Vec<_>, Vec<_>) = opened.into_iter().map(|of| of.connect(config, &settings)).unzip();

@@ -110,7 +110,9 @@ pub(super) fn run(args: &TicketsArgs) -> Result<Exit> {
         None => return Err(UsageError(format!("no bridge knows `{incident}`: `bellwether tickets` lists them")).into()),
     };
     let [bridge] = of[..] else {
-        return Err(UsageError(format!("there are several bridges, name one with --bridge: {}", bridges.join(", "))).into());
+        return Err(
+            UsageError(format!("there are several bridges, name one with --bridge: {}", bridges.join(", "))).into()
+        );
     };
     ask(request, bridge, incident, &folder)?;
     Ok(Exit::Ok)
@@ -127,7 +129,8 @@ fn bridges(args: &TicketsArgs, folder: &StateFolder) -> Result<Vec<String>> {
     names.sort_unstable();
     if let Some(wanted) = &args.bridge {
         if !names.contains(wanted) {
-            let text = format!("no bridge `{wanted}` has worked in `{}`; known: {}", folder.state.display(), names.join(", "));
+            let text =
+                format!("no bridge `{wanted}` has worked in `{}`; known: {}", folder.state.display(), names.join(", "));
             return Err(UsageError(text).into());
         }
         names.retain(|name| name == wanted);

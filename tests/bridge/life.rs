@@ -25,7 +25,8 @@ pub(crate) fn bridges(folder: &Path, address: SocketAddr, token: &str, more: &st
     let file = folder.join("rt-token");
     fs::write(&file, token).expect("writes");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("chmod");
-    let text = text.replace("127.0.0.1:8085", &address.to_string()).replace("token_file: token", "token_file: rt-token");
+    let text =
+        text.replace("127.0.0.1:8085", &address.to_string()).replace("token_file: token", "token_file: rt-token");
     let pace = format!("      name: rt\n      pace: {{poll: 300ms, settle: 5s{more}}}\n");
     text.replace("      name: rt\n", &pace)
 }
@@ -65,7 +66,9 @@ fn an_incident_is_one_complete_ticket_and_what_people_do_there_comes_back() {
     assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
     wait_until("there is a ticket", || !tracker.tickets().is_empty());
     wait_until("the record names it", || {
-        newest(&service).values().any(|record| record["tickets"][0]["key"] == "1" && record["tickets"][0]["status"] == "new")
+        newest(&service)
+            .values()
+            .any(|record| record["tickets"][0]["key"] == "1" && record["tickets"][0]["status"] == "new")
     });
     let (id, record) = newest(&service).pop_first().expect("told");
 
@@ -98,7 +101,10 @@ fn an_incident_is_one_complete_ticket_and_what_people_do_there_comes_back() {
     let ticket = tracker.ticket("1");
     assert_eq!((ticket.owner.as_str(), ticket.priority.as_str()), ("ana", "40"), "what is hers stays");
     let said = journal_text(dir.path());
-    assert!(said.contains("the log volume, I think") && said.contains("prioritised"), "what was said is in the journal");
+    assert!(
+        said.contains("the log volume, I think") && said.contains("prioritised"),
+        "what was said is in the journal"
+    );
 
     // She fixes it.
     tracker.change("ana", "1", json!({"Status": "resolved"}));
@@ -168,7 +174,10 @@ fn a_check_says_what_the_system_lacks_and_a_ticket_waits_for_a_person_until_it_i
     let path = config.display().to_string();
     let check = |args: &[&str]| {
         let done = service::bellwether(args);
-        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+        (
+            done.status.success(),
+            String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr),
+        )
     };
     let (well, said) = check(&["check", "-c", &path]);
     assert!(well && said.contains("Request Tracker 5.0.3"), "{said}");

@@ -176,7 +176,8 @@ impl RequestTracker {
 
     /// The marks of the bridge's comments under a ticket.
     pub(crate) fn marks(&self, ticket: &str) -> Vec<String> {
-        let query = format!("ObjectType='RT::Ticket' AND ObjectId={ticket} AND Type='Comment' AND Creator='bellwether'");
+        let query =
+            format!("ObjectType='RT::Ticket' AND ObjectId={ticket} AND Type='Comment' AND Creator='bellwether'");
         let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let found = self.get(&format!("/transactions?query={query}&fields=Data&per_page=100"));
         let items = found["items"].as_array().expect("a list").iter();
@@ -197,7 +198,13 @@ impl RequestTracker {
 fn ticket(body: &Value) -> Ticket {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let fields = body["CustomFields"].as_array().into_iter().flatten().map(|field| {
-        let values = field["values"].as_array().expect("values").iter().map(text).collect::<Vec<_>>();
+        let values = field["values"]
+            .as_array()
+            .expect("values")
+            .iter()
+            .filter(|value| value.is_string())
+            .map(text)
+            .collect::<Vec<_>>();
         (text(&field["name"]), values.join("\n"))
     });
     Ticket {

@@ -3,6 +3,9 @@
 //!
 //! `BELLWETHER_BRIDGE_KILLS` and `BELLWETHER_BRIDGE_INCIDENTS` make it longer, `BELLWETHER_SEED` repeats one.
 
+// The seed of a trial that fails repeats it.
+#![allow(clippy::print_stdout)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -38,7 +41,8 @@ fn of_incident(tickets: &[Ticket]) -> BTreeMap<String, Vec<&Ticket>> {
 #[test]
 fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
     let Some(mut tracker) = RequestTracker::start() else { return };
-    let (kills, incidents) = (number("BELLWETHER_BRIDGE_KILLS", KILLS), number("BELLWETHER_BRIDGE_INCIDENTS", INCIDENTS));
+    let (kills, incidents) =
+        (number("BELLWETHER_BRIDGE_KILLS", KILLS), number("BELLWETHER_BRIDGE_INCIDENTS", INCIDENTS));
     let seed = number("BELLWETHER_SEED", u64::from(std::process::id()));
     println!("seed {seed}, {kills} kills, {incidents} incidents");
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -100,7 +104,9 @@ fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
         let records = newest(service);
         let over = records.values().filter(|record| record["status"] == "resolved").count();
         let page = service.metrics();
-        let idle = ["waiting", "parked"].iter().all(|what| page.contains(&format!("bellwether_tickets_{what}{{bridge=\"rt\"}} 0")));
+        let idle = ["waiting", "parked"]
+            .iter()
+            .all(|what| page.contains(&format!("bellwether_tickets_{what}{{bridge=\"rt\"}} 0")));
         records.len() as u64 == incidents && over as u64 == incidents && idle
     };
     while !settled(&service) {
@@ -124,6 +130,13 @@ fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
             assert_eq!((&ticket.priority, ticket.owner.as_str()), (priority, "boris"), "an edit is gone: {ticket:?}");
         }
     }
-    println!("kills of ours {}, of the server {}; answers cut {}, requests cut {}; {} connections cut, {} edits kept",
-        sort[0], sort[1], sort[2], sort[3], line.cuts(), edits.len());
+    println!(
+        "kills of ours {}, of the server {}; answers cut {}, requests cut {}; {} connections cut, {} edits kept",
+        sort[0],
+        sort[1],
+        sort[2],
+        sort[3],
+        line.cuts(),
+        edits.len()
+    );
 }

@@ -32,9 +32,7 @@ const COUNTED: [Counted; 8] = [
     ("foreign_total", "Changes of others to tickets that are not the bridge's.", |counts| {
         counts.foreign.load(Ordering::Relaxed)
     }),
-    ("known_total", "Changes of others that came again and were known.", |counts| {
-        counts.known.load(Ordering::Relaxed)
-    }),
+    ("known_total", "Changes of others that came again and were known.", |counts| counts.known.load(Ordering::Relaxed)),
 ];
 
 const STANDING: [Standings; 5] = [

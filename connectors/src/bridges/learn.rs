@@ -62,13 +62,7 @@ pub(super) fn learn(
     }
 }
 
-fn understand(
-    entry: &mut Entry,
-    ask: &Ask,
-    answer: Answer,
-    around: &Around<'_>,
-    now: EventTime,
-) -> Vec<Action> {
+fn understand(entry: &mut Entry, ask: &Ask, answer: Answer, around: &Around<'_>, now: EventTime) -> Vec<Action> {
     entry.went_well();
     match answer {
         Answer::Found(tickets) => return found(entry, tickets, around, now),

@@ -1,6 +1,7 @@
 //! The mapping of a bridge: how an incident reads as a ticket, and a ticket's words as what they mean here.
 //!
 //! ```yaml
+//! # `mapping` of a bridge
 //! tenants:
 //!   acme: {queue: acme, teams: {database: dba}}      # others are not this bridge's
 //! priority: {P1: "90", P2: "70", P3: "50", P4: "30", P5: "10"}

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - The reader waits for the memory alone, which is a disk: a system that is away delays nobody.
-//! - The next step for a ticket is a function of what is remembered of it ([`step`]), an answer teaches
-//!   ([`learn`]), and so does what others do there ([`heard`]): no I/O in any of them.
+//! - The next step for a ticket is a function of what is remembered of it (`step.rs`), an answer teaches
+//!   (`learn.rs`), and so does what others do there (`heard.rs`): no I/O in any of them.
 //! - What is about to be sent is written down before it is sent, and looked up before it is sent again.
 //! - A system is a handful of requests ([`system::TicketSystem`]), a file or folder here with its configuration
 //!   ([`DeclaredBridge`]), its line below, its example, and its row in `docs/bridges.md`.
@@ -22,8 +22,8 @@ mod learn;
 mod list;
 mod mapping;
 mod outgoing;
-pub mod request_tracker;
 mod request;
+pub mod request_tracker;
 mod rules;
 mod shown;
 mod sink;
@@ -38,7 +38,6 @@ mod worker;
 mod strict;
 #[cfg(test)]
 mod tests;
-
 
 pub use declare::{BridgeError, BridgePace, DeclaredBridge};
 pub use entry::Key;

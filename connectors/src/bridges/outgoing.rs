@@ -168,7 +168,8 @@ impl Destination {
         let header = |name| response.headers().get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let version = header(ETAG).unwrap_or_default().to_owned();
         let retry_after = header(RETRY_AFTER).and_then(|text| text.trim().parse::<u32>().ok());
-        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some())
+        if status == StatusCode::TOO_MANY_REQUESTS
+            || (status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some())
         {
             return Err(SystemError::Throttled(retry_after.map_or(PAUSE, |secs| Span::from_secs(secs.into()))));
         }
@@ -257,9 +258,27 @@ mod tests {
     #[test]
     fn no_address_inside_is_reached_unless_its_network_is_named() {
         let inside = [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "255.255.255.255", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-            "::127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1", "224.0.0.1", "ff02::1", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::1",
+            "224.0.0.1",
+            "ff02::1",
+            "2001:db8::1",
         ];
         for ip in inside {
             assert!(!is_public(ip.parse().expect(ip)), "{ip}");
@@ -275,7 +294,9 @@ mod tests {
 
     #[test]
     fn a_url_with_a_secret_or_another_scheme_is_refused_and_the_secret_not_shown() {
-        for url in ["https://u:s3cret@rt.test/", "ftp://rt.test", "file:///etc/passwd", "rt.test", "https://rt.test/?a=s3cret"] {
+        for url in
+            ["https://u:s3cret@rt.test/", "ftp://rt.test", "file:///etc/passwd", "rt.test", "https://rt.test/?a=s3cret"]
+        {
             let error = Destination::new(url, &[], None).err().expect(url).to_string();
             assert!(!error.contains("u:s3cret"), "{error}");
         }

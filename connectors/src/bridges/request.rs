@@ -58,9 +58,8 @@ impl TicketRequest {
 fn files(folder: &Path, bridge: &str) -> Vec<std::path::PathBuf> {
     let ours = |name: &str| name.starts_with(&format!("{bridge}.")) && name.ends_with(&format!(".{SUFFIX}"));
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-    let mut files: Vec<_> = entries
-        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(ours))
-        .collect();
+    let mut files: Vec<_> =
+        entries.filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(ours)).collect();
     files.sort_by_key(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok());
     files
 }
@@ -90,18 +89,29 @@ pub(super) fn follow(store: &mut Store, key: &Key, what: TicketRequest, now: Eve
             store.forget(key)?;
         }
         TicketRequest::Retry => {
-            store.change(key, || None, |entry, _| {
-                (entry.parked, entry.trouble, entry.view) = (None, None, View::Unknown);
-                entry.refused.clear();
-                entry.writes.clear();
-            })?;
+            store.change(
+                key,
+                || None,
+                |entry, _| {
+                    (entry.parked, entry.trouble, entry.view) = (None, None, View::Unknown);
+                    entry.refused.clear();
+                    entry.writes.clear();
+                },
+            )?;
         }
         TicketRequest::Adopt { ticket } => {
             let begin = || Some(Entry::new(key.clone(), "", now));
             store.change(key, begin, |entry, _| {
                 let fresh = Entry::new(key.clone(), &entry.dedup_key, now);
                 let (revision, wanted) = (entry.revision, entry.wanted.take());
-                *entry = Entry { revision, wanted, ticket: Some(ticket), adopted: true, former: entry.former.clone(), ..fresh };
+                *entry = Entry {
+                    revision,
+                    wanted,
+                    ticket: Some(ticket),
+                    adopted: true,
+                    former: entry.former.clone(),
+                    ..fresh
+                };
             })?;
         }
     }

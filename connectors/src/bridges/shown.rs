@@ -85,7 +85,10 @@ fn row(bridge: &str, entry: &Entry, muted: Option<EventTime>) -> TicketRow {
         is(TicketState::Conflict, format!("`{field}` was not taken as `{value}`"));
     }
     if let Some(closed) = entry.closed.as_ref().filter(|closed| closed.said) {
-        is(TicketState::Conflict, format!("closed there as `{}` at {}, and the trouble goes on", closed.status, closed.at));
+        is(
+            TicketState::Conflict,
+            format!("closed there as `{}` at {}, and the trouble goes on", closed.status, closed.at),
+        );
     }
     match &entry.ended {
         Some(Ended::Deleted) => is(TicketState::Ended, "somebody deleted it".to_owned()),

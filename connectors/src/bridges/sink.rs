@@ -17,7 +17,8 @@ impl FilingSink {
     async fn file(&self, events: &[Outgoing]) -> Result<Delivered, SinkError> {
         let name = &self.0.name;
         let rules = &self.0.rules;
-        let ours: Vec<_> = events.iter().filter(|of| rules.takes(&of.event.tenant)).map(|of| of.event.clone()).collect();
+        let ours: Vec<_> =
+            events.iter().filter(|of| rules.takes(&of.event.tenant)).map(|of| of.event.clone()).collect();
         let now = arrival_time();
         let filed = self.0.tickets.with(move |store| {
             let mut sent = 0;

@@ -194,7 +194,9 @@ fn show(
         let ask = Ask::Update { ticket, version: seen.version.clone(), fields: fields.clone() };
         return Ok(Some(write(entry, Writing::Update(fields), now, ask)));
     }
-    let news = entry.shown.as_ref().map(|shown| news(shown, record)).unwrap_or_default();
+    // What a comment has said of this revision is not said again.
+    let shown = entry.shown.as_ref().filter(|shown| shown.revision < record.revision);
+    let news = shown.map(|shown| news(shown, record)).unwrap_or_default();
     if !news.is_empty() {
         let text = around.rules.comment(&entry.key.tenant, record, &news)?;
         let mark = mark(entry, record.revision, "");
@@ -323,7 +325,7 @@ fn news(shown: &Shown, record: &IncidentRecord) -> Vec<String> {
         (false, IncidentStatus::Open | IncidentStatus::Acknowledged) => news.push("It is back.".to_owned()),
         _ => {}
     }
-    if record.status == IncidentStatus::Merged {
+    if record.status == IncidentStatus::Merged && shown.status != IncidentStatus::Merged {
         let into = record.merged_into.as_deref().unwrap_or("another");
         news.push(format!("This is a part of {into}: what is done is done there."));
     }

@@ -368,9 +368,9 @@ impl Store {
         lines.extend(self.entries.values().map(|kept| encode(&LineOut::Entry(&kept.entry))));
         lines.extend(self.feed.iter().map(|place| encode(&LineOut::Feed(place))));
         let mutes = self.mutes.iter();
-        lines.extend(mutes.map(|((tenant, dedup_key), until)| {
-            encode(&LineOut::Mute { tenant, dedup_key, until: *until })
-        }));
+        lines.extend(
+            mutes.map(|((tenant, dedup_key), until)| encode(&LineOut::Mute { tenant, dedup_key, until: *until })),
+        );
         let parts: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let io = |error| StoreError::Io { path: self.path.clone(), operation: "written anew", error };
         private::replace(&self.path, &parts).map_err(io)?;

@@ -94,7 +94,13 @@ impl Strict {
         let mut fields = held.fields.clone();
         fields.insert(KEY.to_owned(), held.key.clone());
         let id = (at + 1).to_string();
-        Ticket { url: format!("https://tickets.test/{id}"), id, key: held.key.clone(), version: held.version.to_string(), fields }
+        Ticket {
+            url: format!("https://tickets.test/{id}"),
+            id,
+            key: held.key.clone(),
+            version: held.version.to_string(),
+            fields,
+        }
     }
 
     /// A request, as its fate has it.
@@ -151,9 +157,7 @@ impl TicketSystem for Strict {
 
     fn read<'a>(&'a self, ticket: &'a str) -> BoxFuture<'a, Answered<Ticket>> {
         Box::pin(async move {
-            self.request(format!("read {ticket}"), |inside| {
-                Ok(Strict::shown(inside, Strict::ticket(inside, ticket)?))
-            })
+            self.request(format!("read {ticket}"), |inside| Ok(Strict::shown(inside, Strict::ticket(inside, ticket)?)))
         })
     }
 
@@ -180,6 +184,7 @@ impl TicketSystem for Strict {
             self.request(format!("comment {ticket} {mark}"), |inside| {
                 let at = Strict::ticket(inside, ticket)?;
                 let held = &mut inside.tickets[at];
+                assert!(held.comments.iter().all(|(known, _)| known != mark), "`{mark}` is there already");
                 held.comments.push((mark.to_owned(), text.to_owned()));
                 held.version += 1;
                 held.writes += 1;

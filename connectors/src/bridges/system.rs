@@ -1,7 +1,7 @@
 //! What a ticketing system is to the bridge: a handful of requests, each of which may be lost.
 //!
 //! A system tries once and says what is known of the outcome ([`SystemError`]). When to try again, whether
-//! anything is sent before it was looked up, and what is a person's is the business of [`super::step`].
+//! anything is sent before it was looked up, and what is a person's is the business of `step.rs`.
 
 use std::collections::BTreeMap;
 

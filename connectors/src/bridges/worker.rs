@@ -86,8 +86,7 @@ impl Source for Worker {
 
     fn run(self: Box<Self>, intake: Intake, mut stop: Stop) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let work =
-                Work { shared: &self.shared, manner: &self.manner, intake: &intake, gate: Mutex::default() };
+            let work = Work { shared: &self.shared, manner: &self.manner, intake: &intake, gate: Mutex::default() };
             tokio::select! {
                 () = work.write_what_is_due() => {}
                 () = work.listen() => {}
@@ -178,9 +177,11 @@ impl Work<'_> {
         let (of, shared) = (key.clone(), self.shared.clone());
         let failed = answered.is_err();
         let learned = self.shared.tickets.with(move |store| {
-            store.change(&of, || None, |entry, peers| {
-                learn(entry, &ask, answered, &shared.around(peers), arrival_time())
-            })
+            store.change(
+                &of,
+                || None,
+                |entry, peers| learn(entry, &ask, answered, &shared.around(peers), arrival_time()),
+            )
         });
         let Learned { pause, .. } = learned.await?.unwrap_or_default();
         self.pass(pause, failed);
@@ -312,9 +313,13 @@ impl Work<'_> {
         let (shared, change) = (self.shared.clone(), change.clone());
         let until = arrival_time().plus(self.shared.rules.mapping().mute_for);
         let taken = self.shared.tickets.with(move |store| {
-            store.change(&key, || None, |entry, _| {
-                heard(entry, &change, &shared.rules, &shared.name, arrival_time());
-            })?;
+            store.change(
+                &key,
+                || None,
+                |entry, _| {
+                    heard(entry, &change, &shared.rules, &shared.name, arrival_time());
+                },
+            )?;
             store.wake(&key, EventTime::MIN);
             if heard_now.mutes {
                 store.mute(&key.tenant, &dedup_key, until)?;
@@ -331,7 +336,8 @@ impl Work<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
             for Asked { key, what } in request::take_all(&self.manner.requests, &self.shared.name) {
                 tracing::info!(bridge = &*self.shared.name, incident = %key, ?what, "done, as asked");
-                let done = self.shared.tickets.with(move |store| request::follow(store, &key, what, arrival_time())).await;
+                let done =
+                    self.shared.tickets.with(move |store| request::follow(store, &key, what, arrival_time())).await;
                 self.note(done);
                 self.shared.tickets.wake();
             }

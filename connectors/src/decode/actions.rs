@@ -18,8 +18,18 @@ const KINDS: [&str; 9] =
     ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause"];
 /// What can have become of a ticket.
 const VERBS: [&str; 12] = [
-    "created", "updated", "acknowledged", "resolved", "closed", "reassigned", "commented", "reopened", "prioritised",
-    "merged", "linked", "deleted",
+    "created",
+    "updated",
+    "acknowledged",
+    "resolved",
+    "closed",
+    "reassigned",
+    "commented",
+    "reopened",
+    "prioritised",
+    "merged",
+    "linked",
+    "deleted",
 ];
 
 /// One message, read.

@@ -80,8 +80,9 @@ struct TicketBody {
 #[derive(Deserialize)]
 struct CustomField {
     name: String,
+    /// One that was taken away is there as null.
     #[serde(default)]
-    values: Vec<String>,
+    values: Vec<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +237,7 @@ impl RequestTracker {
         ]);
         for CustomField { name, values } in body.custom_fields {
             let name = if name == self.key_field { KEY.to_owned() } else { name };
+            let values: Vec<String> = values.into_iter().flatten().collect();
             fields.insert(name, values.join("\n"));
         }
         let key = fields.get(KEY).cloned().unwrap_or_default();

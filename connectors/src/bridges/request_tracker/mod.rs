@@ -136,7 +136,8 @@ impl DeclaredBridge for RequestTrackerConfig {
             return Err(MappingError::at("name", reason).into());
         }
         let words = &self.mapping.priority;
-        let priorities = [("P1", &words.P1), ("P2", &words.P2), ("P3", &words.P3), ("P4", &words.P4), ("P5", &words.P5)];
+        let priorities =
+            [("P1", &words.P1), ("P2", &words.P2), ("P3", &words.P3), ("P4", &words.P4), ("P5", &words.P5)];
         for (name, value) in priorities {
             // It takes any word, and makes nothing of it.
             if value.parse::<u32>().is_err() {

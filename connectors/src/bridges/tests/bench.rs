@@ -151,9 +151,11 @@ impl Bench {
 
     pub(super) fn learn(&mut self, key: &Key, ask: &Ask, answered: Result<Answer, SystemError>) {
         let mut store = self.shared.tickets.lock();
-        let learned = store.change(key, || None, |entry, peers| {
-            learn(entry, ask, answered, &self.shared.around(peers), self.now)
-        });
+        let learned = store.change(
+            key,
+            || None,
+            |entry, peers| learn(entry, ask, answered, &self.shared.around(peers), self.now),
+        );
         drop(store);
         self.actions.extend(learned.expect("kept").expect("it is remembered").actions);
     }
@@ -199,9 +201,11 @@ impl Bench {
             self.heard_upto = change.id;
             let mut store = self.shared.tickets.lock();
             let Some(key) = store.of_ticket(&change.ticket) else { continue };
-            let heard = store.change(&key, || None, |entry, _| {
-                (heard(entry, &change, &self.shared.rules, "desk", self.now), entry.dedup_key.clone())
-            });
+            let heard = store.change(
+                &key,
+                || None,
+                |entry, _| (heard(entry, &change, &self.shared.rules, "desk", self.now), entry.dedup_key.clone()),
+            );
             let (heard, dedup_key) = heard.expect("kept").expect("it is remembered");
             if heard.mutes {
                 let until = self.now.plus(self.shared.rules.mapping().mute_for);

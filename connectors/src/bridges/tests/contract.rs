@@ -14,7 +14,8 @@ use super::bench::{Bench, SETTLE, Told};
 fn an_incident_is_one_ticket_that_is_complete_and_read_back() {
     let mut bench = Bench::new();
     let mut told = Told::new("checkout");
-    told.0.owner = serde_json::from_value(serde_json::json!({"team": "database", "assignee": "ana"})).expect("an owner");
+    told.0.owner =
+        serde_json::from_value(serde_json::json!({"team": "database", "assignee": "ana"})).expect("an owner");
     bench.tell(&told);
     bench.settle();
     assert_eq!(bench.tickets().len(), 1);
@@ -302,6 +303,7 @@ fn what_went_into_another_and_what_is_under_a_major_one_is_linked_when_both_tick
     bench.tell(kept.next(|record| record.parent_id = Some("inc_major".to_owned())));
     bench.tell(major.next(|record| drop(record.labels.insert("major.incidents".to_owned(), "1".to_owned()))));
     bench.settle_in_time();
+    assert_eq!(bench.tickets()[0].comments.len(), 1, "said once");
     let links = |at: usize| bench.tickets()[at].links.clone();
     let id = |key: &str| (bench.tickets().iter().position(|held| held.key == key).expect(key) + 1).to_string();
     assert_eq!(links(0), [(LinkKind::DuplicateOf, id("acme/inc_kept"))]);
