@@ -36,6 +36,7 @@ pub(crate) fn configure(folder: &Path, address: SocketAddr, token: &str, engine:
     let http = free_address();
     let config = Service::configure(folder, http, engine, "  alertmanager: {}\n  actions: {}\n");
     let text = fs::read_to_string(&config).expect("reads");
+    let text = text.replace("group_wait: 500ms", "group_wait: 500ms, resolve_after: 1s");
     fs::write(folder.join("catalogue.yaml"), CATALOGUE).expect("writes");
     let tenants = "tenants: {acme: {catalogue: catalogue.yaml}}\n";
     fs::write(&config, text + tenants + &bridges(folder, address, token, more)).expect("writes");
@@ -211,4 +212,35 @@ fn the_example_reads_as_a_part_of_a_configuration() {
     let text = include_str!("../../examples/request-tracker/bridges.yaml").to_owned();
     let config: Config = config::parse("bridges.yaml", text).expect("reads");
     config.check_bridges().expect("it does");
+}
+
+#[test]
+fn a_ticket_that_was_made_by_hand_becomes_the_incidents_when_a_person_says_so() {
+    let Some(tracker) = RequestTracker::start() else { return };
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let http = configure(dir.path(), tracker.address, tracker.token(), APART, "");
+    let service = Service::run(dir.path(), http);
+    let by_hand = json!({"Queue": "acme", "Subject": "the till is slow", "Priority": "33"});
+    assert_eq!(tracker.ask_as("ana", "POST", "/ticket", Some(&by_hand)).expect("an answer").0, 201);
+    assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
+    wait_until("there is a ticket of ours", || tracker.tickets().len() == 2);
+    let config = dir.path().join("bellwether.yaml").display().to_string();
+    let listed = || {
+        let done = service::bellwether(&["tickets", "-c", &config, "--json"]);
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        serde_json::from_str::<Value>(text.lines().next().unwrap_or("null")).expect("JSON")
+    };
+    wait_until("it is mapped", || listed()["state"] == "mapped" && listed()["ticket"] == "2");
+    let incident = format!("acme/{}", listed()["incident"].as_str().expect("an id"));
+    let done = service::bellwether(&["tickets", "adopt", "-c", &config, &incident, "1"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    wait_until("the other one has its key", || tracker.ticket("1").fields["bw_incident"] == incident);
+    recover(&service, "db-1", "DiskFull");
+    wait_until("it is followed from then on", || tracker.ticket("1").status == "resolved");
+    let ticket = tracker.ticket("1");
+    assert_eq!((ticket.subject.as_str(), ticket.priority.as_str()), ("the till is slow", "33"), "what was there stays");
+    assert_eq!(tracker.ticket("2").status, "new", "the first one is left alone");
+    let unknown = service::bellwether(&["tickets", "retry", "-c", &config, "acme/inc_01KDV0000000000000000000AA"]);
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(unknown.status.code() == Some(2) && said.contains("no bridge knows"), "{said}");
 }

@@ -88,7 +88,9 @@ impl RequestTracker {
             // Its workers are ended with it.
             .process_group(0);
         let env = fs::read_to_string(self.home.join("env")).expect("its environment is there");
-        env.lines().filter_map(|line| line.split_once('=')).for_each(|(name, value)| drop(command.env(name, value)));
+        env.lines().filter_map(|line| line.split_once('=')).for_each(|(name, value)| {
+            command.env(name, value);
+        });
         self.child = Some(command.spawn().expect("perl starts"));
         let began = Instant::now();
         while self.ask_as("bellwether", "GET", "/rt", None).is_none_or(|(status, _)| status != 200) {
