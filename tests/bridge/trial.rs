@@ -21,7 +21,7 @@ use crate::service::{Service, TOKEN, pause};
 /// Each alert is an incident of its own.
 const APART: &str = "  correlate: {threshold: 0.9999, merge_threshold: 0.9999}\n";
 const KILLS: u64 = 15;
-const INCIDENTS: u64 = 20;
+const INCIDENTS: u64 = 12;
 /// Longest wait for everything to come to rest, for an incident.
 const REST_MAX: Duration = Duration::from_secs(6);
 
@@ -49,7 +49,7 @@ fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
     let mut roll = move |sides: u64| dice.next_u64() % sides;
     let line = Line::to(tracker.address);
     let dir = tempfile::tempdir().expect("temporary folder");
-    let http = configure(dir.path(), line.address, tracker.token(), APART, ", at_once: 2");
+    let http = configure(dir.path(), line.address, tracker.token(), APART, "");
     let mut service = Service::run(dir.path(), http);
     let (mut opened, mut ended) = (0, BTreeSet::new());
     let mut edits: BTreeMap<String, String> = BTreeMap::new();

@@ -3,6 +3,7 @@
 
 use bellwether_engine::incident::IncidentStatus;
 use bellwether_engine::input::{Action, TicketVerb, Voice};
+use bellwether_engine::signal::cut_to;
 use bellwether_engine::time::EventTime;
 
 use super::entry::{Closed, Ended, Entry, View};
@@ -126,5 +127,5 @@ fn lives(entry: &Entry) -> bool {
 
 /// A text as the journal takes it.
 fn short(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
+    cut_to(text, TEXT_BYTES_MAX).to_owned()
 }

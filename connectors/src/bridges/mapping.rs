@@ -320,11 +320,11 @@ fn check(mapping: &Mapping) -> Result<(), MappingError> {
         }
     }
     let is_end = |word: &String| mapping.said.get(word).is_some_and(|said| said.is_end());
-    for (name, word) in over.into_iter().filter(|(_, word)| !is_end(word)) {
+    if let Some((name, word)) = over.into_iter().find(|(_, word)| !is_end(word)) {
         let reason = format!("`said` has to say that `{word}` is an end: `{word}: resolved`");
         return Err(MappingError::at(format!("states.{name}"), reason));
     }
-    for (name, word) in live.into_iter().filter(|(_, word)| is_end(word)) {
+    if let Some((name, word)) = live.into_iter().find(|(_, word)| is_end(word)) {
         let reason = format!("`said` has `{word}` as an end: a ticket that is {name} would count as closed");
         return Err(MappingError::at(format!("states.{name}"), reason));
     }

@@ -7,7 +7,7 @@ use bellwether_engine::time::EventTime;
 use serde::Serialize;
 
 use super::entry::{Ended, Entry, Writing};
-use super::store::{StoreError, look};
+use super::store::{Looked, StoreError, look};
 use super::tickets::memory_of;
 
 /// How a ticket stands.
@@ -61,10 +61,10 @@ pub struct TicketRow {
 /// # Errors
 /// [`StoreError::Io`] when the memory cannot be read.
 pub fn rows(state: &Path, bridge: &str, now: EventTime) -> Result<Vec<TicketRow>, StoreError> {
-    let (entries, mutes) = look(&memory_of(state, bridge))?;
+    let Looked { entries, mutes } = look(&memory_of(state, bridge))?;
     let muted = |entry: &Entry| {
-        let same = |mute: &&(String, String, EventTime)| mute.0 == entry.key.tenant && mute.1 == entry.dedup_key;
-        mutes.iter().find(same).map(|mute| mute.2).filter(|until| *until > now)
+        let trouble = (entry.key.tenant.clone(), entry.dedup_key.clone());
+        mutes.get(&trouble).copied().filter(|until| *until > now)
     };
     let mut rows: Vec<TicketRow> = entries.iter().map(|entry| row(bridge, entry, muted(entry))).collect();
     rows.sort_by(|a, b| (a.state, &a.tenant, &a.incident).cmp(&(b.state, &b.tenant, &b.incident)));
@@ -109,6 +109,9 @@ fn row(bridge: &str, entry: &Entry, muted: Option<EventTime>) -> TicketRow {
         is(TicketState::Muted, format!("no ticket until {until}: somebody said that it will not be fixed"));
     } else if entry.wanted.is_some() && entry.intent.is_none() {
         is(TicketState::Waiting, format!("revision {} is not shown yet", entry.revision));
+    }
+    if let Some(until) = muted.filter(|_| held_back.is_none()) {
+        why.push(format!("no other ticket for this trouble until {until}: somebody said that it will not be fixed"));
     }
     if !entry.theirs.is_empty() {
         let theirs: Vec<&str> = entry.theirs.iter().map(String::as_str).collect();

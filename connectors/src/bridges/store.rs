@@ -163,19 +163,25 @@ fn encode(line: &LineOut<'_>) -> Vec<u8> {
     format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
 }
 
+/// What was found in a memory.
+pub(super) struct Looked {
+    pub(super) entries: Vec<Entry>,
+    /// Until when a tenant's trouble opens no ticket.
+    pub(super) mutes: BTreeMap<(String, String), EventTime>,
+}
+
 /// The entries of a memory that another process may be writing, for who only looks.
 ///
 /// # Errors
 /// [`StoreError::Io`]; a memory that is not there is empty.
-pub(super) fn look(path: &Path) -> Result<(Vec<Entry>, Vec<(String, String, EventTime)>), StoreError> {
+pub(super) fn look(path: &Path) -> Result<Looked, StoreError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(StoreError::Io { path: path.to_owned(), operation: "read", error }),
     };
     let read = read(&text);
-    let mutes = read.mutes.into_iter().map(|((tenant, dedup_key), until)| (tenant, dedup_key, until));
-    Ok((read.entries.into_values().map(|(entry, _)| entry).collect(), mutes.collect()))
+    Ok(Looked { entries: read.entries.into_values().map(|(entry, _)| entry).collect(), mutes: read.mutes })
 }
 
 impl Store {

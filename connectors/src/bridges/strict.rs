@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bellwether_engine::signal::cut_to;
 use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 
@@ -231,7 +232,7 @@ impl TicketSystem for Strict {
     fn fit(&self, field: &str, text: &str) -> String {
         match field {
             TEXT | COMMENT => text.to_owned(),
-            _ => text[..text.floor_char_boundary(SUBJECT_BYTES_MAX)].to_owned(),
+            _ => cut_to(text, SUBJECT_BYTES_MAX).to_owned(),
         }
     }
 }

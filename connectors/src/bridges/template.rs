@@ -6,6 +6,7 @@
 //! direction of what follows: a host's name must not make a ticket say something else.
 
 use bellwether_engine::incident::{EntityRole, IncidentRecord, LinkRel};
+use bellwether_engine::signal::cut_to;
 use bellwether_engine::time::EventTime;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
@@ -96,9 +97,8 @@ fn in_words(error: &minijinja::Error) -> String {
 fn plain(text: &str) -> String {
     let turns = |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |letter: &char| (!letter.is_control() || matches!(letter, '\n' | '\t')) && !turns(*letter);
-    let mut text: String = text.chars().filter(kept).collect();
-    text.truncate(text.floor_char_boundary(OUTPUT_BYTES_MAX));
-    text.trim().to_owned()
+    let text: String = text.chars().filter(kept).collect();
+    cut_to(&text, OUTPUT_BYTES_MAX).trim().to_owned()
 }
 
 /// What a template may name: the record, with nothing left out, and the same in words where that is shorter.

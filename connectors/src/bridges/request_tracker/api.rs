@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use bellwether_engine::signal::cut_to;
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderValue, IF_MATCH};
 use http::{HeaderMap, Method, StatusCode};
@@ -344,7 +345,7 @@ impl TicketSystem for RequestTracker {
     fn fit(&self, field: &str, text: &str) -> String {
         match field {
             SUBJECT => cut(&one_line(text), SUBJECT_CHARS_MAX),
-            TEXT | COMMENT => text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned(),
+            TEXT | COMMENT => cut_to(text, TEXT_BYTES_MAX).to_owned(),
             _ => cut(&one_line(text), FIELD_CHARS_MAX),
         }
     }

@@ -1,5 +1,6 @@
 //! What others change, from the list of transactions: the truth, in the order of their ids.
 
+use bellwether_engine::signal::cut_to;
 use bellwether_engine::time::EventTime;
 use serde::Deserialize;
 use serde_json::Value;
@@ -110,6 +111,6 @@ impl RequestTracker {
         let Page { items } = self.get::<Page<Attachment>>(&path).await?;
         let plain = |of: &&Attachment| of.content_type.as_deref().is_some_and(|kind| kind.starts_with("text/"));
         let text = items.iter().find(plain).and_then(|of| of.content.clone()).unwrap_or_default();
-        Ok(text[..text.floor_char_boundary(COMMENT_BYTES_MAX)].trim().to_owned())
+        Ok(cut_to(&text, COMMENT_BYTES_MAX).trim().to_owned())
     }
 }

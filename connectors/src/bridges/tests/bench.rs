@@ -176,7 +176,8 @@ impl Bench {
     pub(super) fn settle(&mut self) {
         for _ in 0..1_000 {
             let keys = self.keys();
-            if !keys.iter().fold(false, |any, key| self.step(key) || any) {
+            let stepped = keys.iter().filter(|key| self.step(key)).count();
+            if stepped == 0 {
                 return;
             }
         }

@@ -121,11 +121,11 @@ fn play(all: &[Happens]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_there_is_one_ticket_as_the_incident_and_people_have_it(
-        all in prop::collection::vec(happens(), 1..120)
+        all in prop::collection::vec(happens(), 1..100)
     ) {
         play(&all)?;
     }
