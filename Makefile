@@ -55,7 +55,7 @@ backdrop: build ## Simulated estates with the recording of a quiet host behind t
 ##@ For contributors
 
 .PHONY: test
-test: nats peers ml ## Run every test, those against real servers and senders too
+test: nats peers ml itsm ## Run every test, those against real servers and senders too
 	@# With Kafka, so that its source is tested, too; librdkafka is compiled once.
 	@# A test that lacked data or a tool says so in the file, which is shown and counted at the end.
 	@mkdir -p .tools && : >'$(SKIPPED)'
@@ -94,6 +94,11 @@ sbom: ## What the program is made of, as CycloneDX, in demo-out
 	@mkdir -p demo-out
 	tools/sbom.py --features kafka >demo-out/bellwether.cdx.json
 
+.PHONY: bridge-trials
+bridge-trials: itsm ## The long trial of a bridge with a real ticketing system: 300 kills over 200 incidents
+	BELLWETHER_BRIDGE_KILLS=300 BELLWETHER_BRIDGE_INCIDENTS=200 \
+	  cargo test --locked --features kafka --test bridge -- --nocapture whatever_is_killed
+
 .PHONY: check
 check: deny ## Format, lints, dependencies, documentation: nothing may be wrong
 	cargo fmt --all --check
@@ -131,6 +136,10 @@ $(NATS):
 peers: ## The real senders the wire tests talk to, unpacked into .tools
 	@tools/peers.sh
 
+.PHONY: itsm
+itsm: ## Real ticketing systems for the bridges, unpacked into .tools/itsm
+	@tools/itsm.sh
+
 .PHONY: ml
 ml: $(ML)/ready-3 ## Python with polars, scikit-learn, river and MLflow, for the code of docs/ml.md and the metrics
 
@@ -155,4 +164,4 @@ clean: ## Remove tools and what demos left; the build cache stays
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -12,31 +12,8 @@ peers=.tools/peers
 debs=.tools/debs
 mkdir -p "$peers" "$debs"
 
-# Which packages there are is asked as if nothing were installed: of a package that the machine has in
-# another version than its lists, apt would download neither.
-apt="$PWD/.tools/apt"
-mkdir -p "$apt"
-: >"$apt/status"
-apt_options="-o Dir::State::status=$apt/status"
-
-# Package lists of our own, in the ignored folder: for a machine whose lists are empty or out of date.
-own_lists() {
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    apt_options="$apt_options -o Dir::State::Lists=$apt/lists -o Dir::Cache=$apt/cache"
-    echo "fetching package lists"
-    # shellcheck disable=SC2086
-    apt-get $apt_options -qq update
-    lists_are_own=yes
-}
-lists_are_own=
-# shellcheck disable=SC2086
-apt-get $apt_options download --print-uris prometheus >/dev/null 2>&1 || own_lists
-
-# apt warns that it cannot drop its rights for our folder; its errors are shown all the same.
-download() {
-    # shellcheck disable=SC2086
-    (cd "$debs" && rm -f "${1}"_*.deb && apt-get $apt_options -q download "$1" >/dev/null 2>apt.log)
-}
+# shellcheck source=tools/apt.sh
+. tools/apt.sh
 
 # package -> a file that proves it is unpacked
 fetch() {

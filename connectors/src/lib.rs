@@ -12,6 +12,7 @@
 //! `sources`, `wires` and `sinks` holds its own list: adding one touches its file, which says
 //! everything about it, its line in that list and its example.
 
+pub mod bridges;
 pub mod checkpoints;
 pub mod declared;
 pub mod decode;

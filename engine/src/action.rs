@@ -31,6 +31,26 @@ impl Voice {
     }
 }
 
+/// What can be done to a ticket beside moving it through its states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketVerb {
+    /// Somebody else has it; nobody, where the text is empty.
+    Reassigned,
+    /// Somebody wrote something.
+    Commented,
+    /// It goes on after it was closed.
+    Reopened,
+    /// It is more or less urgent.
+    Prioritised,
+    /// It is a part of another ticket.
+    Merged,
+    /// It belongs together with another ticket.
+    Linked,
+    /// It is gone.
+    Deleted,
+}
+
 /// What an operator or a ticketing system says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
@@ -122,6 +142,22 @@ pub enum Action {
         /// The ticket and its state.
         ticket: TicketRef,
     },
+    /// Somebody did something to a ticket that is not its state.
+    TicketChanged {
+        /// Incident id.
+        incident: String,
+        /// Which system.
+        system: String,
+        /// The ticket's key there.
+        key: String,
+        /// What was done.
+        verb: TicketVerb,
+        /// Who did it.
+        who: String,
+        /// To whom, how soon, what was said, which other ticket.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
     /// Alerts that match are expected until then.
     Silence {
         /// Id of the silence; a second one with the same id replaces the first.
@@ -151,8 +187,11 @@ impl Action {
             | Action::Detach { incident, .. }
             | Action::Ticket { incident, .. } => (Some(incident), None),
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
-            // What was taught outlives its incident, and what the cause was is known when it is over.
-            Action::Retract { .. } | Action::Cause { .. } | Action::Silence { .. } => (None, None),
+            // What was taught outlives its incident, what the cause was is known when it is over, and a ticket
+            // lives on.
+            Action::Retract { .. } | Action::Cause { .. } | Action::TicketChanged { .. } | Action::Silence { .. } => {
+                (None, None)
+            }
         };
         incident.into_iter().chain(into).map(String::as_str)
     }

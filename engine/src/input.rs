@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::action::{Action, Voice};
+pub use crate::action::{Action, TicketVerb, Voice};
 use crate::catalogue::Catalogue;
 use crate::config::EngineConfig;
 use crate::signal::{Batch, SignalError, SignalKind, check_tenant, ipc};

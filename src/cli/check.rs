@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bellwether_connectors::bridges::BridgeConfig;
 use bellwether_connectors::declared::Found;
 use bellwether_connectors::journal::is_in_use;
 use bellwether_connectors::memory::Limit;
@@ -195,6 +196,12 @@ async fn check(config: &Config, reach: &Reach) -> Report {
         let of_sink: Vec<ReaderStatus> = readers.iter().filter(|one| one.reader == sink.name()).cloned().collect();
         checks.extend(sink_check(&sink, ReaderStatus::together(&of_sink).as_ref()).await);
     }
+    for bridge in &config.bridges {
+        checks.push(bridge_check(bridge).await);
+    }
+    if let Err(error) = config.check_bridges() {
+        checks.push(Check::new("bridge", "mapping", Err(error)));
+    }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
     if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
@@ -374,6 +381,15 @@ async fn sink_check(sink: &SinkConfig, reader: Option<&ReaderStatus>) -> Option<
     let parts = [check.detail, waits.unwrap_or_default()];
     check.detail = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
     Some(check)
+}
+
+/// A ticketing system: whether it lets us in, and has what the mapping names.
+async fn bridge_check(bridge: &BridgeConfig) -> Check {
+    let found = match bridge.probe() {
+        Some(probe) => probe.await.map(shown_found),
+        None => Ok("not tried".to_owned()),
+    };
+    Check::new("bridge", bridge.name(), found)
 }
 
 fn shown_found(found: Found) -> String {

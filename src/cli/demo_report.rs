@@ -11,6 +11,7 @@ use bellwether_datasets::truth::{FaultTruth, Truth};
 use bellwether_engine::Engine;
 use bellwether_engine::incident::{IncidentEvent, IncidentStatus};
 
+use super::demo_ticket::ticket;
 use super::read_back::ReadBack;
 use crate::config::INCIDENTS_FILE;
 use crate::report::{Figures, incident_page, micros, tenant_count};
@@ -51,6 +52,11 @@ pub(super) fn tell(played: &Played<'_>, engine: &mut Engine, gauges: &Gauges, te
     }
     if incidents.is_empty() {
         writeln!(out, "  Nothing was found.\n")?;
+    }
+
+    if let Some(event) = incidents.first() {
+        writeln!(out, "{}\n", term.heading("The ticket"))?;
+        writeln!(out, "{}", ticket(event, term)?)?;
     }
 
     writeln!(out, "{}\n", term.heading("Was it right?"))?;

@@ -9,6 +9,7 @@ mod completions;
 mod counters;
 mod demo;
 mod demo_report;
+mod demo_ticket;
 mod explain;
 mod forecasts;
 mod init;
@@ -27,6 +28,7 @@ mod sinks;
 mod state_folder;
 mod status;
 mod tap;
+mod tickets;
 mod told;
 mod topology;
 mod validate;
@@ -71,6 +73,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Check(check::CheckArgs),
     Sinks(sinks::SinksArgs),
+    Tickets(tickets::TicketsArgs),
     Tap(tap::TapArgs),
     Topology(topology::TopologyArgs),
     Forecasts(forecasts::ForecastsArgs),
@@ -107,6 +110,7 @@ impl Cli {
             Command::Lessons(args) => lessons::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
+            Command::Tickets(args) => tickets::run(&args).map(ExitCode::from),
             Command::Tap(args) => tap::run(&args).map(ExitCode::from),
             Command::Check(args) => check::run(&args).map(ExitCode::from),
             Command::Validate(args) => validate::run(&args).map(ExitCode::from),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bellwether_connectors::bridges::{self, Bridge, BridgeFigures};
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::memory::Memory;
 use bellwether_connectors::outbox::{Reader, ReaderTotals};
 use bellwether_connectors::private;
 use bellwether_connectors::resolve::entity_resolution::EntityResolver;
 use bellwether_connectors::server::descriptors;
+use bellwether_connectors::sinks::Order;
 use bellwether_connectors::wires::{self, WireList as _, Wires, WiresConfig};
 use bellwether_connectors::{Intake, RejectLog, SinkConfig, Source, Stopper, stop_pair};
 use bellwether_engine::time::Span;
@@ -72,6 +74,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit> {
         return Err(UsageError(message).into());
     }
     config.check_names().map_err(|error| UsageError(error.to_string()))?;
+    config.check_bridges().map_err(|error| UsageError(error.to_string()))?;
     descriptors::raise();
     let wires = wires::build(&config.wires).map_err(|error| UsageError(format!("wires: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -107,10 +110,10 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     }
 
     let kept = Kept::default();
-    let receivers = Receivers {
-        kept: open_readers(config, args.json).await?,
-        companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))],
-    };
+    let mut readers = open_readers(config, args.json).await?;
+    let Bridges { readers: to_bridges, workers, figures } = open_bridges(config)?;
+    readers.extend(to_bridges);
+    let receivers = Receivers { kept: readers, companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))] };
     let gauges = Arc::new(Gauges::of(partitions.count()));
     gauges.shows_memory(&memory);
     let (asking, parts): (Vec<_>, Vec<_>) = opened.into_iter().map(|of| of.connect(config, &settings)).unzip();
@@ -123,14 +126,16 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         let ends = move || ends.iter().map(|end| *end.borrow()).collect::<Vec<Position>>();
         let (watched, gauges) = (gauges.clone(), gauges.clone());
         let (reloads, durable) = (reloader.clone(), ends.clone());
-        http.show_more(move || gauges.exposition(&durable()) + &reloads.gauges().exposition());
+        http.show_more(move || {
+            gauges.exposition(&durable()) + &reloads.gauges().exposition() + &bridges::exposition(&figures)
+        });
         http.administered_by(reloader.clone());
         let readiness = Readiness::new(watched);
         http.ready_unless(move || readiness.reasons(&ends()));
     }
     let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {
-        companions: ticks(config.tick, parts.len()),
+        companions: ticks(config.tick, parts.len()).into_iter().chain(workers).collect(),
         partitions: parts,
         rejects: rejects.clone(),
         memory,
@@ -198,6 +203,26 @@ async fn open_readers(config: &Config, quiet: bool) -> Result<Vec<Reader>> {
         }
     }
     Ok(readers)
+}
+
+/// What the bridges consist of.
+struct Bridges {
+    readers: Vec<Reader>,
+    workers: Vec<Box<dyn Source>>,
+    figures: Vec<BridgeFigures>,
+}
+
+fn open_bridges(config: &Config) -> Result<Bridges> {
+    let mut all = Bridges { readers: Vec::new(), workers: Vec::new(), figures: Vec::new() };
+    for bridge in &config.bridges {
+        let Bridge { sink, worker, figures } = Bridge::open(bridge, &config.state)
+            .map_err(|error| UsageError(format!("bridge `{}`: {error}", bridge.name())))?;
+        // A ticket shows how things stand.
+        all.readers.push(Reader::of(sink).with_order(Order::Newest));
+        all.workers.push(worker);
+        all.figures.push(figures);
+    }
+    Ok(all)
 }
 
 /// Says what a receiver has not got.

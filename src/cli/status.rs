@@ -29,7 +29,9 @@ pub(super) fn say_start(config: &Config, partitions: NonZeroUsize) {
         listens.push(format!("{} at {}{scheme}{wires}", endpoint.protocol, endpoint.address));
     });
     let reads: Vec<String> = config.sources.iter().map(|source| source.describe()).collect();
-    let sinks: Vec<String> = config.sinks_or_default().iter().map(|sink| sink.describe()).collect();
+    let sinks = config.sinks_or_default();
+    let sinks = sinks.iter().map(|sink| sink.describe());
+    let sinks: Vec<String> = sinks.chain(config.bridges.iter().map(|bridge| bridge.describe())).collect();
     let none = |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join("; ") };
     let (listens, reads, incidents_to) = (none(listens), none(reads), none(sinks));
     let version = env!("CARGO_PKG_VERSION");

@@ -37,6 +37,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     let catalogues = config::load_catalogues(&config)?;
     Engine::new(config.engine.clone(), NonZeroUsize::MIN).map_err(|error| UsageError(error.to_string()))?;
     config.check_names().map_err(|error| UsageError(error.to_string()))?;
+    config.check_bridges().map_err(|error| UsageError(error.to_string()))?;
     for source in &config.sources {
         // Built, but not run: nothing is opened.
         source.build(&Arc::default()).map_err(|error| UsageError(error.to_string()))?;
@@ -57,6 +58,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
     }
     for sink in config.sinks_or_default() {
         writeln!(out, "  sink     {}", sink.describe())?;
+    }
+    for bridge in &config.bridges {
+        writeln!(out, "  bridge   {}", bridge.describe())?;
     }
     for (tenant, catalogue) in &catalogues {
         let Catalogue { teams, services, slas, topology, .. } = catalogue;

@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 
 pub use changed::changed_keys;
 pub use include::engine_settings;
-pub use model::{CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
+pub use model::{BridgeMistake, CheckpointPolicy, Config, INCIDENTS_FILE, NameTwice, TenantConfig, load_catalogues};
 pub use paths::load_beside;
 use problem::{Problem, TextSpan};
 use tree::Tree;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use bellwether_connectors::bridges::{self, BridgeConfig, BridgeError};
 use bellwether_connectors::memory::{Limit, Memory};
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::sinks::ndjson::NdjsonSinkConfig;
@@ -50,6 +51,9 @@ pub struct Config {
     pub wires: WiresConfig,
     /// Who gets the incidents: the screen and `<state>/incidents.ndjson` when left out.
     pub sinks: Vec<SinkConfig>,
+    /// Ticketing systems: each incident of the tenants they name becomes one ticket, and its life comes back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bridges: Vec<BridgeConfig>,
     /// The engine's own settings.
     pub engine: EngineConfig,
     /// Files with a section `engine` that is laid over this one's, in this order: what `tune` leaves
@@ -73,6 +77,7 @@ impl Default for Config {
             sources: Vec::new(),
             wires: WiresConfig::default(),
             sinks: Vec::new(),
+            bridges: Vec::new(),
             engine: EngineConfig::default(),
             include: Vec::new(),
         }
@@ -109,8 +114,19 @@ impl Config {
         };
         let sources = twice_named(self.sources.iter().map(|source| source.name()));
         twice(sources, "sources", "its place in what it reads")?;
-        let sinks = twice_named(self.sinks.iter().map(|sink| sink.name()));
-        twice(sinks, "sinks", "its place in the incident log")
+        let readers = self.sinks.iter().map(|sink| sink.name());
+        let sinks = twice_named(readers.chain(self.bridges.iter().map(|bridge| bridge.name())));
+        let what = if self.bridges.is_empty() { "sinks" } else { "sinks or bridges" };
+        twice(sinks, what, "its place in the incident log")
+    }
+
+    /// Checks each bridge as far as that can be done without its system.
+    ///
+    /// # Errors
+    /// [`BridgeMistake`] with the first key that does not do.
+    pub fn check_bridges(&self) -> Result<(), BridgeMistake> {
+        let mistake = |bridge: &BridgeConfig, error| BridgeMistake { bridge: bridge.name().to_owned(), error };
+        self.bridges.iter().try_for_each(|bridge| bridges::check(bridge).map_err(|error| mistake(bridge, error)))
     }
 
     /// Who gets the incidents.
@@ -121,6 +137,14 @@ impl Config {
         let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
+}
+
+/// A bridge does not do.
+#[derive(Debug, thiserror::Error)]
+#[error("bridge `{bridge}`: {error}")]
+pub struct BridgeMistake {
+    bridge: String,
+    error: BridgeError,
 }
 
 /// Two of a kind have one name.

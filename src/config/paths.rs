@@ -35,6 +35,7 @@ fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
     paths.extend(config.sources.iter_mut().flat_map(|source| source.paths()));
     paths.extend(config.wires.paths());
     paths.extend(config.sinks.iter_mut().flat_map(|sink| sink.paths()));
+    paths.extend(config.bridges.iter_mut().flat_map(|bridge| bridge.paths()));
     paths
 }
 
@@ -68,6 +69,16 @@ sources:
 sinks:
   - ndjson: {path: here/NdjsonSinkConfig.path}
   - nats: {connection: {token_file: here/NatsConnection.token_file}}
+bridges:
+  - request_tracker:
+      url: https://rt.test
+      token_file: here/RequestTrackerConfig.token_file
+      ca_file: here/RequestTrackerConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: acme}}
+        priority: {P1: "90", P2: "70", P3: "50", P4: "30", P5: "10"}
+        states: {open: new, acknowledged: open, resolved: resolved, closed: resolved, merged: resolved}
+        said: {resolved: resolved}
 wires:
   auth:
     credentials:

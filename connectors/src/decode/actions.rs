@@ -1,7 +1,7 @@
 //! From a payload to what the engine is to do: no I/O, everything checked.
 
 use bellwether_engine::incident::TicketRef;
-use bellwether_engine::input::{Action, Voice};
+use bellwether_engine::input::{Action, TicketVerb, Voice};
 use serde::Deserialize;
 
 use crate::intake::reject::{BadRow, Reason};
@@ -17,7 +17,20 @@ const FINGERPRINT_DIGITS: usize = 16;
 const KINDS: [&str; 9] =
     ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause"];
 /// What can have become of a ticket.
-const VERBS: [&str; 5] = ["created", "updated", "acknowledged", "resolved", "closed"];
+const VERBS: [&str; 12] = [
+    "created",
+    "updated",
+    "acknowledged",
+    "resolved",
+    "closed",
+    "reassigned",
+    "commented",
+    "reopened",
+    "prioritised",
+    "merged",
+    "linked",
+    "deleted",
+];
 
 /// One message, read.
 #[derive(Debug, PartialEq)]
@@ -50,6 +63,7 @@ struct Ticket {
     status: Option<String>,
     who: Option<String>,
     resolution: Option<Resolution>,
+    text: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -103,7 +117,7 @@ pub(crate) fn ticket(verb: &str, system: &str, payload: &[u8]) -> Result<Said, B
         return Err(unknown("verb of a ticket", verb, &VERBS));
     }
     check("system", system)?;
-    let Ticket { id, incident, key, url, status, who, resolution } = parse(payload)?;
+    let Ticket { id, incident, key, url, status, who, resolution, text } = parse(payload)?;
     for (field, text) in [("id", id.as_deref()), ("status", status.as_deref()), ("who", who.as_deref())] {
         text.map_or(Ok(()), |text| check(field, text))?;
     }
@@ -117,6 +131,18 @@ pub(crate) fn ticket(verb: &str, system: &str, payload: &[u8]) -> Result<Said, B
         return Err(BadRow::new(Reason::Unknown, "resolution", format!("a ticket that is {verb} has none")));
     }
     let who = who.unwrap_or_else(|| system.to_owned());
+    if let Some(changed) = changed(verb) {
+        let text = text.unwrap_or_default();
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(BadRow::new(Reason::TooLong, "text", format!("it is longer than {TEXT_BYTES_MAX} bytes")));
+        }
+        let system = system.to_owned();
+        let action = Action::TicketChanged { incident, system, key, verb: changed, who, text };
+        return Ok(Said { id, actions: vec![action] });
+    }
+    if text.is_some() {
+        return Err(BadRow::new(Reason::Unknown, "text", format!("a ticket that is {verb} has none")));
+    }
     let status = status.unwrap_or_else(|| verb.to_owned());
     let ticket = TicketRef { system: system.to_owned(), key, url, status };
     let voice = Voice::Ticket;
@@ -133,6 +159,20 @@ pub(crate) fn ticket(verb: &str, system: &str, payload: &[u8]) -> Result<Said, B
         actions.push(Action::Close { incident, who, voice });
     }
     Ok(Said { id, actions })
+}
+
+/// What was done to a ticket that is not its state; `None` for what is.
+fn changed(verb: &str) -> Option<TicketVerb> {
+    Some(match verb {
+        "reassigned" => TicketVerb::Reassigned,
+        "commented" => TicketVerb::Commented,
+        "reopened" => TicketVerb::Reopened,
+        "prioritised" => TicketVerb::Prioritised,
+        "merged" => TicketVerb::Merged,
+        "linked" => TicketVerb::Linked,
+        "deleted" => TicketVerb::Deleted,
+        _ => return None,
+    })
 }
 
 fn parse<'p, T: Deserialize<'p>>(payload: &'p [u8]) -> Result<T, BadRow> {

@@ -14,9 +14,7 @@ use super::readers::Readers;
 use super::receiver::Receiver;
 use crate::intake::arrival_time;
 use crate::journal::Position;
-#[cfg(test)]
-use crate::sinks::Order;
-use crate::sinks::{Outgoing, Sink, SinkConfig, SinkError};
+use crate::sinks::{Order, Outgoing, Sink, SinkConfig, SinkError};
 
 /// A reader that has not begun. Clones deliver to the same sink, each from a log of its own.
 #[derive(Clone)]
@@ -51,8 +49,8 @@ impl Reader {
     }
 
     /// The same for a receiver that wants these revisions.
-    #[cfg(test)]
-    pub(super) fn with_order(mut self, order: Order) -> Reader {
+    #[must_use]
+    pub fn with_order(mut self, order: Order) -> Reader {
         self.0.order = order;
         self
     }

@@ -6,7 +6,7 @@ use super::feedback::{attach, detach, merge_as_told};
 use super::incident::State;
 use super::life::resolve;
 use super::step::Step;
-use crate::action::Action;
+use crate::action::{Action, TicketVerb};
 use crate::incident::{Owner, StatusReason, TicketRef, Verb};
 
 /// Obeys. Silences are the business of `suppress`, which does not pass them on.
@@ -36,6 +36,8 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
         Action::Merge { incident, into, .. } => merge_as_told(desk, &incident, &into),
         // It stays in the journal, for who learns from it; the incident may long be over.
         Action::Cause { .. } => {}
+        Action::TicketChanged { incident, verb: TicketVerb::Reassigned, text, .. } => reassign(desk, &incident, text),
+        Action::TicketChanged { .. } => {}
         Action::Ticket { incident, ticket } => link(desk, &incident, ticket),
     }
 }
@@ -56,6 +58,17 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReaso
     desk.ledger.budget.note_acted(number, now);
     desk.tell(number, Verb::Acknowledged);
     desk.then(Step::Plan(number));
+}
+
+/// Somebody else has the ticket: the record names who works on it. An incident that is over keeps who had it.
+fn reassign(desk: &mut Desk<'_, '_>, id: &str, who: String) {
+    let Some(number) = desk.ledger.of_id(id).filter(|number| desk.is_active(*number)) else {
+        return;
+    };
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.owner.get_or_insert_default().assignee = who;
+    }
+    desk.look_again(number);
 }
 
 fn take_over(owner: &mut Option<Owner>, who: &str) {

@@ -6,7 +6,7 @@ use super::budget::{Evidence, Worth};
 use super::incident::State;
 use super::stage::take;
 use super::step::Step;
-use crate::action::{Action, Voice};
+use crate::action::{Action, TicketVerb, Voice};
 use crate::alert::{DetectorKind, Observation, Sensed};
 use crate::case::{Case, Purpose};
 use crate::event::Event;
@@ -166,6 +166,30 @@ fn an_operator_acknowledges_an_open_incident_once_and_an_unknown_one_is_counted(
     assert!(act(&mut bench, 61, acknowledge(&id)).nothing(), "it is acknowledged");
     assert!(act(&mut bench, 62, acknowledge("inc_unknown")).nothing());
     assert_eq!(bench.tables.stats.actions_unknown, 1);
+}
+
+#[test]
+fn who_has_the_ticket_is_the_assignee_of_an_incident_that_goes_on_and_what_is_over_keeps_its_own() {
+    let mut bench = bench();
+    let (number, id) = opened(&mut bench, 0, 1, "host:a");
+    let changed = |verb: TicketVerb, text: &str| Action::TicketChanged {
+        incident: id.clone(),
+        system: "rt".to_owned(),
+        key: "17".to_owned(),
+        verb,
+        who: "ana".to_owned(),
+        text: text.to_owned(),
+    };
+    let assignee = |bench: &Bench| {
+        let owner = bench.tables.ledger.get(number).and_then(|incident| incident.owner.clone());
+        owner.unwrap_or_default().assignee
+    };
+    act(&mut bench, 60, changed(TicketVerb::Reassigned, "boris"));
+    act(&mut bench, 61, changed(TicketVerb::Commented, "I look at it"));
+    assert_eq!(assignee(&bench), "boris");
+    act(&mut bench, 62, Action::Resolve { incident: id.clone(), who: "rt".to_owned(), voice: Voice::Ticket });
+    act(&mut bench, 63, changed(TicketVerb::Reassigned, "cleo"));
+    assert_eq!((assignee(&bench).as_str(), bench.tables.stats.actions_unknown), ("boris", 0));
 }
 
 #[test]

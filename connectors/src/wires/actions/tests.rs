@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_engine::incident::TicketRef;
-use bellwether_engine::input::{Action, Input, Voice};
+use bellwether_engine::input::{Action, Input, TicketVerb, Voice};
 use bellwether_engine::time::EventTime;
 use proptest::prelude::*;
 
@@ -92,6 +92,32 @@ fn a_ticket_is_named_and_its_end_is_the_incidents() {
         let outcome = told(&format!("/ticket/{verb}/servicenow"), &body);
         assert_eq!((outcome.reply().status, actions(&outcome)), (202, want), "{verb} {more}");
     }
+}
+
+#[test]
+fn what_was_done_to_a_ticket_is_kept_with_who_did_it() {
+    let body = format!(r#"{{"incident":"{INCIDENT}","key":"17","who":"ana","text":"boris"}}"#);
+    for (verb, want) in [
+        ("reassigned", TicketVerb::Reassigned),
+        ("commented", TicketVerb::Commented),
+        ("reopened", TicketVerb::Reopened),
+        ("prioritised", TicketVerb::Prioritised),
+        ("merged", TicketVerb::Merged),
+        ("linked", TicketVerb::Linked),
+        ("deleted", TicketVerb::Deleted),
+    ] {
+        let outcome = told(&format!("/ticket/{verb}/servicenow"), &body);
+        let changed = Action::TicketChanged {
+            incident: INCIDENT.to_owned(),
+            system: "servicenow".to_owned(),
+            key: "17".to_owned(),
+            verb: want,
+            who: "ana".to_owned(),
+            text: "boris".to_owned(),
+        };
+        assert_eq!((outcome.reply().status, actions(&outcome)), (202, vec![changed]), "{verb}");
+    }
+    assert_eq!(told("/ticket/resolved/servicenow", &body).reply().status, 400, "a state has no text");
 }
 
 #[test]
