@@ -220,11 +220,12 @@ impl IncidentLog {
         self.journal.cursor(ENGINE).and_then(|bytes| LogState::decode(&bytes))
     }
 
-    /// Hands over what was told of the journal's entries after `after`, oldest first. Blocking.
+    /// Hands over what was told of the journal's entries after `after`, oldest first. Answers whether that is all: what
+    /// every receiver has may be gone. Blocking.
     ///
     /// # Errors
     /// [`LookError`] when the log does not read.
-    pub fn told_after(&self, after: Position, mut look: impl FnMut(IncidentEvent)) -> Result<(), LookError> {
+    pub fn told_after(&self, after: Position, mut look: impl FnMut(IncidentEvent)) -> Result<bool, LookError> {
         let oldest = self.first.0.saturating_sub(1);
         let mut back = LOOK_BACK;
         loop {
@@ -240,13 +241,14 @@ impl IncidentLog {
                 back = back.saturating_mul(8);
                 continue;
             }
+            let whole = oldest == 0 || found.as_ref().is_some_and(|found| found.position <= after);
             while let Some(Outgoing { position, event }) = found {
                 if position > after {
                     look(Arc::unwrap_or_clone(event));
                 }
                 found = next()?;
             }
-            return Ok(());
+            return Ok(whole);
         }
     }
 
