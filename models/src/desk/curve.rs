@@ -59,8 +59,9 @@ fn hours_at(point: usize) -> f64 {
     }
 }
 
-/// Outcomes in the window: a week of the UCI incident log.
-const WINDOW: usize = 2_048;
+/// Outcomes in the window: half a week of the UCI incident log. How long tickets take changes sooner than who is right:
+/// with twice as many p90 was further off on each of four cuts.
+const WINDOW: usize = 1_024;
 /// New outcomes between two looks at the window.
 const EVERY: u32 = 32;
 /// Fewest outcomes from which a level is corrected.
