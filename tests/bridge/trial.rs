@@ -39,6 +39,7 @@ fn of_incident(tickets: &[Ticket]) -> BTreeMap<String, Vec<&Ticket>> {
 }
 
 #[test]
+#[ignore = "takes minutes, more on a busy machine: `make bridge-trials` runs it"]
 fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
     let Some(mut tracker) = RequestTracker::start() else { return };
     let (kills, incidents) =
