@@ -64,7 +64,7 @@ trials: nats ## The long forms of the trials with real processes: 200 kills, NAT
 
 .PHONY: bridge-trials
 bridge-trials: itsm ## The long trial of a bridge with a real ticketing system: 300 kills over 200 incidents
-	BELLWETHER_BRIDGE_KILLS=300 BELLWETHER_BRIDGE_INCIDENTS=200 \
+	BELLWETHER_BRIDGE_KILLS=$${BELLWETHER_BRIDGE_KILLS:-300} BELLWETHER_BRIDGE_INCIDENTS=$${BELLWETHER_BRIDGE_INCIDENTS:-200} \
 	  cargo test --locked --features kafka --test bridge -- --ignored --nocapture whatever_is_killed
 
 .PHONY: check
