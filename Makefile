@@ -3,6 +3,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SEED ?= 42
+SEEDS ?= 10000
+CUTS ?= 50
+SECONDS ?= 60
+MINUTES ?= 120
+SERIES ?= 200000
+ALERTS ?= 20000
 # Public data, where tests find it too.
 DATA = $(or $(BELLWETHER_DATA),../shared/data)
 
@@ -56,11 +62,37 @@ test: nats peers ml itsm ## Run every test, those against real servers and sende
 	BELLWETHER_SKIPPED='$(SKIPPED)' cargo test --workspace --locked --features kafka
 	@sort -u '$(SKIPPED)'; echo "$$(sort -u '$(SKIPPED)' | wc -l) tests skipped for lack of data or tools"
 
+.PHONY: simulation
+simulation: ## The real code on a machine that is made up, with faults by seed: make simulation SEEDS=10000
+	BELLWETHER_SEEDS=$(SEEDS) cargo test --locked --features kafka --test simulation -- --nocapture
+
 .PHONY: trials
 trials: nats ## The long forms of the trials with real processes: 200 kills, NATS away for ten minutes, half an hour of overload
 	BELLWETHER_KILLS=200 cargo test --locked --features kafka --test crash -- --nocapture
 	BELLWETHER_AWAY_SECS=600 cargo test --locked --features kafka --test readers
 	BELLWETHER_OVERLOAD_SECS=1800 cargo test --locked --features kafka -p bellwether --test memory -- --nocapture beyond_its_means
+
+.PHONY: power-cut
+power-cut: ## Cut the power under load, by what the block device has: make power-cut CUTS=50 (root, loop devices, ext4)
+	BELLWETHER_CUTS=$(CUTS) cargo test --locked --features kafka --test disk -- --nocapture power
+
+.PHONY: disk-faults
+disk-faults: ## Each write of the state finds the disk full, once
+	BELLWETHER_FAULTS=all cargo test --locked --features kafka --test disk -- --nocapture each_write
+
+.PHONY: fuzz
+fuzz: ## Any bytes to every decoder, with coverage: make fuzz SECONDS=60, and FUZZ='loki otlp' for some of them
+	tools/fuzz.sh build
+	tools/fuzz.sh run $(SECONDS) $(FUZZ)
+
+.PHONY: soak
+soak: build ## Two hours of metrics, alerts and logs; memory, descriptors and files by the minute: make soak MINUTES=20
+	python3 tools/soak.py --bellwether $(BELLWETHER) --minutes $(MINUTES) --series $(SERIES) --alerts $(ALERTS)
+
+.PHONY: sbom
+sbom: ## What the program is made of, as CycloneDX, in demo-out
+	@mkdir -p demo-out
+	tools/sbom.py --features kafka >demo-out/bellwether.cdx.json
 
 .PHONY: bridge-trials
 bridge-trials: itsm ## The long trial of a bridge with a real ticketing system: 300 kills over 200 incidents

@@ -23,7 +23,12 @@ pub fn start(verbosity: u8, quiet: bool) {
         (false, 1) => "info",
         (false, _) => "debug",
     };
-    let own = if level == "warn" { format!("{level},{SERVICE}=info") } else { level.to_owned() };
+    let own = match level {
+        "warn" => format!("{level},{SERVICE}=info"),
+        // The client tells the URLs of its servers with their passwords.
+        "debug" => format!("{level},async_nats=info"),
+        level => level.to_owned(),
+    };
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(own));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)

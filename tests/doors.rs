@@ -354,10 +354,12 @@ fn a_client_certificate_stands_for_its_tenant_and_nothing_else_gets_in() {
     certificate(folder, "server", "DNS:localhost,IP:127.0.0.1");
     certificate(folder, "agent", "DNS:agent.acme.test");
     certificate(folder, "stranger", "DNS:agent.other.test");
+    certificate(folder, "both", "DNS:agent.acme.test,DNS:agent.umbrella.test");
     let http = free_address();
     let text = format!(
         "state: {}\nsinks:\n  - ndjson: {{path: {}}}\nwires:\n  auth:\n    credentials:\n      \
-         - {{tenant: acme, certificate_name: agent.acme.test}}\n      - {{tenant: umbrella, bearer_file: token}}\n    \
+         - {{tenant: acme, certificate_name: agent.acme.test}}\n      - {{tenant: umbrella, bearer_file: token}}\n      \
+         - {{tenant: umbrella, certificate_name: agent.umbrella.test}}\n    \
          operators: [{{bearer_file: operator}}]\n  influx: {{}}\n  http:\n    listen: '{http}'\n    \
          tls: {{certificate_file: server.crt, key_file: server.key, client_ca_file: ca.crt}}\n",
         folder.join("state").display(),
@@ -371,17 +373,19 @@ fn a_client_certificate_stands_for_its_tenant_and_nothing_else_gets_in() {
     let line = ["--data-binary", "disk,host=db-1 used=97"];
     let agent = ["--cert", "agent.crt", "--key", "agent.key"];
     let stranger = ["--cert", "stranger.crt", "--key", "stranger.key"];
+    let both = ["--cert", "both.crt", "--key", "both.key"];
     let post = |args: &[&[&str]]| answer(&curl(folder, &service, write, &args.concat()));
     let umbrella = format!("Authorization: Bearer {TOKEN}");
 
     assert_eq!(post(&[&agent, &line]).0, 204);
     assert_eq!(post(&[&stranger, &line]).0, 401, "vouched for, but nobody's");
+    assert_eq!(post(&[&both, &line]).0, 401, "good for two tenants: whose it is would be a matter of their order");
     assert_eq!(post(&[&stranger, &line, &["--header", &umbrella]]).0, 204, "the token says whose");
     assert_eq!(post(&[&agent, &line, &["--header", &umbrella]]).0, 401, "two tenants at once");
     assert_eq!(post(&[&agent, &line, &["--header", "Authorization: Bearer wrong"]]).0, 401);
     assert_eq!(post(&[&line]).0, 0, "no certificate, no connection");
     let page = answer(&curl(folder, &service, "/metrics", &agent)).1;
-    for shown in ["component_id=\"http\",reason=\"tls_handshake\"}", "reason=\"unauthorized\"} 3\n"] {
+    for shown in ["component_id=\"http\",reason=\"tls_handshake\"}", "reason=\"unauthorized\"} 4\n"] {
         assert!(page.contains(shown), "{shown} in {page}");
     }
 

@@ -19,6 +19,8 @@ pub mod decode;
 pub mod exposition;
 #[cfg(test)]
 mod fuzz;
+pub mod fuzzing;
+pub mod host;
 pub mod intake;
 pub mod journal;
 pub mod limits;
@@ -33,7 +35,7 @@ pub mod sinks;
 pub mod sources;
 pub mod wires;
 
-pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError};
+pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError, Refusal};
 pub use intake::reject::{BadRow, Reason, RejectLog, Rejection};
 pub use intake::{AcceptError, Intake, Source, SourceError, Stop, Stopper, stop_pair};
 pub use journal::{Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, WriteBatch};

@@ -21,9 +21,10 @@
 //! | 10 | counts late rows by their kind |
 //! | 11 | holds the time of arrival, and the sources that are off it with what of theirs waits |
 
-use serde::Serialize;
+use std::cmp::Ordering;
+
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 const MAGIC: [u8; 4] = *b"BWCK";
 
@@ -31,6 +32,9 @@ const MAGIC: [u8; 4] = *b"BWCK";
 pub(crate) const CHECKPOINT_VERSION: u32 = 11;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
+
+/// Up to so many bytes, pieces of a state are put together.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Why bytes are not a checkpoint this build can use.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -73,17 +77,81 @@ pub enum CheckpointError {
     Build(#[from] crate::compiled::BuildError),
 }
 
-/// Wraps a state that takes about so many bytes: growing to them step by step would copy it several times.
-pub(crate) fn seal(state: &impl Serialize, about: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(about);
-    bytes.extend_from_slice(&[0; HEADER_BYTES]);
-    let mut bytes = postcard::to_extend(state, bytes).expect("the state holds only what postcard can write");
-    let (header, body) = bytes.split_at_mut(HEADER_BYTES);
-    header[..4].copy_from_slice(&MAGIC);
-    header[4..8].copy_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
-    header[8..16].copy_from_slice(&xxh3_64(body).to_le_bytes());
-    header[16..].copy_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes
+impl CheckpointError {
+    /// How the version of a whole state of another build compares with this build's; `None` for anything else.
+    pub fn version(&self) -> Option<Ordering> {
+        match self {
+            CheckpointError::Version { have } => Some(have.cmp(&CHECKPOINT_VERSION)),
+            _ => None,
+        }
+    }
+}
+
+/// A whole state: its pieces follow each other.
+#[derive(Debug, Default)]
+pub struct State(Vec<Vec<u8>>);
+
+impl State {
+    /// What is to be written, in order. Looks at every byte, for the digest.
+    pub fn sealed(&self) -> Sealed<'_> {
+        let (mut digest, mut length) = (Xxh3::new(), 0_u64);
+        for piece in &self.0 {
+            digest.update(piece);
+            length += piece.len() as u64;
+        }
+        let mut header = [0; HEADER_BYTES];
+        header[..4].copy_from_slice(&MAGIC);
+        header[4..8].copy_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
+        header[8..16].copy_from_slice(&digest.digest().to_le_bytes());
+        header[16..].copy_from_slice(&length.to_le_bytes());
+        Sealed { header, pieces: &self.0 }
+    }
+
+    /// The same in one.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let sealed = self.sealed();
+        let mut bytes = Vec::with_capacity(self.len());
+        sealed.slices().for_each(|slice| bytes.extend_from_slice(slice));
+        bytes
+    }
+
+    /// How many bytes are to be written.
+    pub fn len(&self) -> usize {
+        HEADER_BYTES + self.0.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Whether nothing is known of anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+}
+
+impl FromIterator<Vec<u8>> for State {
+    /// Small pieces are put together: each is a write of its own.
+    fn from_iter<I: IntoIterator<Item = Vec<u8>>>(pieces: I) -> State {
+        let mut all: Vec<Vec<u8>> = Vec::new();
+        for piece in pieces {
+            match all.last_mut().filter(|last| last.len() + piece.len() <= PIECE_BYTES) {
+                Some(last) => last.extend_from_slice(&piece),
+                None => all.push(piece),
+            }
+        }
+        State(all)
+    }
+}
+
+/// A state with its header.
+#[derive(Debug)]
+pub struct Sealed<'a> {
+    header: [u8; HEADER_BYTES],
+    pieces: &'a [Vec<u8>],
+}
+
+impl Sealed<'_> {
+    /// The bytes of a checkpoint, one after the other.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        std::iter::once(&self.header[..]).chain(self.pieces.iter().map(Vec::as_slice))
+    }
 }
 
 /// Unwraps a state.
@@ -125,11 +193,19 @@ fn checked_body(bytes: &[u8]) -> Result<&[u8], CheckpointError> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize;
+
     use super::*;
+
+    fn seal(state: &impl Serialize) -> Vec<u8> {
+        let bytes = postcard::to_stdvec(state).expect("it is plain");
+        // Wherever it is cut.
+        bytes.chunks(3).map(<[u8]>::to_vec).collect::<State>().to_bytes()
+    }
 
     #[test]
     fn every_single_bit_flip_is_noticed() {
-        let sealed = seal(&vec![1_u64, 2, 3], 0);
+        let sealed = seal(&vec![1_u64, 2, 3]);
         assert_eq!(open::<Vec<u64>>(&sealed), Ok(vec![1, 2, 3]));
         for bit in 0..sealed.len() * 8 {
             let mut bad = sealed.clone();
@@ -140,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_truncation_is_noticed() {
-        let sealed = seal(&"state", 100);
+        let sealed = seal(&"state");
         for length in 0..sealed.len() {
             assert!(open::<String>(&sealed[..length]).is_err(), "{length}");
         }
@@ -148,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused_by_name() {
-        let mut sealed = seal(&1_u8, 0);
+        let mut sealed = seal(&1_u8);
         let next = CHECKPOINT_VERSION + 1;
         sealed[4] = next as u8;
         let error = open::<u8>(&sealed).expect_err("it must be refused");

@@ -11,11 +11,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bellwether_models::group::LabelledPair;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::admit::SavedPending;
 use crate::checkpoint::{self, CheckpointError};
@@ -27,9 +26,11 @@ use crate::guard::{Fault, guarded};
 use crate::incident::IncidentEvent;
 use crate::input::Input;
 use crate::ledger::LessonView;
-use crate::planted::panic_if_planted;
+use crate::pieces::Pieces;
+use crate::planted::{self, Bug, panic_if_planted};
 use crate::sense::{ForecastView, SeriesView, WatchTotals};
 use crate::signal::check_tenant;
+use crate::snapshot::{self, Snapshot, Taking};
 use crate::stats::EngineStats;
 use crate::tenant::Tenant;
 use crate::time::{EventTime, Span};
@@ -44,8 +45,8 @@ pub struct Engine {
     clock: Clock,
     tenants: BTreeMap<Arc<str>, Tenant>,
     tenants_refused: u64,
-    /// How many the last snapshot took.
-    snapshot_bytes: AtomicUsize,
+    /// The snapshot that is being taken.
+    taking: Option<Taking>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -57,16 +58,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-#[derive(Serialize)]
-struct StateOut<'a> {
-    config_hash: &'a str,
-    /// The settings as JSON: they hold what postcard cannot read back.
-    config: String,
-    clock: Clock,
-    tenants_refused: u64,
-    tenants: Vec<(&'a Tenant, SavedPending)>,
-}
-
+/// What a checkpoint holds, in the order in which [`Engine::head`] and [`Tenant::write`] put it there.
 #[derive(Deserialize)]
 struct StateIn {
     config_hash: String,
@@ -91,8 +83,7 @@ impl Engine {
     /// [`BuildError`] when the configuration cannot be used.
     pub fn on(workers: &Workers, config: EngineConfig) -> Result<Engine, BuildError> {
         let compiled = Arc::new(Compiled::new(config, workers.clone())?);
-        let (clock, snapshot_bytes) = (Clock::default(), AtomicUsize::new(0));
-        Ok(Engine { compiled, clock, tenants: BTreeMap::new(), tenants_refused: 0, snapshot_bytes })
+        Ok(Engine { compiled, clock: Clock::default(), tenants: BTreeMap::new(), tenants_refused: 0, taking: None })
     }
 
     /// Folds one journal entry into the state; incident events are appended to `out`, each
@@ -111,17 +102,27 @@ impl Engine {
         let lateness = compiled.config.lateness;
         let bounds = self.clock.bounds(lateness);
         match input {
+            Input::Tick(_) if planted::has(Bug::TickIgnored) => Vec::new(),
             Input::Tick(at) => {
                 let unknown = self.clock.tick(*at);
                 let now = self.clock.now();
+                if unknown > Span::ZERO {
+                    self.write_rest();
+                }
                 self.tenants.values_mut().for_each(|tenant| tenant.tick(now, unknown));
                 self.release_all(|tenant| tenant.waiting.watermark(lateness), out)
             }
-            Input::Batch(batch) => self.work_on(batch.tenant(), out, |tenant, out| {
-                panic_if_planted("admit", &tenant.name, batch);
-                tenant.door(&compiled, bounds).batch(batch);
-                tenant.release_due(&compiled, out);
-            }),
+            Input::Batch(batch) => {
+                if planted::has(Bug::WatermarkOfTheFastest) {
+                    let fastest = self.tenants.values().map(|tenant| tenant.waiting.max_seen).max();
+                    self.tenants.values_mut().for_each(|tenant| tenant.waiting.max_seen = fastest.unwrap_or_default());
+                }
+                self.work_on(batch.tenant(), out, |tenant, out| {
+                    panic_if_planted("admit", &tenant.name, batch);
+                    tenant.door(&compiled, bounds).batch(batch);
+                    tenant.release_due(&compiled, out);
+                })
+            }
             Input::Catalogue { tenant: name, at, catalogue } => {
                 self.work_on(name, out, |tenant, _| tenant.door(&compiled, bounds).catalogue(*at, catalogue))
             }
@@ -163,6 +164,7 @@ impl Engine {
             Ok(Err(_)) => return Vec::new(),
             Err(reason) => return vec![Fault { tenant: None, reason }],
         };
+        self.write_rest();
         let before = std::mem::replace(&mut self.compiled, Arc::new(fresh));
         let now = self.compiled.clone();
         let names: Vec<Arc<str>> = self.tenants.keys().cloned().collect();
@@ -170,18 +172,21 @@ impl Engine {
         names.into_iter().flat_map(work).collect()
     }
 
-    /// Leaves nothing of a tenant: it begins anew with its next entry.
+    /// Leaves nothing of a tenant: it begins anew with its next entry. A snapshot that is being taken is gone.
     pub fn forget(&mut self, tenant: &str) {
+        self.leave_snapshot();
         self.tenants.remove(tenant);
     }
 
     /// Leaves nothing of any other tenant.
     pub fn keep_only(&mut self, tenant: &str) {
+        self.leave_snapshot();
         self.tenants.retain(|name, _| &**name == tenant);
     }
 
     /// Takes a tenant over from an engine that has read the same settings; what was known of it is gone.
     pub fn adopt(&mut self, tenant: &str, mut from: Engine) {
+        from.leave_snapshot();
         self.forget(tenant);
         if let Some((name, mut known)) = from.tenants.remove_entry(tenant) {
             known.shards.adopt(&self.compiled.sense);
@@ -190,7 +195,9 @@ impl Engine {
     }
 
     /// Takes every tenant of an engine over that has read the same settings.
-    pub fn absorb(&mut self, from: Engine) {
+    pub fn absorb(&mut self, mut from: Engine) {
+        self.leave_snapshot();
+        from.leave_snapshot();
         self.tenants_refused += from.tenants_refused;
         for (name, mut known) in from.tenants {
             known.shards.adopt(&self.compiled.sense);
@@ -243,20 +250,50 @@ impl Engine {
         stats
     }
 
-    /// The whole state as bytes, see `checkpoint.rs`.
+    /// The whole state as bytes, see `checkpoint.rs`. Takes as long as that takes.
     pub fn snapshot(&self) -> Vec<u8> {
-        let state = StateOut {
-            config_hash: &self.compiled.config_hash,
-            config: serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"),
-            clock: self.clock,
-            tenants_refused: self.tenants_refused,
-            tenants: self.tenants.values().map(|tenant| (tenant, tenant.saved_pending())).collect(),
-        };
-        // It grows by little from one time to the next.
-        let before = self.snapshot_bytes.load(Ordering::Relaxed);
-        let bytes = checkpoint::seal(&state, before + before / 16);
-        self.snapshot_bytes.store(bytes.len(), Ordering::Relaxed);
-        bytes
+        snapshot::whole(self.head(), &self.tenants).to_bytes()
+    }
+
+    /// Begins a snapshot of the state as it is, which [`snapshot_step`](Self::snapshot_step) goes on with while
+    /// entries are folded. One that was being taken is gone.
+    pub fn begin_snapshot(&mut self) {
+        self.leave_snapshot();
+        self.taking = Some(Taking::begin(self.head(), &mut self.tenants));
+    }
+
+    /// Writes the next piece of the snapshot that was begun.
+    pub fn snapshot_step(&mut self) -> Snapshot {
+        let Some(mut taking) = self.taking.take() else { return Snapshot::Gone };
+        if taking.step(&mut self.tenants) {
+            return Snapshot::Taken(taking.into_state());
+        }
+        self.taking = Some(taking);
+        Snapshot::GoingOn
+    }
+
+    /// Every series is about to change.
+    fn write_rest(&mut self) {
+        if let Some(taking) = &mut self.taking {
+            while !taking.step(&mut self.tenants) {}
+        }
+    }
+
+    /// What was written is nothing.
+    fn leave_snapshot(&mut self) {
+        if self.taking.take().is_some() {
+            self.tenants.values_mut().for_each(|tenant| tenant.shards.let_go());
+        }
+    }
+
+    /// What a checkpoint begins with.
+    fn head(&self) -> Pieces {
+        let mut pieces = Pieces::default();
+        pieces.put(&self.compiled.config_hash);
+        pieces.put(&serde_json::to_string(&self.compiled.config).expect("a configuration is JSON"));
+        pieces.put(&self.clock);
+        pieces.put(&self.tenants_refused);
+        pieces
     }
 
     /// The engine that [`snapshot`](Self::snapshot) was taken of.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::Alert;
 use crate::correlate::Placement;
 use crate::ledger::Tie;
+use crate::shown::safe;
 use crate::signal::Relation;
 use crate::tables::Tables;
 use crate::time::EventTime;
@@ -82,9 +83,10 @@ impl MemberReason {
     #[must_use]
     pub fn told(&self, threshold: f64) -> String {
         let Some((score, other)) = self.score.zip(self.linked_to.as_deref()) else {
-            return format!("{} on {} began the group", self.name, self.entity);
+            return format!("{} on {} began the group", safe(&self.name), safe(&self.entity));
         };
-        let head = format!("{} on {}: {score:.2}, {threshold:.2} was needed", self.name, self.entity);
+        let (name, entity, other) = (safe(&self.name), safe(&self.entity), safe(other));
+        let head = format!("{name} on {entity}: {score:.2}, {threshold:.2} was needed");
         let mut text = format!("{head}\n  linked most firmly with {other}");
         for ((kind, value), without) in KINDS.iter().zip(self.evidence).zip(self.without) {
             let verdict = match without {
@@ -92,8 +94,11 @@ impl MemberReason {
                 low if low < threshold => format!("decided: without it the link is {low:.2}"),
                 high => format!("did not decide: without it the link is {high:.2}"),
             };
-            let naming =
-                if *kind == "text" && !self.naming.is_empty() { format!("; {}", self.naming) } else { String::new() };
+            let naming = if *kind == "text" && !self.naming.is_empty() {
+                format!("; {}", safe(&self.naming))
+            } else {
+                String::new()
+            };
             text.push_str(&format!("\n  {kind:<9} {value:.2}  {verdict}{naming}"));
         }
         text
@@ -142,7 +147,8 @@ impl fmt::Display for Explanation {
         let (count, threshold) = (self.members.len(), self.threshold);
         writeln!(f, "{}: {count} alerts, each joined with a score of at least {threshold:.2}", self.incident)?;
         let wide = |of: &dyn Fn(&MemberReason) -> usize| self.members.iter().map(of).max().unwrap_or(0);
-        let (names, entities) = (wide(&|m| m.name.chars().count()).max(5), wide(&|m| m.entity.chars().count()).max(2));
+        let chars = |text: &str| safe(text).chars().count();
+        let (names, entities) = (wide(&|m| chars(&m.name)).max(5), wide(&|m| chars(&m.entity)).max(2));
         let place = |print: &str| self.members.iter().position(|m| m.fingerprint == print).map(|at| at + 1);
         writeln!(
             f,
@@ -151,12 +157,13 @@ impl fmt::Display for Explanation {
         )?;
         for (at, member) in self.members.iter().enumerate() {
             let (number, began, print) = (at + 1, clock(member.starts_at), &member.fingerprint);
-            write!(f, "{number:>5}  {began}  {:names$}  {:entities$}  {print}  ", member.name, member.entity)?;
+            let (name, entity) = (safe(&member.name), safe(&member.entity));
+            write!(f, "{number:>5}  {began}  {name:names$}  {entity:entities$}  {print}  ")?;
             match (member.score, &member.linked_to) {
                 (Some(score), Some(other)) => {
                     let [time, topology, text, learned] = member.evidence;
                     let known = member.linked_alert.as_deref().and_then(place);
-                    let with = known.map_or_else(|| other.clone(), |number| format!("#{number}"));
+                    let with = known.map_or_else(|| safe(other), |number| format!("#{number}"));
                     writeln!(f, " {score:.2}  {time:.2}      {topology:.2}  {text:.2}     {learned:.2}  {with}")?;
                 }
                 _ => writeln!(f, " began the group")?,
@@ -169,7 +176,7 @@ impl fmt::Display for Explanation {
                 related.incident,
                 related.score,
                 related.related_min,
-                related.why.join("; ")
+                safe(&related.why.join("; "))
             )?;
         }
         Ok(())
@@ -267,8 +274,8 @@ pub(crate) fn explain_not_in(tables: &mut Tables, alert: u64, incident: &str) ->
     if let Some((here, there)) = why.apart {
         text.push_str(&format!(
             "\n  {} and {} begin where they are, and neither brings the other about: two faults",
-            called(tables, here),
-            called(tables, there)
+            safe(&called(tables, here)),
+            safe(&called(tables, there))
         ));
     }
     for (kind, needed) in KINDS.iter().zip(&why.needed) {
@@ -279,4 +286,40 @@ pub(crate) fn explain_not_in(tables: &mut Tables, alert: u64, incident: &str) ->
         text.push_str(&format!("\n  {kind:<9} {:.2}  {change}", needed.now));
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_senders_called_things_steers_no_terminal_and_forges_no_line() {
+        let evil = "E\x1b[2J\r\nforged \u{202e}\u{9b}31m".to_owned();
+        let member = MemberReason {
+            fingerprint: "0".repeat(16),
+            name: evil.clone(),
+            entity: evil.clone(),
+            starts_at: EventTime::from_secs(1),
+            score: Some(0.9),
+            evidence: [0.5; 4],
+            without: [0.1; 4],
+            naming: evil.clone(),
+            linked_to: Some(evil.clone()),
+            linked_alert: None,
+        };
+        let began = MemberReason { score: None, linked_to: None, ..member.clone() };
+        let related = Related { incident: "inc_1".to_owned(), score: 0.5, related_min: 0.4, why: vec![evil] };
+        let texts = [member.told(0.5), began.told(0.5)];
+        let explained = Explanation {
+            incident: "inc_0".to_owned(),
+            threshold: 0.5,
+            members: vec![member, began],
+            under: Some(related),
+            over: Vec::new(),
+        };
+        for text in texts.into_iter().chain([explained.to_string()]) {
+            assert!(!text.contains(['\x1b', '\r', '\u{202e}', '\u{9b}']), "{text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("forged")), "{text:?}");
+        }
+    }
 }

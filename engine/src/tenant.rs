@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::admit::{Door, RestoreError, SavedPending, WaitingRoom};
 use crate::clock::Bounds;
@@ -13,6 +13,7 @@ use crate::compiled::Compiled;
 use crate::config::EngineConfig;
 use crate::incident::IncidentEvent;
 use crate::memory::{self, Class};
+use crate::pieces::Pieces;
 use crate::pipeline::Pipeline;
 use crate::planted::panic_if_planted;
 use crate::sense::Shards;
@@ -22,8 +23,9 @@ use crate::tables::{Room, Tables};
 use crate::time::{EventTime, Span};
 use crate::turn::Item;
 
-/// Everything known of one tenant.
-#[derive(Debug, Serialize, Deserialize)]
+/// Everything known of one tenant. A checkpoint holds its fields in this order; [`write`](Tenant::write) puts them
+/// there.
+#[derive(Debug, Deserialize)]
 pub(crate) struct Tenant {
     pub(crate) name: Arc<str>,
     pub(crate) waiting: WaitingRoom,
@@ -146,9 +148,13 @@ impl Tenant {
         }
     }
 
-    /// What waits for the watermark, for a checkpoint.
-    pub(crate) fn saved_pending(&self) -> SavedPending {
-        SavedPending::of(&self.name, &self.waiting, &self.shards)
+    /// Writes it for a checkpoint, with what waits for the watermark; its series are pieces of their own.
+    pub(crate) fn write(&self, pieces: &mut Pieces) {
+        pieces.put(&self.name);
+        pieces.put(&self.waiting);
+        self.shards.write(pieces, &self.name);
+        pieces.put(&self.tables);
+        pieces.put(&SavedPending::of(&self.name, &self.waiting, &self.shards));
     }
 
     /// Rebuilds what a checkpoint leaves out, and lets in again what waited.

@@ -3,12 +3,13 @@
 mod common;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use bellwether_engine::incident::Verb;
 use bellwether_engine::input::{Action, Input, Voice};
 use bellwether_engine::signal::{AlertStatus, MetricBuilder, SeriesBuilder, SeriesType, Severity};
-use bellwether_engine::time::Span;
-use bellwether_engine::{Engine, EngineConfig};
+use bellwether_engine::time::{EventTime, Span};
+use bellwether_engine::{Engine, EngineConfig, Snapshot};
 
 use common::{StoryRow, alerts, at, catalogue, engine, run, verbs};
 
@@ -191,4 +192,91 @@ fn another_configuration_is_refused_at_restore() {
     let other = EngineConfig { lateness: Span::from_secs(99), ..EngineConfig::default() };
     let threads = NonZeroUsize::new(1).expect("one");
     assert!(Engine::restore(other, threads, &snapshot).is_err());
+}
+
+#[test]
+fn a_snapshot_taken_while_the_engine_goes_on_is_the_state_at_which_it_began() {
+    let inputs = mixed(5, 50);
+    for threads in [1, 2] {
+        for begun in [0, 1, inputs.len() / 3, inputs.len() / 2, inputs.len() - 2] {
+            for steps in [0, 1, 40] {
+                let (mut going_on, mut events) = (engine(mixed_config(), threads), Vec::new());
+                let (mut taken, mut then) = (None, Vec::new());
+                for (at, input) in inputs.iter().enumerate() {
+                    if at == begun {
+                        then = going_on.snapshot();
+                        going_on.begin_snapshot();
+                    }
+                    going_on.apply(input, &mut events);
+                    // As fast as there are entries, slower, or only in the end.
+                    let due = if steps == 0 { 0 } else { usize::from(at % steps == 0) };
+                    for _ in 0..due {
+                        if let Snapshot::Taken(state) = going_on.snapshot_step() {
+                            taken = Some(state.to_bytes());
+                        }
+                    }
+                }
+                let digest = going_on.digest();
+                let taken = taken.unwrap_or_else(|| {
+                    loop {
+                        match going_on.snapshot_step() {
+                            Snapshot::GoingOn => {}
+                            Snapshot::Taken(state) => break state.to_bytes(),
+                            Snapshot::Gone => panic!("nothing happened to it"),
+                        }
+                    }
+                });
+                assert!(taken == then, "begun at {begun}, every {steps}, {threads} threads");
+                assert_eq!(going_on.digest(), digest, "a snapshot changes nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_whole_or_gone_whatever_happens_meanwhile() {
+    let inputs = mixed(5, 50);
+    let (half, rest) = inputs.split_at(inputs.len() / 2);
+    let mut events = Vec::new();
+    let taken = |engine: &mut Engine| loop {
+        match engine.snapshot_step() {
+            Snapshot::GoingOn => {}
+            Snapshot::Taken(state) => return Some(state.to_bytes()),
+            Snapshot::Gone => return None,
+        }
+    };
+    let half_way = || {
+        let mut engine = engine(mixed_config(), 2);
+        half.iter().for_each(|input| engine.apply(input, &mut Vec::new()));
+        engine
+    };
+    let then = half_way().snapshot();
+
+    // Other settings change every series at once, and so does time that nobody saw.
+    let mut config = mixed_config();
+    config.sense.anomalies.enabled = !config.sense.anomalies.enabled;
+    let outage = Input::Tick(EventTime(half_way().watermark().0 + Span::from_secs(86_400).0));
+    for meanwhile in [Input::Settings(Arc::new(config)), outage] {
+        let mut engine = half_way();
+        engine.begin_snapshot();
+        engine.apply(&meanwhile, &mut events);
+        rest.iter().for_each(|input| engine.apply(input, &mut events));
+        assert!(taken(&mut engine) == Some(then.clone()), "{meanwhile:?}");
+    }
+
+    // A tenant that is let go takes it along, and the next is whole again.
+    let mut engine = half_way();
+    engine.begin_snapshot();
+    engine.forget("acme");
+    assert_eq!(taken(&mut engine), None);
+    engine.begin_snapshot();
+    assert!(taken(&mut engine) == Some(engine.snapshot()));
+
+    // Of two, the second counts.
+    let mut engine = half_way();
+    engine.begin_snapshot();
+    rest.iter().for_each(|input| engine.apply(input, &mut events));
+    engine.begin_snapshot();
+    let now = engine.snapshot();
+    assert!(taken(&mut engine) == Some(now));
 }

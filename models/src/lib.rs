@@ -10,10 +10,12 @@
 //! | [`logs`] | does this stream, or this session, of log lines do what it never did? |
 //! | [`group`] | which alerts belong together, and why not those? |
 //! | [`causes`] | what began it? |
+//! | [`desk`] | who will resolve this ticket, how long will it take, and was it reported before? |
 //! | [`shared`] | tails, quantiles, seasons and change points the others stand on |
 //! | [`score`] | how good is a detector? the metrics of evaluation, implemented once |
 
 pub mod causes;
+pub mod desk;
 pub mod exhaustion;
 pub mod group;
 pub mod logs;

@@ -227,6 +227,7 @@ impl Stage {
             delivery: Delivery { log: self.log, cursors: None },
             checkpoints: Some((self.checkpoints, Cadence { every: Duration::from_secs(2), entries: 2_000 })),
             care: None,
+            retold: None,
             questions: wiring::no_questions(),
         };
         Wiring {

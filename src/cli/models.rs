@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::models_cmd::{causes, detect, forecast, groups, learn_groups, precedence, sessions, templates};
+use crate::models_cmd::{
+    assign, breach, causes, detect, forecast, groups, learn_groups, precedence, sessions, similar, templates,
+};
 
 /// One command for each kind of model.
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,12 @@ pub(super) enum Models {
     Precedence(precedence::PrecedenceArgs),
     /// Rank the causes of a case
     Causes(causes::CausesArgs),
+    /// Which group will resolve a ticket that was just opened
+    Assign(assign::AssignArgs),
+    /// Whether a ticket will miss its agreement, and how long it will take
+    Breach(breach::BreachArgs),
+    /// Find the earlier reports of the same trouble
+    Similar(similar::SimilarArgs),
 }
 
 impl Models {
@@ -39,6 +47,9 @@ impl Models {
             Models::LearnGroups(args) => learn_groups::run(args),
             Models::Precedence(args) => precedence::run(args),
             Models::Causes(args) => causes::run(args),
+            Models::Assign(args) => assign::run(args),
+            Models::Breach(args) => breach::run(args),
+            Models::Similar(args) => similar::run(args),
         }
     }
 }

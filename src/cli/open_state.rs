@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bellwether_connectors::journal::{Journal, LocalJournal, OpenReport, Position};
 use bellwether_connectors::outbox::IncidentLog;
-use bellwether_connectors::{Checkpoint, Checkpoints, private};
+use bellwether_connectors::{Checkpoints, CheckpointsError, private};
 use bellwether_engine::time::Span;
 use bellwether_engine::{Engine, EngineConfig, Workers};
 use tokio::sync::mpsc;
@@ -20,7 +20,9 @@ use crate::wiring::outbox::Delivery;
 use crate::wiring::pace::Cadence;
 use crate::wiring::partitions::{CHECKPOINTS_FOLDER, Partitions, READERS_FOLDER};
 use crate::wiring::quarantine::Quarantine;
+use crate::wiring::recover::{RecoverError, Recovered, recover};
 use crate::wiring::reload::QUESTIONS_MAX;
+use crate::wiring::retold::Retold;
 use crate::wiring::{Partition, Past};
 
 /// A partition that is open.
@@ -32,6 +34,7 @@ pub(super) struct Opened {
     /// Up to where its engine has read it.
     pub(super) position: Position,
     engine: Engine,
+    retold: Option<Retold>,
     checkpoints: Checkpoints,
     quarantine: Quarantine,
     delivery: Delivery,
@@ -85,20 +88,22 @@ impl Opened {
                 "entries that met a bug are left out: see the folder `quarantine`"
             );
         }
-        let (engine, position) = recover(settings, &folder, &checkpoints, report.first, workers, accept)?;
+        let Recovered { engine, position, new, .. } =
+            recovered(settings, &folder, &checkpoints, report.first, workers, accept)?;
         let (log_config, log_folder) = partitions.incident_log(&config.incident_log, partition);
         let log = IncidentLog::open(&log_config, &log_folder)?;
         log.check_covers(position, report.last)?;
+        let retold = Retold::of(&log, position, new)?;
         let cursors = folder.join(READERS_FOLDER);
         private::folder(&cursors).with_context(|| format!("cannot make `{}`", cursors.display()))?;
         let delivery = Delivery { log, cursors: Some(cursors) };
-        Ok(Opened { journal: Arc::new(journal), report, position, engine, checkpoints, quarantine, delivery })
+        Ok(Opened { journal: Arc::new(journal), report, position, engine, retold, checkpoints, quarantine, delivery })
     }
 
     /// As a part of the wiring, and where it is asked.
     pub(super) fn connect(self, config: &Config, settings: &EngineConfig) -> (mpsc::Sender<Question>, Partition) {
         let (asking, questions) = mpsc::channel(QUESTIONS_MAX);
-        let Opened { journal, report, position, engine, checkpoints, quarantine, delivery } = self;
+        let Opened { journal, report, position, engine, retold, checkpoints, quarantine, delivery } = self;
         let past = past(settings, checkpoints.clone(), position, report.first);
         let partition = Partition {
             engine,
@@ -107,53 +112,77 @@ impl Opened {
             delivery,
             checkpoints: Some((checkpoints, cadence(config))),
             care: Some(Care { past, quarantine }),
+            retold,
             questions,
         };
         (asking, partition)
     }
 }
 
-/// The engine from the newest good checkpoint, or a new one that reads the journal from its
-/// oldest entry; not when that is not the beginning, unless the loss is accepted.
-fn recover(
+/// The engine and where it goes on; not without its state, unless the loss is accepted.
+fn recovered(
     settings: &EngineConfig,
     folder: &Path,
     checkpoints: &Checkpoints,
     first: Position,
     workers: &Workers,
     accept: bool,
-) -> Result<(Engine, Position)> {
-    // With the settings it had then: the journal says where they change.
-    let resume = |checkpoint: &Checkpoint| Engine::resume_on(workers, &checkpoint.state);
-    Ok(match checkpoints.restore(resume)? {
-        Some((position, engine)) => (engine, position),
-        None => {
-            let begin = Position(first.0.saturating_sub(1));
-            if begin != Position::START {
-                accept_loss(&folder.join(CHECKPOINTS_FOLDER), begin, accept)?;
+) -> Result<Recovered> {
+    let folder = folder.join(CHECKPOINTS_FOLDER);
+    match recover(settings, workers, checkpoints, first) {
+        Ok(recovered) => {
+            if let Some(gone) = recovered.lost {
+                accept_loss(&lost(&folder, gone), gone, accept)?;
             }
-            let engine = Engine::on(workers, settings.clone()).map_err(|error| UsageError(error.to_string()))?;
-            (engine, begin)
+            Ok(recovered)
         }
-    })
+        Err(RecoverError::Settings(error)) => Err(UsageError(error.to_string()).into()),
+        Err(RecoverError::Checkpoints(error @ CheckpointsError::Outdated { .. })) => {
+            let recovered = Recovered::anew(Engine::on(workers, settings.clone())?, first);
+            if let Some(gone) = recovered.lost {
+                accept_loss(&outdated(&error, gone), gone, accept)?;
+            }
+            tracing::warn!(
+                %error,
+                "the journal is read again from its beginning; the checkpoints are kept beside (`.old`) for the build \
+                 that wrote them"
+            );
+            checkpoints.keep_beside()?;
+            Ok(recovered)
+        }
+        Err(RecoverError::Checkpoints(error)) => Err(error.into()),
+    }
 }
 
-/// The state is lost: that is a person's decision.
-fn accept_loss(folder: &Path, gone: Position, accept: bool) -> Result<()> {
-    let folder = folder.display();
+fn lost(folder: &Path, gone: Position) -> String {
+    format!(
+        "no checkpoint in `{}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
+         is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
+         from a backup, those moved aside end in `.bad`",
+        folder.display()
+    )
+}
+
+fn outdated(error: &CheckpointsError, gone: Position) -> String {
+    format!(
+        "{error}, and the journal no longer has entries 1 to {gone}, of which this build could make its own. Nothing \
+         was changed: the build that wrote it can go on"
+    )
+}
+
+/// The state cannot be had: that is a person's decision.
+fn accept_loss(why: &str, gone: Position, accept: bool) -> Result<()> {
     if !accept {
         let message = format!(
-            "no checkpoint in `{folder}` reads, and the journal no longer has entries 1 to {gone}: what the engine knew \
-             is lost with them (open incidents, what was learned of series, logs and delays). Put a checkpoint back \
-             from a backup, those moved aside end in `.bad`; or begin anew with `--accept-data-loss`: incidents that \
-             are open are then not followed any more, and faults that go on are told again under other ids"
+            "{why}; or begin anew with `--accept-data-loss`: incidents that are open are then ended, and faults that go \
+             on are told again under other ids"
         );
         return Err(UsageError(message).into());
     }
     tracing::warn!(
         gone = gone.0,
-        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are not followed any more, \
-         faults that go on are told again under other ids"
+        "no checkpoint reads: as accepted, the engine begins anew; incidents that are open are ended, faults that go on \
+         are told again under other ids"
     );
     Ok(())
 }

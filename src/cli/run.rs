@@ -53,7 +53,7 @@ pub(super) struct RunArgs {
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
     /// Start although the journal no longer has what the state was made of and no checkpoint reads: the engine
-    /// begins anew, incidents that are open are not followed any more, and faults that go on are told again
+    /// begins anew, incidents that are open are ended, and faults that go on are told again
     #[arg(long)]
     accept_data_loss: bool,
     /// Print the figures as JSON at the end, and nothing else on stdout

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::process::{Process, Reach, process_at, process_of};
 use crate::config;
 use crate::exit::Exit;
+use crate::report::safe;
 use crate::term::{Ink, Term, clip};
 
 /// Show the signals that a running process accepts, as they come
@@ -133,25 +134,25 @@ fn escaped(text: &str) -> String {
 /// One signal for a person: when, from where, what, of what.
 fn person_line(row: &Value, term: &Term) -> String {
     let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    let entity = |name: &str| printable(&text(name));
+    let entity = |name: &str| safe(&text(name));
     let said = match row["signal"].as_str().unwrap_or_default() {
         "metric" => {
             let named = [text("name"), format!("series {}", text("series"))];
             let name = if named[0].is_empty() { &named[1] } else { &named[0] };
-            format!("{} {} = {}{}", entity("entity"), printable(name), row["value"], labels(&row["labels"]))
+            format!("{} {} = {}{}", entity("entity"), safe(name), row["value"], labels(&row["labels"]))
         }
-        "log" => format!("{} severity {}: {}", entity("entity"), row["severity"], printable(&text("body"))),
+        "log" => format!("{} severity {}: {}", entity("entity"), row["severity"], safe(&text("body"))),
         "alert" => {
             format!(
                 "{} {} {} ({}){}",
                 text("status"),
-                printable(&text("name")),
+                safe(&text("name")),
                 entity("entity"),
                 text("severity"),
                 labels(&row["labels"])
             )
         }
-        "change" => format!("{} {}: {}", entity("entity"), printable(&text("type")), printable(&text("text"))),
+        "change" => format!("{} {}: {}", entity("entity"), safe(&text("type")), safe(&text("text"))),
         "edge" => format!("{} {} {}", entity("from"), text("relation"), entity("to")),
         other => other.to_owned(),
     };
@@ -166,12 +167,7 @@ fn labels(value: &Value) -> String {
     let pairs = value.as_object().into_iter().flatten();
     let pairs: Vec<String> =
         pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
-    if pairs.is_empty() { String::new() } else { format!("  {{{}}}", printable(&pairs.join(", "))) }
-}
-
-/// What senders wrote must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|ch| if ch.is_control() { ' ' } else { ch }).collect()
+    if pairs.is_empty() { String::new() } else { format!("  {{{}}}", safe(&pairs.join(", "))) }
 }
 
 #[cfg(test)]
@@ -183,9 +179,9 @@ mod tests {
     #[test]
     fn a_signal_fits_one_line_and_cannot_steer_the_terminal() {
         let row = json!({"source": "syslog_tcp", "tenant": "acme", "signal": "log", "time": "2026-11-20T11:39:02.990271Z",
-            "entity": "host:db-1", "severity": 17, "body": format!("red \u{1b}[31m alert\n{}", "x".repeat(300))});
+            "entity": "host:db-1", "severity": 17, "body": format!("red \u{1b}[31m \u{202e}alert\n{}", "x".repeat(300))});
         let line = person_line(&row, &Term::PLAIN);
-        assert!(line.chars().count() <= Term::PLAIN.width && !line.contains(['\u{1b}', '\n']), "{line}");
+        assert!(line.chars().count() <= Term::PLAIN.width && !line.contains(['\u{1b}', '\u{202e}', '\n']), "{line}");
         assert!(line.starts_with("11:39:02.99") && line.contains("host:db-1 severity 17: red"), "{line}");
     }
 

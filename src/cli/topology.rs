@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::state_folder::StateArgs;
 use crate::exit::{Exit, UsageError};
+use crate::report::safe;
 use crate::term::{Ink, Term};
 
 /// Show the topology: each edge with who says it and since when, and where they disagree
@@ -73,11 +74,11 @@ pub(super) fn run(args: &TopologyArgs) -> Result<Exit> {
 }
 
 fn print_edge(out: &mut impl std::io::Write, edge: &EdgeView, term: &Term) -> std::io::Result<()> {
-    let claim = |claim: &ClaimView| format!("{} {:.2} at {}", claim.source, claim.confidence, claim.seen_at);
+    let claim = |claim: &ClaimView| format!("{} {:.2} at {}", safe(&claim.source), claim.confidence, claim.seen_at);
     let claims: Vec<String> = edge.claims.iter().map(claim).collect();
-    writeln!(out, "  {} {} {}  ({})", edge.from, edge.relation.name(), edge.to, claims.join(", "))?;
+    writeln!(out, "  {} {} {}  ({})", safe(&edge.from), edge.relation.name(), safe(&edge.to), claims.join(", "))?;
     if !edge.contradicted_by.is_empty() {
-        let text = format!("    contradicted by {}", edge.contradicted_by.join(", "));
+        let text = format!("    contradicted by {}", safe(&edge.contradicted_by.join(", ")));
         writeln!(out, "{}", term.paint(Ink::Yellow, &text))?;
     }
     Ok(())

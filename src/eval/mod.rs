@@ -8,6 +8,7 @@
 
 pub mod causes;
 pub mod compare;
+pub mod duplicates;
 pub mod exhaustion;
 pub mod groups;
 pub mod homes;
@@ -26,6 +27,7 @@ pub mod settings;
 pub mod sure;
 pub mod telecom;
 pub mod templates;
+pub mod tickets;
 pub mod units;
 
 use crate::config::keys::nearest;
@@ -145,6 +147,8 @@ pub const TASKS: &[Task] = &[
     ("sockshop", "causes: metrics of Sock Shop services", causes::sockshop),
     ("ait", "groups: alerts of multi-step attacks", groups::ait),
     ("telecom", "groups: root types of sets of telecom alarms", telecom::telecom),
+    ("tickets", "who resolves a ticket, whether it is late, how long it takes", tickets::run),
+    ("duplicates", "earlier reports of the same trouble", duplicates::run),
 ];
 
 /// The data directory: the flag, else the variable, else the default.

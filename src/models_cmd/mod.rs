@@ -5,6 +5,8 @@
 //! extension of `--out` or by `--format`. Column names and meanings are a
 //! contract and stand in `docs/ml.md`.
 
+pub mod assign;
+pub mod breach;
 pub mod cases;
 pub mod causes;
 pub mod detect;
@@ -15,8 +17,11 @@ pub mod learn_groups;
 mod parquet_rows;
 pub mod precedence;
 pub mod sessions;
+pub mod similar;
 pub mod state;
 pub mod templates;
+pub mod text_rows;
 pub mod text_table;
+pub mod tickets;
 pub mod topology;
 mod why_silent;

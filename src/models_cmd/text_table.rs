@@ -2,9 +2,8 @@
 //! text. A broken cell is an error that names file, row and column; an empty
 //! numeric cell is a missing value (NaN).
 
-use super::io::open;
-use super::parquet_rows;
-use anyhow::{Context, Result, anyhow, bail};
+use super::text_rows::{TextRows, broken_cell, position};
+use anyhow::{Context, Result};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -19,12 +18,6 @@ pub struct TextTable {
     records: Vec<csv::StringRecord>,
 }
 
-/// What a file's rows may hold at most, so that a wrong file cannot fill the
-/// memory: 50 million rows are a year of seconds and then some.
-const ROWS_MAX: usize = 50_000_000;
-/// The header is the first row.
-const FIRST_ROW_OF_CSV: usize = 2;
-
 impl TextTable {
     /// Reads a whole CSV, or Parquet, which is known by its first bytes.
     ///
@@ -32,35 +25,25 @@ impl TextTable {
     /// When the file cannot be read, has no header, or a row has another
     /// number of cells than the header.
     pub fn read(path: &Path) -> Result<Self> {
-        if parquet_rows::is_parquet(path) {
-            let (header, records) = parquet_rows::read(path, ROWS_MAX)?;
-            return Ok(Self { name: path.display().to_string(), first_row: 1, header, records });
-        }
-        let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
-        Self::from_reader(&name, open(path)?)
+        Self::all(TextRows::open(path)?)
     }
 
     /// Reads a whole CSV from `reader`; `name` is used in messages.
     ///
     /// # Errors
     /// As [`TextTable::read`].
-    pub fn from_reader(name: &str, mut reader: impl BufRead) -> Result<Self> {
-        let delimiter = delimiter(reader.fill_buf().with_context(|| format!("cannot read `{name}`"))?);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).delimiter(delimiter).from_reader(reader);
-        let header = reader.headers().map_err(|error| anyhow!("`{name}`: the header is {}", csv_fault(&error)))?;
-        let header: Vec<String> = header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
-        if header.iter().all(String::is_empty) {
-            bail!("`{name}` is empty: a header line such as `timestamp,value` is needed");
-        }
+    pub fn from_reader(name: &str, reader: impl BufRead) -> Result<Self> {
+        Self::all(TextRows::of(name, Box::new(reader))?)
+    }
+
+    fn all(mut rows: TextRows<'_>) -> Result<Self> {
         let mut records = Vec::new();
-        for (index, record) in reader.records().enumerate() {
-            let row = index + FIRST_ROW_OF_CSV;
-            if index == ROWS_MAX {
-                bail!("`{name}` has more than {ROWS_MAX} rows: split it");
-            }
-            records.push(record.map_err(|error| anyhow!("`{name}` row {row} is {}", csv_fault(&error)))?);
+        let mut record = csv::StringRecord::new();
+        while rows.next_into(&mut record)? {
+            records.push(record.clone());
         }
-        Ok(Self { name: name.to_owned(), first_row: FIRST_ROW_OF_CSV, header, records })
+        let (name, first_row) = (rows.name().to_owned(), rows.first_row());
+        Ok(Self { name, first_row, header: rows.header, records })
     }
 
     /// Number of data rows.
@@ -72,7 +55,7 @@ impl TextTable {
     /// The index of a column, by name without regard to case.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|h| h.eq_ignore_ascii_case(name))
+        position(&self.header, name)
     }
 
     /// The index of a column that must be there.
@@ -127,11 +110,7 @@ impl TextTable {
     /// # Errors
     /// Naming file, row and column of the first cell that is neither.
     pub fn flags(&self, column: usize) -> Result<Vec<bool>> {
-        self.cells(column, "1 or 0 (or true, false, yes, no)", |cell| match cell.to_ascii_lowercase().as_str() {
-            "1" | "1.0" | "true" | "yes" => Some(true),
-            "0" | "0.0" | "false" | "no" => Some(false),
-            _ => None,
-        })
+        self.cells(column, A_FLAG, parse_flag)
     }
 
     /// One column as times in nanoseconds: see [`parse_time`].
@@ -139,8 +118,7 @@ impl TextTable {
     /// # Errors
     /// Naming file, row and column of the first cell that is no time.
     pub fn times(&self, column: usize) -> Result<Vec<i64>> {
-        let remedy = "a time (seconds, milliseconds, microseconds or nanoseconds since 1970, or 2026-11-20T14:00:00Z)";
-        self.cells(column, remedy, parse_time)
+        self.cells(column, A_TIME, parse_time)
     }
 
     fn cells<T>(&self, column: usize, wanted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
@@ -148,8 +126,7 @@ impl TextTable {
         for (index, record) in self.records.iter().enumerate() {
             let cell = record.get(column).unwrap_or("");
             let Some(value) = parse(cell) else {
-                let (name, row, header) = (&self.name, index + self.first_row, &self.header[column]);
-                bail!("`{name}` row {row} column `{header}`: `{}` is not {wanted}", clip(cell));
+                return Err(broken_cell(&self.name, index + self.first_row, &self.header[column], cell, wanted));
             };
             out.push(value);
         }
@@ -157,30 +134,19 @@ impl TextTable {
     }
 }
 
-/// What parts the cells of a file that begins like this: the first of comma,
-/// semicolon and tab that its first line holds.
-fn delimiter(begin: &[u8]) -> u8 {
-    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    // Marks inside a quoted name part nothing: `Zeit;"CPU, gesamt"`.
-    let outside = || line.split(|byte| *byte == b'"').step_by(2);
-    b",;\t".iter().copied().find(|mark| outside().any(|part| part.contains(mark))).unwrap_or(b',')
-}
+/// What a cell of yes or no has to be, for messages.
+pub(super) const A_FLAG: &str = "1 or 0 (or true, false, yes, no)";
+/// What a cell of a time has to be, for messages.
+pub(super) const A_TIME: &str =
+    "a time (seconds, milliseconds, microseconds or nanoseconds since 1970, or 2026-11-20T14:00:00Z)";
 
-/// What is wrong with a row, in words that follow "is".
-fn csv_fault(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("broken: it has {len} cells, the header {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "not text (UTF-8): is this a CSV file?".to_owned(),
-        csv::ErrorKind::Io(error) => format!("not readable: {error}"),
-        _ => format!("not CSV: {error}"),
+/// Yes or no: 1 and 0, or words.
+pub(super) fn parse_flag(cell: &str) -> Option<bool> {
+    match cell.to_ascii_lowercase().as_str() {
+        "1" | "1.0" | "true" | "yes" => Some(true),
+        "0" | "0.0" | "false" | "no" => Some(false),
+        _ => None,
     }
-}
-
-/// At most 60 characters of a cell, for messages.
-fn clip(cell: &str) -> String {
-    cell.chars().take(60).collect()
 }
 
 /// A time as nanoseconds since 1970. Numbers are taken as seconds,
@@ -273,12 +239,6 @@ mod tests {
         let table = TextTable::from_reader("a.csv", "v\nNaN\n1.5\n\"\"\ninf\n".as_bytes()).expect("reads");
         let numbers = table.numbers(0).expect("numbers");
         assert!(numbers[0].is_nan() && numbers[1] == 1.5 && numbers[2].is_nan() && numbers[3].is_nan());
-    }
-
-    #[test]
-    fn marks_inside_a_quoted_name_part_nothing() {
-        assert_eq!(delimiter(b"Zeit;\"CPU, gesamt\"\n1;2"), b';');
-        assert_eq!(delimiter(b"\"a;b\",\"c\"\n"), b',');
     }
 
     #[test]

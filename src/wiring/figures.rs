@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bellwether_connectors::host;
 use bellwether_engine::{Engine, EngineStats, TenantStats, WatchTotals};
 use tokio::sync::{mpsc, watch};
 
@@ -71,7 +72,8 @@ fn placeless(stats: &TenantStats) -> u64 {
 /// Renews the snapshot from the engine's thread.
 #[derive(Debug)]
 pub(super) struct Renewal {
-    due: Instant,
+    /// On the clock that never jumps.
+    due: Duration,
     /// Something was folded since.
     stale: bool,
     watched: Arc<BTreeMap<String, WatchTotals>>,
@@ -90,7 +92,7 @@ impl Renewal {
         let stats = engine.stats().tenants;
         let count = |of: fn(&TenantStats) -> u64| stats.iter().map(|(name, stats)| (name.clone(), of(stats))).collect();
         let (unknown, placeless) = (count(|stats| stats.actions_unknown), count(placeless));
-        let (due, watched) = (Instant::now(), Arc::default());
+        let (due, watched) = (host::uptime(), Arc::default());
         let clocks = Clocks::default();
         let mut renewal = Renewal { due, stale: true, watched, unknown, placeless, clocks, troubles };
         renewal.everything(engine, snapshot);
@@ -109,7 +111,7 @@ impl Renewal {
 
     /// Renews the counters when it is time.
     pub(super) fn if_due(&mut self, engine: &Engine, snapshot: &Snapshot) {
-        if self.stale && Instant::now() >= self.due {
+        if self.stale && host::uptime() >= self.due {
             self.counters(engine, snapshot);
         }
     }
@@ -121,14 +123,14 @@ impl Renewal {
     }
 
     fn counters(&mut self, engine: &Engine, snapshot: &Snapshot) {
-        let began = Instant::now();
+        let began = host::uptime();
         let figures = EngineFigures { stats: engine.stats(), watched: self.watched.clone() };
         self.tell_unknown(&figures.stats);
         self.tell_placeless(&figures.stats);
         self.clocks.tell(&figures.stats);
         snapshot.0.send_replace(Some(Arc::new(figures)));
         self.stale = false;
-        self.due = began + RENEWED_EVERY.max(began.elapsed() * SHARE);
+        self.due = began + RENEWED_EVERY.max((host::uptime().saturating_sub(began)) * SHARE);
     }
 
     /// Says that the table of incidents is full: what finds no place is not told otherwise.

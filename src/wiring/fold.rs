@@ -1,7 +1,7 @@
 //! The thread of a partition's engine: reads the journal in order, folds, tells events, writes checkpoints.
 //!
-//! Between two entries the state is made into bytes; a thread of its own puts them on disk, and nothing waits for that.
-//! A checkpoint is taken every so many entries or seconds, also while an old journal is being
+//! Between entries the state is made into bytes, a piece at a time (`saving.rs`); a thread of its own puts them on disk,
+//! and nothing waits for that. A checkpoint is taken every so many entries or seconds, also while an old journal is being
 //! read again, the first of a process early (`pace.rs`): a process which dies again and again still moves on. One
 //! that cannot be written is told and tried again; the journal has everything meanwhile. It is written only
 //! when the incident log has the events up to its position: from any checkpoint on disk, nothing
@@ -12,17 +12,17 @@
 //!
 //! Between two entries it answers questions about the engine's state ([`Question`]).
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellwether_connectors::intake::tap::SeriesName;
-use bellwether_connectors::journal::{Entry, Journal, JournalError, Position};
+use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, CheckpointsError, Intake, Stop};
+use bellwether_connectors::{Checkpoints, CheckpointsError, Stop};
 use bellwether_engine::incident::{IncidentEvent, Verb};
 use bellwether_engine::input::{Input, InputError};
+use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,15 +33,15 @@ use super::figures::Renewal;
 use super::gauges::Gauges;
 use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
-use super::pace::{Cadence, Pace, Pending};
+use super::pace::Cadence;
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::retold::Retold;
+use super::saving::{Concerned, Saving};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// The rule of an entry that was set aside.
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
-/// The rule of checkpoints that cannot be written.
-const UNSAVED_RULE: &str = "CheckpointNotWritten";
 
 /// Something that only the engine's thread knows.
 #[derive(Debug)]
@@ -94,14 +94,6 @@ pub enum FoldError {
     LogEnded,
 }
 
-/// A checkpoint on its way to the disk.
-struct Saving {
-    position: Position,
-    bytes: usize,
-    /// The position of the oldest checkpoint kept.
-    done: oneshot::Receiver<Result<Position, CheckpointsError>>,
-}
-
 /// What a panic needs: where to go back to, and what is left out.
 pub struct Care {
     /// Earlier states.
@@ -114,8 +106,6 @@ pub struct Care {
 pub struct Fold {
     /// Which partition it is.
     pub partition: usize,
-    /// The door to it: tenants that are here are to know the time.
-    pub intake: Intake,
     /// The engine, restored or new.
     pub engine: Engine,
     /// Up to where `engine` has read.
@@ -140,15 +130,50 @@ pub struct Fold {
     pub incidents: Arc<KnownIncidents>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the folding.
     pub care: Option<Care>,
+    /// What was told of entries that are read again.
+    pub retold: Option<Retold>,
     /// Where trouble of our own is told.
     pub(super) troubles: mpsc::Sender<Trouble>,
     /// What others want to know.
     pub questions: mpsc::Receiver<Question>,
 }
 
+/// What a step of the folding came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done, and there may be more.
+    Busy,
+    /// There is nothing to read for now.
+    Idle,
+    /// The end is reached, or there is no more time.
+    Ended,
+}
+
+/// Where the reading is.
+pub(super) struct Reading {
+    entries: Box<dyn Entries>,
+    renewal: Renewal,
+    saving: Option<Saving>,
+    /// Up to where the journal went before this process, until that has been read again: all is known then.
+    told_before: Option<Position>,
+}
+
+impl Reading {
+    /// Waits for the checkpoint that is being written.
+    pub(super) async fn settle(&mut self) {
+        if let Some(saving) = &mut self.saving {
+            saving.settle().await;
+        }
+    }
+
+    /// Whether time alone brings something to do.
+    pub(super) fn is_timed(&self) -> bool {
+        self.saving.as_ref().is_some_and(Saving::waits) || self.renewal.is_stale()
+    }
+}
+
 /// One timer for all waits: a new one for each would wake the runtime's threads, too.
-fn idle_ticks(runtime: &Handle) -> Interval {
-    let _context = runtime.enter();
+fn idle_ticks() -> Interval {
     let mut ticks = tokio::time::interval(IDLE_WAIT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
@@ -162,57 +187,98 @@ impl Fold {
     /// # Errors
     /// [`FoldError`]; the process should end.
     pub fn run(mut self, runtime: &Handle) -> Result<Engine, FoldError> {
-        self.gauges.at(self.partition, self.position);
-        // What was told before this process: it is all known once that has been read again.
-        let mut told_before = Some(*self.journal.durable().borrow());
-        self.know_incidents();
-        let mut entries = self.journal.read(self.position)?;
-        let gauges = self.gauges.clone();
-        let snapshot = gauges.engine(self.partition);
-        let mut renewal = Renewal::of(&self.engine, snapshot, self.troubles.clone());
-        let mut pace = Pace::new();
-        let mut saving = None;
-        self.note_quarantine();
-        let mut idle = idle_ticks(runtime);
+        // Checkpoints are written on the runtime's threads.
+        let _context = runtime.enter();
+        let mut reading = self.begin()?;
+        let mut idle = idle_ticks();
         loop {
-            while let Ok(question) = self.questions.try_recv() {
-                self.answer(question);
-            }
-            if told_before.take_if(|before| self.position >= *before).is_some() {
-                self.incidents.complete();
-            }
-            if self.hurry.is_stopped() {
-                let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
-                tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
-                // The end of what was read is not the end of the input.
-                self.finish = false;
-                break;
-            }
-            match entries.next_entry()? {
-                Some(entry) => {
-                    if self.fold(&entry)? {
-                        // The way back to this state was long.
-                        pace.hurry();
-                    }
-                    renewal.outdated();
-                    pace.folded();
+            match self.step(&mut reading)? {
+                Step::Busy => {}
+                Step::Idle => {
+                    let idle = async {
+                        idle.tick().await;
+                    };
+                    runtime.block_on(self.rest(reading.is_timed(), idle))?;
                 }
-                None => {
-                    // What follows the last entry may be no entry: a source's cursor alone.
-                    self.position = self.position.max(entries.position());
-                    self.gauges.at(self.partition, self.position);
-                    if self.reached_end() {
-                        break;
-                    }
-                    self.wait(runtime, &mut idle, pace.waits() || renewal.is_stale());
-                }
-            }
-            match self.checkpoint_if_due(&mut pace, &mut saving, runtime)? {
-                true => renewal.everything(&self.engine, snapshot),
-                false => renewal.if_due(&self.engine, snapshot),
+                Step::Ended => break,
             }
         }
-        self.conclude(pace, saving, runtime)
+        runtime.block_on(reading.settle());
+        self.wind_up(&mut reading)?;
+        runtime.block_on(self.conclude(reading))
+    }
+
+    /// Begins to read.
+    pub(super) fn begin(&mut self) -> Result<Reading, FoldError> {
+        self.gauges.at(self.partition, self.position);
+        let told_before = Some(*self.journal.durable().borrow());
+        self.know_incidents();
+        let entries = self.journal.read(self.position)?;
+        let renewal = Renewal::of(&self.engine, self.gauges.engine(self.partition), self.troubles.clone());
+        self.note_quarantine();
+        let concerned = Concerned {
+            partition: self.partition,
+            journal: self.journal.clone(),
+            gauges: self.gauges.clone(),
+            troubles: self.troubles.clone(),
+        };
+        let saving = self.checkpoints.take().map(|checkpoints| Saving::new(checkpoints, concerned));
+        Ok(Reading { entries, renewal, saving, told_before })
+    }
+
+    /// Folds the next entry, if there is one, and does what is due.
+    pub(super) fn step(&mut self, reading: &mut Reading) -> Result<Step, FoldError> {
+        while let Ok(question) = self.questions.try_recv() {
+            self.answer(question);
+        }
+        if reading.told_before.take_if(|before| self.position >= *before).is_some() {
+            self.incidents.complete();
+        }
+        if self.hurry.is_stopped() {
+            let left = self.journal.durable().borrow().0.saturating_sub(self.position.0);
+            tracing::warn!(at = self.position.0, left, "told to stop: what is left is read at the next start");
+            // The end of what was read is not the end of the input.
+            self.finish = false;
+            return Ok(Step::Ended);
+        }
+        let step = match reading.entries.next_entry()? {
+            Some(entry) => {
+                // After a panic, the way back to this state was long.
+                let dear = self.fold(&entry)?;
+                reading.renewal.outdated();
+                if let Some(saving) = &mut reading.saving {
+                    saving.folded(dear);
+                }
+                Step::Busy
+            }
+            None => {
+                // What follows the last entry may be no entry: a source's cursor alone.
+                self.position = self.position.max(reading.entries.position());
+                self.gauges.at(self.partition, self.position);
+                self.settle_in_silence();
+                if self.reached_end() {
+                    return Ok(Step::Ended);
+                }
+                Step::Idle
+            }
+        };
+        let mut taken = false;
+        // A checkpoint would forget that what is read again is still to be made one with what was told.
+        if let Some(saving) = reading.saving.as_mut().filter(|_| self.retold.is_none()) {
+            let logged = self.logged.borrow().journal;
+            taken = saving.step(&mut self.engine, self.position, logged);
+        }
+        if taken {
+            // The log says when it is here.
+            self.tell(Vec::new(), false)?;
+        }
+        let step = if reading.saving.as_ref().is_some_and(Saving::is_taking) { Step::Busy } else { step };
+        let snapshot = self.gauges.engine(self.partition);
+        match taken {
+            true => reading.renewal.everything(&self.engine, snapshot),
+            false => reading.renewal.if_due(&self.engine, snapshot),
+        }
+        Ok(step)
     }
 
     /// Folds one entry. Answers whether a panic was met.
@@ -235,7 +301,7 @@ impl Fold {
                 return Ok(true);
             }
         };
-        let mut events = Vec::new();
+        let mut events = self.settle(entry.position, &input);
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
             self.mend(fault, entry, &mut events)?;
@@ -245,6 +311,9 @@ impl Fold {
             events.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         }
         events.iter().for_each(|event| self.know(event));
+        if let Some(retold) = self.retold.as_mut().filter(|retold| retold.holds(entry.position)) {
+            retold.note(&events);
+        }
         self.position = entry.position;
         self.gauges.at(self.partition, entry.position);
         self.gauges.folded(input.rows(), events.len());
@@ -255,6 +324,18 @@ impl Fold {
             self.tell(events, false)?;
         }
         Ok(!faults.is_empty())
+    }
+
+    /// Before the first entry that nothing was told of: what receivers are to be told so that they have what the
+    /// engine has.
+    fn settle(&mut self, position: Position, input: &Input) -> Vec<IncidentEvent> {
+        let retold = self.retold.take_if(|retold| !retold.holds(position));
+        retold.map(|retold| retold.settle(&mut self.engine, input_time(input).map(EventTime))).unwrap_or_default()
+    }
+
+    /// The same when there is no such entry yet: where there is nothing to tell, that is all.
+    fn settle_in_silence(&mut self) {
+        self.retold.take_if(|retold| !retold.holds(Position(self.position.0 + 1)) && retold.is_the_same());
     }
 
     /// Goes on without what led to a panic; what is set aside is on disk before anything else happens.
@@ -330,27 +411,31 @@ impl Fold {
         self.end.borrow().is_some_and(|end| end <= self.position)
     }
 
-    /// Waits until there may be something to do; `timed` is false when time alone brings nothing.
-    fn wait(&mut self, runtime: &Handle, idle: &mut Interval, timed: bool) {
+    /// Returns when there may be something to do; when `idle` does, too, if `timed`. A log that has ended is an end,
+    /// not news.
+    pub(super) async fn rest(&mut self, timed: bool, idle: impl Future<Output = ()>) -> Result<(), FoldError> {
         let mut durable = self.journal.durable();
         if *durable.borrow_and_update() > self.position {
-            return;
+            return Ok(());
         }
         let (end, logged, questions) = (&mut self.end, &mut self.logged, &mut self.questions);
         let hurry = &mut self.hurry;
-        let question = runtime.block_on(async {
-            tokio::select! {
-                _ = durable.changed() => None,
-                _ = end.changed() => None,
-                _ = logged.changed() => None,
-                Some(question) = questions.recv() => Some(question),
-                () = hurry.stopped() => None,
-                _ = idle.tick(), if timed => None,
-            }
-        });
+        let question = tokio::select! {
+            biased;
+            _ = durable.changed() => None,
+            _ = end.changed() => None,
+            changed = logged.changed() => match changed {
+                Ok(()) => None,
+                Err(_) => return Err(FoldError::LogEnded),
+            },
+            Some(question) = questions.recv() => Some(question),
+            () = hurry.stopped() => None,
+            () = idle, if timed => None,
+        };
         if let Some(question) = question {
             self.answer(question);
         }
+        Ok(())
     }
 
     fn answer(&self, question: Question) {
@@ -368,99 +453,11 @@ impl Fold {
         }
     }
 
-    /// Takes a snapshot when one is due, and has the one before written once the log is that far. True when one was
-    /// taken.
-    fn checkpoint_if_due(
-        &mut self,
-        pace: &mut Pace,
-        saving: &mut Option<Saving>,
-        runtime: &Handle,
-    ) -> Result<bool, FoldError> {
-        let Some((_, cadence)) = &self.checkpoints else { return Ok(false) };
-        let cadence = *cadence;
-        if let Some(Saving { position, bytes, done }) = saving {
-            match done.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => {}
-                ended => {
-                    let saved = self.saved(pace, *position, *bytes, ended.unwrap_or_else(|_| Err(unfinished())));
-                    if let Err(error) = saved {
-                        self.note_unsaved(pace, &error);
-                    }
-                    *saving = None;
-                }
-            }
-        }
-        let taken = pace.is_due(&cadence);
-        if taken {
-            self.snapshot(pace, &cadence)?;
-        }
-        let logged = self.logged.borrow().journal;
-        if let Some((position, state)) = pace.ready(logged) {
-            *saving = self.save(position, state, runtime);
-        }
-        Ok(taken)
-    }
-
-    /// A checkpoint could not be written: the journal has everything since the one before, and keeps it.
-    fn note_unsaved(&self, pace: &mut Pace, error: &CheckpointsError) {
-        let (attempts, pause) = pace.failed();
-        self.gauges.checkpoint_failed();
-        tracing::error!(%error, attempts, again_in = ?pause, "a checkpoint is not written, a restart reads the journal from the one before");
-        if attempts == 1 {
-            let summary = format!("The engine's state cannot be saved: {error}; free space or repair the disk");
-            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: false });
-        }
-    }
-
-    fn snapshot(&mut self, pace: &mut Pace, cadence: &Cadence) -> Result<(), FoldError> {
-        let began = Instant::now();
-        let state = self.engine.snapshot();
-        self.gauges.paused(began.elapsed());
-        pace.taken(Pending { position: self.position, state: Some(state) }, cadence);
-        // The log says when it is here.
-        self.tell(Vec::new(), false)
-    }
-
-    /// Has a snapshot written, beside whatever comes next.
-    fn save(&self, position: Position, state: Vec<u8>, runtime: &Handle) -> Option<Saving> {
-        let (store, _) = self.checkpoints.as_ref()?;
-        let (store, bytes) = (store.clone(), state.len());
-        let (tell, done) = oneshot::channel();
-        runtime.spawn_blocking(move || {
-            // A process that is ending does not wait for what it does not need.
-            let _ = tell.send(store.write(position, &state));
-        });
-        Some(Saving { position, bytes, done })
-    }
-
-    /// A snapshot is on disk, or not.
-    fn saved(
-        &self,
-        pace: &mut Pace,
-        position: Position,
-        bytes: usize,
-        written: Result<Position, CheckpointsError>,
-    ) -> Result<(), CheckpointsError> {
-        self.journal.release(written?);
-        self.gauges.checkpointed();
-        if pace.written() {
-            let summary = "The engine's state is saved again".to_owned();
-            own::say(&self.troubles, Trouble { rule: UNSAVED_RULE, labels: Vec::new(), summary, over: true });
-        }
-        tracing::info!(partition = self.partition, position = position.0, bytes, "checkpoint written");
-        Ok(())
-    }
-
-    /// The last events, the last checkpoint, and the end of the log's queue.
-    fn conclude(mut self, mut pace: Pace, saving: Option<Saving>, runtime: &Handle) -> Result<Engine, FoldError> {
-        if let Some(Saving { position, bytes, done }) = saving {
-            let written = runtime.block_on(done).unwrap_or_else(|_| Err(unfinished()));
-            if let Err(error) = self.saved(&mut pace, position, bytes, written) {
-                self.note_unsaved(&mut pace, &error);
-            }
-        }
-        if let Some((_, cadence)) = self.checkpoints {
-            self.snapshot(&mut pace, &cadence)?;
+    /// The last events, the last snapshot, and the end of the log's queue.
+    pub(super) fn wind_up(&mut self, reading: &mut Reading) -> Result<(), FoldError> {
+        if let Some(saving) = reading.saving.as_mut().filter(|_| self.retold.is_none()) {
+            saving.take(&mut self.engine, self.position);
+            self.tell(Vec::new(), false)?;
         }
         if self.finish {
             let mut events = Vec::new();
@@ -469,25 +466,18 @@ impl Fold {
             self.tell(events, true)?;
         }
         self.outbox = None;
-        if let Some(Pending { position, state: Some(state) }) = pace.pending.take() {
-            let reached = runtime.block_on(self.logged.wait_for(|logged| logged.journal >= position)).is_ok();
-            if !reached {
-                return Err(FoldError::LogEnded);
-            }
-            if let Some((store, _)) = &self.checkpoints {
-                let written = store.write(position, &state);
-                self.saved(&mut pace, position, state.len(), written)?;
-            }
-        }
-        Ok(self.engine)
+        Ok(())
     }
-}
 
-/// The thread that wrote a checkpoint has ended without a word.
-fn unfinished() -> CheckpointsError {
-    CheckpointsError::Io {
-        operation: "finish",
-        path: PathBuf::from("checkpoints"),
-        reason: "its thread has ended".to_owned(),
+    /// The last checkpoint, once the log has everything up to there.
+    pub(super) async fn conclude(mut self, Reading { saving, .. }: Reading) -> Result<Engine, FoldError> {
+        let Some(saving) = saving else { return Ok(self.engine) };
+        if let Some(position) = saving.pending()
+            && self.logged.wait_for(|logged| logged.journal >= position).await.is_err()
+        {
+            return Err(FoldError::LogEnded);
+        }
+        saving.conclude()?;
+        Ok(self.engine)
     }
 }

@@ -35,8 +35,12 @@ pub mod partitions;
 pub mod quarantine;
 pub mod readiness;
 pub mod recorded;
+pub mod recover;
 pub mod reload;
+pub mod retold;
+mod saving;
 pub mod screen;
+pub mod stepped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +48,7 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::memory::Memory;
-use bellwether_connectors::outbox::{Deadline, IncidentLog, OutboxError, ReaderTotals};
+use bellwether_connectors::outbox::{CursorError, Deadline, IncidentLog, OutboxError, ReaderTotals};
 use bellwether_connectors::server::incidents::KnownIncidents;
 use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
@@ -62,6 +66,7 @@ use gauges::Gauges;
 use memory::MemoryJournal;
 use outbox::{Around, Delivering, Delivery, ParkedReaders, Receivers, finished};
 use pace::Cadence;
+use retold::Retold;
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";
@@ -108,6 +113,8 @@ pub struct Partition {
     pub checkpoints: Option<(Checkpoints, Cadence)>,
     /// How to go on after a panic; `None` when nothing is kept: then it ends the wiring.
     pub care: Option<Care>,
+    /// What was told of entries that are read again.
+    pub retold: Option<Retold>,
     /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
     pub questions: mpsc::Receiver<Question>,
 }
@@ -123,6 +130,7 @@ impl Partition {
             delivery: Delivery { log: IncidentLog::in_memory(), cursors: None },
             checkpoints: None,
             care: None,
+            retold: None,
             questions: no_questions(),
         }
     }
@@ -152,6 +160,9 @@ pub enum WiringError {
     /// The incident log cannot be written.
     #[error("{0}; the journal has everything: start again when that is mended")]
     Outbox(#[from] OutboxError),
+    /// Where a new reader begins cannot be kept.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// The engine could not go on.
     #[error(transparent)]
     Fold(#[from] FoldError),
@@ -198,11 +209,10 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let several = wiring.partitions.len() > 1;
     let mut running = Running { folding: FuturesUnordered::new(), ends: Vec::new(), delivering: Vec::new() };
     for (partition, (of, journal)) in wiring.partitions.into_iter().zip(&journals).enumerate() {
-        let (outbox, logged, delivering) = of.delivery.start(partition, of.position, &journal.arrivals(), &around);
+        let (outbox, logged, delivering) = of.delivery.start(partition, of.position, &journal.arrivals(), &around)?;
         let (end, end_seen) = watch::channel(None);
         let fold = Fold {
             partition,
-            intake: intake.clone(),
             engine: of.engine,
             position: of.position,
             journal: journal.clone(),
@@ -215,6 +225,7 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
             gauges: gauges.clone(),
             incidents: wiring.incidents.clone(),
             care: of.care,
+            retold: of.retold,
             troubles: troubles.clone(),
             questions: of.questions,
         };
@@ -230,9 +241,17 @@ pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outc
     let stopping = tokio::spawn(stop_in_time(stop.clone(), patience_ends.clone(), abandon.clone()));
     let reading = read_all(wiring.sources, wiring.companions, &intake, stop);
     let failed_sources = tokio::select! {
-        read = reading => read?,
+        read = reading => match read {
+            Ok(failed) => failed,
+            Err(error) => {
+                abandon.stop();
+                all_ended(&mut running.folding).await;
+                return Err(error);
+            }
+        },
         Some((_, folded)) = running.folding.next() => {
             abandon.stop();
+            all_ended(&mut running.folding).await;
             return Err(early(folded, running.delivering).await);
         }
     };
@@ -272,6 +291,14 @@ fn start(fold: Fold, name: String) -> Result<oneshot::Receiver<Result<Engine, Fo
     });
     spawned.map_err(|error| WiringError::Died(error.to_string()))?;
     Ok(folded)
+}
+
+/// Waits until every engine has ended where it is: one that waits for something needs the runtime that is about to go.
+async fn all_ended(folding: &mut FuturesUnordered<BoxFuture<'static, (usize, Folded)>>) {
+    let ended = async { while folding.next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+        tracing::warn!("an engine is still at work: the process ends without it");
+    }
 }
 
 /// Waits for every engine, and makes one of them that knows all tenants. The first that failed has the others end

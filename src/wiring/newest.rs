@@ -1,7 +1,6 @@
 //! The engines of a run as their newest checkpoints have them, for commands that only look: also while it runs.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -97,8 +96,7 @@ pub fn newest_engine(folder: &Path) -> anyhow::Result<Option<Newest>> {
             continue;
         }
         // Who only looks needs no threads.
-        let resume =
-            |checkpoint: &Checkpoint| Ok::<_, Infallible>(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
+        let resume = |checkpoint: &Checkpoint| Ok(Engine::resume(NonZeroUsize::MIN, &checkpoint.state));
         let checkpoints = Checkpoints::look(dir);
         let Some((position, resumed)) = checkpoints.restore(resume)? else { continue };
         read.insert(partition, Read { position, written: checkpoints.written_at(position) });

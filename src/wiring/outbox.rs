@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::outbox::{
-    Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
+    CursorError, Deadline, IncidentLog, LogPosition, Notice, Outbox, OutboxError, Reader, ReaderTotals, Readers,
 };
 use bellwether_connectors::{Intake, Outgoing};
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -63,13 +64,28 @@ pub(super) struct Delivering {
 impl Delivery {
     /// Starts the appender and the readers. Returns the engine's end, up to where the log has
     /// everything, and what runs. `from` is where the engine has read the journal to.
+    ///
+    /// # Errors
+    /// [`CursorError`] when the disk does not take where a new reader begins.
     pub(super) fn start(
         self,
         partition: usize,
         from: Position,
         arrivals: &Arrivals,
         around: &Around<'_>,
-    ) -> (Outbox, watch::Receiver<LogPosition>, Delivering) {
+    ) -> Result<(Outbox, watch::Receiver<LogPosition>, Delivering), CursorError> {
+        let (outbox, logged, tasks) = self.begin(partition, from, arrivals, around)?;
+        Ok((outbox, logged, tasks.spawned()))
+    }
+
+    /// The same for who runs the tasks.
+    pub(super) fn begin(
+        self,
+        partition: usize,
+        from: Position,
+        arrivals: &Arrivals,
+        around: &Around<'_>,
+    ) -> Result<(Outbox, watch::Receiver<LogPosition>, Tasks), CursorError> {
         let (places, notices) = Readers::of(&self.log);
         let (end, seen) = watch::channel(None);
         let mut readers = Vec::new();
@@ -84,13 +100,33 @@ impl Delivery {
                 }
             };
             let reader = reader.clone();
-            readers.push(reader.start(&self.log, &places, cursors, seen.clone(), around.deadline.clone(), told));
+            readers.push(reader.begin(&self.log, &places, cursors, seen.clone(), around.deadline.clone(), told)?);
         }
-        let telling = tokio::spawn(tell(notices, partition, around.parked.clone(), around.intake.of(SOURCE)));
+        let telling = Box::pin(tell(notices, partition, around.parked.clone(), around.intake.of(SOURCE)));
         let from = LogPosition { journal: from, finished: false };
         let hard = around.deadline.hard.clone();
-        let (outbox, logged, appender) = Outbox::start(self.log.clone(), places.clone(), from, hard);
-        (outbox, logged, Delivering { appender, readers, end, log: self.log, places, telling })
+        let (outbox, logged, appender) = Outbox::begin(self.log.clone(), places.clone(), from, hard);
+        let tasks = Tasks { appending: Box::pin(appender), readers, telling, end, log: self.log, places };
+        Ok((outbox, logged, tasks))
+    }
+}
+
+/// Everything behind one engine, before it runs.
+pub(super) struct Tasks {
+    pub(super) appending: BoxFuture<'static, Result<(), OutboxError>>,
+    pub(super) readers: Vec<BoxFuture<'static, ReaderTotals>>,
+    pub(super) telling: BoxFuture<'static, ()>,
+    pub(super) end: watch::Sender<Option<Position>>,
+    pub(super) log: IncidentLog,
+    places: Readers,
+}
+
+impl Tasks {
+    fn spawned(self) -> Delivering {
+        let Tasks { appending, readers, telling, end, log, places } = self;
+        let readers = readers.into_iter().map(tokio::spawn).collect();
+        let (appender, telling) = (tokio::spawn(appending), tokio::spawn(telling));
+        Delivering { appender, readers, end, log, places, telling }
     }
 }
 

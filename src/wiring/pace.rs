@@ -4,9 +4,11 @@
 //! a process that dies again and again moves on whatever its pace. One that could not be written is tried again
 //! at growing distances, and nothing waits for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bellwether_connectors::host;
 use bellwether_connectors::journal::Position;
+use bellwether_engine::State;
 
 /// The first checkpoint of a process comes after this,
 const FIRST_AFTER: Duration = Duration::from_secs(1);
@@ -29,25 +31,26 @@ pub struct Cadence {
 /// A snapshot that is not on disk yet.
 pub(super) struct Pending {
     pub(super) position: Position,
-    /// Until it is being written: the incident log may not have caught up with it.
-    pub(super) state: Option<Vec<u8>>,
+    /// From when it is taken until it is being written: the incident log may not have caught up with it.
+    pub(super) state: Option<State>,
 }
 
 /// Since the last checkpoint, and until the next.
 pub(super) struct Pace {
-    since: Instant,
+    /// When the last one was taken, on the clock that never jumps.
+    since: Duration,
     entries: u64,
     /// The distance in force, which grows to the cadence.
     now: Cadence,
     /// Attempts that failed, one after the other, and when the next is due.
-    failed: Option<(u32, Instant)>,
+    failed: Option<(u32, Duration)>,
     pub(super) pending: Option<Pending>,
 }
 
 impl Pace {
     pub(super) fn new() -> Pace {
         let now = Cadence { every: FIRST_AFTER, entries: FIRST_ENTRIES };
-        Pace { since: Instant::now(), entries: 0, now, failed: None, pending: None }
+        Pace { since: host::uptime(), entries: 0, now, failed: None, pending: None }
     }
 
     /// An entry was folded.
@@ -71,24 +74,38 @@ impl Pace {
             return false;
         }
         match self.failed {
-            Some((_, next)) => Instant::now() >= next,
+            Some((_, next)) => host::uptime() >= next,
             None => {
                 self.entries >= self.now.entries.min(cadence.entries)
-                    || self.since.elapsed() >= self.now.every.min(cadence.every)
+                    || host::uptime().saturating_sub(self.since) >= self.now.every.min(cadence.every)
             }
         }
     }
 
-    /// A snapshot was taken.
-    pub(super) fn taken(&mut self, pending: Pending, cadence: &Cadence) {
+    /// A snapshot is being taken of what is known up to `position`.
+    pub(super) fn begun(&mut self, position: Position, cadence: &Cadence) {
         let grown = |span: Duration| span.saturating_mul(2).max(FIRST_AFTER).min(cadence.every);
         self.now =
             Cadence { every: grown(self.now.every), entries: self.now.entries.saturating_mul(2).min(cadence.entries) };
-        (self.since, self.entries, self.pending) = (Instant::now(), 0, Some(pending));
+        (self.since, self.entries, self.pending) = (host::uptime(), 0, Some(Pending { position, state: None }));
+    }
+
+    /// It is taken.
+    pub(super) fn taken(&mut self, state: State) {
+        if let Some(pending) = &mut self.pending {
+            pending.state = Some(state);
+        }
+    }
+
+    /// It is gone before it was taken: the next is due at once.
+    pub(super) fn gone(&mut self) {
+        self.pending = None;
+        self.entries += 1;
+        self.hurry();
     }
 
     /// The snapshot that may be written once the log has the events up to `logged`.
-    pub(super) fn ready(&mut self, logged: Position) -> Option<(Position, Vec<u8>)> {
+    pub(super) fn ready(&mut self, logged: Position) -> Option<(Position, State)> {
         let pending = self.pending.as_mut().filter(|pending| pending.position <= logged)?;
         Some((pending.position, pending.state.take()?))
     }
@@ -104,7 +121,7 @@ impl Pace {
         let before = self.failed.map_or(0, |(attempts, _)| attempts);
         let pause = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
         self.pending = None;
-        self.failed = Some((before.saturating_add(1), Instant::now() + pause));
+        self.failed = Some((before.saturating_add(1), host::uptime() + pause));
         // What was read since the last one on disk is still to be kept.
         self.entries += 1;
         (before.saturating_add(1), pause)
@@ -117,10 +134,6 @@ mod tests {
 
     const RARELY: Cadence = Cadence { every: Duration::from_secs(3_600), entries: 20_000 };
 
-    fn pending() -> Pending {
-        Pending { position: Position(1), state: None }
-    }
-
     #[test]
     fn the_first_checkpoint_comes_early_and_the_distance_grows_to_what_is_configured() {
         let mut pace = Pace::new();
@@ -132,7 +145,7 @@ mod tests {
                 entries += 1;
             }
             distances.push(entries);
-            pace.taken(pending(), &RARELY);
+            pace.begun(Position(1), &RARELY);
             assert!(!pace.is_due(&RARELY), "one at a time");
             pace.written();
         }

@@ -13,14 +13,13 @@
 //! The number is fixed when the folder is begun: where a tenant lives follows from it. A folder of a version without
 //! partitions is one of one partition, stays where it is, and that version can still read it.
 
-use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use bellwether_connectors::outbox::IncidentLogConfig;
 use bellwether_connectors::partition::partition_of;
-use bellwether_connectors::{JournalConfig, private};
+use bellwether_connectors::{JournalConfig, host};
 
 use crate::config::Config;
 
@@ -184,15 +183,15 @@ fn is_begun(config: &Config) -> bool {
     let of_one = Partitions { state: config.state.clone(), count: NonZeroUsize::MIN };
     let (_, log) = of_one.incident_log(&config.incident_log, 0);
     // A volume that is mounted for them may be there, and empty.
-    let written = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    let written = |folder: &Path| host::disk().list(folder).is_ok_and(|files| !files.is_empty());
     let logs = [config.journal_config().dir, log];
     logs.iter().any(|folder| holds_segments(folder)) || written(&config.state.join(CHECKPOINTS_FOLDER))
 }
 
 /// Whether there is a segment in it.
 pub(super) fn holds_segments(folder: &Path) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|e| e == SEGMENT_ENDING))
+    let mut files = host::disk().list(folder).into_iter().flatten();
+    files.any(|file| file.path.extension().is_some_and(|ending| ending == SEGMENT_ENDING))
 }
 
 fn count_path(state: &Path) -> PathBuf {
@@ -201,8 +200,8 @@ fn count_path(state: &Path) -> PathBuf {
 
 fn read_count(state: &Path) -> Result<Option<NonZeroUsize>, PartitionsError> {
     let path = count_path(state);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match host::read(&*host::disk(), &path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         // What is looked at may be a file.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -218,14 +217,17 @@ fn read_count(state: &Path) -> Result<Option<NonZeroUsize>, PartitionsError> {
 
 /// Durable before anything is put into any of them.
 fn write_count(state: &Path, count: NonZeroUsize) -> Result<(), PartitionsError> {
-    let path = count_path(state);
-    let written = private::folder(&state.join(PARTITIONS_FOLDER))
-        .and_then(|()| private::replace(&path, &[format!("{count}\n").as_bytes()]));
+    let (path, disk) = (count_path(state), host::disk());
+    let written = disk
+        .make_folder(&state.join(PARTITIONS_FOLDER))
+        .and_then(|()| host::replace(&*disk, &path, &[format!("{count}\n").as_bytes()]));
     written.map_err(|error| PartitionsError::Io { path, error })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn number(count: usize) -> NonZeroUsize {

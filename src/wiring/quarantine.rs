@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bellwether_connectors::host;
 use bellwether_connectors::journal::Position;
 use bellwether_connectors::private;
 use bellwether_engine::Engine;
@@ -150,11 +151,11 @@ impl Quarantine {
             let name = record.file_name();
             if record.entry.is_some() && used(&dir) + bytes.len() as u64 <= BYTES_MAX {
                 let path = dir.join(format!("{name}.entry"));
-                private::replace(&path, &[bytes]).map_err(|error| failed(&path, error))?;
+                host::replace(&*host::disk(), &path, &[bytes]).map_err(|error| failed(&path, error))?;
             }
             let path = dir.join(format!("{name}.json"));
             let text = serde_json::to_vec_pretty(&record).expect("texts and numbers are JSON");
-            private::replace(&path, &[&text]).map_err(|error| failed(&path, error))?;
+            host::replace(&*host::disk(), &path, &[&text]).map_err(|error| failed(&path, error))?;
             while self.known.len() >= ENTRIES_MAX {
                 let oldest = self.known.remove(0);
                 let name = oldest.file_name();

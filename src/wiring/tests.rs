@@ -1,6 +1,7 @@
 //! The whole wiring over a journal on disk.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -74,38 +75,68 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
     let log = IncidentLog::in_memory();
     let (readers, _notices) = Readers::of(&log);
     let (stopper, stop) = stop_pair();
-    let (outbox, logged, _appending) = Outbox::start(log, readers, LogPosition::default(), stop.clone());
+    let (outbox, logged, _appending) = Outbox::start(log, readers, Default::default(), stop.clone());
     stopper.stop();
     // The end of what it could read is never announced.
     let (_end, end) = watch::channel(None);
     let gauges = Arc::new(Gauges::default());
-    let fold = Fold {
-        partition: 0,
-        intake,
-        engine: Engine::new(EngineConfig::default(), NonZeroUsize::MIN).expect("the defaults are good"),
-        position: Position::START,
-        journal: journal.clone(),
-        outbox: Some(outbox),
-        logged,
-        checkpoints: Some((
-            Checkpoints::open(dir.path().join("checkpoints")).expect("opens"),
-            Cadence { every: Duration::from_secs(3_600), entries: u64::MAX },
-        )),
-        end,
-        hurry: stop,
-        finish: false,
-        gauges: gauges.clone(),
-        incidents: Arc::default(),
-        care: None,
-        troubles: mpsc::channel(1).0,
-        questions: no_questions(),
-    };
+    let fold = fold(dir.path(), journal, (outbox, logged), (end, stop), &gauges);
     let runtime = tokio::runtime::Handle::current();
     let folding = tokio::task::spawn_blocking(move || fold.run(&runtime).map(|_| ()));
     let ended = tokio::time::timeout(Duration::from_secs(10), folding).await.expect("it ends");
     ended.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
     assert!(gauges.entries() < 100, "it read to the end");
     assert_eq!(gauges.checkpoints(), 1, "the last checkpoint is where it is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_has_nothing_to_say_ends_with_its_log() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (journal, _) = LocalJournal::open(&JournalConfig::new(dir.path().join("journal"))).expect("opens");
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let log = IncidentLog::in_memory();
+    let (readers, _notices) = Readers::of(&log);
+    let (_stopper, stop) = stop_pair();
+    let (outbox, logged, appending) = Outbox::start(log, readers, Default::default(), stop.clone());
+    let (_end, end) = watch::channel(None);
+    let fold = fold(dir.path(), journal, (outbox, logged), (end, stop), &Arc::default());
+    // As an error of the disk does.
+    appending.abort();
+    let runtime = tokio::runtime::Handle::current();
+    let folding = tokio::task::spawn_blocking(move || fold.run(&runtime).map(|_| ()));
+    let ended = tokio::time::timeout(Duration::from_secs(10), folding).await.expect("it ends");
+    assert!(matches!(ended.expect("no panic"), Err(FoldError::LogEnded)));
+}
+
+/// The engine over `journal`, which takes a checkpoint at the end only.
+fn fold(
+    dir: &Path,
+    journal: Arc<dyn Journal>,
+    (outbox, logged): (Outbox, watch::Receiver<LogPosition>),
+    (end, hurry): (watch::Receiver<Option<Position>>, Stop),
+    gauges: &Arc<Gauges>,
+) -> Fold {
+    Fold {
+        partition: 0,
+        engine: Engine::new(EngineConfig::default(), NonZeroUsize::MIN).expect("the defaults are good"),
+        position: Position::START,
+        journal,
+        outbox: Some(outbox),
+        logged,
+        checkpoints: Some((
+            Checkpoints::open(dir.join("checkpoints")).expect("opens"),
+            Cadence { every: Duration::from_secs(3_600), entries: u64::MAX },
+        )),
+        end,
+        hurry,
+        finish: false,
+        gauges: gauges.clone(),
+        incidents: Arc::default(),
+        care: None,
+        retold: None,
+        troubles: mpsc::channel(1).0,
+        questions: no_questions(),
+    }
 }
 
 /// Every event as JSON, by tenant.

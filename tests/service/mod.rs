@@ -3,11 +3,12 @@
 // Each test takes what it needs; nothing interrupts a waiting test; a failing one shows what the program said.
 #![allow(dead_code, clippy::disallowed_methods, clippy::print_stderr)]
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bellwether::wiring::partitions::Partitions;
@@ -79,9 +80,11 @@ impl Service {
             folder.join("state").display(),
             folder.join("incidents.ndjson").display()
         );
-        std::fs::write(folder.join("token"), TOKEN).expect("writes");
-        std::fs::write(folder.join("ticketing"), TICKETING).expect("writes");
-        std::fs::write(folder.join("operator"), OPERATOR).expect("writes");
+        for (name, secret) in [("token", TOKEN), ("ticketing", TICKETING), ("operator", OPERATOR)] {
+            let file = folder.join(name);
+            std::fs::write(&file, secret).expect("writes");
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("ours");
+        }
         let config = folder.join("bellwether.yaml");
         std::fs::write(&config, text).expect("writes");
         config
@@ -127,7 +130,26 @@ impl Service {
         Service::spawn_by(shell, folder, http, &[])
     }
 
-    fn spawn_by(mut program: Command, folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
+    fn spawn_by(program: Command, folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
+        let service = Service::begin(program, folder, http, arguments);
+        wait_until("it listens", || TcpStream::connect(http).is_ok());
+        service
+    }
+
+    /// Starts with the configuration in `folder` and something on standard input, and waits for nothing.
+    pub(crate) fn begin_with_input(folder: &Path, http: SocketAddr) -> Service {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        program.stdin(Stdio::piped());
+        Service::begin(program, folder, http, &[])
+    }
+
+    /// What it reads on standard input, until that is dropped.
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("started with input")
+    }
+
+    /// Starts `program` with the configuration in `folder`, and waits for nothing.
+    pub(crate) fn begin(mut program: Command, folder: &Path, http: SocketAddr, arguments: &[&str]) -> Service {
         let config = folder.join("bellwether.yaml");
         let stderr = folder.join("stderr");
         let log = File::options().create(true).append(true).open(&stderr).expect("opens");
@@ -140,27 +162,17 @@ impl Service {
             .env("NO_COLOR", "1");
         let child = program.spawn().expect("the program starts");
         let incidents = folder.join("incidents.ndjson");
-        let service = Service { child, http, incidents, config, stderr };
-        wait_until("it listens", || TcpStream::connect(http).is_ok());
-        service
+        Service { child, http, incidents, config, stderr }
     }
 
     /// One request; `None` while nothing listens.
     pub(crate) fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.http).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            self.http,
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body.as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let status = text.split(' ').nth(1)?.parse().ok()?;
-        Some(Reply { status, text })
+        self.client().ask(method, path, token, body)
+    }
+
+    /// Who asks it, also from another thread.
+    pub(crate) fn client(&self) -> Client {
+        Client { http: self.http }
     }
 
     /// Posts firing alerts of one host.
@@ -206,9 +218,40 @@ impl Service {
         let _ = self.child.wait();
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+}
+
+/// Somebody who sends requests to the program.
+#[derive(Clone, Copy)]
+pub(crate) struct Client {
+    http: SocketAddr,
+}
+
+impl Client {
+    /// One request; `None` while nothing listens.
+    pub(crate) fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
+        let mut stream = TcpStream::connect(self.http).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            self.http,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let status = text.split(' ').nth(1)?.parse().ok()?;
+        Some(Reply { status, text })
     }
 }
 

@@ -15,7 +15,7 @@ fn documents() -> Vec<PathBuf> {
     let mut found = files(&root().join("docs"), "md");
     let top = fs::read_dir(root()).expect("the root reads").filter_map(Result::ok).map(|entry| entry.path());
     found.extend(top.filter(|path| path.extension().is_some_and(|e| e == "md")));
-    for folder in ["engine", "models", "connectors", "datasets", "benches", "tests", "examples"] {
+    for folder in ["engine", "models", "connectors", "datasets", "fuzz", "benches", "tests", "examples"] {
         let pages = fs::read_dir(root().join(folder)).expect("a folder reads").filter_map(Result::ok);
         found.extend(pages.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
     }
@@ -47,7 +47,7 @@ fn names_path(code: &str) -> bool {
 /// Whether a path without an ending begins in a folder of ours, so that it can only mean ours.
 fn is_of_ours(code: &str) -> bool {
     let first = code.split('/').next().unwrap_or_default();
-    let ours = ["engine", "models", "connectors", "datasets", "benches", "examples", "docs", "tools", "src"];
+    let ours = ["engine", "models", "connectors", "datasets", "fuzz", "benches", "examples", "docs", "tools", "src"];
     ours.contains(&first)
 }
 

@@ -45,6 +45,7 @@ fn crates_import_only_those_below_them() {
         ("bellwether-engine", &["bellwether-models"][..]),
         ("bellwether-connectors", &["bellwether-engine"][..]),
         ("bellwether-datasets", &["bellwether-engine"][..]),
+        ("bellwether-fuzz", &["bellwether", "bellwether-connectors", "bellwether-engine", "bellwether-models"][..]),
         ("bellwether", &["bellwether-engine", "bellwether-models", "bellwether-connectors", "bellwether-datasets"][..]),
     ]);
     for (name, dependencies) in dependencies() {
@@ -85,7 +86,7 @@ fn the_engine_reads_no_clock_no_file_and_no_socket() {
 
 #[test]
 fn each_crate_explains_itself() {
-    for folder in ["engine", "models", "connectors", "datasets"] {
+    for folder in ["engine", "models", "connectors", "datasets", "fuzz"] {
         let readme = root().join(folder).join("README.md");
         let text = fs::read_to_string(&readme).unwrap_or_default();
         assert!(text.len() > 200, "{} is missing or says nothing", readme.display());
@@ -94,7 +95,17 @@ fn each_crate_explains_itself() {
 
 #[test]
 fn each_source_file_begins_with_what_it_is() {
-    for folder in ["src", "engine/src", "models/src", "connectors/src", "datasets/src", "tests", "benches"] {
+    for folder in [
+        "src",
+        "engine/src",
+        "models/src",
+        "connectors/src",
+        "datasets/src",
+        "fuzz/src",
+        "fuzz/tests",
+        "tests",
+        "benches",
+    ] {
         for path in files(&root().join(folder), "rs") {
             let text = fs::read_to_string(&path).expect("source reads");
             assert!(text.starts_with("//!"), "{} has no `//!` header", path.display());

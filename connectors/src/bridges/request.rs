@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Key, View};
 use super::store::{Store, StoreError};
-use crate::private;
+use crate::host;
 
 /// What files of requests end in.
 const SUFFIX: &str = "request";
@@ -45,8 +45,8 @@ impl TicketRequest {
     /// What the system says.
     pub fn leave(self, folder: &Path, bridge: &str, key: &Key) -> io::Result<()> {
         let asked = Asked { key: key.clone(), what: self };
-        let name = format!("{bridge}.{}.{SUFFIX}", private::random_name());
-        private::replace(&folder.join(name), &[&serde_json::to_vec(&asked)?])
+        let name = format!("{bridge}.{}.{SUFFIX}", host::random_name());
+        host::replace(&*host::disk(), &folder.join(name), &[&serde_json::to_vec(&asked)?])
     }
 
     /// Whether requests for bridge `bridge` wait in `folder`.

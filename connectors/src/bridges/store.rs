@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Key, View};
 use super::step::Peers;
+use crate::host;
 use crate::private;
 
 /// How long an incident that is over is remembered: its ticket may still be spoken of.
@@ -379,7 +380,7 @@ impl Store {
         );
         let parts: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let io = |error| StoreError::Io { path: self.path.clone(), operation: "written anew", error };
-        private::replace(&self.path, &parts).map_err(io)?;
+        host::replace(&*host::disk(), &self.path, &parts).map_err(io)?;
         self.file = private::file().append(true).open(&self.path).map_err(io)?;
         self.bytes = parts.iter().map(|part| part.len() as u64).sum();
         Ok(())

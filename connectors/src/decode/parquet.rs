@@ -2,7 +2,9 @@
 //!
 //! The reader of the `parquet` crate trusts what a file says about itself in some places and
 //! panics on a damaged one, so it runs behind [`std::panic::catch_unwind`]: a damaged file is
-//! an error like any other.
+//! an error like any other. How much memory a file may ask for is looked at before ([`pages`]).
+
+mod pages;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +18,9 @@ use arrow::datatypes::{
 };
 use arrow::util::display::array_value_to_string;
 use bellwether_engine::signal::{Batch, SignalKind};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::file::reader::ChunkReader;
 
 use super::csv::{Role, place, push_wide, roles};
@@ -73,9 +77,11 @@ impl ParquetDecoder {
         if !config.values.is_empty() {
             config.signal.get_or_insert(SignalKind::Metric);
         }
+        let metadata = guarded(|| ArrowReaderMetadata::load(&input, ArrowReaderOptions::default()))?;
+        guarded(|| pages::check(&input, metadata.metadata()))?;
         let reader = guarded(|| {
-            ParquetRecordBatchReaderBuilder::try_new(input)
-                .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata);
+            builder.with_batch_size(ROWS_PER_BATCH).build()
         })?;
         let shape = shape_of(&reader.schema(), &config)?;
         Ok(ParquetDecoder { reader, shape, config, tenant: tenant.to_owned(), signals: Signals::new(), rows: 0 })

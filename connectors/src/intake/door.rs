@@ -16,6 +16,7 @@ use super::reject::{RejectLog, Rejection};
 use super::routes::Routes;
 use super::tap::Taps;
 use super::time::arrival_time;
+use crate::host;
 use crate::journal::receipts::{Claims, ReceiptTotals};
 use crate::journal::{Journal, JournalError, Mark, PendingAppend, WriteBatch};
 use crate::memory::{Class, Memory};
@@ -205,7 +206,7 @@ impl Intake {
         let mut pause = FULL_PAUSE[0];
         while self.is_short_of_memory(inputs) {
             self.source.held_back();
-            tokio::time::sleep(pause).await;
+            host::sleep(pause).await;
             pause = (pause * 2).min(FULL_PAUSE[1]);
         }
     }
@@ -221,7 +222,7 @@ impl Intake {
                 Err(error) if error.is_retryable() => {
                     self.routes.note(partition, true);
                     tracing::warn!(%error, partition, "journal is full, source waits");
-                    tokio::time::sleep(pause).await;
+                    host::sleep(pause).await;
                     pause = (pause * 2).min(FULL_PAUSE[1]);
                 }
                 result => return result.map_err(AcceptError::from),
@@ -240,7 +241,7 @@ impl Intake {
         let _waiting = Waiting::begin(&self.source, inputs);
         for write in self.writes(inputs, None, Some(claims), coming) {
             let append = self.routes.journal(write.partition).append(write.batch.clone());
-            let appended = match tokio::time::timeout(ACCEPT_NOW_MAX, append).await {
+            let appended = match host::timeout(ACCEPT_NOW_MAX, append).await {
                 Ok(appended) => appended.map(|_| ()).map_err(AcceptError::from),
                 Err(_) => Err(AcceptError::Busy),
             };

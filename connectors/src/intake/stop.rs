@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::host;
+
 /// Tells sources to stop; dropping it does too.
 #[derive(Debug)]
 pub struct Stopper(watch::Sender<bool>);
@@ -39,6 +41,6 @@ impl Stop {
 
     /// Sleeps; returns true when stopped meanwhile.
     pub async fn sleep(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.stopped()).await.is_ok()
+        host::timeout(time, self.stopped()).await.is_ok()
     }
 }

@@ -1,17 +1,15 @@
 //! When signals came, and when they say they happened.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use arrow::array::TimestampNanosecondArray;
 use bellwether_engine::signal::Batch;
 use bellwether_engine::time::EventTime;
 
+use crate::host;
+
 /// The time of arrival, for input that carries no time of its own. What is written to the
 /// journal is the time of the event from then on: a replay reads the same.
-#[expect(clippy::disallowed_methods, reason = "the one place in this crate that reads the wall clock")]
 pub fn arrival_time() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    EventTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    host::now()
 }
 
 /// The event times of a batch's rows, in nanoseconds, when its kind has them.

@@ -180,8 +180,14 @@ pub(super) fn encode_record(out: &mut Vec<u8>, salt: u32, head: RecordHead, mark
     out.extend_from_slice(&head.durable.to_le_bytes());
     out.extend_from_slice(&mark);
     out.extend_from_slice(payload);
-    let crc = checksum(salt, &out[start..start + RECORD_HEADER_BYTES], &out[start + RECORD_HEADER_BYTES..]);
-    out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
+    seal_record(&mut out[start..], salt);
+}
+
+/// Puts the checksum of a record into it.
+pub(super) fn seal_record(record: &mut [u8], salt: u32) {
+    let (header, body) = record.split_at(RECORD_HEADER_BYTES);
+    let crc = checksum(salt, header, body);
+    record[8..CHECKED_FROM].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Reads one record; `None` at a clean end.
@@ -253,7 +259,7 @@ fn decode_mark(bytes: &[u8]) -> Option<Mark> {
 }
 
 /// The marks and receipts of a header.
-fn decode_known(version: u32, bytes: &[u8]) -> Option<(Marks, Vec<Receipt>)> {
+pub(super) fn decode_known(version: u32, bytes: &[u8]) -> Option<(Marks, Vec<Receipt>)> {
     if version < VERSION_OF_RECEIPTS {
         return Some((decode_marks(bytes)?, Vec::new()));
     }

@@ -1,11 +1,11 @@
 //! A journal on the local disk.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use bellwether_engine::planted::{self, Bug};
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,10 +14,10 @@ use super::format::{Marks, RECORD_BYTES_MAX};
 use super::gather::{Expected, PendingAppend};
 use super::reader::SegmentReader;
 use super::segments::{TornTail, scan};
-use super::writer::{Disk, RealDisk, Request, Shared, Writer};
+use super::writer::{Request, Shared, Writer};
 use super::{Entries, Journal, JournalError, MARK_BYTES_MAX, Position, WriteBatch};
+use crate::host::{self, Disk, Held, How};
 use crate::journal::receipts::Receipts;
-use crate::private;
 
 /// Writes waiting to be written; beyond, sources wait. A write is up to some MiB, and one
 /// commit takes several.
@@ -38,6 +38,7 @@ pub struct OpenReport {
 
 /// A journal on the local disk, with one writer thread.
 pub struct LocalJournal {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     queue: Option<mpsc::Sender<Request>>,
     durable: watch::Receiver<Position>,
@@ -46,7 +47,8 @@ pub struct LocalJournal {
     released: watch::Sender<Position>,
     writer: Option<JoinHandle<()>>,
     expected: Arc<Expected>,
-    lock: File,
+    /// Nobody else opens the journal while this is held.
+    _held: Box<dyn Held>,
 }
 
 impl LocalJournal {
@@ -56,19 +58,19 @@ impl LocalJournal {
     /// [`JournalError::Locked`], [`JournalError::Damaged`], [`JournalError::Version`] or
     /// [`JournalError::Io`].
     pub fn open(config: &JournalConfig) -> Result<(LocalJournal, OpenReport), JournalError> {
-        LocalJournal::open_on(config, Box::new(RealDisk))
+        LocalJournal::open_on(config, host::disk())
     }
 
     pub(super) fn open_on(
         config: &JournalConfig,
-        disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
     ) -> Result<(LocalJournal, OpenReport), JournalError> {
         let dir: Arc<Path> = config.dir.as_path().into();
-        private::folder(&dir).map_err(|e| JournalError::io("create", &dir, &e))?;
-        let lock = lock(&dir)?;
-        let found = scan(&dir)?;
+        disk.make_folder(&dir).map_err(|e| JournalError::io("create", &dir, &e))?;
+        let held = hold(&*disk, &dir)?;
+        let found = scan(&*disk, &dir)?;
         if let Some(torn) = &found.torn {
-            let aside = keep_aside(&dir, torn)?;
+            let aside = keep_aside(&*disk, &dir, torn)?;
             tracing::warn!(
                 segment = %torn.segment.display(), offset = torn.offset, bytes = torn.bytes, reason = torn.reason,
                 aside = %aside.display(), "journal tail is cut: a write that a crash interrupted, which had not been \
@@ -84,33 +86,42 @@ impl LocalJournal {
         let marks = found.tail.as_ref().map(|t| t.marks.clone()).unwrap_or_default();
         let marks = Arc::new(Mutex::new(marks));
         let receipts = found.tail.as_ref().map(|t| t.receipts.clone()).unwrap_or_default();
-        let receipts = Arc::new(Receipts::restore(receipts));
+        let forgotten = planted::has(Bug::ReceiptsForgotten);
+        let receipts = Arc::new(Receipts::restore(receipts.into_iter().filter(|_| !forgotten)));
         let (durable_sender, durable) = watch::channel(report.last);
         let (released, released_receiver) = watch::channel(Position::START);
         let writer = Writer::open(
             config.clone(),
-            disk,
+            disk.clone(),
             found,
             Shared { marks: marks.clone(), receipts: receipts.clone(), durable: durable_sender },
             released_receiver,
         )?;
         let (queue, requests) = mpsc::channel(QUEUE_WRITES_MAX);
         let expected = Arc::new(Expected::default());
-        let awaited = expected.clone();
-        let writer = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.run(requests, &awaited))
-            .map_err(|e| JournalError::io("start the writer of", &dir, &e))?;
+        let writer = match host::made_up() {
+            Some(host) => {
+                host.spawn(Box::pin(writer.serve(requests)));
+                None
+            }
+            None => {
+                let awaited = expected.clone();
+                let thread = std::thread::Builder::new().name("journal".to_owned());
+                let started = thread.spawn(move || writer.run(requests, &awaited));
+                Some(started.map_err(|e| JournalError::io("start the writer of", &dir, &e))?)
+            }
+        };
         let journal = LocalJournal {
+            disk,
             dir,
             queue: Some(queue),
             durable,
             marks,
             receipts,
             released,
-            writer: Some(writer),
+            writer,
             expected,
-            lock,
+            _held: held,
         };
         Ok((journal, report))
     }
@@ -122,27 +133,29 @@ const TAIL_SUFFIX: &str = ".tail";
 
 /// Keeps what will be cut: a last record whose bits have flipped looks like one that was never wholly
 /// written, but had been acknowledged.
-fn keep_aside(dir: &Path, torn: &TornTail) -> Result<PathBuf, JournalError> {
+fn keep_aside(disk: &dyn Disk, dir: &Path, torn: &TornTail) -> Result<PathBuf, JournalError> {
     let io = |operation: &'static str, path: &Path| {
         let path = path.to_owned();
         move |error: std::io::Error| JournalError::io(operation, &path, &error)
     };
-    let bytes = fs::read(&torn.segment).map_err(io("read", &torn.segment))?;
+    let bytes = host::read(disk, &torn.segment).map_err(io("read", &torn.segment))?;
     let tail = bytes.get(usize::try_from(torn.offset).unwrap_or(usize::MAX)..).unwrap_or_default();
     let written = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let name = torn.segment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let aside = dir.join(format!("{name}-{:020}{TAIL_SUFFIX}", torn.offset));
-    let mut file = private::create(&aside).map_err(io("create", &aside))?;
-    file.write_all(&tail[..written]).and_then(|()| file.sync_all()).map_err(io("write", &aside))?;
-    let mut kept: Vec<PathBuf> = fs::read_dir(dir)
+    let mut file = disk.open(&aside, How::Fresh).map_err(io("create", &aside))?;
+    file.write_at(&tail[..written], 0).and_then(|()| file.sync()).map_err(io("write", &aside))?;
+    let mut kept: Vec<PathBuf> = disk
+        .list(dir)
         .map_err(io("list", dir))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
+        .into_iter()
+        .map(|file| file.path)
         .filter(|path| path.to_string_lossy().ends_with(TAIL_SUFFIX))
         .collect();
     kept.sort();
     let surplus = kept.len().saturating_sub(TAILS_MAX);
     for old in &kept[..surplus] {
-        fs::remove_file(old).map_err(io("remove", old))?;
+        disk.remove(old).map_err(io("remove", old))?;
     }
     Ok(aside)
 }
@@ -165,19 +178,10 @@ pub fn is_in_use(dir: &Path) -> Result<bool, JournalError> {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, JournalError> {
+fn hold(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Held>, JournalError> {
     let path = dir.join(LOCK_FILE);
-    let file = private::file()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| JournalError::io("open", &path, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path: dir.to_owned() }),
-        Err(fs::TryLockError::Error(e)) => Err(JournalError::io("lock", &path, &e)),
-    }
+    let held = disk.hold(&path).map_err(|e| JournalError::io("lock", &path, &e))?;
+    held.ok_or_else(|| JournalError::Locked { path: dir.to_owned() })
 }
 
 impl Journal for LocalJournal {
@@ -211,7 +215,7 @@ impl Journal for LocalJournal {
     }
 
     fn read(&self, after: Position) -> Result<Box<dyn Entries>, JournalError> {
-        let reader = SegmentReader::live(self.dir.clone(), after, self.durable.clone())?;
+        let reader = SegmentReader::live(self.disk.clone(), self.dir.clone(), after, self.durable.clone())?;
         Ok(Box::new(reader))
     }
 
@@ -254,7 +258,5 @@ impl Drop for LocalJournal {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
-        // Closing the file is not enough: a process forked in this moment has it open too.
-        let _ = self.lock.unlock();
     }
 }

@@ -16,10 +16,12 @@
 
 mod config;
 mod format;
+mod fuzzed;
 mod gather;
 mod local;
 mod reader;
 pub mod receipts;
+mod roomy;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use crate::journal::receipts::{Claims, Receipts};
 pub use config::JournalConfig;
 pub(crate) use format::FORMAT_VERSION;
 pub use format::RECORD_BYTES_MAX;
+pub(crate) use fuzzed::read_segment;
 pub use gather::PendingAppend;
 pub use local::{LocalJournal, OpenReport, is_in_use};
 pub use reader::SegmentReader;

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bellwether_engine::planted::{self, Bug};
 use bellwether_engine::time::{EventTime, Span};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -278,7 +279,7 @@ impl Claims {
             mine.keys.push(key);
             return Claim::Ours;
         };
-        if owner != id && table.storing.contains(&owner) {
+        if owner != id && table.storing.contains(&owner) && !planted::has(Bug::BusyTakenForStored) {
             mine.blocked = true;
             return Claim::Busy;
         }

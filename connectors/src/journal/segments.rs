@@ -1,14 +1,15 @@
 //! The folder of segments: finding them, and deciding at opening what is a torn tail.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+
+use bellwether_engine::planted::{self, Bug};
+use bellwether_engine::time::EventTime;
 
 use super::format::{
     Bad, Marks, RECORD_MAGIC, Record, SegmentHeader, decode_receipt, next_whole_record, read_record, salt_of,
 };
 use super::{JournalError, Position};
+use crate::host::{self, Disk, Listed};
 use crate::journal::receipts::Receipt;
 
 /// What segment files end in.
@@ -21,7 +22,7 @@ pub(super) struct Segment {
     /// Sequence of its first record.
     pub(super) first: u64,
     pub(super) bytes: u64,
-    pub(super) modified: SystemTime,
+    pub(super) modified: EventTime,
 }
 
 /// The end of a segment that a crash left unfinished.
@@ -72,28 +73,13 @@ pub(super) fn segment_path(dir: &Path, first: u64) -> PathBuf {
 }
 
 /// The segments of `dir`, oldest first.
-pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
-    let mut segments = Vec::new();
-    let entries = fs::read_dir(dir).map_err(|e| JournalError::io("list", dir, &e))?;
-    for entry in entries {
-        let entry = entry.map_err(|e| JournalError::io("list", dir, &e))?;
-        let name = entry.file_name();
-        let first = name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
-        let Some(first) = first else { continue };
-        let path = entry.path();
-        let metadata = match entry.metadata() {
-            Ok(metadata) => metadata,
-            // Retention was faster than who looks.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(JournalError::io("read", &path, &error)),
-        };
-        segments.push(Segment {
-            first,
-            bytes: metadata.len(),
-            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
-            path,
-        });
-    }
+pub(super) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, JournalError> {
+    let files = disk.list(dir).map_err(|e| JournalError::io("list", dir, &e))?;
+    let segment = |file: Listed| {
+        let first = file.path.file_name()?.to_str()?.strip_suffix(SEGMENT_SUFFIX)?.parse().ok()?;
+        Some(Segment { first, bytes: file.bytes, modified: file.modified, path: file.path })
+    };
+    let mut segments: Vec<Segment> = files.into_iter().filter_map(segment).collect();
     segments.sort_by_key(|s| s.first);
     Ok(segments)
 }
@@ -104,16 +90,16 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, JournalError> {
 /// # Errors
 /// [`JournalError::Io`].
 pub(crate) fn oldest_segment_end(dir: &Path) -> Result<Option<Position>, JournalError> {
-    Ok(list(dir)?.get(1).map(|second| Position(second.first - 1)))
+    Ok(list(&*host::disk(), dir)?.get(1).map(|second| Position(second.first - 1)))
 }
 
 /// Looks at a folder without changing it.
-pub(super) fn scan(dir: &Path) -> Result<Scan, JournalError> {
-    let mut segments = list(dir)?;
+pub(super) fn scan(disk: &dyn Disk, dir: &Path) -> Result<Scan, JournalError> {
+    let mut segments = list(disk, dir)?;
     let mut torn = None;
     let mut headerless = Vec::new();
     while let Some(newest) = segments.last() {
-        let bytes = read_whole(&newest.path)?;
+        let bytes = host::read(disk, &newest.path).map_err(|e| JournalError::io("read", &newest.path, &e))?;
         match scan_tail(newest, &bytes)? {
             (Some(tail), tear) => {
                 return Ok(Scan { segments, tail: Some(tail), torn: tear.or(torn), headerless });
@@ -129,16 +115,8 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, JournalError> {
     Ok(Scan { segments, tail: None, torn, headerless })
 }
 
-fn read_whole(path: &Path) -> Result<Vec<u8>, JournalError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(|e| JournalError::io("read", path, &e))?;
-    Ok(bytes)
-}
-
 /// The newest segment's state; no tail when even its header is torn.
-fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
+pub(super) fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<TornTail>), JournalError> {
     let damaged = |offset: u64, reason: &str| JournalError::Damaged {
         segment: segment.path.clone(),
         offset,
@@ -189,6 +167,10 @@ fn scan_tail(segment: &Segment, bytes: &[u8]) -> Result<(Option<Tail>, Option<To
                 }
             }
             Ok(None) if pending.is_empty() => return Ok((Some(tail), None)),
+            Ok(None) | Err(_) if planted::has(Bug::HalfWriteKept) && !pending.is_empty() => {
+                settle(&mut tail, &mut pending, offset);
+                return Ok((Some(tail), None));
+            }
             Ok(None) => {
                 let tear = torn(tail.bytes, "the last write is incomplete");
                 return Ok((Some(tail), Some(tear)));

@@ -340,7 +340,7 @@ proptest! {
                 }
                 Step::Tear { bytes } => {
                     drop(journal);
-                    let newest = super::segments::list(dir.path()).expect("listed").pop();
+                    let newest = super::segments::list(&*crate::host::disk(), dir.path()).expect("listed").pop();
                     if let Some(newest) = newest {
                         let mut content = fs::read(&newest.path).expect("bytes");
                         content.extend((0..bytes).map(|i| (i * 7) as u8));

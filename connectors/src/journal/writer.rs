@@ -1,21 +1,21 @@
 //! The writer thread: many writes, one write, one `fdatasync`, then every acknowledgement.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
+use bellwether_engine::planted::{self, Bug};
+use bellwether_engine::time::EventTime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::JournalConfig;
 use super::format::{FORMAT_VERSION, Marks, RecordHead, SegmentHeader, encode_record};
 use super::gather::Expected;
+use super::roomy::RoomyFile;
 use super::segments::{Scan, Segment, segment_path};
 use super::{JournalError, Position, WriteBatch};
+use crate::host::{self, Disk, How};
 use crate::journal::receipts::{Claims, Receipts};
-use crate::private;
 
 /// One commit takes queued writes until it has this many bytes: larger gains nothing on a
 /// disk that syncs in a fraction of a millisecond and delays the first acknowledgement.
@@ -27,101 +27,6 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Result<Position, JournalError>>,
 }
 
-/// What the writer does to the disk; tests have a disk that fails.
-pub(super) trait Disk: Send {
-    /// Creates or opens `path` for appending.
-    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
-    /// Makes a creation or removal in `dir` durable.
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
-}
-
-/// A segment being written.
-pub(super) trait SegmentFile: Send {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    fn sync(&mut self) -> io::Result<()>;
-    fn cut(&mut self, bytes: u64) -> io::Result<()>;
-}
-
-pub(super) struct RealDisk;
-
-impl Disk for RealDisk {
-    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = private::file().create(true).truncate(false).write(true).open(path)?;
-        let end = file.metadata()?.len();
-        Ok(Box::new(RoomyFile { file, end, room: end }))
-    }
-
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
-    }
-}
-
-/// Zeros written beyond the end when the end reaches them: a sync within them has no new length and
-/// no new blocks to make durable, only the bytes, which takes half the time.
-const ROOM_BYTES: usize = 1 << 20;
-
-/// Longer appends do without: the zeros would cost as much as they save.
-const ROOM_FOR_BYTES_MAX: usize = 16 << 10;
-
-/// A file with room at its end.
-struct RoomyFile {
-    file: File,
-    /// Where the next bytes go.
-    end: u64,
-    /// Where the zeros end.
-    room: u64,
-}
-
-impl RoomyFile {
-    /// Makes room; on a full disk there is none, and none is needed.
-    fn make_room(&mut self) -> io::Result<()> {
-        let zeros = [0; 64 << 10];
-        let mut room = self.end;
-        while room < self.end + ROOM_BYTES as u64 {
-            if self.file.write_all_at(&zeros, room).is_err() {
-                self.file.set_len(self.end)?;
-                room = self.end;
-                break;
-            }
-            room += zeros.len() as u64;
-        }
-        self.room = room;
-        Ok(())
-    }
-}
-
-impl SegmentFile for RoomyFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.end)?;
-        let end = self.end + bytes.len() as u64;
-        self.end = end;
-        if end > self.room {
-            self.room = end;
-            if bytes.len() <= ROOM_FOR_BYTES_MAX {
-                self.make_room()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        self.file.set_len(bytes)?;
-        (self.end, self.room) = (bytes, bytes);
-        Ok(())
-    }
-}
-
-impl Drop for RoomyFile {
-    /// Gives the room back. Who reads the file copes with zeros, too.
-    fn drop(&mut self) {
-        let _ = self.file.set_len(self.end);
-    }
-}
-
 /// What the writer tells the others.
 pub(super) struct Shared {
     pub(super) marks: Arc<Mutex<Marks>>,
@@ -129,9 +34,31 @@ pub(super) struct Shared {
     pub(super) durable: watch::Sender<Position>,
 }
 
+/// Writes that become durable together.
+struct Batch {
+    requests: Vec<Request>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn of(first: Request) -> Batch {
+        Batch { bytes: write_bytes(&first.write), requests: vec![first] }
+    }
+
+    /// Takes what waits; answers whether there is room for more.
+    fn take(&mut self, queue: &mut mpsc::Receiver<Request>) -> bool {
+        while self.bytes < COMMIT_BYTES {
+            let Ok(request) = queue.try_recv() else { return true };
+            self.bytes += write_bytes(&request.write);
+            self.requests.push(request);
+        }
+        false
+    }
+}
+
 pub(super) struct Writer {
     config: JournalConfig,
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     /// Closed segments, oldest first.
     closed: Vec<Segment>,
     current: Option<Current>,
@@ -145,7 +72,7 @@ pub(super) struct Writer {
 }
 
 struct Current {
-    file: Box<dyn SegmentFile>,
+    file: RoomyFile,
     segment: Segment,
     salt: u32,
 }
@@ -154,7 +81,7 @@ impl Writer {
     /// Takes over the folder as `found`: removes headerless segments, cuts a torn tail.
     pub(super) fn open(
         config: JournalConfig,
-        disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
         found: Scan,
         shared: Shared,
         released: watch::Receiver<Position>,
@@ -171,13 +98,13 @@ impl Writer {
             buffer: Vec::new(),
         };
         for path in &found.headerless {
-            fs::remove_file(path).map_err(|e| JournalError::io("remove", path, &e))?;
+            writer.disk.remove(path).map_err(|e| JournalError::io("remove", path, &e))?;
         }
         if let (Some(tail), Some(mut segment)) = (found.tail, writer.closed.pop()) {
             let path = segment.path.clone();
             let io = |operation| move |e: io::Error| fatal(operation, &path, &e);
-            let mut file = writer.disk.open(&segment.path).map_err(io.clone()("open"))?;
-            if segment.bytes > tail.bytes {
+            let mut file = writer.open_file(&segment.path).map_err(io.clone()("open"))?;
+            if segment.bytes > tail.bytes && !planted::has(Bug::TornTailKept) {
                 file.cut(tail.bytes).map_err(io.clone()("cut"))?;
             }
             // What is there may never have been synced: a process killed between write and sync
@@ -189,45 +116,42 @@ impl Writer {
                 writer.current = Some(Current { file, segment, salt: tail.salt });
             } else if tail.last < segment.first {
                 // Nothing is in it yet; its successor would have its name.
-                fs::remove_file(&segment.path).map_err(|e| JournalError::io("remove", &segment.path, &e))?;
+                writer.disk.remove(&segment.path).map_err(|e| JournalError::io("remove", &segment.path, &e))?;
             } else {
                 writer.closed.push(segment);
             }
         }
         let dir = writer.config.dir.clone();
-        writer.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        writer.disk.sync_folder(&dir).map_err(|e| fatal("sync", &dir, &e))?;
         Ok(writer)
+    }
+
+    fn open_file(&self, path: &Path) -> io::Result<RoomyFile> {
+        RoomyFile::at_the_end_of(self.disk.open(path, How::Write)?, self.config.segment_bytes)
     }
 
     /// Serves requests until the last sender is gone.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>, expected: &Expected) {
         while let Some(first) = requests.blocking_recv() {
-            let mut bytes = write_bytes(&first.write);
-            let mut batch = vec![first];
-            expected.gather(|| {
-                while bytes < COMMIT_BYTES {
-                    let Ok(request) = requests.try_recv() else {
-                        return true;
-                    };
-                    bytes += write_bytes(&request.write);
-                    batch.push(request);
-                }
-                false
-            });
-            self.commit(batch, bytes as u64);
+            let mut batch = Batch::of(first);
+            expected.gather(|| batch.take(&mut requests));
+            self.commit(batch);
         }
     }
 
-    fn commit(&mut self, batch: Vec<Request>, bytes: u64) {
-        match self.write(&batch, bytes) {
+    /// The same where there are no threads.
+    pub(super) async fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.recv().await {
+            let mut batch = Batch::of(first);
+            batch.take(&mut requests);
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&mut self, Batch { requests: batch, bytes }: Batch) {
+        match self.write(&batch, bytes as u64) {
             Ok(positions) => {
-                let mut marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner);
-                for request in &batch {
-                    if let Some(mark) = &request.write.mark {
-                        marks.insert(mark.source.clone(), mark.cursor.clone());
-                    }
-                }
-                drop(marks);
+                self.move_marks(&batch);
                 batch.iter().filter_map(|request| request.write.claims.as_ref()).for_each(Claims::keep);
                 self.shared.durable.send_replace(Position(self.last));
                 for (request, position) in batch.into_iter().zip(positions) {
@@ -235,6 +159,9 @@ impl Writer {
                 }
             }
             Err(error) => {
+                if planted::has(Bug::ClaimOfFailedWrite) {
+                    batch.iter().filter_map(|request| request.write.claims.as_ref()).for_each(Claims::keep);
+                }
                 if error.is_fatal() && self.broken.is_none() {
                     tracing::error!(%error, "journal accepts nothing more");
                     self.broken = Some(error.clone());
@@ -243,6 +170,13 @@ impl Writer {
                     let _ = request.reply.send(Err(error.clone()));
                 }
             }
+        }
+    }
+
+    fn move_marks(&self, batch: &[Request]) {
+        let mut marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        for mark in batch.iter().filter_map(|request| request.write.mark.as_ref()) {
+            marks.insert(mark.source.clone(), mark.cursor.clone());
         }
     }
 
@@ -263,12 +197,13 @@ impl Writer {
         }
         let written = current.file.append(&self.buffer);
         let result = match written {
+            Ok(()) if planted::has(Bug::AnswerBeforeSync) => Ok(()),
             Ok(()) => current.file.sync().map_err(|e| fatal("sync", &current.segment.path, &e)),
             Err(e) => Err(undo(&mut current, &e)),
         };
         if result.is_ok() {
             current.segment.bytes += self.buffer.len() as u64;
-            current.segment.modified = file_clock();
+            current.segment.modified = host::now();
             self.last = next - 1;
         }
         self.current = Some(current);
@@ -281,10 +216,10 @@ impl Writer {
         if self.current.as_ref().is_some_and(full) {
             self.closed.extend(self.current.take().map(|c| c.segment));
         }
-        self.retain(file_clock())?;
+        self.retain(host::now())?;
         if self.current.is_none() {
             self.current = Some(self.begin_segment()?);
-            self.retain(file_clock())?;
+            self.retain(host::now())?;
         }
         let used = self.used_bytes();
         if used + bytes > self.config.capacity_bytes {
@@ -301,26 +236,26 @@ impl Writer {
 
     /// Drops the oldest closed segments that are released, and over the size or the age. The newest stays until its
     /// successor is durable: that alone says how far the journal is, and what the cursors and receipts are.
-    fn retain(&mut self, now: SystemTime) -> Result<(), JournalError> {
+    fn retain(&mut self, now: EventTime) -> Result<(), JournalError> {
         let released = self.released.borrow().0;
-        let age_max = u64::try_from(self.config.retain_age.0).unwrap_or(0);
         let mut dropped = false;
-        let kept = usize::from(self.current.is_none());
+        let kept = usize::from(self.current.is_none() && !planted::has(Bug::NewestDropped));
         while let Some(oldest) = self.closed.get(..self.closed.len().saturating_sub(kept)).and_then(<[_]>::first) {
             let next_first = self.closed.get(1).map(|s| s.first);
             let next_first = next_first.or(self.current.as_ref().map(|c| c.segment.first)).unwrap_or(self.last + 1);
-            let age = now.duration_since(oldest.modified).unwrap_or_default();
-            let over = self.used_bytes() > self.config.retain_bytes || age.as_nanos() > u128::from(age_max);
-            if next_first > released + 1 || !over {
+            let old = now.since(oldest.modified) > self.config.retain_age;
+            let over = self.used_bytes() > self.config.retain_bytes || old;
+            let needed = next_first > released + 1 && !planted::has(Bug::UnreleasedDropped);
+            if needed || !over {
                 break;
             }
             let path = self.closed.remove(0).path;
-            fs::remove_file(&path).map_err(|e| fatal("remove", &path, &e))?;
+            self.disk.remove(&path).map_err(|e| fatal("remove", &path, &e))?;
             dropped = true;
         }
         if dropped {
             let dir = self.config.dir.clone();
-            self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+            self.disk.sync_folder(&dir).map_err(|e| fatal("sync", &dir, &e))?;
         }
         Ok(())
     }
@@ -334,12 +269,19 @@ impl Writer {
     fn begin_segment(&mut self) -> Result<Current, JournalError> {
         let first = self.last + 1;
         let path = segment_path(&self.config.dir, first);
-        let salt = fresh_salt(first);
-        let marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let receipts = self.shared.receipts.list();
+        // A number nobody outside can know; it need not be secret from those who read the file.
+        let salt = u32::from_le_bytes(host::chance());
+        let mut marks = self.shared.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut receipts = self.shared.receipts.list();
+        if planted::has(Bug::MarksNotCarriedOn) {
+            marks.clear();
+        }
+        if planted::has(Bug::ReceiptsNotCarriedOn) {
+            receipts.clear();
+        }
         let mut header = Vec::new();
         SegmentHeader { version: FORMAT_VERSION, salt, first, marks, receipts }.encode(&mut header);
-        let mut file = self.disk.open(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
+        let mut file = self.open_file(&path).map_err(|e| full_or_fatal("create", &path, &e))?;
         if let Err(e) = file.append(&header) {
             // Leave no half header behind: the next attempt would append to it.
             file.cut(0).map_err(|e| fatal("cut", &path, &e))?;
@@ -347,8 +289,10 @@ impl Writer {
         }
         file.sync().map_err(|e| fatal("sync", &path, &e))?;
         let dir = self.config.dir.clone();
-        self.disk.sync_dir(&dir).map_err(|e| fatal("sync", &dir, &e))?;
-        let segment = Segment { path, first, bytes: header.len() as u64, modified: file_clock() };
+        if !planted::has(Bug::SegmentNotInFolder) {
+            self.disk.sync_folder(&dir).map_err(|e| fatal("sync", &dir, &e))?;
+        }
+        let segment = Segment { path, first, bytes: header.len() as u64, modified: host::now() };
         Ok(Current { file, segment, salt })
     }
 }
@@ -357,7 +301,8 @@ impl Writer {
 /// ends with an entry. A mark without entries is carried by an empty record.
 fn encode_write(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, write: &WriteBatch) -> u64 {
     let mut sequence = first;
-    if let Some(claims) = write.claims.as_ref().filter(|claims| !claims.is_empty()) {
+    let wanted = |claims: &&Claims| !claims.is_empty() && !planted::has(Bug::ReceiptNotWritten);
+    if let Some(claims) = write.claims.as_ref().filter(wanted) {
         let mut payload = Vec::new();
         claims.receipt().encode(&mut payload);
         let head = RecordHead { sequence, durable, more: true, is_receipt: true };
@@ -367,7 +312,7 @@ fn encode_write(out: &mut Vec<u8>, salt: u32, first: u64, durable: u64, write: &
     let last = write.entries.len().max(1) - 1;
     for index in 0..=last {
         let payload = write.entries.get(index).map_or(&[][..], Vec::as_slice);
-        let mark = write.mark.as_ref().filter(|_| index == last);
+        let mark = write.mark.as_ref().filter(|_| index == last && !planted::has(Bug::MarkNotWritten));
         let head = RecordHead { sequence, durable, more: index < last, is_receipt: false };
         encode_record(out, salt, head, mark, payload);
         sequence += 1;
@@ -400,17 +345,4 @@ fn full_or_fatal(operation: &'static str, path: &Path, error: &io::Error) -> Jou
 
 fn fatal(operation: &'static str, path: &Path, error: &io::Error) -> JournalError {
     JournalError::Fatal { operation, path: path.to_owned(), reason: error.to_string() }
-}
-
-/// A number nobody outside can know; it need not be secret from those who read the file.
-fn fresh_salt(first: u64) -> u32 {
-    use std::hash::{BuildHasher, RandomState};
-    let hash = RandomState::new().hash_one((first, std::process::id()));
-    (hash >> 32) as u32 ^ hash as u32
-}
-
-/// The clock of the file system, which says how old a segment is.
-#[expect(clippy::disallowed_methods, reason = "retention compares with the times of files")]
-fn file_clock() -> SystemTime {
-    SystemTime::now()
 }

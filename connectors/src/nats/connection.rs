@@ -218,7 +218,7 @@ impl NatsConnection {
     }
 
     /// The servers as they may be shown.
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.servers.iter().map(|url| without_secret(url)).collect::<Vec<_>>().join(", ")
     }
 

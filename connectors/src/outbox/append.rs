@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_engine::incident::IncidentEvent;
+use bellwether_engine::planted::{self, Bug};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -50,11 +51,22 @@ impl Outbox {
         from: LogPosition,
         hard: Stop,
     ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
+        let (outbox, seen, appending) = Outbox::begin(log, readers, from, hard);
+        (outbox, seen, tokio::spawn(appending))
+    }
+
+    /// The same for who runs the task.
+    pub fn begin(
+        log: IncidentLog,
+        readers: Readers,
+        from: LogPosition,
+        hard: Stop,
+    ) -> (Outbox, watch::Receiver<LogPosition>, impl Future<Output = Result<(), OutboxError>> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (logged, seen) = watch::channel(from);
         let state = log.state().unwrap_or_default();
         let appender = Appender { log, readers, state, logged, hard };
-        (Outbox { queue }, seen, tokio::spawn(appender.run(waiting)))
+        (Outbox { queue }, seen, appender.run(waiting))
     }
 
     /// Hands over what an entry gave, waiting while the queue is full. Blocking. False when the
@@ -82,7 +94,7 @@ impl Appender {
             let upto = batch.last().map_or(told, |folded| folded.position);
             let now = arrival_time();
             let mut entries = Vec::new();
-            for folded in batch.drain(..).filter(|folded| folded.position > told) {
+            for folded in batch.drain(..).filter(|folded| is_news(folded.position, told)) {
                 for event in folded.events {
                     let entry = encode(folded.position.journal, now, bytes, &event);
                     bytes += entry.len() as u64;
@@ -91,6 +103,12 @@ impl Appender {
             }
             if upto > told {
                 let state = LogState { told: upto, bytes };
+                if planted::has(Bug::LoggedBeforeWritten) {
+                    self.logged.send_replace(upto);
+                }
+                if planted::has(Bug::MarkBeforeEvents) {
+                    self.append(WriteBatch { mark: Some(state.mark()), ..WriteBatch::default() }).await?;
+                }
                 self.append(WriteBatch { entries, mark: Some(state.mark()), ..WriteBatch::default() }).await?;
                 self.state = state;
             }
@@ -111,6 +129,10 @@ impl Appender {
                     self.readers.release();
                     return Ok(());
                 }
+                Err(error) if error.is_retryable() && planted::has(Bug::DroppedWhenFull) => {
+                    tracing::warn!(%error, "planted");
+                    return Ok(());
+                }
                 Err(error) if error.is_retryable() => {
                     // Readers that give way make no room on a disk that others fill.
                     let own_limit = matches!(error, JournalError::Full { own_limit: true, .. });
@@ -128,4 +150,9 @@ impl Appender {
             }
         }
     }
+}
+
+/// Whether what the entry at `position` gave is not in the log yet.
+fn is_news(position: LogPosition, told: LogPosition) -> bool {
+    position > told || planted::has(Bug::ToldAgainLogged)
 }

@@ -1,19 +1,18 @@
-//! Where a reader is, in a file of its own: written aside, synced and moved into place.
+//! Where a reader is, in a file of its own: replaced whole, and durable before anybody relies on it.
 //!
 //! ```text
 //! <crc32 in hex> <the cursor as JSON>\n
 //! ```
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bellwether_engine::time::EventTime;
 use serde::{Deserialize, Serialize};
 
 use super::log::IncidentLog;
+use crate::host::{self, Disk, How};
 use crate::journal::Position;
-use crate::private;
 
 /// What cursor files end in.
 pub(super) const CURSOR_SUFFIX: &str = ".cursor";
@@ -182,6 +181,7 @@ impl Cursor {
 /// The file of one reader's cursor.
 #[derive(Clone, Debug)]
 pub(crate) struct CursorFile {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     reader: String,
 }
@@ -189,13 +189,14 @@ pub(crate) struct CursorFile {
 impl CursorFile {
     /// That of `reader` in `folder`.
     pub(crate) fn new(folder: &Path, reader: &str) -> CursorFile {
-        CursorFile { path: folder.join(format!("{}{CURSOR_SUFFIX}", file_name(reader))), reader: reader.to_owned() }
+        let path = folder.join(format!("{}{CURSOR_SUFFIX}", file_name(reader)));
+        CursorFile { disk: host::disk(), path, reader: reader.to_owned() }
     }
 
     /// That at `path`.
     pub(super) fn at(path: PathBuf) -> CursorFile {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        CursorFile { reader: stem.unwrap_or_default(), path }
+        CursorFile { disk: host::disk(), reader: stem.unwrap_or_default(), path }
     }
 
     /// The cursor; `None` when there is none.
@@ -203,19 +204,29 @@ impl CursorFile {
     /// # Errors
     /// [`CursorError::Damaged`] or [`CursorError::Io`].
     pub(crate) fn load(&self) -> Result<Option<Cursor>, CursorError> {
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
+        let bytes = match host::read(&*self.disk, &self.path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                return Err(self.damaged("it is not text"));
-            }
             Err(error) => return Err(self.io("read")(error)),
         };
+        let text = String::from_utf8(bytes).map_err(|_| self.damaged("it is not text"))?;
         let (crc, json) = text.trim_end().split_once(' ').ok_or_else(|| self.damaged("it is cut short"))?;
         if u32::from_str_radix(crc, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
             return Err(self.damaged("its checksum does not fit"));
         }
         serde_json::from_str(json).map(Some).map_err(|error| self.damaged(&error.to_string()))
+    }
+
+    /// Makes durable what was read: a process that was killed may have left it in memory only.
+    ///
+    /// # Errors
+    /// [`CursorError::Io`].
+    pub(super) fn settle(&self) -> Result<(), CursorError> {
+        let settle = || {
+            self.disk.open(&self.path, How::Write)?.sync()?;
+            self.path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
+        };
+        settle().map_err(self.io("written"))
     }
 
     /// Writes the cursor; what was there stays until the new one is on disk.
@@ -225,10 +236,7 @@ impl CursorFile {
     pub(crate) fn save(&self, cursor: &Cursor) -> Result<(), CursorError> {
         let json = serde_json::to_string(cursor).expect("a cursor is JSON");
         let text = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
-        let aside = self.path.with_extension("cursor-new");
-        let mut file = private::create(&aside).map_err(self.io("created"))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(self.io("written"))?;
-        fs::rename(&aside, &self.path).map_err(self.io("moved into place"))
+        host::replace(&*self.disk, &self.path, &[text.as_bytes()]).map_err(self.io("written"))
     }
 
     fn damaged(&self, reason: &str) -> CursorError {

@@ -10,8 +10,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bellwether_engine::planted::{self, Bug};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 
@@ -23,6 +24,7 @@ use super::readers::{Notice, ReaderState, Readers};
 use super::receiver::Receiver;
 use super::record::{RecordError, decode};
 use super::request::{Request, Until};
+use crate::host;
 use crate::intake::{Stop, arrival_time};
 use crate::journal::{Entries, JournalError, Position};
 use crate::sinks::{Order, Outgoing, SinkError};
@@ -166,6 +168,9 @@ impl Delivery {
                 self.rest().await;
                 continue;
             }
+            if planted::has(Bug::CursorBeforeDelivery) {
+                self.advance(upto, bytes).await;
+            }
             match self.deliver(events).await {
                 Ended::Delivered => {
                     self.cursor.skipped += passed;
@@ -191,6 +196,7 @@ impl Delivery {
         let (end, parked) = (&mut self.end, self.cursor.parked.is_some());
         let mut hard = self.deadline.hard.clone();
         tokio::select! {
+            biased;
             _ = durable.changed(), if !parked => {}
             _ = end.changed() => {}
             () = self.place.woken.notified() => {}
@@ -202,7 +208,7 @@ impl Delivery {
     async fn read(&mut self) -> Result<Read, ReadError> {
         let (log, at, held) = (self.log.clone(), Position(self.cursor.position), self.entries.take());
         let (reader, order, mut bytes) = (self.cursor.reader.clone(), self.receiver.order, self.cursor.bytes);
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = host::blocking(move || {
             let failed = |error: JournalError| match error {
                 JournalError::Gone { asked, first } => {
                     ReadError::Cursor(CursorError::Gone { reader: reader.clone(), at: asked.0, first: first.0 })
@@ -223,7 +229,8 @@ impl Delivery {
             }
             let (upto, read) = (entries.position(), events.len());
             let events = match order {
-                Order::EveryRevision => events,
+                Order::EveryRevision if !planted::has(Bug::OlderRevisionsPassedOver) => events,
+                Order::EveryRevision => newest(events),
                 Order::Newest => newest(events),
             };
             let passed = (read - events.len()) as u64;
@@ -238,10 +245,11 @@ impl Delivery {
     /// Delivers a batch, however many attempts it takes.
     async fn deliver(&mut self, mut events: Vec<Outgoing>) -> Ended {
         let mut pause = PAUSE[0];
-        let mut failing: Option<Instant> = None;
+        let mut failing: Option<Duration> = None;
         loop {
             let hard = self.deadline.hard.clone();
             let attempted = tokio::select! {
+                biased;
                 attempted = self.receiver.attempt(&events) => attempted,
                 () = stopped(hard) => return Ended::Stopped,
             };
@@ -268,10 +276,17 @@ impl Delivery {
             if !error.is_retryable() {
                 return Ended::Parked(error.to_string());
             }
-            let since = *failing.get_or_insert_with(Instant::now);
+            if planted::has(Bug::FailureTakenForDelivery) {
+                return Ended::Delivered;
+            }
+            if planted::has(Bug::RetryWithoutFirst) && events.len() > 1 {
+                events.remove(0);
+            }
+            let since = *failing.get_or_insert_with(host::uptime);
             self.note(&error).await;
-            if since.elapsed() >= self.receiver.give_up_after {
-                return Ended::Parked(format!("{error}; given up after {} s", since.elapsed().as_secs()));
+            let failing_for = host::uptime().saturating_sub(since);
+            if failing_for >= self.receiver.give_up_after {
+                return Ended::Parked(format!("{error}; given up after {} s", failing_for.as_secs()));
             }
             if let Some(ended) = self.pause(pause).await {
                 return ended;
@@ -282,7 +297,7 @@ impl Delivery {
 
     /// Waits before the next attempt; `Some` when there is to be none.
     async fn pause(&mut self, pause: Duration) -> Option<Ended> {
-        let until = Instant::now() + pause;
+        let until = host::uptime() + pause;
         loop {
             if self.deadline.patience.is_stopped() || self.deadline.hard.is_stopped() {
                 return Some(Ended::Stopped);
@@ -291,7 +306,7 @@ impl Delivery {
             if asked || self.place.is_overtaken() {
                 return Some(Ended::Asked);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_sub(host::uptime());
             if left.is_zero() {
                 return None;
             }
@@ -310,7 +325,7 @@ impl Delivery {
         tracing::error!(reader = self.cursor.reader, key, reason, "the receiver refuses an event for good: set aside");
         if let Some(dead_letters) = self.dead_letters.clone() {
             let (key, reason) = owned();
-            let kept = tokio::task::spawn_blocking(move || dead_letters.keep(&refused, &reason)).await;
+            let kept = host::blocking(move || dead_letters.keep(&refused, &reason)).await;
             kept.map_err(std::io::Error::other).flatten().map_err(|error| SetAsideError::NotKept { key, error })?;
         }
         self.cursor.dead_letters += 1;
@@ -399,8 +414,10 @@ impl Delivery {
             self.cursor.position = upto.0;
             self.cursor.bytes = bytes;
             self.cursor.updated = arrival_time();
-            self.save().await;
-            self.readers.moved(&self.place, upto);
+            // Until it is on disk, a reader that starts again asks for what comes after the one that is.
+            if self.save().await {
+                self.readers.moved(&self.place, upto);
+            }
         }
         self.publish();
     }
@@ -415,22 +432,23 @@ impl Delivery {
         of.into_iter().for_each(|(counter, value)| counter.store(value, Ordering::Relaxed));
     }
 
-    /// Saves the cursor; it is on disk when this returns, or that was said. One that cannot be saved
-    /// costs deliveries again, not events.
+    /// Saves the cursor; whether it is on disk is the answer. One that cannot be saved costs deliveries again,
+    /// not events.
     ///
     /// The disk is waited for on a thread that may wait. It is waited for here, too, so that one
     /// cursor is written at a time, and never one that is ahead of what was delivered.
-    fn save(&self) -> impl Future<Output = ()> + use<> {
-        let file = self.file.clone().filter(|_| self.kept);
+    fn save(&self) -> impl Future<Output = bool> + use<> {
+        let file = self.file.clone().filter(|_| self.kept && !planted::has(Bug::CursorNotSaved));
         let cursor = self.cursor.clone();
         async move {
-            let Some(file) = file else { return };
+            let Some(file) = file else { return true };
             let reader = cursor.reader.clone();
-            let saved = tokio::task::spawn_blocking(move || file.save(&cursor)).await;
+            let saved = host::blocking(move || file.save(&cursor)).await;
             let failed = saved.map_or_else(|error| Some(error.to_string()), |saved| Some(saved.err()?.to_string()));
-            if let Some(error) = failed {
+            if let Some(error) = &failed {
                 tracing::warn!(reader, error, "where the reader is was not saved");
             }
+            failed.is_none()
         }
     }
 

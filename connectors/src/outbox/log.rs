@@ -1,18 +1,21 @@
 //! The log itself: a journal of events, its identity, and up to where the engine has told.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_engine::incident::IncidentEvent;
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::look::LookError;
 use super::memory::MemoryLog;
+use super::record::decode;
+use crate::host;
 use crate::journal::{
     Journal, JournalConfig, JournalError, LocalJournal, Mark, Position, SegmentReader, oldest_segment_end,
 };
-use crate::private;
+use crate::sinks::Outgoing;
 
 /// The name under which the log keeps up to where the engine has told.
 const ENGINE: &str = "engine";
@@ -20,6 +23,9 @@ const ENGINE: &str = "engine";
 const IDENTITY_FILE: &str = "identity";
 /// The file that says how often the log was opened to be written.
 const EPOCH_FILE: &str = "epoch";
+
+/// Records that are looked at first for what was told last.
+const LOOK_BACK: u64 = 512;
 
 /// How much of the incident log is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -161,9 +167,13 @@ impl IncidentLog {
     pub(super) async fn check_ours(&self) -> Result<(), JournalError> {
         let Some(dir) = self.dir.clone() else { return Ok(()) };
         let path = dir.join(EPOCH_FILE);
-        let text = tokio::fs::read_to_string(&path).await;
-        let text = text.map_err(|error| JournalError::Io { operation: "read", path, reason: error.to_string() })?;
-        match text.trim() == self.epoch.to_string() {
+        let (disk, file) = (host::disk(), path.clone());
+        let failed = |reason: String| JournalError::Io { operation: "read", path, reason };
+        let read = match host::blocking(move || host::read(&*disk, &file)).await {
+            Ok(read) => read.map_err(|error| failed(error.to_string()))?,
+            Err(panic) => return Err(failed(panic.to_string())),
+        };
+        match read.trim_ascii() == self.epoch.to_string().as_bytes() {
             true => Ok(()),
             false => Err(JournalError::Overtaken { path: dir.to_path_buf() }),
         }
@@ -208,6 +218,36 @@ impl IncidentLog {
     /// What it keeps beside its events; `None` in a log that nobody has written.
     pub(super) fn state(&self) -> Option<LogState> {
         self.journal.cursor(ENGINE).and_then(|bytes| LogState::decode(&bytes))
+    }
+
+    /// Hands over what was told of the journal's entries after `after`, oldest first. Blocking.
+    ///
+    /// # Errors
+    /// [`LookError`] when the log does not read.
+    pub fn told_after(&self, after: Position, mut look: impl FnMut(IncidentEvent)) -> Result<(), LookError> {
+        let oldest = self.first.0.saturating_sub(1);
+        let mut back = LOOK_BACK;
+        loop {
+            // What was told last stands last: nearly always a few records are enough.
+            let from = self.end().0.saturating_sub(back).max(oldest);
+            let mut entries = self.journal.read(Position(from))?;
+            let mut next = || -> Result<Option<Outgoing>, LookError> {
+                let Some(entry) = entries.next_entry()? else { return Ok(None) };
+                Ok(Some(decode(entry.position, &entry.bytes)?.outgoing))
+            };
+            let mut found = next()?;
+            if from > oldest && found.as_ref().is_some_and(|found| found.position > after) {
+                back = back.saturating_mul(8);
+                continue;
+            }
+            while let Some(Outgoing { position, event }) = found {
+                if position > after {
+                    look(Arc::unwrap_or_clone(event));
+                }
+                found = next()?;
+            }
+            return Ok(());
+        }
     }
 
     /// Checks that the log is the one of this state: it has what a checkpoint at `position` counts on,
@@ -263,14 +303,15 @@ fn identity(dir: &Path) -> Result<String, JournalError> {
         let path = path.clone();
         move |error: std::io::Error| JournalError::Io { operation, path, reason: error.to_string() }
     };
-    match fs::read_to_string(&path) {
+    let disk = host::disk();
+    match host::read(&*disk, &path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("read")(error)),
     }
-    let fresh = private::random_name();
-    private::replace(&path, &[fresh.as_bytes()]).map_err(failed("write"))?;
+    let fresh = host::random_name();
+    host::replace(&*disk, &path, &[fresh.as_bytes()]).map_err(failed("write"))?;
     Ok(fresh)
 }
 
@@ -281,8 +322,9 @@ fn next_epoch(dir: &Path) -> Result<u64, JournalError> {
         let path = path.clone();
         move |reason: String| JournalError::Io { operation, path, reason }
     };
-    let before = match fs::read_to_string(&path) {
-        Ok(text) => text
+    let disk = host::disk();
+    let before = match host::read(&*disk, &path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes)
             .trim()
             .parse::<u64>()
             .map_err(|error| failed("read")(format!("{error}; remove it: it holds a number alone")))?,
@@ -290,11 +332,13 @@ fn next_epoch(dir: &Path) -> Result<u64, JournalError> {
         Err(error) => return Err(failed("read")(error.to_string())),
     };
     let epoch = before + 1;
-    private::replace(&path, &[format!("{epoch}\n").as_bytes()]).map_err(|error| failed("write")(error.to_string()))?;
+    host::replace(&*disk, &path, &[format!("{epoch}\n").as_bytes()])
+        .map_err(|error| failed("write")(error.to_string()))?;
     Ok(epoch)
 }
 
 /// The identity of the log in `dir`, for who only looks.
 pub(super) fn read_identity(dir: &Path) -> Option<String> {
-    fs::read_to_string(dir.join(IDENTITY_FILE)).ok().map(|text| text.trim().to_owned())
+    let bytes = host::read(&*host::disk(), &dir.join(IDENTITY_FILE)).ok()?;
+    Some(String::from_utf8(bytes).ok()?.trim().to_owned())
 }

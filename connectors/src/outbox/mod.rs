@@ -40,6 +40,7 @@ pub use look::{LookError, events};
 pub use reader::Reader;
 pub use readers::{Notice, Readers};
 pub use record::RecordError;
+pub(crate) use record::decode as read_record;
 pub use request::{Request, Until};
 pub use status::{ReaderStatus, statuses};
 

@@ -1,9 +1,9 @@
 //! A reader of the log: which sink it is in front of, and where it begins.
 
 use std::path::Path;
-#[cfg(test)]
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::cursor::{Cursor, CursorError, CursorFile, Parked};
@@ -34,9 +34,9 @@ impl Reader {
         Ok(Reader(Receiver::configured(config).await?))
     }
 
-    /// The same for a receiver of the tests.
-    #[cfg(test)]
-    pub(super) fn with(mut self, remembers: bool, give_up_after: Duration) -> Reader {
+    /// The same for a receiver that knows what it has, or does not, and is given up after so long.
+    #[must_use]
+    pub fn with(mut self, remembers: bool, give_up_after: Duration) -> Reader {
         (self.0.remembers, self.0.give_up_after) = (remembers, give_up_after);
         self
     }
@@ -61,8 +61,12 @@ impl Reader {
     }
 
     /// Begins where the cursor in `folder` says; without a folder at the log's end, and nothing is kept.
+    /// Where it begins is on disk when this returns: what comes is for it, whatever happens.
     ///
     /// `end` says after which record nothing follows; `told` sees every delivered batch.
+    ///
+    /// # Errors
+    /// [`CursorError::Io`] when the disk does not take a new reader's cursor.
     pub fn start(
         self,
         log: &IncidentLog,
@@ -71,13 +75,35 @@ impl Reader {
         end: watch::Receiver<Option<Position>>,
         deadline: Deadline,
         told: impl Fn(&[Outgoing]) + Send + 'static,
-    ) -> tokio::task::JoinHandle<ReaderTotals> {
-        let (cursor, kept) = self.resume(log, folder);
+    ) -> Result<tokio::task::JoinHandle<ReaderTotals>, CursorError> {
+        Ok(tokio::spawn(self.begin(log, readers, folder, end, deadline, told)?))
+    }
+
+    /// The same for who runs the task.
+    ///
+    /// # Errors
+    /// As of [`Reader::start`].
+    pub fn begin(
+        self,
+        log: &IncidentLog,
+        readers: &Readers,
+        folder: Option<&Path>,
+        end: watch::Receiver<Option<Position>>,
+        deadline: Deadline,
+        told: impl Fn(&[Outgoing]) + Send + 'static,
+    ) -> Result<BoxFuture<'static, ReaderTotals>, CursorError> {
+        let Resumed { cursor, kept, is_new } = self.resume(log, folder);
+        let file = folder.map(|folder| CursorFile::new(folder, &self.0.name));
+        match file.as_ref().filter(|_| kept) {
+            Some(file) if is_new => file.save(&cursor)?,
+            Some(file) => file.settle()?,
+            None => {}
+        }
         let place = readers.add(&self.0.name, Position(cursor.position));
         let delivery = Delivery {
             entries: None,
             folder: folder.map(Path::to_owned),
-            file: folder.map(|folder| CursorFile::new(folder, &self.0.name)),
+            file,
             dead_letters: folder.map(|folder| DeadLetters::new(folder, &self.0.name)),
             receiver: self.0,
             log: log.clone(),
@@ -90,24 +116,17 @@ impl Reader {
             told: Box::new(told),
             began: ReaderTotals::default(),
         };
-        tokio::spawn(delivery.run())
+        Ok(Box::pin(delivery.run()))
     }
 
-    /// The cursor to begin with, and whether its file may be written: one that says nothing about
-    /// this log stays as it is until a person has decided.
-    fn resume(&self, log: &IncidentLog, folder: Option<&Path>) -> (Cursor, bool) {
+    /// Where it goes on. A cursor that says nothing about this log stays as it is until a person has decided.
+    fn resume(&self, log: &IncidentLog, folder: Option<&Path>) -> Resumed {
         let now = arrival_time();
         let at = |position: Position| Cursor::new(&self.0.name, log.identity(), position, now);
-        let Some(folder) = folder else { return (at(log.end()), false) };
+        let going_on = |cursor: Cursor| Resumed { cursor, kept: true, is_new: false };
+        let anew = |position: Position| Resumed { cursor: at(position), kept: true, is_new: true };
+        let Some(folder) = folder else { return Resumed { kept: false, ..anew(log.end()) } };
         let oldest = Position(log.first().0.saturating_sub(1));
-        // On disk before anything is told: what comes is for it, whatever happens.
-        let anew = |position: Position| {
-            let cursor = at(position);
-            if let Err(error) = CursorFile::new(folder, &self.0.name).save(&cursor) {
-                tracing::error!(%error, "where a new reader begins is not kept yet");
-            }
-            (cursor, true)
-        };
         let loaded = CursorFile::new(folder, &self.0.name).load();
         let checked = loaded.and_then(|cursor| cursor.map(|c| c.check(log).map(|()| c)).transpose());
         match checked {
@@ -115,21 +134,30 @@ impl Reader {
                 let (reader, at, first) = (self.0.name.clone(), cursor.position, log.first().0);
                 let reason = CursorError::Gone { reader, at, first }.to_string();
                 tracing::error!(reader = self.0.name, reason);
-                (Cursor { parked: Some(Parked { reason, since: now }), ..cursor }, true)
+                going_on(Cursor { parked: Some(Parked { reason, since: now }), ..cursor })
             }
-            Ok(Some(cursor)) => (cursor, true),
+            Ok(Some(cursor)) => going_on(cursor),
             Ok(None) if self.0.remembers => anew(oldest),
             // A receiver that is new hears of what comes, not of a past that others have seen.
             Ok(None) => anew(log.end()),
             Err(error) if self.0.remembers && !matches!(error, CursorError::Io { .. }) => {
                 tracing::warn!(%error, "the receiver knows what it has: everything in the log is offered again");
-                (at(oldest), true)
+                anew(oldest)
             }
             Err(error) => {
                 tracing::error!(%error, "the reader waits for a person");
                 let parked = Some(Parked { reason: error.to_string(), since: now });
-                (Cursor { parked, ..at(oldest) }, false)
+                Resumed { cursor: Cursor { parked, ..at(oldest) }, kept: false, is_new: false }
             }
         }
     }
+}
+
+/// Where a reader goes on.
+struct Resumed {
+    cursor: Cursor,
+    /// Whether the cursor's file may be written.
+    kept: bool,
+    /// Whether the file says something else, or nothing.
+    is_new: bool,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::host;
 use crate::sinks::{Delivered, GIVE_UP_AFTER, Order, Outgoing, Sink, SinkConfig, SinkError};
 
 /// How long a receiver may take for an attempt; then it counts as away.
@@ -49,7 +50,7 @@ impl Receiver {
 
     /// Behind a configured sink. One that is away is opened later.
     pub(super) async fn configured(config: SinkConfig) -> Result<Receiver, SinkError> {
-        let opened = tokio::time::timeout(OPEN_MAX, config.open()).await;
+        let opened = host::timeout(OPEN_MAX, config.open()).await;
         let late = || SinkError::unavailable(config.name(), format!("nothing within {} s", OPEN_MAX.as_secs()));
         let sink = match opened.unwrap_or_else(|_| Err(late())) {
             Ok(sink) => Some(sink),
@@ -75,7 +76,7 @@ impl Receiver {
         let mut shared = self.shared.lock().await;
         let (name, limit) = (&self.name, self.attempt_max);
         let late = || SinkError::unavailable(name, format!("no answer within {} s", limit.as_secs_f32()));
-        let timed = tokio::time::timeout(limit, shared.deliver(name, events)).await;
+        let timed = host::timeout(limit, shared.deliver(name, events)).await;
         timed.unwrap_or_else(|_| Err(late()))
     }
 }

@@ -33,7 +33,7 @@ struct RecordIn {
 
 /// A record read back.
 #[derive(Debug)]
-pub(super) struct Logged {
+pub(crate) struct Logged {
     /// The event.
     pub(super) outgoing: Outgoing,
     /// When it was appended.
@@ -61,7 +61,7 @@ pub(super) fn encode(position: Position, at: EventTime, bytes_before: u64, event
 }
 
 /// The event in `bytes`, which are record `record` of the log.
-pub(super) fn decode(record: Position, bytes: &[u8]) -> Result<Logged, RecordError> {
+pub(crate) fn decode(record: Position, bytes: &[u8]) -> Result<Logged, RecordError> {
     let read: Result<RecordIn, _> = rmp_serde::from_slice(bytes);
     let RecordIn { position, at, bytes_before, event } =
         read.map_err(|error| RecordError { record, reason: error.to_string() })?;

@@ -1,14 +1,12 @@
 //! What a person asks of a reader: a file beside its cursor, taken by the process that runs it.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::cursor::file_name;
-
-use crate::private;
+use crate::host::{self, How};
 
 /// What is asked of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,22 +43,20 @@ impl Request {
     /// # Errors
     /// What the system says.
     pub fn leave(self, folder: &Path, reader: &str) -> io::Result<()> {
-        let path = path(folder, reader);
-        let aside = path.with_extension("request-new");
-        private::create(&aside)?.write_all(&serde_json::to_vec(&self)?)?;
-        fs::rename(aside, path)
+        host::replace(&*host::disk(), &path(folder, reader), &[&serde_json::to_vec(&self)?])
     }
 
     /// Whether a request for `reader` waits in `folder`.
     pub fn waits(folder: &Path, reader: &str) -> bool {
-        path(folder, reader).exists()
+        host::disk().open(&path(folder, reader), How::Read).is_ok()
     }
 
     /// Takes the request for `reader` out of `folder`; one that does not read is put away and told.
     pub(super) fn take(folder: &Path, reader: &str) -> Option<Request> {
         let path = path(folder, reader);
-        let bytes = fs::read(&path).ok()?;
-        if let Err(error) = fs::remove_file(&path) {
+        let disk = host::disk();
+        let bytes = host::read(&*disk, &path).ok()?;
+        if let Err(error) = disk.remove(&path) {
             tracing::warn!(%error, file = %path.display(), "a request stays where it is and is not followed");
             return None;
         }

@@ -110,7 +110,11 @@ impl Rig {
         let (abandon, hard) = stop_pair();
         let deadline = Deadline { patience, hard };
         let kept = (!log.is_in_memory()).then_some(cursors.as_path());
-        let start = |reader: Reader| reader.start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ());
+        let start = |reader: Reader| {
+            reader
+                .start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ())
+                .expect("the disk takes its cursor")
+        };
         let running = all.into_iter().map(start).collect();
         let (outbox, logged, appender) =
             Outbox::start(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());
@@ -154,15 +158,6 @@ fn keys(events: &[(u64, u64)]) -> Vec<String> {
     events.iter().map(|(incident, revision)| event("acme", *incident, *revision).event.key()).collect()
 }
 
-#[tokio::test]
-async fn where_a_new_reader_begins_is_on_disk_before_anything_is_told() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let rig = Rig::start(dir.path(), &config(), vec![Receiver::default().reader("new", false, LONG)]);
-    // Its task has had no turn yet.
-    let cursor = CursorFile::new(&dir.path().join("readers"), "new").load().expect("reads").expect("it is kept");
-    assert_eq!(Position(cursor.position), rig.log.end());
-}
-
 #[test]
 fn an_event_comes_back_as_it_was() {
     let mut outgoing = event("acme", 1, 7);
@@ -176,6 +171,15 @@ fn an_event_comes_back_as_it_was() {
     assert_eq!((logged.bytes_before, logged.bytes_upto), (100, 100 + bytes.len() as u64));
     let error = record::decode(Position(3), &bytes[..bytes.len() - 1]).expect_err("cut short").to_string();
     assert!(error.contains("record 3"), "{error}");
+}
+
+#[tokio::test]
+async fn where_a_new_reader_begins_is_on_disk_before_anything_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let rig = Rig::start(dir.path(), &config(), vec![Receiver::default().reader("new", false, LONG)]);
+    // Its task has had no turn yet.
+    let cursor = CursorFile::new(&dir.path().join("readers"), "new").load().expect("reads").expect("it is kept");
+    assert_eq!(Position(cursor.position), rig.log.end());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::private;
 use crate::sinks::{DeclaredSink, Delivered, Order, Outgoing, Sink, SinkError};
 
 /// Where to write incident events.
@@ -96,6 +97,11 @@ impl NdjsonSink {
         let file =
             File::options().create(true).truncate(false).read(true).write(true).open(&config.path).map_err(fail)?;
         let (known, bytes) = read_known(&config, &file)?;
+        if bytes == 0
+            && let Err(error) = private::sync_name(&config.path)
+        {
+            tracing::warn!(file = %config.path.display(), %error, "a power cut may lose the name of the new file");
+        }
         if file.metadata().map_err(fail)?.len() > bytes {
             tracing::warn!(file = %config.path.display(), "a line cut short by a crash is removed");
         }

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_engine::incident::{IncidentEvent, Verb};
+use bellwether_engine::shown::safe;
 use bellwether_engine::signal::Severity;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -127,26 +128,18 @@ pub fn line(event: &IncidentEvent, colour: bool) -> String {
         Severity::Minor | Severity::Warning => "33",
         Severity::Info => "36",
     };
-    let owner = record.owner.as_ref().map_or(String::new(), |o| format!("  → {}", plain(&o.team)));
+    let owner = record.owner.as_ref().map_or(String::new(), |o| format!("  → {}", safe(&o.team)));
     format!(
         "{}  {}  {:<12} {}  {}  [{}] {} alerts, rev {}{owner}",
         record.updated_at,
         paint(code, record.priority.name()),
         event.verb.to_string(),
         paint("2", &record.id),
-        paint("1", &plain(&record.title)),
+        paint("1", &safe(&record.title)),
         event.tenant,
         record.alert_count,
         record.revision,
     )
-}
-
-/// Text without control and direction characters: telemetry must not steer a terminal.
-pub fn plain(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl<W: Write + Send + 'static> Sink for TerminalSink<W> {

@@ -39,6 +39,7 @@ pub use declare::{Build, Door, Shared, WireConfig, WireError, WireRow};
 pub use list::{Common, Switch, WireList};
 pub use live::{PreparedWires, RunningWires};
 pub use parts::WiresError;
+pub(crate) use parts::over_http;
 
 use actions::ActionsConfig;
 use alertmanager::AlertmanagerConfig;

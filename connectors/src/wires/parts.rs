@@ -70,7 +70,7 @@ fn connected(config: &impl WireList) -> usize {
 }
 
 /// The wires over HTTP; one that `kept` gives is not built.
-pub(super) fn over_http(
+pub(crate) fn over_http(
     config: &impl WireList,
     shared: &Shared,
     kept: impl Fn(&'static str) -> Option<NamedWire>,

@@ -17,6 +17,7 @@ use crate::clock::Bounds;
 use crate::compiled::Compiled;
 use crate::event::{Event, OwnedChange, OwnedEdge};
 use crate::origin::{Dated, Fate, Origin};
+use crate::planted::{self, Bug};
 use crate::sense::{LogLine, SeriesMeta, Shards};
 use crate::signal::{AlertColumns, Batch, ChangeColumns, EdgeColumns, LogColumns, SeriesColumns, SignalKind};
 use crate::stats::TenantStats;
@@ -75,8 +76,11 @@ impl Door<'_> {
             let (origin, sources) = (origin(), &mut self.waiting.sources);
             let id = sources.meet(origin, bounds.arrival.unwrap_or(floor));
             let fate = if time < floor { Fate::Behind } else { Fate::Ahead };
-            time = sources.time_of(id, time, floor, &bounds).max(floor);
             self.stats.off_time.add(what, origin.class, fate, 1);
+            if planted::has(Bug::LateActsInThePast) && fate == Fate::Behind {
+                return time;
+            }
+            time = sources.time_of(id, time, floor, &bounds).max(floor);
         }
         self.waiting.see(time, bounds.moves_to);
         time
@@ -143,6 +147,9 @@ impl Door<'_> {
             }
             if columns.status(row).is_none() {
                 self.stats.reject("unknown alert status");
+                continue;
+            }
+            if planted::has(Bug::LateLeftOut) && at.plus(self.bounds.ahead) < self.floor() {
                 continue;
             }
             let time = self.see(Dated::Signal(SignalKind::Alert), at, || Origin::tool(columns.source(row)));

@@ -258,10 +258,10 @@ impl Ledger {
         }
     }
 
-    /// The next revision of an incident follows this one at least, which has been told already.
+    /// The next revision of an incident follows this one, which was told last.
     pub(crate) fn count_from(&mut self, id: &str, revision: u64) {
         if let Some(incident) = self.of_id(id).and_then(|number| self.incidents.get_mut(&number)) {
-            incident.revision = incident.revision.max(revision);
+            incident.revision = revision;
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use arrow::array::Array;
 use hashbrown::HashMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
 use super::heartbeat::{beat, miss, next_deadline};
+use super::kept::Kept;
 use super::meta::{SeriesMeta, SeriesView};
 use super::partners::{Read, Reading};
 use super::raise::acting;
@@ -24,6 +26,7 @@ use super::{anomaly, level};
 use crate::alert::Sensed;
 use crate::event::Moved;
 use crate::origin::SourceClass;
+use crate::pieces::Pieces;
 use crate::time::{EventTime, Span};
 use crate::waiting::Waiting;
 
@@ -52,22 +55,60 @@ pub(super) struct ShardFound {
 }
 
 /// The metric series of one shard.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+///
+/// A checkpoint holds its fields in this order; [`write`](Self::write) puts them there.
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct MetricShard {
     pending: Waiting<Sample>,
     /// Late samples, which act as of the watermark's place when they came or their source passed them.
     late: Vec<LateSample>,
     /// By id.
-    #[serde(with = "crate::serial::sorted_map")]
+    #[serde(deserialize_with = "crate::serial::sorted_map::deserialize")]
     pub(super) series: HashMap<u64, Series, foldhash::fast::FixedState>,
     /// `(deadline, series)`: one entry per series with a heartbeat; deadlines are checked when
     /// they come up, because most have moved by then.
     pub(super) deadlines: BinaryHeap<Reverse<(EventTime, u64)>>,
+    /// While a snapshot is taken.
+    #[serde(skip)]
+    kept: Option<Box<Kept>>,
 }
 
 impl MetricShard {
     pub(crate) fn push(&mut self, sample: Sample) {
         self.pending.push(sample);
+    }
+
+    /// Writes it for a checkpoint; its series are a piece of their own.
+    pub(super) fn write(&self, pieces: &mut Pieces, tenant: &Arc<str>, number: usize) {
+        pieces.put(&self.pending);
+        pieces.put(&self.late);
+        pieces.series(tenant, number);
+        pieces.put(&self.deadlines);
+    }
+
+    /// From here on, what series are now is kept until it is written.
+    pub(super) fn keep(&mut self) {
+        self.kept = Some(Box::default());
+    }
+
+    /// Whether what series were is kept.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// What was kept is not needed.
+    pub(super) fn let_go(&mut self) {
+        self.kept = None;
+    }
+
+    /// The series as they are.
+    pub(super) fn write_series(&self) -> Vec<u8> {
+        Kept::default().write(&self.series)
+    }
+
+    /// The series as they were when [`keep`](Self::keep) was called; nothing is kept from here on.
+    pub(super) fn take_series(&mut self) -> Vec<u8> {
+        self.kept.take().unwrap_or_default().write(&self.series)
     }
 
     pub(crate) fn push_late(&mut self, acts: EventTime, sample: Sample) {
@@ -100,11 +141,13 @@ impl MetricShard {
 
     /// Reads every series by other conventions.
     pub(super) fn adopt(&mut self, sense: &CompiledSense) {
+        debug_assert!(!self.is_kept(), "a snapshot is being taken");
         self.series.values_mut().for_each(|series| series.adopt(sense));
     }
 
     /// Puts off by `unknown` what is missed of each series.
     pub(super) fn pass_over(&mut self, unknown: Span) {
+        debug_assert!(!self.is_kept(), "a snapshot is being taken");
         for series in self.series.values_mut().filter(|series| series.heard_at != EventTime::MIN) {
             series.heard_at = series.heard_at.plus(unknown);
         }
@@ -117,6 +160,9 @@ impl MetricShard {
         let series = Series::new(meta(), sense);
         let bytes = series.bytes();
         self.series.insert(id, series);
+        if let Some(kept) = &mut self.kept {
+            kept.is_new(id);
+        }
         bytes
     }
 
@@ -137,7 +183,7 @@ impl MetricShard {
         now: Reached,
         sense: &CompiledSense,
     ) -> Option<(EventTime, Sensed)> {
-        let series = self.series.get_mut(&series)?;
+        let series = moving(&mut self.series, &mut self.kept, series)?;
         let state = series.exhaustion.get_mut(watch)?;
         sense.exhaustion[usize::from(state.rule)].step(state, &series.meta, now)
     }
@@ -190,7 +236,7 @@ impl MetricShard {
         found: &mut ShardFound,
     ) -> Option<Row> {
         let ShardFound { sensed: out, moved, readings } = found;
-        let Some(series) = self.series.get_mut(&sample.series) else {
+        let Some(series) = moving(&mut self.series, &mut self.kept, sample.series) else {
             counts.unknown_series += 1;
             return None;
         };
@@ -252,7 +298,7 @@ impl MetricShard {
             let (answers, error) = rule.answers(&selected, |id| &self.series[&id].meta);
             counts.rule_errors += u64::from(error.is_some());
             for (i, row) in selected.iter().enumerate() {
-                let series = self.series.get_mut(&row.series).expect("the row came from it");
+                let series = moving(&mut self.series, &mut self.kept, row.series).expect("the row came from it");
                 let Some(state) = series.rules.iter_mut().find(|s| usize::from(s.rule) == bit) else {
                     continue;
                 };
@@ -272,7 +318,7 @@ impl MetricShard {
                 break;
             }
             self.deadlines.pop();
-            let Some(series) = self.series.get_mut(&id) else {
+            let Some(series) = moving(&mut self.series, &mut self.kept, id) else {
                 continue;
             };
             miss(series, until, sense, out);
@@ -281,6 +327,19 @@ impl MetricShard {
             }
         }
     }
+}
+
+/// A series that is about to move on; it is written first where a snapshot wants it as it is.
+fn moving<'a>(
+    series: &'a mut HashMap<u64, Series, foldhash::fast::FixedState>,
+    kept: &mut Option<Box<Kept>>,
+    id: u64,
+) -> Option<&'a mut Series> {
+    let series = series.get_mut(&id)?;
+    if let Some(kept) = kept {
+        kept.keep(id, series);
+    }
+    Some(series)
 }
 
 /// Takes the late samples that act before `until` out of `late`, in the order in which they act.

@@ -25,6 +25,7 @@ mod conventions;
 mod exhaustion;
 mod glob;
 mod heartbeat;
+mod kept;
 mod level;
 mod line;
 mod logs;

@@ -31,6 +31,7 @@ impl MetricShard {
         at: EventTime,
         out: &mut Vec<(EventTime, Sensed)>,
     ) {
+        debug_assert!(!self.is_kept(), "a snapshot is being taken");
         let change = Change { before, now, at };
         let mut ids: Vec<u64> = self.series.keys().copied().collect();
         ids.sort_unstable();

@@ -193,7 +193,7 @@ mod tests {
                 watched.sample(minute * 60, 10.0 + ((minute * 7_919) % 101) as f64 * 0.01);
             }
             watched.until(800 * 60);
-            let bytes = postcard::to_stdvec(&watched.shards).expect("it saves");
+            let bytes = watched.shards.to_bytes();
             watched.shards = postcard::from_bytes(&bytes).expect("it reads");
             watched.sample(800 * 60, 900.0);
             assert_eq!(watched.until(801 * 60), [(DetectorKind::Anomaly, AlertStatus::Firing)], "{model}");

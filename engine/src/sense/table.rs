@@ -1,6 +1,8 @@
 //! The shards of one tenant: its metric series and log streams with what watches them.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::Deserialize;
 
 use super::compiled::CompiledSense;
 use super::conventions::own_hash;
@@ -10,6 +12,9 @@ use super::meta::{SeriesMeta, SeriesView};
 use super::metrics::MetricShard;
 use super::partners::Limits;
 use super::sample::Sample;
+#[cfg(test)]
+use crate::pieces::Piece;
+use crate::pieces::Pieces;
 use crate::time::{EventTime, Span};
 
 /// Logical shards per tenant. More than any machine has cores, few enough that empty ones cost
@@ -21,8 +26,9 @@ pub(super) fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }
 
-/// Series and streams of one tenant.
-#[derive(Debug, Serialize, Deserialize)]
+/// Series and streams of one tenant. A checkpoint holds its fields in this order; [`write`](Shards::write) puts them
+/// there.
+#[derive(Debug, Deserialize)]
 pub(crate) struct Shards {
     pub(super) metrics: Vec<MetricShard>,
     pub(super) logs: Vec<LogShard>,
@@ -58,6 +64,50 @@ impl Shards {
         self.conventions = own_hash();
         self.metrics.iter_mut().for_each(|shard| shard.adopt(sense));
         self.weigh();
+    }
+
+    /// Writes them for a checkpoint of `tenant`; the series of each shard are a piece of their own.
+    pub(crate) fn write(&self, pieces: &mut Pieces, tenant: &Arc<str>) {
+        pieces.count(self.metrics.len());
+        for (number, shard) in self.metrics.iter().enumerate() {
+            shard.write(pieces, tenant, number);
+        }
+        pieces.put(&self.logs);
+        pieces.put(&self.limits);
+        pieces.put(&self.series_count);
+        pieces.put(&self.conventions);
+    }
+
+    /// From here on, what series are now is kept until it is written.
+    pub(crate) fn keep(&mut self) {
+        self.metrics.iter_mut().for_each(MetricShard::keep);
+    }
+
+    /// What was kept is not needed.
+    pub(crate) fn let_go(&mut self) {
+        self.metrics.iter_mut().for_each(MetricShard::let_go);
+    }
+
+    /// The series of a shard as they are.
+    pub(crate) fn write_series(&self, shard: usize) -> Vec<u8> {
+        self.metrics[shard].write_series()
+    }
+
+    /// The series of a shard as they were when [`keep`](Self::keep) was called; none of them is kept from here on.
+    pub(crate) fn take_series(&mut self, shard: usize) -> Vec<u8> {
+        self.metrics[shard].take_series()
+    }
+
+    /// As a checkpoint holds them.
+    #[cfg(test)]
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut pieces = Pieces::default();
+        self.write(&mut pieces, &"any".into());
+        let bytes = pieces.into_list().into_iter().flat_map(|piece| match piece {
+            Piece::Written(bytes) => bytes,
+            Piece::Series(_, shard) => self.write_series(shard),
+        });
+        bytes.collect()
     }
 
     /// Rebuilds what a checkpoint leaves out.

@@ -7,5 +7,6 @@ pub mod groups;
 pub mod nab;
 pub mod sessions;
 pub mod templates;
+pub mod tickets;
 pub mod ucr;
 pub mod vus;

@@ -5,6 +5,7 @@
 mod frame;
 
 use bellwether_models::metric::Verdict;
+use bellwether_models::score::causes::reliability as bins_of;
 use bellwether_models::score::delay::{Counts, Labelled, segments, told_counts, told_curve};
 use frame::{Axis, BLUE, CURVES, Frame, GREEN, ORANGE, RED};
 
@@ -211,6 +212,25 @@ pub fn precision_recall(title: &str, methods: &[(String, Vec<f64>)], truth: &[bo
     frame.finish()
 }
 
+/// What was right of answers that said a confidence, one curve for each kind of answer `(confidence, right)`, beside
+/// the line of honest ones.
+#[must_use]
+pub fn reliability(title: &str, kinds: &[(String, Vec<(f64, bool)>)]) -> String {
+    let title = format!("{title}: share that came true over what was said");
+    let mut frame = Frame::new(&title, Axis::new("said", 0.0, 1.0), Axis::new("came true", 0.0, 1.0));
+    frame.line([(0.0, 0.0), (1.0, 1.0)].into_iter(), "#333", 1.0);
+    for ((name, answers), colour) in kinds.iter().zip(CURVES) {
+        let bins = bins_of(answers, RELIABILITY_BINS);
+        frame.line(bins.iter().map(|bin| (bin.confidence, bin.accuracy)), colour, 2.5);
+        bins.iter().for_each(|bin| frame.dot(bin.confidence, bin.accuracy, colour));
+        frame.legend(colour, name);
+    }
+    frame.finish()
+}
+
+/// Bins of a reliability curve, as many as the calibration error has.
+const RELIABILITY_BINS: usize = 10;
+
 /// Bars from 0 to 1: for each unit one of each measure.
 #[must_use]
 pub fn bars(title: &str, measures: &[&str], units: &[(String, Vec<f64>)]) -> String {
@@ -290,6 +310,14 @@ mod tests {
         assert!(svg.contains(">null<") && svg.contains(">recall<"));
         let svg = bars("x", &["GA", "PA"], &[("Apache".to_owned(), vec![1.0, f64::NAN])]);
         assert!(svg.contains(">Apache<") && svg.contains(">GA<"));
+    }
+
+    #[test]
+    fn answers_are_drawn_beside_honest_ones() {
+        let kinds = [("group".to_owned(), vec![(0.9, true), (0.9, false), (0.2, false)])];
+        let svg = reliability("x", &kinds);
+        assert_eq!((svg.matches("<polyline").count(), svg.matches("<circle").count()), (2, 2), "{svg}");
+        assert!(reliability("none", &[]).ends_with("</svg>\n"));
     }
 
     #[test]

@@ -43,6 +43,18 @@ fn our_own_schema_comes_back_as_it_went_in() {
 }
 
 #[test]
+fn a_page_that_says_it_has_gigabytes_is_refused_before_room_is_made_for_it() {
+    let mut bytes = metric_file(&[1.0, 2.0]);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/parquet/pages-of-gigabytes");
+    let hostile = std::fs::read(file).expect("it was found by fuzzing");
+    let refused = read(hostile, &RowsConfig::default()).expect_err("refused");
+    assert!(refused.detail.contains("the header of the page"), "{refused:?}");
+    // The first page begins behind the four letters that all files begin with.
+    bytes[4] = 0xff;
+    assert!(read(bytes, &RowsConfig::default()).is_err());
+}
+
+#[test]
 fn rows_that_are_not_finite_are_named_and_the_rest_goes_on() {
     let chunks = read(metric_file(&[1.0, f64::NAN, 3.0, f64::INFINITY]), &RowsConfig::default()).expect("reads");
     let kept: Vec<f64> = chunks[0].batches.iter().flat_map(|b| MetricColumns::of(b).value.to_vec()).collect();

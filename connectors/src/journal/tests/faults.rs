@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::super::writer::{Disk, RealDisk, SegmentFile};
 use super::*;
+use crate::host::{self, Disk, DiskFile, Held, How, Listed};
 
 /// What the next write or sync does.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fault(Arc<AtomicU8>);
 
 const WRITE_FULL: u8 = 1;
@@ -28,27 +28,62 @@ impl Fault {
     }
 }
 
-struct FaultyDisk(Fault);
-struct FaultyFile(Fault, Box<dyn SegmentFile>);
+#[derive(Debug)]
+struct FaultyDisk(Fault, Arc<dyn Disk>);
+struct FaultyFile(Fault, Box<dyn DiskFile>);
 
-impl Disk for FaultyDisk {
-    fn open(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        Ok(Box::new(FaultyFile(self.0.clone(), RealDisk.open(path)?)))
-    }
-
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(dir)
+impl FaultyDisk {
+    fn with(fault: &Fault) -> Arc<dyn Disk> {
+        Arc::new(FaultyDisk(fault.clone(), host::disk()))
     }
 }
 
-impl SegmentFile for FaultyFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Disk for FaultyDisk {
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        self.1.make_folder(folder)
+    }
+
+    fn open(&self, path: &Path, how: How) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(FaultyFile(self.0.clone(), self.1.open(path, how)?)))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Listed>> {
+        self.1.list(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.1.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.1.remove(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.1.sync_folder(folder)
+    }
+
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Held>>> {
+        self.1.hold(path)
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn bytes(&self) -> io::Result<u64> {
+        self.1.bytes()
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.1.read_at(into, at)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
         if let Err(error) = self.0.check(&[WRITE_FULL, WRITE_ERROR]) {
             // As a full disk does: some of it is written.
-            self.1.append(&bytes[..bytes.len() / 2])?;
+            self.1.write_at(&bytes[..bytes.len() / 2], at)?;
             return Err(error);
         }
-        self.1.append(bytes)
+        self.1.write_at(bytes, at)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -66,7 +101,7 @@ fn a_full_disk_refuses_until_there_is_space_and_loses_nothing() {
     let dir = folder();
     let fault = Fault::default();
     fault.set(WRITE_FULL);
-    let (journal, _) = LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::with(&fault)).expect("opens");
     let refused = |journal: &LocalJournal| append(journal, write(&[b"lost"])).expect_err("full").is_retryable();
     assert!(refused(&journal), "before the first segment");
     fault.set(0);
@@ -87,8 +122,7 @@ fn after_an_io_error_nothing_is_accepted_and_nothing_acknowledged_is_lost() {
     for kind in [WRITE_ERROR, SYNC_ERROR] {
         let dir = folder();
         let fault = Fault::default();
-        let (journal, _) =
-            LocalJournal::open_on(&config(dir.path()), Box::new(FaultyDisk(fault.clone()))).expect("opens");
+        let (journal, _) = LocalJournal::open_on(&config(dir.path()), FaultyDisk::with(&fault)).expect("opens");
         append(&journal, write(&[b"a"])).expect("appended");
         fault.set(kind);
         assert!(append(&journal, write(&[b"b"])).expect_err("broken").is_fatal());
@@ -106,7 +140,7 @@ fn the_newest_segment_stays_until_its_successor_is_durable() {
     let dir = folder();
     let fault = Fault::default();
     let config = JournalConfig { segment_bytes: 1, retain_bytes: 0, ..config(dir.path()) };
-    let (journal, _) = LocalJournal::open_on(&config, Box::new(FaultyDisk(fault.clone()))).expect("opens");
+    let (journal, _) = LocalJournal::open_on(&config, FaultyDisk::with(&fault)).expect("opens");
     append(&journal, marked(&[b"a"], b"7")).expect("appended");
     journal.release(Position(1));
     fault.set(WRITE_FULL);

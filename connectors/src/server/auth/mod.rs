@@ -64,6 +64,16 @@ enum Owner {
     Operator,
 }
 
+impl Owner {
+    /// Whether it speaks for the same.
+    fn is_of(self, other: Owner) -> bool {
+        match (self, other) {
+            (Owner::Tenant(one, ..), Owner::Tenant(another, ..)) => one == another,
+            _ => self == other,
+        }
+    }
+}
+
 /// What a request may do, by its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
@@ -318,7 +328,10 @@ impl Checked {
                 parsed.as_ref().is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
             }
         };
-        self.certificates.iter().find(|(mark, _)| fits(mark)).map(|(_, owner)| *owner)
+        let mut fitting = self.certificates.iter().filter(|(mark, _)| fits(mark)).map(|(_, owner)| *owner);
+        let first = fitting.next()?;
+        // One that is good for two stands for neither: whose it is would be a matter of their order.
+        fitting.all(|other| other.is_of(first)).then_some(first)
     }
 
     fn sending_tenant(&self, owner: Option<Owner>) -> Option<TenantName> {

@@ -1,7 +1,10 @@
 //! From what a configuration says to what is kept and compared: digests, names of certificates,
 //! ranges of addresses. No secret is kept as it was written.
 
+use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
@@ -10,6 +13,11 @@ use super::config::{AuthError, Credential};
 
 /// A SHA-256 digest.
 pub(super) type Digest = [u8; 32];
+
+/// Others than the owner and the group may read a file.
+const READ_BY_ALL: u32 = 0o004;
+/// They may write it.
+const WRITTEN_BY_ALL: u32 = 0o002;
 
 /// What a client certificate is known by.
 pub(super) enum CertificateMark {
@@ -69,10 +77,18 @@ pub(super) fn secret_of(credential: &Credential, index: usize, whose: String) ->
     Ok(Secret::Digest(digest))
 }
 
-/// The content of a secret file without its last line end.
-pub(crate) fn read_secret(path: &std::path::Path) -> Result<String, AuthError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| AuthError::File { path: path.display().to_string(), reason: error.to_string() })?;
+/// The content of a secret file without its last line end. Who may write it says who is let in, so that may not be
+/// everybody; who may read it is said in a warning: some platforms hand secrets over that way.
+pub(crate) fn read_secret(path: &Path) -> Result<String, AuthError> {
+    let unread = |reason: String| AuthError::File { path: path.display().to_string(), reason };
+    let mode = fs::metadata(path).map_err(|error| unread(error.to_string()))?.permissions().mode();
+    if mode & WRITTEN_BY_ALL != 0 {
+        return Err(unread("everybody may write it; `chmod o-w` it, and write the secret anew".to_owned()));
+    }
+    if mode & READ_BY_ALL != 0 {
+        tracing::warn!(file = %path.display(), "everybody on this host may read the secret; `chmod o-r` it");
+    }
+    let text = fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -1,5 +1,7 @@
 //! Who is let in, as whom, and who is not.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 const TOKEN: &str = "correct horse";
@@ -168,4 +170,17 @@ fn a_half_written_credential_says_what_is_missing() {
     let short = Credential { tenant: "a".to_owned(), bearer_sha256: Some("abc".to_owned()), ..Credential::default() };
     let config = AuthConfig { credentials: vec![short], ..AuthConfig::default() };
     assert!(Auth::new(&config).expect_err("short").to_string().contains("64 hexadecimal"));
+}
+
+#[test]
+fn a_secret_that_everybody_may_write_is_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("token");
+    std::fs::write(&file, "correct horse\n").expect("written");
+    for (mode, taken) in [(0o600, true), (0o640, true), (0o644, true), (0o666, false), (0o602, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("ours");
+        let read = read_secret(&file);
+        assert_eq!(read.is_ok(), taken, "{mode:o}: {read:?}");
+    }
+    assert!(read_secret(&file).expect_err("refused").to_string().contains("chmod o-w"));
 }

@@ -49,7 +49,7 @@ impl DeclaredSink for NatsSinkConfig {
     }
 
     fn describe(&self) -> String {
-        format!("{}: NATS at {}", self.name, self.connection.servers.join(", "))
+        format!("{}: NATS at {}", self.name, self.connection.shown())
     }
 
     fn remembers(&self) -> bool {
@@ -77,5 +77,18 @@ impl DeclaredSink for NatsSinkConfig {
             let opened = NatsSink::open(self.clone()).await;
             Ok(Box::new(opened.map_err(|error| failure(&self.name, &error))?) as Box<dyn Sink>)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_publishes_is_said_without_the_password_in_the_url() {
+        let config: NatsSinkConfig =
+            serde_json::from_str(r#"{"connection":{"servers":["nats://bell:S3cret@127.0.0.1:4222"]}}"#).expect("reads");
+        let said = config.describe();
+        assert!(said.contains("127.0.0.1:4222") && !said.contains("S3cret"), "{said}");
     }
 }

@@ -47,8 +47,8 @@ use async_nats::jetstream::stream::Stream;
 use futures::future::BoxFuture;
 
 use self::open::{INCIDENTS, MARKS, ensure_bucket, ensure_stream};
+use crate::host::random_name;
 use crate::nats::NatsError;
-use crate::private::random_name;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
 pub use config::NatsSinkConfig;

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{LogBuilder, TenantName};
+use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -336,6 +337,20 @@ struct Framer {
     buffer: Vec<u8>,
     walk: Walk,
     bytes_max: usize,
+}
+
+/// The rows of whatever messages `stream` holds, as one connection would give them; for who tries the decoder alone.
+pub(crate) fn rows_of(stream: &[u8], limits: &Limits, resolver: &EntityResolver, received: EventTime) -> LogBuilder {
+    let mut rows = LogBuilder::new();
+    let mut refused = Refusals::default();
+    let bytes_max = limits.body_bytes_max;
+    let mut framer = Framer { buffer: stream.to_vec(), walk: Walk::default(), bytes_max };
+    let context = Context { limits, resolver, entity: "host:sender", received };
+    while let Ok(Some(message)) = framer.next_message() {
+        decode(&message, &context, &mut rows, &mut refused);
+        options(&message);
+    }
+    rows
 }
 
 impl Framer {

@@ -126,9 +126,15 @@ impl Webhooks {
             if name.is_empty() || !name.bytes().all(plain) {
                 return Err(WebhookError::Name(name.clone()));
             }
-            hooks.push((format!("/webhook/{name}"), Arc::new(Mapping::load(mapping)?)));
+            hooks.push((name.as_str(), Mapping::load(mapping)?));
         }
-        Ok(Webhooks { hooks, limits, resolver })
+        Ok(Webhooks::of(hooks, limits, resolver))
+    }
+
+    /// With these mappings, by name.
+    pub(crate) fn of(hooks: Vec<(&str, Mapping)>, limits: Limits, resolver: Arc<EntityResolver>) -> Webhooks {
+        let hooks = hooks.into_iter().map(|(name, mapping)| (format!("/webhook/{name}"), Arc::new(mapping)));
+        Webhooks { hooks: hooks.collect(), limits, resolver }
     }
 
     fn take(&self, mapping: &Mapping, request: &Request<'_>) -> Result<Outcome, Outcome> {
