@@ -59,8 +59,7 @@ fn hours_at(point: usize) -> f64 {
     }
 }
 
-/// Outcomes in the window: half a week of the UCI incident log. How long tickets take changes sooner than who is right:
-/// with twice as many p90 was further off on each of four cuts.
+/// Outcomes in the window: half a week of the UCI incident log, for how long tickets take changes sooner than who is right.
 const WINDOW: usize = 1_024;
 /// New outcomes between two looks at the window.
 const EVERY: u32 = 32;
