@@ -4,10 +4,12 @@
 //! The data is read from `BELLWETHER_DATA`, default `../shared/data`. Without it the tests say so and pass: they have
 //! nothing to judge.
 
+#![allow(clippy::print_stderr)] // the tables are what people look for
+
 #[path = "support/skipped.rs"]
 mod skipped;
 
-use bellwether::eval::report::Outcome;
+use bellwether::eval::report::{Outcome, table};
 use bellwether::eval::settings::Settings;
 use bellwether::eval::{Bench, DATA_VARIABLE, TASKS, data_dir};
 use skipped::skipped;
@@ -25,7 +27,9 @@ fn figures(task: &str, folder: &str) -> Option<Outcome> {
     }
     let bench = Bench { data, out: None, settings: Settings::default(), perturbed: false, own: false };
     let (_, _, run) = TASKS.iter().find(|(name, ..)| *name == task).expect("a known task");
-    Some(run(&bench).expect("whole data"))
+    let outcome = run(&bench).expect("whole data");
+    eprintln!("{}", table(task, &outcome));
+    Some(outcome)
 }
 
 #[track_caller]

@@ -88,6 +88,9 @@ pub enum ExpressionError {
     /// Too long to be written by a person.
     #[error("expression of {0} bytes is longer than {EXPRESSION_BYTES_MAX}: make several of it")]
     Long(usize),
+    /// A name of several parts. The parser would take a time for it that doubles with each.
+    #[error("expression `{0}` joins names with dots: quote them, as in \"k8s.namespace.name\"")]
+    Dotted(String),
     /// Not SQL, or it names a function that is not there.
     #[error("expression `{text}` does not read: {why}")]
     Parse {
@@ -116,7 +119,11 @@ impl Expression {
             return Err(ExpressionError::Long(text.len()));
         }
         let parse = |why: String| ExpressionError::Parse { text: text.to_owned(), why };
-        let (fields, base) = columns_named(text, vocabulary).map_err(|e| parse(e.to_string()))?;
+        let tokens = tokens(text).map_err(|e| parse(e.to_string()))?;
+        if tokens.contains(&Token::Period) {
+            return Err(ExpressionError::Dotted(text.to_owned()));
+        }
+        let (fields, base) = columns_named(&tokens, vocabulary);
         let schema = Arc::new(Schema::new(fields));
         let (physical, found) = plan(text, &schema).map_err(|e| parse(first_line(&e)))?;
         if found != DataType::Boolean {
@@ -165,13 +172,13 @@ impl Expression {
     }
 }
 
+fn tokens(text: &str) -> Result<Vec<Token>, TokenizerError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize()?;
+    Ok(tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect())
+}
+
 /// The fields an expression names, with the base column each one is, if it is one.
-fn columns_named(text: &str, vocabulary: Vocabulary) -> Result<(Vec<Field>, Vec<Option<usize>>), TokenizerError> {
-    let tokens: Vec<Token> = Tokenizer::new(&GenericDialect {}, text)
-        .tokenize()?
-        .into_iter()
-        .filter(|token| !matches!(token, Token::Whitespace(_)))
-        .collect();
+fn columns_named(tokens: &[Token], vocabulary: Vocabulary) -> (Vec<Field>, Vec<Option<usize>>) {
     let mut fields: Vec<Field> = Vec::new();
     let mut base = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
@@ -187,7 +194,7 @@ fn columns_named(text: &str, vocabulary: Vocabulary) -> Result<(Vec<Field>, Vec<
         fields.push(Field::new(&word.value, data_type, true));
         base.push(index);
     }
-    Ok((fields, base))
+    (fields, base)
 }
 
 fn plan(text: &str, schema: &Arc<Schema>) -> DfResult<(Arc<dyn PhysicalExpr>, DataType)> {
@@ -348,5 +355,18 @@ mod tests {
         assert!(error(&"(".repeat(500)).contains("does not read"));
         assert!(error(&"x".repeat(5000)).contains("longer"));
         assert!(error("value > (SELECT 1)").contains("does not read"));
+    }
+
+    #[test]
+    fn names_joined_by_dots_are_refused_with_the_remedy_before_the_parser_sees_them() {
+        let chain = vec!["a"; 2_000].join(".");
+        for text in [chain.as_str(), "k8s.pod = 'a'", "value > 1 AND a . b = 'c'"] {
+            let error = Expression::compile(text, METRIC_COLUMNS).expect_err(text);
+            assert_eq!(error, ExpressionError::Dotted(text.to_owned()));
+            assert!(error.to_string().contains("quote them"), "{error}");
+        }
+        for text in ["\"k8s.pod\" = 'a.b'", "value > 1.5", "value > .5 AND name = 'a.b.c'"] {
+            Expression::compile(text, METRIC_COLUMNS).expect(text);
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::service::{free_address, pause};
 use crate::skipped::skipped;
 
 /// How long it may take to start, beside whatever else the machine does.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(180);
 
 /// The server and the folder of its database.
 pub(crate) struct RequestTracker {

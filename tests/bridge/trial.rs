@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::life::{configure, newest, recover};
 use crate::line::{Cut, Line};
 use crate::rt::{RequestTracker, Ticket};
-use crate::service::{Service, TOKEN, pause};
+use crate::service::{Service, TOKEN, pause, wait_until};
 
 /// Each alert is an incident of its own.
 const APART: &str = "  correlate: {threshold: 0.9999, merge_threshold: 0.9999}\n";
@@ -39,6 +39,7 @@ fn of_incident(tickets: &[Ticket]) -> BTreeMap<String, Vec<&Ticket>> {
 }
 
 #[test]
+#[ignore = "takes minutes, more on a busy machine: `make bridge-trials` runs it"]
 fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
     let Some(mut tracker) = RequestTracker::start() else { return };
     let (kills, incidents) =
@@ -60,6 +61,8 @@ fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
             assert_eq!(service.alert(TOKEN, &format!("h-{opened}"), &["DiskFull"]).status, 200);
             opened += 1;
         }
+        // An alert that is over at once is no incident.
+        wait_until("each is told", || newest(&service).len() as u64 == opened);
         if opened > 2 && roll(2) == 0 {
             let host = roll(opened);
             if ended.insert(host) {

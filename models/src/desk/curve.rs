@@ -59,12 +59,15 @@ fn hours_at(point: usize) -> f64 {
     }
 }
 
-/// Outcomes in the window: a week of the UCI incident log.
-const WINDOW: usize = 2_048;
+/// Outcomes in the window: half a week of the UCI incident log, for how long tickets take changes sooner than who is right.
+const WINDOW: usize = 1_024;
 /// New outcomes between two looks at the window.
 const EVERY: u32 = 32;
 /// Fewest outcomes from which a level is corrected.
 const ENOUGH: usize = 100;
+/// How far a level goes from what the model promises to what the window says: while tickets become quicker the window, which
+/// has the slow ones of weeks ago, says too much; half way p90 was nearer on each of four cuts than all the way.
+const HALF_WAY: f64 = 0.5;
 
 /// At which level of its curve a model has to be read so that the promised share is done by then: the quantile
 /// of the levels at which the outcomes of a rolling window were (conformal prediction; Chernozhukov et al.,
@@ -103,7 +106,8 @@ impl Levels {
             sorted.sort_unstable_by(f32::total_cmp);
             let at = |share: f64| {
                 let rank = (share * (sorted.len() + 1) as f64).ceil() as usize;
-                f64::from(sorted[rank.clamp(1, sorted.len()) - 1])
+                let found = f64::from(sorted[rank.clamp(1, sorted.len()) - 1]);
+                share + HALF_WAY * (found - share)
             };
             (self.half, self.nine_tenths) = (at(0.5), at(0.9));
         }
@@ -138,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn who_promises_too_little_is_read_further_out() {
+    fn who_promises_too_little_is_read_half_as_much_further_out_as_was_missed() {
         let mut levels = Levels::new();
         assert_eq!(levels.read_at(), (0.5, 0.9));
         // Nine in ten outcomes lie below .97 of the curve instead of below .9.
         (0..1_000).for_each(|n| levels.learn(0.97 * f64::from(n % 100) / 90.0));
         let (half, nine_tenths) = levels.read_at();
-        assert!((nine_tenths - 0.97).abs() < 0.02 && (half - 0.54).abs() < 0.02, "{half} {nine_tenths}");
+        assert!((nine_tenths - 0.935).abs() < 0.01 && (half - 0.52).abs() < 0.01, "{half} {nine_tenths}");
     }
 }

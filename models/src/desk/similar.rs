@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::{WORD_BITS, each_word};
 
-/// Reports kept; the oldest goes first. Three years of a tracker like Hadoop's, 8 MiB with full ones.
+/// Reports kept; the oldest goes first. Fifteen years of a tracker like Hadoop's, 13 MB with full ones.
 const REPORTS_MAX: usize = 8_192;
 /// Different words kept of a report, the first ones: what follows are logs and dumps.
 const WORDS_MAX: usize = 192;
