@@ -15,6 +15,10 @@ use bellwether_engine::input::Input;
 use bellwether_engine::{Engine, EngineConfig, Workers};
 use hdrhistogram::Histogram;
 
+/// The program's own: two threads that allocate at once are part of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seconds of estate that warm the tables.
 const WARM_SECS: i64 = 10;
 /// Rounds of each, by turns.

@@ -88,7 +88,8 @@ impl Load {
     pub fn new(params: LoadParams) -> Result<(Load, Vec<Input>), SignalError> {
         let mut series = SeriesBuilder::new();
         let describe = |i: usize| {
-            let (name, entity) = (format!("metric.{}", i % 50), entity(i % params.entities));
+            // Each entity has each metric once.
+            let (name, entity) = (format!("metric.{}", i / params.entities), entity(i % params.entities));
             series.push(&name, &entity, "1", SeriesType::Gauge, &[])
         };
         let ids: Vec<u64> = (0..params.series).map(describe).collect();
@@ -200,5 +201,13 @@ mod tests {
         assert_eq!(before.len(), 2);
         assert_eq!(seen(&mut one), seen(&mut two));
         assert_eq!(one.next_alert, 10 * params.alerts);
+    }
+
+    #[test]
+    fn there_are_as_many_series_as_it_says() {
+        let params = LoadParams { series: 10_000, ..LoadParams::default() };
+        let (load, _) = Load::new(params).expect("sound");
+        let different: std::collections::HashSet<u64> = load.series.iter().copied().collect();
+        assert_eq!(different.len(), params.series);
     }
 }
