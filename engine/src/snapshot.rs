@@ -1,6 +1,6 @@
 //! A snapshot of an engine that goes on: the state as it was at one entry, written a piece at a time.
 //!
-//! Nearly all of a state are its series. The rest is written when a snapshot begins; each shard of series is written
+//! Nearly all of a state are its series. The rest is written when a snapshot begins; each series is written
 //! when it is its turn, and a series that moves on before that is written just before it does
 //! ([ADR 17](../../docs/adr/0017-a-snapshot-is-taken-while-the-engine-goes-on.md)). So the longest wait is that for one
 //! of the pieces, and what is written is what would have been written at once.
@@ -12,8 +12,12 @@ use crate::checkpoint::State;
 use crate::pieces::{Piece, Pieces};
 use crate::tenant::Tenant;
 
-/// A step that has written so much is over: one or two milliseconds.
-const STEP_BYTES: usize = 1 << 20;
+/// Series of one shard that a step writes: one or two milliseconds.
+const STEP_SERIES: usize = 1_024;
+/// A step that ends a shard of so many bytes does no more;
+const STEP_BYTES: usize = 1 << 16;
+/// one that ends small ones does so many pieces.
+const STEP_PIECES: usize = 64;
 
 type Tenants = BTreeMap<Arc<str>, Tenant>;
 
@@ -44,19 +48,27 @@ impl Taking {
         Taking { pieces, next: 0 }
     }
 
-    /// Writes the next piece, or several small ones. Whether that was the last.
+    /// Writes the next series. Whether there are no more.
     pub(crate) fn step(&mut self, tenants: &mut Tenants) -> bool {
-        let mut bytes = 0;
-        while bytes < STEP_BYTES
+        let mut pieces = 0;
+        while pieces < STEP_PIECES
             && let Some(piece) = self.pieces.get_mut(self.next)
         {
-            self.next += 1;
-            if let Piece::Series(tenant, shard) = piece {
-                let series = tenants.get_mut(tenant).map(|tenant| tenant.shards.take_series(*shard));
-                let series = series.unwrap_or_default();
-                bytes += series.len();
-                *piece = Piece::Written(series);
+            pieces += 1;
+            if let Piece::Series(name, shard) = piece {
+                let tenant = tenants.get_mut(name);
+                match tenant.map_or(Some(Vec::new()), |tenant| tenant.shards.take_series(*shard, STEP_SERIES)) {
+                    Some(written) => {
+                        if written.len() > STEP_BYTES {
+                            pieces = STEP_PIECES;
+                        }
+                        *piece = Piece::Written(written);
+                    }
+                    // The rest of the shard is for the steps to come.
+                    None => break,
+                }
             }
+            self.next += 1;
         }
         self.next >= self.pieces.len()
     }

@@ -10,13 +10,12 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use arrow::array::Array;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::compiled::CompiledSense;
 use super::exhaustion::Reached;
 use super::heartbeat::{beat, miss, next_deadline};
-use super::kept::Kept;
+use super::kept::{Kept, SeriesById};
 use super::meta::{SeriesMeta, SeriesView};
 use super::partners::{Read, Reading};
 use super::raise::acting;
@@ -64,7 +63,7 @@ pub(crate) struct MetricShard {
     late: Vec<LateSample>,
     /// By id.
     #[serde(deserialize_with = "crate::serial::sorted_map::deserialize")]
-    pub(super) series: HashMap<u64, Series, foldhash::fast::FixedState>,
+    pub(super) series: SeriesById,
     /// `(deadline, series)`: one entry per series with a heartbeat; deadlines are checked when
     /// they come up, because most have moved by then.
     pub(super) deadlines: BinaryHeap<Reverse<(EventTime, u64)>>,
@@ -103,12 +102,15 @@ impl MetricShard {
 
     /// The series as they are.
     pub(super) fn write_series(&self) -> Vec<u8> {
-        Kept::default().write(&self.series)
+        Kept::default().write(&self.series, usize::MAX).unwrap_or_default()
     }
 
-    /// The series as they were when [`keep`](Self::keep) was called; nothing is kept from here on.
-    pub(super) fn take_series(&mut self) -> Vec<u8> {
-        self.kept.take().unwrap_or_default().write(&self.series)
+    /// Writes up to `most` further series as they were when [`keep`](Self::keep) was called. Answers all of them once
+    /// there are no more; nothing is kept from there on.
+    pub(super) fn take_series(&mut self, most: usize) -> Option<Vec<u8>> {
+        let written = self.kept.get_or_insert_default().write(&self.series, most)?;
+        self.kept = None;
+        Some(written)
     }
 
     pub(crate) fn push_late(&mut self, acts: EventTime, sample: Sample) {
@@ -330,11 +332,7 @@ impl MetricShard {
 }
 
 /// A series that is about to move on; it is written first where a snapshot wants it as it is.
-fn moving<'a>(
-    series: &'a mut HashMap<u64, Series, foldhash::fast::FixedState>,
-    kept: &mut Option<Box<Kept>>,
-    id: u64,
-) -> Option<&'a mut Series> {
+fn moving<'a>(series: &'a mut SeriesById, kept: &mut Option<Box<Kept>>, id: u64) -> Option<&'a mut Series> {
     let series = series.get_mut(&id)?;
     if let Some(kept) = kept {
         kept.keep(id, series);

@@ -245,6 +245,43 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_is_written_a_few_series_at_a_time_as_it_was_whatever_moves_on_meanwhile() {
+        let mut watched = Watched::by(rule());
+        let meta = |id: u64| SeriesMeta {
+            name: format!("disk.{id}").into(),
+            entity: "host:a".into(),
+            unit: "".into(),
+            series_type: SeriesType::Gauge,
+            labels: Box::default(),
+        };
+        let described = |watched: &mut Watched, id| {
+            assert!(watched.shards.describe(id, || meta(id), &watched.compiled.sense, 100));
+        };
+        (10..20).for_each(|id| described(&mut watched, id));
+        let sampled = |watched: &mut Watched, secs: i64| {
+            for (series, value) in [(7, 1.0), (10, 95.0), (13, 2.0), (16, 95.0), (19, 4.0)] {
+                watched.shards.push_sample(Sample { time: at(secs), series, value });
+            }
+            watched.until(secs + 1);
+        };
+        sampled(&mut watched, 0);
+        for most in [1, 2, 3, 100] {
+            let then = watched.shards.write_series(0);
+            watched.shards.keep();
+            let (mut steps, mut taken) = (0, None);
+            while taken.is_none() {
+                steps += 1;
+                let round = steps + 100 * most as i64;
+                sampled(&mut watched, 10 * round);
+                described(&mut watched, 1_000 * most as u64 + steps as u64);
+                taken = watched.shards.take_series(0, most);
+            }
+            assert!(taken == Some(then), "{most} at a time");
+            assert!(steps > 1 || most == 100, "{most} at a time in {steps}");
+        }
+    }
+
+    #[test]
     fn an_alert_whose_rule_is_taken_away_ends() {
         let mut watched = Watched::by(rule());
         for secs in [0, 20] {

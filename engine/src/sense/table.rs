@@ -93,9 +93,10 @@ impl Shards {
         self.metrics[shard].write_series()
     }
 
-    /// The series of a shard as they were when [`keep`](Self::keep) was called; none of them is kept from here on.
-    pub(crate) fn take_series(&mut self, shard: usize) -> Vec<u8> {
-        self.metrics[shard].take_series()
+    /// Writes up to `most` further series of a shard as they were when [`keep`](Self::keep) was called. Answers all of
+    /// them once there are no more.
+    pub(crate) fn take_series(&mut self, shard: usize, most: usize) -> Option<Vec<u8>> {
+        self.metrics[shard].take_series(most)
     }
 
     /// As a checkpoint holds them.
