@@ -8,6 +8,7 @@
 //! as much, with both in one partition and each in its own.
 
 use std::num::NonZeroUsize;
+use std::sync::Barrier;
 use std::time::Instant;
 
 use bellwether_datasets::load::{BATCHES_PER_SEC, Load, LoadParams};
@@ -80,6 +81,33 @@ fn fold(engine: &mut Engine, sent: &[&[Tenth]], mut first: Option<&mut Histogram
     }
 }
 
+/// Makes two engines, each on the thread that works with it, as the program does, and has both work at once; the seconds
+/// that the work took.
+fn side_by_side(
+    first: impl FnOnce() -> Engine + Send,
+    second: impl FnOnce() -> Engine + Send,
+    work_first: impl FnOnce(&mut Engine) + Send,
+    work_second: impl FnOnce(&mut Engine) + Send,
+) -> f64 {
+    let ready = Barrier::new(3);
+    let mut began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut engine = first();
+            ready.wait();
+            work_first(&mut engine);
+        });
+        scope.spawn(|| {
+            let mut engine = second();
+            ready.wait();
+            work_second(&mut engine);
+        });
+        ready.wait();
+        began = Instant::now();
+    });
+    began.elapsed().as_secs_f64()
+}
+
 #[allow(clippy::print_stdout)] // a bench's report goes to stdout
 fn main() {
     let quick = std::env::args().any(|a| a == "--test") || !std::env::args().any(|a| a == "--bench");
@@ -105,14 +133,12 @@ fn main() {
         fold(&mut one, &[a, b], None);
         let alone = began.elapsed().as_secs_f64();
         drop(one);
-        let mut first = engine(&workers, &[&described_a], &[warm_a]);
-        let mut second = engine(&workers, &[&described_b], &[warm_b]);
-        let began = Instant::now();
-        std::thread::scope(|scope| {
-            scope.spawn(|| fold(&mut first, &[a], None));
-            scope.spawn(|| fold(&mut second, &[b], None));
-        });
-        let beside = began.elapsed().as_secs_f64();
+        let beside = side_by_side(
+            || engine(&workers, &[&described_a], &[warm_a]),
+            || engine(&workers, &[&described_b], &[warm_b]),
+            |engine| fold(engine, &[a], None),
+            |engine| fold(engine, &[b], None),
+        );
         println!("  signals /s  one partition {:>12.0}  two {:>12.0}", total / alone, total / beside);
         ratios.push(alone / beside);
     }
@@ -126,12 +152,12 @@ fn main() {
     let mut one = engine(&workers, &[&described_calm, &described_a], &[warm_calm, warm_a]);
     fold(&mut one, &[calm, a], Some(&mut together));
     drop(one);
-    let mut quiet = engine(&workers, &[&described_calm], &[warm_calm]);
-    let mut loud = engine(&workers, &[&described_a], &[warm_a]);
-    std::thread::scope(|scope| {
-        scope.spawn(|| fold(&mut quiet, &[calm], Some(&mut apart)));
-        scope.spawn(|| fold(&mut loud, &[a], None));
-    });
+    side_by_side(
+        || engine(&workers, &[&described_calm], &[warm_calm]),
+        || engine(&workers, &[&described_a], &[warm_a]),
+        |engine| fold(engine, &[calm], Some(&mut apart)),
+        |engine| fold(engine, &[a], None),
+    );
     for (what, histogram) in [("in one partition", &together), ("in its own", &apart)] {
         let quantiles =
             [0.5, 0.99].map(|q| format!("{:.2}", histogram.value_at_quantile(q) as f64 / 1000.0)).join(" / ");

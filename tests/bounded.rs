@@ -12,7 +12,7 @@ use bellwether_datasets::load::{Load, LoadParams};
 use bellwether_engine::{Engine, EngineConfig};
 
 /// What the whole process may have held at its worst, with the defaults of every limit.
-const PEAK_MIB_MAX: u64 = 512;
+const PEAK_MIB_MAX: u64 = 640;
 
 const SIGNALS: usize = 10_000_000;
 

@@ -45,6 +45,15 @@ fn slot_of(at: EventTime) -> i64 {
     at.0.div_euclid(SLOT_NS)
 }
 
+impl<T> Waiting<T> {
+    /// How many lie in slots that begin before `until`: of the last of them, some may act later.
+    pub(crate) fn due(&self, until: EventTime) -> usize {
+        let last = slot_of(until);
+        let open = if self.open.0 <= last { self.open.1.len() } else { 0 };
+        open + self.slots.range(..=last).map(|(_, items)| items.len()).sum::<usize>()
+    }
+}
+
 impl<T: Timed> Waiting<T> {
     pub(crate) fn push(&mut self, item: T) {
         let slot = slot_of(item.time());

@@ -121,6 +121,11 @@ impl MetricShard {
         self.pending.len() + self.late.len()
     }
 
+    /// About how many samples act before `until`.
+    pub(super) fn due(&self, until: EventTime) -> usize {
+        self.pending.due(until) + self.late.len()
+    }
+
     /// What a series is that is known.
     pub(crate) fn described(&self, series: u64) -> Option<&SeriesMeta> {
         self.series.get(&series).map(|series| &series.meta)

@@ -36,7 +36,7 @@ pub(crate) fn sense(
     compiled: &Compiled,
     stats: &mut TenantStats,
 ) -> Found {
-    let workers = compiled.workers.0.as_ref().filter(|_| shards.waiting() >= PARALLEL_MIN);
+    let workers = compiled.workers.0.as_ref().filter(|_| shards.due(until) >= PARALLEL_MIN);
     let room = LogRoom {
         shapes: room_of_shapes(compiled.config.limits.tenant_bytes_max, shards.logs.len()),
         streams: if full { 0 } else { (compiled.config.limits.log_streams_max / shards.logs.len()).max(1) },

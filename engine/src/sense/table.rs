@@ -201,6 +201,13 @@ impl Shards {
         metrics + logs
     }
 
+    /// About how many samples and log lines act before `until`.
+    pub(super) fn due(&self, until: EventTime) -> usize {
+        let metrics: usize = self.metrics.iter().map(|shard| shard.due(until)).sum();
+        let logs: usize = self.logs.iter().map(|shard| shard.pending().due(until)).sum();
+        metrics + logs
+    }
+
     /// What a series is.
     pub(crate) fn meta(&self, series: u64) -> Option<SeriesView<'_>> {
         self.metrics[shard_of(series)].meta(series)
