@@ -124,7 +124,7 @@ impl Checkpoints {
     }
 
     /// Writes the state at `position`, whose parts follow each other; it is durable when this returns. Returns the position
-    /// of the oldest checkpoint kept, once there are [`KEPT`]: older journal entries are not needed any more.
+    /// of the oldest checkpoint kept, once there are as many as are kept: older journal entries are not needed any more.
     /// While there are fewer, the beginning is what is left when they are damaged.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! The reader of the `parquet` crate trusts what a file says about itself in some places and
 //! panics on a damaged one, so it runs behind [`std::panic::catch_unwind`]: a damaged file is
-//! an error like any other. How much memory a file may ask for is looked at before ([`pages`]).
+//! an error like any other. How much memory a file may ask for is looked at before (`pages.rs`).
 
 mod pages;
 
