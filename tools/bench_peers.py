@@ -37,6 +37,8 @@ import time
 
 import cramjam
 
+from remote_write import field, label, varint
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -47,23 +49,6 @@ ALERTS = 8_192
 WARM_ALERT_ROUNDS = 2
 IDLE_SECS = 1.5
 TOKEN = "a-bench-token"
-
-
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def label(name, value):
-    return field(1, field(1, name.encode()) + field(2, value.encode()))
 
 
 def series_labels(index):

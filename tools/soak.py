@@ -24,6 +24,8 @@ import tempfile
 import threading
 import time
 
+from remote_write import field, label, varint
+
 TOKEN = "soak-" + "x" * 32
 EVERY = 15
 PER_REQUEST = 5_000
@@ -49,19 +51,6 @@ engine:
 """
 
 
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def snappy(data):
     """A block of literals: what is measured is the program, not this."""
     out = bytearray(varint(len(data)))
@@ -76,7 +65,7 @@ def series(number, generation, now):
     # One in a thousand is new each time.
     age = generation % GENERATIONS if number % 1_000 == 0 else 0
     labels = (("__name__", "load"), ("disk", f"d{number // 5_000}-{age}"), ("instance", f"host{host}"))
-    body = b"".join(field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in labels)
+    body = b"".join(label(name, value) for name, value in labels)
     sample = b"\x09" + struct.pack("<d", random.uniform(20, 60)) + b"\x10" + varint(now)
     return field(1, body + field(2, sample))
 

@@ -198,6 +198,8 @@ mod tests {
             for (number, (slot, within, takes)) in steps.into_iter().enumerate() {
                 let at = slot * SLOT_NS + within;
                 if takes {
+                    let due = list.iter().filter(|item: &&Item| slot_of(item.time()) <= slot_of(EventTime(at)));
+                    prop_assert_eq!(waiting.due(EventTime(at)), due.count());
                     let (ready, stay): (Vec<Item>, Vec<Item>) = list.into_iter().partition(|item: &Item| item.0 < at);
                     prop_assert_eq!(sorted(waiting.take(EventTime(at))), sorted(ready));
                     list = stay;

@@ -31,6 +31,7 @@ pub mod newest;
 pub mod outbox;
 mod own;
 pub mod pace;
+mod partition;
 pub mod partitions;
 pub mod quarantine;
 pub mod readiness;
@@ -48,9 +49,9 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::{Journal, Position};
 use bellwether_connectors::memory::Memory;
-use bellwether_connectors::outbox::{CursorError, Deadline, IncidentLog, OutboxError, ReaderTotals};
+use bellwether_connectors::outbox::{CursorError, Deadline, OutboxError, ReaderTotals};
 use bellwether_connectors::server::incidents::KnownIncidents;
-use bellwether_connectors::{Checkpoints, Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
+use bellwether_connectors::{Intake, RejectLog, Source, SourceError, Stop, Stopper, stop_pair};
 use bellwether_engine::Engine;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -58,15 +59,13 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use arrivals::TimedJournal;
 pub use mend::Past;
+pub use partition::{Partition, no_questions};
 
-use fold::{Care, Fold, FoldError, Question};
+use fold::{Fold, FoldError};
 use gauges::Gauges;
-use memory::MemoryJournal;
-use outbox::{Around, Delivering, Delivery, ParkedReaders, Receivers, finished};
-use pace::Cadence;
-use retold::Retold;
+use outbox::{Around, Delivering, ParkedReaders, Receivers, finished};
+use partition::{Common, Placed, doors};
 
 /// The name of the engine's thread.
 const FOLD_THREAD: &str = "fold";
@@ -97,48 +96,6 @@ pub struct Wiring {
     pub finish: bool,
     /// Who is to know which incidents are open.
     pub incidents: Arc<KnownIncidents>,
-}
-
-/// One partition: what tenants who live in it have for themselves.
-pub struct Partition {
-    /// The engine, new or restored.
-    pub engine: Engine,
-    /// Up to where `engine` has read the journal.
-    pub position: Position,
-    /// Where everything goes first.
-    pub journal: Arc<dyn Journal>,
-    /// Where the events go.
-    pub delivery: Delivery,
-    /// Where checkpoints go, if anywhere.
-    pub checkpoints: Option<(Checkpoints, Cadence)>,
-    /// How to go on after a panic; `None` when nothing is kept: then it ends the wiring.
-    pub care: Option<Care>,
-    /// What was told of entries that are read again.
-    pub retold: Option<Retold>,
-    /// What others want to know of the engine's state; [`no_questions`] when nobody asks.
-    pub questions: mpsc::Receiver<Question>,
-}
-
-impl Partition {
-    /// One that ends with the process: for input that can be read again.
-    #[must_use]
-    pub fn in_memory(engine: Engine) -> Partition {
-        Partition {
-            engine,
-            position: Position::START,
-            journal: Arc::new(MemoryJournal::default()),
-            delivery: Delivery { log: IncidentLog::in_memory(), cursors: None },
-            checkpoints: None,
-            care: None,
-            retold: None,
-            questions: no_questions(),
-        }
-    }
-}
-
-/// For wirings that nobody asks anything.
-pub fn no_questions() -> mpsc::Receiver<Question> {
-    mpsc::channel(1).1
 }
 
 /// How it ended.
@@ -188,54 +145,29 @@ type Folded = Result<Result<Engine, FoldError>, oneshot::error::RecvError>;
 /// # Errors
 /// [`WiringError`]: the process should end; what was accepted is in the journals.
 pub async fn run(wiring: Wiring, gauges: Arc<Gauges>, stop: Stop) -> Result<Outcome, WiringError> {
-    let journals: Vec<Arc<TimedJournal>> =
-        wiring.partitions.iter().map(|partition| Arc::new(TimedJournal::new(partition.journal.clone()))).collect();
-    let doors = journals.iter().map(|journal| journal.clone() as Arc<dyn Journal>).collect();
-    let intake = Intake::over(doors, wiring.rejects).within(wiring.memory);
+    let (journals, intake) = doors(&wiring.partitions, wiring.rejects, wiring.memory);
     let (patience_ends, patience) = stop_pair();
     let (abandon, hard) = stop_pair();
-    let deadline = Deadline { patience, hard: hard.clone() };
+    let deadline = Deadline { patience, hard };
     let (patience_ends, abandon) = (Arc::new(patience_ends), Arc::new(abandon));
     let (troubles, troubled) = mpsc::channel(own::TROUBLES_MAX);
     let telling = tokio::spawn(own::tell(troubled, intake.of(own::SOURCE)));
     wiring.incidents.expect(wiring.partitions.len());
-    let around = Around {
-        receivers: &wiring.receivers,
-        gauges: &gauges,
-        parked: &ParkedReaders::default(),
-        intake: &intake,
-        deadline: &deadline,
-    };
+    let parked = ParkedReaders::default();
+    let around =
+        Around { receivers: &wiring.receivers, gauges: &gauges, parked: &parked, intake: &intake, deadline: &deadline };
+    let common = Common { around, finish: wiring.finish, incidents: wiring.incidents.clone(), troubles };
     let several = wiring.partitions.len() > 1;
     let mut running = Running { folding: FuturesUnordered::new(), ends: Vec::new(), delivering: Vec::new() };
     for (partition, (of, journal)) in wiring.partitions.into_iter().zip(&journals).enumerate() {
-        let (outbox, logged, delivering) = of.delivery.start(partition, of.position, &journal.arrivals(), &around)?;
-        let (end, end_seen) = watch::channel(None);
-        let fold = Fold {
-            partition,
-            engine: of.engine,
-            position: of.position,
-            journal: journal.clone(),
-            outbox: Some(outbox),
-            logged,
-            checkpoints: of.checkpoints,
-            end: end_seen,
-            hurry: hard.clone(),
-            finish: wiring.finish,
-            gauges: gauges.clone(),
-            incidents: wiring.incidents.clone(),
-            care: of.care,
-            retold: of.retold,
-            troubles: troubles.clone(),
-            questions: of.questions,
-        };
+        let Placed { fold, end, behind } = common.place(partition, of, journal)?;
         let name = if several { format!("{FOLD_THREAD}-{partition}") } else { FOLD_THREAD.to_owned() };
         let folded = start(fold, name)?;
         running.folding.push(Box::pin(async move { (partition, folded.await) }));
         running.ends.push(end);
-        running.delivering.push(delivering);
+        running.delivering.push(behind.spawned());
     }
-    drop(troubles);
+    drop(common);
     gauges.shows_readers(running.delivering.iter().map(Delivering::readers).collect());
 
     let stopping = tokio::spawn(stop_in_time(stop.clone(), patience_ends.clone(), abandon.clone()));

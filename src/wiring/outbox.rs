@@ -62,23 +62,11 @@ pub(super) struct Delivering {
 }
 
 impl Delivery {
-    /// Starts the appender and the readers. Returns the engine's end, up to where the log has
-    /// everything, and what runs. `from` is where the engine has read the journal to.
+    /// The appender and the readers, which nobody runs yet. Returns the engine's end, up to where the log has
+    /// everything, and what is to be run. `from` is where the engine has read the journal to.
     ///
     /// # Errors
     /// [`CursorError`] when the disk does not take where a new reader begins.
-    pub(super) fn start(
-        self,
-        partition: usize,
-        from: Position,
-        arrivals: &Arrivals,
-        around: &Around<'_>,
-    ) -> Result<(Outbox, watch::Receiver<LogPosition>, Delivering), CursorError> {
-        let (outbox, logged, tasks) = self.begin(partition, from, arrivals, around)?;
-        Ok((outbox, logged, tasks.spawned()))
-    }
-
-    /// The same for who runs the tasks.
     pub(super) fn begin(
         self,
         partition: usize,
@@ -122,7 +110,8 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    fn spawned(self) -> Delivering {
+    /// Runs it.
+    pub(super) fn spawned(self) -> Delivering {
         let Tasks { appending, readers, telling, end, log, places } = self;
         let readers = readers.into_iter().map(tokio::spawn).collect();
         let (appender, telling) = (tokio::spawn(appending), tokio::spawn(telling));

@@ -14,11 +14,11 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::Wiring;
-use super::arrivals::TimedJournal;
 use super::fold::{Fold, FoldError, IDLE_WAIT, Reading, Step};
 use super::gauges::Gauges;
 use super::outbox::{Around, ParkedReaders, Tasks};
 use super::own;
+use super::partition::{Common, Placed, doors};
 
 /// A wiring that nobody runs yet. Its sources and companions are the caller's: what they read they
 /// hand to `intake`.
@@ -91,48 +91,27 @@ impl Stepped {
     /// [`SteppedError`].
     pub fn new(wiring: Wiring) -> Result<Stepped, SteppedError> {
         let gauges = Arc::new(Gauges::of(NonZeroUsize::new(wiring.partitions.len()).unwrap_or(NonZeroUsize::MIN)));
-        let journals: Vec<Arc<TimedJournal>> =
-            wiring.partitions.iter().map(|partition| Arc::new(TimedJournal::new(partition.journal.clone()))).collect();
-        let doors = journals.iter().map(|journal| journal.clone() as Arc<dyn Journal>).collect();
-        let intake = Intake::over(doors, wiring.rejects).within(wiring.memory);
+        let (journals, intake) = doors(&wiring.partitions, wiring.rejects, wiring.memory);
         let (patience, patience_ends) = stop_pair();
         let (abandon, hard) = stop_pair();
-        let deadline = Deadline { patience: patience_ends, hard: hard.clone() };
+        let deadline = Deadline { patience: patience_ends, hard };
         let (troubles, troubled) = mpsc::channel(own::TROUBLES_MAX);
         let telling = Box::pin(own::tell(troubled, intake.of(own::SOURCE)));
         wiring.incidents.expect(wiring.partitions.len());
+        let parked = ParkedReaders::default();
         let around = Around {
             receivers: &wiring.receivers,
             gauges: &gauges,
-            parked: &ParkedReaders::default(),
+            parked: &parked,
             intake: &intake,
             deadline: &deadline,
         };
+        let common = Common { around, finish: wiring.finish, incidents: wiring.incidents.clone(), troubles };
         let (mut partitions, mut ends) = (Vec::new(), Vec::new());
-        for (partition, (of, journal)) in wiring.partitions.into_iter().zip(journals).enumerate() {
-            let (outbox, logged, tasks) = of.delivery.begin(partition, of.position, &journal.arrivals(), &around)?;
-            let Tasks { appending, readers, telling, end: log_end, log, .. } = tasks;
-            let (end, end_seen) = watch::channel(None);
-            let durable = journal.durable();
-            ends.push(PartitionEnd { durable, journal: end, log: log_end, incidents: log });
-            let mut fold = Fold {
-                partition,
-                engine: of.engine,
-                position: of.position,
-                journal,
-                outbox: Some(outbox),
-                logged,
-                checkpoints: of.checkpoints,
-                end: end_seen,
-                hurry: hard.clone(),
-                finish: wiring.finish,
-                gauges: gauges.clone(),
-                incidents: wiring.incidents.clone(),
-                care: of.care,
-                retold: of.retold,
-                troubles: troubles.clone(),
-                questions: of.questions,
-            };
+        for (partition, (of, journal)) in wiring.partitions.into_iter().zip(&journals).enumerate() {
+            let Placed { mut fold, end, behind } = common.place(partition, of, journal)?;
+            let Tasks { appending, readers, telling, end: log_end, log, .. } = behind;
+            ends.push(PartitionEnd { durable: journal.durable(), journal: end, log: log_end, incidents: log });
             let reading = fold.begin()?;
             partitions.push(SteppedPartition { engine: SteppedEngine { fold, reading }, appending, readers, telling });
         }

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use bellwether_connectors::journal::Mark;
 use bellwether_connectors::memory::Memory;
-use bellwether_connectors::outbox::{IncidentLog, LogPosition, Outbox, Readers};
-use bellwether_connectors::{JournalConfig, LocalJournal};
+use bellwether_connectors::outbox::{IncidentLog, LogPosition, Outbox, Reader, Readers};
+use bellwether_connectors::{Checkpoints, Delivered, JournalConfig, LocalJournal, Outgoing, Sink, SinkError};
+use bellwether_datasets::simulation::Simulation;
+use bellwether_datasets::story::story;
 use bellwether_engine::EngineConfig;
 use bellwether_engine::input::Input;
 use bellwether_engine::time::{EventTime, Span};
 use futures::future::BoxFuture;
 
-use bellwether_connectors::outbox::Reader;
-use bellwether_connectors::{Delivered, Outgoing, Sink, SinkError};
-use bellwether_datasets::simulation::Simulation;
-use bellwether_datasets::story::story;
-
 use super::feeds::EntryFeed;
+use super::pace::Cadence;
 use super::*;
 
 /// Reads one row, and then nothing but what it has read before: only its cursor moves.
@@ -75,7 +73,8 @@ async fn an_engine_that_is_far_behind_ends_where_it_is_when_there_is_no_more_tim
     let log = IncidentLog::in_memory();
     let (readers, _notices) = Readers::of(&log);
     let (stopper, stop) = stop_pair();
-    let (outbox, logged, _appending) = Outbox::start(log, readers, Default::default(), stop.clone());
+    let (outbox, logged, appending) = Outbox::begin(log, readers, LogPosition::default(), stop.clone());
+    tokio::spawn(appending);
     stopper.stop();
     // The end of what it could read is never announced.
     let (_end, end) = watch::channel(None);
@@ -97,7 +96,8 @@ async fn an_engine_that_has_nothing_to_say_ends_with_its_log() {
     let log = IncidentLog::in_memory();
     let (readers, _notices) = Readers::of(&log);
     let (_stopper, stop) = stop_pair();
-    let (outbox, logged, appending) = Outbox::start(log, readers, Default::default(), stop.clone());
+    let (outbox, logged, appending) = Outbox::begin(log, readers, LogPosition::default(), stop.clone());
+    let appending = tokio::spawn(appending);
     let (_end, end) = watch::channel(None);
     let fold = fold(dir.path(), journal, (outbox, logged), (end, stop), &Arc::default());
     // As an error of the disk does.

@@ -134,7 +134,16 @@ struct Read {
     damaged: usize,
 }
 
-fn read(text: &[u8]) -> Read {
+/// What the file at `path` holds; nothing when it is not there.
+fn read(path: &Path) -> Result<Read, StoreError> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(read_lines(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Read::default()),
+        Err(error) => Err(StoreError::Io { path: path.to_owned(), operation: "read", error }),
+    }
+}
+
+fn read_lines(text: &[u8]) -> Read {
     let mut read = Read::default();
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let Some(whole) = line.strip_suffix(b"\n") else { break };
@@ -176,12 +185,7 @@ pub(super) struct Looked {
 /// # Errors
 /// [`StoreError::Io`]; a memory that is not there is empty.
 pub(super) fn look(path: &Path) -> Result<Looked, StoreError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(StoreError::Io { path: path.to_owned(), operation: "read", error }),
-    };
-    let read = read(&text);
+    let read = read(path)?;
     Ok(Looked { entries: read.entries.into_values().map(|(entry, _)| entry).collect(), mutes: read.mutes })
 }
 
@@ -194,12 +198,7 @@ impl Store {
         if let Some(folder) = path.parent() {
             private::folder(folder).map_err(io("made"))?;
         }
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io("read")(error)),
-        };
-        let read = read(&text);
+        let read = read(path)?;
         if read.damaged > 0 {
             let (file, lines) = (path.display(), read.damaged);
             tracing::error!(%file, lines, "lines of the memory of tickets are damaged and left out: tickets are found again by their keys");

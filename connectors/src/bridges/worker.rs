@@ -22,7 +22,6 @@ use super::rules::Shared;
 use super::step::{Ask, Next, next};
 use super::store::StoreError;
 use super::system::{Answered, Change, SystemError};
-use super::tickets::Counts;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop, arrival_time};
 use crate::journal::receipts::{Claim, request_key};
 
@@ -188,36 +187,35 @@ impl Work<'_> {
         Ok(!failed)
     }
 
+    /// Asks the system, and counts what it has done.
     async fn send(&self, ask: &Ask) -> Result<Answer, SystemError> {
-        let system = &self.shared.system;
-        let counted: fn(&Counts) -> &std::sync::atomic::AtomicU64 = match ask {
-            Ask::Find { key } => return system.find(key).await.map(Answer::Found),
-            Ask::Read { ticket } => return system.read(ticket).await.map(Answer::Is),
-            Ask::HasComment { ticket, mark } => return system.has_comment(ticket, mark).await.map(Answer::Has),
-            Ask::Create(_) => |counts| &counts.created,
-            Ask::Update { .. } => |counts| &counts.updated,
-            Ask::Comment { .. } => |counts| &counts.commented,
-            Ask::Link { .. } => |counts| &counts.linked,
-        };
-        let answer = match ask {
-            Ask::Create(draft) => Answer::Created(system.create(draft).await?),
+        let (system, tickets) = (&self.shared.system, &self.shared.tickets);
+        Ok(match ask {
+            Ask::Find { key } => Answer::Found(system.find(key).await?),
+            Ask::Read { ticket } => Answer::Is(system.read(ticket).await?),
+            Ask::HasComment { ticket, mark } => Answer::Has(system.has_comment(ticket, mark).await?),
+            Ask::Create(draft) => {
+                let id = system.create(draft).await?;
+                tickets.count(|counts| &counts.created);
+                Answer::Created(id)
+            }
             Ask::Update { ticket, version, fields } => {
                 let said = system.update(ticket, version, fields).await?;
                 tracing::debug!(bridge = &*self.shared.name, ticket, said, "updated");
+                tickets.count(|counts| &counts.updated);
                 Answer::Updated
             }
             Ask::Comment { ticket, mark, text } => {
                 system.comment(ticket, mark, text).await?;
+                tickets.count(|counts| &counts.commented);
                 Answer::Commented
             }
             Ask::Link { ticket, kind, other } => {
                 system.link(ticket, *kind, other).await?;
+                tickets.count(|counts| &counts.linked);
                 Answer::Linked
             }
-            Ask::Find { .. } | Ask::Read { .. } | Ask::HasComment { .. } => unreachable!("answered above"),
-        };
-        self.shared.tickets.count(counted);
-        Ok(answer)
+        })
     }
 
     /// Writes what the engine is told into the journal; under `key` it is known when it comes again.

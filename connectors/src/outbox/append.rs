@@ -6,7 +6,6 @@ use std::time::Duration;
 use bellwether_engine::incident::IncidentEvent;
 use bellwether_engine::planted::{self, Bug};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use super::log::{IncidentLog, LogPosition, LogState};
 use super::readers::Readers;
@@ -43,19 +42,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Starts the appender. Returns the engine's end, up to where the log has everything, and the
-    /// task, which ends when the engine's end is dropped, or at `hard` when the disk is full.
-    pub fn start(
-        log: IncidentLog,
-        readers: Readers,
-        from: LogPosition,
-        hard: Stop,
-    ) -> (Outbox, watch::Receiver<LogPosition>, JoinHandle<Result<(), OutboxError>>) {
-        let (outbox, seen, appending) = Outbox::begin(log, readers, from, hard);
-        (outbox, seen, tokio::spawn(appending))
-    }
-
-    /// The same for who runs the task.
+    /// The engine's end, up to where the log has everything, and the task of the appender, which the caller runs: it ends
+    /// when the engine's end is dropped, or at `hard` when the disk is full.
     pub fn begin(
         log: IncidentLog,
         readers: Readers,

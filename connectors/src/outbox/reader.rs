@@ -61,28 +61,12 @@ impl Reader {
     }
 
     /// Begins where the cursor in `folder` says; without a folder at the log's end, and nothing is kept.
-    /// Where it begins is on disk when this returns: what comes is for it, whatever happens.
+    /// Where it begins is on disk when this returns: what comes is for it, whatever happens. The task is the caller's.
     ///
     /// `end` says after which record nothing follows; `told` sees every delivered batch.
     ///
     /// # Errors
     /// [`CursorError::Io`] when the disk does not take a new reader's cursor.
-    pub fn start(
-        self,
-        log: &IncidentLog,
-        readers: &Readers,
-        folder: Option<&Path>,
-        end: watch::Receiver<Option<Position>>,
-        deadline: Deadline,
-        told: impl Fn(&[Outgoing]) + Send + 'static,
-    ) -> Result<tokio::task::JoinHandle<ReaderTotals>, CursorError> {
-        Ok(tokio::spawn(self.begin(log, readers, folder, end, deadline, told)?))
-    }
-
-    /// The same for who runs the task.
-    ///
-    /// # Errors
-    /// As of [`Reader::start`].
     pub fn begin(
         self,
         log: &IncidentLog,

@@ -111,13 +111,13 @@ impl Rig {
         let deadline = Deadline { patience, hard };
         let kept = (!log.is_in_memory()).then_some(cursors.as_path());
         let start = |reader: Reader| {
-            reader
-                .start(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ())
-                .expect("the disk takes its cursor")
+            let delivery = reader.begin(&log, &readers, kept, seen.clone(), deadline.clone(), |_| ());
+            tokio::spawn(delivery.expect("the disk takes its cursor"))
         };
         let running = all.into_iter().map(start).collect();
-        let (outbox, logged, appender) =
-            Outbox::start(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());
+        let (outbox, logged, appending) =
+            Outbox::begin(log.clone(), readers.clone(), LogPosition::default(), deadline.hard.clone());
+        let appender = tokio::spawn(appending);
         let stoppers = (patience_ends, abandon);
         Rig { outbox: Some(outbox), logged, appender, running, notices, readers, log, end, stoppers }
     }
