@@ -124,36 +124,56 @@ fn sample(service: &Service) -> Reply {
     service.ask("POST", "/api/v2/write?bucket=b", TOKEN, "cpu,host=a value=1").expect("an answer")
 }
 
-/// Started and warm: some alerts are taken, so that the next start takes about as much memory.
-fn warm(folder: &Path, limit: Option<usize>) -> Service {
-    let service = Service::run(folder, configure(folder, limit));
+/// Started in a folder of that name, and warm: some alerts were sent. A limit may be too tight even for them.
+fn warm(folder: &Path, name: &str, limit: Option<usize>) -> Service {
+    let folder = folder.join(name);
+    std::fs::create_dir(&folder).expect("a new folder");
+    let service = Service::run(&folder, configure(&folder, limit));
     for number in 0..20 {
-        assert_eq!(service.alert(TOKEN, &format!("host-{number}"), &["Full"]).status, 200);
+        service.alert(TOKEN, &format!("host-{number}"), &["Full"]);
     }
     pause(Duration::from_secs(1));
     service
 }
 
+/// How much of its limit the program has resident, in percent.
+fn filled(service: &Service) -> usize {
+    let page = service.metrics();
+    let (limit, resident) = ("bellwether_memory_limit_bytes", "bellwether_memory_resident_bytes");
+    (figure(&page, resident) * 100 / figure(&page, limit)) as usize
+}
+
+/// One that is filled as asked for. No start takes exactly as much memory as the one before, so that the limit is
+/// looked for: from what the last one took to the next.
+fn filled_to(fill: usize, folder: &Path, usual: &mut usize) -> Service {
+    for attempt in 0..20 {
+        let service = warm(folder, &format!("{fill}-{attempt}"), Some(*usual / fill * 100));
+        if filled(&service).abs_diff(fill) <= 2 {
+            return service;
+        }
+        *usual = resident(&service);
+    }
+    panic!("no start of twenty is filled to {fill} %");
+}
+
 #[test]
 fn near_to_the_limit_logs_are_turned_away_first_then_metrics_and_alerts_last() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let usual = resident(&warm(dir.path(), None));
-    // Filled to two thirds, four fifths and nine tenths: beside the marks of the classes.
+    let mut usual = resident(&warm(dir.path(), "unlimited", None));
+    // Filled to two thirds, four fifths and nine tenths: between the marks of the classes, 75, 85 and 97.
     for (fill, of_logs, of_metrics) in [(65, 204, 204), (80, 503, 204), (91, 503, 503)] {
-        let dir = tempfile::tempdir().expect("temporary folder");
-        let service = warm(dir.path(), Some(usual / fill * 100));
+        let service = filled_to(fill, dir.path(), &mut usual);
+        let (before, was_refused) = (filled(&service), refused(&service, "loki", "memory"));
         let line = log_line(&service);
-        assert_eq!(line.status, of_logs, "at {fill} %: {}", line.text);
+        let (metrics, alert) = (sample(&service), service.alert(TOKEN, "b", &["Full"]));
+        let at = format!("at {before} % to {} %", filled(&service));
+        assert_eq!(line.status, of_logs, "{at}: {}", line.text);
         if of_logs == 503 {
             assert!(line.text.contains("retry-after: 1") && line.text.contains("memory is short"), "{}", line.text);
         }
-        assert_eq!(sample(&service).status, of_metrics, "at {fill} %");
-        assert_eq!(service.alert(TOKEN, "b", &["Full"]).status, 200, "at {fill} %");
-        assert_eq!(refused(&service, "loki", "memory"), u64::from(of_logs == 503));
-        let page = service.metrics();
-        let (limit, resident) = ("bellwether_memory_limit_bytes", "bellwether_memory_resident_bytes");
-        let filled = figure(&page, resident) * 100 / figure(&page, limit);
-        assert!(filled.abs_diff(fill as u64) < 8, "{filled} % instead of {fill}");
+        assert_eq!(metrics.status, of_metrics, "{at}");
+        assert_eq!(alert.status, 200, "{at}");
+        assert_eq!(refused(&service, "loki", "memory") - was_refused, u64::from(of_logs == 503));
     }
 }
 

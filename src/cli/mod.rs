@@ -79,7 +79,7 @@ enum Command {
     Forecasts(forecasts::ForecastsArgs),
     Lessons(lessons::LessonsArgs),
     Schema(schema::SchemaArgs),
-    /// Use the models alone, on files: detect, forecast, templates, sessions, groups, causes
+    /// Use the models alone, on files: detect, forecast, templates, groups, causes, assign, breach, similar and more
     #[command(subcommand)]
     Models(models::Models),
     /// Measure the models on labelled data, public or your own, beside peers and floors
