@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bellwether_datasets::simulation::Simulation;
 use bellwether_datasets::story::STORIES;
-use bellwether_engine::incident::{RECORD_BYTES_MAX, canonical_schema, record_schema};
+use bellwether_engine::incident::{RECORD_BYTES_MAX, SchemaVersion, canonical_schema, in_version, record_schema};
 use bellwether_engine::{Engine, EngineConfig};
 use serde_json::Value;
 use skipped::skipped;
@@ -23,9 +23,20 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The committed schema of a version.
+fn committed(version: SchemaVersion) -> Value {
+    let name = match version {
+        SchemaVersion::V1 => "docs/incident.schema.v1.json",
+        SchemaVersion::V2 => "docs/incident.schema.json",
+    };
+    read(&root().join(name))
+}
+
 #[test]
-fn the_types_generate_the_committed_schema() {
-    assert_eq!(record_schema(), read(&root().join("docs/incident.schema.json")));
+fn the_types_generate_the_committed_schemas() {
+    for version in SchemaVersion::ALL {
+        assert_eq!(record_schema(version), committed(version), "version {}", version.name());
+    }
 }
 
 #[test]
@@ -35,19 +46,22 @@ fn the_committed_schema_is_the_agreed_one_where_that_is_at_hand() {
         return skipped(&format!("the agreed schema is not at `{}`", agreed.display()));
     }
     // The words that explain it are ours.
-    assert_eq!(canonical_schema(&record_schema()), canonical_schema(&read(&agreed)));
+    assert_eq!(canonical_schema(&record_schema(SchemaVersion::V1)), canonical_schema(&read(&agreed)));
 }
 
 #[test]
 fn the_schema_refuses_what_is_not_a_record() {
-    let validator = jsonschema::validator_for(&read(&root().join("docs/incident.schema.json"))).expect("a schema");
-    assert!(!validator.is_valid(&serde_json::json!({})));
-    assert!(!validator.is_valid(&serde_json::json!({"schema_version": "2"})));
+    for version in SchemaVersion::ALL {
+        let validator = jsonschema::validator_for(&committed(version)).expect("a schema");
+        assert!(!validator.is_valid(&serde_json::json!({})));
+        assert!(!validator.is_valid(&serde_json::json!({"schema_version": "3"})));
+    }
 }
 
 #[test]
 fn every_event_of_every_story_is_a_record_below_64_kib() {
-    let validator = jsonschema::validator_for(&read(&root().join("docs/incident.schema.json"))).expect("a schema");
+    let validators =
+        SchemaVersion::ALL.map(|version| jsonschema::validator_for(&committed(version)).expect("a schema"));
     for story in &STORIES {
         let threads = NonZeroUsize::new(2).expect("two");
         let mut engine = Engine::new(EngineConfig::default(), threads).expect("the defaults build");
@@ -56,11 +70,15 @@ fn every_event_of_every_story_is_a_record_below_64_kib() {
         engine.finish(&mut events);
         assert!(!events.is_empty(), "{} tells nothing", story.name);
         for event in &events {
-            let payload = event.payload();
-            assert!(payload.len() < RECORD_BYTES_MAX, "{} has {} bytes", event.key(), payload.len());
-            let record: Value = serde_json::from_slice(&payload).expect("JSON");
-            let wrong: Vec<String> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
-            assert!(wrong.is_empty(), "{}: {wrong:?}", event.key());
+            for (version, validator) in SchemaVersion::ALL.into_iter().zip(&validators) {
+                let mut event = event.clone();
+                event.record = in_version(event.record, version);
+                let payload = event.payload();
+                assert!(payload.len() < RECORD_BYTES_MAX, "{} has {} bytes", event.key(), payload.len());
+                let record: Value = serde_json::from_slice(&payload).expect("JSON");
+                let wrong: Vec<String> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
+                assert!(wrong.is_empty(), "{} in version {}: {wrong:?}", event.key(), version.name());
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use bellwether_datasets::simulation::{Plan, PlanParams, Simulation};
 use bellwether_datasets::story::STORIES;
-use bellwether_engine::incident::IncidentRecord;
+use bellwether_engine::incident::{Deadline, IncidentRecord, ServiceLevel};
 use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, EngineConfig};
 
@@ -36,11 +36,16 @@ const CLAUSES: &[&str] = &[
     " ({services})",
     ", {next} in nine of ten cases",
     "Team {team} owns it",
+    "Team {team} has it",
+    "Team {team} resolves {sure_of_team} % of such incidents",
+    "Nobody is known to own it, team {team} gives it out",
     " ({assignee} has the skill and the time)",
     "; {priority} from impact {impact} and urgency {urgency}",
-    "; SLA {sla} asks for an answer by {respond_by} and a fix by {resolve_by}",
+    "; {priority} (was {was}) from impact {impact} and urgency {urgency}",
     "; SLA {sla} asks for an answer by {respond_by}",
     "; SLA {sla} asks for a fix by {resolve_by}",
+    " and a fix by {resolve_by}",
+    " ({stands})",
     "Scale out {primary} or shed load at the edge, and tell the support team that users see slow answers.",
     "Roll the change on {primary} back or verify it before anything else.",
     "Check power, links and interface errors of {primary}, and switch over to its standby.",
@@ -51,7 +56,8 @@ const CLAUSES: &[&str] = &[
     "Check whether {primary} runs at all and what its last log lines say.",
     "Look at the slowest dependency of {primary} first.",
     "Runbook: {runbook}.",
-    "It resembles {similar}.",
+    "It resembles {similar}",
+    "It is there for the {occurrences}. time in {window_days} days (problem {problem})",
     ".",
     " ",
 ];
@@ -112,10 +118,11 @@ fn begins_with_list<'a>(rest: &'a str, names: &BTreeSet<String>) -> Vec<&'a str>
 /// What is left of `rest` after a value of the field, in every way that it can be read.
 fn after_value<'a>(rest: &'a str, field: &str, record: &IncidentRecord) -> Vec<&'a str> {
     let label = |name: &str| record.labels.get(name).cloned().into_iter().collect::<Vec<_>>();
-    let time_label = |name: &str| {
-        let at = record.labels.get(name).and_then(|text| EventTime::parse_rfc3339(text).ok());
-        at.map(clock).into_iter().collect::<Vec<_>>()
+    let promised = |of: fn(&ServiceLevel) -> Option<Deadline>| {
+        let by = record.sla.as_ref().and_then(of).and_then(|deadline| deadline.by);
+        by.map(clock).into_iter().collect::<Vec<_>>()
     };
+    let impact = record.business_impact.as_ref().expect("every record has it");
     let entities = || -> BTreeSet<String> {
         let timeline = record.description.lines().filter_map(|line| line.strip_prefix("- "));
         let timeline = timeline.filter_map(|line| line.split_once("Z ")).map(|(_, id)| name(id));
@@ -141,14 +148,13 @@ fn after_value<'a>(rest: &'a str, field: &str, record: &IncidentRecord) -> Vec<&
         "subject" => return after_subject(rest, record),
         "children" => label("major.incidents"),
         "parent" => record.parent_id.clone().into_iter().collect(),
-        "alerting" => label("impact.entities_alerting"),
-        "at_risk" => label("impact.entities_at_risk"),
+        "alerting" => vec![impact.entities_alerting.to_string()],
+        "at_risk" => vec![impact.entities_at_risk.to_string()],
         "services" => return after_services(rest, record),
         "next" => {
-            let first = label("impact.next").first().and_then(|all| {
-                let words: Vec<&str> = all.split(", ").next()?.split(' ').collect();
-                let by = EventTime::parse_rfc3339(words.get(2)?).ok()?;
-                Some(format!("{} probably first, within {}", name(words[0]), rough(by.since(record.updated_at).0)))
+            let first = impact.next.first().map(|next| {
+                let within = rough(next.expected_by.since(record.updated_at).0);
+                format!("{} probably first, within {within}", name(&next.entity_id))
             });
             first.into_iter().collect()
         }
@@ -157,9 +163,18 @@ fn after_value<'a>(rest: &'a str, field: &str, record: &IncidentRecord) -> Vec<&
         "priority" => vec![record.priority.to_string()],
         "impact" => record.impact.iter().map(ToString::to_string).collect(),
         "urgency" => record.urgency.iter().map(ToString::to_string).collect(),
-        "sla" => label("sla.name"),
-        "respond_by" => time_label("sla.respond_by"),
-        "resolve_by" => time_label("sla.resolve_by"),
+        "sla" => record.sla.iter().map(|sla| sla.name.clone()).collect(),
+        "respond_by" => promised(|sla| sla.respond),
+        "resolve_by" => promised(|sla| sla.resolve),
+        "stands" => vec!["at risk".to_owned(), "missed".to_owned()],
+        "was" => ["P1", "P2", "P3", "P4", "P5"].map(str::to_owned).to_vec(),
+        "sure_of_team" => {
+            let best = record.assignment.iter().filter_map(|assignment| assignment.candidates.first());
+            best.filter_map(|best| best.confidence).flat_map(percent).collect()
+        }
+        "problem" => record.problem.iter().map(|problem| problem.id.clone()).collect(),
+        "occurrences" => record.problem.iter().map(|problem| problem.occurrences.to_string()).collect(),
+        "window_days" => record.problem.iter().map(|problem| problem.window_days.to_string()).collect(),
         "primary" => record.primary_entity.iter().map(|entity| name(&entity.id)).collect(),
         "runbook" => record.links.iter().map(|link| link.href.clone()).collect(),
         "similar" => {
@@ -175,17 +190,15 @@ fn after_value<'a>(rest: &'a str, field: &str, record: &IncidentRecord) -> Vec<&
 
 /// `services a, b`, `business service c`, `customers d`: names of the record.
 fn after_services<'a>(rest: &'a str, record: &IncidentRecord) -> Vec<&'a str> {
-    // Lists of entities are cut at their length; labels name what the narrative may.
-    let label = |name: &str| -> Vec<String> {
-        record.labels.get(name).into_iter().flat_map(|all| all.split(", ")).map(str::to_owned).collect()
-    };
+    // Lists of entities are cut at their length; the impact names what the narrative may.
+    let impact = record.business_impact.as_ref().expect("every record has it");
     let of = |kind: &str, labels: Vec<String>| -> BTreeSet<String> {
         let listed = record.entities.iter().filter(|entity| entity.entity_type == kind).map(|entity| name(&entity.id));
         listed.chain(labels).collect()
     };
-    let business = of("business", label("impact.business_services"));
+    let business = of("business", impact.business_services.clone());
     let services = of("service", Vec::new());
-    let customers: BTreeSet<String> = label("impact.customers").into_iter().collect();
+    let customers: BTreeSet<String> = impact.customers.iter().cloned().collect();
     let kinds = [
         ("business services ", &business),
         ("business service ", &business),

@@ -49,6 +49,10 @@ pub enum TicketVerb {
     Linked,
     /// It is gone.
     Deleted,
+    /// Somebody outside is waited for: promised times do not pass.
+    Waiting,
+    /// Nobody outside is waited for any more.
+    Continued,
 }
 
 /// What an operator or a ticketing system says.
@@ -135,6 +139,13 @@ pub enum Action {
         /// Who says so.
         who: String,
     },
+    /// A problem is solved: it is one again when it comes back.
+    Solve {
+        /// The problem's id.
+        problem: String,
+        /// Who says so.
+        who: String,
+    },
     /// A bridge opened or changed a ticket.
     Ticket {
         /// Incident id.
@@ -189,9 +200,11 @@ impl Action {
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
             // What was taught outlives its incident, what the cause was is known when it is over, and a ticket
             // lives on.
-            Action::Retract { .. } | Action::Cause { .. } | Action::TicketChanged { .. } | Action::Silence { .. } => {
-                (None, None)
-            }
+            Action::Retract { .. }
+            | Action::Cause { .. }
+            | Action::Solve { .. }
+            | Action::TicketChanged { .. }
+            | Action::Silence { .. } => (None, None),
         };
         incident.into_iter().chain(into).map(String::as_str)
     }

@@ -6,8 +6,11 @@
 //! services:
 //!   - {entity: service:checkout, owner: shop, criticality: critical, sla: gold, customers: [retail]}
 //!   - {entity: host:db-1, owner: database, skills: [postgres]}
+//! calendars:
+//!   - {name: office, zone: Europe/Berlin, hours: [mon-fri 08:00-18:00], holidays: [2026-12-25]}
 //! slas:
 //!   - {name: gold, respond: {P1: 15m, P2: 1h}, resolve: {P1: 4h, P2: 8h}}
+//!   - {name: bronze, resolve: {P1: 8h, P3: 20h}, calendar: office, round_the_clock: [P1]}
 //! topology:
 //!   - {from: service:checkout, to: service:db, relation: calls}
 //! maintenance:
@@ -17,11 +20,12 @@
 //! A catalogue belongs to one tenant and replaces the tenant's earlier one. It enters the
 //! engine through the journal, so that a replay sees the catalogue of the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Calendar;
 use crate::incident::Priority;
 use crate::signal::Relation;
 use crate::time::{EventTime, Span};
@@ -36,6 +40,9 @@ pub struct Catalogue {
     /// What is known of each configuration item.
     #[serde(default)]
     pub services: Vec<CatalogueItem>,
+    /// When somebody works.
+    #[serde(default)]
+    pub calendars: Vec<Calendar>,
     /// What was promised.
     #[serde(default)]
     pub slas: Vec<Sla>,
@@ -45,6 +52,58 @@ pub struct Catalogue {
     /// Planned work, during which alerts are expected.
     #[serde(default)]
     pub maintenance: Vec<Maintenance>,
+    /// Texts that tell what to do. The tenant's folder `knowledge` has one in each file.
+    #[serde(default)]
+    pub knowledge: Vec<KnowledgeArticle>,
+}
+
+/// A text that tells what to do.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnowledgeArticle {
+    /// Its name.
+    pub id: String,
+    /// Its headline.
+    pub title: String,
+    /// What it says.
+    #[serde(default)]
+    pub text: String,
+}
+
+impl Catalogue {
+    /// Whether every name it gives is one that it has: agreements, calendars, owners' agreements, shifts.
+    ///
+    /// # Errors
+    /// In words, the first name that leads nowhere.
+    pub fn check(&self) -> Result<(), String> {
+        let slas: BTreeSet<&str> = self.slas.iter().map(|sla| sla.name.as_str()).collect();
+        let calendars: BTreeSet<&str> = self.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+        let named = |who: String, list: &str, known: &BTreeSet<&str>, name: &str| {
+            if name.is_empty() || known.contains(name) {
+                return Ok(());
+            }
+            let all: Vec<&str> = known.iter().copied().collect();
+            let all = if all.is_empty() { "it is empty".to_owned() } else { format!("it has {}", all.join(", ")) };
+            Err(format!("{who} names `{name}`, which is not in `{list}`: {all}"))
+        };
+        self.calendars.iter().try_for_each(Calendar::check)?;
+        for item in &self.services {
+            named(format!("`sla` of {}", item.entity), "slas", &slas, &item.sla)?;
+        }
+        for sla in &self.slas {
+            named(format!("`calendar` of SLA {}", sla.name), "calendars", &calendars, &sla.calendar)?;
+            if !(0.0..=1.0).contains(&sla.at_risk) {
+                return Err(format!("`at_risk` of SLA {} is {}: a share between 0 and 1", sla.name, sla.at_risk));
+            }
+        }
+        for team in &self.teams {
+            named(format!("`ola` of team {}", team.name), "slas", &slas, &team.ola)?;
+            for member in &team.members {
+                named(format!("`shift` of {}", member.name), "calendars", &calendars, &member.shift)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A team.
@@ -59,6 +118,10 @@ pub struct Team {
     /// Whom to call when it does not answer.
     #[serde(default)]
     pub escalation: String,
+    /// What the team has promised the others (operational level agreement): name of an entry of `slas`, counted
+    /// from when the team was given the incident.
+    #[serde(default)]
+    pub ola: String,
     /// Its people.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -76,6 +139,22 @@ pub struct Member {
     /// How many open incidents the person can carry.
     #[serde(default = "default_capacity")]
     pub capacity: u32,
+    /// When the person works: name of an entry of `calendars`; always, where it is left out.
+    #[serde(default)]
+    pub shift: String,
+    /// When the person is away all the same.
+    #[serde(default)]
+    pub away: Vec<Away>,
+}
+
+/// A time in which a person is given nothing.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Away {
+    /// From when.
+    pub from: EventTime,
+    /// Until when.
+    pub to: EventTime,
 }
 
 fn default_capacity() -> u32 {
@@ -115,6 +194,12 @@ pub struct CatalogueItem {
     /// The customers or user groups that depend on it.
     #[serde(default)]
     pub customers: Vec<String>,
+    /// How many people use it.
+    #[serde(default)]
+    pub users: u64,
+    /// What an hour without it costs, in the tenant's currency.
+    #[serde(default)]
+    pub revenue_per_hour: f64,
     /// `deployment.environment.name`.
     #[serde(default)]
     pub environment: String,
@@ -136,7 +221,7 @@ pub struct CatalogueItem {
 }
 
 /// What was promised, by priority.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sla {
     /// Its name.
@@ -147,6 +232,33 @@ pub struct Sla {
     /// It is resolved within.
     #[serde(default)]
     pub resolve: BTreeMap<Priority, Span>,
+    /// The clocks run while these work: name of an entry of `calendars`; always, where it is left out.
+    #[serde(default)]
+    pub calendar: String,
+    /// Priorities whose clocks run round the clock all the same.
+    #[serde(default)]
+    pub round_the_clock: Vec<Priority>,
+    /// The share of the time, 0–1, after which it is at risk.
+    #[serde(default = "default_at_risk")]
+    #[schemars(range(min = 0, max = 1))]
+    pub at_risk: f64,
+}
+
+fn default_at_risk() -> f64 {
+    0.75
+}
+
+impl Default for Sla {
+    fn default() -> Sla {
+        Sla {
+            name: String::new(),
+            respond: BTreeMap::new(),
+            resolve: BTreeMap::new(),
+            calendar: String::new(),
+            round_the_clock: Vec::new(),
+            at_risk: default_at_risk(),
+        }
+    }
 }
 
 /// An edge known beforehand.
@@ -181,4 +293,28 @@ pub struct Maintenance {
     /// What is done.
     #[serde(default)]
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_refused_with_those_there_are() {
+        let json = serde_json::json!({
+            "services": [{"entity": "service:a", "sla": "gold"}],
+            "slas": [{"name": "gold", "calendar": "office"}],
+            "calendars": [{"name": "office", "hours": ["mon-fri 08:00-18:00"]}],
+            "teams": [{"name": "db", "ola": "gold", "members": [{"name": "ana", "shift": "office"}]}],
+        });
+        let read = |json: &serde_json::Value| serde_json::from_value::<Catalogue>(json.clone()).expect("a catalogue");
+        assert_eq!(read(&json).check(), Ok(()));
+        let places = [("/services/0/sla", "gold"), ("/slas/0/calendar", "office"), ("/teams/0/ola", "gold")];
+        for (place, there) in places.into_iter().chain([("/teams/0/members/0/shift", "office")]) {
+            let mut wrong = json.clone();
+            *wrong.pointer_mut(place).expect("it is there") = "glod".into();
+            let said = read(&wrong).check().expect_err(place);
+            assert!(said.contains("`glod`") && said.contains(there), "{said}");
+        }
+    }
 }

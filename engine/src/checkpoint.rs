@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 const MAGIC: [u8; 4] = *b"BWCK";
 
 /// The version this build writes.
-pub(crate) const CHECKPOINT_VERSION: u32 = 11;
+pub(crate) const CHECKPOINT_VERSION: u32 = 12;
 
 const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 

@@ -7,6 +7,7 @@
 mod action;
 mod admit;
 mod alert;
+pub mod calendar;
 mod case;
 pub mod catalogue;
 mod checkpoint;

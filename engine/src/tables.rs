@@ -9,7 +9,7 @@ use crate::config::EngineConfig;
 use crate::correlate::{Correlator, KnownNames};
 use crate::dedup::Alerts;
 use crate::diagnose::Suspects;
-use crate::enrich::History;
+use crate::enrich::{Experience, History, Knowledge, Problems};
 use crate::ledger::Ledger;
 use crate::stats::TenantStats;
 use crate::suppress::Suppressions;
@@ -34,6 +34,13 @@ pub(crate) struct Tables {
     pub(crate) suspects: Suspects,
     /// Of `enrich`: the incidents that are over.
     pub(crate) history: History,
+    /// Of `enrich`: what they taught.
+    pub(crate) experience: Experience,
+    /// Of `enrich`: what comes again and again.
+    pub(crate) problems: Problems,
+    /// Of `enrich`: what to read. Made anew when a checkpoint is restored.
+    #[serde(skip)]
+    pub(crate) knowledge: Knowledge,
     /// Of `ledger`: the incidents.
     pub(crate) ledger: Ledger,
     pub(crate) timers: Timers,
@@ -67,6 +74,8 @@ const GROUPED_BYTES: usize = 600;
 const INCIDENT_BYTES: usize = 6 << 10;
 /// What a past incident takes.
 const PAST_BYTES: usize = 1 << 10;
+/// What a kind of trouble takes that came often.
+const PROBLEM_BYTES: usize = 4 << 10;
 
 /// What of a tenant's memory is taken, in bytes, as estimated from what is in its tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -90,6 +99,9 @@ impl Tables {
             correlator: Correlator::new(&config.correlate),
             suspects: Suspects::default(),
             history: History::default(),
+            experience: Experience::default(),
+            problems: Problems::default(),
+            knowledge: Knowledge::default(),
             ledger: Ledger::default(),
             timers: Timers::default(),
             stats: TenantStats::default(),
@@ -101,6 +113,7 @@ impl Tables {
     pub(crate) fn revive(&mut self) {
         self.alerts.reindex();
         self.known = KnownNames::of(&self.estate.lookup);
+        self.knowledge = Knowledge::of(&self.estate.lookup.knowledge);
         self.suppressions.revive();
         self.suspects.changes.revive();
     }
@@ -110,7 +123,10 @@ impl Tables {
         let grouped = self.correlator.len() * GROUPED_BYTES;
         Held {
             alerts: self.alerts.bytes() + self.alerts.shed_bytes() + grouped,
-            incidents: self.ledger.len() * INCIDENT_BYTES + self.history.len() * PAST_BYTES,
+            incidents: self.ledger.len() * INCIDENT_BYTES
+                + self.history.len() * PAST_BYTES
+                + self.problems.len() * PROBLEM_BYTES
+                + self.experience.bytes(),
             names: self.estate.names.bytes() + self.estate.entities.bytes(),
             topology: self.estate.topology.bytes(),
             changes: self.suspects.changes.bytes(),
@@ -140,6 +156,7 @@ impl Tables {
         evicted.insert("topology_edges".into(), self.estate.topology.refused());
         evicted.insert("changes".into(), self.suspects.changes.forgotten());
         evicted.insert("history".into(), self.history.forgotten());
+        evicted.insert("experience".into(), self.experience.refused());
         evicted.insert("silences".into(), self.suppressions.refused());
         evicted.insert("incidents".into(), self.ledger.refused());
         stats.candidates_transient = self.ledger.transient();

@@ -14,7 +14,7 @@ use crate::case::{Case, Purpose};
 use crate::compiled::Compiled;
 use crate::dedup::{News, ShedAlert};
 use crate::diagnose::Diagnosed;
-use crate::enrich::{Enriched, Past};
+use crate::enrich::{Closed, Enriched};
 use crate::event::Event;
 use crate::incident::{IncidentEvent, Verb};
 use crate::ledger::Step;
@@ -89,8 +89,10 @@ pub(crate) enum Item {
     Diagnosed(Box<Diagnosed>),
     /// From `enrich`.
     Enriched(Box<Enriched>),
-    /// A closed incident is to be remembered.
-    Past(Box<Past>),
+    /// An incident is over for good: it is to be learned from and remembered.
+    Closed(Box<Closed>),
+    /// Somebody says that a problem is solved.
+    Solved(String),
 
     /// To `ledger` itself: what is left to do after something else.
     Ledger(Step),

@@ -203,7 +203,7 @@ async fn check(config: &Config, reach: &Reach) -> Report {
         checks.push(Check::new("bridge", "mapping", Err(error)));
     }
     let catalogues = config::load_catalogues(config).map(|all| format!("{} catalogues read", all.len()));
-    if config.tenants.values().any(|tenant| tenant.catalogue.is_some()) {
+    if config.tenants.values().any(|tenant| tenant.catalogue.is_some() || tenant.knowledge.is_some()) {
         checks.push(Check::new("tenants", "catalogues", catalogues));
     }
     checks.extend(tenants.into_iter().flatten().map(|(tenant, received)| {

@@ -196,7 +196,7 @@ impl Stage {
         let tenant_width = if plan.estate.tenants.len() > 1 { widest.min(16) } else { 0 };
         sinks.push(Box::new(ScreenSink::new(LineStyle { term, tenant_width }, bar.clone())));
         let path = folder.join(INCIDENTS_FILE);
-        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "file".to_owned(), path })?));
+        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig::new("file", path))?));
         sinks.push(Box::new(KeepSink::new(&kept)));
         let log = IncidentLogConfig::default();
         let log = IncidentLog::open(&log, &log.folder(folder))?;

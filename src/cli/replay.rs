@@ -277,7 +277,7 @@ async fn readers(
     }
     if let Some(path) = &args.out {
         std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig { name: "out".to_owned(), path: path.clone() })?));
+        sinks.push(Box::new(NdjsonSink::open(NdjsonSinkConfig::new("out", path.clone()))?));
     }
     if let Some(url) = &args.sink {
         sinks.push(inputs::nats_sink(url).await?);

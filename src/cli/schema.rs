@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use bellwether_engine::catalogue::Catalogue;
-use bellwether_engine::incident::record_schema;
+use bellwether_engine::incident::{SchemaVersion, record_schema};
 use bellwether_engine::signal::SignalKind;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -31,8 +31,10 @@ enum What {
     Config,
     /// A tenant's catalogue: teams, services, SLAs, topology, maintenance
     Catalogue,
-    /// The incident record, version 1
+    /// The incident record, version 2: what is written
     Incident,
+    /// The incident record, version 1: what sinks with `schema_version: 1` write
+    IncidentV1,
     /// The columns of the five kinds of signal
     Signals,
 }
@@ -45,7 +47,8 @@ pub(super) fn run(args: &SchemaArgs) -> Result<Exit> {
     let schema = match args.what {
         What::Config => schema_of::<Config>(),
         What::Catalogue => schema_of::<Catalogue>(),
-        What::Incident => record_schema(),
+        What::Incident => record_schema(SchemaVersion::V2),
+        What::IncidentV1 => record_schema(SchemaVersion::V1),
         What::Signals => signals(),
     };
     let mut out = std::io::stdout().lock();

@@ -63,14 +63,15 @@ pub(super) fn run(args: &ValidateArgs) -> Result<Exit> {
         writeln!(out, "  bridge   {}", bridge.describe())?;
     }
     for (tenant, catalogue) in &catalogues {
-        let Catalogue { teams, services, slas, topology, .. } = catalogue;
+        let Catalogue { teams, services, slas, topology, knowledge, .. } = catalogue;
         writeln!(
             out,
-            "  tenant   {tenant}: {} teams, {} items, {} SLAs, {} edges",
+            "  tenant   {tenant}: {} teams, {} items, {} SLAs, {} edges, {} articles",
             teams.len(),
             services.len(),
             slas.len(),
-            topology.len()
+            topology.len(),
+            knowledge.len()
         )?;
     }
     Ok(Exit::Ok)

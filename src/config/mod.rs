@@ -11,6 +11,7 @@
 mod changed;
 mod include;
 pub mod keys;
+mod knowledge;
 mod model;
 pub mod overlay;
 mod paths;
@@ -42,6 +43,14 @@ pub struct Refused {
     text: String,
     /// The mistakes in the order of the file.
     pub problems: Vec<Problem>,
+}
+
+impl Refused {
+    /// A file that is well written and says what cannot be.
+    pub(crate) fn of(path: &Path, reason: String) -> Refused {
+        let problem = Problem::new(TextSpan::START, reason);
+        Refused { file: path.display().to_string(), text: String::new(), problems: vec![problem] }
+    }
 }
 
 impl fmt::Display for Refused {

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
+use super::knowledge::articles;
 
 /// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,7 +135,7 @@ impl Config {
         if !self.sinks.is_empty() {
             return self.sinks.clone();
         }
-        let file = NdjsonSinkConfig { name: "incidents".to_owned(), path: self.state.join(INCIDENTS_FILE) };
+        let file = NdjsonSinkConfig::new("incidents", self.state.join(INCIDENTS_FILE));
         vec![SinkConfig::Terminal(TerminalSinkConfig::default()), SinkConfig::Ndjson(file)]
     }
 }
@@ -168,8 +169,25 @@ fn twice_named<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> 
 /// # Errors
 /// [`Refused`] for the first catalogue with mistakes.
 pub fn load_catalogues(config: &Config) -> Result<Vec<(String, Catalogue)>, Refused> {
-    let named = config.tenants.iter().filter_map(|(tenant, t)| Some((tenant, t.catalogue.as_ref()?)));
-    named.map(|(tenant, path)| Ok((tenant.clone(), super::load(path)?))).collect()
+    let mut all = Vec::new();
+    for (tenant, TenantConfig { catalogue: path, knowledge }) in &config.tenants {
+        if path.is_none() && knowledge.is_none() {
+            continue;
+        }
+        let mut catalogue = match path {
+            Some(path) => {
+                let catalogue: Catalogue = super::load(path)?;
+                catalogue.check().map_err(|reason| Refused::of(path, reason))?;
+                catalogue
+            }
+            None => Catalogue::default(),
+        };
+        if let Some(folder) = knowledge {
+            catalogue.knowledge.extend(articles(folder).map_err(|reason| Refused::of(folder, reason))?);
+        }
+        all.push((tenant.clone(), catalogue));
+    }
+    Ok(all)
 }
 
 /// Where incidents go by default, in the state folder.
@@ -182,6 +200,9 @@ pub struct TenantConfig {
     /// File with teams, services, SLAs, topology and maintenance windows
     /// (`bellwether schema catalogue`).
     pub catalogue: Option<PathBuf>,
+    /// Folder of Markdown files that tell what to do, one article each: the first headline is its title. Those that
+    /// fit an incident are named in its record.
+    pub knowledge: Option<PathBuf>,
 }
 
 /// How much memory the process may take.

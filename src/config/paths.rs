@@ -31,7 +31,9 @@ fn paths(config: &mut Config) -> Vec<&mut PathBuf> {
     paths.extend(config.include.iter_mut());
     paths.extend(config.journal.iter_mut().map(|journal| &mut journal.dir));
     paths.extend(config.incident_log.dir.as_mut());
-    paths.extend(config.tenants.values_mut().filter_map(|tenant| tenant.catalogue.as_mut()));
+    paths.extend(
+        config.tenants.values_mut().flat_map(|tenant| tenant.catalogue.iter_mut().chain(&mut tenant.knowledge)),
+    );
     paths.extend(config.sources.iter_mut().flat_map(|source| source.paths()));
     paths.extend(config.wires.paths());
     paths.extend(config.sinks.iter_mut().flat_map(|sink| sink.paths()));
@@ -55,7 +57,7 @@ incident_log: {dir: here/IncidentLogConfig.dir}
 state: here/Config.state
 include: [here/Config.include]
 journal: {dir: here/JournalConfig.dir}
-tenants: {acme: {catalogue: here/TenantConfig.catalogue}}
+tenants: {acme: {catalogue: here/TenantConfig.catalogue, knowledge: here/TenantConfig.knowledge}}
 sources:
   - files: {tenant: acme, paths: [here/FilesConfig.paths]}
   - nats:

@@ -1,8 +1,7 @@
 //! One incident on a page: what broke, why we think so, whom it hurts, who should act, how
 //! sure we are.
 
-use bellwether_engine::incident::{EntityRole, IncidentRecord, IncidentStatus, LinkRel, ProbableCause};
-use bellwether_engine::time::EventTime;
+use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, IncidentStatus, LinkRel, ProbableCause};
 
 use super::{date_and_time, priority_ink, rough, safe, time_of_day};
 use crate::term::{Ink, Term, clip, count, wrap};
@@ -104,7 +103,7 @@ impl Page<'_> {
     }
 
     fn hurts(&mut self, record: &IncidentRecord) {
-        let label = |name: &str| record.labels.get(name).map(String::as_str);
+        let Some(impact) = &record.business_impact else { return };
         let mut parts = Vec::new();
         let affected = names(record, |role| role != Some(EntityRole::Cause), |id| id.starts_with("service:"));
         if !affected.is_empty() {
@@ -114,12 +113,20 @@ impl Page<'_> {
         if !others.is_empty() {
             parts.push(others);
         }
-        if let Some(customers) = label("impact.customers") {
-            parts.push(format!("customers {customers}"));
+        if !impact.customers.is_empty() {
+            parts.push(format!("customers {}", impact.customers.join(", ")));
         }
         self.field("whom it hurts", &parts.join("; "));
-        if let Some(more) = label("impact.entities_at_risk").filter(|more| *more != "0") {
-            self.field("", &format!("{more} more depend on these and may follow"));
+        let costs = [
+            impact.users.map(|users| format!("{users} people use it")),
+            impact.revenue_per_hour.map(|cost| format!("an hour of it costs {cost:.0}")),
+        ];
+        let costs: Vec<String> = costs.into_iter().flatten().collect();
+        if !costs.is_empty() {
+            self.field("", &costs.join("; "));
+        }
+        if impact.entities_at_risk > 0 {
+            self.field("", &format!("{} more depend on these and may follow", impact.entities_at_risk));
         }
     }
 
@@ -142,15 +149,14 @@ impl Page<'_> {
     }
 
     fn sla(&mut self, record: &IncidentRecord) {
-        let clock = |name: &str| {
-            let at = EventTime::parse_rfc3339(record.labels.get(name)?).ok()?;
-            Some(format!("{} (in {})", time_of_day(at), rough(at.since(record.opened_at))))
+        let Some(sla) = &record.sla else { return };
+        let clock = |(what, deadline): (&str, Option<Deadline>)| {
+            let at = deadline?.by?;
+            Some(format!("{what} by {} (in {})", time_of_day(at), rough(at.since(record.opened_at))))
         };
-        let Some(name) = record.labels.get("sla.name") else { return };
-        let clocks = [("answer", clock("sla.respond_by")), ("fix", clock("sla.resolve_by"))];
         let clocks: Vec<String> =
-            clocks.into_iter().filter_map(|(what, at)| at.map(|at| format!("{what} by {at}"))).collect();
-        self.field("SLA clock", &format!("{name}: {}", clocks.join(", ")));
+            [("answer", sla.respond), ("fix", sla.resolve)].into_iter().filter_map(clock).collect();
+        self.field("SLA clock", &format!("{}: {}", sla.name, clocks.join(", ")));
     }
 
     fn links(&mut self, record: &IncidentRecord) {

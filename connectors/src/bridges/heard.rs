@@ -72,6 +72,7 @@ fn status(
     heard: &mut Heard,
 ) {
     let was_end = rules.is_end(&entry.told);
+    let waited = rules.said(&entry.told) == Some(Said::Waiting);
     let live = lives(entry);
     heard.actions.extend(told(entry, system, word));
     let changed = |entry: &Entry, verb: TicketVerb| Action::TicketChanged {
@@ -83,6 +84,11 @@ fn status(
         text: short(word),
     };
     let said = rules.said(word);
+    match said == Some(Said::Waiting) {
+        true => heard.actions.push(changed(entry, TicketVerb::Waiting)),
+        false if waited => heard.actions.push(changed(entry, TicketVerb::Continued)),
+        false => {}
+    }
     if said.is_some_and(Said::is_end) {
         entry.closed.get_or_insert(Closed { at: now, status: word.to_owned(), said: false });
     } else {

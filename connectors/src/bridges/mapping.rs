@@ -116,6 +116,8 @@ pub enum Said {
     Nothing,
     /// Somebody works on it.
     Acknowledged,
+    /// Somebody outside is waited for: promised times do not pass.
+    Waiting,
     /// It is fixed.
     Resolved,
     /// It is over for good.
@@ -131,7 +133,7 @@ pub enum Said {
 impl Said {
     /// Whether nobody works on the ticket any more.
     pub(super) fn is_end(self) -> bool {
-        !matches!(self, Said::Nothing | Said::Acknowledged)
+        !matches!(self, Said::Nothing | Said::Acknowledged | Said::Waiting)
     }
 }
 
@@ -346,7 +348,7 @@ pub(super) mod tests {
         "tenants": {"acme": {"queue": "acme", "teams": {"database": "dba"}}, "globex": {"queue": "globex"}},
         "priority": {"P1": "90", "P2": "70", "P3": "50", "P4": "30", "P5": "10"},
         "states": {"open": "new", "acknowledged": "open", "resolved": "resolved", "closed": "resolved", "merged": "resolved"},
-        "said": {"open": "acknowledged", "resolved": "resolved", "rejected": "wont_fix", "deleted": "deleted"},
+        "said": {"open": "acknowledged", "resolved": "resolved", "rejected": "wont_fix", "deleted": "deleted", "stalled": "waiting"},
         "owner": "{{ assignee }}",
         "fields": {"cause": "{{ cause }}"}
     }"#;

@@ -32,6 +32,7 @@ mod store;
 pub mod system;
 mod template;
 mod tickets;
+mod words;
 mod worker;
 
 #[cfg(test)]

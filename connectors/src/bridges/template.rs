@@ -5,11 +5,11 @@
 //! next to nothing. What comes out is without control characters, and without those that turn the reading
 //! direction of what follows: a host's name must not make a ticket say something else.
 
-use bellwether_engine::incident::{EntityRole, IncidentRecord, LinkRel};
+use bellwether_engine::incident::IncidentRecord;
 use bellwether_engine::signal::cut_to;
-use bellwether_engine::time::EventTime;
 use minijinja::{Environment, UndefinedBehavior};
-use serde::Serialize;
+
+use super::words::{Page, full, sparse};
 
 /// Steps that a template may take: a loop over every list of a record is some thousand.
 const FUEL: u64 = 200_000;
@@ -101,215 +101,6 @@ fn plain(text: &str) -> String {
     cut_to(&text, OUTPUT_BYTES_MAX).trim().to_owned()
 }
 
-/// What a template may name: the record, with nothing left out, and the same in words where that is shorter.
-#[derive(Serialize)]
-struct Page<'r> {
-    tenant: &'r str,
-    id: &'r str,
-    dedup_key: &'r str,
-    revision: u64,
-    status: String,
-    status_reason: String,
-    severity: String,
-    priority: &'static str,
-    impact: u8,
-    urgency: u8,
-    title: &'r str,
-    summary: &'r str,
-    description: &'r str,
-    class: &'r str,
-    environment: &'r str,
-    started_at: String,
-    opened_at: String,
-    updated_at: String,
-    acknowledged_at: String,
-    resolved_at: String,
-    merged_into: &'r str,
-    parent_id: &'r str,
-    entity: &'r str,
-    affected: Vec<&'r str>,
-    team: &'r str,
-    assignment_group: &'r str,
-    assignee: &'r str,
-    escalation: &'r str,
-    cause: &'r str,
-    cause_why: &'r str,
-    confidence: u8,
-    causes: Vec<Cause<'r>>,
-    changes: Vec<ChangeLine<'r>>,
-    alerts: Vec<AlertLine<'r>>,
-    alert_count: u64,
-    customers: &'r str,
-    business_services: &'r str,
-    runbooks: Vec<&'r str>,
-    similar: Vec<Similar<'r>>,
-    labels: &'r std::collections::BTreeMap<String, String>,
-    news: &'r [String],
-}
-
-#[derive(Serialize)]
-struct Cause<'r> {
-    rank: u64,
-    what: &'r str,
-    entity: &'r str,
-    score: u8,
-    why: &'r str,
-}
-
-#[derive(Serialize)]
-struct ChangeLine<'r> {
-    id: &'r str,
-    what: &'r str,
-    entity: &'r str,
-    at: String,
-    url: &'r str,
-}
-
-#[derive(Serialize)]
-struct AlertLine<'r> {
-    name: &'r str,
-    source: &'r str,
-    status: String,
-    since: String,
-    url: &'r str,
-}
-
-#[derive(Serialize)]
-struct Similar<'r> {
-    id: &'r str,
-    ticket: &'r str,
-    score: u8,
-}
-
-/// 0–1 in percent.
-fn percent(score: f64) -> u8 {
-    (score.clamp(0.0, 1.0) * 100.0).round() as u8
-}
-
-/// The word that the record has for something.
-fn word<T: Serialize>(of: T) -> String {
-    serde_json::to_value(of).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-impl<'r> Page<'r> {
-    fn of(tenant: &'r str, record: &'r IncidentRecord, news: &'r [String]) -> Page<'r> {
-        let time = |at: Option<EventTime>| at.map(|at| at.to_string()).unwrap_or_default();
-        let owner = record.owner.as_ref();
-        let first = record.probable_causes.first();
-        let label = |name: &str| record.labels.get(name).map_or("", String::as_str);
-        let entity = |entity: Option<&'r bellwether_engine::incident::EntityRef>| entity.map_or("", |e| e.id.as_str());
-        Page {
-            tenant,
-            id: &record.id,
-            dedup_key: &record.dedup_key,
-            revision: record.revision,
-            status: word(record.status),
-            status_reason: record.status_reason.map(word).unwrap_or_default(),
-            severity: word(record.severity),
-            priority: record.priority.name(),
-            impact: record.impact.unwrap_or_default(),
-            urgency: record.urgency.unwrap_or_default(),
-            title: &record.title,
-            summary: &record.summary,
-            description: &record.description,
-            class: &record.class,
-            environment: &record.environment,
-            started_at: time(record.started_at),
-            opened_at: record.opened_at.to_string(),
-            updated_at: record.updated_at.to_string(),
-            acknowledged_at: time(record.acknowledged_at),
-            resolved_at: time(record.resolved_at),
-            merged_into: record.merged_into.as_deref().unwrap_or_default(),
-            parent_id: record.parent_id.as_deref().unwrap_or_default(),
-            entity: entity(record.primary_entity.as_ref()),
-            affected: (record.entities.iter())
-                .filter(|entity| entity.role == Some(EntityRole::Affected))
-                .map(|entity| entity.id.as_str())
-                .collect(),
-            team: owner.map_or("", |owner| &owner.team),
-            assignment_group: owner.map_or("", |owner| &owner.assignment_group),
-            assignee: owner.map_or("", |owner| &owner.assignee),
-            escalation: owner.map_or("", |owner| &owner.escalation),
-            cause: first.map_or("", |cause| &cause.reference),
-            cause_why: first.map_or("", |cause| &cause.explanation),
-            confidence: record.confidence.map_or(0, percent),
-            causes: (record.probable_causes.iter())
-                .map(|cause| Cause {
-                    rank: cause.rank,
-                    what: &cause.reference,
-                    entity: entity(cause.entity.as_ref()),
-                    score: percent(cause.score),
-                    why: &cause.explanation,
-                })
-                .collect(),
-            changes: (record.changes.iter())
-                .map(|change| ChangeLine {
-                    id: &change.id,
-                    what: &change.change_type,
-                    entity: &change.entity_id,
-                    at: change.at.to_string(),
-                    url: &change.url,
-                })
-                .collect(),
-            alerts: (record.alerts.iter())
-                .map(|alert| AlertLine {
-                    name: &alert.name,
-                    source: &alert.source,
-                    status: word(alert.status),
-                    since: alert.starts_at.to_string(),
-                    url: &alert.url,
-                })
-                .collect(),
-            alert_count: record.alert_count,
-            customers: label("impact.customers"),
-            business_services: label("impact.business_services"),
-            runbooks: (record.links.iter())
-                .filter(|link| link.rel == LinkRel::Runbook)
-                .map(|link| link.href.as_str())
-                .collect(),
-            similar: (record.similar.iter())
-                .map(|past| Similar { id: &past.id, ticket: &past.ticket, score: percent(past.score) })
-                .collect(),
-            labels: &record.labels,
-            news,
-        }
-    }
-}
-
-/// A record with next to nothing.
-fn sparse() -> IncidentRecord {
-    record_of(serde_json::json!({}))
-}
-
-/// A record with everything that a template can name.
-fn full() -> IncidentRecord {
-    let at = "2026-03-01T10:00:00Z";
-    record_of(serde_json::json!({
-        "status_reason": "detected", "impact": 1, "urgency": 2, "confidence": 0.9, "summary": "s", "description": "d",
-        "class": "database", "started_at": at, "acknowledged_at": at, "resolved_at": at, "environment": "production",
-        "primary_entity": {"id": "service:a", "type": "service"},
-        "entities": [{"id": "service:a", "type": "service", "role": "affected"}],
-        "owner": {"team": "t", "assignment_group": "g", "assignee": "a", "escalation": "e"},
-        "probable_causes": [{"rank": 1, "kind": "entity", "ref": "host:a", "score": 0.9, "explanation": "e"}],
-        "changes": [{"id": "c", "type": "deployed", "at": at}],
-        "alerts": [{"fingerprint": "00ff00ff00ff00ff", "source": "s", "name": "n", "status": "firing", "starts_at": at}],
-        "links": [{"rel": "runbook", "href": "https://runbooks.test/a"}],
-        "similar": [{"id": "inc_1", "score": 0.5, "ticket": "17"}],
-    }))
-}
-
-fn record_of(more: serde_json::Value) -> IncidentRecord {
-    let mut record = serde_json::json!({
-        "schema_version": "1", "id": "inc_01KDV0000000000000000000AA", "dedup_key": "k", "revision": 1,
-        "status": "open", "severity": "major", "priority": "P2", "title": "t", "opened_at": "2026-03-01T10:00:00Z",
-        "updated_at": "2026-03-01T10:00:00Z", "entities": [], "alert_count": 1,
-    });
-    if let (Some(record), serde_json::Value::Object(more)) = (record.as_object_mut(), more) {
-        record.extend(more);
-    }
-    serde_json::from_value(record).expect("the samples are records")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,13 +119,16 @@ mod tests {
             ("{{ titel }}", "undefined"),
             ("{{ title", "unexpected end"),
             ("{% for c in causes %}{{ c.whta }}{% endfor %}", "undefined"),
-            ("{{ labels['impact.customers'] }}", "undefined"),
+            ("{{ labels['zone'] }}", "undefined"),
+            ("{{ problem.id }}", "undefined"),
             ("{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}", "fuel"),
         ] {
             let error = one(text).expect_err(text).to_string();
             assert!(error.contains("subject") && error.contains(named), "{text}: {error}");
         }
-        assert_eq!(said("{{ labels['impact.customers'] | default('nobody') }}", &sparse()), "nobody");
+        assert_eq!(said("{{ labels['zone'] | default('nowhere') }}", &sparse()), "nowhere");
+        let guarded = "{% if problem %}{{ problem.occurrences }}{% endif %}{{ sla.resolve }}";
+        assert_eq!((said(guarded, &sparse()), said(guarded, &full())), (String::new(), "4at_risk".to_owned()));
     }
 
     #[test]

@@ -14,10 +14,10 @@ const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const FINGERPRINT_DIGITS: usize = 16;
 
 /// The kinds of feedback.
-const KINDS: [&str; 9] =
-    ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause"];
+const KINDS: [&str; 10] =
+    ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause", "solve"];
 /// What can have become of a ticket.
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 14] = [
     "created",
     "updated",
     "acknowledged",
@@ -30,6 +30,8 @@ const VERBS: [&str; 12] = [
     "merged",
     "linked",
     "deleted",
+    "waiting",
+    "continued",
 ];
 
 /// One message, read.
@@ -45,8 +47,9 @@ pub(crate) struct Said {
 #[serde(deny_unknown_fields)]
 struct Feedback {
     id: Option<String>,
-    incident: String,
+    incident: Option<String>,
     who: String,
+    problem: Option<String>,
     alert: Option<String>,
     into: Option<String>,
     cause: Option<String>,
@@ -81,11 +84,13 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
     if !KINDS.contains(&kind) {
         return Err(unknown("kind of feedback", kind, &KINDS));
     }
-    let Feedback { id, incident, who, alert, into, cause } = parse(payload)?;
+    let Feedback { id, incident, who, problem, alert, into, cause } = parse(payload)?;
     if let Some(id) = &id {
         check("id", id)?;
     }
-    check("incident", &incident)?;
+    // A problem is of many incidents.
+    let incident = takes("incident", kind, incident, kind != "solve")?;
+    let problem = takes("problem", kind, problem, kind == "solve")?;
     check("who", &who)?;
     let fingerprint = takes("alert", kind, alert, ["attach", "detach"].contains(&kind))?;
     let other = takes("into", kind, into, kind == "merge")?;
@@ -103,6 +108,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
         "attach" => Action::Attach { incident, alert: fingerprint, who },
         "detach" => Action::Detach { incident, alert: fingerprint, who },
         "cause" => Action::Cause { incident, cause, who },
+        "solve" => Action::Solve { problem, who },
         _ => Action::Merge { incident, into: other, who },
     };
     Ok(Said { id, actions: vec![action] })
@@ -171,6 +177,8 @@ fn changed(verb: &str) -> Option<TicketVerb> {
         "merged" => TicketVerb::Merged,
         "linked" => TicketVerb::Linked,
         "deleted" => TicketVerb::Deleted,
+        "waiting" => TicketVerb::Waiting,
+        "continued" => TicketVerb::Continued,
         _ => return None,
     })
 }

@@ -14,6 +14,7 @@ mod declare;
 pub mod nats;
 pub mod ndjson;
 pub mod terminal;
+mod versioned;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::declared::list_of;
 use crate::journal::Position;
 
 pub use declare::{DeclaredSink, GIVE_UP_AFTER, Order};
+pub use versioned::RecordVersion;
 
 list_of! {
     /// Every sink, as it is written in the configuration: `- nats: {…}`.
@@ -144,7 +146,7 @@ pub(crate) mod tests {
     pub(crate) fn event(tenant: &str, incident: u64, revision: u64) -> Outgoing {
         let at = EventTime::from_secs(1_772_359_200);
         let record = serde_json::json!({
-            "schema_version": "1",
+            "schema_version": "2",
             "id": incident_id(tenant, incident, at),
             "dedup_key": format!("key-{incident}"),
             "revision": revision,

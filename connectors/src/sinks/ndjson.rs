@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::private;
-use crate::sinks::{DeclaredSink, Delivered, Order, Outgoing, Sink, SinkError};
+use crate::sinks::{DeclaredSink, Delivered, Order, Outgoing, RecordVersion, Sink, SinkError};
 
 /// Where to write incident events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,17 @@ pub struct NdjsonSinkConfig {
     pub name: String,
     /// The file; appended to when it exists.
     pub path: PathBuf,
+    /// The version of the record that its readers know.
+    #[serde(default)]
+    pub schema_version: RecordVersion,
+}
+
+impl NdjsonSinkConfig {
+    /// A file with records of the newest version.
+    #[must_use]
+    pub fn new(name: &str, path: PathBuf) -> NdjsonSinkConfig {
+        NdjsonSinkConfig { name: name.to_owned(), path, schema_version: RecordVersion::default() }
+    }
 }
 
 fn default_name() -> String {
@@ -56,7 +67,7 @@ impl DeclaredSink for NdjsonSinkConfig {
     }
 
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Sink>, SinkError>> {
-        Box::pin(async { Ok(Box::new(NdjsonSink::open(self.clone())?) as Box<dyn Sink>) })
+        Box::pin(async { Ok(self.schema_version.of(Box::new(NdjsonSink::open(self.clone())?))) })
     }
 }
 
@@ -247,7 +258,7 @@ mod tests {
     use crate::sinks::tests::event;
 
     fn open(path: &Path) -> NdjsonSink {
-        NdjsonSink::open(NdjsonSinkConfig { name: default_name(), path: path.to_owned() }).expect("opens")
+        NdjsonSink::open(NdjsonSinkConfig::new("ndjson", path.to_owned())).expect("opens")
     }
 
     #[test]
@@ -324,7 +335,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("notes.txt");
         std::fs::write(&path, "my notes\n").expect("written");
-        let config = NdjsonSinkConfig { name: default_name(), path: path.clone() };
+        let config = NdjsonSinkConfig::new("ndjson", path.clone());
         assert!(NdjsonSink::open(config).is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("text"), "my notes\n");
     }

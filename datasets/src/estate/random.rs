@@ -92,12 +92,15 @@ pub(crate) fn staff(estate: &mut Estate, tenant: usize) {
             name: people[index % people.len()].to_owned(),
             skills: vec![(*name).to_owned()],
             capacity: 3,
+            ..Member::default()
         }],
+        ola: String::new(),
     };
     let sla = |name: &str, respond: [i64; 3], resolve: [i64; 3]| Sla {
         name: name.to_owned(),
         respond: priorities(respond),
         resolve: priorities(resolve),
+        ..Sla::default()
     };
     let tenant = &mut estate.tenants[tenant];
     tenant.teams = TEAMS.iter().enumerate().map(team).collect();

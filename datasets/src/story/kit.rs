@@ -25,7 +25,7 @@ impl<'a> Kit<'a> {
             name: name.to_owned(),
             assignment_group: group.to_owned(),
             escalation: escalation.to_owned(),
-            members: Vec::new(),
+            ..Team::default()
         });
     }
 
@@ -35,6 +35,7 @@ impl<'a> Kit<'a> {
             name: name.to_owned(),
             respond: crate::estate::priorities(respond),
             resolve: crate::estate::priorities(resolve),
+            ..Sla::default()
         });
     }
 

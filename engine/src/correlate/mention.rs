@@ -15,7 +15,6 @@ pub(crate) fn take(item: Item, tables: &mut Tables, _turn: &mut Turn<'_>) -> Opt
         }
         Item::NewCatalogue => {
             known.set_catalogue(&estate.lookup);
-            return None;
         }
         _ => {}
     }

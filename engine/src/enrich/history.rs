@@ -17,6 +17,8 @@ pub(crate) struct Past {
     pub(crate) signature: Vec<u64>,
     /// From first revision to resolution.
     pub(crate) duration: Span,
+    /// What fixed it, in the words of who did.
+    pub(crate) resolution: String,
 }
 
 /// What an incident was about: hashes of its entities and of its alert names, sorted.
@@ -61,6 +63,7 @@ impl History {
                 id: past.id.clone(),
                 score: (jaccard(signature, &past.signature) * 1000.0).round() / 1000.0,
                 ticket: past.ticket.clone(),
+                resolution: past.resolution.clone(),
             })
             .filter(|s| s.score >= similar_min)
             .collect();
@@ -118,6 +121,7 @@ mod tests {
                 ticket: String::new(),
                 signature: signature(parts.split(' ')),
                 duration: Span::from_hours(1),
+                resolution: String::new(),
             };
             history.add(past, 10);
         }
@@ -136,6 +140,7 @@ mod tests {
                 ticket: String::new(),
                 signature: own.clone(),
                 duration: Span::from_hours(hours),
+                resolution: String::new(),
             };
             history.add(past, 10);
         }

@@ -1,4 +1,4 @@
-//! `enrich`: owner, priority, SLA clock, assignee, similar past incidents, narrative.
+//! `enrich`: priority, agreements, who should have it, what was like it, what it is one of, the narrative.
 //!
 //! ```yaml
 //! enrich:
@@ -7,20 +7,29 @@
 //! ```
 //!
 //! Everything here comes from the tenant's catalogue and the tenant's own past. Priority is
-//! impact × urgency (ITIL): impact by how critical the affected services are and how many,
-//! urgency by how bad the alerts say it is and whether it spreads.
+//! impact × urgency (ITIL), by a matrix that a site may state: impact by how critical the affected services are and
+//! how many, urgency by how bad the alerts say it is and whether it spreads.
 
+mod closed;
 mod config;
 mod enriched;
+mod experience;
 mod history;
+mod knowledge;
 mod narrative;
 mod owner;
 mod priority;
+mod problems;
 mod sla;
 pub(crate) mod stage;
 
-pub use config::EnrichConfig;
+pub(crate) use closed::Closed;
+pub use config::{EnrichConfig, PriorityMatrix};
 pub(crate) use enriched::Enriched;
-pub(crate) use history::{History, Past};
+pub(crate) use experience::{Experience, TicketFields};
+pub(crate) use history::History;
+pub(crate) use knowledge::Knowledge;
 pub(crate) use narrative::clip;
+pub(crate) use owner::owner_of;
+pub(crate) use problems::Problems;
 pub(crate) use sla::SlaClock;

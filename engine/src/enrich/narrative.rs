@@ -5,7 +5,7 @@
 
 use crate::diagnose::{Blast, Cause, Class, Next};
 use crate::entity::entity_name;
-use crate::incident::{Owner, Priority, SimilarIncident};
+use crate::incident::{AssignedBy, Deadline, DeadlineState, Owner, Priority, ProblemRef, SimilarIncident};
 use crate::time::{EventTime, Span};
 
 use super::sla::SlaClock;
@@ -27,11 +27,17 @@ pub(super) struct Facts<'a> {
     pub(super) blast: &'a Blast,
     pub(super) class: Class,
     pub(super) owner: &'a Owner,
+    pub(super) assigned_by: AssignedBy,
+    /// How often answers were right that were as sure of the team.
+    pub(super) sure_of_team: Option<f64>,
     pub(super) priority: Priority,
+    /// The priority that the last revision told.
+    pub(super) was: Option<Priority>,
     pub(super) impact: u8,
     pub(super) urgency: u8,
     pub(super) sla: Option<&'a SlaClock>,
     pub(super) similar: Option<&'a SimilarIncident>,
+    pub(super) problem: Option<&'a ProblemRef>,
     pub(super) hierarchy: Hierarchy<'a>,
     /// Who is expected to follow first.
     pub(super) next: Option<&'a Next>,
@@ -60,7 +66,8 @@ pub(super) fn narrate(facts: &Facts<'_>) -> String {
         whom_it_hurts(facts),
         Some(who_acts(facts)),
         Some(what_first(facts)),
-        facts.similar.map(|s| format!("It resembles {} ({:.0} %).", s.id, s.score * 100.0)),
+        facts.similar.map(resembles),
+        facts.problem.map(again),
     ];
     let mut text = String::new();
     for sentence in sentences.into_iter().flatten() {
@@ -171,15 +178,23 @@ fn many(count: usize, one: &str, more: &str) -> String {
 }
 
 fn who_acts(facts: &Facts<'_>) -> String {
-    let mut sentence = format!("Team {} owns it", facts.owner.team);
+    let team = &facts.owner.team;
+    let mut sentence = match (facts.assigned_by, facts.sure_of_team) {
+        (AssignedBy::Dispatcher, _) => format!("Nobody is known to own it, team {team} gives it out"),
+        (AssignedBy::Experience, Some(sure)) => format!("Team {team} resolves {:.0} % of such incidents", sure * 100.0),
+        (AssignedBy::Person, _) => format!("Team {team} has it"),
+        _ => format!("Team {team} owns it"),
+    };
     if !facts.owner.assignee.is_empty() {
         sentence.push_str(&format!(" ({} has the skill and the time)", facts.owner.assignee));
     }
-    sentence.push_str(&format!("; {} from impact {} and urgency {}", facts.priority, facts.impact, facts.urgency));
+    let was = facts.was.filter(|was| *was != facts.priority).map(|was| format!(" (was {was})")).unwrap_or_default();
+    let priority = facts.priority;
+    sentence.push_str(&format!("; {priority}{was} from impact {} and urgency {}", facts.impact, facts.urgency));
     if let Some(sla) = facts.sla {
         let clocks: Vec<String> = [
-            sla.respond_by.map(|at| format!("an answer by {}", clock_time(at))),
-            sla.resolve_by.map(|at| format!("a fix by {}", clock_time(at))),
+            sla.respond.and_then(|deadline| promised("an answer", deadline)),
+            sla.resolve.and_then(|deadline| promised("a fix", deadline)),
         ]
         .into_iter()
         .flatten()
@@ -190,6 +205,31 @@ fn who_acts(facts: &Facts<'_>) -> String {
     }
     sentence.push('.');
     sentence
+}
+
+/// What is promised by when, and how that stands where it is not as it should.
+fn promised(what: &str, deadline: Deadline) -> Option<String> {
+    let stands = match deadline.state {
+        DeadlineState::AtRisk => " (at risk)",
+        DeadlineState::Breached => " (missed)",
+        _ => "",
+    };
+    Some(format!("{what} by {}{stands}", clock_time(deadline.by?)))
+}
+
+/// What was like it, and what fixed that.
+fn resembles(similar: &SimilarIncident) -> String {
+    let fixed = match similar.resolution.as_str() {
+        "" => String::new(),
+        said => format!(", of which was said: {}", clip(said, 120)),
+    };
+    format!("It resembles {} ({:.0} %){fixed}.", similar.id, similar.score * 100.0)
+}
+
+/// That it comes again and again.
+fn again(problem: &ProblemRef) -> String {
+    let ProblemRef { id, occurrences, window_days, .. } = problem;
+    format!("It is there for the {occurrences}. time in {window_days} days (problem {id}).")
 }
 
 fn what_first(facts: &Facts<'_>) -> String {

@@ -1,5 +1,6 @@
-//! Priority = impact × urgency, as ITIL has it.
+//! Priority = impact × urgency, as ITIL has it, by the site's matrix.
 
+use super::config::PriorityMatrix;
 use crate::catalogue::Criticality;
 use crate::diagnose::Blast;
 use crate::incident::Priority;
@@ -21,7 +22,7 @@ const WIDE_ENTITIES: usize = 25;
 /// Assesses an incident. Impact: 1 when a critical item or many entities are hurt, 2 when an
 /// important one is, else 3. Urgency: 1 when something critical or major fires now, 2 for minor
 /// trouble, 3 for warnings and forecasts.
-pub(super) fn assess(blast: &Blast, severity: Severity) -> Assessment {
+pub(super) fn assess(blast: &Blast, severity: Severity, matrix: &PriorityMatrix) -> Assessment {
     let impact = match blast.criticality {
         Some(Criticality::Critical) => 1,
         _ if blast.alerting() >= WIDE_ENTITIES => 1,
@@ -34,15 +35,10 @@ pub(super) fn assess(blast: &Blast, severity: Severity) -> Assessment {
         Severity::Minor => 2,
         Severity::Warning | Severity::Info => 3,
     };
-    let priority = match impact + urgency {
-        // A warning that one entity gives alone wakes nobody, however important that is.
-        4 if urgency == 3 && blast.alerting() <= 1 => Priority::P4,
-        2 => Priority::P1,
-        3 => Priority::P2,
-        4 => Priority::P3,
-        5 => Priority::P4,
-        _ => Priority::P5,
-    };
+    let stated = matrix.of(impact, urgency);
+    // A warning that one entity gives alone wakes nobody, however important that is.
+    let alone = urgency == 3 && blast.alerting() <= 1;
+    let priority = if alone { stated.max(Priority::P4) } else { stated };
     Assessment { impact, urgency, priority }
 }
 
@@ -51,12 +47,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_critical_service_in_critical_trouble_is_p1_and_a_warning_elsewhere_p5() {
+    fn a_critical_service_in_critical_trouble_is_p1_and_a_warning_elsewhere_p4() {
         let blast = |criticality| Blast { criticality, ..Blast::default() };
-        let priority = |c, s| assess(&blast(c), s).priority;
+        let matrix = PriorityMatrix::default();
+        let priority = |c, s| assess(&blast(c), s, &matrix).priority;
         assert_eq!(priority(Some(Criticality::Critical), Severity::Critical), Priority::P1);
         assert_eq!(priority(Some(Criticality::High), Severity::Major), Priority::P2);
         assert_eq!(priority(Some(Criticality::Critical), Severity::Warning), Priority::P4);
-        assert_eq!(priority(None, Severity::Warning), Priority::P5);
+        assert_eq!(priority(None, Severity::Warning), Priority::P4);
+        assert_eq!(priority(None, Severity::Critical), Priority::P3);
+    }
+
+    #[test]
+    fn a_site_states_its_own_matrix() {
+        let matrix = serde_json::json!([["P1", "P1", "P2"], ["P2", "P3", "P5"], ["P3", "P5", "P5"]]);
+        let matrix: PriorityMatrix = serde_json::from_value(matrix).expect("a matrix");
+        assert_eq!(assess(&Blast::default(), Severity::Warning, &matrix).priority, Priority::P5);
+        assert_eq!((matrix.of(1, 2), matrix.of(2, 1), matrix.of(3, 3)), (Priority::P1, Priority::P2, Priority::P5));
     }
 }

@@ -1,14 +1,19 @@
 //! `enrich`: adds what the catalogue and the past know of a diagnosed incident.
 
+use super::closed::Closed;
 use super::enriched::{Enriched, Words};
-use super::history::signature;
+use super::experience::{Ended, Likely, TicketFields};
+use super::history::{Past, signature};
+use super::knowledge::Knowledge;
 use super::narrative::{Facts, Hierarchy, narrate};
-use super::owner::{find_owner, pick_assignee};
+use super::owner::{carried, owner_of, owning_team, pick_assignee};
 use super::priority::assess;
-use super::sla::clock;
+use super::problems::Trouble;
+use super::sla::{Life, SlaClock, clock, strictest};
 use crate::case::Purpose;
 use crate::diagnose::Diagnosed;
-use crate::incident::Owner;
+use crate::entity::split_entity;
+use crate::incident::{AssignedBy, Candidate, Owner, Priority, TimeLeft};
 use crate::ledger::Incident;
 use crate::signal::Severity;
 use crate::tables::Tables;
@@ -18,62 +23,215 @@ use crate::turn::{Item, Turn};
 pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Option<Item> {
     match item {
         Item::Diagnosed(found) => enrich(*found, tables, turn).map(|enriched| Item::Enriched(Box::new(enriched))),
-        Item::Past(past) => {
-            tables.history.add(*past, turn.compiled.config.limits.history_max);
+        Item::Closed(closed) => {
+            remember(*closed, tables, turn);
+            None
+        }
+        Item::Solved(problem) => {
+            if !tables.problems.close(turn.tenant, &problem) {
+                tables.stats.actions_unknown += 1;
+            }
+            None
+        }
+        Item::NewCatalogue => {
+            tables.knowledge = Knowledge::of(&tables.estate.lookup.knowledge);
             None
         }
         other => Some(other),
     }
 }
 
+/// Learns from an incident that is over, and remembers it.
+fn remember(closed: Closed, tables: &mut Tables, turn: &Turn<'_>) {
+    let limits = &turn.compiled.config.limits;
+    let Closed { id, ticket, signature, kind, change, resolution, opened_at, took, fields, team, breached } = closed;
+    let ended = Ended { team, breached, took };
+    tables.experience.learn(&fields, opened_at, &ended, limits.tenant_bytes_max);
+    tables.problems.add(Trouble { kind, opened_at, took, change });
+    tables.history.add(Past { id, ticket, signature, duration: took, resolution }, limits.history_max);
+}
+
 fn enrich(found: Diagnosed, tables: &Tables, turn: &Turn<'_>) -> Option<Enriched> {
     let incident = tables.ledger.get(found.case.incident)?;
+    let config = &turn.compiled.config.enrich;
     let severity = found.live_severity.unwrap_or(incident.severity).max(incident.severity);
     // What is to come can wait a little, however bad it will be.
     let urgent = if found.to_come { severity.min(Severity::Minor) } else { severity };
-    let assessment = assess(&found.blast, urgent);
-    let owner = owner(&found, incident, tables, turn);
-    let sla = clock(&found.blast, &tables.estate.lookup, assessment.priority, incident.opened_at);
-    let mut enriched = Enriched { found, severity, assessment, owner, sla, words: Words::default() };
+    let assessment = assess(&found.blast, urgent, &config.priority);
+    let asked = Asked::of(&found, assessment.priority, incident, tables, turn);
+    let (owner, assigned_by) = owner(&found, &asked, incident, tables, turn);
+    let lookup = &tables.estate.lookup;
+    let life = Life {
+        began: incident.opened_at,
+        acknowledged_at: incident.acknowledged_at,
+        resolved_at: incident.resolved_at,
+        pauses: &incident.pauses,
+        now: turn.now,
+    };
+    let sla = strictest(&found.blast, lookup, assessment.priority);
+    let sla = sla.map(|sla| clock(sla, assessment.priority, lookup, &life));
+    let ola = lookup.teams.get(&owner.team).and_then(|team| lookup.slas.get(&team.ola));
+    let given = Life { began: incident.given_at(&owner.team, turn.now), ..life };
+    let ola = ola.map(|ola| clock(ola, assessment.priority, lookup, &given));
+    let words = Words::default();
+    let mut enriched = Enriched { found, severity, assessment, owner, assigned_by, sla, ola, words };
     if enriched.found.case.purpose != Purpose::Weigh {
-        enriched.words = words(&enriched, incident, tables, turn);
+        enriched.words = words_of(&enriched, asked, incident, tables, turn);
     }
     Some(enriched)
 }
 
-/// Who owns the incident: who did, where that is settled, else by the diagnosis.
-fn owner(found: &Diagnosed, incident: &Incident, tables: &Tables, turn: &Turn<'_>) -> Owner {
-    let config = &turn.compiled.config;
-    let estate = &tables.estate;
-    let (primary, primary_id) = &found.primary;
-    let settled = incident.owner_is_settled(turn.now, &config.ledger);
-    let default_team = &config.enrich.default_team;
-    let fitting = find_owner(*primary, &estate.lookup, &estate.topology, &estate.entities, default_team);
-    let mut owner = match &incident.owner {
-        Some(owner) if settled || owner.team == fitting.team => owner.clone(),
-        _ => fitting,
-    };
-    if owner.assignee.is_empty() && config.enrich.assign_people {
-        let skills = estate.lookup.items.get(primary_id).map_or(&[][..], |item| &item.skills[..]);
-        let person = pick_assignee(&owner.team, skills, &estate.lookup, tables.ledger.load());
-        owner.assignee = person.unwrap_or_default();
-    }
-    owner
+/// What experience is asked, and what it answers.
+struct Asked {
+    fields: TicketFields,
+    likely: Vec<Likely>,
 }
 
-fn words(enriched: &Enriched, incident: &Incident, tables: &Tables, turn: &Turn<'_>) -> Words {
+impl Asked {
+    fn of(found: &Diagnosed, priority: Priority, incident: &Incident, tables: &Tables, turn: &Turn<'_>) -> Asked {
+        let Tables { estate, alerts, experience, .. } = tables;
+        let (primary, id) = &found.primary;
+        let team = owning_team(*primary, &estate.lookup, &estate.topology, &estate.entities);
+        let first = found.first.and_then(|alert| alerts.get(alert));
+        let item = estate.lookup.items.get(id);
+        let fields = TicketFields {
+            category: found.class.name().to_owned(),
+            subcategory: first.map_or("", |alert| estate.names.text(alert.name)).to_owned(),
+            symptom: split_entity(id).0.to_owned(),
+            location: item.map(|item| item.environment.clone()).unwrap_or_default(),
+            caller: found.blast.customers_now.first().cloned().unwrap_or_default(),
+            opened_by: first.map_or("", |alert| estate.names.text(alert.source)).to_owned(),
+            priority: priority.name().to_owned(),
+            item: id.clone(),
+            team: team.unwrap_or_default(),
+        };
+        let weighed = found.case.purpose == Purpose::Weigh;
+        let opened_at = if incident.is_told() { incident.opened_at } else { turn.now };
+        let likely = if weighed { Vec::new() } else { experience.teams(&fields, opened_at) };
+        Asked { fields, likely }
+    }
+}
+
+/// Who has the incident, by whose word: who had it, where that is settled; whom experience is sure of; whom the
+/// catalogue names; else whoever gives it out.
+fn owner(
+    found: &Diagnosed,
+    asked: &Asked,
+    incident: &Incident,
+    tables: &Tables,
+    turn: &Turn<'_>,
+) -> (Owner, AssignedBy) {
+    let config = &turn.compiled.config;
+    let estate = &tables.estate;
+    let sure = asked.likely.first().filter(|best| best.confidence >= config.enrich.assign_from);
+    let (team, by) = match sure {
+        Some(best) if best.team != asked.fields.team => (best.team.as_str(), AssignedBy::Experience),
+        _ if !asked.fields.team.is_empty() => (asked.fields.team.as_str(), AssignedBy::Catalogue),
+        _ => (config.enrich.default_team.as_str(), AssignedBy::Dispatcher),
+    };
+    let settled = incident.owner_is_settled(turn.now, &config.ledger) || incident.assigned_by == AssignedBy::Person;
+    let (mut owner, by) = match &incident.owner {
+        Some(owner) if settled => (owner.clone(), incident.assigned_by),
+        Some(owner) if owner.team == team => (owner.clone(), by),
+        _ => (owner_of(team, &estate.lookup), by),
+    };
+    if owner.assignee.is_empty() && config.enrich.assign_people {
+        let skills = estate.lookup.items.get(&found.primary.1).map_or(&[][..], |item| &item.skills[..]);
+        let person = pick_assignee(&owner.team, skills, &estate.lookup, tables.ledger.load(), turn.now);
+        owner.assignee = person.unwrap_or_default();
+    }
+    (owner, by)
+}
+
+fn words_of(enriched: &Enriched, asked: Asked, incident: &Incident, tables: &Tables, turn: &Turn<'_>) -> Words {
     let config = &turn.compiled.config.enrich;
+    let Asked { fields, likely } = asked;
     let signature = signature(about(&enriched.found, tables));
     let similar = tables.history.similar(&signature, config.similar_min);
-    let resolve_by = enriched.sla.as_ref().and_then(|sla| sla.resolve_by);
-    let breach = resolve_by.and_then(|at| {
-        let limit = at.since(incident.opened_at);
+    let resolve_by = enriched.sla.as_ref().and_then(SlaClock::resolve_by);
+    let over = incident.resolved_at.is_some();
+    let expected = tables.experience.expected(&fields, incident.opened_at, turn.now, resolve_by).filter(|_| !over);
+    let resembling = || {
+        let limit = resolve_by?.since(incident.opened_at);
         tables.history.chance_longer_than(limit, &signature, config.similar_min)
-    });
-    let mut words = Words { signature, similar, breach, summary: String::new() };
+    };
+    let breach = expected.map_or_else(resembling, |expected| expected.breach);
+    let kind = trouble_kind(&enriched.found, tables);
+    let (entities, opened) = (tables.estate.entities.len(), incident.opened_at);
+    let mut words = Words {
+        signature,
+        similar,
+        breach: breach.filter(|_| !over),
+        summary: String::new(),
+        candidates: candidates(enriched, &fields, &likely, tables),
+        time_left: expected.map(|it| TimeLeft { p50_hours: tenths(it.p50_hours), p90_hours: tenths(it.p90_hours) }),
+        problem: tables.problems.of(turn.tenant, &kind, opened, entities),
+        knowledge: knowledge(&enriched.found, tables),
+        kind,
+        ticket: fields,
+    };
     words.summary = narrate(&facts(enriched, &words, incident, tables, turn));
     words
 }
+
+/// What trouble is the same when it comes again: of this class, where it began.
+fn trouble_kind(found: &Diagnosed, tables: &Tables) -> String {
+    let root = found.named.as_ref().map(|cause| tables.estate.entities.text(cause.entity));
+    format!("{} {}", root.unwrap_or(&found.primary.1), found.class.name())
+}
+
+fn tenths(hours: f64) -> f64 {
+    (hours * 10.0).round() / 10.0
+}
+
+/// The teams that may resolve it: who has it, and whom experience names.
+fn candidates(enriched: &Enriched, fields: &TicketFields, likely: &[Likely], tables: &Tables) -> Vec<Candidate> {
+    let lookup = &tables.estate.lookup;
+    let skills = lookup.items.get(&enriched.found.primary.1).map_or(&[][..], |item| &item.skills[..]);
+    let mut teams: Vec<(&str, Option<f64>)> = likely.iter().map(|it| (it.team.as_str(), Some(it.confidence))).collect();
+    for team in [fields.team.as_str(), enriched.owner.team.as_str()] {
+        if !team.is_empty() && !teams.iter().any(|(known, _)| *known == team) {
+            teams.push((team, None));
+        }
+    }
+    let candidate = |(team, confidence): (&str, Option<f64>)| {
+        let mut reasons = Vec::new();
+        if team == fields.team {
+            reasons.push(format!("the catalogue names it for {}", fields.item));
+        }
+        if let Some(confidence) = confidence {
+            reasons.push(format!("it resolves {:.0} % of such incidents", confidence * 100.0));
+        }
+        let members = lookup.teams.get(team).map_or(&[][..], |team| &team.members[..]);
+        let able: Vec<&str> =
+            skills.iter().filter(|s| members.iter().any(|m| m.skills.contains(s))).map(String::as_str).collect();
+        if !able.is_empty() {
+            reasons.push(format!("its people know {}", able.join(", ")));
+        }
+        if let Some((carried, places)) = carried(team, lookup, tables.ledger.load()) {
+            reasons.push(format!("its people carry {carried} of {places} incidents"));
+        }
+        if reasons.is_empty() {
+            reasons.push("nobody is known to own it".to_owned());
+        }
+        Candidate { team: team.to_owned(), confidence: confidence.map(|c| (c * 1_000.0).round() / 1_000.0), reasons }
+    };
+    teams.into_iter().take(super::experience::TEAMS_SHOWN).map(candidate).collect()
+}
+
+/// The articles that fit what its alerts say.
+fn knowledge(found: &Diagnosed, tables: &Tables) -> Vec<crate::incident::Article> {
+    let Tables { alerts, estate, knowledge, .. } = tables;
+    let known = || found.members.iter().take(ALERTS_READ).filter_map(|alert| alerts.get(*alert));
+    let title = known().next().map_or("", |alert| estate.names.text(alert.name));
+    let said =
+        known().flat_map(|alert| [estate.names.text(alert.name), estate.entities.text(alert.entity), alert.summary()]);
+    let words: Vec<&str> = [found.class.name(), found.primary.1.as_str()].into_iter().chain(said).collect();
+    knowledge.fitting(title, &words.join(" "))
+}
+
+/// Alerts whose words are held against those of articles.
+const ALERTS_READ: usize = 16;
 
 /// What the incident is about, for comparison with others: its class, its entities, its alerts by name.
 fn about<'a>(found: &'a Diagnosed, tables: &'a Tables) -> impl Iterator<Item = &'a str> {
@@ -114,8 +272,12 @@ fn facts<'a>(
         priority: enriched.assessment.priority,
         impact: enriched.assessment.impact,
         urgency: enriched.assessment.urgency,
+        assigned_by: enriched.assigned_by,
+        sure_of_team: words.candidates.first().and_then(|candidate| candidate.confidence),
+        was: incident.told.as_ref().map(|told| told.priority),
         sla: enriched.sla.as_ref(),
         similar: words.similar.first(),
+        problem: words.problem.as_ref(),
         hierarchy: hierarchy(incident),
         next: found.next.first(),
         now: turn.now,
@@ -140,10 +302,9 @@ mod tests {
     use super::*;
     use crate::case::Case;
     use crate::catalogue::{Catalogue, CatalogueItem};
-    use crate::enrich::Past;
     use crate::event::Event;
     use crate::incident::Verb;
-    use crate::testing::Bench;
+    use crate::testing::{Bench, at};
     use crate::time::Span;
 
     fn bench() -> Bench {
@@ -179,6 +340,68 @@ mod tests {
         assert!(found.words.summary.contains("https://runbooks/disk"), "{}", found.words.summary);
     }
 
+    fn closed(signature: Vec<u64>) -> Closed {
+        Closed {
+            id: "inc_1".into(),
+            ticket: String::new(),
+            signature,
+            kind: "host:a disk".into(),
+            change: String::new(),
+            resolution: "vacuumed".into(),
+            opened_at: at(0),
+            took: Span::from_mins(5),
+            fields: TicketFields::default(),
+            team: "database".into(),
+            breached: None,
+        }
+    }
+
+    #[test]
+    fn whom_experience_is_sure_of_gets_it_and_the_catalogue_where_it_is_not() {
+        let mut bench = bench();
+        let fields = enriched(&mut bench, 1, Purpose::Update).words.ticket;
+        assert_eq!((fields.item.as_str(), fields.team.as_str()), ("host:a", "storage"));
+        for count in 0..120 {
+            let Enriched { owner, assigned_by, words, .. } = enriched(&mut bench, 1, Purpose::Update);
+            if count < 50 {
+                assert_eq!((owner.team.as_str(), assigned_by), ("storage", AssignedBy::Catalogue), "{count}");
+                assert_eq!(words.candidates[0].confidence, None);
+            }
+            let mut taught = closed(vec![count]);
+            taught.fields = fields.clone();
+            bench.take(take, 15, Item::Closed(Box::new(taught)));
+        }
+        let found = enriched(&mut bench, 1, Purpose::Update);
+        assert_eq!((found.owner.team.as_str(), found.assigned_by), ("database", AssignedBy::Experience));
+        assert!(found.words.summary.contains("Team database resolves"), "{}", found.words.summary);
+        let teams: Vec<&str> = found.words.candidates.iter().map(|candidate| candidate.team.as_str()).collect();
+        assert_eq!(teams, ["database", "storage"]);
+        assert!(found.words.time_left.is_some(), "it took five minutes each time");
+    }
+
+    #[test]
+    fn what_nobody_is_known_to_own_is_for_whoever_gives_it_out() {
+        let mut bench = Bench::new();
+        bench.fire(10, 1, "host:z");
+        let found = enriched(&mut bench, 1, Purpose::Update);
+        assert_eq!((found.owner.team.as_str(), found.assigned_by), ("operations", AssignedBy::Dispatcher));
+        assert!(found.words.summary.contains("team operations gives it out"), "{}", found.words.summary);
+    }
+
+    #[test]
+    fn the_article_that_fits_is_named() {
+        let mut bench = bench();
+        let article = crate::catalogue::KnowledgeArticle {
+            id: "disks.md".into(),
+            title: "DiskFull".into(),
+            text: "What hurts when a disk is full".into(),
+        };
+        let catalogue = Catalogue { knowledge: vec![article], ..Catalogue::default() };
+        bench.run(15, Item::Event(Event::Catalogue(Arc::new(catalogue))));
+        let found = enriched(&mut bench, 1, Purpose::Update);
+        assert_eq!(found.words.knowledge.first().map(|article| article.id.as_str()), Some("disks.md"));
+    }
+
     #[test]
     fn an_owner_who_has_acknowledged_stays() {
         let mut bench = bench();
@@ -200,10 +423,10 @@ mod tests {
     fn what_was_like_it_before_is_found_and_only_where_words_are_asked_for() {
         let mut bench = bench();
         let signature = enriched(&mut bench, 1, Purpose::Update).words.signature;
-        let past = Past { id: "inc_1".into(), ticket: String::new(), signature, duration: Span::from_mins(5) };
-        assert!(bench.take(take, 15, Item::Past(Box::new(past))).nothing());
+        assert!(bench.take(take, 15, Item::Closed(Box::new(closed(signature)))).nothing());
         let found = enriched(&mut bench, 1, Purpose::Update);
         assert_eq!(found.words.similar.first().map(|similar| similar.id.as_str()), Some("inc_1"));
+        assert!(found.words.summary.contains("of which was said: vacuumed"), "{}", found.words.summary);
         let weighed = enriched(&mut bench, 1, Purpose::Weigh);
         assert!(weighed.words.similar.is_empty() && weighed.words.summary.is_empty());
     }

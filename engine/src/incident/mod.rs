@@ -1,7 +1,7 @@
 //! The incident record and the events of its life.
 //!
-//! [`IncidentRecord`] is what leaves the engine: version 1 of the agreed JSON Schema, which
-//! these types generate ([`record_schema`]). [`IncidentEvent`] is one revision of one
+//! [`IncidentRecord`] is what leaves the engine: a version of the agreed JSON Schema, which
+//! these types generate ([`record_schema`]); who cannot read the newest gets an older ([`in_version`]). [`IncidentEvent`] is one revision of one
 //! incident with the verb that caused it; `(incident id, revision)` is its identity, so a
 //! replay repeats keys and a receiver drops what it already has.
 
@@ -10,6 +10,8 @@ mod id;
 mod parts;
 mod record;
 mod schema;
+mod service;
+mod versions;
 
 pub use event::{IncidentEvent, RECORD_BYTES_MAX, Verb, sanitise_token, tenant_token};
 pub use id::incident_id;
@@ -19,3 +21,8 @@ pub use parts::{
 };
 pub use record::{IncidentRecord, IncidentStatus, Priority, SchemaVersion, StatusReason};
 pub use schema::{canonical_schema, record_schema};
+pub use service::{
+    Article, AssignedBy, Assignment, BusinessImpact, Candidate, Deadline, DeadlineState, NextEntity, ProblemRef,
+    ServiceLevel, TimeLeft,
+};
+pub use versions::in_version;

@@ -304,6 +304,10 @@ pub struct SimilarIncident {
     /// Its ticket, when known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ticket: String,
+    /// What fixed it, in the words of who did. From version 2 on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub resolution: String,
 }
 
 /// What computed the record.

@@ -10,29 +10,32 @@ use super::parts::{
     AlertEntry, ChangeEntry, EntityRef, EvidenceEntry, Link, ModelInfo, Owner, ProbableCause, SimilarIncident,
     TicketRef,
 };
+use super::service::{Article, Assignment, BusinessImpact, ProblemRef, ServiceLevel, TimeLeft};
 use crate::signal::Severity;
 use crate::time::EventTime;
 
-/// The version of the record this build writes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+/// A version of the record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub enum SchemaVersion {
-    /// The first agreed version.
-    #[default]
+    /// The first agreed version: what concerns the service desk is in labels.
     #[serde(rename = "1")]
     V1,
+    /// What this build writes: agreements, assignment, impact, problem and knowledge are fields.
+    #[default]
+    #[serde(rename = "2")]
+    V2,
 }
 
-impl JsonSchema for SchemaVersion {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SchemaVersion".into()
-    }
+impl SchemaVersion {
+    /// All there are, the oldest first.
+    pub const ALL: [SchemaVersion; 2] = [SchemaVersion::V1, SchemaVersion::V2];
 
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"const": "1"})
+    /// `1` or `2`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SchemaVersion::V1 => "1",
+            SchemaVersion::V2 => "2",
+        }
     }
 }
 
@@ -108,14 +111,14 @@ impl fmt::Display for Priority {
     }
 }
 
-/// One incident at one revision, version 1.
+/// One incident at one revision.
 ///
 /// Optional text is absent rather than null; the two life-cycle times that a ticketing
 /// system clears (`acknowledged_at`, `resolved_at`) and `merged_into` may be null.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncidentRecord {
-    /// Always `1`.
+    /// Which fields there are.
     pub schema_version: SchemaVersion,
     /// `inc_` and a ULID; new for each occurrence.
     #[schemars(regex(pattern = r"^inc_[0-9A-HJKMNP-TV-Z]{26}$"))]
@@ -181,6 +184,9 @@ pub struct IncidentRecord {
     /// When it recovered.
     #[serde(default)]
     pub resolved_at: Option<EventTime>,
+    /// Who took it. From version 2 on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub acknowledged_by: String,
     /// The incident that absorbed this one.
     #[serde(default)]
     pub merged_into: Option<String>,
@@ -201,6 +207,30 @@ pub struct IncidentRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Owner")]
     pub owner: Option<Owner>,
+    /// Why the owner has it, and who else may resolve it. From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Assignment")]
+    pub assignment: Option<Assignment>,
+    /// What was promised to those it hurts (service level agreement). From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ServiceLevel")]
+    pub sla: Option<ServiceLevel>,
+    /// What the owning team promised (operational level agreement). From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ServiceLevel")]
+    pub ola: Option<ServiceLevel>,
+    /// How much longer it takes; absent when it is over, or where too little was learned. From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TimeLeft")]
+    pub time_left: Option<TimeLeft>,
+    /// Whom it hurts, in figures. From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BusinessImpact")]
+    pub business_impact: Option<BusinessImpact>,
+    /// The problem that it is one of. From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ProblemRef")]
+    pub problem: Option<ProblemRef>,
     /// Ranked causes, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
@@ -237,7 +267,12 @@ pub struct IncidentRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub similar: Vec<SimilarIncident>,
-    /// Everything else that is named: `sla.*`, `impact.*`, `truncated.*`, `tenant`.
+    /// What to read about it, the best first. From version 2 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub knowledge: Vec<Article>,
+    /// Everything else that is named: `truncated.*`, `alerts.*`, `major.*`, `tenant`; in version 1 also
+    /// `sla.*`, `impact.*` and `acknowledged_by`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// What computed it.

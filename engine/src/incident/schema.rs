@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::record::IncidentRecord;
+use super::record::{IncidentRecord, SchemaVersion};
+use super::versions::SINCE_V2;
 
 /// How long a field keeps its meaning, in the keyword `x-stability`. No field comes, goes or changes its
 /// type within one `schema_version`; these differ in what may be relied on.
@@ -14,37 +15,74 @@ const STABLE: &str = "stable";
 const EVOLVING: &str = "evolving";
 
 /// The fields that are [`EVOLVING`]; every other is [`STABLE`].
-const EVOLVING_FIELDS: [&str; 10] = [
+const EVOLVING_FIELDS: [&str; 13] = [
+    "assignment",
     "class",
     "confidence",
     "description",
     "evidence",
+    "knowledge",
     "labels",
     "model",
     "probable_causes",
     "similar",
     "summary",
+    "time_left",
     "title",
 ];
 
-/// The JSON Schema (2020-12) of [`IncidentRecord`], generated from the types.
-pub fn record_schema() -> Value {
+/// The JSON Schema (2020-12) of a version of [`IncidentRecord`], generated from the types.
+pub fn record_schema(version: SchemaVersion) -> Value {
     let generated =
         schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<IncidentRecord>();
     let mut schema = serde_json::to_value(generated).expect("a schema is JSON");
+    let number = version.name();
     if let Some(object) = schema.as_object_mut() {
-        object.insert("title".into(), json!("Incident record v1"));
-        object.insert("$id".into(), json!("https://example.org/schemas/incident/v1.json"));
+        object.insert("title".into(), json!(format!("Incident record v{number}")));
+        object.insert("$id".into(), json!(format!("https://example.org/schemas/incident/v{number}.json")));
     }
-    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-    for (name, field) in properties.into_iter().flatten() {
-        let stability = if EVOLVING_FIELDS.contains(&name.as_str()) { EVOLVING } else { STABLE };
-        if let Some(field) = field.as_object_mut() {
-            field.insert(STABILITY.into(), json!(stability));
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        if let Some(field) = properties.get_mut("schema_version").and_then(Value::as_object_mut) {
+            ["$ref", "oneOf", "enum"].iter().for_each(|keyword| drop(field.remove(*keyword)));
+            field.insert("const".into(), json!(number));
+        }
+        if version == SchemaVersion::V1 {
+            properties.retain(|name, _| !SINCE_V2.contains(&name.as_str()));
+        }
+        for (name, field) in properties {
+            let stability = if EVOLVING_FIELDS.contains(&name.as_str()) { EVOLVING } else { STABLE };
+            if let Some(field) = field.as_object_mut() {
+                field.insert(STABILITY.into(), json!(stability));
+            }
+        }
+    }
+    if let Some(defs) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        defs.remove("SchemaVersion");
+        if version == SchemaVersion::V1 {
+            let similar = defs.get_mut("SimilarIncident").and_then(|def| def.get_mut("properties"));
+            if let Some(properties) = similar.and_then(Value::as_object_mut) {
+                properties.remove("resolution");
+            }
+            V2_PARTS.iter().for_each(|part| drop(defs.remove(*part)));
         }
     }
     schema
 }
+
+/// Parts of the record that only version 2 names.
+const V2_PARTS: [&str; 11] = [
+    "Article",
+    "AssignedBy",
+    "Assignment",
+    "BusinessImpact",
+    "Candidate",
+    "Deadline",
+    "DeadlineState",
+    "NextEntity",
+    "ProblemRef",
+    "ServiceLevel",
+    "TimeLeft",
+];
 
 /// A schema with everything removed that does not change which documents it accepts, so
 /// that two schemas can be compared: texts and titles are dropped, `$ref`s are written out,
@@ -148,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_changed_limit_is_still_seen() {
-        let schema = record_schema();
+        let schema = record_schema(SchemaVersion::V1);
         let mut other = schema.clone();
         other["properties"]["title"]["maxLength"] = json!(131);
         assert_ne!(canonical_schema(&schema), canonical_schema(&other));

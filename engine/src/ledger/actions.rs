@@ -3,11 +3,17 @@
 use super::budget::Worth;
 use super::desk::Desk;
 use super::feedback::{attach, detach, merge_as_told};
-use super::incident::State;
+use super::incident::{Incident, State};
 use super::life::resolve;
 use super::step::Step;
 use crate::action::{Action, TicketVerb};
-use crate::incident::{Owner, StatusReason, TicketRef, Verb};
+use crate::enrich::{clip, owner_of};
+use crate::incident::{AssignedBy, StatusReason, TicketRef, Verb};
+use crate::topology::Lookup;
+use crate::turn::Item;
+
+/// Longest text of what fixed an incident, in characters, as the record has it.
+const REMARK_CHARS_MAX: usize = 512;
 
 /// Obeys. Silences are the business of `suppress`, which does not pass them on.
 pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
@@ -36,8 +42,18 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
         Action::Merge { incident, into, .. } => merge_as_told(desk, &incident, &into),
         // It stays in the journal, for who learns from it; the incident may long be over.
         Action::Cause { .. } => {}
-        Action::TicketChanged { incident, verb: TicketVerb::Reassigned, text, .. } => reassign(desk, &incident, text),
-        Action::TicketChanged { .. } => {}
+        Action::Solve { problem, .. } => desk.turn.run(Item::Solved(problem)),
+        Action::TicketChanged { incident, verb, text, .. } => match verb {
+            TicketVerb::Reassigned => reassign(desk, &incident, text),
+            TicketVerb::Commented => remark(desk, &incident, &text),
+            TicketVerb::Waiting => wait(desk, &incident, true),
+            TicketVerb::Continued => wait(desk, &incident, false),
+            TicketVerb::Reopened
+            | TicketVerb::Prioritised
+            | TicketVerb::Merged
+            | TicketVerb::Linked
+            | TicketVerb::Deleted => {}
+        },
         Action::Ticket { incident, ticket } => link(desk, &incident, ticket),
     }
 }
@@ -54,7 +70,7 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReaso
     incident.reason = reason;
     incident.acknowledged_at = Some(now);
     who.clone_into(&mut incident.acknowledged_by);
-    take_over(&mut incident.owner, who);
+    hand_over(incident, who, &desk.estate.lookup);
     desk.ledger.budget.note_acted(number, now);
     desk.tell(number, Verb::Acknowledged);
     desk.then(Step::Plan(number));
@@ -66,13 +82,40 @@ fn reassign(desk: &mut Desk<'_, '_>, id: &str, who: String) {
         return;
     };
     if let Some(incident) = desk.ledger.get_mut(number) {
-        incident.owner.get_or_insert_default().assignee = who;
+        hand_over(incident, &who, &desk.estate.lookup);
     }
     desk.look_again(number);
 }
 
-fn take_over(owner: &mut Option<Owner>, who: &str) {
-    owner.get_or_insert_default().assignee = who.to_owned();
+/// A person has it from now on, and so has their team, where the catalogue knows it.
+fn hand_over(incident: &mut Incident, who: &str, lookup: &Lookup) {
+    if let Some(team) = lookup.team_of(who)
+        && incident.owner.as_ref().is_none_or(|owner| owner.team != team.name)
+    {
+        incident.owner = Some(owner_of(&team.name, lookup));
+    }
+    incident.owner.get_or_insert_default().assignee = who.to_owned();
+    incident.assigned_by = AssignedBy::Person;
+}
+
+/// Somebody wrote something: what is said last of an incident is what fixed it.
+fn remark(desk: &mut Desk<'_, '_>, id: &str, text: &str) {
+    let number = desk.ledger.of_id(id);
+    if let Some(incident) = number.and_then(|number| desk.ledger.get_mut(number)) {
+        incident.remark = clip(text, REMARK_CHARS_MAX);
+    }
+}
+
+/// Somebody outside is waited for, or not any more: the clocks stand or go on.
+fn wait(desk: &mut Desk<'_, '_>, id: &str, waits: bool) {
+    let Some(number) = desk.ledger.of_id(id).filter(|number| desk.is_active(*number)) else {
+        return;
+    };
+    let now = desk.now();
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.pause(waits, now);
+    }
+    desk.look_again(number);
 }
 
 /// It was no incident: it is over, and so is what it was made of, also where it had ended by itself before.

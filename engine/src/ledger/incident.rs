@@ -10,7 +10,8 @@ use super::last_revision::LastRevision;
 use super::major::Tie;
 use crate::alert::Alert;
 use crate::dedup::Alerts;
-use crate::incident::{Owner, StatusReason, TicketRef};
+use crate::enrich::TicketFields;
+use crate::incident::{AssignedBy, Owner, StatusReason, TicketRef};
 use crate::signal::Severity;
 use crate::time::EventTime;
 
@@ -24,6 +25,16 @@ pub(crate) enum State {
     Resolved,
 }
 
+/// A time in which somebody outside is waited for, as the ticket says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Pause {
+    pub(crate) from: EventTime,
+    /// `None` while it goes on.
+    pub(crate) to: Option<EventTime>,
+}
+
+/// Pauses of one incident; later ones do not stop its clocks.
+const PAUSES_MAX: usize = 64;
 /// Alerts that left an incident and are remembered by it.
 const LEFT_MAX: usize = 1_024;
 
@@ -69,6 +80,15 @@ pub(crate) struct Incident {
     pub(crate) told: Option<LastRevision>,
     #[serde(with = "crate::serial::as_json")]
     pub(crate) owner: Option<Owner>,
+    pub(crate) assigned_by: AssignedBy,
+    /// Since when the owning team has it.
+    pub(crate) given: Option<(String, EventTime)>,
+    /// When somebody outside was waited for, in order.
+    pub(crate) pauses: Vec<Pause>,
+    /// As a ticket when it was opened, for what is learned from it.
+    pub(crate) fields: Option<Box<TicketFields>>,
+    /// What people said of it last: what fixed it, once it is over.
+    pub(crate) remark: String,
     #[serde(with = "crate::serial::as_json")]
     pub(crate) tickets: Vec<TicketRef>,
     /// The incident it was split from, or the major one it is under.
@@ -112,6 +132,11 @@ impl Incident {
             timer,
             told: None,
             owner: None,
+            assigned_by: AssignedBy::default(),
+            given: None,
+            pauses: Vec::new(),
+            fields: None,
+            remark: String::new(),
             tickets: Vec::new(),
             parent: None,
             over: None,
@@ -128,6 +153,21 @@ impl Incident {
             State::Candidate => false,
             State::Open => now > self.opened_at.plus(config.owner_settles_after),
             State::Acknowledged | State::Resolved => true,
+        }
+    }
+
+    /// Since when this team has it: from now on, where it had another.
+    pub(crate) fn given_at(&self, team: &str, now: EventTime) -> EventTime {
+        self.given.as_ref().filter(|(had, _)| had == team).map_or(now, |(_, since)| *since)
+    }
+
+    /// Its clocks stand, or go on.
+    pub(super) fn pause(&mut self, pauses: bool, now: EventTime) {
+        let room = self.pauses.len() < PAUSES_MAX;
+        match self.pauses.last_mut().filter(|pause| pause.to.is_none()) {
+            Some(open) if !pauses => open.to = Some(now),
+            None if pauses && room => self.pauses.push(Pause { from: now, to: None }),
+            _ => {}
         }
     }
 

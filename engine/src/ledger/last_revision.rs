@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diagnose::Class;
-use crate::incident::Priority;
+use crate::incident::{DeadlineState, Priority};
 use crate::signal::Severity;
 use crate::time::EventTime;
 
@@ -29,6 +29,10 @@ pub(crate) struct LastRevision {
     pub(crate) parent: Option<String>,
     /// How many incidents are under it.
     pub(crate) children: usize,
+    /// How the clocks of the service's and of the team's agreement stand.
+    pub(crate) clocks: [Option<DeadlineState>; 4],
+    /// When one of them comes to stand otherwise.
+    pub(crate) clocks_due: EventTime,
     pub(crate) footprint: Footprint,
 }
 

@@ -3,14 +3,16 @@
 use super::budget::{Evidence, Worth};
 use super::desk::Desk;
 use super::hierarchy::leave_place;
-use super::incident::State;
+use super::incident::{Incident, State};
 use super::last_revision::LastRevision;
 use super::learning::learn_of;
 use super::record::{RecordScene, record};
 use super::step::Step;
 use crate::alert::Alert;
-use crate::enrich::{Enriched, Past};
-use crate::incident::{IncidentEvent, IncidentStatus, StatusReason, Verb, incident_id};
+use crate::enrich::{Closed, Enriched};
+use crate::incident::{
+    AssignedBy, DeadlineState, IncidentEvent, IncidentRecord, IncidentStatus, StatusReason, Verb, incident_id,
+};
 use crate::time::{EventTime, Span};
 use crate::turn::Item;
 
@@ -57,6 +59,7 @@ pub(super) fn resolve(desk: &mut Desk<'_, '_>, number: u64, reason: StatusReason
     incident.state = State::Resolved;
     incident.reason = reason;
     incident.resolved_at = Some(now);
+    incident.pause(false, now);
     let over = incident.over;
     learn_of(desk, number);
     desk.ledger.budget.judge(number, Worth::Unacted);
@@ -95,7 +98,8 @@ pub(super) fn plan(desk: &mut Desk<'_, '_>, number: u64) {
         Some(told) if incident.dirty => told.at.plus(Span(incident.pause_ns)),
         _ => EventTime::MAX,
     };
-    let next = stale.min(quiet).min(update).max(desk.now().plus(Span(1)));
+    let clocks = incident.told.as_ref().map_or(EventTime::MAX, |told| told.clocks_due);
+    let next = stale.min(quiet).min(update).min(clocks).max(desk.now().plus(Span(1)));
     desk.wake(number, next);
 }
 
@@ -108,18 +112,31 @@ pub(super) fn tell(
     merged_into: Option<String>,
 ) {
     let number = judged.found.case.incident;
-    let signature = if verb == Verb::Closed { judged.words.signature.clone() } else { Vec::new() };
+    let about = (verb == Verb::Closed).then(|| About {
+        signature: judged.words.signature.clone(),
+        kind: judged.words.kind.clone(),
+        breached: judged
+            .sla
+            .as_ref()
+            .and_then(|sla| sla.resolve)
+            .map(|deadline| deadline.state == DeadlineState::Breached),
+    });
+    let (fields, assigned_by) = (judged.words.ticket.clone(), judged.assigned_by);
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
-    let mut record = record(incident, desk.now(), incident.revision + 1, judged, &scene(desk));
+    let now = desk.now();
+    let mut record = record(incident, now, incident.revision + 1, judged, &scene(desk));
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
     };
     incident.revision += 1;
     incident.dirty = false;
     incident.told = Some(told);
-    incident.owner = record.owner.clone();
+    if verb == Verb::Opened {
+        incident.fields = Some(Box::new(fields));
+    }
+    give(incident, &record, assigned_by, now);
     desk.ledger.refile(number);
     match verb {
         Verb::Merged => (record.status, record.merged_into) = (IncidentStatus::Merged, merged_into),
@@ -128,23 +145,47 @@ pub(super) fn tell(
     }
     desk.stats.incident_events += 1;
     desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb, record });
-    if verb == Verb::Closed {
-        put_away(desk, number, signature);
+    if let Some(about) = about {
+        put_away(desk, number, about);
     }
 }
 
+/// Notes who has an incident, as a revision tells it.
+pub(super) fn give(incident: &mut Incident, record: &IncidentRecord, by: AssignedBy, now: EventTime) {
+    if let Some(owner) = &record.owner {
+        incident.given = Some((owner.team.clone(), incident.given_at(&owner.team, now)));
+    }
+    incident.owner.clone_from(&record.owner);
+    incident.assigned_by = by;
+}
+
+/// What an incident was about, at its end.
+struct About {
+    signature: Vec<u64>,
+    kind: String,
+    breached: Option<bool>,
+}
+
 /// A closed incident leaves the ledger; what it was like is remembered.
-fn put_away(desk: &mut Desk<'_, '_>, number: u64, signature: Vec<u64>) {
+fn put_away(desk: &mut Desk<'_, '_>, number: u64, about: About) {
     let now = desk.now();
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
     if incident.reason != StatusReason::FalsePositive {
-        desk.turn.run(Item::Past(Box::new(Past {
+        let About { signature, kind, breached } = about;
+        desk.turn.run(Item::Closed(Box::new(Closed {
             id: incident.id.clone(),
             ticket: incident.tickets.first().map(|ticket| ticket.key.clone()).unwrap_or_default(),
             signature,
-            duration: incident.resolved_at.unwrap_or(now).since(incident.opened_at),
+            kind,
+            change: incident.told.as_ref().map(|told| told.footprint.change.clone()).unwrap_or_default(),
+            resolution: incident.remark.clone(),
+            opened_at: incident.opened_at,
+            took: incident.resolved_at.unwrap_or(now).since(incident.opened_at),
+            fields: incident.fields.as_deref().cloned().unwrap_or_default(),
+            team: incident.owner.as_ref().map(|owner| owner.team.clone()).unwrap_or_default(),
+            breached,
         })));
     }
     // What has fired again meanwhile may be part of another incident, which still needs it.

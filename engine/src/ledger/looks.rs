@@ -8,7 +8,7 @@ use super::incident::{Incident, State};
 use super::joining::fold_relapse;
 use super::last_revision::LastRevision;
 use super::lessons::Sign;
-use super::life::{by_findings, open, plan, resolve, scene, tell};
+use super::life::{by_findings, give, open, plan, resolve, scene, tell};
 use super::merging::{may_unite, unite};
 use super::record::{record, told};
 use super::splitting;
@@ -179,7 +179,7 @@ pub(super) fn review(desk: &mut Desk<'_, '_>, number: u64) {
         return;
     };
     match &incident.told {
-        Some(_) if incident.dirty => desk.judge(number, Purpose::Update),
+        Some(told) if incident.dirty || desk.now() >= told.clocks_due => desk.judge(number, Purpose::Update),
         Some(told) => {
             let told = told.clone();
             if !unite(desk, number, &told) {
@@ -221,12 +221,16 @@ fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: Last
     };
     incident.dirty = false;
     if incident.told.as_ref().and_then(|told| worth_telling(told, &now_told)).is_none() {
+        if let Some(told) = &mut incident.told {
+            told.clocks_due = now_told.clocks_due;
+        }
         return;
     }
     incident.reason = StatusReason::Updated;
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
+    let assigned_by = judged.assigned_by;
     let record = record(incident, now, incident.revision + 1, judged, &scene(desk));
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
@@ -234,7 +238,7 @@ fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: Last
     incident.pause_ns = incident.pause_ns.saturating_mul(2).min(longest);
     incident.revision += 1;
     incident.told = Some(now_told);
-    incident.owner = record.owner.clone();
+    give(incident, &record, assigned_by, now);
     desk.ledger.refile(number);
     desk.stats.incident_events += 1;
     desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb: Verb::Updated, record });

@@ -153,6 +153,8 @@ mod tests {
             tickets: 0,
             parent: None,
             children: 0,
+            clocks: [None; 4],
+            clocks_due: EventTime::MAX,
             footprint: Footprint { onset, cause: cause.into(), reach, ..Footprint::default() },
         }
     }

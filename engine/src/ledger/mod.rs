@@ -43,7 +43,7 @@ mod tests;
 mod worth;
 
 pub use config::{LedgerConfig, SeverityWeights};
-pub(crate) use incident::Incident;
+pub(crate) use incident::{Incident, Pause};
 pub use lessons::LessonView;
 pub use major::MajorConfig;
 pub(crate) use major::Tie;

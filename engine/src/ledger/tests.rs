@@ -144,8 +144,9 @@ fn an_incident_that_is_told_as_closed_leaves_and_is_remembered() {
         (told[0].verb, told[0].record.status, told[0].record.revision),
         (Verb::Closed, IncidentStatus::Closed, 2)
     );
-    let [Item::Past(past), Item::Release(alerts)] = done.items()[..] else { panic!("{:?}", done.effects) };
-    assert!(past.id == told[0].record.id && !past.signature.is_empty());
+    let [Item::Closed(closed), Item::Release(alerts)] = done.items()[..] else { panic!("{:?}", done.effects) };
+    assert!(closed.id == told[0].record.id && !closed.signature.is_empty() && !closed.kind.is_empty());
+    assert_eq!((closed.team.as_str(), closed.breached), ("operations", None));
     assert_eq!((alerts.as_slice(), state(&bench, number)), (&[1][..], None));
 }
 
@@ -397,7 +398,7 @@ fn a_warning_of_a_persons_rule_is_told_as_little_once_it_lasts_and_one_of_our_ow
     bench.run(0, says(0, (1, "QueueGrows", "host:a"), Severity::Warning, DetectorKind::Rule));
     assert_eq!(verbs(&bench.wait(299)), [], "it may be over soon");
     let told = bench.wait(300);
-    assert_eq!((told[0].verb, told[0].record.priority), (Verb::Opened, Priority::P5));
+    assert_eq!((told[0].verb, told[0].record.priority), (Verb::Opened, Priority::P4));
     bench.run(5_000, says(5_000, (2, "NewLogTemplate", "host:b"), Severity::Warning, DetectorKind::LogWatch));
     bench.run(5_001, says(5_001, (3, "Note", "host:c"), Severity::Info, DetectorKind::Rule));
     assert_eq!(verbs(&bench.wait(6_000)), []);

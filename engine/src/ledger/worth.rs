@@ -13,6 +13,9 @@ pub(crate) fn worth_telling(before: &LastRevision, now: &LastRevision) -> Option
     if now.priority != before.priority {
         return Some("priority changed");
     }
+    if now.clocks != before.clocks {
+        return Some("a promised time is at risk, missed, or waits");
+    }
     if now.tickets != before.tickets {
         return Some("a ticket was linked");
     }
@@ -64,6 +67,8 @@ mod tests {
             tickets: 0,
             parent: None,
             children: 0,
+            clocks: [None; 4],
+            clocks_due: EventTime::MAX,
             footprint: crate::ledger::last_revision::Footprint::default(),
         }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, CatalogueItem, Criticality, Maintenance, Sla, Team};
+use crate::calendar::Calendar;
+use crate::catalogue::{Catalogue, CatalogueItem, Criticality, KnowledgeArticle, Maintenance, Sla, Team};
 use crate::entity::{is_service, split_entity};
 
 /// A catalogue ready for look-ups by name.
@@ -13,7 +14,9 @@ pub(crate) struct Lookup {
     pub(crate) items: BTreeMap<String, CatalogueItem>,
     pub(crate) teams: BTreeMap<String, Team>,
     pub(crate) slas: BTreeMap<String, Sla>,
+    pub(crate) calendars: BTreeMap<String, Calendar>,
     pub(crate) maintenance: Vec<Maintenance>,
+    pub(crate) knowledge: Vec<KnowledgeArticle>,
     /// Other names of an item, to its one name.
     pub(crate) aliases: BTreeMap<String, String>,
 }
@@ -25,8 +28,17 @@ impl Lookup {
         is_service(split_entity(entity).0) || self.items.get(entity).is_some_and(important)
     }
 
+    /// The team that a person is in.
+    pub(crate) fn team_of(&self, person: &str) -> Option<&Team> {
+        self.teams.values().find(|team| team.members.iter().any(|member| member.name == person))
+    }
+
     pub(crate) fn of(catalogue: &Catalogue) -> Lookup {
-        let mut lookup = Lookup { maintenance: catalogue.maintenance.clone(), ..Lookup::default() };
+        let mut lookup = Lookup {
+            maintenance: catalogue.maintenance.clone(),
+            knowledge: catalogue.knowledge.clone(),
+            ..Lookup::default()
+        };
         for item in &catalogue.services {
             for alias in &item.aliases {
                 lookup.aliases.insert(alias.clone(), item.entity.clone());
@@ -38,6 +50,9 @@ impl Lookup {
         }
         for sla in &catalogue.slas {
             lookup.slas.insert(sla.name.clone(), sla.clone());
+        }
+        for calendar in &catalogue.calendars {
+            lookup.calendars.insert(calendar.name.clone(), calendar.clone());
         }
         lookup
     }

@@ -60,6 +60,12 @@ impl Assigner {
         + Platt::BYTES_MAX
         + GROUPS_MAX * (NAME_BYTES_MAX + size_of::<(String, u64)>());
 
+    /// What it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let names: usize = self.groups.iter().map(|(name, _)| name.len() + size_of::<(String, u64)>()).sum();
+        self.linear.bytes() + self.replay.bytes(FOR_GROUP) + Platt::BYTES_MAX + names
+    }
+
     /// The groups that are likeliest to resolve `ticket`, best first, at most `ranks`. Empty before anything
     /// was learned.
     #[must_use]

@@ -47,6 +47,11 @@ impl Linear {
         Self { penalty, outputs, places: vec![NONE; ROWS], met, weights, squares }
     }
 
+    /// What it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        ROWS * 2 + self.met.len() * (4 + 8 * self.outputs)
+    }
+
     pub(super) fn outputs(&self) -> usize {
         self.outputs
     }

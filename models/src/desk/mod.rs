@@ -30,4 +30,4 @@ pub use assign::{Assigner, Assignment, GROUPS_MAX};
 pub use similar::{Found, Report, Similar};
 pub use the_desk::{Answer, Desk};
 pub use ticket::{Outcome, Ticket};
-pub use timer::{Timer, Timing};
+pub use timer::{OpenTiming, Timer, Timing};

@@ -28,6 +28,11 @@ impl<L: Clone> Replay<L> {
         Self { kept: Vec::new(), next: 0, draws: 0 }
     }
 
+    /// What it holds, with `width` rows a ticket.
+    pub(super) fn bytes(&self, width: usize) -> usize {
+        self.kept.len() * (2 * width + size_of::<(Box<[Row]>, L)>())
+    }
+
     /// Keeps a ticket, in place of the oldest when full.
     pub(super) fn keep(&mut self, rows: &[Row], lesson: L) {
         if self.kept.len() < KEPT_MAX {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assign::{Assigner, Assignment};
 use super::ticket::{Outcome, Ticket};
-use super::timer::{Timer, Timing};
+use super::timer::{OpenTiming, Timer, Timing};
 
 /// What the desk says of a ticket.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,6 +20,7 @@ pub struct Answer<'a> {
 pub struct Desk {
     assigner: Assigner,
     timer: Timer,
+    learned: u64,
 }
 
 impl Desk {
@@ -33,10 +34,29 @@ impl Desk {
         Answer { groups: self.assigner.predict(ticket, ranks), timing: self.timer.predict(ticket) }
     }
 
+    /// What is to be expected of a ticket that is still open after so many hours.
+    #[must_use]
+    pub fn predict_open(&self, ticket: &Ticket<'_>, elapsed_hours: f64, limit_hours: Option<f64>) -> OpenTiming {
+        self.timer.predict_open(ticket, elapsed_hours, limit_hours)
+    }
+
+    /// How many closed tickets taught it.
+    #[must_use]
+    pub fn learned(&self) -> u64 {
+        self.learned
+    }
+
+    /// What it holds, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.assigner.bytes() + self.timer.bytes()
+    }
+
     /// Learns from a ticket that was closed: as it stood when it was opened, and how it ended.
     pub fn learn(&mut self, ticket: &Ticket<'_>, outcome: &Outcome<'_>) {
         self.assigner.learn(ticket, outcome);
         self.timer.learn(ticket, outcome);
+        self.learned += 1;
     }
 }
 
@@ -57,5 +77,7 @@ mod tests {
         // Saved it is smaller than held by the slack of vectors alone.
         let saved = postcard::to_stdvec(&desk).expect("saves").len();
         assert!(saved < Desk::BYTES_MAX && saved > Desk::BYTES_MAX / 2, "{saved} of {}", Desk::BYTES_MAX);
+        assert!(desk.bytes() < Desk::BYTES_MAX && desk.bytes().abs_diff(saved) < saved / 4, "{}", desk.bytes());
+        assert_eq!(desk.learned(), 6_000);
     }
 }

@@ -12,6 +12,8 @@ use super::ticket::{Outcome, Ticket};
 
 /// The breach, then a chance for each of [`HOURS`].
 const OUTPUTS: usize = 1 + HOURS.len();
+/// A share of the curve beyond which nothing is left to tell apart.
+const ALMOST_ALL: f64 = 0.999;
 /// A prior on each weight: that of a regression with C = 1/3.
 const PENALTY: Penalty = Penalty { always: 0.0, prior: 3.0 };
 
@@ -23,6 +25,17 @@ pub struct Timing {
     /// Hours from opening by which half of such tickets are resolved.
     pub p50_hours: f64,
     /// Hours from opening by which nine in ten are.
+    pub p90_hours: f64,
+}
+
+/// What is expected in time of a ticket that is still open.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct OpenTiming {
+    /// The chance, 0 to 1, that it takes longer than the limit that was asked for.
+    pub breach: Option<f64>,
+    /// Further hours within which half of those are resolved that lasted as long.
+    pub p50_hours: f64,
+    /// Further hours within which nine in ten of them are.
     pub p90_hours: f64,
 }
 
@@ -62,6 +75,28 @@ impl Timer {
         let p50_hours = curve.quantile(half);
         let p90_hours = curve.quantile(nine_tenths).max(p50_hours);
         Timing { breach: self.platt.corrected(breach), p50_hours, p90_hours }
+    }
+
+    /// What is expected of `ticket` when it is still open after `elapsed_hours`: the curve beyond there is all that is
+    /// left of it. `limit_hours` counts from opening, too.
+    #[must_use]
+    pub fn predict_open(&self, ticket: &Ticket<'_>, elapsed_hours: f64, limit_hours: Option<f64>) -> OpenTiming {
+        let (_, curve) = self.thinks(&for_time(ticket));
+        let elapsed_hours = elapsed_hours.max(0.0);
+        let done = curve.share(elapsed_hours).min(ALMOST_ALL);
+        let (half, nine_tenths) = self.levels.read_at();
+        let left = |level: f64| (curve.quantile(done + level * (1.0 - done)) - elapsed_hours).max(0.0);
+        let p50_hours = left(half);
+        let breach = limit_hours.map(|limit| {
+            let beyond = 1.0 - curve.share(limit.max(elapsed_hours));
+            (beyond / (1.0 - done)).clamp(0.0, 1.0)
+        });
+        OpenTiming { breach, p50_hours, p90_hours: left(nine_tenths).max(p50_hours) }
+    }
+
+    /// What it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.linear.bytes() + self.replay.bytes(FOR_TIME) + Platt::BYTES_MAX + Levels::BYTES_MAX
     }
 
     /// Learns how long `ticket` took.
@@ -135,6 +170,20 @@ mod tests {
         assert!(quick.breach < 0.1 && slow.breach > 0.9, "{quick:?} {slow:?}");
         assert!((0.5..1.8).contains(&quick.p50_hours) && (1.4..4.0).contains(&quick.p90_hours), "{quick:?}");
         assert!((110.0..240.0).contains(&slow.p50_hours) && (270.0..420.0).contains(&slow.p90_hours), "{slow:?}");
+    }
+
+    #[test]
+    fn the_longer_it_is_open_the_longer_it_takes_and_the_likelier_it_is_late() {
+        let (timer, slow) = (taught(), Ticket { priority: "3", ..Ticket::default() });
+        let after = |hours| timer.predict_open(&slow, hours, Some(300.0));
+        let opening = timer.predict(&slow);
+        let at_once = after(0.0);
+        assert!((at_once.p50_hours - opening.p50_hours).abs() < 1e-9 && at_once.p90_hours > at_once.p50_hours);
+        let breach = |hours| after(hours).breach.expect("a limit was asked for");
+        assert!(breach(0.0) < breach(200.0) && breach(200.0) < breach(290.0), "{} {}", breach(0.0), breach(200.0));
+        assert!(breach(301.0) > 0.999 && timer.predict_open(&slow, 1.0, None).breach.is_none());
+        let late = after(5_000.0);
+        assert!(late.p50_hours >= 0.0 && late.p90_hours.is_finite(), "{late:?}");
     }
 
     #[test]

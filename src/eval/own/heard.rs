@@ -189,7 +189,9 @@ impl Played {
                 let homes = key.and_then(|key| self.homes.by_alert.get(&key)?.values().next_back().cloned());
                 std::iter::once(incident.clone()).chain(homes).map(|id| (id, true)).collect()
             }
-            Action::Ticket { .. } | Action::TicketChanged { .. } | Action::Silence { .. } => Vec::new(),
+            Action::Ticket { .. } | Action::TicketChanged { .. } | Action::Solve { .. } | Action::Silence { .. } => {
+                Vec::new()
+            }
         }
     }
 }

@@ -110,7 +110,9 @@ fn the_life_of_a_ticket_comes_back_as_what_people_said() {
     assert_eq!(status[1..], [acknowledge]);
     let resolved = said(STATUS, "resolved");
     assert_eq!(resolved[1..], [Action::Resolve { incident: incident.clone(), who: who.clone(), voice: Voice::Ticket }]);
-    assert_eq!(said(STATUS, "stalled")[1..], [changed(TicketVerb::Reopened, "stalled")]);
+    let waits = [changed(TicketVerb::Waiting, "stalled"), changed(TicketVerb::Reopened, "stalled")];
+    assert_eq!(said(STATUS, "stalled")[1..], waits);
+    assert_eq!(said(STATUS, "new")[1..], [changed(TicketVerb::Continued, "new")], "nobody is waited for any more");
     let deleted = said(STATUS, "deleted");
     assert_eq!(deleted[1..], [changed(TicketVerb::Deleted, "deleted")]);
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{NatsSink, failure};
 use crate::declared::{Found, Probe};
 use crate::nats::NatsConnection;
-use crate::sinks::{DeclaredSink, Order, Sink, SinkError};
+use crate::sinks::{DeclaredSink, Order, RecordVersion, Sink, SinkError};
 
 /// Where incident events go on NATS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,8 @@ pub struct NatsSinkConfig {
     /// When nothing could be delivered for this long, wait for a person (`bellwether sinks`). The
     /// incident log keeps what there is to deliver; nothing else waits.
     pub give_up_after: Span,
+    /// The version of the record that subscribers know.
+    pub schema_version: RecordVersion,
 }
 
 impl Default for NatsSinkConfig {
@@ -39,6 +41,7 @@ impl Default for NatsSinkConfig {
             replicas: 1,
             retain_age: Span::from_hours(30 * 24),
             give_up_after: Span::from_hours(1),
+            schema_version: RecordVersion::default(),
         }
     }
 }
@@ -75,7 +78,7 @@ impl DeclaredSink for NatsSinkConfig {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Sink>, SinkError>> {
         Box::pin(async {
             let opened = NatsSink::open(self.clone()).await;
-            Ok(Box::new(opened.map_err(|error| failure(&self.name, &error))?) as Box<dyn Sink>)
+            Ok(self.schema_version.of(Box::new(opened.map_err(|error| failure(&self.name, &error))?)))
         })
     }
 }

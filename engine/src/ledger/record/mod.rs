@@ -12,13 +12,13 @@ use super::incident::{Incident, State};
 use super::last_revision::{Footprint, LastRevision, NAMES_KEPT, REACH_MAX, reach_hash};
 use crate::catalogue::Criticality;
 use crate::diagnose::Diagnosed;
-use crate::enrich::{Enriched, clip};
+use crate::enrich::{Enriched, SlaClock, clip};
 use crate::entity::{is_network, split_entity};
-use crate::incident::{IncidentRecord, IncidentStatus, ModelInfo, SchemaVersion};
+use crate::incident::{Assignment, DeadlineState, IncidentRecord, IncidentStatus, ModelInfo, SchemaVersion};
 use crate::time::EventTime;
 use lists::{alert_entries, changes, dress, entities, evidence, links, probable_causes, round3};
 use parts::Findings;
-use words::{dedup_key, description, labels, title};
+use words::{business_impact, dedup_key, description, labels, title};
 
 /// The record of `incident` at `now`. `revision` is the one it will carry.
 pub(super) fn record(
@@ -43,7 +43,7 @@ pub(super) fn record(
         ("probable_causes", found.diagnosis.causes.len()),
     ];
     let mut record = IncidentRecord {
-        schema_version: SchemaVersion::V1,
+        schema_version: SchemaVersion::V2,
         id: incident.id.clone(),
         dedup_key: dedup_key(found, scene),
         revision,
@@ -64,12 +64,19 @@ pub(super) fn record(
         updated_at: now,
         acknowledged_at: incident.acknowledged_at,
         resolved_at: incident.resolved_at,
+        acknowledged_by: incident.acknowledged_by.clone(),
         merged_into: None,
         parent_id: incident.parent.clone(),
         primary_entity: Some(dress(found.primary, None, item)),
         entities: entities(found, scene),
         environment: item.map(|i| i.environment.clone()).unwrap_or_default(),
         owner: Some(judged.owner.clone()),
+        assignment: Some(Assignment { by: judged.assigned_by, candidates: judged.words.candidates.clone() }),
+        sla: judged.sla.as_ref().map(|clock| clock.level(judged.words.breach.map(round3))),
+        ola: judged.ola.as_ref().map(|clock| clock.level(None)),
+        time_left: judged.words.time_left,
+        business_impact: Some(business_impact(found, scene)),
+        problem: judged.words.problem.clone(),
         probable_causes: probable_causes(found, scene),
         changes: changes(found, scene),
         evidence: evidence.shown,
@@ -80,7 +87,8 @@ pub(super) fn record(
         links: links(found, item),
         tickets: incident.tickets.clone(),
         similar: judged.words.similar.clone(),
-        labels: labels(incident, now, found, &judged, scene),
+        knowledge: judged.words.knowledge.clone(),
+        labels: labels(incident, found, scene),
         model: Some(ModelInfo {
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: scene.config_hash.to_owned(),
@@ -115,8 +123,21 @@ pub(super) fn told(incident: &Incident, now: EventTime, judged: &Enriched, scene
         tickets: incident.tickets.len(),
         parent: incident.over.and(incident.parent.clone()),
         children: incident.under.len(),
+        clocks: clocks_of(judged),
+        clocks_due: [&judged.sla, &judged.ola]
+            .into_iter()
+            .flatten()
+            .map(|clock| clock.due)
+            .min()
+            .unwrap_or(EventTime::MAX),
         footprint: footprint(found, scene),
     }
+}
+
+/// How the clocks of both agreements stand.
+fn clocks_of(judged: &Enriched) -> [Option<DeadlineState>; 4] {
+    let [sla, ola] = [&judged.sla, &judged.ola].map(|clock| clock.as_ref().map_or([None; 2], SlaClock::states));
+    [sla[0], sla[1], ola[0], ola[1]]
 }
 
 /// Alerting entities asked which devices they are behind.

@@ -4,7 +4,7 @@ use crate::alert::Alert;
 use crate::correlate::Correlator;
 use crate::dedup::Alerts;
 use crate::diagnose::{Blast, Cause, Class, Diagnosis, Next};
-use crate::enrich::{Enriched, SlaClock};
+use crate::enrich::Enriched;
 use crate::symbols::Symbols;
 use crate::topology::{Lookup, Topology};
 
@@ -33,7 +33,6 @@ pub(super) struct Findings<'a> {
     pub(super) diagnosis: &'a Diagnosis,
     pub(super) blast: &'a Blast,
     pub(super) class: Class,
-    pub(super) sla: Option<&'a SlaClock>,
     pub(super) primary: &'a str,
     pub(super) named: Option<&'a Cause>,
     /// Who is expected to follow, soonest first.
@@ -52,7 +51,6 @@ impl<'a> Findings<'a> {
             diagnosis: &found.diagnosis,
             blast: &found.blast,
             class: found.class,
-            sla: judged.sla.as_ref(),
             primary: &found.primary.1,
             named: found.named.as_ref(),
             next: &found.next,

@@ -1,16 +1,17 @@
-//! The words of a record: its key, title and description, and the labels with what no field holds.
+//! The words of a record: its key, title and description, whom it hurts, and the labels with what no field holds.
 
 use std::collections::BTreeMap;
 
 use super::super::incident::Incident;
 use super::parts::{Findings, RecordScene};
 use crate::diagnose::explain_cause;
-use crate::enrich::Enriched;
 use crate::entity::entity_name;
-use crate::time::EventTime;
+use crate::incident::{BusinessImpact, NextEntity};
 
-/// Entities expected to follow that a label lists: id, likely time, time by which nine in ten follow.
+/// Entities expected to follow that a record lists.
 const NEXT_SHOWN: usize = 10;
+/// Business services and customers that a record lists.
+const NAMES_SHOWN: usize = 20;
 /// Ids of incidents under a major one that a label lists; the count is beside them.
 const CHILDREN_SHOWN: usize = 100;
 
@@ -79,13 +80,34 @@ fn clip_bytes(mut text: String, chars_max: usize) -> String {
     text
 }
 
-pub(super) fn labels(
-    incident: &Incident,
-    now: EventTime,
-    found: &Findings<'_>,
-    judged: &Enriched,
-    scene: &RecordScene<'_>,
-) -> BTreeMap<String, String> {
+/// Whom it hurts, in figures.
+pub(super) fn business_impact(found: &Findings<'_>, scene: &RecordScene<'_>) -> BusinessImpact {
+    let blast = found.blast;
+    let in_trouble = || {
+        let alerting = blast.affected.iter().filter(|(_, affected)| affected.alerting);
+        alerting.filter_map(|(id, _)| scene.lookup.items.get(id))
+    };
+    let next = found.next.iter().take(NEXT_SHOWN);
+    BusinessImpact {
+        entities_alerting: blast.alerting() as u64,
+        entities_at_risk: blast.affected.len().saturating_sub(blast.alerting()) as u64,
+        services: blast.of_type("service").count() as u64,
+        services_alerting: blast.alerting_of_type("service").len() as u64,
+        business_services: blast.of_type("business").take(NAMES_SHOWN).map(str::to_owned).collect(),
+        customers: blast.customers.iter().take(NAMES_SHOWN).cloned().collect(),
+        users: in_trouble().map(|item| item.users).max().filter(|users| *users > 0),
+        revenue_per_hour: in_trouble().map(|item| item.revenue_per_hour).reduce(f64::max).filter(|cost| *cost > 0.0),
+        next: next
+            .map(|next| NextEntity {
+                entity_id: next.entity.to_string(),
+                likely_at: next.likely_at,
+                expected_by: next.expected_by,
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn labels(incident: &Incident, found: &Findings<'_>, scene: &RecordScene<'_>) -> BTreeMap<String, String> {
     let mut labels = incident.labels.clone();
     let mut set = |name: &str, value: String| {
         labels.insert(name.to_owned(), value);
@@ -93,26 +115,8 @@ pub(super) fn labels(
     set("tenant", scene.tenant.to_owned());
     set("alerts.distinct", incident.members.len().to_string());
     set("alerts.firing", incident.live.len().to_string());
-    set("impact.entities_alerting", found.blast.alerting().to_string());
-    let next = found.blast.affected.len().saturating_sub(found.blast.alerting());
-    set("impact.entities_at_risk", next.to_string());
-    set("impact.services", found.blast.of_type("service").count().to_string());
-    set("impact.services_alerting", found.blast.alerting_of_type("service").len().to_string());
-    let business: Vec<&str> = found.blast.of_type("business").take(20).collect();
-    if !business.is_empty() {
-        set("impact.business_services", business.join(", "));
-    }
     if let Some((_, at)) = found.diagnosis.alerting.last() {
         set("alerts.last_onset", at.to_string());
-    }
-    if !found.next.is_empty() {
-        let told = found.next.iter().take(NEXT_SHOWN);
-        let told = told.map(|n| format!("{} {} {}", n.entity, n.likely_at, n.expected_by));
-        set("impact.next", told.collect::<Vec<_>>().join(", "));
-    }
-    if !found.blast.customers.is_empty() {
-        let customers: Vec<&str> = found.blast.customers.iter().map(String::as_str).take(20).collect();
-        set("impact.customers", customers.join(", "));
     }
     if !incident.under.is_empty() {
         set("major.incidents", incident.under.len().to_string());
@@ -123,24 +127,6 @@ pub(super) fn labels(
     }
     if !found.shared.is_empty() {
         set("shared", found.shared.join(", "));
-    }
-    if let Some(sla) = found.sla {
-        set("sla.name", sla.name.clone());
-        if let Some(at) = sla.respond_by {
-            set("sla.respond_by", at.to_string());
-        }
-        if let Some(at) = sla.resolve_by {
-            set("sla.resolve_by", at.to_string());
-            if let Some(chance) = judged.words.breach {
-                set("sla.breach_probability", format!("{chance:.2}"));
-            }
-            if incident.is_active() && now > at {
-                set("sla.breached", "true".to_owned());
-            }
-        }
-    }
-    if !incident.acknowledged_by.is_empty() {
-        set("acknowledged_by", incident.acknowledged_by.clone());
     }
     labels
 }
