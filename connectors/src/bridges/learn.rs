@@ -7,7 +7,7 @@ use bellwether_engine::time::{EventTime, Span};
 use super::entry::{Ended, Entry, Intent, Trouble, View, Writing};
 use super::mapping::Said;
 use super::step::{Around, Ask};
-use super::system::{Fields, STATUS, SystemError, Ticket};
+use super::system::{Fields, STATUS, SystemError, Ticket, TicketSystem};
 
 /// First and longest pause after a failure.
 const PAUSE: [Span; 2] = [Span::from_secs(1), Span::from_secs(60)];
@@ -28,6 +28,29 @@ pub(super) enum Answer {
     Commented,
     Has(bool),
     Linked,
+}
+
+/// What `system` answers to `ask`.
+pub(super) async fn answer(system: &dyn TicketSystem, ask: &Ask) -> Result<Answer, SystemError> {
+    Ok(match ask {
+        Ask::Find { key } => Answer::Found(system.find(key).await?),
+        Ask::Read { ticket } => Answer::Is(system.read(ticket).await?),
+        Ask::HasComment { ticket, mark } => Answer::Has(system.has_comment(ticket, mark).await?),
+        Ask::Create(draft) => Answer::Created(system.create(draft).await?),
+        Ask::Update { ticket, version, fields } => {
+            let said = system.update(ticket, version, fields).await?;
+            tracing::debug!(ticket, said, "updated");
+            Answer::Updated
+        }
+        Ask::Comment { ticket, mark, text } => {
+            system.comment(ticket, mark, text).await?;
+            Answer::Commented
+        }
+        Ask::Link { ticket, kind, other } => {
+            system.link(ticket, *kind, other).await?;
+            Answer::Linked
+        }
+    })
 }
 
 /// How long nothing is sent to the system at all.
@@ -171,11 +194,13 @@ fn compare(entry: &mut Entry, fields: &Fields, ticket: &Ticket, sure: bool) {
         let is = ticket.fields.get(name).cloned().unwrap_or_default();
         if is == *value {
             entry.refused.remove(name);
+            entry.heard.remove(name);
             entry.written.insert(name.clone(), is);
         } else if sure {
             // Not taken, or somebody was quick: in neither case is it written again.
             entry.refused.insert(name.clone(), value.clone());
             entry.written.insert(name.clone(), value.clone());
+            entry.heard.insert(name.clone(), is);
         }
         // Otherwise it is as it was, and is written again, or somebody has changed it, and it is theirs.
     }
@@ -195,12 +220,20 @@ fn failed(entry: &mut Entry, ask: &Ask, error: SystemError, now: EventTime) -> O
             entry.went_well();
             return None;
         }
-        SystemError::Gone => {
+        SystemError::Gone if ask.is_of_ticket() => {
             entry.ended = Some(Ended::Deleted);
             return None;
         }
+        SystemError::Gone => {
+            entry.park("the system has no such queue, or does not let us see it", true, now);
+            return None;
+        }
+        // A link is not worth that the ticket waits for a person.
         SystemError::Refused(reason) => {
-            entry.park(reason.clone(), true, now);
+            match ask {
+                Ask::Link { kind, other, .. } => drop(entry.links.insert((*kind, other.clone()))),
+                _ => entry.park(reason.clone(), true, now),
+            }
             return None;
         }
         SystemError::Throttled(pause) => (Some(Pause::For((*pause).clamp(PAUSE[0], THROTTLED_MAX))), Span::ZERO),

@@ -8,7 +8,9 @@ use bellwether_engine::incident::IncidentRecord;
 use super::declare::{BridgeError, DeclaredBridge};
 use super::figures::BridgeFigures;
 use super::mapping::Rules;
+use super::redmine::RedmineConfig;
 use super::request_tracker::RequestTrackerConfig;
+use super::roundup::RoundupConfig;
 use super::rules::Shared;
 use super::sink::FilingSink;
 use super::store::Store;
@@ -25,6 +27,10 @@ list_of! {
     pub enum BridgeConfig: DeclaredBridge {
         /// Request Tracker 5, over REST 2.
         RequestTracker(RequestTrackerConfig),
+        /// Redmine 5, over its REST interface.
+        Redmine(RedmineConfig),
+        /// Roundup 2, over its REST interface.
+        Roundup(RoundupConfig),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_engine::time::Span;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -56,6 +56,7 @@ pub(super) struct Destination {
     port: u16,
     /// What every path begins with, without a slash at its end.
     base: String,
+    web: String,
     networks: Vec<IpNet>,
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -93,7 +94,13 @@ impl Destination {
         let tls = if https { Some(client_tls(ca_file)?) } else { None };
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let base = uri.path().trim_end_matches('/').to_owned();
-        Ok(Destination { https, host, port, base, networks: networks.to_vec(), tls })
+        let web = url.trim_end_matches('/').to_owned();
+        Ok(Destination { https, host, port, base, web, networks: networks.to_vec(), tls })
+    }
+
+    /// As it is configured, without a slash at its end.
+    pub(super) fn web(&self) -> &str {
+        &self.web
     }
 
     /// Sends one request, and reads its whole answer.
@@ -154,7 +161,7 @@ impl Destination {
         // Ends with the answer, or when that is given up.
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        request = request.header(HOST, format!("{}:{}", self.host, self.port));
+        request = request.header(HOST, format!("{}:{}", self.host, self.port)).header(CONNECTION, "close");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -42,6 +42,11 @@ pub(super) enum Ask {
 }
 
 impl Ask {
+    /// Whether it is about one ticket, so that what is not there is that one.
+    pub(super) fn is_of_ticket(&self) -> bool {
+        !matches!(self, Ask::Find { .. } | Ask::Create(_))
+    }
+
     /// Whether it changes something, so that its outcome matters when the answer is lost. Links are made as often
     /// as one likes.
     pub(super) fn is_intent(&self) -> bool {
@@ -241,6 +246,7 @@ fn closed_by_a_person(
             entry.former.insert(ticket);
             (entry.ticket, entry.closed, entry.shown, entry.view) = (None, None, None, View::Unknown);
             entry.written.clear();
+            entry.heard.clear();
             entry.theirs.clear();
             entry.refused.clear();
             entry.told.clear();
