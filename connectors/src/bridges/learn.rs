@@ -4,10 +4,11 @@ use bellwether_engine::incident::TicketRef;
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
 
+use super::channel::{self, Receiver};
 use super::entry::{Ended, Entry, Intent, Trouble, View, Writing};
 use super::mapping::Said;
 use super::step::{Around, Ask};
-use super::system::{Fields, STATUS, SystemError, Ticket, TicketSystem};
+use super::system::{Fields, STATUS, SystemError, Ticket};
 
 /// First and longest pause after a failure.
 const PAUSE: [Span; 2] = [Span::from_secs(1), Span::from_secs(60)];
@@ -28,10 +29,17 @@ pub(super) enum Answer {
     Commented,
     Has(bool),
     Linked,
+    /// By what replies are known.
+    Told(Option<String>),
 }
 
-/// What `system` answers to `ask`.
-pub(super) async fn answer(system: &dyn TicketSystem, ask: &Ask) -> Result<Answer, SystemError> {
+/// What is answered to `ask`.
+pub(super) async fn answer(receiver: &Receiver, ask: &Ask) -> Result<Answer, SystemError> {
+    let system = match (receiver, ask) {
+        (Receiver::Channel(channel), Ask::Tell(telling)) => return Ok(Answer::Told(channel.tell(telling).await?)),
+        (Receiver::Tickets(system), _) => system,
+        (Receiver::Channel(_), _) => return Err(SystemError::Refused("there are no tickets".to_owned())),
+    };
     Ok(match ask {
         Ask::Find { key } => Answer::Found(system.find(key).await?),
         Ask::Read { ticket } => Answer::Is(system.read(ticket).await?),
@@ -50,6 +58,7 @@ pub(super) async fn answer(system: &dyn TicketSystem, ask: &Ask) -> Result<Answe
             system.link(ticket, *kind, other).await?;
             Answer::Linked
         }
+        Ask::Tell(_) => return Err(SystemError::Refused("there are only tickets".to_owned())),
     })
 }
 
@@ -120,6 +129,12 @@ fn understand(entry: &mut Entry, ask: &Ask, answer: Answer, around: &Around<'_>,
                 entry.links.insert((*kind, other.clone()));
             }
             entry.view = View::Unknown;
+        }
+        Answer::Told(replies) => {
+            let Ask::Tell(telling) = ask else { return Vec::new() };
+            channel::told(entry, telling, replies);
+            let status = around.rules.status(telling.record.status).to_owned();
+            return told(entry, around.name, &status);
         }
     }
     Vec::new()
@@ -225,7 +240,7 @@ fn failed(entry: &mut Entry, ask: &Ask, error: SystemError, now: EventTime) -> O
             return None;
         }
         SystemError::Gone => {
-            entry.park("the system has no such queue, or does not let us see it", true, now);
+            entry.park("nothing is there under that address or queue, or we may not see it", true, now);
             return None;
         }
         // A link is not worth that the ticket waits for a person.

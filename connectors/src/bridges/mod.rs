@@ -14,12 +14,15 @@
 //! - A system is a handful of requests ([`system::TicketSystem`]), a file or folder here with its configuration
 //!   ([`DeclaredBridge`]), its line below, its example, and its row in `docs/bridges.md`.
 
+mod audience;
+mod channel;
 mod declare;
 mod entry;
 mod figures;
 mod heard;
 mod learn;
 mod list;
+pub mod mail;
 mod mapping;
 mod names;
 mod outgoing;
@@ -38,6 +41,7 @@ pub mod system;
 mod template;
 mod text;
 mod tickets;
+pub mod webhook;
 mod worker;
 
 #[cfg(test)]
@@ -45,6 +49,8 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
+pub use audience::Audience;
+pub use channel::{Channel, Receiver, Telling};
 pub use declare::{BridgeError, BridgePace, DeclaredBridge};
 pub use entry::Key;
 pub use figures::{BridgeFigures, exposition};

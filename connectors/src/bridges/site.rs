@@ -83,8 +83,8 @@ macro_rules! http_system {
                 std::iter::once(&mut self.token_file).chain(self.ca_file.as_mut()).collect()
             }
 
-            fn mapping(&self) -> &$crate::bridges::mapping::Mapping {
-                &self.mapping
+            fn mapping(&self) -> $crate::bridges::mapping::Mapping {
+                self.mapping.clone()
             }
 
             fn pace(&self) -> &$crate::bridges::declare::BridgePace {
@@ -103,8 +103,8 @@ macro_rules! http_system {
                 }))
             }
 
-            fn open(&self) -> Result<std::sync::Arc<dyn $crate::bridges::system::TicketSystem>, $crate::bridges::declare::BridgeError> {
-                Ok(std::sync::Arc::new(self.connect()?))
+            fn open(&self) -> Result<$crate::bridges::channel::Receiver, $crate::bridges::declare::BridgeError> {
+                Ok($crate::bridges::channel::Receiver::Tickets(std::sync::Arc::new(self.connect()?)))
             }
         }
     };
@@ -135,15 +135,9 @@ impl<'c> Site<'c> {
         Ok(Destination::new(self.url, &networks, self.ca_file)?)
     }
 
-    /// What the secret's file holds, made use of by `with`, which has nothing to say to one that does not do.
+    /// What the secret's file holds; see [`secret_in`].
     pub(super) fn secret<T>(&self, with: impl FnOnce(&str) -> Option<T>) -> Result<T, BridgeError> {
-        let unusable = |reason: String| BridgeError::Secret { path: self.token_file.clone(), reason };
-        let token = std::fs::read_to_string(self.token_file).map_err(|error| unusable(error.to_string()))?;
-        let token = token.trim();
-        if token.is_empty() {
-            return Err(unusable("it is empty".to_owned()));
-        }
-        with(token).ok_or_else(|| unusable("it holds no token".to_owned()))
+        secret_in(self.token_file, with)
     }
 
     /// Every queue that tickets may lie in.
@@ -162,6 +156,17 @@ impl<'c> Site<'c> {
 pub(super) fn priorities(mapping: &Mapping) -> [(&'static str, &String); 5] {
     let PriorityWords { P1, P2, P3, P4, P5 } = &mapping.priority;
     [("P1", P1), ("P2", P2), ("P3", P3), ("P4", P4), ("P5", P5)]
+}
+
+/// What the secret's file holds, made use of by `with`, which has nothing to say to one that does not do.
+pub(super) fn secret_in<T>(file: &PathBuf, with: impl FnOnce(&str) -> Option<T>) -> Result<T, BridgeError> {
+    let unusable = |reason: String| BridgeError::Secret { path: file.clone(), reason };
+    let token = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(unusable("it is empty".to_owned()));
+    }
+    with(token).ok_or_else(|| unusable("what it holds is not of the right form".to_owned()))
 }
 
 /// Checks the name of a bridge.

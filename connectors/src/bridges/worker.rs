@@ -190,12 +190,16 @@ impl Work<'_> {
     /// Asks the system, and counts what it has done.
     async fn send(&self, ask: &Ask) -> Result<Answer, SystemError> {
         let (system, tickets) = (&self.shared.system, &self.shared.tickets);
-        let answer = answer(&**system, ask).await?;
+        let answer = answer(system, ask).await?;
         match answer {
             Answer::Created(_) => tickets.count(|counts| &counts.created),
             Answer::Updated => tickets.count(|counts| &counts.updated),
             Answer::Commented => tickets.count(|counts| &counts.commented),
             Answer::Linked => tickets.count(|counts| &counts.linked),
+            Answer::Told(_) if matches!(ask, Ask::Tell(telling) if telling.opens) => {
+                tickets.count(|counts| &counts.created)
+            }
+            Answer::Told(_) => tickets.count(|counts| &counts.commented),
             Answer::Found(_) | Answer::Is(_) | Answer::Has(_) => {}
         }
         Ok(answer)

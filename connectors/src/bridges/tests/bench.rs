@@ -7,6 +7,7 @@ use bellwether_engine::incident::{IncidentRecord, IncidentStatus};
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
 
+use super::super::channel::Receiver;
 use super::super::entry::{Entry, Key};
 use super::super::heard::heard;
 use super::super::learn::{Answer, answer, learn};
@@ -72,11 +73,11 @@ impl Bench {
         let mut mapping: Mapping = serde_json::from_str(MAPPING).expect("reads");
         change(&mut mapping);
         let system = Arc::new(Strict::default());
-        Bench { system: system.clone(), ..Bench::over(system, mapping) }
+        Bench { system: system.clone(), ..Bench::over(Receiver::Tickets(system), mapping) }
     }
 
     /// Over another system.
-    pub(super) fn over(over: Arc<dyn TicketSystem>, mapping: Mapping) -> Bench {
+    pub(super) fn over(over: Receiver, mapping: Mapping) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let rules = Arc::new(Rules::new(mapping).expect("it does"));
         let tickets = Tickets::new(Store::open(&folder.path().join("t.tickets"), 64 << 20).expect("opens"));
@@ -133,7 +134,7 @@ impl Bench {
     }
 
     pub(super) fn send(&self, ask: &Ask) -> Result<Answer, SystemError> {
-        self.runtime.block_on(answer(&*self.shared.system, ask))
+        self.runtime.block_on(answer(&self.shared.system, ask))
     }
 
     pub(super) fn learn(&mut self, key: &Key, ask: &Ask, answered: Result<Answer, SystemError>) {
@@ -230,12 +231,17 @@ impl Bench {
     /// What the system has under an incident's key.
     pub(super) fn found(&self, told: &Told) -> Vec<Ticket> {
         let key = Bench::key(told).to_string();
-        self.runtime.block_on(self.shared.system.find(&key)).expect("found")
+        self.runtime.block_on(self.tickets_of().find(&key)).expect("found")
     }
 
     /// A ticket as the system has it.
     pub(super) fn read(&self, ticket: &str) -> Result<Ticket, SystemError> {
-        self.runtime.block_on(self.shared.system.read(ticket))
+        self.runtime.block_on(self.tickets_of().read(ticket))
+    }
+
+    fn tickets_of(&self) -> &dyn TicketSystem {
+        let Receiver::Tickets(system) = &self.shared.system else { panic!("there are no tickets") };
+        &**system
     }
 
     pub(super) fn tickets(&self) -> Vec<Held> {

@@ -7,6 +7,7 @@ mod faults;
 mod houses;
 mod people;
 mod suite;
+mod told;
 
 #[path = "../../../../tests/bridge/line.rs"]
 mod line;

@@ -90,8 +90,12 @@ fn configured(house: &dyn House, line: &Line, folder: &std::path::Path) -> Bridg
     let (example, address) = house.example();
     let token = folder.join("token");
     std::fs::write(&token, house.secret()).expect("writes");
-    let text = example.replace(address, &line.address.to_string());
-    let text = text.replace("token_file: token", &format!("token_file: {}", token.display()));
+    read(&example.replace(address, &line.address.to_string()), &token)
+}
+
+/// The bridge of an example that is changed so.
+pub(super) fn read(example: &str, token: &std::path::Path) -> BridgeConfig {
+    let text = example.replace("token_file: token", &format!("token_file: {}", token.display()));
     let mut section: BTreeMap<String, Vec<BridgeConfig>> = serde_saphyr::from_str(&text).expect("the example reads");
     let config = section.remove("bridges").and_then(|mut all| all.pop()).expect("a bridge");
     super::super::check(&config).expect("it does");
@@ -107,7 +111,7 @@ pub(super) fn contract(house: &dyn House) {
     let probe = config.probe().expect("it can be tried");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(probe).expect("the system has what the example names");
-    let mapping = config.mapping().clone();
+    let mapping = config.mapping();
     let parts: [(&str, fn(&mut Scene<'_>)); 9] = [
         ("complete", complete),
         ("lost", made_and_kept_once_whatever_is_lost),
