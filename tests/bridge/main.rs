@@ -9,7 +9,9 @@ mod life;
 mod line;
 mod others;
 mod redmine;
+#[allow(dead_code, reason = "the contract of the systems uses the rest")]
 mod roundup;
+#[allow(dead_code, reason = "the contract of the systems uses the rest")]
 mod rt;
 mod server;
 mod trial;

@@ -23,8 +23,10 @@ fn run(folder: &Path, name: &str, was: &str, address: SocketAddr, secret: &str) 
         &format!("      name: {name}\n"),
         &format!("      name: {name}\n      pace: {{poll: 300ms, settle: 5s}}\n"),
     );
-    fs::write(folder.join("token"), secret).expect("writes");
-    fs::set_permissions(folder.join("token"), fs::Permissions::from_mode(0o640)).expect("chmod");
+    // The senders' own is called `token`.
+    let example = example.replace("token_file: token", "token_file: system-token");
+    fs::write(folder.join("system-token"), secret).expect("writes");
+    fs::set_permissions(folder.join("system-token"), fs::Permissions::from_mode(0o640)).expect("chmod");
     let http = free_address();
     let config = Service::configure(folder, http, APART, "  alertmanager: {}\n  actions: {}\n");
     let text = fs::read_to_string(&config).expect("reads");

@@ -31,6 +31,7 @@ impl Roundup {
         let headers = headers.map(|name| format!("csrf_enforce_header_{name} = "));
         let mut changes: Vec<_> = headers.iter().map(|key| (format!("{key}yes"), format!("{key}no"))).collect();
         changes.push(("allowed_api_origins = ".to_owned(), "allowed_api_origins = *".to_owned()));
+        changes.push(("csrf_header_min_count = 1".to_owned(), "csrf_header_min_count = 0".to_owned()));
         Roundup::with(&changes)
     }
 

@@ -6,9 +6,9 @@ use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::channel::Receiver;
 use super::mapping::{Mapping, MappingError};
 use super::outgoing::DestinationError;
+use super::receiver::Receiver;
 use super::store::StoreError;
 use crate::declared::Probe;
 

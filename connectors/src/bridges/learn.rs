@@ -4,9 +4,10 @@ use bellwether_engine::incident::TicketRef;
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
 
-use super::channel::{self, Receiver};
+use super::channel;
 use super::entry::{Ended, Entry, Intent, Trouble, View, Writing};
 use super::mapping::Said;
+use super::receiver::Receiver;
 use super::step::{Around, Ask};
 use super::system::{Fields, STATUS, SystemError, Ticket};
 

@@ -22,20 +22,34 @@ pub(super) struct Rest {
     headers: HeaderMap,
     /// What every path begins with.
     base: &'static str,
+    /// What is in no log, also where the system says it.
+    secrets: Vec<String>,
 }
 
 impl Rest {
     /// Requests below `base` of `destination`.
     pub(super) fn new(destination: Destination, base: &'static str) -> Rest {
-        Rest { destination, headers: HeaderMap::new(), base }
+        Rest { destination, headers: HeaderMap::new(), base, secrets: Vec::new() }
     }
 
-    /// Has every request carry `value`, which appears in no log; `None` when it cannot be a header's.
+    /// Has every request carry `value`, whose last word appears in no log; `None` when it cannot be a header's.
     pub(super) fn with_secret(mut self, name: HeaderName, value: &str) -> Option<Rest> {
-        let mut value = HeaderValue::from_str(value).ok()?;
-        value.set_sensitive(true);
-        self.headers.insert(name, value);
+        let mut header = HeaderValue::from_str(value).ok()?;
+        header.set_sensitive(true);
+        self.headers.insert(name, header);
+        self.secrets.extend(value.rsplit(' ').next().map(str::to_owned));
         Some(self)
+    }
+
+    /// Has every request carry `value`, which was put together from what is configured.
+    pub(super) fn with_own(mut self, name: HeaderName, value: &str) -> Option<Rest> {
+        self.headers.insert(name, HeaderValue::from_str(value).ok()?);
+        Some(self)
+    }
+
+    /// What an answer says, without what is a secret.
+    pub(super) fn said(&self, body: &[u8]) -> String {
+        said_but(body, &self.secrets)
     }
 
     /// Has every request carry `value`.
@@ -64,7 +78,7 @@ impl Rest {
         }
         let body = body.map(|body| body.to_string().into_bytes());
         let answer = self.destination.ask(method, &format!("{}{path}", self.base), &headers, body).await?;
-        let said = || said(&answer.body);
+        let said = || self.said(&answer.body);
         match answer.status {
             status if status.is_success() => Ok(answer),
             StatusCode::UNAUTHORIZED => Err(SystemError::Denied(format!("the token is not accepted: {}", said()))),
@@ -76,7 +90,16 @@ impl Rest {
 
     /// What it has at a path.
     pub(super) async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Answered<T> {
-        read(&self.send(Method::GET, path, &[], None).await?)
+        self.read(&self.send(Method::GET, path, &[], None).await?)
+    }
+
+    /// An answer, read.
+    pub(super) fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer) -> Answered<T> {
+        let wrong = |error: serde_json::Error| {
+            let error = without(&self.secrets, error.to_string());
+            SystemError::Refused(format!("its answer does not read ({error}): {}", self.said(&answer.body)))
+        };
+        serde_json::from_slice(&answer.body).map_err(wrong)
     }
 
     /// What it answers to `body`.
@@ -85,14 +108,17 @@ impl Rest {
     }
 }
 
-/// An answer, read.
-pub(super) fn read<T: for<'de> Deserialize<'de>>(answer: &Answer) -> Answered<T> {
-    let wrong = |error| SystemError::Refused(format!("its answer does not read ({error}): {}", said(&answer.body)));
-    serde_json::from_slice(&answer.body).map_err(wrong)
+/// A text without these secrets.
+fn without(secrets: &[String], text: String) -> String {
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(secret.as_str(), "***"))
 }
 
-/// What it says, for people: the texts in it, or it itself.
+/// What an answer says, for people: the texts in it, or it itself.
 pub(super) fn said(body: &[u8]) -> String {
+    said_but(body, &[])
+}
+
+fn said_but(body: &[u8], secrets: &[String]) -> String {
     let text = match serde_json::from_slice::<Value>(body) {
         Ok(value) => {
             let mut parts = Vec::new();
@@ -101,7 +127,7 @@ pub(super) fn said(body: &[u8]) -> String {
         }
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    cut(&one_line(&text), SAID_CHARS_MAX)
+    cut(&one_line(&without(secrets, text)), SAID_CHARS_MAX)
 }
 
 /// Keys under which systems say what is wrong.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bellwether_engine::time::Span;
 
-use super::channel::Receiver;
 use super::mapping::Rules;
+use super::receiver::Receiver;
 use super::step::{Around, Peers};
 use super::tickets::Tickets;
 

@@ -103,8 +103,8 @@ macro_rules! http_system {
                 }))
             }
 
-            fn open(&self) -> Result<$crate::bridges::channel::Receiver, $crate::bridges::declare::BridgeError> {
-                Ok($crate::bridges::channel::Receiver::Tickets(std::sync::Arc::new(self.connect()?)))
+            fn open(&self) -> Result<$crate::bridges::receiver::Receiver, $crate::bridges::declare::BridgeError> {
+                Ok($crate::bridges::receiver::Receiver::Tickets(std::sync::Arc::new(self.connect()?)))
             }
         }
     };

@@ -16,9 +16,9 @@
 use bellwether_engine::incident::{IncidentRecord, IncidentStatus, StatusReason};
 use bellwether_engine::time::{EventTime, Span};
 
-use super::channel::{self, Receiver, Telling};
 use super::entry::{Closed, Entry, Intent, Shown, Trouble, View, Writing};
 use super::mapping::{ClosedWhileFiring, Rules};
+use super::receiver::{Receiver, Telling};
 use super::system::{COMMENT, COMMON_FIELDS, Draft, Fields, KEY, LinkKind, STATUS, TEXT, Ticket};
 use super::template::TemplateError;
 
@@ -107,17 +107,8 @@ pub(super) trait Peers {
     fn muted_until(&self, tenant: &str, dedup_key: &str) -> Option<EventTime>;
 }
 
-/// What is next for `entry`.
+/// What is next for the ticket of `entry`, where nothing keeps it waiting.
 pub(super) fn next(entry: &mut Entry, around: &Around<'_>, now: EventTime) -> Next {
-    if entry.parked.is_some() {
-        return Next::Rest;
-    }
-    if let Some(trouble) = entry.trouble.as_ref().filter(|trouble| trouble.again > now) {
-        return Next::Wait(trouble.again);
-    }
-    if let Receiver::Channel(channel) = around.system {
-        return channel::next(entry, &**channel, around, now);
-    }
     if let Some(intent) = &entry.intent {
         return find_out(entry, intent, around, now);
     }

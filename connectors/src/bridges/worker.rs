@@ -19,9 +19,10 @@ use super::heard::heard;
 use super::learn::{Answer, Learned, Pause, answer, doubled, learn};
 use super::request::{self, Asked};
 use super::rules::Shared;
-use super::step::{Ask, Next, next};
+use super::step::{Ask, Next};
 use super::store::{FeedPlace, StoreError};
 use super::system::{Answered, Change, Page, Since, SystemError};
+use super::turn::next;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop, arrival_time};
 use crate::journal::receipts::{Claim, request_key};
 

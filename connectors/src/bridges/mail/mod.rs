@@ -32,9 +32,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
-use super::channel::Receiver;
 use super::declare::{BridgeError, BridgePace, DeclaredBridge};
 use super::mapping::{Mapping, MappingError};
+use super::receiver::Receiver;
 use super::site::{check_name, network, secret_in};
 use crate::declared::{Found, Probe};
 use address::{Mailbox, mailboxes};

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::text::Text;
 
-use super::super::channel::{Channel, Telling};
+use super::super::receiver::{Channel, Telling};
 use super::super::system::{Answered, Page, QUEUE, Since, SystemError, TEXT};
 use super::super::text::{cut, cut_bytes, one_line};
 use super::address::{Mailbox, mailboxes};

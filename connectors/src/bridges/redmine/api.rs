@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::names::Names;
 use super::super::outgoing::Destination;
-use super::super::rest::{Rest, in_path, read, with_query};
+use super::super::rest::{Rest, in_path, with_query};
 use super::super::system::{
     Answered, COMMENT, Draft, FeedOrder, Fields, KEY, LinkKind, OWNER, PRIORITY, QUEUE, STATUS, SUBJECT, SystemError,
     TEXT, Ticket, ticket_system,
@@ -335,7 +335,7 @@ impl Redmine {
         if answer.body.is_empty() {
             return Ok(None);
         }
-        let One { issue } = read(&answer)?;
+        let One { issue } = self.rest.read(&answer)?;
         Ok(Some(issue))
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::outgoing::{Answer, Destination};
-use super::super::rest::{Rest, in_path, read, said, with_query};
+use super::super::rest::{Rest, in_path, with_query};
 use super::super::system::{
     Answered, COMMENT, Draft, FeedOrder, Fields, KEY, LinkKind, OWNER, PRIORITY, QUEUE, STATUS, SUBJECT, SystemError,
     TEXT, Ticket, ticket_system,
@@ -153,7 +153,7 @@ impl RequestTracker {
     pub(super) async fn has_field(&self, field: &str) -> Answered<()> {
         let asked = json!([{"field": "Name", "value": field}]);
         let answer = self.post("/customfields", &asked).await?;
-        let Page { items } = read::<Page<Value>>(&answer)?;
+        let Page { items } = self.rest.read::<Page<Value>>(&answer)?;
         match items.is_empty() {
             false => Ok(()),
             true => Err(SystemError::Refused(format!(
@@ -192,7 +192,7 @@ impl RequestTracker {
     }
 
     async fn ticket(&self, answer: &Answer) -> Answered<Ticket> {
-        let body: TicketBody = read(answer)?;
+        let body: TicketBody = self.rest.read(answer)?;
         let id = Id { id: body.id }.text();
         let owner = body.owner.text();
         let mut fields = Fields::from([
@@ -234,7 +234,7 @@ impl RequestTracker {
         body.insert("Content".to_owned(), draft.text.as_str().into());
         body.insert("ContentType".to_owned(), "text/plain".into());
         let answer = self.post("/ticket", &Value::Object(body)).await?;
-        Ok(read::<Id>(&answer)?.text())
+        Ok(self.rest.read::<Id>(&answer)?.text())
     }
 
     async fn read(&self, ticket: &str) -> Answered<Ticket> {
@@ -248,7 +248,7 @@ impl RequestTracker {
         let condition = [(IF_MATCH, version)];
         let condition = if version.is_empty() { &[][..] } else { &condition[..] };
         let answer = self.rest.send(Method::PUT, &path, condition, Some(&body)).await?;
-        Ok(said(&answer.body))
+        Ok(self.rest.said(&answer.body))
     }
 
     async fn comment(&self, ticket: &str, mark: &str, text: &str) -> Answered<()> {

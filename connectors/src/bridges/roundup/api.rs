@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::outgoing::Destination;
-use super::super::rest::{Rest, in_path, read, with_query};
+use super::super::rest::{Rest, in_path, with_query};
 use super::super::system::{
     Answered, COMMENT, Draft, FeedOrder, Fields, KEY, LinkKind, OWNER, QUEUE, SUBJECT, SystemError, TEXT, Ticket,
     ticket_system,
@@ -93,8 +93,8 @@ impl Roundup {
         let rest = Rest::new(destination, "/rest/data")
             .with(HeaderName::from_static("x-requested-with"), "rest")
             .with_secret(AUTHORIZATION, &basic)?
-            .with_secret(ORIGIN, &origin)?
-            .with_secret(REFERER, &web)?;
+            .with_own(ORIGIN, &origin)?
+            .with_own(REFERER, &web)?;
         let (key_field, queue_property) = (config.key_field.clone(), config.queue_property.clone());
         Some(Roundup { rest, user: config.user.clone(), key_field, queue_property })
     }
@@ -151,7 +151,7 @@ impl Roundup {
             }
             other => other?,
         };
-        Ok(read::<Data<Made>>(&answer)?.data)
+        Ok(self.rest.read::<Data<Made>>(&answer)?.data)
     }
 
     /// Fields of an issue as `@fields` names them.
@@ -199,7 +199,7 @@ impl Roundup {
     /// An address that takes one new issue, once.
     async fn once(&self) -> Answered<String> {
         let answer = self.rest.post("/issue/@poe", &json!({})).await?;
-        let Data { data: Made { link, .. } } = read(&answer)?;
+        let Data { data: Made { link, .. } } = self.rest.read(&answer)?;
         // It names its own idea of where it is.
         let path = link.split_once("/rest/data").map(|(_, path)| path.to_owned());
         path.ok_or_else(|| SystemError::Refused(format!("`{link}` is no address for a new issue")))
@@ -213,7 +213,7 @@ impl Roundup {
         let at = jiff::Timestamp::now().strftime("%Y-%m-%d.%H:%M:%S").to_string();
         let body = json!({"content": text, "messageid": mark, "author": self.user, "date": at});
         let answer = self.rest.post("/msg", &body).await?;
-        Ok(read::<Data<Made>>(&answer)?.data.id)
+        Ok(self.rest.read::<Data<Made>>(&answer)?.data.id)
     }
 
     async fn message_id(&self, mark: &str) -> Answered<Option<String>> {
@@ -226,7 +226,7 @@ impl Roundup {
     async fn read(&self, ticket: &str) -> Answered<Ticket> {
         let path = with_query(&format!("/issue/{}", in_path(ticket)), &[("@verbose", "2")]);
         let answer = self.rest.send(Method::GET, &path, &[], None).await?;
-        let Data { data: Element { id, attributes } } = read(&answer)?;
+        let Data { data: Element { id, attributes } } = self.rest.read(&answer)?;
         // One that was retired is in no list any more.
         let path = with_query("/issue", &[("id", ticket), ("@fields", "id")]);
         let Collection { collection } = self.get(&path).await?;

@@ -7,17 +7,18 @@ use bellwether_engine::incident::{IncidentRecord, IncidentStatus};
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
 
-use super::super::channel::Receiver;
 use super::super::entry::{Entry, Key};
 use super::super::heard::heard;
 use super::super::learn::{Answer, answer, learn};
 use super::super::mapping::{Mapping, Rules, tests::MAPPING};
+use super::super::receiver::Receiver;
 use super::super::rules::Shared;
-use super::super::step::{Ask, Next, next};
+use super::super::step::{Ask, Next};
 use super::super::store::{FeedPlace, Store};
 use super::super::strict::{Fate, Held, Strict};
 use super::super::system::{Change, Page, Since, SystemError, Ticket, TicketSystem};
 use super::super::tickets::Tickets;
+use super::super::turn::next;
 
 /// After this a lost request is looked up.
 pub(super) const SETTLE: Span = Span::from_secs(10);

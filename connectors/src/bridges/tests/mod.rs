@@ -3,6 +3,7 @@
 
 mod bench;
 mod contract;
+mod destinations;
 mod faults;
 mod houses;
 mod people;

@@ -27,10 +27,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
-use super::channel::{Channel, Receiver, Telling};
 use super::declare::{BridgeError, BridgePace, DeclaredBridge};
 use super::mapping::Mapping;
 use super::outgoing::Destination;
+use super::receiver::{Channel, Receiver, Telling};
 use super::rest::said;
 use super::site::{Site, check_name};
 use super::system::{Answered, SystemError, TEXT};
