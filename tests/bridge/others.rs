@@ -33,8 +33,7 @@ fn run(folder: &Path, name: &str, was: &str, address: SocketAddr, secret: &str) 
     let text = text.replace("group_wait: 500ms", "group_wait: 500ms, resolve_after: 1s");
     fs::write(&config, text + &example).expect("writes");
     let checked = service::bellwether(&["check", "-c", &config.display().to_string()]);
-    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
-    assert!(said.contains("statuses, priorities") || said.contains("its words"), "{said}");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     Service::run(folder, http)
 }
 

@@ -140,20 +140,6 @@ impl Roundup {
         fields.iter().map(|(name, value)| (property(name), value.as_str().into())).collect()
     }
 
-    /// Sends fields; whom it does not know has it not, and the rest is done all the same.
-    async fn write(&self, method: Method, path: &str, version: &str, mut body: Map<String, Value>) -> Answered<Made> {
-        let condition = [(IF_MATCH, version)];
-        let condition = if version.is_empty() { &[][..] } else { &condition[..] };
-        let sent = self.rest.send(method.clone(), path, condition, Some(&body.clone().into())).await;
-        let answer = match sent {
-            Err(SystemError::Refused(_)) if body.remove("assignedto").is_some() => {
-                self.rest.send(method, path, condition, Some(&body.into())).await?
-            }
-            other => other?,
-        };
-        Ok(self.rest.read::<Data<Made>>(&answer)?.data)
-    }
-
     /// Fields of an issue as `@fields` names them.
     pub(super) fn properties(&self) -> String {
         format!("title,status,priority,assignedto,{},{}", self.queue_property, self.key_field)
@@ -192,8 +178,20 @@ impl Roundup {
         fields.insert(KEY.to_owned(), draft.key.clone());
         let mut body = self.body(&fields);
         body.insert("messages".to_owned(), json!([message]));
+        // A new issue has a text or none: an empty one is refused.
+        body.retain(|_, value| value != "");
+        match self.send_once(&body).await {
+            // Whom it does not know has it not, and the rest is done all the same.
+            Err(SystemError::Refused(_)) if body.remove("assignedto").is_some() => self.send_once(&body).await,
+            other => other,
+        }
+    }
+
+    /// Sends a new issue to an address that is used up by it, also when it is refused.
+    async fn send_once(&self, body: &Map<String, Value>) -> Answered<String> {
         let once = self.once().await?;
-        Ok(self.write(Method::POST, &once, "", body).await?.id)
+        let answer = self.rest.post(&once, &Value::Object(body.clone())).await?;
+        Ok(self.rest.read::<Data<Made>>(&answer)?.data.id)
     }
 
     /// An address that takes one new issue, once.
@@ -240,7 +238,16 @@ impl Roundup {
     }
 
     async fn update(&self, ticket: &str, version: &str, fields: &Fields) -> Answered<String> {
-        self.write(Method::PATCH, &format!("/issue/{}", in_path(ticket)), version, self.body(fields)).await?;
+        let path = format!("/issue/{}", in_path(ticket));
+        let mut body = self.body(fields);
+        let condition = [(IF_MATCH, version)];
+        let sent = self.rest.send(Method::PATCH, &path, &condition, Some(&Value::Object(body.clone()))).await;
+        match sent {
+            Err(SystemError::Refused(_)) if body.remove("assignedto").is_some() => {
+                self.rest.send(Method::PATCH, &path, &condition, Some(&Value::Object(body))).await?
+            }
+            other => other?,
+        };
         Ok(String::new())
     }
 
