@@ -254,9 +254,15 @@ impl Roundup {
     async fn comment(&self, ticket: &str, mark: &str, text: &str) -> Answered<()> {
         let message = self.message(mark, text).await?;
         let path = format!("/issue/{}", in_path(ticket));
-        let version = self.rest.send(Method::GET, &path, &[], None).await?.version;
-        let body = json!({"messages": [message], "@op": "add"});
-        self.rest.send(Method::PATCH, &path, &[(IF_MATCH, &version)], Some(&body)).await.map(drop)
+        let answer = self.rest.send(Method::GET, &with_query(&path, &[("@verbose", "2")]), &[], None).await?;
+        let Data { data: Element { attributes, .. } } = self.rest.read(&answer)?;
+        let known = attributes.get("messages").and_then(Value::as_array);
+        let mut messages: Vec<&str> = known.into_iter().flatten().filter_map(|one| one.get("id")?.as_str()).collect();
+        messages.push(&message);
+        // Said again with it, or the template's detector sets it to `chatting`, which opens what is resolved.
+        let status = attributes.get("status").map(words).unwrap_or_default();
+        let body = json!({"messages": messages, "status": status});
+        self.rest.send(Method::PATCH, &path, &[(IF_MATCH, &answer.version)], Some(&body)).await.map(drop)
     }
 
     async fn has_comment(&self, ticket: &str, mark: &str) -> Answered<bool> {
