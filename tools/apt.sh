@@ -29,3 +29,25 @@ download() {
     # shellcheck disable=SC2086
     (cd "$debs" && for one; do rm -f "${one}"_*.deb; done && apt-get $apt_options -q download "$@" >/dev/null 2>apt.log)
 }
+
+# Unpacks into the folder $1 the packages named from $3 on and what the machine lacks for them, but those whose
+# names match $2. Lists that are out of date name packages that are gone: then ours are asked.
+unpack() {
+    into=$1 but=$2
+    shift 2
+    mkdir -p "$debs" "$into"
+    lacking() {
+        # shellcheck disable=SC2086
+        apt-get $apt_places install --no-install-recommends --print-uris -y "$@" |
+            awk '/\.deb/ {print $2}' | sed 's/_.*//' | sort -u | grep -vE "$but"
+    }
+    fetch() {
+        wanted=$(lacking "$@")
+        echo "fetching $1: $(echo "$wanted" | wc -l) packages"
+        # shellcheck disable=SC2086
+        download $wanted
+    }
+    fetch "$@" || { [ -z "$lists_are_own" ] && own_lists && fetch "$@"; } || { cat "$debs/apt.log" >&2; return 1; }
+    for deb in "$debs"/*.deb; do dpkg -x "$deb" "$into"; done
+    rm -rf "$debs"
+}

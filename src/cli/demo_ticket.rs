@@ -1,7 +1,7 @@
 //! An incident of the demo as a ticket: as it would stand in Request Tracker with the mapping of
 //! `examples/request-tracker`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bellwether_connectors::bridges::system::{OWNER, PRIORITY, QUEUE, STATUS, SUBJECT};
 use bellwether_connectors::bridges::{BridgeConfig, TenantMapping, drafted};
 use bellwether_engine::incident::IncidentEvent;
@@ -21,7 +21,7 @@ const LABEL_WIDTH: usize = 12;
 pub(super) fn ticket(event: &IncidentEvent, term: &Term) -> Result<String> {
     let Config { mut bridges, .. } = config::parse("examples/request-tracker/bridges.yaml", EXAMPLE.to_owned())?;
     let bridge = bridges.first_mut().context("the example has no bridge")?;
-    let BridgeConfig::RequestTracker(tracker) = &mut *bridge;
+    let BridgeConfig::RequestTracker(tracker) = &mut *bridge else { bail!("the example is of another system") };
     // The story's tenants are others than the example's.
     let queue = TenantMapping { queue: event.tenant.to_string(), teams: Default::default() };
     tracker.mapping.tenants.entry(event.tenant.to_string()).or_insert(queue);

@@ -81,6 +81,37 @@ bridges:
         priority: {P1: "90", P2: "70", P3: "50", P4: "30", P5: "10"}
         states: {open: new, acknowledged: open, resolved: resolved, closed: resolved, merged: resolved}
         said: {resolved: resolved}
+  - redmine:
+      url: https://redmine.test
+      token_file: here/RedmineConfig.token_file
+      ca_file: here/RedmineConfig.ca_file
+      custom_fields: {bw_incident: 1}
+      mapping:
+        tenants: {acme: {queue: acme}}
+        priority: {P1: Immediate, P2: Urgent, P3: High, P4: Normal, P5: Low}
+        states: {open: New, acknowledged: Open, resolved: Resolved, closed: Resolved, merged: Resolved}
+        said: {Resolved: resolved}
+  - roundup:
+      url: https://roundup.test
+      token_file: here/RoundupConfig.token_file
+      ca_file: here/RoundupConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: acme}}
+        priority: {P1: critical, P2: urgent, P3: bug, P4: feature, P5: wish}
+        states: {open: unread, acknowledged: open, resolved: resolved, closed: resolved, merged: resolved}
+        said: {resolved: resolved}
+  - mail:
+      relay: smtp://mail.test
+      token_file: here/MailConfig.token_file
+      ca_file: here/MailConfig.ca_file
+      replies: here/MailConfig.replies
+      from: bellwether@desk.test
+      audience: {tenants: {acme: {queue: oncall@acme.test}}}
+  - webhook:
+      url: https://desk.test/hook
+      token_file: here/WebhookBridgeConfig.token_file
+      ca_file: here/WebhookBridgeConfig.ca_file
+      audience: {tenants: {acme: {queue: acme}}}
 wires:
   auth:
     credentials:
@@ -107,7 +138,12 @@ wires:
         let configuration =
             Regex::new(r"(?s)#\[derive\([^)]*JsonSchema[^)]*\)\](?:\s*#\[[^\]]*\])*\s*pub struct (\w+) \{(.*?)\n\}")
                 .expect("a pattern");
-        let path = Regex::new(r"(?m)^\s*(?:pub )?(\w+): [\w<>]*PathBuf>*,$").expect("a pattern");
+        let path = Regex::new(r"(?m)^\s*(?:pub )?(\w+): [\w<>:]*PathBuf>*,$").expect("a pattern");
+        // Ticketing systems that are asked over HTTP have some keys from a macro.
+        let by_macro = Regex::new(r"(?s)http_system! \{.*?pub struct (\w+) for ").expect("a pattern");
+        let of_macro = include_str!("../../connectors/src/bridges/site.rs");
+        let of_macro = of_macro.split("pub struct $Config {").nth(1).and_then(|text| text.split('}').next());
+        let of_macro = of_macro.expect("the macro has a struct");
         let mut found = BTreeSet::new();
         for crate_folder in ["connectors/src", "engine/src", "models/src", "src"] {
             let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(crate_folder)];
@@ -118,6 +154,10 @@ wires:
                         folders.push(entry);
                     } else if entry.extension().is_some_and(|ending| ending == "rs") {
                         let text = fs::read_to_string(&entry).expect("UTF-8");
+                        let systems = by_macro.captures_iter(&text).map(|system| system[1].to_owned());
+                        found.extend(systems.flat_map(|system| {
+                            path.captures_iter(of_macro).map(move |field| format!("{system}.{}", &field[1]))
+                        }));
                         for captures in configuration.captures_iter(&text).filter(|found| defined(&found[1])) {
                             found.extend(
                                 path.captures_iter(&captures[2]).map(|field| format!("{}.{}", &captures[1], &field[1])),

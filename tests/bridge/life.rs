@@ -62,7 +62,7 @@ pub(crate) fn recover(service: &Service, host: &str, name: &str) {
 fn an_incident_is_one_complete_ticket_and_what_people_do_there_comes_back() {
     let Some(tracker) = RequestTracker::start() else { return };
     let dir = tempfile::tempdir().expect("temporary folder");
-    let http = configure(dir.path(), tracker.address, tracker.token(), APART, "");
+    let http = configure(dir.path(), tracker.address(), tracker.token(), APART, "");
     let service = Service::run(dir.path(), http);
     assert_eq!(service.alert(TOKEN, "db-1", &["DiskFull"]).status, 200);
     wait_until("there is a ticket", || !tracker.tickets().is_empty());
@@ -133,7 +133,7 @@ fn journal_text(folder: &Path) -> String {
 #[test]
 fn a_system_that_is_away_delays_nobody_and_has_its_tickets_afterwards() {
     let Some(tracker) = RequestTracker::start() else { return };
-    let line = Line::to(tracker.address);
+    let line = Line::to(tracker.address());
     line.cut(Cut::Dead);
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = configure(dir.path(), line.address, tracker.token(), APART, "");
@@ -170,7 +170,7 @@ fn a_system_that_is_away_delays_nobody_and_has_its_tickets_afterwards() {
 fn a_check_says_what_the_system_lacks_and_a_ticket_waits_for_a_person_until_it_is_there() {
     let Some(tracker) = RequestTracker::start() else { return };
     let dir = tempfile::tempdir().expect("temporary folder");
-    configure(dir.path(), tracker.address, tracker.token(), APART, "");
+    configure(dir.path(), tracker.address(), tracker.token(), APART, "");
     let config = dir.path().join("bellwether.yaml");
     let path = config.display().to_string();
     let check = |args: &[&str]| {
@@ -218,7 +218,7 @@ fn the_example_reads_as_a_part_of_a_configuration() {
 fn a_ticket_that_was_made_by_hand_becomes_the_incidents_when_a_person_says_so() {
     let Some(tracker) = RequestTracker::start() else { return };
     let dir = tempfile::tempdir().expect("temporary folder");
-    let http = configure(dir.path(), tracker.address, tracker.token(), APART, "");
+    let http = configure(dir.path(), tracker.address(), tracker.token(), APART, "");
     let service = Service::run(dir.path(), http);
     let by_hand = json!({"Queue": "acme", "Subject": "the till is slow", "Priority": "33"});
     assert_eq!(tracker.ask_as("ana", "POST", "/ticket", Some(&by_hand)).expect("an answer").0, 201);

@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The line, on a port of its own.
@@ -14,27 +14,41 @@ pub(crate) struct Line {
 
 struct Shared {
     to: SocketAddr,
-    cut: AtomicU8,
+    plan: Mutex<Option<Plan>>,
     cuts: AtomicU64,
+}
+
+/// What becomes of which connection.
+#[derive(Clone, Copy)]
+struct Plan {
+    cut: Cut,
+    /// So many requests that change something go through before it; any connection is the one when left out.
+    writes_before: Option<u64>,
 }
 
 /// Where it is cut next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// The server has half of the request.
-    Request = 1,
+    Request,
     /// The server has done it, and nobody hears so.
-    Answer = 2,
+    Answer,
+    /// The server is not asked: who asks has to wait seven seconds.
+    Busy,
     /// Every connection ends at once, until it is mended.
-    Dead = 3,
+    Dead,
 }
+
+/// What is answered in place of the server.
+const BUSY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 impl Line {
     /// A line to `to`.
     pub(crate) fn to(to: SocketAddr) -> Line {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { to, cut: AtomicU8::new(0), cuts: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { to, plan: Mutex::default(), cuts: AtomicU64::new(0) });
         let of_thread = shared.clone();
         // It ends with the test's process.
         std::thread::spawn(move || {
@@ -48,38 +62,72 @@ impl Line {
 
     /// Cuts the next connection there; a dead line stays so.
     pub(crate) fn cut(&self, at: Cut) {
-        self.shared.cut.store(at as u8, Ordering::SeqCst);
+        self.shared.set(Some(Plan { cut: at, writes_before: None }));
+    }
+
+    /// Cuts there what changes something, after `before` that go through.
+    #[allow(dead_code, reason = "not every suite that has a line counts")]
+    pub(crate) fn cut_write(&self, before: u64, at: Cut) {
+        self.shared.set(Some(Plan { cut: at, writes_before: Some(before) }));
     }
 
     pub(crate) fn mend(&self) {
-        self.shared.cut.store(0, Ordering::SeqCst);
+        self.shared.set(None);
     }
 
     /// How many connections were cut.
+    #[allow(dead_code, reason = "not every suite that has a line counts")]
     pub(crate) fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 }
 
 impl Shared {
-    fn carry(&self, mut client: TcpStream) {
-        let dead = Cut::Dead as u8;
-        let cut = self.cut.load(Ordering::SeqCst);
-        if cut != dead && cut != 0 {
-            // Others go through.
-            let _ = self.cut.compare_exchange(cut, 0, Ordering::SeqCst, Ordering::SeqCst);
+    fn set(&self, plan: Option<Plan>) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// What becomes of this request.
+    fn fate(&self, request: &[u8]) -> Option<Cut> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let Plan { cut, writes_before } = plan.as_mut()?;
+        let is = *cut;
+        if let Some(before) = writes_before {
+            if request.starts_with(b"GET ") {
+                return None;
+            }
+            if *before > 0 {
+                *before -= 1;
+                return None;
+            }
         }
-        if cut == dead {
+        if is != Cut::Dead {
+            // Others go through.
+            *plan = None;
+        }
+        self.cuts.fetch_add(1, Ordering::SeqCst);
+        Some(is)
+    }
+
+    fn carry(&self, mut client: TcpStream) {
+        let patience = Some(Duration::from_secs(30));
+        let _ = client.set_read_timeout(patience);
+        let dead = |plan: &Option<Plan>| plan.is_some_and(|plan| plan.cut == Cut::Dead);
+        if dead(&self.plan.lock().unwrap_or_else(PoisonError::into_inner)) {
             self.cuts.fetch_add(1, Ordering::SeqCst);
             let _ = client.shutdown(Shutdown::Both);
             return;
         }
-        let Ok(mut server) = TcpStream::connect(self.to) else { return };
-        let patience = Some(Duration::from_secs(30));
-        let _ = (client.set_read_timeout(patience), server.set_read_timeout(patience));
         let Some(request) = whole_request(&mut client) else { return };
-        if cut == Cut::Request as u8 {
-            self.cuts.fetch_add(1, Ordering::SeqCst);
+        let cut = self.fate(&request);
+        if cut == Some(Cut::Busy) {
+            let _ = client.write_all(BUSY);
+            let _ = client.shutdown(Shutdown::Both);
+            return;
+        }
+        let Ok(mut server) = TcpStream::connect(self.to) else { return };
+        let _ = server.set_read_timeout(patience);
+        if cut == Some(Cut::Request) {
             let _ = server.write_all(&request[..request.len() / 2]);
             let _ = (server.shutdown(Shutdown::Both), client.shutdown(Shutdown::Both));
             return;
@@ -89,8 +137,7 @@ impl Shared {
         }
         let mut answer = Vec::new();
         let read = server.read_to_end(&mut answer);
-        if cut == Cut::Answer as u8 {
-            self.cuts.fetch_add(1, Ordering::SeqCst);
+        if cut == Some(Cut::Answer) {
             let _ = client.write_all(&answer[..answer.len() / 3]);
         } else if read.is_ok() {
             let _ = client.write_all(&answer);

@@ -1,4 +1,4 @@
-//! The running program and a real Request Tracker: an incident is one ticket, and its life comes back.
+//! The running program and real ticketing systems: an incident is one ticket, and its life comes back.
 
 #[path = "../service/mod.rs"]
 mod service;
@@ -7,5 +7,11 @@ mod skipped;
 
 mod life;
 mod line;
+mod others;
+mod redmine;
+#[allow(dead_code, reason = "the contract of the systems uses the rest")]
+mod roundup;
+#[allow(dead_code, reason = "the contract of the systems uses the rest")]
 mod rt;
+mod server;
 mod trial;

@@ -2,28 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::service::{free_address, pause};
-use crate::skipped::skipped;
-
-/// How long it may take to start, beside whatever else the machine does.
-const START_MAX: Duration = Duration::from_secs(180);
+use super::server::{Server, ask, home, secrets};
 
 /// The server and the folder of its database.
 pub(crate) struct RequestTracker {
     home: PathBuf,
-    folder: tempfile::TempDir,
-    pub(crate) address: SocketAddr,
+    server: Server,
     tokens: BTreeMap<String, String>,
-    child: Option<Child>,
 }
 
 /// A ticket as its page shows it.
@@ -37,80 +28,52 @@ pub(crate) struct Ticket {
     pub(crate) fields: BTreeMap<String, String>,
 }
 
-impl Drop for RequestTracker {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 impl RequestTracker {
     /// A fresh one; `None`, said loudly, where `make itsm` has not been run.
     pub(crate) fn start() -> Option<RequestTracker> {
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/itsm/rt");
-        if !home.join("ready-1").exists() {
-            skipped("no Request Tracker in .tools/itsm: `make itsm` unpacks one");
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("temporary folder");
-        fs::copy(home.join("seed/rt.sqlite"), folder.path().join("rt.sqlite")).expect("the seed is there");
-        let tokens = fs::read_to_string(home.join("tokens")).expect("tokens are there");
-        let tokens = tokens.lines().filter_map(|line| line.split_once(' '));
-        let tokens = tokens.map(|(name, token)| (name.to_owned(), token.to_owned())).collect();
-        let address = free_address();
-        let mut tracker = RequestTracker { home, folder, address, tokens, child: None };
+        let home = home("rt")?;
+        let tokens = secrets(&home.join("tokens")).into_iter().collect();
+        let server = Server::new();
+        fs::copy(home.join("seed/rt.sqlite"), server.folder.path().join("rt.sqlite")).expect("the seed is there");
+        let mut tracker = RequestTracker { home, server, tokens };
         tracker.run();
         Some(tracker)
     }
 
     /// Starts it on its database; it is there when this returns.
     pub(crate) fn run(&mut self) {
-        let site = self.folder.path().join("RT_SiteConfig.pm");
+        let (folder, port) = (self.server.folder.path(), self.server.address.port());
+        let site = folder.join("RT_SiteConfig.pm");
         let text = format!(
             "Set($rtname, 'test.local'); Set($Organization, 'test.local'); Set($Timezone, 'UTC');\n\
-             Set($WebDomain, '127.0.0.1'); Set($WebPort, {});\n\
+             Set($WebDomain, '127.0.0.1'); Set($WebPort, {port});\n\
              Set($DatabaseType, 'SQLite'); Set($DatabaseName, '{}');\n\
              Set($LogToSyslog, undef); Set($LogToSTDERR, 'warning'); Set($LogToFile, undef);\n\
              Set($MailCommand, 'testfile'); Set($WebSessionClass, 'Apache::Session::File');\n1;\n",
-            self.address.port(),
-            self.folder.path().join("rt.sqlite").display()
+            folder.join("rt.sqlite").display()
         );
         fs::write(&site, text).expect("writes");
-        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).expect("opens");
         let mut command = Command::new("perl");
         command
             .arg(self.home.join("root/usr/share/request-tracker5/libexec/rt-server"))
-            .args(["--host", "127.0.0.1", "--workers", "2", "--port", &self.address.port().to_string()])
+            .args(["--host", "127.0.0.1", "--workers", "2", "--port", &port.to_string()])
             .env("RT_SITE_CONFIG", &site)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            // Its workers are ended with it.
-            .process_group(0);
+            .current_dir(folder);
         let env = fs::read_to_string(self.home.join("env")).expect("its environment is there");
-        env.lines().filter_map(|line| line.split_once('=')).for_each(|(name, value)| {
-            command.env(name, value);
-        });
-        self.child = Some(command.spawn().expect("perl starts"));
-        let began = Instant::now();
-        while self.ask_as("bellwether", "GET", "/rt", None).is_none_or(|(status, _)| status != 200) {
-            assert!(began.elapsed() < START_MAX, "{}", self.said());
-            pause(Duration::from_millis(100));
-        }
+        command.envs(env.lines().filter_map(|line| line.split_once('=')));
+        let (address, token) = (self.server.address, format!("Authorization: token {}", self.token()));
+        let answers = || ask(address, &[&token], "GET", "/REST/2.0/rt", None).is_some_and(|(status, _)| status == 200);
+        self.server.run(command, answers);
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
     /// SIGKILL to the server and its workers, at whatever they are.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let group = format!("-{}", child.id());
-            let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-            let _ = child.wait();
-        }
-    }
-
-    /// What it has written on standard error.
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.server.kill();
     }
 
     /// The token of the bridge's user.
@@ -120,24 +83,8 @@ impl RequestTracker {
 
     /// One request as `user`; `None` while nothing answers.
     pub(crate) fn ask_as(&self, user: &str, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect(self.address).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let head = format!(
-            "{method} /REST/2.0{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: token {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            self.tokens[user],
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+        let token = format!("Authorization: token {}", self.tokens[user]);
+        ask(self.server.address, &[&token], method, &format!("/REST/2.0{path}"), body)
     }
 
     fn get(&self, path: &str) -> Value {
@@ -186,6 +133,17 @@ impl RequestTracker {
         items.map(|item| item["Data"].as_str().unwrap_or_default().trim().to_owned()).collect()
     }
 
+    /// Every text of a ticket: its first one, and the comments.
+    pub(crate) fn written(&self, ticket: &str) -> Vec<String> {
+        let query = format!("ObjectType='RT::Ticket' AND ObjectId={ticket}");
+        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let found = self.get(&format!("/transactions?query={query}&fields=Type&per_page=100"));
+        let with_text = |item: &&Value| ["Create", "Comment", "Correspond"].iter().any(|kind| item["Type"] == *kind);
+        let ids = found["items"].as_array().expect("a list").iter().filter(with_text).map(|item| text(&item["id"]));
+        let all = ids.map(|id| self.get(&format!("/transaction/{id}/attachments?fields=Content")));
+        all.filter_map(|all| all["items"][0]["Content"].as_str().map(str::to_owned)).collect()
+    }
+
     /// The first text of a ticket.
     pub(crate) fn text(&self, ticket: &str) -> String {
         let query = format!("ObjectType='RT::Ticket' AND ObjectId={ticket} AND Type='Create'");
@@ -197,8 +155,12 @@ impl RequestTracker {
     }
 }
 
+/// A value as it reads, a number too.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn ticket(body: &Value) -> Ticket {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let fields = body["CustomFields"].as_array().into_iter().flatten().map(|field| {
         let values = field["values"]
             .as_array()

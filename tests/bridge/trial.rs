@@ -48,7 +48,7 @@ fn whatever_is_killed_or_cut_each_incident_has_one_ticket_as_it_is() {
     println!("seed {seed}, {kills} kills, {incidents} incidents");
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut roll = move |sides: u64| dice.next_u64() % sides;
-    let line = Line::to(tracker.address);
+    let line = Line::to(tracker.address());
     let dir = tempfile::tempdir().expect("temporary folder");
     let http = configure(dir.path(), line.address, tracker.token(), APART, "");
     let mut service = Service::run(dir.path(), http);

@@ -1,7 +1,6 @@
 //! What a ticketing system's configuration declares of itself.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mapping::{Mapping, MappingError};
 use super::outgoing::DestinationError;
+use super::receiver::Receiver;
 use super::store::StoreError;
-use super::system::TicketSystem;
 use crate::declared::Probe;
 
 /// A ticketing system's configuration, from which everything else about it follows.
@@ -25,7 +24,7 @@ pub trait DeclaredBridge: Send + Sync {
     fn paths(&mut self) -> Vec<&mut PathBuf>;
 
     /// How an incident reads as a ticket there.
-    fn mapping(&self) -> &Mapping;
+    fn mapping(&self) -> Mapping;
 
     /// How it is worked with.
     fn pace(&self) -> &BridgePace;
@@ -43,7 +42,7 @@ pub trait DeclaredBridge: Send + Sync {
     ///
     /// # Errors
     /// [`BridgeError`] when what is configured cannot work.
-    fn open(&self) -> Result<Arc<dyn TicketSystem>, BridgeError>;
+    fn open(&self) -> Result<Receiver, BridgeError>;
 }
 
 /// How a system is worked with.

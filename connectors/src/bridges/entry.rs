@@ -49,6 +49,9 @@ pub(super) struct Entry {
     /// The ticket's fields as they were after we had written them last: what differs from that is a person's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) written: Fields,
+    /// Fields that were heard to be different from what is in `written`, as they were heard last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) heard: Fields,
     /// What the ticket says of the incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) shown: Option<Shown>,
@@ -220,6 +223,7 @@ impl Entry {
             ticket: None,
             url: String::new(),
             written: Fields::new(),
+            heard: Fields::new(),
             shown: None,
             theirs: BTreeSet::new(),
             refused: Fields::new(),

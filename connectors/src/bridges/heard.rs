@@ -9,7 +9,7 @@ use bellwether_engine::time::EventTime;
 use super::entry::{Closed, Ended, Entry, View};
 use super::learn::told;
 use super::mapping::{Rules, Said};
-use super::system::{Change, Changed, OWNER, PRIORITY};
+use super::system::{Change, Changed, OWNER, PRIORITY, STATUS};
 
 /// Bytes of a text that goes into the journal.
 const TEXT_BYTES_MAX: usize = 1_024;
@@ -29,16 +29,22 @@ pub(super) fn heard(entry: &mut Entry, change: &Change, rules: &Rules, system: &
     entry.view = View::Unknown;
     entry.touched = now;
     let mut heard = Heard::default();
-    let said = |entry: &Entry, verb: TicketVerb, text: &str| Action::TicketChanged {
-        incident: entry.key.incident.clone(),
-        system: system.to_owned(),
-        key: entry.ticket.clone().unwrap_or_default(),
-        verb,
-        who: short(&change.who),
-        text: short(text),
-    };
-    match &change.what {
-        Changed::Status(word) => status(entry, change, word, rules, system, now, &mut heard),
+    take(entry, change, &change.what, rules, system, now, &mut heard);
+    heard
+}
+
+fn take(
+    entry: &mut Entry,
+    change: &Change,
+    what: &Changed,
+    rules: &Rules,
+    system: &str,
+    now: EventTime,
+    heard: &mut Heard,
+) {
+    let said = |entry: &Entry, verb: TicketVerb, text: &str| changed(entry, change, system, verb, text);
+    match what {
+        Changed::Status(word) => status(entry, change, word, rules, system, now, heard),
         Changed::Owner(owner) => {
             entry.theirs.insert(OWNER.to_owned());
             heard.actions.push(said(entry, TicketVerb::Reassigned, owner));
@@ -58,8 +64,35 @@ pub(super) fn heard(entry: &mut Entry, change: &Change, rules: &Rules, system: &
             heard.actions.push(said(entry, TicketVerb::Merged, other));
         }
         Changed::Field(_) => {}
+        Changed::Now(fields) => {
+            for (name, value) in fields {
+                let known = entry.heard.get(name).or(entry.written.get(name)).map_or("", String::as_str);
+                if known == value {
+                    continue;
+                }
+                entry.heard.insert(name.clone(), value.clone());
+                let what = match name.as_str() {
+                    STATUS => Changed::Status(value.clone()),
+                    OWNER => Changed::Owner(value.clone()),
+                    PRIORITY => Changed::Priority(value.clone()),
+                    other => Changed::Field(other.to_owned()),
+                };
+                take(entry, change, &what, rules, system, now, heard);
+            }
+        }
     }
-    heard
+}
+
+/// What the engine is told of a change.
+fn changed(entry: &Entry, change: &Change, system: &str, verb: TicketVerb, text: &str) -> Action {
+    Action::TicketChanged {
+        incident: entry.key.incident.clone(),
+        system: system.to_owned(),
+        key: entry.ticket.clone().unwrap_or_default(),
+        verb,
+        who: short(&change.who),
+        text: short(text),
+    }
 }
 
 fn status(
@@ -75,14 +108,7 @@ fn status(
     let waited = rules.said(&entry.told) == Some(Said::Waiting);
     let live = lives(entry);
     heard.actions.extend(told(entry, system, word));
-    let changed = |entry: &Entry, verb: TicketVerb| Action::TicketChanged {
-        incident: entry.key.incident.clone(),
-        system: system.to_owned(),
-        key: entry.ticket.clone().unwrap_or_default(),
-        verb,
-        who: short(&change.who),
-        text: short(word),
-    };
+    let changed = |entry: &Entry, verb: TicketVerb| changed(entry, change, system, verb, word);
     let said = rules.said(word);
     match said == Some(Said::Waiting) {
         true => heard.actions.push(changed(entry, TicketVerb::Waiting)),

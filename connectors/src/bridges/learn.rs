@@ -4,8 +4,10 @@ use bellwether_engine::incident::TicketRef;
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
 
+use super::channel;
 use super::entry::{Ended, Entry, Intent, Trouble, View, Writing};
 use super::mapping::Said;
+use super::receiver::Receiver;
 use super::step::{Around, Ask};
 use super::system::{Fields, STATUS, SystemError, Ticket};
 
@@ -28,6 +30,37 @@ pub(super) enum Answer {
     Commented,
     Has(bool),
     Linked,
+    /// By what replies are known.
+    Told(Option<String>),
+}
+
+/// What is answered to `ask`.
+pub(super) async fn answer(receiver: &Receiver, ask: &Ask) -> Result<Answer, SystemError> {
+    let system = match (receiver, ask) {
+        (Receiver::Channel(channel), Ask::Tell(telling)) => return Ok(Answer::Told(channel.tell(telling).await?)),
+        (Receiver::Tickets(system), _) => system,
+        (Receiver::Channel(_), _) => return Err(SystemError::Refused("there are no tickets".to_owned())),
+    };
+    Ok(match ask {
+        Ask::Find { key } => Answer::Found(system.find(key).await?),
+        Ask::Read { ticket } => Answer::Is(system.read(ticket).await?),
+        Ask::HasComment { ticket, mark } => Answer::Has(system.has_comment(ticket, mark).await?),
+        Ask::Create(draft) => Answer::Created(system.create(draft).await?),
+        Ask::Update { ticket, version, fields } => {
+            let said = system.update(ticket, version, fields).await?;
+            tracing::debug!(ticket, said, "updated");
+            Answer::Updated
+        }
+        Ask::Comment { ticket, mark, text } => {
+            system.comment(ticket, mark, text).await?;
+            Answer::Commented
+        }
+        Ask::Link { ticket, kind, other } => {
+            system.link(ticket, *kind, other).await?;
+            Answer::Linked
+        }
+        Ask::Tell(_) => return Err(SystemError::Refused("there are only tickets".to_owned())),
+    })
 }
 
 /// How long nothing is sent to the system at all.
@@ -97,6 +130,12 @@ fn understand(entry: &mut Entry, ask: &Ask, answer: Answer, around: &Around<'_>,
                 entry.links.insert((*kind, other.clone()));
             }
             entry.view = View::Unknown;
+        }
+        Answer::Told(replies) => {
+            let Ask::Tell(telling) = ask else { return Vec::new() };
+            channel::told(entry, telling, replies);
+            let status = around.rules.status(telling.record.status).to_owned();
+            return told(entry, around.name, &status);
         }
     }
     Vec::new()
@@ -171,11 +210,13 @@ fn compare(entry: &mut Entry, fields: &Fields, ticket: &Ticket, sure: bool) {
         let is = ticket.fields.get(name).cloned().unwrap_or_default();
         if is == *value {
             entry.refused.remove(name);
+            entry.heard.remove(name);
             entry.written.insert(name.clone(), is);
         } else if sure {
             // Not taken, or somebody was quick: in neither case is it written again.
             entry.refused.insert(name.clone(), value.clone());
             entry.written.insert(name.clone(), value.clone());
+            entry.heard.insert(name.clone(), is);
         }
         // Otherwise it is as it was, and is written again, or somebody has changed it, and it is theirs.
     }
@@ -195,12 +236,20 @@ fn failed(entry: &mut Entry, ask: &Ask, error: SystemError, now: EventTime) -> O
             entry.went_well();
             return None;
         }
-        SystemError::Gone => {
+        SystemError::Gone if ask.is_of_ticket() => {
             entry.ended = Some(Ended::Deleted);
             return None;
         }
+        SystemError::Gone => {
+            entry.park("nothing is there under that address or queue, or we may not see it", true, now);
+            return None;
+        }
+        // A link is not worth that the ticket waits for a person.
         SystemError::Refused(reason) => {
-            entry.park(reason.clone(), true, now);
+            match ask {
+                Ask::Link { kind, other, .. } => drop(entry.links.insert((*kind, other.clone()))),
+                _ => entry.park(reason.clone(), true, now),
+            }
             return None;
         }
         SystemError::Throttled(pause) => (Some(Pause::For((*pause).clamp(PAUSE[0], THROTTLED_MAX))), Span::ZERO),

@@ -7,14 +7,18 @@ use bellwether_engine::incident::IncidentRecord;
 
 use super::declare::{BridgeError, DeclaredBridge};
 use super::figures::BridgeFigures;
+use super::mail::MailConfig;
 use super::mapping::Rules;
+use super::redmine::RedmineConfig;
 use super::request_tracker::RequestTrackerConfig;
+use super::roundup::RoundupConfig;
 use super::rules::Shared;
 use super::sink::FilingSink;
 use super::store::Store;
 use super::system::Fields;
 use super::template::TemplateError;
 use super::tickets::{BRIDGES_FOLDER, Tickets, memory_of};
+use super::webhook::WebhookBridgeConfig;
 use super::worker::{Manner, Worker};
 use crate::declared::list_of;
 use crate::intake::Source;
@@ -25,6 +29,14 @@ list_of! {
     pub enum BridgeConfig: DeclaredBridge {
         /// Request Tracker 5, over REST 2.
         RequestTracker(RequestTrackerConfig),
+        /// Redmine 5, over its REST interface.
+        Redmine(RedmineConfig),
+        /// Roundup 2, over its REST interface.
+        Roundup(RoundupConfig),
+        /// Mailboxes: one incident is one thread.
+        Mail(MailConfig),
+        /// Any program that takes webhooks.
+        Webhook(WebhookBridgeConfig),
     }
 }
 
@@ -34,7 +46,7 @@ list_of! {
 /// [`BridgeError`] with the first key that does not do.
 pub fn check(config: &BridgeConfig) -> Result<(), BridgeError> {
     config.pace().check()?;
-    Rules::new(config.mapping().clone())?;
+    Rules::new(config.mapping())?;
     config.check()
 }
 
@@ -55,7 +67,7 @@ impl Bridge {
     /// [`BridgeError`] when what is configured cannot work, or the memory cannot be read.
     pub fn open(config: &BridgeConfig, state: &Path) -> Result<Bridge, BridgeError> {
         check(config)?;
-        let rules = Arc::new(Rules::new(config.mapping().clone())?);
+        let rules = Arc::new(Rules::new(config.mapping())?);
         let pace = config.pace();
         let tickets = Tickets::new(Store::open(&memory_of(state, config.name()), pace.memory_bytes)?);
         let name: Arc<str> = config.name().into();
@@ -74,7 +86,7 @@ impl Bridge {
 /// # Errors
 /// [`BridgeError`] when the mapping does not do, [`TemplateError`] when the record does not go through it.
 pub fn drafted(config: &BridgeConfig, tenant: &str, record: &IncidentRecord) -> Result<(Fields, String), BridgeError> {
-    let rules = Rules::new(config.mapping().clone())?;
+    let rules = Rules::new(config.mapping())?;
     let failed = |error: TemplateError| BridgeError::Mapping(error.into());
     let fields = rules.fields(tenant, record).map_err(failed)?;
     let text = rules.text(tenant, record).map_err(failed)?;

@@ -150,23 +150,23 @@ pub enum ClosedWhileFiring {
     FollowUp,
 }
 
-fn default_subject() -> String {
+pub(super) fn default_subject() -> String {
     "{{ title }}".to_owned()
 }
 
-fn default_text() -> String {
+pub(super) fn default_text() -> String {
     include_str!("text.j2").to_owned()
 }
 
-fn default_comment() -> String {
+pub(super) fn default_comment() -> String {
     include_str!("comment.j2").to_owned()
 }
 
-fn default_hold_after() -> Span {
+pub(super) fn default_hold_after() -> Span {
     Span::from_secs(60)
 }
 
-fn default_mute_for() -> Span {
+pub(super) fn default_mute_for() -> Span {
     Span::from_hours(7 * 24)
 }
 

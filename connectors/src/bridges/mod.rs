@@ -14,24 +14,36 @@
 //! - A system is a handful of requests ([`system::TicketSystem`]), a file or folder here with its configuration
 //!   ([`DeclaredBridge`]), its line below, its example, and its row in `docs/bridges.md`.
 
+mod audience;
+mod channel;
 mod declare;
 mod entry;
 mod figures;
 mod heard;
 mod learn;
 mod list;
+pub mod mail;
 mod mapping;
+mod names;
 mod outgoing;
+mod receiver;
+pub mod redmine;
 mod request;
 pub mod request_tracker;
+mod rest;
+pub mod roundup;
 mod rules;
 mod shown;
 mod sink;
+mod site;
 mod step;
 mod store;
 pub mod system;
 mod template;
+mod text;
 mod tickets;
+mod turn;
+pub mod webhook;
 mod words;
 mod worker;
 
@@ -40,11 +52,13 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
+pub use audience::Audience;
 pub use declare::{BridgeError, BridgePace, DeclaredBridge};
 pub use entry::Key;
 pub use figures::{BridgeFigures, exposition};
 pub use list::{Bridge, BridgeConfig, check, drafted};
 pub use mapping::{ClosedWhileFiring, Mapping, MappingError, PriorityWords, Said, StateWords, TenantMapping};
+pub use receiver::{Channel, Receiver, Telling};
 pub use request::TicketRequest;
 pub use shown::{TicketRow, TicketState, rows};
 pub use store::StoreError;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_engine::time::Span;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -56,6 +56,7 @@ pub(super) struct Destination {
     port: u16,
     /// What every path begins with, without a slash at its end.
     base: String,
+    web: String,
     networks: Vec<IpNet>,
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -93,7 +94,13 @@ impl Destination {
         let tls = if https { Some(client_tls(ca_file)?) } else { None };
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let base = uri.path().trim_end_matches('/').to_owned();
-        Ok(Destination { https, host, port, base, networks: networks.to_vec(), tls })
+        let web = url.trim_end_matches('/').to_owned();
+        Ok(Destination { https, host, port, base, web, networks: networks.to_vec(), tls })
+    }
+
+    /// As it is configured, without a slash at its end.
+    pub(super) fn web(&self) -> &str {
+        &self.web
     }
 
     /// Sends one request, and reads its whole answer.
@@ -113,31 +120,31 @@ impl Destination {
         tokio::time::timeout(left, exchange).await.unwrap_or_else(|_| Err(SystemError::Lost(late("no answer"))))
     }
 
+    /// A path below what is configured.
+    fn path(&self, path: &str) -> String {
+        let whole = format!("{}{path}", self.base);
+        if whole.is_empty() { "/".to_owned() } else { whole }
+    }
+
+    /// Looks whether somebody is there whom we trust.
+    pub(super) async fn reach(&self) -> Result<(), SystemError> {
+        let connected = tokio::time::timeout(ANSWER_MAX, self.connect()).await;
+        let connected = connected.unwrap_or_else(|_| Err(format!("no connection within {} s", ANSWER_MAX.as_secs())));
+        connected.map(drop).map_err(SystemError::Away)
+    }
+
     /// Connects to an address that may be connected to.
     async fn connect(&self) -> Result<Box<dyn Stream>, String> {
         let place = || format!("{}:{}", self.host, self.port);
-        let found = lookup_host((self.host.as_str(), self.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|error| format!("{}: {error}", place()))?.collect();
-        let allowed = found.iter().find(|address| self.allows(address.ip()));
-        let Some(address) = allowed else {
-            let is = found.first().map_or("nothing".to_owned(), |address| address.ip().to_string());
-            return Err(format!(
-                "{} is {is}, which is no public address: name its network in `networks`, if that is right",
-                place()
-            ));
-        };
+        let address = address_of(&self.host, self.port, &self.networks).await?;
         if !self.https && !address.ip().is_loopback() {
             return Err(format!("{}: the token would go in the clear; use https", place()));
         }
         let stream = TcpStream::connect(address).await.map_err(|error| format!("{}: {error}", place()))?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| format!("{}: {error}", place()))?;
-        let connected = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, stream).await;
-        Ok(Box::new(connected.map_err(|error| format!("{}: {error}", place()))?))
-    }
-
-    fn allows(&self, ip: IpAddr) -> bool {
-        is_public(ip) || self.networks.iter().any(|network| network.contains(&ip))
+        match &self.tls {
+            Some(tls) => over_tls(tls, &self.host, Box::new(stream)).await,
+            None => Ok(Box::new(stream)),
+        }
     }
 
     async fn exchange(
@@ -153,8 +160,8 @@ impl Destination {
         let (mut sender, connection) = handshake.map_err(|error| SystemError::Away(error.to_string()))?;
         // Ends with the answer, or when that is given up.
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        request = request.header(HOST, format!("{}:{}", self.host, self.port));
+        let mut request = Request::builder().method(method).uri(self.path(path));
+        request = request.header(HOST, format!("{}:{}", self.host, self.port)).header(CONNECTION, "close");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -185,8 +192,33 @@ impl Destination {
     }
 }
 
+/// The address of `host`, if it may be connected to: one of the public net, or of `networks`.
+pub(super) async fn address_of(host: &str, port: u16, networks: &[IpNet]) -> Result<SocketAddr, String> {
+    let found = lookup_host((host, port)).await;
+    let found: Vec<SocketAddr> = found.map_err(|error| format!("{host}:{port}: {error}"))?.collect();
+    found.iter().find(|address| allows(networks, address.ip())).copied().ok_or_else(|| {
+        let is = found.first().map_or("nothing".to_owned(), |address| address.ip().to_string());
+        format!("{host}:{port} is {is}, which is no public address: name its network in `networks`, if that is right")
+    })
+}
+
+fn allows(networks: &[IpNet], ip: IpAddr) -> bool {
+    is_public(ip) || networks.iter().any(|network| network.contains(&ip))
+}
+
+/// TLS over `stream`, with somebody whose certificate is for `host`.
+pub(super) async fn over_tls(
+    tls: &Arc<rustls::ClientConfig>,
+    host: &str,
+    stream: Box<dyn Stream>,
+) -> Result<Box<dyn Stream>, String> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
+    let connected = tokio_rustls::TlsConnector::from(tls.clone()).connect(name, stream).await;
+    Ok(Box::new(connected.map_err(|error| format!("{host}: {error}"))?))
+}
+
 /// What a request goes over.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Whether an address is one of the public net.
@@ -218,7 +250,7 @@ fn is_public(ip: IpAddr) -> bool {
 }
 
 /// The client side of TLS: the authorities of `ca_file`, else the system's.
-fn client_tls(ca_file: Option<&PathBuf>) -> Result<Arc<rustls::ClientConfig>, DestinationError> {
+pub(super) fn client_tls(ca_file: Option<&PathBuf>) -> Result<Arc<rustls::ClientConfig>, DestinationError> {
     let wrong = |error: &dyn std::fmt::Display| DestinationError::Authority(error.to_string());
     let mut roots = RootCertStore::empty();
     match ca_file {
@@ -287,9 +319,8 @@ mod tests {
             assert!(is_public(ip.parse().expect(ip)), "{ip}");
         }
         let named = ["10.0.0.0/8".parse().expect("a network")];
-        let destination = Destination::new("http://rt.test", &named, None).expect("reads");
-        assert!(destination.allows("10.1.2.3".parse().expect("an address")));
-        assert!(!destination.allows("127.0.0.1".parse().expect("an address")));
+        assert!(allows(&named, "10.1.2.3".parse().expect("an address")));
+        assert!(!allows(&named, "127.0.0.1".parse().expect("an address")));
     }
 
     #[test]

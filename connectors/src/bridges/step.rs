@@ -18,30 +18,57 @@ use bellwether_engine::time::{EventTime, Span};
 
 use super::entry::{Closed, Entry, Intent, Shown, Trouble, View, Writing};
 use super::mapping::{ClosedWhileFiring, Rules};
-use super::system::{COMMENT, COMMON_FIELDS, Draft, Fields, KEY, LinkKind, STATUS, TEXT, Ticket, TicketSystem};
+use super::receiver::{Receiver, Telling};
+use super::system::{COMMENT, COMMON_FIELDS, Draft, Fields, KEY, LinkKind, STATUS, TEXT, Ticket};
 use super::template::TemplateError;
 
 /// Writes to one ticket within [`WRITES_WITHIN`]; beyond, it is left alone until that is over. An incident that
 /// changes every minute stays below.
-const WRITES_MAX: usize = 30;
+pub(super) const WRITES_MAX: usize = 30;
 /// How long a write is counted.
-const WRITES_WITHIN: Span = Span::from_mins(10);
+pub(super) const WRITES_WITHIN: Span = Span::from_mins(10);
 /// How often it is looked whether the other ticket of a link is there.
 const LINK_LOOK_EVERY: Span = Span::from_secs(5);
 
 /// A request to the system.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Ask {
-    Find { key: String },
+    Find {
+        key: String,
+    },
     Create(Draft),
-    Read { ticket: String },
-    Update { ticket: String, version: String, fields: Fields },
-    Comment { ticket: String, mark: String, text: String },
-    HasComment { ticket: String, mark: String },
-    Link { ticket: String, kind: LinkKind, other: String },
+    Read {
+        ticket: String,
+    },
+    Update {
+        ticket: String,
+        version: String,
+        fields: Fields,
+    },
+    Comment {
+        ticket: String,
+        mark: String,
+        text: String,
+    },
+    HasComment {
+        ticket: String,
+        mark: String,
+    },
+    Link {
+        ticket: String,
+        kind: LinkKind,
+        other: String,
+    },
+    /// Where there are no tickets.
+    Tell(Box<Telling>),
 }
 
 impl Ask {
+    /// Whether it is about one ticket, so that what is not there is that one.
+    pub(super) fn is_of_ticket(&self) -> bool {
+        !matches!(self, Ask::Find { .. } | Ask::Create(_) | Ask::Tell(_))
+    }
+
     /// Whether it changes something, so that its outcome matters when the answer is lost. Links are made as often
     /// as one likes.
     pub(super) fn is_intent(&self) -> bool {
@@ -63,7 +90,7 @@ pub(super) enum Next {
 /// What a step may look at beside its entry.
 pub(super) struct Around<'a> {
     pub(super) rules: &'a Rules,
-    pub(super) system: &'a dyn TicketSystem,
+    pub(super) system: &'a Receiver,
     /// The bridge's name, by which records name its tickets.
     pub(super) name: &'a str,
     /// After this long a request whose answer was lost is not on its way any more.
@@ -80,14 +107,8 @@ pub(super) trait Peers {
     fn muted_until(&self, tenant: &str, dedup_key: &str) -> Option<EventTime>;
 }
 
-/// What is next for `entry`.
+/// What is next for the ticket of `entry`, where nothing keeps it waiting.
 pub(super) fn next(entry: &mut Entry, around: &Around<'_>, now: EventTime) -> Next {
-    if entry.parked.is_some() {
-        return Next::Rest;
-    }
-    if let Some(trouble) = entry.trouble.as_ref().filter(|trouble| trouble.again > now) {
-        return Next::Wait(trouble.again);
-    }
     if let Some(intent) = &entry.intent {
         return find_out(entry, intent, around, now);
     }
@@ -241,6 +262,7 @@ fn closed_by_a_person(
             entry.former.insert(ticket);
             (entry.ticket, entry.closed, entry.shown, entry.view) = (None, None, None, View::Unknown);
             entry.written.clear();
+            entry.heard.clear();
             entry.theirs.clear();
             entry.refused.clear();
             entry.told.clear();
@@ -250,7 +272,7 @@ fn closed_by_a_person(
 }
 
 /// Whether an incident goes on.
-fn is_live(record: &IncidentRecord) -> bool {
+pub(super) fn is_live(record: &IncidentRecord) -> bool {
     matches!(record.status, IncidentStatus::Open | IncidentStatus::Acknowledged)
 }
 
@@ -316,7 +338,7 @@ fn status_may_be_written(entry: &mut Entry, record: &IncidentRecord, is: &str, t
 }
 
 /// What is new about an incident for who reads its ticket, line by line.
-fn news(shown: &Shown, record: &IncidentRecord) -> Vec<String> {
+pub(super) fn news(shown: &Shown, record: &IncidentRecord) -> Vec<String> {
     let now = Shown::of(record);
     let mut news = Vec::new();
     let was_live = matches!(shown.status, IncidentStatus::Open | IncidentStatus::Acknowledged);
@@ -370,10 +392,7 @@ fn comment(
 
 /// Notes what is about to be sent, unless too much was.
 fn write(entry: &mut Entry, what: Writing, now: EventTime, ask: Ask) -> Next {
-    let old = |at: &EventTime| now.since(*at) > WRITES_WITHIN;
-    while entry.writes.front().is_some_and(old) {
-        entry.writes.pop_front();
-    }
+    old_writes_are_forgotten(entry, now);
     if let Some(first) = entry.writes.front().filter(|_| entry.writes.len() >= WRITES_MAX) {
         let again = first.plus(WRITES_WITHIN);
         let reason = format!(
@@ -386,6 +405,14 @@ fn write(entry: &mut Entry, what: Writing, now: EventTime, ask: Ask) -> Next {
     entry.writes.push_back(now);
     entry.intent = Some(Intent { at: now, sure: false, what });
     Next::Ask(ask)
+}
+
+/// Writes that do not count any more are none.
+pub(super) fn old_writes_are_forgotten(entry: &mut Entry, now: EventTime) {
+    let old = |at: &EventTime| now.since(*at) > WRITES_WITHIN;
+    while entry.writes.front().is_some_and(old) {
+        entry.writes.pop_front();
+    }
 }
 
 /// The ticket shows the newest revision, or is not to.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Key, View};
 use super::step::Peers;
+use super::system::{Change, FeedOrder, Since};
 use crate::host;
 use crate::private;
 
@@ -57,26 +58,66 @@ pub enum StoreError {
     },
 }
 
+/// Changes of the last while are read again, in a feed by time: they were made before they could be seen.
+pub(super) const OVERLAP_TIME: Span = Span::from_secs(30);
+/// For how much longer it is known that they were.
+const KNOWN_FOR: Span = Span::from_mins(10);
+/// Changes that are known at most in a feed by time; the first give way.
+const KNOWN_MAX: usize = 20_000;
+
 /// Up to where the system's changes are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FeedPlace {
-    /// The newest change.
+    /// The newest change, by number.
     pub(super) newest: u64,
     /// Those that are known of the last [`OVERLAP`].
     pub(super) seen: BTreeSet<u64>,
+    /// The newest change, by time.
+    #[serde(default)]
+    at: EventTime,
+    /// Those that are known of the time before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    lately: BTreeSet<(EventTime, u64)>,
 }
 
 impl FeedPlace {
     /// From where it is read again.
-    pub(super) fn from(&self) -> u64 {
-        self.newest.saturating_sub(OVERLAP)
+    pub(super) fn from(&self) -> Since {
+        Since { id: self.newest.saturating_sub(OVERLAP), at: self.at.minus(OVERLAP_TIME) }
+    }
+
+    /// Whether a change is known.
+    pub(super) fn knows(&self, change: &Change, order: FeedOrder) -> bool {
+        match order {
+            FeedOrder::Number => self.seen.contains(&change.id),
+            FeedOrder::Time => self.lately.contains(&(change.at, change.id)),
+        }
     }
 
     /// Notes a change.
-    pub(super) fn note(&mut self, id: u64) {
-        self.newest = self.newest.max(id);
-        self.seen.insert(id);
-        self.seen = self.seen.split_off(&self.from());
+    pub(super) fn note(&mut self, change: &Change, order: FeedOrder) {
+        match order {
+            FeedOrder::Number => self.seen.insert(change.id),
+            FeedOrder::Time => self.lately.insert((change.at, change.id)),
+        };
+        self.reach(Since { id: change.id, at: change.at }, order);
+    }
+
+    /// Notes up to where everything is known.
+    pub(super) fn reach(&mut self, upto: Since, order: FeedOrder) {
+        match order {
+            FeedOrder::Number => {
+                self.newest = self.newest.max(upto.id);
+                self.seen = self.seen.split_off(&self.newest.saturating_sub(OVERLAP));
+            }
+            FeedOrder::Time => {
+                self.at = self.at.max(upto.at);
+                self.lately = self.lately.split_off(&(self.at.minus(OVERLAP_TIME).minus(KNOWN_FOR), 0));
+                while self.lately.len() > KNOWN_MAX {
+                    self.lately.pop_first();
+                }
+            }
+        }
     }
 }
 
@@ -400,18 +441,32 @@ impl Peers for Store {
 
 #[cfg(test)]
 mod tests {
+    use super::super::system::Changed;
     use super::*;
 
     // insight#1739, servicenow.itsm#517: changes were lost behind a bound in time.
     #[test]
     fn a_change_that_was_committed_late_is_new_and_one_that_was_seen_is_not() {
+        let change = |id: u64, secs: i64| {
+            let what = Changed::Field(String::new());
+            Change { id, ticket: "1".to_owned(), at: EventTime::from_secs(secs), who: String::new(), what }
+        };
         let mut place = FeedPlace::default();
-        [7, 9, 900].into_iter().for_each(|id| place.note(id));
-        assert_eq!((place.newest, place.from()), (900, 400));
-        place.note(650);
-        assert_eq!((place.newest, place.seen.contains(&650), place.seen.contains(&651)), (900, true, false));
-        assert!(!place.seen.contains(&9), "what is before the overlap is not read again");
+        [7, 9, 900].into_iter().for_each(|id| place.note(&change(id, 0), FeedOrder::Number));
+        assert_eq!((place.newest, place.from().id), (900, 400));
+        place.note(&change(650, 0), FeedOrder::Number);
+        let knows = |place: &FeedPlace, id| place.knows(&change(id, 0), FeedOrder::Number);
+        assert_eq!((place.newest, knows(&place, 650), knows(&place, 651)), (900, true, false));
+        assert!(!knows(&place, 9), "what is before the overlap is not read again");
         assert!(place.seen.len() <= usize::try_from(OVERLAP).expect("small"));
+
+        let mut place = FeedPlace::default();
+        [change(70, 1_000), change(3, 1_020)].iter().for_each(|one| place.note(one, FeedOrder::Time));
+        assert_eq!(place.from().at, EventTime::from_secs(990), "what was made before it could be seen is asked for");
+        let knows = |place: &FeedPlace, id, secs| place.knows(&change(id, secs), FeedOrder::Time);
+        assert_eq!((knows(&place, 70, 1_000), knows(&place, 71, 1_000)), (true, false));
+        place.reach(Since { id: 0, at: EventTime::from_secs(5_000) }, FeedOrder::Time);
+        assert_eq!((place.from().at, place.lately.len()), (EventTime::from_secs(4_970), 0));
     }
 
     #[test]

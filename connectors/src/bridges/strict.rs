@@ -9,8 +9,8 @@ use bellwether_engine::time::EventTime;
 use futures::future::BoxFuture;
 
 use super::system::{
-    Answered, COMMENT, Change, Changed, Draft, Fields, KEY, LinkKind, OWNER, PRIORITY, STATUS, SUBJECT, SystemError,
-    TEXT, Ticket, TicketSystem,
+    Answered, COMMENT, Change, Changed, Draft, FeedOrder, Fields, KEY, LinkKind, OWNER, PRIORITY, Page, STATUS,
+    SUBJECT, Since, SystemError, TEXT, Ticket, TicketSystem,
 };
 
 /// What becomes of a request.
@@ -217,14 +217,17 @@ impl TicketSystem for Strict {
         })
     }
 
-    fn changes(&self, after: Option<u64>) -> BoxFuture<'_, Answered<Vec<Change>>> {
+    fn feed_order(&self) -> FeedOrder {
+        FeedOrder::Number
+    }
+
+    fn changes(&self, since: Option<Since>) -> BoxFuture<'_, Answered<Page>> {
         Box::pin(async move {
             self.request("changes".to_owned(), |inside| {
-                let new = |change: &&Change| after.is_some_and(|after| change.id > after);
-                Ok(match after {
-                    None => inside.changes.last().cloned().into_iter().collect(),
-                    Some(_) => inside.changes.iter().filter(new).cloned().collect(),
-                })
+                let new = |change: &&Change| since.is_some_and(|since| change.id > since.id);
+                let changes = inside.changes.iter().filter(new).cloned().collect();
+                let upto = Since { id: inside.changes.len() as u64, ..Since::default() };
+                Ok(Page { changes, upto, more: false })
             })
         })
     }

@@ -73,7 +73,8 @@ pub enum LinkKind {
 /// What somebody did to a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Its place in the feed: unique, and growing but for those that were committed late.
+    /// Its number: unique among the changes of a system, and in a feed by number growing but for those that were
+    /// committed late.
     pub id: u64,
     /// Which ticket.
     pub ticket: String,
@@ -83,6 +84,35 @@ pub struct Change {
     pub who: String,
     /// What.
     pub what: Changed,
+}
+
+/// What a system's list of changes is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedOrder {
+    /// By their numbers.
+    Number,
+    /// By when they were made, of which the last few can be told late.
+    Time,
+}
+
+/// From where changes are asked for: a feed goes by one of the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Those with a greater number.
+    pub id: u64,
+    /// Those that were made then or later.
+    pub at: EventTime,
+}
+
+/// Some changes, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What others than we did.
+    pub changes: Vec<Change>,
+    /// Up to where everything is in it, ours too.
+    pub upto: Since,
+    /// Whether there are more to be asked for at once.
+    pub more: bool,
 }
 
 /// What was changed.
@@ -102,6 +132,9 @@ pub enum Changed {
     Merged(String),
     /// Another field of it is different.
     Field(String),
+    /// It has these fields now, where a system tells only that something was changed: what differs from what is known
+    /// was changed.
+    Now(Fields),
 }
 
 /// What is known when a request did not succeed.
@@ -156,8 +189,11 @@ pub trait TicketSystem: Send + Sync {
     /// Links two tickets; two that are linked stay so.
     fn link<'a>(&'a self, ticket: &'a str, kind: LinkKind, other: &'a str) -> BoxFuture<'a, Answered<()>>;
 
-    /// What others than we did after the change `after`, in order, a page of it; `None` asks for the newest change alone.
-    fn changes(&self, after: Option<u64>) -> BoxFuture<'_, Answered<Vec<Change>>>;
+    /// What the list of changes goes by.
+    fn feed_order(&self) -> FeedOrder;
+
+    /// What others than we did since then, in order, a page of it; `None` asks only up to where there is something.
+    fn changes(&self, since: Option<Since>) -> BoxFuture<'_, Answered<Page>>;
 
     /// `text` as `field` takes it (the first text of a ticket and comments are the fields `text` and `comment`): cut
     /// by the system's own count, and without what it would drop or trip over.
@@ -168,3 +204,61 @@ pub trait TicketSystem: Send + Sync {
 pub const TEXT: &str = "text";
 /// The field name that [`TicketSystem::fit`] knows a comment by.
 pub const COMMENT: &str = "comment";
+
+/// Makes a type a [`TicketSystem`] by methods of its own of the same names, which are asynchronous, and its `fit`; its
+/// list of changes goes by `$order`.
+macro_rules! ticket_system {
+    ($System:ty, $order:expr) => {
+        impl $crate::bridges::system::TicketSystem for $System {
+            fn find<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answered<Vec<Ticket>>> {
+                Box::pin(self.find(key))
+            }
+
+            fn create<'a>(&'a self, draft: &'a Draft) -> BoxFuture<'a, Answered<String>> {
+                Box::pin(self.create(draft))
+            }
+
+            fn read<'a>(&'a self, ticket: &'a str) -> BoxFuture<'a, Answered<Ticket>> {
+                Box::pin(self.read(ticket))
+            }
+
+            fn update<'a>(
+                &'a self,
+                ticket: &'a str,
+                version: &'a str,
+                fields: &'a Fields,
+            ) -> BoxFuture<'a, Answered<String>> {
+                Box::pin(self.update(ticket, version, fields))
+            }
+
+            fn comment<'a>(&'a self, ticket: &'a str, mark: &'a str, text: &'a str) -> BoxFuture<'a, Answered<()>> {
+                Box::pin(self.comment(ticket, mark, text))
+            }
+
+            fn has_comment<'a>(&'a self, ticket: &'a str, mark: &'a str) -> BoxFuture<'a, Answered<bool>> {
+                Box::pin(self.has_comment(ticket, mark))
+            }
+
+            fn link<'a>(&'a self, ticket: &'a str, kind: LinkKind, other: &'a str) -> BoxFuture<'a, Answered<()>> {
+                Box::pin(self.link(ticket, kind, other))
+            }
+
+            fn feed_order(&self) -> $crate::bridges::system::FeedOrder {
+                $order
+            }
+
+            fn changes(
+                &self,
+                since: Option<$crate::bridges::system::Since>,
+            ) -> BoxFuture<'_, Answered<$crate::bridges::system::Page>> {
+                Box::pin(self.read_changes(since))
+            }
+
+            fn fit(&self, field: &str, text: &str) -> String {
+                self.fit(field, text)
+            }
+        }
+    };
+}
+
+pub(super) use ticket_system;

@@ -16,12 +16,13 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use super::entry::Key;
 use super::heard::heard;
-use super::learn::{Answer, Learned, Pause, doubled, learn};
+use super::learn::{Answer, Learned, Pause, answer, doubled, learn};
 use super::request::{self, Asked};
 use super::rules::Shared;
-use super::step::{Ask, Next, next};
-use super::store::StoreError;
-use super::system::{Answered, Change, SystemError};
+use super::step::{Ask, Next};
+use super::store::{FeedPlace, StoreError};
+use super::system::{Answered, Change, Page, Since, SystemError};
+use super::turn::next;
 use crate::intake::{AcceptError, Intake, Source, SourceError, Stop, arrival_time};
 use crate::journal::receipts::{Claim, request_key};
 
@@ -190,32 +191,19 @@ impl Work<'_> {
     /// Asks the system, and counts what it has done.
     async fn send(&self, ask: &Ask) -> Result<Answer, SystemError> {
         let (system, tickets) = (&self.shared.system, &self.shared.tickets);
-        Ok(match ask {
-            Ask::Find { key } => Answer::Found(system.find(key).await?),
-            Ask::Read { ticket } => Answer::Is(system.read(ticket).await?),
-            Ask::HasComment { ticket, mark } => Answer::Has(system.has_comment(ticket, mark).await?),
-            Ask::Create(draft) => {
-                let id = system.create(draft).await?;
-                tickets.count(|counts| &counts.created);
-                Answer::Created(id)
+        let answer = answer(system, ask).await?;
+        match answer {
+            Answer::Created(_) => tickets.count(|counts| &counts.created),
+            Answer::Updated => tickets.count(|counts| &counts.updated),
+            Answer::Commented => tickets.count(|counts| &counts.commented),
+            Answer::Linked => tickets.count(|counts| &counts.linked),
+            Answer::Told(_) if matches!(ask, Ask::Tell(telling) if telling.opens) => {
+                tickets.count(|counts| &counts.created)
             }
-            Ask::Update { ticket, version, fields } => {
-                let said = system.update(ticket, version, fields).await?;
-                tracing::debug!(bridge = &*self.shared.name, ticket, said, "updated");
-                tickets.count(|counts| &counts.updated);
-                Answer::Updated
-            }
-            Ask::Comment { ticket, mark, text } => {
-                system.comment(ticket, mark, text).await?;
-                tickets.count(|counts| &counts.commented);
-                Answer::Commented
-            }
-            Ask::Link { ticket, kind, other } => {
-                system.link(ticket, *kind, other).await?;
-                tickets.count(|counts| &counts.linked);
-                Answer::Linked
-            }
-        })
+            Answer::Told(_) => tickets.count(|counts| &counts.commented),
+            Answer::Found(_) | Answer::Is(_) | Answer::Has(_) => {}
+        }
+        Ok(answer)
     }
 
     /// Writes what the engine is told into the journal; under `key` it is known when it comes again.
@@ -255,39 +243,43 @@ impl Work<'_> {
 
     /// Takes in what others changed since the last time.
     async fn hear(&self) -> Result<Option<SystemError>, WorkError> {
-        let known = self.shared.tickets.lock().feed().cloned();
+        let (system, tickets) = (&self.shared.system, &self.shared.tickets);
+        let order = system.feed_order();
+        let known = tickets.lock().feed().cloned();
         let Some(mut place) = known else {
             // A bridge that is new hears of what comes.
-            let newest = match self.shared.system.changes(None).await {
+            let newest = match system.changes(None).await {
                 Ok(newest) => newest,
                 Err(error) => return Ok(Some(error)),
             };
-            let mut place = super::store::FeedPlace::default();
-            newest.iter().for_each(|change| place.note(change.id));
-            self.shared.tickets.with(move |store| store.keep_feed(place)).await?;
+            let mut place = FeedPlace::default();
+            newest.changes.iter().for_each(|change| place.note(change, order));
+            place.reach(newest.upto, order);
+            tickets.with(move |store| store.keep_feed(place)).await?;
             return Ok(None);
         };
-        let mut after = place.from();
+        let mut since = place.from();
         for _ in 0..PAGES_MAX {
-            let page: Answered<Vec<Change>> = self.shared.system.changes(Some(after)).await;
-            let page = match page {
+            let page: Answered<Page> = system.changes(Some(since)).await;
+            let Page { changes, upto, more } = match page {
                 Ok(page) => page,
                 Err(error) => return Ok(Some(error)),
             };
-            let full = page.len() >= PAGE;
-            for change in page {
-                after = after.max(change.id);
-                if place.seen.contains(&change.id) {
+            for change in changes {
+                if place.knows(&change, order) {
                     continue;
                 }
                 self.take_in(&change).await?;
-                place.note(change.id);
+                place.note(&change, order);
             }
+            place.reach(upto, order);
             let noted = place.clone();
-            self.shared.tickets.with(move |store| store.keep_feed(noted)).await?;
-            if !full {
+            tickets.with(move |store| store.keep_feed(noted)).await?;
+            let further = Since { id: since.id.max(upto.id), at: since.at.max(upto.at) };
+            if !more || further == since {
                 break;
             }
+            since = further;
         }
         Ok(None)
     }

@@ -3,40 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use bellwether_engine::signal::cut_to;
 use futures::future::BoxFuture;
-use http::header::{AUTHORIZATION, HeaderValue, IF_MATCH};
-use http::{HeaderMap, Method, StatusCode};
+use http::Method;
+use http::header::{AUTHORIZATION, IF_MATCH};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::outgoing::{Answer, Destination};
+use super::super::rest::{Rest, in_path, with_query};
 use super::super::system::{
-    Answered, COMMENT, Change, Draft, Fields, KEY, LinkKind, OWNER, PRIORITY, QUEUE, STATUS, SUBJECT, SystemError,
-    TEXT, Ticket, TicketSystem,
+    Answered, COMMENT, Draft, FeedOrder, Fields, KEY, LinkKind, OWNER, PRIORITY, QUEUE, STATUS, SUBJECT, SystemError,
+    TEXT, Ticket, ticket_system,
 };
+use super::super::text::{cut_bytes, one_line};
 use super::RequestTrackerConfig;
 
-/// Characters of a subject: it cuts what is longer without a word.
-const SUBJECT_CHARS_MAX: usize = 200;
-/// Characters of a custom field: what is longer is kept elsewhere and not searched.
-const FIELD_CHARS_MAX: usize = 255;
+/// Bytes of a subject: it cuts what is longer without a word.
+const SUBJECT_BYTES_MAX: usize = 200;
+/// Bytes of a custom field: what is longer is kept elsewhere and not searched.
+const FIELD_BYTES_MAX: usize = 255;
 /// Bytes of a text.
 const TEXT_BYTES_MAX: usize = 32 << 10;
 /// Who has what nobody has.
 const NOBODY: &str = "Nobody";
 /// Names that are remembered; beyond, all are asked for again.
 const NAMES_MAX: usize = 10_000;
-/// Characters of what it says that are shown.
-const SAID_CHARS_MAX: usize = 500;
 
 /// Request Tracker as one of its users has it.
 pub(in crate::bridges) struct RequestTracker {
-    destination: Destination,
-    token: HeaderValue,
+    rest: Rest,
     pub(super) user: String,
     key_field: String,
-    web: String,
     /// What its numbers stand for, by path.
     names: Mutex<BTreeMap<String, String>>,
 }
@@ -97,52 +94,21 @@ pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A path with a query of these parameters.
-pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    format!("{path}?{query}")
-}
-
-/// A name as a part of a path.
-fn in_path(name: &str) -> String {
-    form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
 impl RequestTracker {
     /// As the user with this token; `None` when that is no token.
     pub(super) fn new(config: &RequestTrackerConfig, destination: Destination, token: &str) -> Option<RequestTracker> {
-        let mut token = HeaderValue::from_str(&format!("token {token}")).ok()?;
-        token.set_sensitive(true);
+        let rest = Rest::new(destination, "/REST/2.0").with_secret(AUTHORIZATION, &format!("token {token}"))?;
         let (user, key_field) = (config.user.clone(), config.key_field.clone());
-        let web = config.url.trim_end_matches('/').to_owned();
-        Some(RequestTracker { destination, token, user, key_field, web, names: Mutex::default() })
-    }
-
-    async fn send(&self, method: Method, path: &str, version: &str, body: Option<&Value>) -> Answered<Answer> {
-        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, self.token.clone())]);
-        if let Some(version) = HeaderValue::from_str(version).ok().filter(|_| !version.is_empty()) {
-            headers.insert(IF_MATCH, version);
-        }
-        let body = body.map(|body| body.to_string().into_bytes());
-        let answer = self.destination.ask(method, &format!("/REST/2.0{path}"), &headers, body).await?;
-        let said = || said(&answer.body);
-        match answer.status {
-            status if status.is_success() => Ok(answer),
-            StatusCode::UNAUTHORIZED => Err(SystemError::Denied(format!("the token is not accepted: {}", said()))),
-            StatusCode::PRECONDITION_FAILED => Err(SystemError::Stale),
-            StatusCode::NOT_FOUND => Err(SystemError::Gone),
-            status => Err(SystemError::Refused(format!("it answers {status}: {}", said()))),
-        }
+        Some(RequestTracker { rest, user, key_field, names: Mutex::default() })
     }
 
     /// What it has at a path.
     pub(super) async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Answered<T> {
-        let answer = self.send(Method::GET, path, "", None).await?;
-        read(&answer)
+        self.rest.get(path).await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Answered<Answer> {
-        self.send(Method::POST, path, "", Some(body)).await
+        self.rest.post(path, body).await
     }
 
     /// What a number of a user or a queue stands for.
@@ -187,7 +153,7 @@ impl RequestTracker {
     pub(super) async fn has_field(&self, field: &str) -> Answered<()> {
         let asked = json!([{"field": "Name", "value": field}]);
         let answer = self.post("/customfields", &asked).await?;
-        let Page { items } = read::<Page<Value>>(&answer)?;
+        let Page { items } = self.rest.read::<Page<Value>>(&answer)?;
         match items.is_empty() {
             false => Ok(()),
             true => Err(SystemError::Refused(format!(
@@ -226,7 +192,7 @@ impl RequestTracker {
     }
 
     async fn ticket(&self, answer: &Answer) -> Answered<Ticket> {
-        let body: TicketBody = read(answer)?;
+        let body: TicketBody = self.rest.read(answer)?;
         let id = Id { id: body.id }.text();
         let owner = body.owner.text();
         let mut fields = Fields::from([
@@ -242,7 +208,7 @@ impl RequestTracker {
             fields.insert(name, values.join("\n"));
         }
         let key = fields.get(KEY).cloned().unwrap_or_default();
-        let url = format!("{}/Ticket/Display.html?id={id}", self.web);
+        let url = format!("{}/Ticket/Display.html?id={id}", self.rest.web());
         Ok(Ticket { id, key, version: answer.version.clone(), url, fields })
     }
 
@@ -268,19 +234,21 @@ impl RequestTracker {
         body.insert("Content".to_owned(), draft.text.as_str().into());
         body.insert("ContentType".to_owned(), "text/plain".into());
         let answer = self.post("/ticket", &Value::Object(body)).await?;
-        Ok(read::<Id>(&answer)?.text())
+        Ok(self.rest.read::<Id>(&answer)?.text())
     }
 
     async fn read(&self, ticket: &str) -> Answered<Ticket> {
-        let answer = self.send(Method::GET, &format!("/ticket/{}", in_path(ticket)), "", None).await?;
+        let answer = self.rest.send(Method::GET, &format!("/ticket/{}", in_path(ticket)), &[], None).await?;
         self.ticket(&answer).await
     }
 
     async fn update(&self, ticket: &str, version: &str, fields: &Fields) -> Answered<String> {
         let path = format!("/ticket/{}", in_path(ticket));
         let body = Value::Object(self.body(fields));
-        let answer = self.send(Method::PUT, &path, version, Some(&body)).await?;
-        Ok(said(&answer.body))
+        let condition = [(IF_MATCH, version)];
+        let condition = if version.is_empty() { &[][..] } else { &condition[..] };
+        let answer = self.rest.send(Method::PUT, &path, condition, Some(&body)).await?;
+        Ok(self.rest.said(&answer.body))
     }
 
     async fn comment(&self, ticket: &str, mark: &str, text: &str) -> Answered<()> {
@@ -305,97 +273,26 @@ impl RequestTracker {
             LinkKind::DuplicateOf | LinkKind::SplitFrom | LinkKind::Follows => "AddRefersTo",
         };
         let path = format!("/ticket/{}", in_path(ticket));
-        self.send(Method::PUT, &path, "", Some(&json!({ link: other }))).await.map(drop)
-    }
-}
-
-impl TicketSystem for RequestTracker {
-    fn find<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answered<Vec<Ticket>>> {
-        Box::pin(self.find(key))
-    }
-
-    fn create<'a>(&'a self, draft: &'a Draft) -> BoxFuture<'a, Answered<String>> {
-        Box::pin(self.create(draft))
-    }
-
-    fn read<'a>(&'a self, ticket: &'a str) -> BoxFuture<'a, Answered<Ticket>> {
-        Box::pin(self.read(ticket))
-    }
-
-    fn update<'a>(&'a self, ticket: &'a str, version: &'a str, fields: &'a Fields) -> BoxFuture<'a, Answered<String>> {
-        Box::pin(self.update(ticket, version, fields))
-    }
-
-    fn comment<'a>(&'a self, ticket: &'a str, mark: &'a str, text: &'a str) -> BoxFuture<'a, Answered<()>> {
-        Box::pin(self.comment(ticket, mark, text))
-    }
-
-    fn has_comment<'a>(&'a self, ticket: &'a str, mark: &'a str) -> BoxFuture<'a, Answered<bool>> {
-        Box::pin(self.has_comment(ticket, mark))
-    }
-
-    fn link<'a>(&'a self, ticket: &'a str, kind: LinkKind, other: &'a str) -> BoxFuture<'a, Answered<()>> {
-        Box::pin(self.link(ticket, kind, other))
-    }
-
-    fn changes(&self, after: Option<u64>) -> BoxFuture<'_, Answered<Vec<Change>>> {
-        Box::pin(self.read_changes(after))
+        self.rest.send(Method::PUT, &path, &[], Some(&json!({ link: other }))).await.map(drop)
     }
 
     fn fit(&self, field: &str, text: &str) -> String {
         match field {
-            SUBJECT => cut(&one_line(text), SUBJECT_CHARS_MAX),
-            TEXT | COMMENT => cut_to(text, TEXT_BYTES_MAX).to_owned(),
-            _ => cut(&one_line(text), FIELD_CHARS_MAX),
+            SUBJECT => cut_bytes(&one_line(text), SUBJECT_BYTES_MAX),
+            TEXT | COMMENT => cut_bytes(text, TEXT_BYTES_MAX),
+            _ => cut_bytes(&one_line(text), FIELD_BYTES_MAX),
         }
     }
 }
 
-/// A text in one line.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// At most so many characters; a mark says where it was cut.
-fn cut(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(chars_max - 1).collect::<String>().trim_end().to_owned() + "…",
-    }
-}
-
-pub(super) fn read<T: for<'de> Deserialize<'de>>(answer: &Answer) -> Answered<T> {
-    let wrong = |error| SystemError::Refused(format!("its answer does not read ({error}): {}", said(&answer.body)));
-    serde_json::from_slice(&answer.body).map_err(wrong)
-}
-
-/// What it says, for people.
-fn said(body: &[u8]) -> String {
-    let text = match serde_json::from_slice(body) {
-        Ok(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
-        Ok(Value::Object(of)) => of.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        _ => String::from_utf8_lossy(body).into_owned(),
-    };
-    cut(&one_line(&text), SAID_CHARS_MAX)
-}
+ticket_system!(RequestTracker, FeedOrder::Number);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_by_characters_after_it_was_rendered_and_never_inside_one() {
-        let long = "ש🔥".repeat(150);
-        let subject = cut(&one_line(&long), SUBJECT_CHARS_MAX);
-        assert_eq!(subject.chars().count(), SUBJECT_CHARS_MAX);
-        assert!(subject.ends_with('…'));
-        assert_eq!(cut(&one_line(" a\n b "), SUBJECT_CHARS_MAX), "a b");
-        assert_eq!(cut(&"x".repeat(200), SUBJECT_CHARS_MAX), "x".repeat(200));
-    }
-
-    #[test]
-    fn no_name_leaves_its_quotes_or_its_place_in_a_path() {
+    fn no_name_leaves_its_quotes() {
         assert_eq!(quoted(r"a'b\"), r"'a\'b\\'");
-        assert_eq!(in_path("a b/../c?d#e"), "a%20b%2F..%2Fc%3Fd%23e");
     }
 }

@@ -5,9 +5,10 @@ use bellwether_engine::time::EventTime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::system::{Answered, Change, Changed, SystemError};
+use super::super::rest::with_query;
+use super::super::system::{Answered, Change, Changed, Page as Changes, Since, SystemError};
 use super::super::worker::PAGE;
-use super::api::{Page, RequestTracker, quoted, with_query};
+use super::api::{Page, RequestTracker, quoted};
 
 /// Bytes of a comment that are read.
 const COMMENT_BYTES_MAX: usize = 16 << 10;
@@ -53,7 +54,8 @@ fn linked(value: &str) -> String {
 
 impl RequestTracker {
     /// See [`super::super::system::TicketSystem::changes`].
-    pub(super) async fn read_changes(&self, after: Option<u64>) -> Answered<Vec<Change>> {
+    pub(super) async fn read_changes(&self, since: Option<Since>) -> Answered<Changes> {
+        let after = since.map(|since| since.id);
         let user = quoted(&self.user);
         let (since, order, page) = match after {
             Some(after) => (after, "ASC", PAGE),
@@ -79,7 +81,8 @@ impl RequestTracker {
             changes.push(Change { id, ticket: ticket.to_string(), at, who: transaction.creator.id, what });
         }
         changes.sort_by_key(|change| change.id);
-        Ok(changes)
+        let upto = Since { id: changes.last().map_or(0, |change| change.id), ..Since::default() };
+        Ok(Changes { more: after.is_some() && changes.len() >= PAGE, changes, upto })
     }
 
     async fn what(&self, id: u64, of: &Transaction) -> Answered<Changed> {

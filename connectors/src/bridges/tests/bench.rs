@@ -6,18 +6,19 @@ use std::sync::Arc;
 use bellwether_engine::incident::{IncidentRecord, IncidentStatus};
 use bellwether_engine::input::Action;
 use bellwether_engine::time::{EventTime, Span};
-use futures::FutureExt as _;
 
 use super::super::entry::{Entry, Key};
 use super::super::heard::heard;
-use super::super::learn::{Answer, learn};
+use super::super::learn::{Answer, answer, learn};
 use super::super::mapping::{Mapping, Rules, tests::MAPPING};
+use super::super::receiver::Receiver;
 use super::super::rules::Shared;
-use super::super::step::{Ask, Next, next};
-use super::super::store::Store;
+use super::super::step::{Ask, Next};
+use super::super::store::{FeedPlace, Store};
 use super::super::strict::{Fate, Held, Strict};
-use super::super::system::{SystemError, TicketSystem as _};
+use super::super::system::{Change, Page, Since, SystemError, Ticket, TicketSystem};
 use super::super::tickets::Tickets;
+use super::super::turn::next;
 
 /// After this a lost request is looked up.
 pub(super) const SETTLE: Span = Span::from_secs(10);
@@ -58,7 +59,9 @@ pub(super) struct Bench {
     pub(super) now: EventTime,
     /// What the engine was told.
     pub(super) actions: Vec<Action>,
+    runtime: tokio::runtime::Runtime,
     heard_upto: u64,
+    place: FeedPlace,
 }
 
 impl Bench {
@@ -68,14 +71,21 @@ impl Bench {
 
     /// With another mapping.
     pub(super) fn with(change: impl FnOnce(&mut Mapping)) -> Bench {
-        let folder = tempfile::tempdir().expect("a folder");
         let mut mapping: Mapping = serde_json::from_str(MAPPING).expect("reads");
         change(&mut mapping);
         let system = Arc::new(Strict::default());
+        Bench { system: system.clone(), ..Bench::over(Receiver::Tickets(system), mapping) }
+    }
+
+    /// Over another system.
+    pub(super) fn over(over: Receiver, mapping: Mapping) -> Bench {
+        let folder = tempfile::tempdir().expect("a folder");
         let rules = Arc::new(Rules::new(mapping).expect("it does"));
         let tickets = Tickets::new(Store::open(&folder.path().join("t.tickets"), 64 << 20).expect("opens"));
-        let shared = Shared { name: "desk".into(), system: system.clone(), rules, tickets, settle: SETTLE };
-        Bench { folder, shared, system, now: BEGAN, actions: Vec::new(), heard_upto: 0 }
+        let shared = Shared { name: "desk".into(), system: over, rules, tickets, settle: SETTLE };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (system, place) = (Arc::default(), FeedPlace::default());
+        Bench { folder, shared, system, runtime, now: BEGAN, actions: Vec::new(), heard_upto: 0, place }
     }
 
     pub(super) fn key(told: &Told) -> Key {
@@ -125,28 +135,7 @@ impl Bench {
     }
 
     pub(super) fn send(&self, ask: &Ask) -> Result<Answer, SystemError> {
-        let system = &self.system;
-        let now = "the strict system answers at once";
-        Ok(match ask {
-            Ask::Find { key } => Answer::Found(system.find(key).now_or_never().expect(now)?),
-            Ask::Create(draft) => Answer::Created(system.create(draft).now_or_never().expect(now)?),
-            Ask::Read { ticket } => Answer::Is(system.read(ticket).now_or_never().expect(now)?),
-            Ask::Update { ticket, version, fields } => {
-                system.update(ticket, version, fields).now_or_never().expect(now)?;
-                Answer::Updated
-            }
-            Ask::Comment { ticket, mark, text } => {
-                system.comment(ticket, mark, text).now_or_never().expect(now)?;
-                Answer::Commented
-            }
-            Ask::HasComment { ticket, mark } => {
-                Answer::Has(system.has_comment(ticket, mark).now_or_never().expect(now)?)
-            }
-            Ask::Link { ticket, kind, other } => {
-                system.link(ticket, *kind, other).now_or_never().expect(now)?;
-                Answer::Linked
-            }
-        })
+        self.runtime.block_on(answer(&self.shared.system, ask))
     }
 
     pub(super) fn learn(&mut self, key: &Key, ask: &Ask, answered: Result<Answer, SystemError>) {
@@ -200,21 +189,60 @@ impl Bench {
         let upto = self.heard_upto;
         for change in changes.into_iter().filter(|change| change.id > upto) {
             self.heard_upto = change.id;
-            let mut store = self.shared.tickets.lock();
-            let Some(key) = store.of_ticket(&change.ticket) else { continue };
-            let heard = store.change(
-                &key,
-                || None,
-                |entry, _| (heard(entry, &change, &self.shared.rules, "desk", self.now), entry.dedup_key.clone()),
-            );
-            let (heard, dedup_key) = heard.expect("kept").expect("it is remembered");
-            if heard.mutes {
-                let until = self.now.plus(self.shared.rules.mapping().mute_for);
-                store.mute(&key.tenant, &dedup_key, until).expect("kept");
-            }
-            drop(store);
-            self.actions.extend(heard.actions);
+            self.take_in(&change);
         }
+    }
+
+    /// What others changed comes back from the system's own list, which is read as the bridge reads it.
+    pub(super) fn hear_from_system(&mut self) {
+        let (system, order) = (self.shared.system.clone(), self.shared.system.feed_order());
+        let mut since = self.place.from();
+        loop {
+            let Page { changes, upto, more } = self.runtime.block_on(system.changes(Some(since))).expect("a page");
+            for change in changes.iter().filter(|change| !self.place.knows(change, order)).collect::<Vec<_>>() {
+                self.take_in(change);
+            }
+            changes.iter().for_each(|change| self.place.note(change, order));
+            self.place.reach(upto, order);
+            let further = Since { id: since.id.max(upto.id), at: since.at.max(upto.at) };
+            if !more || further == since {
+                return;
+            }
+            since = further;
+        }
+    }
+
+    fn take_in(&mut self, change: &Change) {
+        let mut store = self.shared.tickets.lock();
+        let Some(key) = store.of_ticket(&change.ticket) else { return };
+        let heard = store.change(
+            &key,
+            || None,
+            |entry, _| (heard(entry, change, &self.shared.rules, "desk", self.now), entry.dedup_key.clone()),
+        );
+        let (heard, dedup_key) = heard.expect("kept").expect("it is remembered");
+        if heard.mutes {
+            let until = self.now.plus(self.shared.rules.mapping().mute_for);
+            store.mute(&key.tenant, &dedup_key, until).expect("kept");
+        }
+        drop(store);
+        self.actions.extend(heard.actions);
+    }
+
+    /// What the system has under an incident's key.
+    pub(super) fn found(&self, told: &Told) -> Vec<Ticket> {
+        let key = Bench::key(told).to_string();
+        self.runtime.block_on(self.tickets_of().find(&key)).expect("found")
+    }
+
+    /// A ticket as the system has it.
+    pub(super) fn read(&self, ticket: &str) -> Result<Ticket, SystemError> {
+        self.runtime.block_on(self.tickets_of().read(ticket))
+    }
+
+    fn tickets_of(&self) -> &dyn TicketSystem {
+        let Receiver::Tickets(system) = &self.shared.system else { panic!("there are no tickets") };
+        &**system
     }
 
     pub(super) fn tickets(&self) -> Vec<Held> {

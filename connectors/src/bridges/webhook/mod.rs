@@ -1,0 +1,271 @@
+//! Any program that takes webhooks: each revision of an incident as a CloudEvent, signed as Standard Webhooks says.
+//!
+//! ```yaml
+//! bridges:
+//!   - webhook:
+//!       url: https://desk.example.org/hooks/bellwether
+//!       token_file: webhook-secret        # `whsec_…`, a line each: while one takes another's place, both sign
+//!       audience:
+//!         tenants: {acme: {queue: main}}
+//! ```
+//!
+//! It is told at least once: `webhook-id` is `tenant/incident/revision`, the same when it is sent again, and a greater
+//! revision makes a smaller one needless. What is answered but 2xx is sent again, later each time; 410 and 404 let the
+//! incident wait for a person, 429 and 503 are waited for as `Retry-After` says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bellwether_engine::incident::{IncidentRecord, IncidentStatus};
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use ring::hmac;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::audience::Audience;
+use super::declare::{BridgeError, BridgePace, DeclaredBridge};
+use super::mapping::Mapping;
+use super::outgoing::Destination;
+use super::receiver::{Channel, Receiver, Telling};
+use super::rest::said;
+use super::site::{Site, check_name};
+use super::system::{Answered, SystemError, TEXT};
+use super::text::{cut, cut_bytes, one_line};
+use crate::declared::{Found, Probe};
+
+/// A bridge to any program that takes webhooks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookBridgeConfig {
+    /// By which records and commands name it.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// A file with the secrets that sign, a line each: `whsec_` and 24 to 64 bytes in base64.
+    pub token_file: PathBuf,
+    /// Networks that its address may be in, beside the public net: `10.1.0.0/16`, `127.0.0.1`.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// A PEM file with the authorities of its certificate; the system's when left out.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Whose incidents are told. The names of queues go with them, in `queue`.
+    pub audience: Audience,
+    /// How it is worked with.
+    #[serde(default)]
+    pub pace: BridgePace,
+}
+
+fn default_name() -> String {
+    "webhook".to_owned()
+}
+
+/// What a secret begins with.
+const SECRET_PREFIX: &str = "whsec_";
+/// Bytes of a secret, as Standard Webhooks says.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Secrets that sign at a time.
+const SECRETS_MAX: usize = 4;
+/// Characters of a line, bytes of a text.
+const LINE_CHARS_MAX: usize = 255;
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
+impl WebhookBridgeConfig {
+    fn site<'c>(&'c self, mapping: &'c Mapping) -> Site<'c> {
+        Site {
+            name: &self.name,
+            url: &self.url,
+            token_file: &self.token_file,
+            networks: &self.networks,
+            ca_file: self.ca_file.as_ref(),
+            mapping,
+        }
+    }
+
+    fn channel(&self) -> Result<Webhook, BridgeError> {
+        let mapping = self.audience.mapping();
+        let site = self.site(&mapping);
+        let keys = site.secret(keys)?;
+        Ok(Webhook { destination: site.destination()?, keys })
+    }
+}
+
+/// The keys in a file of secrets; `None` when one does not do.
+fn keys(text: &str) -> Option<Vec<hmac::Key>> {
+    let key = |line: &str| {
+        let bytes = STANDARD.decode(line.trim().strip_prefix(SECRET_PREFIX)?).ok()?;
+        SECRET_BYTES.contains(&bytes.len()).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+    };
+    let keys: Vec<hmac::Key> = text.lines().map(key).collect::<Option<_>>()?;
+    (1..=SECRETS_MAX).contains(&keys.len()).then_some(keys)
+}
+
+impl DeclaredBridge for WebhookBridgeConfig {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        let mapping = self.audience.mapping();
+        self.site(&mapping).describe("webhooks")
+    }
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        std::iter::once(&mut self.token_file).chain(self.ca_file.as_mut()).collect()
+    }
+
+    fn mapping(&self) -> Mapping {
+        self.audience.mapping()
+    }
+
+    fn pace(&self) -> &BridgePace {
+        &self.pace
+    }
+
+    fn check(&self) -> Result<(), BridgeError> {
+        check_name(&self.name)?;
+        self.site(&self.audience.mapping()).check()
+    }
+
+    fn probe(&self) -> Probe<'_> {
+        Some(Box::pin(async {
+            let channel = self.channel()?;
+            channel.destination.reach().await?;
+            Ok(Found::of(format!("somebody listens at {}, and {} secrets sign", self.url, channel.keys.len())))
+        }))
+    }
+
+    fn open(&self) -> Result<Receiver, BridgeError> {
+        Ok(Receiver::Channel(Arc::new(self.channel()?)))
+    }
+}
+
+struct Webhook {
+    destination: Destination,
+    keys: Vec<hmac::Key>,
+}
+
+/// An event as CloudEvents 1.0 has it, in structured mode.
+#[derive(Serialize)]
+struct CloudEvent<'t> {
+    specversion: &'static str,
+    id: &'t str,
+    source: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subject: &'t str,
+    time: String,
+    datacontenttype: &'static str,
+    /// Extensions: whose it is, and which queue's.
+    tenant: &'t str,
+    queue: &'t str,
+    data: &'t IncidentRecord,
+}
+
+fn kind(status: IncidentStatus) -> &'static str {
+    match status {
+        IncidentStatus::Open => "bellwether.incident.open",
+        IncidentStatus::Acknowledged => "bellwether.incident.acknowledged",
+        IncidentStatus::Resolved => "bellwether.incident.resolved",
+        IncidentStatus::Closed => "bellwether.incident.closed",
+        IncidentStatus::Merged => "bellwether.incident.merged",
+    }
+}
+
+impl Webhook {
+    async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
+        let event = CloudEvent {
+            specversion: "1.0",
+            id: &telling.id,
+            source: format!("/bellwether/{}", telling.tenant),
+            kind: kind(telling.record.status),
+            subject: &telling.record.id,
+            time: telling.record.updated_at.to_string(),
+            datacontenttype: "application/json",
+            tenant: &telling.tenant,
+            queue: &telling.queue,
+            data: &telling.record,
+        };
+        let body = serde_json::to_vec(&event).map_err(|error| SystemError::Refused(error.to_string()))?;
+        let at = jiff::Timestamp::now().as_second();
+        let headers = self.headers(&telling.id, at, &body)?;
+        let answer = self.destination.ask(Method::POST, "", &headers, Some(body)).await?;
+        match answer.status {
+            status if status.is_success() => Ok(None),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(SystemError::Gone),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(SystemError::Denied(format!("the signature is not accepted: {}", said(&answer.body))))
+            }
+            // It may be mended there before it is here.
+            status => Err(SystemError::Lost(format!("it answers {status}: {}", said(&answer.body)))),
+        }
+    }
+
+    /// Id, time and signatures.
+    fn headers(&self, id: &str, at: i64, body: &[u8]) -> Answered<HeaderMap> {
+        let signatures: Vec<String> = self.keys.iter().map(|key| signature(key, id, at, body)).collect();
+        let mut headers = HeaderMap::new();
+        let all = [
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", at.to_string()),
+            ("webhook-signature", signatures.join(" ")),
+        ];
+        for (name, value) in all {
+            let value = HeaderValue::from_str(&value).map_err(|error| SystemError::Refused(error.to_string()))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json; charset=utf-8"));
+        Ok(headers)
+    }
+}
+
+fn signature(key: &hmac::Key, id: &str, at: i64, body: &[u8]) -> String {
+    let mut context = hmac::Context::with_key(key);
+    context.update(format!("{id}.{at}.").as_bytes());
+    context.update(body);
+    format!("v1,{}", STANDARD.encode(context.sign()))
+}
+
+impl Channel for Webhook {
+    fn tells_every_revision(&self) -> bool {
+        true
+    }
+
+    fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>> {
+        Box::pin(self.tell(telling))
+    }
+
+    fn fit(&self, field: &str, text: &str) -> String {
+        match field {
+            TEXT => cut_bytes(text, TEXT_BYTES_MAX),
+            _ => cut(&one_line(text), LINE_CHARS_MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The example of the specification of Standard Webhooks.
+    #[test]
+    fn it_signs_as_the_specifications_example_is_signed() {
+        let keys = keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        let signed = signature(&keys[0], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_secret_that_is_short_or_of_another_form_is_refused() {
+        let long = format!("whsec_{}", STANDARD.encode([7; 32]));
+        assert_eq!(keys(&format!("{long}\n{long}")).map(|keys| keys.len()), Some(2));
+        for wrong in ["whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_?", &format!("{long}\n\n{long}")] {
+            assert!(keys(wrong).is_none(), "{wrong}");
+        }
+    }
+}
