@@ -2,7 +2,7 @@
 
 use super::class::Kind;
 use super::cover::covers;
-use super::store::{KEYS_MAX, NONE, Store};
+use super::store::{KEYS_MAX, Store};
 
 impl Store {
     /// Merges as long as a place of the slot has shown enough values. Returns the root.
@@ -128,5 +128,4 @@ impl Store {
     fn evidence(&self, group: &[u32], at: usize) -> usize {
         group.iter().map(|&slot| self.slots[slot as usize].pieces[at].evidence()).sum()
     }
-
 }
