@@ -282,6 +282,28 @@ mod tests {
     }
 
     #[test]
+    fn parts_follow_the_edges_that_come_and_go() {
+        let mut topology = Topology::default();
+        let (source, t) = (Sym(99), EventTime::from_secs(1));
+        let mut tell = |from: u32, to: u32, relation, confidence| {
+            topology.claim(Sym(from), Sym(to), relation, source, confidence, t, &limits());
+            let joined = topology.part(Sym(0)).is_some() && topology.part(Sym(0)) == topology.part(Sym(19));
+            let saved = serde_json::to_vec(&topology.adjacent).expect("saves");
+            let again = Topology { adjacent: serde_json::from_slice(&saved).expect("reads"), ..Topology::default() };
+            assert_eq!(again.part(Sym(19)), topology.part(Sym(19)), "after a restart it is the same");
+            joined
+        };
+        for at in (0..9).chain(10..19) {
+            assert!(!tell(at, at + 1, Relation::Calls, 0.9));
+        }
+        assert!(!tell(4, 14, Relation::OwnedBy, 0.9), "an owner joins nothing");
+        assert!(tell(9, 10, Relation::RunsOn, 0.9));
+        assert!(tell(3, 12, Relation::Calls, 0.5));
+        assert!(tell(9, 10, Relation::RunsOn, 0.0), "the other edge is left");
+        assert!(!tell(3, 12, Relation::Calls, 0.0));
+    }
+
+    #[test]
     fn edges_beyond_the_limit_are_refused_and_counted() {
         let mut topology = Topology::default();
         let limits = LimitsConfig { topology_edges_max: 1, ..limits() };

@@ -18,7 +18,7 @@ const SHARED_PART: usize = 3;
 const COMPARED_MAX: usize = 1_024;
 
 /// Roots by how many words they have, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Lengths(BTreeMap<usize, Vec<(u64, u32)>>);
 
 impl Lengths {

@@ -1,7 +1,7 @@
 //! Log templates, mined online: which lines say the same thing with other values.
 //!
 //! Use it on any stream of log bodies, one miner per stream or per tenant. It needs no
-//! masks and no settings for a system. A line goes through three steps, each cheaper
+//! masks and no settings for a system. A line goes through four steps, each cheaper
 //! than the next:
 //!
 //! 1. **Shape caches** (`shape`, `runs`): the line with every digit counted as `0`, and
@@ -13,7 +13,7 @@
 //!    order of both are the key of a group.
 //! 3. **Merging** (`merge`, `store`, `template`): groups that differ in one word in the same place
 //!    become one when that place has shown enough values (five; two after a noun such as
-//!    `user`). The older group survives, and keeps its id.
+//!    `user`, or in a field in brackets). The older group survives, and keeps its id.
 //! 4. **Covering** (`cover`): a template whose parameters stand for all that another says
 //!    in their places is that other's, too.
 //!

@@ -326,7 +326,7 @@ impl Store {
     /// Whether the n-th head element of a line is a parameter of its template.
     pub(super) fn is_param(&self, root: u32, head: usize, element: &Element) -> bool {
         let piece = self.slots[root as usize].pieces.get(head);
-        element.kind.is_strong() || piece.is_some_and(|piece| piece.wild && piece.open == element.open)
+        element.kind.is_strong() || piece.is_some_and(|piece| piece.is_param() && piece.open == element.open)
     }
 
     pub(super) fn state(&self) -> StoreState {
@@ -409,6 +409,7 @@ mod tests {
                 let rebuilt = Store::from_state(store.state());
                 prop_assert_eq!(sorted(&store.places), sorted(&rebuilt.places), "places after `{}`", line);
                 prop_assert_eq!(sorted(&store.open), sorted(&rebuilt.open), "open after `{}`", line);
+                prop_assert_eq!(&store.lengths, &rebuilt.lengths, "lengths after `{}`", line);
                 prop_assert_eq!(store.roots, rebuilt.roots);
             }
         }
