@@ -47,6 +47,9 @@ pub fn run(args: &CausesArgs) -> Result<ExitCode> {
     let top = args.top.unwrap_or(usize::MAX);
     let document = match &args.topology {
         Some(topology) => of_alerts(&alert_causes::read(&args.case, topology)?, top),
+        None if args.case.is_file() => {
+            bail!("`{}` is a file: the alerts of one fault are ranked with `--topology FILE`", args.case.display())
+        }
         None => {
             let at_secs = args.at.as_deref().map(seconds).transpose()?;
             document(&cases::read(&args.case, at_secs, 0)?.rank(&CaseParams::default()), top)
