@@ -1,9 +1,11 @@
-//! `bellwether models causes CASE_DIR`: ranked causes of one fault as JSON.
+//! `bellwether models causes CASE_DIR` and `bellwether models causes ALERTS.csv --topology FILE`: ranked causes of one
+//! fault as JSON.
 //!
 //! `{"ranking":[{"entity","score","confidence","because"}],"unknown"}`, best
 //! first. Confidences and `unknown` sum to 1: `unknown` is the chance that the
 //! cause is none of the entities.
 
+use super::alert_causes;
 use super::cases::{self, RankedCause};
 use super::text_table::parse_time;
 use anyhow::{Context, Result, bail};
@@ -17,9 +19,12 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, clap::Args)]
 pub struct CausesArgs {
     /// Case folder: a PetShop issue, a Nezha day under rca_data, or a Sock Shop
-    /// repetition with normal.csv and anomalous.csv (plain or .gz)
-    #[arg(value_name = "CASE_DIR")]
+    /// repetition with normal.csv and anomalous.csv (plain or .gz); or, with --topology, a file with the alerts of one fault
+    #[arg(value_name = "CASE_DIR|ALERTS.csv")]
     pub case: PathBuf,
+    /// Rank from alerts alone: edges as CSV or JSON with the columns from, to and relation (calls, runs_on, part_of)
+    #[arg(long, value_name = "FILE", conflicts_with = "at")]
+    pub topology: Option<PathBuf>,
     /// Time of the fault, where the folder holds several (2022-08-22T03:53:54Z
     /// or seconds since 1970)
     #[arg(long, value_name = "TIME")]
@@ -39,9 +44,18 @@ pub struct CausesArgs {
 /// named), a time that is neither given nor clear, or output that cannot be
 /// written.
 pub fn run(args: &CausesArgs) -> Result<ExitCode> {
-    let at_secs = args.at.as_deref().map(seconds).transpose()?;
-    let places = cases::read(&args.case, at_secs, 0)?.rank(&CaseParams::default());
-    let text = format!("{:#}\n", document(&places, args.top.unwrap_or(places.len())));
+    let top = args.top.unwrap_or(usize::MAX);
+    let document = match &args.topology {
+        Some(topology) => of_alerts(&alert_causes::read(&args.case, topology)?, top),
+        None if args.case.is_file() => {
+            bail!("`{}` is a file: the alerts of one fault are ranked with `--topology FILE`", args.case.display())
+        }
+        None => {
+            let at_secs = args.at.as_deref().map(seconds).transpose()?;
+            document(&cases::read(&args.case, at_secs, 0)?.rank(&CaseParams::default()), top)
+        }
+    };
+    let text = format!("{document:#}\n");
     match &args.out {
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?,
         None => match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -75,6 +89,14 @@ pub fn document(places: &[RankedCause], top: usize) -> Value {
             })
         })
         .collect();
+    json!({ "ranking": ranking, "unknown": (1.0 - named).max(0.0) })
+}
+
+/// The same from alerts alone.
+fn of_alerts(places: &[alert_causes::Named], top: usize) -> Value {
+    let named: f64 = places.iter().map(|(_, place)| place.confidence).sum();
+    let place = |(entity, place): &alert_causes::Named| json!({ "entity": entity, "score": place.score, "confidence": place.confidence });
+    let ranking: Vec<Value> = places.iter().take(top).map(place).collect();
     json!({ "ranking": ranking, "unknown": (1.0 - named).max(0.0) })
 }
 

@@ -5,6 +5,7 @@
 //! extension of `--out` or by `--format`. Column names and meanings are a
 //! contract and stand in `docs/ml.md`.
 
+pub mod alert_causes;
 pub mod assign;
 pub mod breach;
 pub mod cases;

@@ -5,7 +5,8 @@
 use super::text_table::TextTable;
 use anyhow::{Context, Result, bail};
 use bellwether_datasets::public::Matrix;
-use bellwether_models::group::Distance;
+use bellwether_models::causes::Relation;
+use bellwether_models::group::{Distance, Parts};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
@@ -14,6 +15,12 @@ use std::path::Path;
 pub struct Topology {
     numbers: BTreeMap<String, u32>,
     links: Vec<Vec<(u32, f32)>>,
+    edges: Vec<(u32, u32, Relation)>,
+    parts: Parts,
+    /// The part of each scope of names, where all that edges tell of in it are in one part.
+    scopes: BTreeMap<String, Option<u64>>,
+    /// The part of each entity that the edges do not tell of, by its name alone.
+    by_name: BTreeMap<u32, u64>,
 }
 
 impl Topology {
@@ -32,6 +39,21 @@ impl Topology {
         Self::from_csv(&TextTable::read(path)?)
     }
 
+    /// All edges are told: finds the parts that they make.
+    fn told(mut self) -> Self {
+        let edges = self.links.iter().enumerate();
+        let joined = edges.flat_map(|(from, links)| links.iter().map(move |(to, _)| (from as u32, *to)));
+        self.parts = Parts::of(self.links.len(), joined);
+        for (name, number) in &self.numbers {
+            if let Some(scope) = scope(name) {
+                let part = self.parts.part(*number);
+                let known = self.scopes.entry(scope.to_owned()).or_insert(part);
+                *known = known.filter(|known| Some(*known) == part);
+            }
+        }
+        self
+    }
+
     fn from_csv(table: &TextTable) -> Result<Self> {
         let (from, to) = (table.require("from")?, table.require("to")?);
         let relations = table.position("relation").map(|column| table.text(column));
@@ -41,7 +63,7 @@ impl Topology {
             let relation = relations.as_ref().map_or("", |all| all[row].as_str());
             out.link(from, &to, relation, confidences.as_ref().map_or(1.0, |all| all[row]));
         }
-        Ok(out)
+        Ok(out.told())
     }
 
     fn from_json(path: &Path) -> Result<Self> {
@@ -56,7 +78,7 @@ impl Topology {
             };
             out.link(from, to, edge["relation"].as_str().unwrap_or(""), edge["confidence"].as_f64().unwrap_or(1.0));
         }
-        Ok(out)
+        Ok(out.told())
     }
 
     /// A topology from an adjacency matrix; every row is an entity.
@@ -73,7 +95,7 @@ impl Topology {
                 }
             }
         }
-        out
+        out.told()
     }
 
     /// The number of an entity, new if need be.
@@ -83,13 +105,33 @@ impl Topology {
         }
         let number = self.numbers.len() as u32;
         self.numbers.insert(name.to_owned(), number);
+        if let Some(part) = scope(name).and_then(|scope| self.scopes.get(scope).copied().flatten()) {
+            self.by_name.insert(number, part);
+        }
         number
+    }
+
+    /// Every edge as it was told; a relation that is not known only connects.
+    #[must_use]
+    pub fn edges(&self) -> &[(u32, u32, Relation)] {
+        &self.edges
+    }
+
+    /// The names of all entities by their numbers.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![String::new(); self.numbers.len()];
+        for (name, number) in &self.numbers {
+            names[*number as usize].clone_from(name);
+        }
+        names
     }
 
     /// Ownership links nothing; a doubtful edge is longer.
     fn link(&mut self, from: &str, to: &str, relation: &str, confidence: f64) {
         let (from, to) = (self.number(from), self.number(to));
         self.links.resize_with(self.numbers.len(), Vec::new);
+        self.edges.push((from, to, relation_of(relation)));
         if relation == "owned_by" || from == to {
             return;
         }
@@ -97,6 +139,21 @@ impl Topology {
         self.links[from as usize].push((to, length));
         self.links[to as usize].push((from, length));
     }
+}
+
+fn relation_of(word: &str) -> Relation {
+    match word {
+        "calls" => Relation::Calls,
+        "runs_on" => Relation::RunsOn,
+        "part_of" => Relation::PartOf,
+        "owned_by" => Relation::OwnedBy,
+        _ => Relation::ConnectsTo,
+    }
+}
+
+/// The scope that a name begins with, as clusters and namespaces are written: `prod/db-1`.
+fn scope(name: &str) -> Option<&str> {
+    name.rsplit_once('/').map(|(scope, _)| scope).filter(|scope| !scope.is_empty())
 }
 
 impl Distance for Topology {
@@ -116,6 +173,10 @@ impl Distance for Topology {
             }
         }
         out.extend(best.into_iter().filter(|(other, _)| *other != entity));
+    }
+
+    fn part(&self, entity: u32) -> Option<u64> {
+        self.parts.part(entity).or_else(|| self.by_name.get(&entity).copied())
     }
 
     fn exists(&self) -> bool {
@@ -147,6 +208,21 @@ mod tests {
         assert_eq!(near(&topology, web, 1), [(api, 1.0)]);
         assert_eq!(near(&topology, db, 2), [(web, 3.0), (api, 2.0)]);
         assert!(!topology.knows(team) && topology.knows(web));
+    }
+
+    #[test]
+    fn what_the_edges_leave_out_is_in_the_part_of_its_scope() {
+        let chain = |scope: &str| (0..8).map(|at| format!("{scope}/s{at},{scope}/s{}\n", at + 1)).collect::<String>();
+        let csv = format!("from,to\n{}{}", chain("a"), chain("b"));
+        let table = TextTable::from_reader("edges.csv", csv.as_bytes()).expect("a table");
+        let mut topology = Topology::from_csv(&table).expect("a topology");
+        let mut part = |name: &str| {
+            let number = topology.number(name);
+            topology.part(number)
+        };
+        assert!(part("a/s0").is_some() && part("a/s0") == part("a/s8") && part("a/s0") != part("b/s0"));
+        assert_eq!((part("a/node-1"), part("b/node-1")), (part("a/s0"), part("b/s0")));
+        assert_eq!((part("c/node-1"), part("node-1")), (None, None));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The graph: each edge with every source's word about it.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use bellwether_models::group::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::LimitsConfig;
@@ -54,6 +56,9 @@ pub(crate) struct Topology {
     refused: u64,
     /// Edges that carry trouble: all but ownership.
     carrying: usize,
+    /// The parts that these edges make, found when they are asked for and forgotten when edges come or go.
+    #[serde(skip)]
+    parts: OnceLock<Parts>,
 }
 
 /// What an edge takes: its place in the map, the list of its sources' words (which has room for four), and a
@@ -132,6 +137,7 @@ impl Topology {
         if key.2 != Relation::OwnedBy {
             self.carrying += usize::from(before == 0.0);
             self.carrying -= usize::from(after == 0.0);
+            self.forget_parts(key, (before > 0.0, after > 0.0));
         }
         self.set_adjacent(key, after);
         self.epoch += 1;
@@ -146,6 +152,29 @@ impl Topology {
     /// Whether any edge along which trouble travels touches `entity`.
     pub(crate) fn knows(&self, entity: Sym) -> bool {
         self.edges(entity).iter().any(|edge| edge.relation != Relation::OwnedBy)
+    }
+
+    /// The connected part of the estate that an entity is in, where it is in one.
+    pub(crate) fn part(&self, entity: Sym) -> Option<u64> {
+        let parts = self.parts.get_or_init(|| {
+            let carrying = |edge: &&Edge| edge.outgoing && edge.relation != Relation::OwnedBy;
+            let edges = self.adjacent.iter().enumerate();
+            Parts::of(
+                self.adjacent.len(),
+                edges.flat_map(|(from, edges)| {
+                    edges.iter().filter(carrying).map(move |edge| (from as u32, edge.other.0))
+                }),
+            )
+        });
+        parts.part(entity.0)
+    }
+
+    /// Another edge within a part leaves the parts as they are.
+    fn forget_parts(&mut self, (from, to, _): EdgeKey, (was, is): (bool, bool)) {
+        let within = |parts: &Parts| parts.part(from.0).is_some() && parts.part(from.0) == parts.part(to.0);
+        if was != is && !(is && self.parts.get().is_some_and(within)) {
+            self.parts = OnceLock::new();
+        }
     }
 
     /// Whether there is any such edge.
@@ -250,6 +279,28 @@ mod tests {
         let left: Vec<(Sym, Sym, f64)> = topology.claims.iter().map(|(k, claims)| (k.0, k.1, surest(claims))).collect();
         assert_eq!(left, [(a, c, 0.5), (b, c, 0.9)]);
         assert_eq!(topology.edges(a).len(), 1);
+    }
+
+    #[test]
+    fn parts_follow_the_edges_that_come_and_go() {
+        let mut topology = Topology::default();
+        let (source, t) = (Sym(99), EventTime::from_secs(1));
+        let mut tell = |from: u32, to: u32, relation, confidence| {
+            topology.claim(Sym(from), Sym(to), relation, source, confidence, t, &limits());
+            let joined = topology.part(Sym(0)).is_some() && topology.part(Sym(0)) == topology.part(Sym(19));
+            let saved = serde_json::to_vec(&topology.adjacent).expect("saves");
+            let again = Topology { adjacent: serde_json::from_slice(&saved).expect("reads"), ..Topology::default() };
+            assert_eq!(again.part(Sym(19)), topology.part(Sym(19)), "after a restart it is the same");
+            joined
+        };
+        for at in (0..9).chain(10..19) {
+            assert!(!tell(at, at + 1, Relation::Calls, 0.9));
+        }
+        assert!(!tell(4, 14, Relation::OwnedBy, 0.9), "an owner joins nothing");
+        assert!(tell(9, 10, Relation::RunsOn, 0.9));
+        assert!(tell(3, 12, Relation::Calls, 0.5));
+        assert!(tell(9, 10, Relation::RunsOn, 0.0), "the other edge is left");
+        assert!(!tell(3, 12, Relation::Calls, 0.0));
     }
 
     #[test]

@@ -200,6 +200,10 @@ impl Distance for GroupDistance<'_> {
         self.topology.knows(Sym(entity))
     }
 
+    fn part(&self, entity: u32) -> Option<u64> {
+        self.topology.part(Sym(entity))
+    }
+
     fn delay_s(&self, a: u32, b: u32) -> Option<f64> {
         self.delays.between(Sym(a), Sym(b), self.topology).map(|delay| delay.p90_s)
     }

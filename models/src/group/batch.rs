@@ -18,6 +18,7 @@ use linfa_nn::{LinearSearch, distance};
 use ndarray::{Array2, ArrayView, Dimension};
 
 use super::evidence::{GroupParams, Proximity};
+use super::grouper::far_apart;
 use super::learned::CoOccurrence;
 use super::search::pair_evidence;
 use super::tables::{Distance, Member, NO_ENTITY};
@@ -117,12 +118,8 @@ fn proximity(a: u32, b: u32, near: &[(u32, f32)], topology: &impl Distance) -> P
     if !topology.exists() {
         return Proximity::Absent;
     }
-    let known = |entity: u32| entity != NO_ENTITY && topology.knows(entity);
-    if !known(a) || !known(b) {
-        return Proximity::Unknown;
-    }
     let found = near.binary_search_by_key(&b, |(entity, _)| *entity);
-    found.map_or(Proximity::Beyond, |at| Proximity::Near(f64::from(near[at].1)))
+    found.map_or_else(|_| far_apart(topology, a, b), |at| Proximity::Near(f64::from(near[at].1)))
 }
 
 impl distance::Distance<f64> for Scores {

@@ -26,13 +26,13 @@ pub struct EpisodeParams {
     pub novelty_gap_ns: i64,
     /// Recurring alerts this soon after a novelty belong to its episode.
     pub tail_ns: i64,
-    /// Silence that ends a stretch of recurring alerts.
+    /// Silence that ends a stretch of recurring alerts: what ends a group of the [`Grouper`](super::Grouper), too.
     pub quiet_ns: i64,
 }
 
 impl Default for EpisodeParams {
     fn default() -> Self {
-        Self { novelty_gap_ns: 20_000_000_000, tail_ns: 30_000_000_000, quiet_ns: 900_000_000_000 }
+        Self { novelty_gap_ns: 20_000_000_000, tail_ns: 30_000_000_000, quiet_ns: 1_800_000_000_000 }
     }
 }
 

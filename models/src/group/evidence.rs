@@ -35,6 +35,10 @@ pub enum Proximity {
     Near(f64),
     /// Both entities are known and further apart than the search goes.
     Beyond,
+    /// They are in two parts of the estate that nothing joins: the same words in both say the same of two things.
+    Apart,
+    /// At least one entity is not in the topology, and yet both are known to be in one part of the estate.
+    Part,
     /// At least one entity is not in the topology: no evidence either way.
     Unknown,
     /// There is no topology: the other evidence must do.
@@ -101,9 +105,9 @@ impl Default for GroupParams {
             bias: -5.5,
             threshold: 0.5,
             merge_threshold: 0.6,
-            time_min: 0.15,
+            time_min: 0.3,
             time_scale_ns: 90_000_000_000,
-            time_hop_scale_ns: 30_000_000_000,
+            time_hop_scale_ns: 10_000_000_000,
             distance_scale: 3.0,
             topology_unknown: 0.08,
             topology_absent: 0.12,
@@ -175,7 +179,9 @@ pub fn time_evidence(params: &GroupParams, a_ns: i64, b_ns: i64, distance: f64, 
 pub fn topology_evidence(params: &GroupParams, proximity: Proximity) -> f64 {
     match proximity {
         Proximity::Near(distance) => (-distance.max(0.0) / params.distance_scale.max(1e-9)).exp(),
-        Proximity::Beyond => 0.0,
+        Proximity::Beyond | Proximity::Apart => 0.0,
+        // No nearer than the search goes.
+        Proximity::Part => topology_evidence(params, Proximity::Near(f64::from(params.hops_max))),
         Proximity::Unknown => params.topology_unknown,
         Proximity::Absent => params.topology_absent,
     }

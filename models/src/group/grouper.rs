@@ -348,11 +348,8 @@ impl Grouper {
             if !distance.exists() {
                 return Proximity::Absent;
             }
-            if !known || entity == NO_ENTITY || !distance.knows(entity) {
-                return Proximity::Unknown;
-            }
             let near = around.iter().find(|(other, _)| *other == entity);
-            near.map_or(Proximity::Beyond, |(_, far)| Proximity::Near(f64::from(*far)))
+            near.map_or_else(|| far_apart(distance, alert.entity, entity), |(_, far)| Proximity::Near(f64::from(*far)))
         };
         search.named(proximity_of);
         if alert.entity != NO_ENTITY {
@@ -566,6 +563,20 @@ impl Grouper {
         let old = self.group_at_mut(from);
         old.members.retain(|slot| !slots.contains(slot));
         id
+    }
+}
+
+/// Where two entities stand to each other that no way within the search joins.
+pub(super) fn far_apart(distance: &impl Distance, a: u32, b: u32) -> Proximity {
+    if a == NO_ENTITY || b == NO_ENTITY {
+        return Proximity::Unknown;
+    }
+    let known = distance.knows(a) && distance.knows(b);
+    match (distance.part(a), distance.part(b)) {
+        (Some(own), Some(other)) if own != other => Proximity::Apart,
+        (Some(_), Some(_)) if !known => Proximity::Part,
+        _ if known => Proximity::Beyond,
+        _ => Proximity::Unknown,
     }
 }
 

@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn too_few_labels_and_broken_evidence_are_said_and_far_pairs_are_left_out() {
-        let prior = GroupParams::default();
+        let prior = GroupParams { time_min: 0.15, ..GroupParams::default() };
         let few = learn(&pairs(10), &prior, &LearnParams::default());
         assert!(matches!(few, Err(LearnError::TooFew { .. })), "{few:?}");
         let mut broken = pairs(50);

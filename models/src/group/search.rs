@@ -123,12 +123,13 @@ pub(super) fn pair_evidence(
 ) -> Evidence {
     let far = match proximity {
         Proximity::Near(far) => far,
-        Proximity::Beyond | Proximity::Unknown | Proximity::Absent => 0.0,
+        _ => 0.0,
     };
+    let words_alike = if proximity == Proximity::Apart { 0.0 } else { alert.text.cosine(&other.text) };
     Evidence {
         time: time_evidence(params, alert.onset_ns, other.onset_ns, far, delay_s),
         topology: topology_evidence(params, proximity),
-        text: alert.text.cosine(&other.text).max(mention(params, words, alert, other)),
+        text: words_alike.max(mention(params, words, alert, other)),
         learned: if learned.is_empty() { 0.0 } else { learned.score(alert.kind, other.kind) },
     }
 }

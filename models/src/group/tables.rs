@@ -33,6 +33,11 @@ pub trait Distance {
     /// Whether the topology knows this entity: if not, "no path" means nothing.
     fn knows(&self, entity: u32) -> bool;
 
+    /// The connected part of the estate that an entity is in, where that is known: nothing joins one part with another.
+    fn part(&self, _entity: u32) -> Option<u64> {
+        None
+    }
+
     /// How long trouble takes between two neighbours, in seconds, where that has been learned.
     fn delay_s(&self, _a: u32, _b: u32) -> Option<f64> {
         None

@@ -269,7 +269,7 @@ impl Miner {
         let mut heads = 0;
         for element in &lexer.elements {
             heads += usize::from(!element.listed);
-            if element.listed || self.store.is_param(root, heads - 1) {
+            if element.listed || self.store.is_param(root, heads - 1, element) {
                 out.push(Param { kind: element.kind, start: element.start as usize, end: element.end as usize });
             }
         }

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::class::Kind;
+use super::cover::Lengths;
 use super::element::Element;
 use super::lexer::{Lexer, mix};
 use super::template::{KEY_BYTES, Piece, Template, blanks_folded, bucket_of, heads, key_of, list_end, list_is, piece};
@@ -25,7 +26,7 @@ pub(super) struct Rules {
 }
 
 /// Most further keys a template remembers; beyond it, lines take the longer way.
-const KEYS_MAX: usize = 64;
+pub(super) const KEYS_MAX: usize = 64;
 
 /// All templates of one miner.
 #[derive(Debug, Clone)]
@@ -35,14 +36,16 @@ pub(super) struct Store {
     pub born: u64,
     pub evicted: u64,
     hand: usize,
-    roots: usize,
+    pub(super) roots: usize,
     /// What the roots hold beside their slots, see [`Template::bytes`].
     bytes: usize,
     index: HashMap<u64, u32, foldhash::fast::FixedState>,
     /// Key with one place left out → the roots that share it.
-    places: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
+    pub(super) places: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
     /// Pieces and first hash → roots with places opened by merging, oldest first.
     open: HashMap<u64, Vec<u32>, foldhash::fast::FixedState>,
+    /// Roots by how many words their text has.
+    pub(super) lengths: Lengths,
 }
 
 /// What is serialised of a [`Store`].
@@ -68,6 +71,7 @@ impl Store {
             index: HashMap::default(),
             places: HashMap::default(),
             open: HashMap::default(),
+            lengths: Lengths::default(),
         }
     }
 
@@ -107,22 +111,30 @@ impl Store {
         if let Some(&slot) = self.index.get(&key) {
             let root = self.resolve(slot);
             if self.fits(root, lexer, tail) {
-                self.refine(root, line, lexer);
+                return (self.refine(root, line, lexer), false);
+            }
+            // A line of other elements that the template covers: its key was remembered.
+            if self.slots[root as usize].keys.contains(&key) {
                 return (root, false);
             }
         }
         if let Some(root) = self.find_open(lexer, tail) {
             self.remember_key(root, key);
-            self.refine(root, line, lexer);
+            return (self.refine(root, line, lexer), false);
+        }
+        let made = self.made(line, lexer, tail);
+        if let Some(root) = self.covering(&made.text) {
+            self.remember_key(root, key);
             return (root, false);
         }
-        let slot = self.create(line, lexer, tail, key);
+        let slot = self.create(made, key);
         self.enter(slot);
-        (self.merge_from(slot), true)
+        let root = self.merge_from(slot);
+        (self.settle(root), true)
     }
 
     /// Whether each element fits its piece.
-    fn fits(&self, slot: u32, lexer: &Lexer, tail: u64) -> bool {
+    pub(super) fn fits(&self, slot: u32, lexer: &Lexer, tail: u64) -> bool {
         let template = &self.slots[slot as usize];
         let mut pieces = template.pieces.iter();
         let fit = heads(&lexer.elements).all(|element| {
@@ -145,59 +157,51 @@ impl Store {
         }
     }
 
-    /// Opens weak pieces that differ, and lists whose length differs.
-    fn refine(&mut self, root: u32, line: &str, lexer: &Lexer) {
+    /// Opens weak pieces that differ, and lists whose length differs. Returns the root, which may have met another.
+    fn refine(&mut self, root: u32, line: &str, lexer: &Lexer) -> u32 {
         let template = &self.slots[root as usize];
         let opened = |(piece, element): (&Piece, &Element)| {
             let text = &line[element.start as usize..element.end as usize];
             piece.kind == Kind::Weak && !piece.wild && piece.text != text
         };
-        // Its places depend on which pieces are open: they are looked up by what they were.
-        if template.pieces.iter().zip(heads(&lexer.elements)).any(opened) {
-            self.leave_places(root);
-            let template = &mut self.slots[root as usize];
-            self.bytes -= template.bytes();
-            for (piece, element) in template.pieces.iter_mut().zip(heads(&lexer.elements)) {
-                piece.wild |= opened((piece, element));
-            }
-            template.render();
-            self.bytes += template.bytes();
-            self.enter_places(root);
+        let weak = template.pieces.iter().zip(heads(&lexer.elements)).any(opened);
+        let mut at = 0;
+        let lists = template.pieces.iter().any(|piece| {
+            let end = list_end(&lexer.elements, at);
+            let rest = &lexer.elements[at + 1..end];
+            at = end;
+            piece.list.as_ref().is_some_and(|shown| !list_is(shown, line, rest))
+        });
+        if !weak && !lists {
+            return root;
         }
+        // Its places depend on which pieces are open: they are looked up by what they were.
+        self.leave(root);
         let template = &mut self.slots[root as usize];
-        let mut changed = false;
         let mut at = 0;
         for piece in &mut template.pieces {
             let end = list_end(&lexer.elements, at);
-            if let Some(shown) = &piece.list
-                && !list_is(shown, line, &lexer.elements[at + 1..end])
-            {
-                self.bytes -= shown.len();
+            piece.wild |= opened((piece, &lexer.elements[at]));
+            if piece.list.as_ref().is_some_and(|shown| !list_is(shown, line, &lexer.elements[at + 1..end])) {
                 piece.list = None;
-                changed = true;
             }
             at = end;
         }
-        if changed {
-            self.bytes -= template.text.len();
-            template.render();
-            self.bytes += template.text.len();
-        }
+        template.render();
+        self.enter(root);
+        self.settle(root)
     }
 
-    fn create(&mut self, line: &str, lexer: &Lexer, tail: u64, key: u64) -> u32 {
-        let slot = self.free_slot();
+    /// The template of a line, not yet in a slot.
+    fn made(&self, line: &str, lexer: &Lexer, tail: u64) -> Template {
         let mut template = Template {
             parent: NONE,
-            generation: self.slots[slot as usize].generation,
-            born: self.born,
             tail: blanks_folded(&line[lexer.tail as usize..]),
             tail_hash: tail,
             live: true,
             seen: true,
             ..Template::default()
         };
-        self.born += 1;
         let mut at = 0;
         while at < lexer.elements.len() {
             let end = list_end(&lexer.elements, at);
@@ -205,6 +209,14 @@ impl Store {
             at = end;
         }
         template.render();
+        template
+    }
+
+    fn create(&mut self, mut template: Template, key: u64) -> u32 {
+        let slot = self.free_slot();
+        template.generation = self.slots[slot as usize].generation;
+        template.born = self.born;
+        self.born += 1;
         // The first text and key: the same id wherever the template is found by such a line.
         template.id = mix(xxhash_rust::xxh3::xxh3_64(template.text.as_bytes()), key);
         self.slots[slot as usize] = template;
@@ -213,9 +225,10 @@ impl Store {
     }
 
     /// Enters a root into the look-up tables.
-    fn enter(&mut self, slot: u32) {
+    pub(super) fn enter(&mut self, slot: u32) {
         let template = &self.slots[slot as usize];
         self.bytes += template.bytes();
+        self.lengths.enter(&template.text, template.born, slot);
         self.index.insert(template.key(), slot);
         for key in &template.keys {
             self.index.insert(*key, slot);
@@ -244,9 +257,10 @@ impl Store {
     }
 
     /// Takes a root out of the look-up tables.
-    fn leave(&mut self, slot: u32) {
+    pub(super) fn leave(&mut self, slot: u32) {
         let template = &self.slots[slot as usize];
         self.bytes -= template.bytes();
+        self.lengths.leave(&template.text, template.born);
         for key in template.keys.iter().copied().chain([template.key()]) {
             if self.index.get(&key) == Some(&slot) {
                 self.index.remove(&key);
@@ -256,76 +270,6 @@ impl Store {
             remove_from(&mut self.open, bucket, slot);
         }
         self.leave_places(slot);
-    }
-
-    /// Merges as long as a place of the slot has shown enough values. Returns the root.
-    fn merge_from(&mut self, slot: u32) -> u32 {
-        let mut root = slot;
-        while let Some((place, mut group)) = self.ripe_place(root) {
-            group.sort_by_key(|slot| self.slots[*slot as usize].born);
-            for &member in &group {
-                self.leave(member);
-            }
-            root = group[0];
-            let mut keys = Vec::new();
-            for &member in &group {
-                let template = &mut self.slots[member as usize];
-                keys.push(template.key());
-                keys.append(&mut template.keys);
-            }
-            for &member in &group[1..] {
-                self.absorb(root, member);
-            }
-            let template = &mut self.slots[root as usize];
-            template.pieces[place].open_place();
-            keys.truncate(KEYS_MAX);
-            template.keys = keys;
-            template.render();
-            self.enter(root);
-        }
-        root
-    }
-
-    /// Makes `member` an alias of `root`, and takes over what it knew of its open pieces.
-    fn absorb(&mut self, root: u32, member: u32) {
-        let alias = &mut self.slots[member as usize];
-        alias.parent = root;
-        let pieces = std::mem::take(&mut alias.pieces);
-        let lines = alias.lines;
-        let children = std::mem::take(&mut alias.children);
-        alias.text.clear();
-        self.roots -= 1;
-        if children > 0 {
-            for slot in &mut self.slots {
-                if slot.parent == member {
-                    slot.parent = root;
-                }
-            }
-        }
-        let survivor = &mut self.slots[root as usize];
-        survivor.children += 1 + children;
-        survivor.lines += lines;
-        for (own, other) in survivor.pieces.iter_mut().zip(pieces) {
-            own.wild |= other.wild || (own.kind == Kind::Weak && own.text != other.text);
-            if own.list != other.list {
-                own.list = None;
-            }
-        }
-    }
-
-    /// A place of the root whose values are enough to call it a parameter.
-    fn ripe_place(&self, root: u32) -> Option<(usize, Vec<u32>)> {
-        let template = &self.slots[root as usize];
-        template.places().find_map(|(at, place)| {
-            let group = self.places.get(&place)?;
-            let needed = if template.is_named(at) { self.rules.named_values_min } else { self.rules.values_min };
-            (group.len() > 1 && 2 * needed <= self.evidence(group, at)).then(|| (at, group.clone()))
-        })
-    }
-
-    /// Values of a place, in halves.
-    fn evidence(&self, group: &[u32], at: usize) -> usize {
-        group.iter().map(|&slot| self.slots[slot as usize].pieces[at].evidence()).sum()
     }
 
     /// A slot to write to: a new one, or the one the hand finds unused the longest.
@@ -368,16 +312,21 @@ impl Store {
     pub(super) fn shown(&self, root: u32, lexer: &Lexer, out: &mut Vec<(u32, u32)>) {
         out.clear();
         let pieces = &self.slots[root as usize].pieces;
-        for (piece, element) in pieces.iter().zip(heads(&lexer.elements)) {
-            if piece.kind == Kind::Weak && !piece.wild {
+        // A line of other elements that the template covers: which of its digits count is not known.
+        let own = pieces.len() == heads(&lexer.elements).count()
+            && pieces.iter().zip(heads(&lexer.elements)).all(|(piece, element)| piece.kind == element.kind);
+        for (at, element) in heads(&lexer.elements).enumerate() {
+            let piece = pieces.get(at).filter(|_| own);
+            if piece.map_or(element.kind == Kind::Weak, |piece| piece.kind == Kind::Weak && !piece.wild) {
                 out.push((element.start, element.end));
             }
         }
     }
 
-    /// Whether the place of the n-th head element is a parameter.
-    pub(super) fn is_param(&self, root: u32, head: usize) -> bool {
-        self.slots[root as usize].pieces.get(head).is_some_and(Piece::is_param)
+    /// Whether the n-th head element of a line is a parameter of its template.
+    pub(super) fn is_param(&self, root: u32, head: usize, element: &Element) -> bool {
+        let piece = self.slots[root as usize].pieces.get(head);
+        element.kind.is_strong() || piece.is_some_and(|piece| piece.is_param() && piece.open == element.open)
     }
 
     pub(super) fn state(&self) -> StoreState {
@@ -460,6 +409,7 @@ mod tests {
                 let rebuilt = Store::from_state(store.state());
                 prop_assert_eq!(sorted(&store.places), sorted(&rebuilt.places), "places after `{}`", line);
                 prop_assert_eq!(sorted(&store.open), sorted(&rebuilt.open), "open after `{}`", line);
+                prop_assert_eq!(&store.lengths, &rebuilt.lengths, "lengths after `{}`", line);
                 prop_assert_eq!(store.roots, rebuilt.roots);
             }
         }

@@ -97,10 +97,14 @@ impl Template {
         })
     }
 
-    /// Whether the word before a place announces a name.
+    /// Whether the word before a place announces a value: a noun such as `user`, or the name of a field that ends
+    /// with its bracket, `[station: shanghai]`. In a sentence a colon announces the rest of it.
     pub(super) fn is_named(&self, at: usize) -> bool {
         let before = &self.pieces[at - 1];
-        self.pieces[at].gap == " " && before.kind == Kind::Word && !before.wild && is_name_noun(&before.text)
+        let after = self.pieces.get(at + 1).map_or(self.tail.as_str(), |piece| piece.gap.as_str());
+        let field = self.pieces[at].gap == ": " && after.starts_with([']', ')', '}']);
+        let noun = self.pieces[at].gap == " " && is_name_noun(&before.text);
+        before.kind == Kind::Word && !before.wild && (field || noun)
     }
 
     pub(super) fn render(&mut self) {

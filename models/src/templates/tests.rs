@@ -73,6 +73,13 @@ fn a_name_in_the_same_place_merges_after_a_noun_at_the_second_and_elsewhere_at_t
 }
 
 #[test]
+fn a_field_in_brackets_merges_at_the_second_value_and_a_sentence_after_a_colon_does_not() {
+    all_are(&["[query][station: shanghai]", "[query][station: suzhou]"], "[query][station: <*>]");
+    let sentences = ["request of client failed: timeout", "request of client failed: refused"];
+    assert_eq!(mined(&sentences), sentences);
+}
+
+#[test]
 fn digits_of_a_word_show_until_a_second_value_comes_even_through_the_shape_cache() {
     assert_eq!(mined(&["login on tty2 now"]), ["login on tty2 now"]);
     all_are(&["login on tty2 now", "login on tty2 now", "login on tty3 now", "login on tty2 now"], "login on <*> now");
@@ -89,6 +96,35 @@ fn a_merge_keeps_the_older_id_and_old_slots_lead_to_it() {
     assert_eq!(miner.lines(ann), 2);
     let eve = miner.learn("session for user eve is closed");
     assert_eq!((eve.template, eve.is_new), (miner.resolve(ann), false));
+}
+
+#[test]
+fn a_place_that_is_a_value_by_its_looks_takes_a_word_and_what_is_told_apart_within_a_word() {
+    all_are(
+        &["Killed process 12 (httpd).", "Killed process 13 (ld.so.2).", "Killed process 14 (4711)."],
+        "Killed process <*> (<*>).",
+    );
+    all_are(&["closed after 12 s, code abc", "closed after 7 s, code 17"], "closed after <*> s, code <*>");
+    let apart = ["state is up", "state is 17"];
+    assert_eq!(mined(&["is up", "is 17"]), ["is up", "is <*>"], "one word says too little");
+    assert_ne!(mined(&apart)[0], apart[0]);
+}
+
+#[test]
+fn a_template_that_meets_a_more_general_one_keeps_its_id_and_its_lines() {
+    let mut miner = miner(params());
+    let word = miner.learn("closed after 12 s, code abc").template;
+    let id = miner.id(word);
+    let number = miner.learn("closed after 7 s, code 17");
+    assert_eq!((miner.id(number.template), miner.resolve(word), miner.len()), (id, number.template, 1));
+    assert_eq!((miner.lines(word), miner.text(word)), (2, "closed after <*> s, code <*>"));
+    let again = miner.learn("closed after 9 s, code abc");
+    assert_eq!((again.template, again.is_new), (number.template, false));
+    let new_word = miner.learn("closed after 9 s, code xyz");
+    assert_eq!((new_word.template, new_word.is_new), (number.template, false));
+    let mut found = Vec::new();
+    miner.parameters(new_word.template, "closed after 9 s, code xyz", &mut found);
+    assert_eq!(found.len(), 2, "{found:?}");
 }
 
 #[test]

@@ -58,6 +58,52 @@ fn neighbours_in_time_and_topology_group_and_far_ones_do_not() {
     assert!(passed.score < grouper.params().threshold);
 }
 
+/// Two rows of ten that nothing joins, and entities beyond of which only the part is known.
+struct TwoRows;
+
+impl Distance for TwoRows {
+    fn within(&self, entity: u32, hops_max: u8, out: &mut Vec<(u32, f32)>) {
+        Line(20).within(entity, hops_max, out);
+        out.retain(|(other, _)| self.part(*other) == self.part(entity));
+    }
+
+    fn knows(&self, entity: u32) -> bool {
+        entity < 20
+    }
+
+    fn part(&self, entity: u32) -> Option<u64> {
+        (entity < 40).then(|| u64::from(entity / 10 % 2))
+    }
+}
+
+#[test]
+fn the_same_words_at_the_same_time_join_nothing_across_parts_that_nothing_joins() {
+    let text = words("memory of the container is high");
+    let group_of = |others: &[u32], entity: u32, names: Names<'_>| {
+        let mut grouper = Grouper::new(GroupParams::default());
+        for (id, other) in others.iter().enumerate() {
+            grouper.assign(&alert(id as u64, 100, *other, &text), &TwoRows);
+        }
+        let last = grouper.assign(&AlertView { kind: 0, names, ..alert(9, 101, entity, &text) }, &TwoRows);
+        grouper.group_of(0) == Some(last.group)
+    };
+    assert!(group_of(&[2], 8, Names::default()), "six steps away, in one part");
+    assert!(!group_of(&[2], 12, Names::default()), "in another part");
+    assert!(group_of(&[2], 25, Names::default()), "only its part is known");
+    assert!(!group_of(&[2], 35, Names::default()), "the other part, no more is known");
+    assert!(group_of(&[2], 55, Names::default()), "nothing is known of it: time and words do");
+}
+
+#[test]
+fn a_text_that_names_the_other_joins_across_parts() {
+    let mut grouper = Grouper::new(GroupParams::default());
+    let (text, names) = (words("is down"), mentioned("waits for pay-db-3"));
+    let named = Names { own: name_hash("pay-db-3"), mentioned: &[] };
+    let first = grouper.assign(&AlertView { names: named, ..alert(1, 100, 2, &text) }, &TwoRows).group;
+    let naming = Names { own: name_hash("shop-1"), mentioned: &names };
+    assert_eq!(grouper.assign(&AlertView { names: naming, ..alert(2, 101, 12, &[]) }, &TwoRows).group, first);
+}
+
 #[test]
 fn a_repeat_refreshes_its_alert_and_stays() {
     let mut grouper = Grouper::new(GroupParams::default());
