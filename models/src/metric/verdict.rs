@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Surprise in bits to a score in `[0, 1)`: `bits / (bits + 10)`. 0.5 is a
 /// one-in-1024 point, and the scale never saturates, so scores stay ordered.
 #[must_use]
-pub fn score_from_bits(bits: f64) -> f64 {
+pub const fn score_from_bits(bits: f64) -> f64 {
     let bits = bits.max(0.0);
     bits / (bits + 10.0)
 }
