@@ -21,7 +21,9 @@ const DEVIATION_SPAN: f64 = 5_000.0;
 /// The same for the steps of the last hours: a restless stretch excuses them ...
 const STEPS_SPAN: f64 = 300.0;
 /// ... and a quiet one makes them at most this many times as large as the days do.
-const STEPS_GAIN: f64 = 1.5;
+const STEPS_GAIN: f64 = 2.0;
+/// A step holds the noise of two points, a distance little more than that of one.
+const STEP_WEIGHT: f64 = 0.85;
 /// Points the place remembers, and by which its range closes to 1/e.
 const PLACE_MEMORY: f64 = 3_000.0;
 const RANGE_MEMORY: f64 = 20_000.0;
@@ -93,17 +95,14 @@ impl Scale {
         let floor = resolution.floor(value);
         let distance = value - self.near;
         let deviations = [self.distances, self.steps, self.steps_lately].map(|square| square.sqrt() + floor);
-        let [far, large, large_lately] = [
-            distance.abs() / deviations[0],
-            step.abs() / deviations[1],
-            step.abs() / deviations[2],
-        ];
+        let [far, large, large_lately] =
+            [distance.abs() / deviations[0], step.abs() / deviations[1], step.abs() / deviations[2]];
         let outside = (value - self.high).max(self.low - value).max(0.0) / (self.deviation + floor);
         self.learn(seen, (value, step), (distance, deviations), floor);
         if seen < POINTS_MIN {
             return 0.0;
         }
-        let left = far.max(large_lately.min(STEPS_GAIN * large)).min(SIZE_MAX);
+        let left = far.max(STEP_WEIGHT * large_lately.min(STEPS_GAIN * large)).min(SIZE_MAX);
         let moved = (1.0 + outside.min(SIZE_MAX)).max(departure.min(RARE_BITS_MAX) / RARE_BITS);
         let times = (1.0 + left) * moved;
         if times > TIMES_MIN { times.log2() } else { 0.0 }
@@ -210,6 +209,10 @@ mod tests {
     fn zeros_that_begin_to_move_are_large_once_and_not_for_ever() {
         let rare = bits((0..4_000).map(|i| if i >= 1_000 && i % 40 == 0 { 1e7 } else { 0.0 }));
         assert!(rare[999] >= 30.0 || rare[1_039] >= 30.0, "{} {}", rare[999], rare[1_039]);
-        assert!(rare[3_000..].iter().all(|bits| *bits < 30.0), "{:?}", rare[3_000..].iter().copied().fold(0.0, f64::max));
+        assert!(
+            rare[3_000..].iter().all(|bits| *bits < 30.0),
+            "{:?}",
+            rare[3_000..].iter().copied().fold(0.0, f64::max)
+        );
     }
 }

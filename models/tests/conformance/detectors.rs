@@ -24,10 +24,7 @@ struct Subject {
 
 /// Every implementation.
 const SUBJECTS: [Subject; 2] = [
-    Subject {
-        name: "detector",
-        new: || Box::new(Model::new(MetricModelKind::Detector)),
-    },
+    Subject { name: "detector", new: || Box::new(Model::new(MetricModelKind::Detector)) },
     Subject { name: "several series", new: || Box::new(Several::new()) },
 ];
 
