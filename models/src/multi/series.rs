@@ -108,7 +108,7 @@ impl Series {
         self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
         let size = leftover / usual;
         let estranged = (size.min(COUNT_MAX) - USUAL_SIGMAS).max(0.0);
-        self.estranged += params.outside_rate * (estranged - self.estranged);
+        self.estranged += params.beyond_rate * (estranged - self.estranged);
         size
     }
 
