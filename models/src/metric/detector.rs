@@ -168,6 +168,7 @@ impl Detector {
         let anomaly = above && self.report(params, at_ns, raised);
         Verdict {
             score: if anomaly { score.max(const { score_from_bits(Scale::ALARM_BITS) }) } else { score },
+            rarity: score_from_bits(raised),
             anomaly,
             expected,
             lower,
@@ -303,7 +304,16 @@ impl Detector {
 
     fn quiet(&self, reason: Reason) -> Verdict {
         let expected = self.fast.level;
-        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason, departure: 0.0 }
+        Verdict {
+            score: 0.0,
+            rarity: 0.0,
+            anomaly: false,
+            expected,
+            lower: expected,
+            upper: expected,
+            reason,
+            departure: 0.0,
+        }
     }
 }
 

@@ -42,8 +42,8 @@ const POINTS_MIN: u32 = 2;
 const RARE_BITS: f64 = 8.0;
 /// Within three deviations nothing is a surprise: `1 + 3`.
 const TIMES_MIN: f64 = 4.0;
-/// Bits of one doubling: three deviations are 10 bits and half the scale of scores, and as many alarms
-/// are clear (a score of 0.7) as are under the learned tails that raise them.
+/// Bits of one doubling: three deviations are 10 bits and half the scale of scores, and alarms lie on it
+/// about where the learned tails that raise them put them.
 const BITS_PER_DOUBLING: f64 = 5.0;
 /// Points over which what was told fades to 1/e: an hour of minutes.
 const FADE: f64 = 60.0;
