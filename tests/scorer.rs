@@ -45,8 +45,10 @@ fn eval_and_the_scorer_say_the_same_of_the_same_series() {
     let folder = tempfile::tempdir().expect("a folder");
     for (task, figure, metric) in SAME {
         let program = env!("CARGO_BIN_EXE_bellwether");
-        let scored = Command::new(&python).arg(&scorer).args([task, "--no-causal", "--jobs", "1", "--bin", program]);
-        let scored = scored.arg("--data").arg(&data).arg("--work").arg(folder.path()).output().expect("Python starts");
+        let mut score = Command::new(&python);
+        score.arg(&scorer).args([task, "--no-causal", "--jobs", "1", "--bin", program]);
+        score.arg("--data").arg(&data).arg("--work").arg(folder.path());
+        let scored = score.output().expect("Python starts");
         let scored = String::from_utf8_lossy(&scored.stdout).into_owned();
         let theirs = told(scored.trim_end(), figure).unwrap_or_else(|| panic!("{task}: no {figure} in\n{scored}"));
         let out = folder.path().join(format!("eval-{task}"));
