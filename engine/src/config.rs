@@ -95,10 +95,8 @@ mod tests {
     fn a_setting_that_came_later_leaves_the_hash_of_those_who_do_not_use_it() {
         let json = serde_json::to_value(EngineConfig::default()).expect("a configuration is JSON");
         assert_eq!(json["sense"]["anomalies"].get("model"), None);
-        let panel = serde_json::json!({"sense": {"anomalies": {"model": "panel"}}});
-        let panel: EngineConfig = serde_json::from_value(panel).expect("it is a configuration");
-        assert_ne!(panel.hash(), EngineConfig::default().hash());
-        let again = serde_json::to_value(&panel).expect("a configuration is JSON");
-        assert_eq!(serde_json::from_value::<EngineConfig>(again).expect("it reads"), panel);
+        let said = serde_json::json!({"sense": {"anomalies": {"model": "detector"}}});
+        let said: EngineConfig = serde_json::from_value(said).expect("it is a configuration");
+        assert_eq!(said.hash(), EngineConfig::default().hash());
     }
 }

@@ -61,7 +61,7 @@ pub struct EvalArgs {
     /// Parameters of the models that differ from the defaults, as YAML
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
-    /// Model for single series: detector, as the engine runs by default, or panel [default: detector]
+    /// Model for single series: detector, as the engine runs [default: detector]
     #[arg(long, value_name = "MODEL", conflicts_with = "simulated")]
     pub model: Option<MetricModelKind>,
     /// Show where two runs that --out left differ, with confidence intervals

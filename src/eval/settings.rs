@@ -2,7 +2,7 @@
 //! `models detect --params`:
 //!
 //! ```yaml
-//! metric: { model: panel }
+//! metric: { model: detector }
 //! detector: { memory_points: 20 }
 //! miner: { values_min: 4 }
 //! ```
@@ -30,7 +30,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricSettings {
-    /// `detector` or `panel`.
+    /// `detector`.
     pub model: MetricModelKind,
 }
 

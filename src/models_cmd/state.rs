@@ -18,7 +18,7 @@ const MAGIC: &[u8] = b"bellwether-model";
 const VERSION: u16 = 1;
 /// Bytes of the hash at the end.
 const HASH_BYTES: usize = 8;
-/// A larger file is none of ours: a panel keeps 0.7 MB a series, so this is some thousands of them.
+/// A larger file is none of ours: a detector keeps 0.6 kB a series, so this is some millions of them.
 const BYTES_MAX: u64 = 8 << 30;
 
 /// Why a state file is not taken, or cannot be written.

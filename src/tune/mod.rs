@@ -44,7 +44,7 @@ pub struct TuneArgs {
     /// Values to try, as YAML: `section: { parameter: [value, …] }`
     #[arg(long, value_name = "FILE")]
     pub space: PathBuf,
-    /// Model for single series: detector, as the engine runs by default, or panel [default: detector]
+    /// Model for single series: detector, as the engine runs [default: detector]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<MetricModelKind>,
     /// Folder with the data sets [default: $BELLWETHER_DATA or ../shared/data]

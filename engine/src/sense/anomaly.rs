@@ -15,8 +15,8 @@ use crate::time::EventTime;
 /// Name of the alerts of the anomaly detector.
 pub(super) const ANOMALY_ALERT: &str = "MetricAnomaly";
 
-/// Score from which an anomaly is clear rather than faint.
-const CLEAR_SCORE: f64 = 0.7;
+/// Rarity from which an anomaly is clear rather than faint.
+const CLEAR_RARITY: f64 = 0.7;
 
 /// State of the anomaly alert of one series.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub(super) fn raise(
         state.since = None;
     }
     let severity = match sense.anomalies.severity {
-        clear if verdict.score >= CLEAR_SCORE => clear,
+        clear if verdict.rarity >= CLEAR_RARITY => clear,
         Severity::Critical => Severity::Major,
         Severity::Major => Severity::Minor,
         Severity::Minor => Severity::Warning,
@@ -83,7 +83,7 @@ pub(super) fn raise(
                 name: meta.name.clone(),
                 value: Some(value),
                 expected: Some(verdict.expected).filter(|v| v.is_finite()),
-                score: verdict.score,
+                score: verdict.rarity,
                 detector: DetectorKind::Anomaly,
                 felt,
             }),

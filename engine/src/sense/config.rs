@@ -68,8 +68,7 @@ pub struct AnomalyConfig {
     /// opens no incident before.
     #[serde(skip_serializing_if = "is_learning_default")]
     pub learning: Span,
-    /// Which model looks at a series. `detector` keeps half a kilobyte a series; `panel` adds three
-    /// experts that look at the course of the last periods, and keeps about 0.7 MB a series.
+    /// Which model looks at a series. `detector` keeps about 0.6 kB a series.
     #[serde(skip_serializing_if = "is_default")]
     pub model: MetricModelKind,
     /// Settings of the model.

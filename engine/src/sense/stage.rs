@@ -114,6 +114,7 @@ mod tests {
     use crate::sense::meta::SeriesMeta;
     use crate::signal::{AlertStatus, SeriesType};
     use crate::testing::at;
+    use bellwether_models::metric::MetricModelKind;
 
     struct Watched {
         shards: Shards,
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn each_metric_model_raises_an_anomaly_and_goes_on_from_a_checkpoint() {
-        for model in ["detector", "panel"] {
+        for model in MetricModelKind::ALL.map(MetricModelKind::name) {
             let mut watched = Watched::by(serde_json::json!({"anomalies": {"model": model}}));
             for minute in 0..800 {
                 watched.sample(minute * 60, 10.0 + ((minute * 7_919) % 101) as f64 * 0.01);

@@ -7,14 +7,16 @@
 //! * `slow`: did the neighbourhood leave the day's usual course?
 //!   (level shifts, missing peaks, traffic at night)
 //!
-//! A surprise is told when it is larger than what was told before, which fades:
-//! a burst is one story, and a growing one is told again. That holds at any
-//! threshold a user may put on the score.
+//! That decides about alarms: how rare is this for *this* series, within its budget? A surprise is
+//! raised when it is larger than what was raised before, which fades: a burst is one story, and a
+//! growing one is told again. The score, by which points of many series are compared, is the
+//! [`Scale`]'s.
 
 use super::params::CheckedParams;
 use super::season::{Phase, Season};
+use super::surprise::Scale;
 use super::track::{Rates, Track};
-use super::verdict::{Reason, Verdict, bits_from_score, score_from_bits};
+use super::verdict::{Reason, Verdict, score_from_bits};
 use crate::shared::Resolution;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +54,7 @@ const RESTLESS_POINTS_MIN: u32 = 1_000;
 /// Points at which a longer run of one value is news when none was before.
 const STUCK_RUN_MIN: u32 = 40;
 
-/// Per-series state: 152 bytes, and 368 for the season once there are two points.
+/// Per-series state: 224 bytes, and 368 for the season once there are two points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     seen: u32,
@@ -64,6 +66,7 @@ pub struct Detector {
     fast: Track,
     jump: Track,
     slow: Track,
+    scale: Scale,
     resolution: Resolution,
     spike_told: f32,
     shift_told: f32,
@@ -87,20 +90,6 @@ struct Look {
     slow: f64,
 }
 
-/// Bits of surprise of one point, nothing held back, and what it would be called.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Surprise {
-    pub(super) spike: f64,
-    pub(super) shift: f64,
-    pub(super) reason: Reason,
-}
-
-impl Default for Surprise {
-    fn default() -> Self {
-        Self { spike: 0.0, shift: 0.0, reason: Reason::None }
-    }
-}
-
 impl Detector {
     /// What it comes to hold: itself, and the course of the day.
     pub(super) const BYTES: usize = size_of::<Self>() + size_of::<Season>();
@@ -118,6 +107,7 @@ impl Detector {
             fast: Track::new(0.0),
             jump: Track::new(0.0),
             slow: Track::new(0.0),
+            scale: Scale::new(0.0),
             resolution: Resolution::default(),
             spike_told: 0.0,
             shift_told: 0.0,
@@ -133,21 +123,13 @@ impl Detector {
     /// that is not newer than the last is judged but moves no clock. A value
     /// that is not finite is `Missing` and teaches nothing.
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
-        let (mut verdict, _) = self.judge(params, at_ns, value);
-        verdict.anomaly = verdict.anomaly && self.report(params, at_ns, bits_from_score(verdict.score));
-        verdict
-    }
-
-    /// [`Detector::update`] without the refractory period, and the surprises
-    /// behind the verdict before anything was held back.
-    pub(super) fn judge(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> (Verdict, Surprise) {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if value.is_nan() {
-            return (self.quiet(Reason::Missing), Surprise::default());
+            return self.quiet(Reason::Missing);
         }
         if self.seen == 0 {
             self.begin(at_ns, value);
-            return (self.quiet(Reason::Learning), Surprise::default());
+            return self.quiet(Reason::Learning);
         }
         self.tick(at_ns);
         let look = self.look(at_ns, value);
@@ -170,28 +152,30 @@ impl Detector {
         let half = self.fast.tail.size_at(alarm_bits.min(12.0)) * self.fast.sigma(look.floor);
         let lower = if self.below_zero { expected - half } else { (expected - half).max(0.0) };
 
+        let doublings = self.scale.take(self.seen, (value, look.jump), self.resolution, shift);
         self.learn(params, &look, sizes);
         self.last_value = value;
         self.below_zero |= value < 0.0;
         self.seen = self.seen.saturating_add(1);
-        let learning = self.seen < params.learning_points;
-        let (bits, reason) = if learning {
-            (0.0, Reason::Learning)
+        let is_learning = self.seen < params.learning_points;
+        let (raised, reason, score) = if is_learning {
+            (0.0, Reason::Learning, 0.0)
         } else {
-            self.tell(spike.max(stuck).max(restless), shift, &look, told_as)
+            let (raised, reason) = self.tell(spike.max(stuck).max(restless), shift, &look, told_as);
+            (raised, reason, score_from_bits(self.scale.tell(doublings)))
         };
-        let above = bits >= alarm_bits;
-        let verdict = Verdict {
-            score: score_from_bits(bits),
-            anomaly: above,
+        let above = raised >= alarm_bits;
+        let anomaly = above && self.report(params, at_ns, raised);
+        Verdict {
+            score: if anomaly { score.max(const { score_from_bits(Scale::ALARM_BITS) }) } else { score },
+            rarity: score_from_bits(raised),
+            anomaly,
             expected,
             lower,
             upper: (expected + half).max(lower),
-            reason: if above || learning { reason } else { Reason::None },
+            reason: if above || is_learning { reason } else { Reason::None },
             departure: if self.seen < DEPARTURE_POINTS_MIN { 0.0 } else { shift },
-        };
-        let surprise = if learning { Surprise::default() } else { Surprise { spike: spike.max(stuck), shift, reason } };
-        (verdict, surprise)
+        }
     }
 
     fn look(&self, at_ns: i64, value: f64) -> Look {
@@ -279,14 +263,9 @@ impl Detector {
     }
 
     /// Surprise an alarm needs under the false-alarm budget.
-    pub(super) fn alarm_bits(&self, params: &CheckedParams) -> f64 {
+    fn alarm_bits(&self, params: &CheckedParams) -> f64 {
         let points_per_week = WEEK_SECS / f64::from(self.step_secs).max(1e-3);
         (points_per_week / params.alerts_per_week).log2().max(8.0)
-    }
-
-    /// Usual seconds between two points.
-    pub(super) fn step_secs(&self) -> f32 {
-        self.step_secs
     }
 
     fn begin(&mut self, at_ns: i64, value: f64) {
@@ -296,6 +275,7 @@ impl Detector {
         self.below_zero = value < 0.0;
         self.fast.level = value;
         self.slow.level = value;
+        self.scale = Scale::new(value);
     }
 
     fn tick(&mut self, at_ns: i64) {
@@ -311,7 +291,7 @@ impl Detector {
 
     /// True when this alarm is news: nothing reported within the refractory
     /// period, or something clearly bigger than what was reported.
-    pub(super) fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
+    fn report(&mut self, params: &CheckedParams, at_ns: i64, bits: f64) -> bool {
         let since = at_ns.saturating_sub(self.reported_at_ns);
         let within = self.reported_at_ns != i64::MIN && since < params.refractory_ns;
         if within && bits < 2.0 * f64::from(self.reported_bits) {
@@ -324,7 +304,16 @@ impl Detector {
 
     fn quiet(&self, reason: Reason) -> Verdict {
         let expected = self.fast.level;
-        Verdict { score: 0.0, anomaly: false, expected, lower: expected, upper: expected, reason, departure: 0.0 }
+        Verdict {
+            score: 0.0,
+            rarity: 0.0,
+            anomaly: false,
+            expected,
+            lower: expected,
+            upper: expected,
+            reason,
+            departure: 0.0,
+        }
     }
 }
 
@@ -332,7 +321,7 @@ impl Detector {
 const DEPARTURE_POINTS_MIN: u32 = 20;
 
 /// Larger values are cut: squares of what lies beyond leave the range of `f32`.
-pub(super) const VALUE_MAX: f64 = 1e18;
+const VALUE_MAX: f64 = 1e18;
 
 /// Two surprises at once: at least the larger, a little more when both agree
 /// (a fourth-power mean, which two square roots undo).
@@ -396,7 +385,7 @@ mod tests {
 
     #[test]
     fn state_fits_its_budget() {
-        assert_eq!(size_of::<Detector>(), 152);
+        assert_eq!(size_of::<Detector>(), 224);
         assert_eq!(size_of::<Season>(), 368);
     }
 

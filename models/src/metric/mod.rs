@@ -14,22 +14,16 @@
 //! # Ok::<(), bellwether_models::shared::ParamError>(())
 //! ```
 
-mod daily;
 mod detector;
-mod discord;
 mod model;
-mod panel;
 mod params;
-mod recall;
 mod season;
+mod surprise;
 mod track;
 mod verdict;
 
 pub use detector::Detector;
-pub use discord::Discord;
 pub use model::{MetricModel, MetricModelKind};
-pub use panel::Panel;
 pub use params::{CheckedParams, DetectorParams};
-pub use recall::Recall;
 pub use season::Season;
 pub use verdict::{Reason, Verdict, bits_from_score, score_from_bits};

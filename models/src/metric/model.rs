@@ -5,7 +5,6 @@
 //! `update` that takes the next point. Everything that judges single series goes through here.
 
 use super::detector::Detector;
-use super::panel::Panel;
 use super::params::CheckedParams;
 use super::verdict::Verdict;
 use schemars::JsonSchema;
@@ -17,23 +16,20 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricModelKind {
-    /// Spikes and shifts against the day's course: half a kilobyte a series.
+    /// Spikes and shifts against the day's course: 592 bytes a series.
     #[default]
     Detector,
-    /// The detector with three experts for the shape of the last periods: about 0.7 MB a series.
-    Panel,
 }
 
 impl MetricModelKind {
     /// Every kind, the default first.
-    pub const ALL: [Self; 2] = [Self::Detector, Self::Panel];
+    pub const ALL: [Self; 1] = [Self::Detector];
 
     /// The word in settings and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Detector => "detector",
-            Self::Panel => "panel",
         }
     }
 }
@@ -46,7 +42,7 @@ impl fmt::Display for MetricModelKind {
 
 /// The name of no metric model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown metric model `{0}`, known: detector, panel")]
+#[error("unknown metric model `{0}`, known: detector")]
 pub struct UnknownMetricModel(String);
 
 impl FromStr for MetricModelKind {
@@ -63,8 +59,6 @@ impl FromStr for MetricModelKind {
 pub enum MetricModel {
     /// See [`Detector`].
     Detector(Box<Detector>),
-    /// See [`Panel`].
-    Panel(Box<Panel>),
 }
 
 impl MetricModel {
@@ -73,7 +67,6 @@ impl MetricModel {
     pub fn new(kind: MetricModelKind, params: &CheckedParams) -> Self {
         match kind {
             MetricModelKind::Detector => Self::Detector(Box::new(Detector::new(params))),
-            MetricModelKind::Panel => Self::Panel(Box::new(Panel::new(params))),
         }
     }
 
@@ -82,8 +75,6 @@ impl MetricModel {
     pub const fn bytes(&self) -> usize {
         match self {
             Self::Detector(_) => Detector::BYTES,
-            // Three experts with their periods, see [`MetricModelKind::Panel`].
-            Self::Panel(_) => 700_000,
         }
     }
 
@@ -91,7 +82,6 @@ impl MetricModel {
     pub fn update(&mut self, params: &CheckedParams, at_ns: i64, value: f64) -> Verdict {
         match self {
             Self::Detector(detector) => detector.update(params, at_ns, value),
-            Self::Panel(panel) => panel.update(params, at_ns, value),
         }
     }
 }
@@ -107,11 +97,10 @@ mod tests {
         for kind in MetricModelKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
             let model = MetricModel::new(kind, &params);
-            let is_panel = matches!(model, MetricModel::Panel(_));
-            assert_eq!(is_panel, kind == MetricModelKind::Panel);
+            assert!(matches!(model, MetricModel::Detector(_)));
         }
         let error = "ewma".parse::<MetricModelKind>().expect_err("nobody knows it");
-        assert_eq!(error.to_string(), "unknown metric model `ewma`, known: detector, panel");
+        assert_eq!(error.to_string(), "unknown metric model `ewma`, known: detector");
     }
 
     #[test]

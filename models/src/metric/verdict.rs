@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Surprise in bits to a score in `[0, 1)`: `bits / (bits + 10)`. 0.5 is a
 /// one-in-1024 point, and the scale never saturates, so scores stay ordered.
 #[must_use]
-pub fn score_from_bits(bits: f64) -> f64 {
+pub const fn score_from_bits(bits: f64) -> f64 {
     let bits = bits.max(0.0);
     bits / (bits + 10.0)
 }
@@ -69,8 +69,11 @@ impl Reason {
 /// The detector's answer for one point.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Surprise on a 0..1 scale, comparable between series: [`score_from_bits`].
+    /// How far the point stands out on a 0..1 scale that is the same for all series: [`score_from_bits`].
     pub score: f64,
+    /// How rare it is for this series, on the same scale; 0 unless it is news. Alarms are decided by
+    /// it, and how much an alarm is worth as evidence.
+    pub rarity: f64,
     /// True once per anomaly: beyond the false-alarm budget and not already
     /// reported within the refractory period.
     pub anomaly: bool,
@@ -120,6 +123,7 @@ mod tests {
     fn a_spike_reads_as_a_sentence() {
         let verdict = Verdict {
             score: 0.9,
+            rarity: 0.9,
             anomaly: true,
             expected: 12.0,
             lower: 10.0,

@@ -3,19 +3,18 @@
 use super::params::CheckedMultiParams;
 use super::precision::Precision;
 use super::series::{COUNT_MAX, Series, TEACH_MAX};
-use crate::metric::{bits_from_score, score_from_bits};
+use crate::metric::score_from_bits;
 use serde::{Deserialize, Serialize};
 
-/// Units of score for one series one width outside its usual range.
+/// What one series one width outside its usual range adds to the load of a row.
 const OUTSIDE_WEIGHT: f64 = 10.0;
-/// Units of score for one sigma beyond three, in one series.
+/// What one sigma beyond three adds, in one series.
 const BEYOND_WEIGHT: f64 = 0.3;
-/// One unit of score stands for this many bits: an alarm at 14 bits is then
-/// raised once in some 2,000 training rows of the public sets, their own
-/// troubles included.
-const BITS_PER_UNIT: f64 = 1.3;
-/// Surprise from which a row raises an alarm.
-const ALARM_BITS: f64 = 14.0;
+/// Load from which a row raises an alarm: once in some 2,000 training rows of the public sets, their
+/// own troubles included.
+const ALARM_LOAD: f64 = 10.77;
+/// Bits of a series that is one width outside its range: one such series is half the scale of scores.
+const BITS_PER_ROOT: f64 = 10.0;
 
 /// What one row looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +25,7 @@ pub struct RowVerdict {
     pub anomaly: bool,
 }
 
-/// State for one entity: `dims * (2 * dims + 10)` numbers.
+/// State for one entity: `dims * (2 * dims + 11)` numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiDetector {
     rows: u32,
@@ -63,19 +62,20 @@ impl MultiDetector {
     /// Values that are not finite count as expected; a row shorter than `dims`
     /// lacks its last values.
     pub fn update(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> RowVerdict {
-        let score = self.score(params, values, contributions);
-        let above = bits_from_score(score) >= ALARM_BITS;
+        let (score, load) = self.look(params, values, contributions);
+        let above = load >= ALARM_LOAD;
         let anomaly = above && !self.above;
         self.above = above;
         RowVerdict { score, anomaly }
     }
 
-    fn score(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> f64 {
+    /// The score of a row, and what alarms are decided by.
+    fn look(&mut self, params: &CheckedMultiParams, values: &[f64], contributions: &mut [f64]) -> (f64, f64) {
         /// Larger values are cut: what lies beyond overflows in the statistics.
         const VALUE_MAX: f64 = 1e18;
         contributions.fill(0.0);
         if self.series.is_empty() {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let rate = params.rate.max(1.0 / (f64::from(self.rows) + 1.0));
         for index in 0..self.dims() {
@@ -93,24 +93,26 @@ impl MultiDetector {
         let renew = self.rows == relations || self.rows == params.learning_rows;
         self.precision.learn(&self.standard, rate, params.ridge, renew);
         if self.rows <= relations {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let measured = f64::from(self.rows - relations);
-        let score = self.judge(params.rate.max(1.0 / measured), contributions);
+        let judged = self.judge(params, params.rate.max(1.0 / measured), contributions);
         if self.rows <= params.learning_rows {
             contributions.fill(0.0);
-            return 0.0;
+            return (0.0, 0.0);
         }
-        score
+        judged
     }
 
-    /// Three parts, added: the root mean square of what the others leave, what
-    /// is outside its own range, and what is beyond three sigmas.
-    fn judge(&mut self, rate: f64, contributions: &mut [f64]) -> f64 {
+    /// Each series by three parts: what the others leave of it, what is outside its own range, and
+    /// what is beyond three sigmas. For the alarm they are added as they are, so that one series far
+    /// out is enough. For the score each series counts by a root: what many do a little at once is
+    /// stranger than what one does loudly, as some series of an entity always will.
+    fn judge(&mut self, params: &CheckedMultiParams, rate: f64, contributions: &mut [f64]) -> (f64, f64) {
         let (mut total, mut shares) = (0.0_f64, 0.0_f64);
         for index in 0..self.dims() {
             let leftover = self.precision.residual(index, &self.smooth).abs();
-            let size = self.series[index].leftover_size(leftover, rate);
+            let size = self.series[index].leftover_size(params, leftover, rate);
             total += size.min(COUNT_MAX).powi(2);
             // A series that stayed where it is was left by another: its own
             // deviation weighs its share. Uncapped, for two beyond it differ.
@@ -122,7 +124,7 @@ impl MultiDetector {
         }
         let left = (total / self.dims() as f64).sqrt();
         let own = |series: &Series| OUTSIDE_WEIGHT * series.outside + BEYOND_WEIGHT * series.beyond;
-        let score = left + self.series.iter().map(own).sum::<f64>();
+        let load = left + self.series.iter().map(own).sum::<f64>();
         for (share, series) in contributions.iter_mut().zip(&self.series) {
             let related = if shares > 0.0 { left * *share / shares } else { 0.0 };
             *share = related + own(series);
@@ -131,7 +133,8 @@ impl MultiDetector {
         if sum > 0.0 {
             contributions.iter_mut().for_each(|share| *share /= sum);
         }
-        score_from_bits(BITS_PER_UNIT * score)
+        let strangeness: f64 = self.series.iter().map(Series::strangeness).sum();
+        (score_from_bits(BITS_PER_ROOT * strangeness), load)
     }
 }
 
@@ -161,6 +164,23 @@ mod tests {
         assert!(odd > usual, "{odd} against {usual}");
         assert!(shares[2] > 0.3, "{shares:?}");
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_many_do_a_little_is_stranger_than_what_one_does_loudly() {
+        let params = MultiParams::default().check().expect("in range");
+        let highest = |shifted: usize, by: f64| {
+            let mut detector = MultiDetector::new(&params, 8);
+            let noise = |row: i32, column: usize| f64::from((row * 7919 + column as i32 * 104_729) % 101) * 0.01;
+            let mut judge = |row: i32| {
+                let shift = |column: usize| if row >= 2_000 && column < shifted { by } else { 0.0 };
+                let values: Vec<f64> = (0..8).map(|column| noise(row, column) + shift(column)).collect();
+                detector.update(&params, &values, &mut [0.0; 8]).score
+            };
+            (0..2_020).map(&mut judge).skip(2_000).fold(0.0, f64::max)
+        };
+        let (many, one) = (highest(8, 1.0), highest(1, 4.0));
+        assert!(many > one, "{many} for eight, {one} for one");
     }
 
     #[test]

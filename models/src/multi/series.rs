@@ -31,6 +31,8 @@ const EDGE_STEP: f64 = 0.05;
 const EDGE_STEP_YOUNG: f64 = 20.0;
 /// A range is at least this many sigmas wide.
 const WIDTH_SIGMAS: f64 = 4.0;
+/// What one sigma beyond the usual counts against one width of the range.
+const SIGMA_WEIGHT: f64 = 0.01;
 /// A value outside counts no more than this many widths.
 const OUTSIDE_MAX: f64 = 5.0;
 
@@ -47,6 +49,8 @@ pub(super) struct Series {
     pub(super) beyond: f64,
     /// How far outside the usual range lately, in widths of it.
     pub(super) outside: f64,
+    /// How far what the others leave is beyond what is usual lately, in what they usually leave.
+    pub(super) estranged: f64,
 }
 
 impl Series {
@@ -99,10 +103,18 @@ impl Series {
     }
 
     /// What the others leave, in units of what they usually leave.
-    pub(super) fn leftover_size(&mut self, leftover: f64, rate: f64) -> f64 {
+    pub(super) fn leftover_size(&mut self, params: &CheckedMultiParams, leftover: f64, rate: f64) -> f64 {
         let usual = (DEVIATION_TO_SIGMA * self.leftover).max(LEFTOVER_FLOOR);
         self.leftover += rate * (leftover.min(TEACH_MAX * usual) - self.leftover);
-        leftover / usual
+        let size = leftover / usual;
+        let estranged = (size.min(COUNT_MAX) - USUAL_SIGMAS).max(0.0);
+        self.estranged += params.beyond_rate * (estranged - self.estranged);
+        size
+    }
+
+    /// How far it is from everything it usually does: the root of the sum of all three.
+    pub(super) fn strangeness(&self) -> f64 {
+        (self.outside + SIGMA_WEIGHT * (self.beyond + self.estranged)).sqrt()
     }
 }
 

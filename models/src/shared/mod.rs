@@ -5,7 +5,6 @@ mod change;
 mod params;
 mod quantiles;
 mod resolution;
-mod seasons;
 mod tail;
 mod version;
 
@@ -13,6 +12,5 @@ pub use change::{Change, ChangeParams, ChangePoints};
 pub use params::{ParamError, at_least, within};
 pub use quantiles::{BUCKETS_MAX, Quantiles};
 pub use resolution::Resolution;
-pub use seasons::{SeasonFound, find_season};
 pub use tail::Tail;
 pub use version::SavedError;

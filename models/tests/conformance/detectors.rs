@@ -1,7 +1,7 @@
 //! The suite of detectors: whatever gives a score to each point of a series.
 
 use super::{MINUTE_NS, Random, hostile};
-use bellwether_models::metric::{CheckedParams, DetectorParams, Discord, MetricModel, MetricModelKind};
+use bellwether_models::metric::{CheckedParams, DetectorParams, MetricModel, MetricModelKind};
 use bellwether_models::multi::{CheckedMultiParams, MultiDetector, MultiParams};
 
 /// A detector as the suite sees it.
@@ -20,23 +20,12 @@ pub(super) trait PointDetector {
 struct Subject {
     name: &'static str,
     new: fn() -> Box<dyn PointDetector>,
-    /// Scores lie in [0, 1); else they are distances from 0 up.
-    is_share: bool,
-    /// A single point far out is news: not for what judges shapes.
-    sees_spikes: bool,
 }
 
 /// Every implementation.
-const SUBJECTS: [Subject; 4] = [
-    Subject {
-        name: "detector",
-        new: || Box::new(Model::new(MetricModelKind::Detector)),
-        is_share: true,
-        sees_spikes: true,
-    },
-    Subject { name: "panel", new: || Box::new(Model::new(MetricModelKind::Panel)), is_share: true, sees_spikes: true },
-    Subject { name: "shape expert", new: || Box::new(Shape(Discord::default())), is_share: false, sees_spikes: false },
-    Subject { name: "several series", new: || Box::new(Several::new()), is_share: true, sees_spikes: true },
+const SUBJECTS: [Subject; 2] = [
+    Subject { name: "detector", new: || Box::new(Model::new(MetricModelKind::Detector)) },
+    Subject { name: "several series", new: || Box::new(Several::new()) },
 ];
 
 fn checked() -> CheckedParams {
@@ -74,25 +63,7 @@ impl PointDetector for Model {
     fn saved_bytes(&self) -> Option<usize> {
         match &self.1 {
             MetricModel::Detector(_) => bytes(&self.1),
-            // Its memories fill for some 20,000 points before they forget.
-            MetricModel::Panel(_) => None,
         }
-    }
-}
-
-struct Shape(Discord);
-
-impl PointDetector for Shape {
-    fn score(&mut self, _: i64, value: f64) -> f64 {
-        self.0.update(value)
-    }
-
-    fn restored(&self) -> Option<Box<dyn PointDetector>> {
-        Some(Box::new(Self(again(&self.0))))
-    }
-
-    fn saved_bytes(&self) -> Option<usize> {
-        None
     }
 }
 
@@ -157,7 +128,7 @@ fn hostile_points_neither_panic_nor_give_a_score_that_cannot_be_ordered() {
     for subject in &SUBJECTS {
         for seed in 0..8 {
             for (at, score) in scores(subject, &hostile(seed, 1200)).into_iter().enumerate() {
-                let fits = if subject.is_share { (0.0..=1.0).contains(&score) } else { score >= 0.0 };
+                let fits = (0.0..=1.0).contains(&score);
                 assert!(fits, "{} seed {seed} point {at}: {score}", subject.name);
             }
         }
@@ -166,7 +137,7 @@ fn hostile_points_neither_panic_nor_give_a_score_that_cannot_be_ordered() {
 
 #[test]
 fn a_missing_value_is_no_news_and_teaches_nothing() {
-    for subject in SUBJECTS.iter().filter(|subject| subject.sees_spikes && subject.name != "several series") {
+    for subject in SUBJECTS.iter().filter(|subject| subject.name != "several series") {
         let mut detector = (subject.new)();
         for (at, value) in calm(3, 600) {
             detector.score(at, value);
@@ -177,7 +148,7 @@ fn a_missing_value_is_no_news_and_teaches_nothing() {
 
 #[test]
 fn a_point_far_out_after_calm_scores_above_everything_before() {
-    for subject in SUBJECTS.iter().filter(|subject| subject.sees_spikes) {
+    for subject in &SUBJECTS {
         for seed in 0..4 {
             let mut points = calm(seed, 1500);
             points.push((1500 * MINUTE_NS, 900.0));
@@ -195,8 +166,7 @@ fn a_constant_series_is_never_news() {
     for subject in &SUBJECTS {
         let flat: Vec<(i64, f64)> = (0..1000).map(|minute| (minute * MINUTE_NS, 42.0)).collect();
         let loudest = scores(subject, &flat)[200..].iter().copied().fold(0.0, f64::max);
-        // A share of .5 is a one-in-1024 point; a distance of 6 is six deviations.
-        assert!(loudest < if subject.is_share { 0.5 } else { 6.0 }, "{}: {loudest}", subject.name);
+        assert!(loudest < 0.5, "{}: {loudest}", subject.name);
     }
 }
 

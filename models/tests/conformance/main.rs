@@ -3,7 +3,7 @@
 //!
 //! | kind | trait | implementations |
 //! |---|---|---|
-//! | one value at a time to a score | [`detectors::PointDetector`] | default detector, shape expert, panel, screen, several series |
+//! | one value at a time to a score | [`detectors::PointDetector`] | default detector, screen, several series |
 //! | a line to a template | [`miners::TemplateMiner`] | miner |
 //! | a level to a time to full | [`forecasters::Forecaster`] | exhaustion |
 //!

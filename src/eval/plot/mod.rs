@@ -261,6 +261,7 @@ mod tests {
     fn alarms_labels_and_axes_are_drawn() {
         let quiet = Verdict {
             score: 0.0,
+            rarity: 0.0,
             anomaly: false,
             expected: 1.0,
             lower: 0.0,

@@ -50,7 +50,7 @@ pub struct DetectArgs {
     /// Alerts a healthy series may raise in a week [default: 1]
     #[arg(long, value_name = "N")]
     pub alerts_per_week: Option<f64>,
-    /// Model: detector, as the engine runs by default, or panel [default: detector]
+    /// Model: detector, as the engine runs [default: detector]
     #[arg(long, value_name = "MODEL", conflicts_with = "multi")]
     pub model: Option<MetricModelKind>,
     /// Parameters that differ from the defaults, as YAML (sections `metric`, `detector`, `multi`)

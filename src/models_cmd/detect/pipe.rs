@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
-/// Series held at once unless more are asked for: 50 MB of detectors, 70 GB of panels.
+/// Series held at once unless more are asked for: 60 MB of detectors.
 pub(super) const SERIES_MAX: usize = 100_000;
 /// A longer line is no point.
 const LINE_BYTES_MAX: u64 = 1 << 16;

@@ -198,6 +198,7 @@ mod tests {
         }];
         let verdict = |score: &f64| Verdict {
             score: *score,
+            rarity: *score,
             anomaly: *score == 0.5,
             expected: 0.0,
             lower: 0.0,
