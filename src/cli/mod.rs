@@ -18,6 +18,7 @@ mod lessons;
 mod man;
 mod models;
 mod open_state;
+mod page;
 mod process;
 pub mod read_back;
 mod replay;
@@ -70,6 +71,7 @@ enum Command {
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
+    Page(page::PageArgs),
     Validate(validate::ValidateArgs),
     Check(check::CheckArgs),
     Sinks(sinks::SinksArgs),
@@ -104,6 +106,7 @@ impl Cli {
             Command::Completions(args) => completions::run(&args).map(ExitCode::from),
             Command::Man(args) => man::run(&args).map(ExitCode::from),
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
+            Command::Page(args) => page::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),

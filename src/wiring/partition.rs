@@ -12,7 +12,8 @@ use bellwether_engine::Engine;
 use tokio::sync::{mpsc, watch};
 
 use super::arrivals::TimedJournal;
-use super::fold::{Care, Fold, Question};
+use super::fold::{Care, Fold};
+use super::question::Question;
 use super::memory::MemoryJournal;
 use super::outbox::{Around, Delivery, Tasks};
 use super::own::Trouble;

@@ -29,7 +29,7 @@ use bellwether_engine::{BuildError, EngineConfig, check_settings};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::fold::Question;
+use super::question::Question;
 use crate::clock;
 use crate::config::{self, Config, NameTwice, Refused, changed_keys};
 use crate::logging::SERVICE;
