@@ -44,7 +44,7 @@ pub(super) struct PageArgs {
 pub(super) fn run(args: &PageArgs) -> Result<Exit> {
     let folder = args.state.folder()?;
     let newest = folder.newest()?;
-    let told = format!("what `{}` knew", folder.state.display());
+    let told = format!("what {} knew", folder.state.display());
     let page = Page::finished(newest.engine, Arc::new(Gauges::default()), told);
     let logs: Vec<_> = folder.places.iter().map(|place| place.log.clone()).collect();
     page.recall(&logs);
@@ -61,7 +61,8 @@ pub(super) fn run(args: &PageArgs) -> Result<Exit> {
 /// When the address is taken, or others could reach it.
 pub(super) async fn until_interrupted(page: Arc<Page>, listen: SocketAddr) -> Result<()> {
     if !listen.ip().is_loopback() {
-        let message = format!("`{listen}` can be reached by others, and whoever looks needs no credential: listen on 127.0.0.1");
+        let message =
+            format!("`{listen}` can be reached by others, and whoever looks needs no credential: listen on 127.0.0.1");
         return Err(UsageError(message).into());
     }
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on `{listen}`"))?;

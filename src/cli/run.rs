@@ -158,7 +158,8 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let listening = tokio::spawn(stop_on_signal(stopper));
     let reloading = tokio::spawn(reload_on_signal(reloader));
     let saying = tokio::spawn(status::follow(gauges.clone()));
-    let keeping = page.map(|page| tokio::spawn(page.keep(gauges.clone(), logs_of(config, &partitions), config.state.clone())));
+    let keeping =
+        page.map(|page| tokio::spawn(page.keep(gauges.clone(), logs_of(config, &partitions), config.state.clone())));
     let began = Instant::now();
     let ended = wiring::run(wiring, gauges.clone(), stop).await;
     listening.abort();

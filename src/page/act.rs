@@ -133,11 +133,19 @@ mod tests {
     fn a_silence_is_of_an_entity_or_an_expression_and_ends() {
         let now = EventTime::from_secs(1_000);
         let set = |text: &str| silence("s1".to_owned(), "ana", now, &form(text));
-        let Ok(Action::Silence { matching, until, .. }) = set("entity=host:o'brien&for=2h&why=work") else { panic!("it is one") };
+        let Ok(Action::Silence { matching, until, .. }) = set("entity=host:o'brien&for=2h&why=work") else {
+            panic!("it is one")
+        };
         assert_eq!((matching.as_str(), until), ("entity = 'host:o''brien'", now.plus(Span::from_hours(2))));
         assert!(set("matching=entity+%3D&for=2h&why=x").is_err(), "it does not compile");
-        assert!(set("entity=host:a&for=2h").is_err() && set("entity=host:a&for=9000h&why=x").is_err() && set("for=2h&why=x").is_err());
+        assert!(
+            set("entity=host:a&for=2h").is_err()
+                && set("entity=host:a&for=9000h&why=x").is_err()
+                && set("for=2h&why=x").is_err()
+        );
         let over = ended(&set("entity=host:a&for=2h&why=work").expect("it is one"), "ben", EventTime::from_secs(1_500));
-        assert!(matches!(over, Some(Action::Silence { until, who, .. }) if until == EventTime::from_secs(1_500) && who == "ben"));
+        assert!(
+            matches!(over, Some(Action::Silence { until, who, .. }) if until == EventTime::from_secs(1_500) && who == "ben")
+        );
     }
 }

@@ -31,6 +31,11 @@ pub(crate) enum Mistake {
 }
 
 impl Form {
+    /// Of fields that are known.
+    pub(crate) fn of(fields: impl IntoIterator<Item = (&'static str, String)>) -> Form {
+        Form(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     /// Of a query, or of the body of a posted form.
     pub(crate) fn read(bytes: &[u8]) -> Form {
         let mut fields = BTreeMap::new();
@@ -84,7 +89,10 @@ mod tests {
         let form = Form::read(b"who=Ana+%CE%A9&who=eve&text=a%0D%0Ab&evil=a%1B%5B2J&empty=++&long=".as_slice());
         assert_eq!((form.line("who"), form.lines("text")), (Ok("Ana Ω".to_owned()), Ok("a\nb".to_owned())));
         assert_eq!(form.line("evil"), Err(Mistake::Control("evil")));
-        assert_eq!((form.line("empty"), form.line("gone")), (Err(Mistake::Missing("empty")), Err(Mistake::Missing("gone"))));
+        assert_eq!(
+            (form.line("empty"), form.line("gone")),
+            (Err(Mistake::Missing("empty")), Err(Mistake::Missing("gone")))
+        );
         let long = Form::read(format!("text={}", "x".repeat(2_000)).as_bytes());
         assert!(matches!(long.lines("text"), Err(Mistake::TooLong { .. })));
     }

@@ -11,7 +11,7 @@ use super::session::COOKIE;
 use super::view::frame::{Frame, Way, framed};
 use super::view::sign_in;
 use super::who::{Who, in_the_clear, who};
-use super::{Page, assets, live};
+use super::{Page, api, assets, live};
 
 /// Where the page is.
 const ROOT: &str = "/page";
@@ -28,7 +28,7 @@ pub(super) struct Rendered<'r> {
 
 impl Guest for Page {
     fn answers(&self, path: &str) -> bool {
-        path == "/" || path == ROOT || path.starts_with("/page/")
+        path == "/" || path == ROOT || path.starts_with("/page/") || api::answers(path)
     }
 
     fn answer<'v>(&'v self, visit: Visit<'v>) -> BoxFuture<'v, Served> {
@@ -59,8 +59,11 @@ impl Page {
             return self.sign_in(visit, who.as_ref());
         }
         let Some(who) = who else { return Served::stranger(self.to_sign_in(visit)) };
-        if visit.path == "/page/live" {
+        if visit.path == "/page/live" || visit.path == "/api/v1/stream" {
             return self.follow(&who);
+        }
+        if api::answers(visit.path) {
+            return Served::known(self.api(visit, &who).await);
         }
         let reply = match *visit.method {
             Method::GET | Method::HEAD => self.show(visit, &who).await,
@@ -74,6 +77,11 @@ impl Page {
     fn to_sign_in(&self, visit: &Visit<'_>) -> Reply {
         if !self.world.is_running() {
             return Reply::text(403, "look at this at the machine that serves it\n").guarded();
+        }
+        if api::answers(visit.path) {
+            let reply =
+                api::problem(401, "Who are you?", "show a credential of `wires.auth`: `Authorization: Bearer …`");
+            return reply.with("www-authenticate", "Bearer realm=\"bellwether\", Basic realm=\"bellwether\"");
         }
         if visit.path == "/page/live" || visit.headers.contains_key("x-live") {
             return Reply::text(401, "sign in\n").guarded();
@@ -180,7 +188,9 @@ mod tests {
         for ours in ["/page", "/page/incidents?q=a%20b", "/page?x"] {
             assert_eq!(own_address(ours), ours);
         }
-        for other in ["//evil", "https://evil", "/\\evil", "/page\\..", "/pages", "", "/page/a\r\nset-cookie: x", "javascript:1"] {
+        for other in
+            ["//evil", "https://evil", "/\\evil", "/page\\..", "/pages", "", "/page/a\r\nset-cookie: x", "javascript:1"]
+        {
             assert_eq!(own_address(other), ROOT, "{other}");
         }
     }

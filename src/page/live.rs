@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_engine::time::EventTime;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use bellwether_engine::time::EventTime;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::model::{Model, Scope};

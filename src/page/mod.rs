@@ -11,6 +11,7 @@
 //! entry of the journal (`act.rs`).
 
 mod act;
+pub mod api;
 mod assets;
 mod eye;
 mod feed;
@@ -131,14 +132,16 @@ impl Page {
         if past.await.is_err() {
             tracing::warn!("what was told before could not be read for the page");
         }
+        let (counting, world) = (gauges.clone(), &self.world);
         let writing = keep_words(gauges, self.model.clone(), state);
-        let marking = async {
+        let marking = async move {
+            counting.figures_there().await;
             let mut ticks = tokio::time::interval(MARKED_EVERY);
             loop {
-                if let Some(figures) = self.world.figures() {
-                    self.world.funnel.note(&figures, self.world.now());
-                }
                 ticks.tick().await;
+                if let Some(figures) = world.figures() {
+                    world.funnel.note(&figures, world.now());
+                }
             }
         };
         tokio::select! { () = writing => {} () = marking => {} }

@@ -38,7 +38,12 @@ impl Page {
         let form = Form::read(&visit.body);
         let next = own_address(form.raw("next"));
         if !is_from_us(visit.headers) {
-            return Served::stranger(self.sign_in_page(403, next, local, Some("This form came from another site: use this one.")));
+            return Served::stranger(self.sign_in_page(
+                403,
+                next,
+                local,
+                Some("This form came from another site: use this one."),
+            ));
         }
         if self.tries.are_over(visit.address) {
             let wrong = "Too many wrong tokens came from your address: wait five minutes.";
@@ -58,7 +63,12 @@ impl Page {
         };
         let name = visitor.name.as_deref().unwrap_or(&name);
         if name.is_empty() {
-            return Served::stranger(self.sign_in_page(400, next, local, Some("Say your name: it stands beside what you do.")));
+            return Served::stranger(self.sign_in_page(
+                400,
+                next,
+                local,
+                Some("Say your name: it stands beside what you do."),
+            ));
         }
         let cookie = self.sessions.begin(visitor.mark, name, self.world.now());
         Served::known(see_other(next).with("set-cookie", self.cookie(visit, &cookie)))
@@ -113,7 +123,8 @@ impl Page {
             Action::Merge { into, .. } => Some(into.clone()),
             _ => None,
         };
-        if let Some(into) = into.filter(|into| self.model.line(&line.tenant, into).is_none_or(|other| !other.is_live())) {
+        if let Some(into) = into.filter(|into| self.model.line(&line.tenant, into).is_none_or(|other| !other.is_live()))
+        {
             return self.shown(who, known, 400, wrong(&format!("no incident `{into}` is open")), None).await;
         }
         match self.say(visit, &line.tenant, action).await {
@@ -184,7 +195,12 @@ impl Page {
     }
 
     /// Makes it an entry of the journal, and waits a moment until the engine has read it.
-    async fn say(&self, visit: &Visit<'_>, tenant: &std::sync::Arc<str>, action: Action) -> Result<(), String> {
+    pub(super) async fn say(
+        &self,
+        visit: &Visit<'_>,
+        tenant: &std::sync::Arc<str>,
+        action: Action,
+    ) -> Result<(), String> {
         if !self.world.is_running() {
             return Err("nothing can be done here any more: this is the past".to_owned());
         }
@@ -199,7 +215,7 @@ impl Page {
 }
 
 /// An id for a silence.
-fn fresh_id() -> String {
+pub(super) fn fresh_id() -> String {
     let mut bytes = [0; 12];
     // Without random numbers nothing of the page would work.
     let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);

@@ -53,7 +53,8 @@ impl Guarded for Reply {
 /// The same packed, where its reader takes that.
 pub(crate) fn packed(mut reply: Reply, headers: &HeaderMap) -> Reply {
     let accepts = headers.get("accept-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let gzip = accepts.split(',').map(str::trim).any(|one| one == "gzip" || one.starts_with("gzip;") && !one.ends_with("q=0"));
+    let gzip =
+        accepts.split(',').map(str::trim).any(|one| one == "gzip" || one.starts_with("gzip;") && !one.ends_with("q=0"));
     if !gzip || reply.body.len() < PACKED_BYTES_MIN {
         return reply;
     }

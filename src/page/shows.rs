@@ -54,7 +54,8 @@ impl Page {
     }
 
     async fn now_page(&self, who: &Who) -> Reply {
-        let live = self.model.live(&who.scope, LIVE_SHOWN);
+        let mut live = self.model.live(&who.scope, LIVE_SHOWN);
+        self.as_given(who, &mut live.lines);
         let over = self.model.find(&who.scope, 0, OVER_SHOWN, |line| !line.is_live() && line.merged_into.is_none());
         let figures = self.world.figures();
         let (counts, since) = match &figures {
@@ -78,7 +79,8 @@ impl Page {
 
     fn search_page(&self, who: &Who, query: &Form) -> Reply {
         let wanted = Search::of(|name| query.get(name));
-        let found = self.model.find(&who.scope, wanted.page.saturating_mul(PAGE_LINES), PAGE_LINES, wanted.wants());
+        let mut found = self.model.find(&who.scope, wanted.page.saturating_mul(PAGE_LINES), PAGE_LINES, wanted.wants());
+        self.as_given(who, &mut found.lines);
         let main = search::page(&wanted, &found, self.world.now(), self.several(who));
         self.whole(who, &Rendered { status: 200, title: "Incidents", way: Way::Incidents, main })
     }
@@ -91,7 +93,9 @@ impl Page {
 
     /// The silences, with what there is to say above them.
     pub(super) fn silences_page(&self, who: &Who, status: u16, notice: Option<Markup>) -> Reply {
-        let set = |word: &crate::wiring::said::Word| matches!(word.action, Action::Silence { .. }) && who.scope.has(&word.tenant);
+        let set = |word: &crate::wiring::said::Word| {
+            matches!(word.action, Action::Silence { .. }) && who.scope.has(&word.tenant)
+        };
         let mut words = self.world.gauges().said().latest(SILENCES_SHOWN, set);
         // Of one silence the last word counts.
         let mut seen = std::collections::BTreeSet::new();
@@ -148,20 +152,48 @@ impl Page {
 
     /// One that somebody may see.
     pub(super) fn known(&self, who: &Who, id: &str) -> Option<Known> {
-        self.model.get(&who.scope, id)
+        let mut known = self.model.get(&who.scope, id)?;
+        self.as_given(who, std::slice::from_mut(&mut known.line));
+        Some(known)
+    }
+
+    /// Who was given an incident has it from then on, also before a revision says so: an update may wait for others.
+    pub(super) fn as_given(&self, who: &Who, lines: &mut [Line]) {
+        let given = self.world.gauges().said().given(|tenant| who.scope.has(tenant));
+        for line in lines {
+            if let Some((at, to)) = given.get(&(line.tenant.clone(), line.id.clone()))
+                && *at > line.updated
+            {
+                line.assignee = to.clone();
+            }
+        }
     }
 
     /// There is none, as far as who asks may know.
     pub(super) fn unknown(&self, who: &Who, id: &str) -> Reply {
-        let why = format!("No incident `{id}` is known here: it never was one, belongs to another tenant, or ended long ago.");
+        let why = format!(
+            "No incident `{id}` is known here: it never was one, belongs to another tenant, or ended long ago."
+        );
         self.refusal(who, 404, "There is no such incident", &why)
     }
 
     /// The page of an incident, with what there is to say above it.
-    pub(super) async fn shown(&self, who: &Who, known: &Known, status: u16, notice: Option<Markup>, asked: Option<&str>) -> Reply {
+    pub(super) async fn shown(
+        &self,
+        who: &Who,
+        known: &Known,
+        status: u16,
+        notice: Option<Markup>,
+        asked: Option<&str>,
+    ) -> Reply {
         let line = &known.line;
         let Some(record) = known.record() else {
-            return self.refusal(who, 500, "This incident does not read", "Its record does not unpack, which is a bug: please report it.");
+            return self.refusal(
+                who,
+                500,
+                "This incident does not read",
+                "Its record does not unpack, which is a bug: please report it.",
+            );
         };
         let around = record.entities.iter().map(|entity| entity.id.clone()).collect();
         let detail = self.eye.detail((&line.tenant, &line.id, line.revision), around).await;
@@ -235,7 +267,9 @@ fn done(query: &Form) -> Option<Markup> {
         "silence-ended" => "It is over.",
         deed => said_of(deed)?,
     };
-    Some(html! { p.notice role="status" { strong { (said) } " It is in the journal with your name; what follows from it appears within seconds." } })
+    Some(
+        html! { p.notice role="status" { strong { (said) } " It is in the journal with your name; what follows from it appears within seconds." } },
+    )
 }
 
 /// For the silences of a scope: whose they may be.

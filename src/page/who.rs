@@ -32,6 +32,8 @@ pub(crate) struct Who {
     /// Whether they run the service.
     pub(crate) admin: bool,
     pub(crate) name: String,
+    /// Whether they may say themselves what they are called.
+    pub(crate) unnamed: bool,
     /// What their forms are tied to; `None` where no cookie speaks for them.
     pub(crate) cookie: Option<String>,
     pub(crate) session: Option<Session>,
@@ -62,7 +64,17 @@ impl Who {
     /// Somebody who looks at what is over, at this machine.
     pub(crate) fn looking() -> Who {
         let (name, scope) = (LOCAL_NAME.to_owned(), Scope::All);
-        Who { scope, may_act: false, admin: false, name, cookie: None, session: None, fresh: false, anonymous: true }
+        Who {
+            scope,
+            may_act: false,
+            admin: false,
+            name,
+            unnamed: true,
+            cookie: None,
+            session: None,
+            fresh: false,
+            anonymous: true,
+        }
     }
 
     fn of(visitor: &Visitor, name: &str) -> Who {
@@ -71,6 +83,7 @@ impl Who {
             may_act: visitor.may_act,
             admin: visitor.tenant.is_none(),
             name: visitor.name.as_deref().unwrap_or(name).to_owned(),
+            unnamed: visitor.name.is_none(),
             cookie: None,
             session: None,
             fresh: false,
@@ -174,7 +187,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().expect("a value"))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().expect("a value")))
+            .collect()
     }
 
     #[test]
@@ -182,7 +198,15 @@ mod tests {
         for ours in ["localhost", "LOCALHOST:9099", "127.0.0.1", "127.8.0.1:80", "[::1]:9099"] {
             assert!(names_us(ours), "{ours}");
         }
-        for other in ["", "evil.example", "localhost.evil.example:9099", "127.0.0.1.nip.io", "10.0.0.1", "[2001:db8::1]", "127.0.0.1@evil"] {
+        for other in [
+            "",
+            "evil.example",
+            "localhost.evil.example:9099",
+            "127.0.0.1.nip.io",
+            "10.0.0.1",
+            "[2001:db8::1]",
+            "127.0.0.1@evil",
+        ] {
             assert!(!names_us(other), "{other}");
         }
     }

@@ -86,7 +86,10 @@ impl World {
         for (name, records) in outbox::waiting(self.gauges.readers(), WAITS_AFTER) {
             let already = troubles.iter().any(|trouble| trouble.contains(&format!("`{name}`")));
             if !already {
-                troubles.push(format!("receiver `{}` takes nothing at the moment; {records} records wait for it", safe(&name)));
+                troubles.push(format!(
+                    "receiver `{}` takes nothing at the moment; {records} records wait for it",
+                    safe(&name)
+                ));
             }
         }
         if self.gauges.figures().is_none() {

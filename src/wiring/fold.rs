@@ -34,8 +34,8 @@ use super::gauges::Gauges;
 use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
 use super::pace::Cadence;
-use super::question::{Look, Question};
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::question::{Look, Question};
 use super::retold::Retold;
 use super::saving::{Concerned, Saving};
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::Position;
-use bellwether_engine::input::Action;
+use bellwether_engine::input::{Action, TicketVerb};
 use bellwether_engine::time::EventTime;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -67,6 +67,9 @@ fn about(action: &Action) -> [Option<&str>; 2] {
         Action::Silence { .. } => [None, None],
     }
 }
+
+/// By tenant and incident: when, and to whom.
+pub type Given = BTreeMap<(Arc<str>, Box<str>), (EventTime, Box<str>)>;
 
 type Place = (EventTime, usize, u64);
 
@@ -142,6 +145,17 @@ impl Said {
         self.table().words.values().rev().filter(|word| wanted(word)).take(max).cloned().collect()
     }
 
+    /// To whom people have given incidents and when, by tenant and id: the last word on each, of the tenants that `wanted`.
+    pub fn given(&self, wanted: impl Fn(&str) -> bool) -> Given {
+        let mut given = Given::new();
+        for word in self.table().words.values().filter(|word| wanted(&word.tenant)) {
+            if let Action::TicketChanged { incident, verb: TicketVerb::Reassigned, text, .. } = &word.action {
+                given.insert((word.tenant.clone(), incident.as_str().into()), (word.at, text.as_str().into()));
+            }
+        }
+        given
+    }
+
     /// To be told when there is more.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -161,7 +175,7 @@ mod tests {
             incident: id.to_owned(),
             system: "bellwether".to_owned(),
             key: id.to_owned(),
-            verb: bellwether_engine::input::TicketVerb::Commented,
+            verb: TicketVerb::Commented,
             who: "ana".to_owned(),
             text: text.to_owned(),
         }

@@ -139,10 +139,6 @@ impl Browser<'_> {
         self.get("/url").as_str().expect("an address").to_owned()
     }
 
-    pub(crate) fn source(&self) -> String {
-        self.get("/source").as_str().expect("a page").to_owned()
-    }
-
     /// What a script on the page answers.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({"script": script, "args": []}))
@@ -184,7 +180,9 @@ impl Browser<'_> {
 
     /// Presses keys where the focus is.
     pub(crate) fn keys(&self, keys: &str) {
-        let press = |key: char| [json!({"type": "keyDown", "value": key.to_string()}), json!({"type": "keyUp", "value": key.to_string()})];
+        let press = |key: char| {
+            [json!({"type": "keyDown", "value": key.to_string()}), json!({"type": "keyUp", "value": key.to_string()})]
+        };
         let actions: Vec<Value> = keys.chars().flat_map(press).collect();
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keys", "actions": actions}]}));
     }

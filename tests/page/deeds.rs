@@ -44,7 +44,7 @@ fn each_deed_is_done_and_told_with_who_did_it() {
 
     browser.run("document.querySelector(\"form[action$='/assign'] input[name=to]\").value = 'Ben'");
     browser.click("form[action$='/assign'] button");
-    wait_for("Ben has it", || newest(&service, &id)["owner"]["assignee"] == "Ben");
+    browser.says(".head", "by Ben");
     browser.says(".story", "gives it to Ben");
 
     browser.go(&format!("http://{http}/page/incidents/{id}"));
@@ -73,7 +73,8 @@ fn each_deed_is_done_and_told_with_who_did_it() {
     browser.run("const choice = document.querySelector('select[name=alert]'); choice.value = choice.options[1].value");
     browser.click("form[action$='/detach'] button");
     wait_for("it is split", || {
-        let told = |line: &serde_json::Value| line["subject"].as_str().is_some_and(|subject| subject.contains(".split."));
+        let told =
+            |line: &serde_json::Value| line["subject"].as_str().is_some_and(|subject| subject.contains(".split."));
         service.records().iter().any(told)
     });
 

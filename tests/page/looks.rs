@@ -64,7 +64,14 @@ fn every_page_fits_a_telephone_and_keeps_its_policy() {
     for width in [360, 2_560] {
         let browser = driver.open(Kind { width, height: 800, ..Kind::default() });
         sign_in(&browser, http, "Ana");
-        let pages = ["/page", "/page/incidents", "/page/silences", "/page/forecasts", &format!("/page/incidents/{id}"), "/page/nowhere"];
+        let pages = [
+            "/page",
+            "/page/incidents",
+            "/page/silences",
+            "/page/forecasts",
+            &format!("/page/incidents/{id}"),
+            "/page/nowhere",
+        ];
         for page in pages {
             browser.go(&format!("http://{http}{page}"));
             assert!(!overflows(&browser), "{page} at {width}");

@@ -8,6 +8,7 @@ mod skipped;
 mod browser;
 mod deeds;
 mod guarded;
+mod interface;
 mod looks;
 mod pictures;
 
@@ -39,7 +40,8 @@ fn serve(folder: &Path) -> (Service, SocketAddr) {
 /// Tells alerts of a host, and waits until they are an incident; answers its id.
 fn incident(service: &Service, host: &str, names: &[&str]) -> String {
     assert!(service.alert(service::TOKEN, host, names).status < 300);
-    let of_host = |record: &serde_json::Value| record["record"]["primary_entity"]["id"].as_str() == Some(&format!("host:{host}"));
+    let of_host =
+        |record: &serde_json::Value| record["record"]["primary_entity"]["id"].as_str() == Some(&format!("host:{host}"));
     wait_until("it is an incident", || service.records().iter().any(of_host));
     let records = service.records();
     let found = records.iter().rfind(|record| of_host(record)).expect("there is one");

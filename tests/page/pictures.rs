@@ -47,13 +47,23 @@ fn screenshots() {
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo-out/screenshots");
     std::fs::create_dir_all(&out).expect("made");
     for story in ["database-network-change", "msp"] {
-        let played = super::service::bellwether(&["demo", story, "--no-nats", "--seconds", "2", "--out", &out.display().to_string()]);
+        let played = super::service::bellwether(&[
+            "demo",
+            story,
+            "--no-nats",
+            "--seconds",
+            "2",
+            "--out",
+            &out.display().to_string(),
+        ]);
         assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
         let (_served, address) = page_of(&out.join(story));
         for (theme, dark) in [("light", false), ("dark", true)] {
             for (size, width, height) in [("wide", 1_440, 1_000), ("narrow", 360, 740)] {
                 let browser = driver.open(Kind { dark, width, height, ..Kind::default() });
-                for (name, path) in [("now", ""), ("incidents", "/incidents"), ("silences", "/silences"), ("forecasts", "/forecasts")] {
+                for (name, path) in
+                    [("now", ""), ("incidents", "/incidents"), ("silences", "/silences"), ("forecasts", "/forecasts")]
+                {
                     browser.go(&format!("{address}{path}"));
                     shoot(&browser, &out, &format!("{story}-{name}-{theme}-{size}"));
                 }

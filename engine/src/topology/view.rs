@@ -96,8 +96,7 @@ impl Topology {
         for _ in 0..hops {
             let mut next = Vec::new();
             for at in ring {
-                let mut own: Vec<_> =
-                    self.edges(at).iter().filter(|edge| edge.relation != Relation::OwnedBy).collect();
+                let mut own: Vec<_> = self.edges(at).iter().filter(|edge| edge.relation != Relation::OwnedBy).collect();
                 let name = |edge: &super::graph::Edge| entities.text(edge.other).to_owned();
                 own.sort_by_cached_key(|edge| (std::cmp::Reverse((edge.confidence * 1e6) as u64), name(edge)));
                 for edge in own {

@@ -118,7 +118,8 @@ impl Line {
 
     /// Whether every word of what somebody looks for is somewhere in it.
     pub(crate) fn has(&self, words: &[String]) -> bool {
-        let texts = [&*self.id, &self.title, &self.class, &self.team, &self.assignee, &self.tenant, self.priority.name()];
+        let texts =
+            [&*self.id, &self.title, &self.class, &self.team, &self.assignee, &self.tenant, self.priority.name()];
         let texts = texts.into_iter().chain(self.hurts.iter().chain(&self.names).map(|name| &**name));
         let texts: Vec<String> =
             texts.chain(self.ticket.as_deref()).map(str::to_lowercase).filter(|text| !text.is_empty()).collect();
@@ -202,7 +203,11 @@ impl Told {
             news.push(format!("{} → {} notifications", before.alerts, self.alerts));
         }
         if self.assignee != before.assignee {
-            news.push(if self.assignee.is_empty() { "nobody has it".to_owned() } else { format!("{} has it", self.assignee) });
+            news.push(if self.assignee.is_empty() {
+                "nobody has it".to_owned()
+            } else {
+                format!("{} has it", self.assignee)
+            });
         }
         if self.tickets != before.tickets {
             news.push(format!("{} tickets", self.tickets));

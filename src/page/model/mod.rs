@@ -24,7 +24,7 @@ use bellwether_engine::incident::{IncidentEvent, IncidentRecord};
 use bellwether_engine::time::EventTime;
 use tokio::sync::watch;
 
-pub(crate) use line::{Line, Sla, Told};
+pub(crate) use line::{Line, Told};
 use packed::Packed;
 
 /// Revisions of an incident that are kept, beside the first one.

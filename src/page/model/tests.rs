@@ -42,7 +42,8 @@ fn the_most_urgent_comes_first_and_nothing_of_another_tenant() {
     let model = Model::new(1 << 20);
     let events: Vec<_> = (1..=4).map(|n| event("acme", n, 1, "open")).chain([event("beta", 6, 1, "open")]).collect();
     model.take(&events);
-    let titles = |scope: &Scope, max| model.live(scope, max).lines.iter().map(|line| line.title.to_string()).collect::<Vec<_>>();
+    let titles =
+        |scope: &Scope, max| model.live(scope, max).lines.iter().map(|line| line.title.to_string()).collect::<Vec<_>>();
     assert_eq!(titles(&acme(), 9), ["fault 2", "fault 4", "fault 1", "fault 3"]);
     assert_eq!((titles(&acme(), 2).len(), model.live(&acme(), 2).total), (2, 4));
     assert_eq!(titles(&Scope::All, 9).len(), 5);

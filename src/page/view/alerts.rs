@@ -68,7 +68,8 @@ pub(crate) fn card(
 }
 
 fn relations(explanation: &Explanation) -> Markup {
-    let related = explanation.under.iter().map(|one| ("under", one)).chain(explanation.over.iter().map(|one| ("over", one)));
+    let related =
+        explanation.under.iter().map(|one| ("under", one)).chain(explanation.over.iter().map(|one| ("over", one)));
     html! {
         @for (place, one) in related {
             p.small {
@@ -81,11 +82,13 @@ fn relations(explanation: &Explanation) -> Markup {
 
 fn explained(explanation: &Explanation, record: &IncidentRecord, now: EventTime) -> Markup {
     let (open, rest) = explanation.members.split_at(explanation.members.len().min(ROWS_OPEN));
-    let table = |members: &[MemberReason]| html! {
-        div.scroll {
-            table.cards {
-                thead { tr { th { "Alert" } th { "On" } th { "Began" } th.n { "Score" } th { "time · topology · text · learned" } th { "Linked most firmly with" } } }
-                tbody { @for member in members { (member_row(member, record, explanation.threshold, now)) } }
+    let table = |members: &[MemberReason]| {
+        html! {
+            div.scroll {
+                table.cards {
+                    thead { tr { th { "Alert" } th { "On" } th { "Began" } th.n { "Score" } th { "time · topology · text · learned" } th { "Linked most firmly with" } } }
+                    tbody { @for member in members { (member_row(member, record, explanation.threshold, now)) } }
+                }
             }
         }
     };
@@ -109,7 +112,7 @@ fn member_row(member: &MemberReason, record: &IncidentRecord, threshold: f64, no
                 @if let Some(summary) = told.and_then(summary) { span.sub { (said(summary)) } }
                 span.sub.faint { code { (member.fingerprint) } @if let Some(alert) = told { " " (said(&alert.source)) ", " (lasted(alert)) } }
             }
-            td data-name="on" { (said(short(&member.entity))) }
+            td.nowrap data-name="on" { (said(short(&member.entity))) }
             td.tight data-name="began" { (moment(member.starts_at, now)) }
             @match member.score {
                 None => { td.n { "–" } td colspan="2" { span.soft { "began the group" } } }
@@ -132,8 +135,10 @@ fn member_row(member: &MemberReason, record: &IncidentRecord, threshold: f64, no
 /// The kinds of evidence without which it would not have joined.
 fn decided(member: &MemberReason, threshold: f64) -> String {
     let needed = KINDS.iter().zip(member.evidence).zip(member.without);
-    let needed: Vec<&str> =
-        needed.filter(|((_, value), without)| *value > 0.0 && *without < threshold).map(|((kind, _), _)| *kind).collect();
+    let needed: Vec<&str> = needed
+        .filter(|((_, value), without)| *value > 0.0 && *without < threshold)
+        .map(|((kind, _), _)| *kind)
+        .collect();
     match needed.as_slice() {
         [] => "any one could be missing".to_owned(),
         kinds => format!("{} decided", kinds.join(" and ")),
@@ -155,20 +160,22 @@ fn lasted(alert: &AlertEntry) -> String {
 /// The alerts that the record lists, where nobody knows more.
 fn told(alerts: &[AlertEntry], now: EventTime) -> Markup {
     let (open, rest) = alerts.split_at(alerts.len().min(ROWS_OPEN));
-    let table = |alerts: &[AlertEntry]| html! {
-        div.scroll {
-            table.cards {
-                thead { tr { th { "Alert" } th { "Of" } th { "Began" } th { "State" } } }
-                tbody {
-                    @for alert in alerts {
-                        tr {
-                            td {
-                                @if alert.url.is_empty() { (said(&alert.name)) } @else { (outside(&alert.url, &alert.name)) }
-                                @if let Some(summary) = summary(alert) { span.sub { (said(summary)) } }
+    let table = |alerts: &[AlertEntry]| {
+        html! {
+            div.scroll {
+                table.cards {
+                    thead { tr { th { "Alert" } th { "Of" } th { "Began" } th { "State" } } }
+                    tbody {
+                        @for alert in alerts {
+                            tr {
+                                td {
+                                    @if alert.url.is_empty() { (said(&alert.name)) } @else { (outside(&alert.url, &alert.name)) }
+                                    @if let Some(summary) = summary(alert) { span.sub { (said(summary)) } }
+                                }
+                                td.tight { (said(&alert.source)) }
+                                td.tight { (moment(alert.starts_at, now)) }
+                                td.tight { (lasted(alert)) }
                             }
-                            td.tight { (said(&alert.source)) }
-                            td.tight { (moment(alert.starts_at, now)) }
-                            td.tight { (lasted(alert)) }
                         }
                     }
                 }

@@ -145,8 +145,15 @@ pub(crate) fn deeds(
 }
 
 /// How long something may be kept quiet.
-pub(crate) const SPANS: [(&str, &str); 7] =
-    [("30m", "30 minutes"), ("1h", "1 hour"), ("2h", "2 hours"), ("4h", "4 hours"), ("8h", "8 hours"), ("24h", "1 day"), ("168h", "1 week")];
+pub(crate) const SPANS: [(&str, &str); 7] = [
+    ("30m", "30 minutes"),
+    ("1h", "1 hour"),
+    ("2h", "2 hours"),
+    ("4h", "4 hours"),
+    ("8h", "8 hours"),
+    ("24h", "1 day"),
+    ("168h", "1 week"),
+];
 
 fn silence(line: &Line, record: &IncidentRecord, hands: &Hands<'_>) -> Markup {
     html! {

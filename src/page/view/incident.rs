@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwether_engine::incident::{CauseKind, EntityRole, IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident};
+use bellwether_engine::incident::{
+    CauseKind, EntityRole, IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident,
+};
 use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
 
@@ -56,15 +58,16 @@ pub(crate) fn page(shown: &Shown<'_>) -> Markup {
         @if let Some(hands) = &shown.hands { (quick(shown.line(), hands)) }
         div.columns {
             div.stack {
-                section.card aria-label="What happened" {
-                    p.lead { (said(&record.summary)) }
+                (cause(shown))
+                section.card aria-labelledby="what" {
+                    h2 #what { "What happened" }
+                    p { (said(&record.summary)) }
                     (next(record))
                 }
-                (cause(shown))
             }
             div.stack {
                 section.card aria-labelledby="clocks" { h2 #clocks { "Clocks" } (clocks(shown)) }
-                section.card aria-labelledby="hurts" { h2 #hurts { "Whom it hurts" } (hurts(record)) }
+                section.card aria-labelledby="hurts" { h2 #hurts { "Whom it hurts" } (hurts(record, shown.line())) }
             }
         }
         section.card aria-labelledby="timeline" {
@@ -93,7 +96,7 @@ fn head(shown: &Shown<'_>) -> Markup {
                 @if !record.environment.is_empty() { span.pill { (said(&record.environment)) } }
             }
             h1 { (said(&record.title)) }
-            p.small.faint {
+            p.small.faint.wide {
                 code { (line.id) } " · revision " (line.revision) " · tenant " (said(&line.tenant))
                 @if let Some(reason_) = record.status_reason { " · " (status(record.status)) ": " (reason(reason_)) }
                 @if let Some(into) = &record.merged_into { " · a part of " a href=(address(into)) { (said(into)) } }
@@ -106,8 +109,13 @@ fn head(shown: &Shown<'_>) -> Markup {
 
 /// Who may be next, as far as the engine expects it.
 fn next(record: &IncidentRecord) -> Markup {
-    let names: Vec<&str> =
-        record.labels.get("impact.next").into_iter().flat_map(|text| text.split(", ")).filter_map(|one| one.split(' ').next()).collect();
+    let names: Vec<&str> = record
+        .labels
+        .get("impact.next")
+        .into_iter()
+        .flat_map(|text| text.split(", "))
+        .filter_map(|one| one.split(' ').next())
+        .collect();
     html! {
         @if !names.is_empty() && record.status != IncidentStatus::Resolved {
             p.soft { strong { "May be next: " } (said(&names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", "))) }
@@ -213,7 +221,7 @@ fn deadline(by: EventTime, done: Option<EventTime>, now: EventTime) -> Markup {
     }
 }
 
-fn hurts(record: &IncidentRecord) -> Markup {
+fn hurts(record: &IncidentRecord, line: &Line) -> Markup {
     let label = |name: &str| record.labels.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let owner = record.owner.clone().unwrap_or_default();
     let affected: Vec<&str> = record
@@ -231,7 +239,7 @@ fn hurts(record: &IncidentRecord) -> Markup {
                 dt { "Priority" } dd { (record.priority.name()) " from impact " (impact) " and urgency " (urgency) }
             }
             dt { "Owner" } dd { @if owner.team.is_empty() && owner.assignment_group.is_empty() { "nobody named" } @else { (said(&owner.team)) @if !owner.assignment_group.is_empty() { " (" (said(&owner.assignment_group)) ")" } } }
-            @if !owner.assignee.is_empty() { dt { "Works on it" } dd { strong { (said(&owner.assignee)) } } }
+            @if !line.assignee.is_empty() { dt { "Works on it" } dd { strong { (said(&line.assignee)) } } }
             @if !owner.escalation.is_empty() { dt { "Call next" } dd { (said(&owner.escalation)) } }
         }
     }
@@ -256,7 +264,8 @@ fn neighbourhood(shown: &Shown<'_>) -> Markup {
 /// The first symptom of each entity.
 fn onsets(record: &IncidentRecord, detail: Option<&Arc<Detail>>) -> BTreeMap<String, EventTime> {
     let mut onsets: BTreeMap<String, EventTime> = BTreeMap::new();
-    let members = detail.and_then(|detail| detail.explanation.as_ref()).map(|e| e.members.as_slice()).unwrap_or_default();
+    let members =
+        detail.and_then(|detail| detail.explanation.as_ref()).map(|e| e.members.as_slice()).unwrap_or_default();
     let seen = record.evidence.iter().filter(|one| !one.entity_id.is_empty()).map(|one| (&one.entity_id, one.at));
     for (entity, at) in members.iter().map(|member| (&member.entity, member.starts_at)).chain(seen) {
         let first = onsets.entry(entity.clone()).or_insert(at);
@@ -277,7 +286,7 @@ fn suspects(shown: &Shown<'_>) -> Markup {
                         tbody {
                             @for cause in causes.iter().take(CAUSES_SHOWN) {
                                 tr {
-                                    td { strong { (said(&named(cause))) } }
+                                    td.name { strong { (said(&named(cause))) } }
                                     td.small { (said(&cause.explanation)) }
                                     td.n { (percent(cause.score)) }
                                 }
@@ -306,7 +315,7 @@ fn changes(record: &IncidentRecord, now: EventTime) -> Markup {
                             @for change in &record.changes {
                                 tr {
                                     td { @if change.url.is_empty() { (said(&change.id)) } @else { (outside(&change.url, &change.id)) } span.sub { (said(&change.change_type)) } }
-                                    td { (said(short(&change.entity_id))) }
+                                    td.nowrap { (said(short(&change.entity_id))) }
                                     td.tight { (moment(change.at, now)) span.sub { @if change.at <= began { (span(began.since(change.at))) " before" } @else { (span(change.at.since(began))) " after" } } }
                                     td.n { @if let Some(score) = change.score { (percent(score)) } }
                                 }

@@ -23,7 +23,7 @@ const LANE_HEIGHT: f64 = 27.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 26.0;
 /// About the width of a character.
-const CHAR_WIDTH: f64 = 6.2;
+const CHAR_WIDTH: f64 = 7.0;
 /// Characters of an entity's name beside its lane.
 const NAME_CHARS: usize = 28;
 
@@ -145,7 +145,8 @@ fn lanes<'r>(record: &'r IncidentRecord, explained: Option<&'r Explanation>) -> 
     }
     let began = record.started_at.unwrap_or(record.opened_at);
     for change in &record.changes {
-        let named = change.score.unwrap_or(0.0) >= 0.5 || record.probable_causes.iter().take(3).any(|c| c.reference == change.id);
+        let named = change.score.unwrap_or(0.0) >= 0.5
+            || record.probable_causes.iter().take(3).any(|c| c.reference == change.id);
         if lanes.contains_key(change.entity_id.as_str()) || named {
             let text = format!("{} ({}), {} before", change.id, change.change_type, span(began.since(change.at)));
             lanes.entry(change.entity_id.as_str()).or_default().changes.push((change.at, text));
@@ -157,7 +158,12 @@ fn lanes<'r>(record: &'r IncidentRecord, explained: Option<&'r Explanation>) -> 
 }
 
 /// The picture, and in words what it does not show.
-pub(crate) fn picture(known: &Known, record: &IncidentRecord, explained: Option<&Explanation>, now: EventTime) -> Markup {
+pub(crate) fn picture(
+    known: &Known,
+    record: &IncidentRecord,
+    explained: Option<&Explanation>,
+    now: EventTime,
+) -> Markup {
     let all = lanes(record, explained);
     let hidden = all.len().saturating_sub(LANES_MAX);
     let lanes = &all[..all.len() - hidden];

@@ -51,9 +51,17 @@ pub(crate) fn draft(known: &Known, record: &IncidentRecord, words: &[Arc<Word>])
     }
     if let Some(owner) = &record.owner {
         let team = if owner.team.is_empty() { &owner.assignment_group } else { &owner.team };
-        put(format!("| Owner | {}, {} |", text(team), text(if owner.assignee.is_empty() { "nobody" } else { &owner.assignee })));
+        put(format!(
+            "| Owner | {}, {} |",
+            text(team),
+            text(if owner.assignee.is_empty() { "nobody" } else { &owner.assignee })
+        ));
     }
-    for (label, name) in [("impact.business_services", "Business services"), ("impact.customers", "Customers"), ("sla.name", "Service level")] {
+    for (label, name) in [
+        ("impact.business_services", "Business services"),
+        ("impact.customers", "Customers"),
+        ("sla.name", "Service level"),
+    ] {
         if let Some(value) = record.labels.get(label) {
             put(format!("| {name} | {} |", text(value)));
         }
@@ -70,7 +78,13 @@ pub(crate) fn draft(known: &Known, record: &IncidentRecord, words: &[Arc<Word>])
     put("## The cause\n".to_owned());
     put("As the engine ranked it:\n".to_owned());
     for cause in record.probable_causes.iter().take(CAUSES_MAX) {
-        put(format!("{}. {} ({}): {}", cause.rank, text(&named(cause)), percent(cause.score), text(&cause.explanation)));
+        put(format!(
+            "{}. {} ({}): {}",
+            cause.rank,
+            text(&named(cause)),
+            percent(cause.score),
+            text(&cause.explanation)
+        ));
     }
     put("\n_What it was, and why it could happen:_\n\n## What happened when\n".to_owned());
     for (when, what) in story::plain(known, words) {

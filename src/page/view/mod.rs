@@ -21,3 +21,4 @@ pub(crate) mod system;
 pub(crate) mod words;
 
 pub(crate) use deeds::Hands;
+pub(crate) use story::sentence;

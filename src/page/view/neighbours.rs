@@ -15,6 +15,8 @@ use super::words::{said, short};
 
 /// Entities shown.
 const NODES_MAX: usize = 26;
+/// Of them such as are no part of the incident.
+const NEIGHBOURS_MAX: usize = 6;
 /// Columns; what is deeper shares the first.
 const COLUMNS_MAX: usize = 7;
 const NODE_HEIGHT: f64 = 34.0;
@@ -50,9 +52,18 @@ fn travels<'e>(edge: &'e NearEdge) -> (&'e str, &'e str) {
 }
 
 /// The picture; nothing where no two of them are connected.
-pub(crate) fn picture(record: &IncidentRecord, onsets: &BTreeMap<String, EventTime>, near: &[NearEdge]) -> Option<Markup> {
-    let next: BTreeSet<&str> =
-        record.labels.get("impact.next").into_iter().flat_map(|text| text.split(", ")).filter_map(|one| one.split(' ').next()).collect();
+pub(crate) fn picture(
+    record: &IncidentRecord,
+    onsets: &BTreeMap<String, EventTime>,
+    near: &[NearEdge],
+) -> Option<Markup> {
+    let next: BTreeSet<&str> = record
+        .labels
+        .get("impact.next")
+        .into_iter()
+        .flat_map(|text| text.split(", "))
+        .filter_map(|one| one.split(' ').next())
+        .collect();
     let chosen = chosen(record, &next, near);
     let edges: Vec<(&str, &str, &NearEdge)> = near
         .iter()
@@ -119,8 +130,8 @@ fn chosen<'r>(record: &'r IncidentRecord, next: &BTreeSet<&'r str>, near: &'r [N
     }
     let mut others: Vec<(&str, usize)> = touches.into_iter().collect();
     others.sort_by_key(|(name, touched)| (std::cmp::Reverse(*touched), *name));
-    // A neighbour or two for each is context; more would bury what matters.
-    let room = (NODES_MAX - chosen.len()).min(own.len().max(4));
+    // A few neighbours are context; more would bury what matters.
+    let room = (NODES_MAX - chosen.len()).min(NEIGHBOURS_MAX);
     for (name, _) in others.into_iter().take(room) {
         chosen.insert(name, Part::Near);
     }
@@ -144,11 +155,16 @@ fn placed<'n>(
         }
     }
     let used: BTreeSet<usize> = depth.values().copied().collect();
-    let column_of: BTreeMap<usize, usize> = used.into_iter().enumerate().map(|(column, depth)| (depth, column)).collect();
-    let mut order: Vec<(&EventTime, &str)> =
-        onsets.iter().filter(|(name, _)| chosen.contains_key(name.as_str())).map(|(name, at)| (at, name.as_str())).collect();
+    let column_of: BTreeMap<usize, usize> =
+        used.into_iter().enumerate().map(|(column, depth)| (depth, column)).collect();
+    let mut order: Vec<(&EventTime, &str)> = onsets
+        .iter()
+        .filter(|(name, _)| chosen.contains_key(name.as_str()))
+        .map(|(name, at)| (at, name.as_str()))
+        .collect();
     order.sort_unstable();
-    let order: BTreeMap<&str, usize> = order.into_iter().enumerate().map(|(place, (_, name))| (name, place + 1)).collect();
+    let order: BTreeMap<&str, usize> =
+        order.into_iter().enumerate().map(|(place, (_, name))| (name, place + 1)).collect();
     let mut columns: Vec<Vec<&'n str>> = vec![Vec::new(); column_of.len()];
     for name in chosen.keys() {
         columns[column_of[&depth[name]]].push(name);
@@ -236,7 +252,11 @@ fn arrow(from: &Node<'_>, to: &Node<'_>, wide: f64, hot: bool, edge: &NearEdge) 
     let (x2, y2) = (if onward { to.x - 6.0 } else { to.x + wide + 6.0 }, to.y + half);
     let bend = if onward { (x2 - x1) / 2.0 } else { 34.0 };
     let (c1, c2) = (x1 + bend, if onward { x2 - bend } else { x2 + bend });
-    let head = if onward { format!("M{} {}l-6-3.5v7z", round(x2 + 6.0), round(y2)) } else { format!("M{} {}l6-3.5v7z", round(x2 - 6.0), round(y2)) };
+    let head = if onward {
+        format!("M{} {}l-6-3.5v7z", round(x2 + 6.0), round(y2))
+    } else {
+        format!("M{} {}l6-3.5v7z", round(x2 - 6.0), round(y2))
+    };
     let heat = if hot { " hot" } else { "" };
     html! {
         path class={ "edge" (heat) } d={ "M" (round(x1)) " " (round(y1)) "C" (round(c1)) " " (round(y1)) " " (round(c2)) " " (round(y2)) " " (round(x2)) " " (round(y2)) } {
@@ -260,7 +280,8 @@ mod tests {
 
     #[test]
     fn trouble_travels_from_left_to_right_and_a_circle_ends() {
-        let chosen: BTreeMap<&str, Part> = ["service:a", "host:h", "business:b", "service:c"].map(|name| (name, Part::Near)).into();
+        let chosen: BTreeMap<&str, Part> =
+            ["service:a", "host:h", "business:b", "service:c"].map(|name| (name, Part::Near)).into();
         let near = [
             edge("service:a", Relation::RunsOn, "host:h"),
             edge("business:b", Relation::Calls, "service:a"),

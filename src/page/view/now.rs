@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::forecasts::soonest;
 use super::list::{incidents, left_out};
-use super::words::{ago, count, many, percent, said, span};
+use super::words::{ago, count, many, said, span};
 use crate::page::eye::Unseen;
 use crate::page::funnel::Counts;
 use crate::page::model::Listed;
@@ -66,6 +66,7 @@ pub(crate) fn page(now: &Now<'_>) -> Markup {
         (state(now))
         (troubles(now.troubles))
         div.columns {
+            div.stack {
             section.card aria-labelledby="open" {
                 h2 #open { "Open incidents" @if now.live.total > 0 { span.small { (count(now.live.total as u64)) } } }
                 @if now.live.lines.is_empty() {
@@ -75,19 +76,26 @@ pub(crate) fn page(now: &Now<'_>) -> Markup {
                     (left_out(now.live))
                 }
             }
+            (over(now))
+            }
             div.stack {
                 (funnel(now))
                 (soonest(now.forecasts, now.now, now.several))
                 (doors(now))
             }
         }
+        (refreshed())
+    }
+}
+
+fn over(now: &Now<'_>) -> Markup {
+    html! {
         @if !now.over.lines.is_empty() {
             section.card aria-labelledby="over" {
                 h2 #over { "Lately over" }
                 (incidents(&now.over.lines, now.now, now.several))
             }
         }
-        (refreshed())
     }
 }
 
@@ -101,9 +109,7 @@ fn state(now: &Now<'_>) -> Markup {
     let live = &now.live.lines;
     let untaken = live.iter().filter(|line| line.status == IncidentStatus::Open).count();
     let urgent = live.iter().filter(|line| line.priority <= Priority::P2).count();
-    let late = live.iter().filter(|line| {
-        line.sla.next(line.status).is_some_and(|(_, at)| at < now.now)
-    });
+    let late = live.iter().filter(|line| line.sla.next(line.status).is_some_and(|(_, at)| at < now.now));
     let late = late.count();
     let class = match (urgent, now.live.total) {
         (1.., _) => "bad",
@@ -148,16 +154,25 @@ pub(crate) fn troubles(troubles: &[String]) -> Markup {
     }
 }
 
+/// How much less `few` are than `many`: never more than it is.
+fn less(few: u64, many: u64) -> String {
+    let share = 1.0 - (few as f64 / many.max(1) as f64).min(1.0);
+    format!("{:.1} %", (share * 1_000.0).floor() / 10.0)
+}
+
 fn funnel(now: &Now<'_>) -> Markup {
     let Counts { signals, alerts, repeated, suppressed, incidents, .. } = now.counts;
     let heard = alerts + repeated;
-    let share = |part: u64| if signals == 0 { 0.0 } else { ((part as f64 + 1.0).ln() / (signals as f64 + 1.0).ln()).min(1.0) };
-    let step = |name: &str, number: u64| html! {
-        div {
-            span { (name) } strong { (count(number)) }
-            svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
-                rect.track width="100" height="8" {}
-                rect.fill width=((share(number) * 100.0).round()) height="8" {}
+    let share =
+        |part: u64| if signals == 0 { 0.0 } else { ((part as f64 + 1.0).ln() / (signals as f64 + 1.0).ln()).min(1.0) };
+    let step = |name: &str, number: u64| {
+        html! {
+            div {
+                span { (name) } strong { (count(number)) }
+                svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+                    rect.track width="100" height="8" {}
+                    rect.fill width=((share(number) * 100.0).round()) height="8" {}
+                }
             }
         }
     };
@@ -177,7 +192,7 @@ fn funnel(now: &Now<'_>) -> Markup {
             }
             @if heard > 0 {
                 p.small.soft {
-                    (percent(1.0 - (incidents as f64 / heard as f64).min(1.0))) " less to read"
+                    (less(incidents, heard)) " less to read"
                     @if suppressed > 0 { "; " (many(suppressed, "alert")) " held back by silences, maintenance or what explains them" }
                     "."
                 }

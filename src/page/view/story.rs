@@ -74,17 +74,19 @@ fn lines(known: &Known, words: &[Arc<Word>]) -> Vec<Line> {
 pub(crate) fn card(known: &Known, words: &[Arc<Word>], now: EventTime) -> Markup {
     let lines = lines(known, words);
     let (open, rest) = lines.split_at(lines.len().min(LINES_OPEN));
-    let list = |lines: &[Line]| html! {
-        ol.story {
-            @for line in lines {
-                li {
-                    span.faint.small { (moment(line.at, now)) }
-                    span {
-                        @match &line.who {
-                            Some(who) => { strong.who-said { (said(who)) } " " (line.what) }
-                            None => { strong { (line.what) } }
+    let list = |lines: &[Line]| {
+        html! {
+            ol.story {
+                @for line in lines {
+                    li {
+                        span.faint.small { (moment(line.at, now)) }
+                        span {
+                            @match &line.who {
+                                Some(who) => { strong.who-said { (said(who)) } " " (line.what) }
+                                None => { strong { (line.what) } }
+                            }
+                            @if !line.more.is_empty() { " " span.soft { (said(&line.more)) } }
                         }
-                        @if !line.more.is_empty() { " " span.soft { (said(&line.more)) } }
                     }
                 }
             }

@@ -178,11 +178,16 @@ mod tests {
 
     #[test]
     fn links_are_of_the_web_and_nothing_else() {
-        for bad in ["javascript:alert(1)", " https://x", "data:text/html,x", "//x", "java\nscript:x", "https:x", "http://a b"] {
+        for bad in
+            ["javascript:alert(1)", " https://x", "data:text/html,x", "//x", "java\nscript:x", "https:x", "http://a b"]
+        {
             assert!(!outside(bad, "x").into_string().contains("href"), "{bad}");
         }
         let good = outside("https://x.example/?a=1&b=\"", "<b>\u{202e}").into_string();
-        assert!(good.contains("href=\"https://x.example/?a=1&amp;b=&quot;\"") && good.contains("&lt;b&gt;&lt;U+202E&gt;"), "{good}");
+        assert!(
+            good.contains("href=\"https://x.example/?a=1&amp;b=&quot;\"") && good.contains("&lt;b&gt;&lt;U+202E&gt;"),
+            "{good}"
+        );
     }
 
     #[test]

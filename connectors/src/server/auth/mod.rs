@@ -53,9 +53,9 @@ use crate::server::doors::Holder;
 use crate::server::refusals::{Answering, Refused, RefusedSenders};
 
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
-pub use visitor::Visitor;
 use secrets::{CertificateMark, Digest, Secret, kept_basic, kept_bearer, network, secret_of};
 pub(crate) use secrets::{from_hex, read_secret, sha256};
+pub use visitor::Visitor;
 
 /// Longest `Authorization` header looked at; tokens are below 1 KiB.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
