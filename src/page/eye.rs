@@ -58,11 +58,17 @@ pub(crate) struct Detail {
     pub(crate) near: Vec<NearEdge>,
 }
 
+/// Of an incident: its tenant and its id.
+type Name = (Arc<str>, Box<str>);
+
+/// What runs out, the soonest first, with whose it is.
+pub(crate) type Forecasts = Vec<(String, ForecastView)>;
+
 /// Looks at engines.
 pub(crate) struct Eye {
     behind: Behind,
-    details: Mutex<HashMap<(Arc<str>, Box<str>), Seen<Detail>>>,
-    forecasts: Mutex<BTreeMap<Scope, Seen<Vec<(String, ForecastView)>>>>,
+    details: Mutex<HashMap<Name, Seen<Detail>>>,
+    forecasts: Mutex<BTreeMap<Scope, Seen<Forecasts>>>,
 }
 
 struct Seen<T> {
@@ -136,7 +142,7 @@ impl Eye {
     }
 
     /// What is expected to run out, the soonest first, with whose it is.
-    pub(crate) async fn forecasts(&self, scope: &Scope) -> Result<Arc<Vec<(String, ForecastView)>>, Unseen> {
+    pub(crate) async fn forecasts(&self, scope: &Scope) -> Result<Arc<Forecasts>, Unseen> {
         if let Some(seen) = lock(&self.forecasts).get(scope)
             && seen.when.elapsed() < FORECASTS_FOR
         {

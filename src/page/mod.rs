@@ -111,6 +111,11 @@ impl Page {
         self.model.take(events);
     }
 
+    /// About how many bytes what it knows of incidents takes.
+    pub fn bytes(&self) -> usize {
+        self.model.bytes().0
+    }
+
     /// Takes in what the logs in these folders have. Blocking.
     pub fn recall(&self, logs: &[PathBuf]) {
         recall(&self.model, logs);

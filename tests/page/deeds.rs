@@ -62,7 +62,7 @@ fn each_deed_is_done_and_told_with_who_did_it() {
     press(&browser, http, &id, "close");
     status(&id, "closed");
 
-    let third = incident(&service, "web-8", &["LinkDown"]);
+    let third = incident(&service, "web-8", &["CertificateExpiresSoon"]);
     browser.go(&format!("http://{http}/page/incidents/{third}"));
     browser.run(&format!("document.querySelector('select[name=into]').value = '{other}'"));
     browser.click("form[action$='/merge'] button");

@@ -96,7 +96,6 @@ fn what_senders_call_things_is_text_and_nothing_else() {
         let shown = browser.run("return document.title + document.body.innerText");
         assert!(!shown.as_str().expect("a text").contains(['\u{202e}', '\u{200b}']), "{page}");
     }
-    browser.says("h1", "db-1");
     assert!(
         browser.text("#alerts + .scroll, section[aria-labelledby=alerts]").contains("<U+202E>"),
         "what turns text is shown"

@@ -27,7 +27,9 @@ fn told(folder: &Path, args: &[&str]) -> String {
 fn a_list_goes_on_where_its_page_ended_and_an_incident_has_its_history() {
     let folder = tempfile::tempdir().expect("a folder");
     let (service, _) = serve(folder.path());
-    let ids: Vec<String> = (0..3).map(|n| incident(&service, &format!("db-{n}"), &["DiskFull"])).collect();
+    // Flaws are faults of their own, whatever else happens.
+    let flaws = [("db-1", "DiskFull"), ("web-7", "CertificateExpiresSoon"), ("app-3", "ClockSkew")];
+    let ids: Vec<String> = flaws.iter().map(|(host, flaw)| incident(&service, host, &[flaw])).collect();
     let list = |query: &str| asked(&service, "GET", &format!("/api/v1/incidents?{query}"), TICKETING, "");
     wait_until("all are there", || list("status=live").1["incidents"].as_array().is_some_and(|all| all.len() == 3));
     let mut seen = Vec::new();

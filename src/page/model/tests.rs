@@ -9,7 +9,7 @@ fn event(tenant: &str, number: u32, revision: u64, status: &str) -> IncidentEven
     let at = format!("2026-03-01T10:{:02}:{:02}Z", number % 60, revision);
     let record = json!({
         "schema_version": "1", "id": format!("inc_{number:026}"), "dedup_key": "k", "revision": revision, "status": status,
-        "severity": "major", "priority": if number % 2 == 0 { "P1" } else { "P3" }, "title": format!("fault {number}"),
+        "severity": "major", "priority": if number.is_multiple_of(2) { "P1" } else { "P3" }, "title": format!("fault {number}"),
         "opened_at": at, "updated_at": at, "alert_count": revision,
         "entities": [{"id": "service:checkout", "type": "service", "role": "affected"}],
         "labels": {"sla.respond_by": "2026-03-01T10:15:00Z", "noise": format!("{:x}", u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(20)},

@@ -7,9 +7,9 @@ use bellwether_engine::time::{EventTime, Span};
 use maud::{Markup, html};
 
 use super::words::{level, moment, percent, said, short, span};
-use crate::page::eye::Unseen;
+use crate::page::eye::{Forecasts, Unseen};
 
-type Found = Result<Arc<Vec<(String, ForecastView)>>, Unseen>;
+type Found = Result<Arc<Forecasts>, Unseen>;
 
 /// What runs out later is no news of today.
 const SOON: Span = Span::from_hours(7 * 24);

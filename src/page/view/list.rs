@@ -39,7 +39,7 @@ fn row(line: &Line, now: EventTime, tenants: bool) -> Markup {
     html! {
         tr data-row=(line.id) data-urgent=[urgent] {
             td.tight { (priority(line.priority)) }
-            td {
+            td.what {
                 a.title href=(address(&line.id)) { (said(&line.title)) }
                 span.sub { (hurts(line)) }
             }

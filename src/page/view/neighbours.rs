@@ -44,7 +44,7 @@ struct Node<'n> {
 }
 
 /// `from` of an edge depends on `to`, so trouble travels from `to` to `from`; a part brings trouble to the whole.
-fn travels<'e>(edge: &'e NearEdge) -> (&'e str, &'e str) {
+fn travels(edge: &NearEdge) -> (&str, &str) {
     match edge.relation {
         Relation::PartOf => (&edge.from, &edge.to),
         _ => (&edge.to, &edge.from),
@@ -222,7 +222,7 @@ fn boxed(node: &Node<'_>, wide: f64) -> Markup {
         Part::Near => "node",
     };
     let (kind, name) = node.name.split_once(':').unwrap_or(("", node.name));
-    let chars = ((wide - 16.0) / 6.4) as usize;
+    let chars = ((wide - 16.0) / 7.3) as usize;
     let cut = |text: &str, max: usize| -> String {
         let text = said(text);
         match text.chars().count() > max {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bellwether_engine::ForecastView;
 use bellwether_engine::incident::{IncidentStatus, Priority};
 use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
@@ -10,7 +9,7 @@ use maud::{Markup, html};
 use super::forecasts::soonest;
 use super::list::{incidents, left_out};
 use super::words::{ago, count, many, said, span};
-use crate::page::eye::Unseen;
+use crate::page::eye::{Forecasts, Unseen};
 use crate::page::funnel::Counts;
 use crate::page::model::Listed;
 use crate::wiring::figures::EngineFigures;
@@ -26,7 +25,7 @@ pub(crate) struct Now<'n> {
     /// What one tenant has, or all.
     pub(crate) watched: Watched,
     pub(crate) troubles: &'n [String],
-    pub(crate) forecasts: &'n Result<Arc<Vec<(String, ForecastView)>>, Unseen>,
+    pub(crate) forecasts: &'n Result<Arc<Forecasts>, Unseen>,
     pub(crate) several: bool,
 }
 
@@ -65,7 +64,7 @@ pub(crate) fn page(now: &Now<'_>) -> Markup {
         h1.quiet { "Now" }
         (state(now))
         (troubles(now.troubles))
-        div.columns {
+        div.columns.late {
             div.stack {
             section.card aria-labelledby="open" {
                 h2 #open { "Open incidents" @if now.live.total > 0 { span.small { (count(now.live.total as u64)) } } }

@@ -17,7 +17,7 @@ pub(crate) fn span(span: Span) -> String {
     match secs {
         0..120 => format!("{secs} s"),
         120..7_200 => format!("{} min", secs / 60),
-        7_200..172_800 if secs / 60 % 60 == 0 => format!("{} h", secs / 3_600),
+        7_200..172_800 if (secs / 60).is_multiple_of(60) => format!("{} h", secs / 3_600),
         7_200..172_800 => format!("{} h {} min", secs / 3_600, secs / 60 % 60),
         _ => format!("{} d", secs / 86_400),
     }
