@@ -21,6 +21,7 @@ mod guest;
 mod live;
 mod model;
 mod posts;
+mod rendered;
 mod reply;
 mod session;
 mod shows;

@@ -14,8 +14,8 @@ use maud::{Markup, html};
 use super::Page;
 use super::act::{deed, ended, said_of, silence};
 use super::form::{Form, Mistake};
-use super::guest::own_address;
 use super::model::Known;
+use super::rendered::{SIGN_IN, own_address};
 use super::reply::see_other;
 use super::shows::tenant_of;
 use super::view::list::address;
@@ -88,7 +88,7 @@ impl Page {
         }
         if visit.path == "/page/sign-out" {
             who.session.iter().for_each(|session| self.sessions.end(session));
-            return see_other(super::guest::SIGN_IN).with("set-cookie", self.cookie(visit, ""));
+            return see_other(SIGN_IN).with("set-cookie", self.cookie(visit, ""));
         }
         if !who.may_act {
             let why = "This credential may look and nothing else: its `may` in `auth.credentials` lacks `act`.";

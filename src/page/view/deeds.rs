@@ -6,9 +6,8 @@ use bellwether_engine::Explanation;
 use bellwether_engine::incident::{IncidentRecord, IncidentStatus, ProbableCause};
 use maud::{Markup, html};
 
-use super::incident::named;
 use super::list::address;
-use super::words::{said, short};
+use super::words::{named, said, short};
 use crate::page::model::Line;
 
 /// Who may do something.

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwether_engine::incident::{
-    CauseKind, EntityRole, IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident,
-};
+use bellwether_engine::incident::{EntityRole, IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident};
 use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
 
 use super::deeds::{Hands, cause_deeds, deeds, quick};
 use super::list::{address, service_level, state};
 use super::words::{
-    ago, bar, clock, count, left, many, moment, outside, percent, priority, reason, said, short, span, status, sure,
+    ago, bar, clock, count, left, many, moment, named, outside, percent, priority, reason, said, short, span, status,
+    sure,
 };
 use super::{alerts, lanes, neighbours, story};
 use crate::page::eye::{Detail, Unseen};
@@ -120,24 +119,6 @@ fn next(record: &IncidentRecord) -> Markup {
         @if !names.is_empty() && record.status != IncidentStatus::Resolved {
             p.soft { strong { "May be next: " } (said(&names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", "))) }
         }
-    }
-}
-
-/// What a cause is, in a few words.
-pub(crate) fn named(cause: &ProbableCause) -> String {
-    let entity = cause.entity.as_ref().map_or("", |entity| entity.id.as_str());
-    let kind = match cause.kind {
-        CauseKind::Entity => "",
-        CauseKind::Change => "change ",
-        CauseKind::Metric => "metric ",
-        CauseKind::LogTemplate => "log template ",
-        CauseKind::Alert => "alert ",
-    };
-    match (cause.reference.as_str(), entity) {
-        ("", entity) => short(entity).to_owned(),
-        (reference, "") => format!("{kind}{reference}"),
-        (reference, entity) if reference == entity => short(entity).to_owned(),
-        (reference, entity) => format!("{kind}{reference} on {}", short(entity)),
     }
 }
 

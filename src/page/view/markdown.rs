@@ -6,9 +6,8 @@ use std::sync::Arc;
 use bellwether_engine::incident::{EntityRole, IncidentRecord};
 use bellwether_engine::time::EventTime;
 
-use super::incident::named;
 use super::story;
-use super::words::{percent, said, span, status};
+use super::words::{named, percent, said, span, status};
 use crate::page::model::Known;
 use crate::report::date_and_time;
 use crate::wiring::said::Word;

@@ -1,6 +1,6 @@
 //! How the page says things: times, spans, names, and what others wrote.
 
-use bellwether_engine::incident::{IncidentStatus, Priority, StatusReason, Verb};
+use bellwether_engine::incident::{CauseKind, IncidentStatus, Priority, ProbableCause, StatusReason, Verb};
 use bellwether_engine::time::{EventTime, Span};
 use maud::{Markup, html};
 
@@ -158,6 +158,24 @@ pub(crate) fn outside(href: &str, text: &str) -> Markup {
         } @else {
             span title="not an http address" { (said(text)) }
         }
+    }
+}
+
+/// What a cause is, in a few words.
+pub(crate) fn named(cause: &ProbableCause) -> String {
+    let entity = cause.entity.as_ref().map_or("", |entity| entity.id.as_str());
+    let kind = match cause.kind {
+        CauseKind::Entity => "",
+        CauseKind::Change => "change ",
+        CauseKind::Metric => "metric ",
+        CauseKind::LogTemplate => "log template ",
+        CauseKind::Alert => "alert ",
+    };
+    match (cause.reference.as_str(), entity) {
+        ("", entity) => short(entity).to_owned(),
+        (reference, "") => format!("{kind}{reference}"),
+        (reference, entity) if reference == entity => short(entity).to_owned(),
+        (reference, entity) => format!("{kind}{reference} on {}", short(entity)),
     }
 }
 
