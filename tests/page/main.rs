@@ -1,5 +1,8 @@
 //! The page in a real browser, beside the running program: what people see and do, and what must not be possible.
 
+// Nothing interrupts a waiting test; the pictures say where they are.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
 #[path = "../service/mod.rs"]
 mod service;
 #[path = "../support/skipped.rs"]

@@ -59,7 +59,6 @@ fn shoot(browser: &Browser<'_>, out: &Path, name: &str) {
 
 #[test]
 #[ignore = "makes pictures for people: make screenshots"]
-#[allow(clippy::print_stdout)]
 fn screenshots() {
     let Some(driver) = driver() else { return };
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo-out/screenshots");
