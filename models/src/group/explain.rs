@@ -151,8 +151,8 @@ impl Grouper {
         created
     }
 
-    /// Score and best links of an active alert into a group.
-    /// The same for who only looks: what was compared for that is not counted, so that a look leaves no trace.
+    /// Score and best links of an active alert into a group, for who only looks: what was compared for that is not
+    /// counted, so that a look leaves no trace.
     fn looked_at(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Option<(f64, Vec<Link>)> {
         let counted = self.counters.pairs;
         let links = self.links_into(alert, group, distance);
@@ -160,6 +160,7 @@ impl Grouper {
         links
     }
 
+    /// Score and best links of an active alert into a group.
     fn links_into(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Option<(f64, Vec<Link>)> {
         let group_slot = self.group_slot(group)?;
         let member = self.members.get(self.members.slot_of(alert)?).clone();
