@@ -55,7 +55,7 @@ backdrop: build ## Simulated estates with the recording of a quiet host behind t
 ##@ For contributors
 
 .PHONY: test
-test: nats peers ml itsm ## Run every test, those against real servers and senders too
+test: nats peers ml itsm browser ## Run every test, those against real servers and senders too
 	@# With Kafka, so that its source is tested, too; librdkafka is compiled once.
 	@# A test that lacked data or a tool says so in the file, which is shown and counted at the end.
 	@mkdir -p .tools && : >'$(SKIPPED)'
@@ -139,6 +139,14 @@ peers: ## The real senders the wire tests talk to, unpacked into .tools
 .PHONY: itsm
 itsm: ## Real ticketing systems for the bridges, unpacked into .tools/itsm
 	@tools/itsm.sh
+
+.PHONY: browser
+browser: ## Chromium and its driver for the tests of the page, unpacked into .tools/browser
+	@tools/browser.sh
+
+.PHONY: screenshots
+screenshots: browser ## Pictures of every page, dark and light, wide and narrow, in demo-out/screenshots
+	cargo test --locked --features kafka --test page -- --ignored --nocapture screenshots
 
 .PHONY: ml
 ml: $(ML)/ready-3 ## Python with polars, scikit-learn, river and MLflow, for the code of docs/ml.md and the metrics

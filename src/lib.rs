@@ -8,6 +8,7 @@ pub mod eval;
 pub mod exit;
 pub mod logging;
 pub mod models_cmd;
+pub mod page;
 pub mod progress;
 pub mod report;
 pub mod term;

@@ -184,6 +184,13 @@ pub enum Action {
         /// Why.
         why: String,
     },
+    /// What was resolved goes on, a person says.
+    Reopen {
+        /// Incident id.
+        incident: String,
+        /// Who says so.
+        who: String,
+    },
 }
 
 impl Action {
@@ -196,6 +203,7 @@ impl Action {
             | Action::FalsePositive { incident, .. }
             | Action::Attach { incident, .. }
             | Action::Detach { incident, .. }
+            | Action::Reopen { incident, .. }
             | Action::Ticket { incident, .. } => (Some(incident), None),
             Action::Merge { incident, into, .. } => (Some(incident), Some(into)),
             // What was taught outlives its incident, what the cause was is known when it is over, and a ticket

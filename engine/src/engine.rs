@@ -34,7 +34,7 @@ use crate::snapshot::{self, Snapshot, Taking};
 use crate::stats::EngineStats;
 use crate::tenant::Tenant;
 use crate::time::{EventTime, Span};
-use crate::topology::EdgeView;
+use crate::topology::{EdgeView, NearEdge};
 
 /// Most tenants of one engine; entries of further ones are refused and counted.
 pub const TENANTS_MAX: usize = 10_000;
@@ -373,6 +373,13 @@ impl Engine {
     /// The edges of a tenant with everybody's word about them, by name; empty for an unknown tenant.
     pub fn topology(&self, tenant: &str) -> Vec<EdgeView> {
         self.tenants.get(tenant).map(|tenant| tenant.tables.estate.view()).unwrap_or_default()
+    }
+
+    /// The edges within `hops` of some entities of a tenant, the nearest first and at most `edges_max`: what a picture of
+    /// them shows, at a cost that does not grow with the estate.
+    pub fn near(&self, tenant: &str, around: &[&str], hops: u8, edges_max: usize) -> Vec<NearEdge> {
+        let near = |tenant: &Tenant| tenant.tables.estate.near(around, hops, edges_max);
+        self.tenants.get(tenant).map(near).unwrap_or_default()
     }
 
     /// How long trouble takes along each kind of edge of a tenant, as learned so far; empty for an

@@ -88,8 +88,14 @@ fn an_operators_word_is_a_revision() {
     engine.apply(&Input::Tick(at(200)), &mut events);
     assert_eq!(verbs(&events), vec![(Verb::Opened, 1), (Verb::Acknowledged, 2)]);
     assert_eq!(events[1].record.owner.as_ref().map(|o| o.assignee.as_str()), Some("ana"));
+    let before = engine.digest();
     let explanation = engine.explain("acme", &id).expect("it is known");
     assert_eq!(explanation.members.len(), 2);
+    engine.placed("acme").iter().for_each(|alert| {
+        let _ = engine.explain_not_in("acme", alert.fingerprint, &id);
+    });
+    let _ = (engine.near("acme", &["service:checkout"], 2, 100), engine.forecasts("acme"));
+    assert_eq!(engine.digest(), before, "who looks changes nothing");
     let table = explanation.to_string();
     assert!(table.contains("began the group") && table.contains("#1"), "{table}");
     let joined = explanation.members.iter().find(|member| member.score.is_some()).expect("one joined");

@@ -1,6 +1,7 @@
 //! `bellwether demo`: a story through the whole product, and a report at its end.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,11 +23,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::demo_report::{Played, tell};
+use super::page::until_interrupted;
 use super::read_back::{ReadBack, read_back};
 use super::replay::threads;
 use super::simulate::story_names;
 use crate::config::INCIDENTS_FILE;
 use crate::exit::Exit;
+use crate::page::Page;
 use crate::progress;
 use crate::report::{Figures, LineStyle};
 use crate::term::{Ink, Term, wrap};
@@ -48,7 +51,8 @@ is under --out.
 Examples:
   bellwether demo
   bellwether demo plant-line --seconds 5
-  bellwether demo msp --no-nats")]
+  bellwether demo msp --no-nats
+  bellwether demo plant-line --serve       look at it in a browser")]
 pub(super) struct DemoArgs {
     /// The story
     #[arg(value_name = "SCENARIO", default_value = "database-network-change", value_parser = story_names())]
@@ -59,6 +63,12 @@ pub(super) struct DemoArgs {
     /// How long the story may take here
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
+    /// Serve the page of what happened afterwards, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+    /// Where the page listens, on this machine
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9098")]
+    listen: SocketAddr,
     /// Leave NATS out
     #[arg(long)]
     no_nats: bool,
@@ -111,7 +121,20 @@ async fn play(args: &DemoArgs, story: &Story, folder: &Path) -> Result<()> {
     };
     let truth: Truth = simulation.lock().unwrap_or_else(PoisonError::into_inner).truth().clone();
     let played = Played { story, folder, kept: &kept, figures: &figures, truth: &truth, back: back.as_ref() };
-    tell(&played, &mut outcome.engine, &gauges, &term)
+    tell(&played, &mut outcome.engine, &gauges, &term)?;
+    if args.serve {
+        let page = Page::finished(outcome.engine, gauges, format!("the story “{}”", story.title));
+        // Every revision is in the log of the folder; the engine has told its last.
+        page.recall(&[IncidentLogConfig::default().folder(folder)]);
+        println_heading(&term, "The page")?;
+        until_interrupted(page, args.listen).await?;
+    }
+    Ok(())
+}
+
+fn println_heading(term: &Term, heading: &str) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "\n{}\n", term.heading(heading))?;
+    Ok(())
 }
 
 /// Why the story is played without NATS.

@@ -169,6 +169,7 @@ fn next(played: &Played<'_>, incidents: &[Arc<IncidentEvent>]) -> Vec<(String, S
             format!("bellwether explain {id} --from {folder}"),
             "why each alert is in that incident, and with which evidence".to_owned(),
         ),
+        (format!("bellwether page --from {folder}"), "the same in a browser, with its pictures".to_owned()),
         (format!("bellwether demo {}", other.name), other.title.to_owned()),
         (
             format!("bellwether replay {folder} --json"),

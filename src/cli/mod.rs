@@ -12,12 +12,14 @@ mod demo_report;
 mod demo_ticket;
 mod explain;
 mod forecasts;
+mod incidents;
 mod init;
 mod inputs;
 mod lessons;
 mod man;
 mod models;
 mod open_state;
+mod page;
 mod process;
 pub mod read_back;
 mod replay;
@@ -70,6 +72,13 @@ enum Command {
     Run(run::RunArgs),
     Replay(replay::ReplayArgs),
     Explain(explain::ExplainArgs),
+    Page(page::PageArgs),
+    Incidents(incidents::IncidentsArgs),
+    Incident(incidents::IncidentArgs),
+    Ack(incidents::AckArgs),
+    Resolve(incidents::ResolveArgs),
+    Assign(incidents::AssignArgs),
+    Silence(incidents::SilenceArgs),
     Validate(validate::ValidateArgs),
     Check(check::CheckArgs),
     Sinks(sinks::SinksArgs),
@@ -104,6 +113,13 @@ impl Cli {
             Command::Completions(args) => completions::run(&args).map(ExitCode::from),
             Command::Man(args) => man::run(&args).map(ExitCode::from),
             Command::Explain(args) => explain::run(&args).map(ExitCode::from),
+            Command::Incidents(args) => incidents::list(&args).map(ExitCode::from),
+            Command::Incident(args) => incidents::show(&args).map(ExitCode::from),
+            Command::Ack(args) => incidents::ack(&args).map(ExitCode::from),
+            Command::Resolve(args) => incidents::resolve(&args).map(ExitCode::from),
+            Command::Assign(args) => incidents::assign(&args).map(ExitCode::from),
+            Command::Silence(args) => incidents::silence(&args).map(ExitCode::from),
+            Command::Page(args) => page::run(&args).map(ExitCode::from),
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),

@@ -39,6 +39,19 @@ impl Process {
         self.0.ask(Method::GET, path).await
     }
 
+    /// An answer to what is said, if anything is.
+    pub(super) async fn say(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<Vec<u8>>,
+    ) -> Result<(u16, String), ClientError> {
+        match json {
+            Some(json) => self.0.say(method, path, json).await,
+            None => self.0.ask(method, path).await,
+        }
+    }
+
     /// A page that goes on.
     pub(super) async fn open(&self, path: &str) -> Result<(u16, Lines), ClientError> {
         self.0.open(path).await

@@ -18,17 +18,20 @@ use bellwether_connectors::{Intake, RejectLog, SinkConfig, Source, Stopper, stop
 use bellwether_engine::time::Span;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::open_state::{Opened, duration, open_partitions};
 use super::replay::threads;
 use super::{inputs, status};
 use crate::config::{self, Config};
 use crate::exit::{Exit, UsageError};
+use crate::page::Page;
 use crate::report::Figures;
 use crate::wiring::feeds::{OfPartition, TickFeed, opening};
 use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::Receivers;
 use crate::wiring::partitions::Partitions;
+use crate::wiring::question::Question;
 use crate::wiring::readiness::Readiness;
 use crate::wiring::reload::{Reloader, SettingsWriter};
 use crate::wiring::screen::{KeepSink, Kept};
@@ -113,25 +116,32 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let mut readers = open_readers(config, args.json).await?;
     let Bridges { readers: to_bridges, workers, figures } = open_bridges(config)?;
     readers.extend(to_bridges);
-    let receivers = Receivers { kept: readers, companions: vec![Reader::of(Box::new(KeepSink::new(&kept)))] };
     let gauges = Arc::new(Gauges::of(partitions.count()));
     gauges.shows_memory(&memory);
     let (asking, parts): (Vec<_>, Vec<_>) = opened.into_iter().map(|of| of.connect(config, &settings)).unzip();
+    // An engine that has read nothing yet is where it was restored.
+    parts.iter().enumerate().for_each(|(partition, of)| gauges.at(partition, of.position));
+    let ends: Vec<_> = journals.iter().map(|journal| journal.durable()).collect();
+    let ends = move || ends.iter().map(|end| *end.borrow()).collect::<Vec<Position>>();
+    let readiness = Arc::new(Readiness::new(gauges.clone()));
+    let (durable, ready) = (ends.clone(), readiness.clone());
+    let reasons = move || ready.reasons(&durable());
+    let page = open_page(config, &gauges, reasons, asking.clone())?;
+    let mut companions = vec![Reader::of(Box::new(KeepSink::new(&kept)))];
+    companions.extend(page.as_ref().map(|page| page.reader()));
+    let receivers = Receivers { kept: readers, companions };
     let Wires { sources: listeners, http, resolver, incidents, live, .. } = wires;
     let reloader = Arc::new(Reloader::new(args.config.clone(), config.clone(), live, settings_writer, asking));
     if let Some(http) = &http {
-        // An engine that has read nothing yet is where it was restored.
-        parts.iter().enumerate().for_each(|(partition, of)| gauges.at(partition, of.position));
-        let ends: Vec<_> = journals.iter().map(|journal| journal.durable()).collect();
-        let ends = move || ends.iter().map(|end| *end.borrow()).collect::<Vec<Position>>();
-        let (watched, gauges) = (gauges.clone(), gauges.clone());
-        let (reloads, durable) = (reloader.clone(), ends.clone());
+        let (reloads, durable, gauges) = (reloader.clone(), ends.clone(), gauges.clone());
         http.show_more(move || {
             gauges.exposition(&durable()) + &reloads.gauges().exposition() + &bridges::exposition(&figures)
         });
         http.administered_by(reloader.clone());
-        let readiness = Readiness::new(watched);
         http.ready_unless(move || readiness.reasons(&ends()));
+        if let Some(page) = &page {
+            http.hosts(page.clone());
+        }
     }
     let sources = open_sources(config, &resolver, listeners)?;
     let wiring = Wiring {
@@ -148,9 +158,14 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let listening = tokio::spawn(stop_on_signal(stopper));
     let reloading = tokio::spawn(reload_on_signal(reloader));
     let saying = tokio::spawn(status::follow(gauges.clone()));
+    let keeping =
+        page.map(|page| tokio::spawn(page.keep(gauges.clone(), logs_of(config, &partitions), config.state.clone())));
     let began = Instant::now();
     let ended = wiring::run(wiring, gauges.clone(), stop).await;
     listening.abort();
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     reloading.abort();
     saying.abort();
     rejects.flush()?;
@@ -163,6 +178,24 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         return Err(error.into());
     }
     Ok(if rejects.total() > 0 { Exit::Rejected } else { Exit::Ok })
+}
+
+/// The page, where there is to be one.
+fn open_page(
+    config: &Config,
+    gauges: &Arc<Gauges>,
+    reasons: impl Fn() -> Vec<String> + Send + Sync + 'static,
+    asking: Vec<mpsc::Sender<Question>>,
+) -> Result<Option<Arc<Page>>> {
+    let open = |page| Page::running(page, &config.state, gauges, reasons, asking);
+    let opened = config.page.as_ref().map(open).transpose();
+    opened.with_context(|| format!("cannot keep the key of the page's cookies in `{}`", config.state.display()))
+}
+
+/// Where each partition's incident log is.
+fn logs_of(config: &Config, partitions: &Partitions) -> Vec<PathBuf> {
+    let log = |partition| partitions.incident_log(&config.incident_log, partition).1;
+    (0..partitions.count().get()).map(log).collect()
 }
 
 fn report_end(args: &RunArgs, figures: &Figures) -> Result<()> {

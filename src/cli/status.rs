@@ -20,7 +20,8 @@ const WAITS_AFTER: Duration = Duration::from_secs(10);
 
 /// Says what is about to listen, what is read, and where incidents go.
 pub(super) fn say_start(config: &Config, partitions: NonZeroUsize) {
-    let over_http = config.wires.names_over_http().join(", ");
+    let page = config.page.as_ref().map(|_| "the page at /page");
+    let over_http = config.wires.names_over_http().into_iter().chain(page).collect::<Vec<_>>().join(", ");
     let mut listens = Vec::new();
     config.wires.each_endpoint(&mut |endpoint| {
         let wires =

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Refused;
 use super::knowledge::articles;
+use super::page::PageConfig;
 
 /// The configuration of `bellwether run`. Everything but what is read has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +53,9 @@ pub struct Config {
     pub wires: WiresConfig,
     /// Who gets the incidents: the screen and `<state>/incidents.ndjson` when left out.
     pub sinks: Vec<SinkConfig>,
+    /// The page for people at `/page` of the HTTP listener: `page: {}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageConfig>,
     /// Ticketing systems: each incident of the tenants they name becomes one ticket, and its life comes back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bridges: Vec<BridgeConfig>,
@@ -78,6 +82,7 @@ impl Default for Config {
             sources: Vec::new(),
             wires: WiresConfig::default(),
             sinks: Vec::new(),
+            page: None,
             bridges: Vec::new(),
             engine: EngineConfig::default(),
             include: Vec::new(),

@@ -16,7 +16,12 @@ use super::model::Config;
 pub fn load_beside(file: &Path) -> Result<Config, Refused> {
     let config = relative_to(super::load(file)?, super::folder_of(file));
     let engine = included(config.engine.clone(), config.include.iter().map(PathBuf::as_path))?;
-    Ok(Config { engine, ..config })
+    let mut config = Config { engine, ..config };
+    if config.page.is_some() {
+        // A page needs the listener, also where no wire does.
+        config.wires.http.get_or_insert_default();
+    }
+    Ok(config)
 }
 
 /// Makes the relative paths of `config` begin at `folder`.

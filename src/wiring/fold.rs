@@ -25,7 +25,7 @@ use bellwether_engine::input::{Input, InputError};
 use bellwether_engine::time::EventTime;
 use bellwether_engine::{Engine, Fault, guarded};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::feeds::input_time;
@@ -35,6 +35,7 @@ use super::mend::{Mender, Past};
 use super::own::{self, Trouble};
 use super::pace::Cadence;
 use super::quarantine::{Quarantine, QuarantineError, SetAside};
+use super::question::{Look, Question};
 use super::retold::Retold;
 use super::saving::{Concerned, Saving};
 
@@ -42,20 +43,6 @@ use super::saving::{Concerned, Saving};
 pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// The rule of an entry that was set aside.
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
-
-/// Something that only the engine's thread knows.
-#[derive(Debug)]
-pub enum Question {
-    /// What these series are; those that are not known are left out.
-    Series {
-        /// Whose.
-        tenant: String,
-        /// Which.
-        series: Vec<u64>,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Vec<SeriesName>>,
-    },
-}
 
 /// Why folding ended early.
 #[derive(Debug, thiserror::Error)]
@@ -301,6 +288,9 @@ impl Fold {
                 return Ok(true);
             }
         };
+        if let Input::Action { tenant, at, action } = &input {
+            self.gauges.said().note(self.partition, entry.position, (tenant, *at), action);
+        }
         let mut events = self.settle(entry.position, &input);
         let faults = self.engine.apply_guarded(&input, &mut events);
         for fault in &faults {
@@ -438,8 +428,14 @@ impl Fold {
         Ok(())
     }
 
-    fn answer(&self, question: Question) {
+    fn answer(&mut self, question: Question) {
         match question {
+            Question::Look(Look(look)) => {
+                // What is only looked at must not end what goes on.
+                if let Err(reason) = guarded(|| look(&mut self.engine)) {
+                    tracing::error!(reason, "a look at the engine met a bug");
+                }
+            }
             Question::Series { tenant, series, answer } => {
                 let named = series.into_iter().filter_map(|series| {
                     let view = self.engine.series(&tenant, series)?;

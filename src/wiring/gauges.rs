@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 
 use super::exposition::exposition;
 use super::figures::{EngineFigures, Snapshot};
+use super::said::Said;
 
 /// Counters that every part of the wiring adds to.
 pub struct Gauges {
@@ -31,6 +32,7 @@ pub struct Gauges {
     latency_us: Mutex<Option<Histogram<u64>>>,
     readers: OnceLock<Vec<Readers>>,
     memory: OnceLock<Memory>,
+    said: Said,
 }
 
 /// What each partition has for itself.
@@ -69,6 +71,7 @@ impl Gauges {
             latency_us: Mutex::default(),
             readers: OnceLock::default(),
             memory: OnceLock::default(),
+            said: Said::default(),
         }
     }
 
@@ -106,6 +109,11 @@ impl Gauges {
     /// Who reads the incident logs; nobody before they have started.
     pub fn readers(&self) -> &[Readers] {
         self.readers.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What people said, as the engines have read it.
+    pub fn said(&self) -> &Said {
+        &self.said
     }
 
     /// One journal entry of `rows` signals was folded and gave `events`.

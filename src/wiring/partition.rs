@@ -12,11 +12,12 @@ use bellwether_engine::Engine;
 use tokio::sync::{mpsc, watch};
 
 use super::arrivals::TimedJournal;
-use super::fold::{Care, Fold, Question};
+use super::fold::{Care, Fold};
 use super::memory::MemoryJournal;
 use super::outbox::{Around, Delivery, Tasks};
 use super::own::Trouble;
 use super::pace::Cadence;
+use super::question::Question;
 use super::retold::Retold;
 
 /// One partition: what tenants who live in it have for themselves.

@@ -8,7 +8,7 @@
 //! | `engine` | an entry of the journal: the engine changes between two entries, a replay at the same place |
 //! | catalogues | an entry of the journal, for each tenant whose catalogue has changed |
 //! | credentials, limits, entity rules, wires over HTTP, certificates | replaced in the running listeners |
-//! | addresses, other listeners, sources, sinks, bridges, journal, state, threads, ticks | named, and kept until a restart |
+//! | addresses, other listeners, sources, sinks, the page, bridges, journal, state, threads, ticks | named, and kept until a restart |
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use bellwether_engine::{BuildError, EngineConfig, check_settings};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::fold::Question;
+use super::question::Question;
 use crate::clock;
 use crate::config::{self, Config, NameTwice, Refused, changed_keys};
 use crate::logging::SERVICE;
@@ -281,6 +281,7 @@ fn fixed_parts(was: &Config, is: &Config) -> Vec<String> {
         ("memory", was.memory != is.memory),
         ("sources", was.sources != is.sources),
         ("sinks", was.sinks != is.sinks),
+        ("page", was.page != is.page),
         ("bridges", was.bridges != is.bridges),
     ];
     parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()

@@ -14,8 +14,8 @@ const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const FINGERPRINT_DIGITS: usize = 16;
 
 /// The kinds of feedback.
-const KINDS: [&str; 10] =
-    ["acknowledge", "resolve", "close", "false_positive", "retract", "attach", "detach", "merge", "cause", "solve"];
+const KINDS: [&str; 11] =
+    ["acknowledge", "resolve", "reopen", "close", "false_positive", "retract", "attach", "detach", "merge", "cause", "solve"];
 /// What can have become of a ticket.
 const VERBS: [&str; 14] = [
     "created",
@@ -102,6 +102,7 @@ pub(crate) fn feedback(kind: &str, payload: &[u8]) -> Result<Said, BadRow> {
     let action = match kind {
         "acknowledge" => Action::Acknowledge { incident, who, voice },
         "resolve" => Action::Resolve { incident, who, voice },
+        "reopen" => Action::Reopen { incident, who },
         "close" => Action::Close { incident, who, voice },
         "false_positive" => Action::FalsePositive { incident, who },
         "retract" => Action::Retract { incident, who },

@@ -58,6 +58,11 @@ pub fn waiting(all: &[Readers], after: Duration) -> Vec<(String, u64)> {
     sums(all).into_iter().filter(|(_, sum)| long(sum)).map(|(name, sum)| (name, sum.lag_records)).collect()
 }
 
+/// Every sink with how many records wait for it, and whether its reader waits for a person.
+pub fn behind(all: &[Readers]) -> Vec<(String, u64, bool)> {
+    sums(all).into_iter().map(|(name, sum)| (name, sum.lag_records, sum.parked > 0)).collect()
+}
+
 type Figure = (&'static str, &'static str, &'static str, fn(&Sum) -> u64);
 
 const FIGURES: [Figure; 8] = [

@@ -34,7 +34,7 @@ mod status;
 pub use append::{Folded, Outbox, OutboxError};
 pub use cursor::{Cursor, CursorError, Fault, Parked};
 pub use delivery::{Deadline, ReaderTotals};
-pub use figures::{exposition, waiting};
+pub use figures::{behind, exposition, waiting};
 pub use log::{IncidentLog, IncidentLogConfig, LogMismatch, LogPosition};
 pub use look::{LookError, events};
 pub use reader::Reader;

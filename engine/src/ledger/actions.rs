@@ -4,7 +4,7 @@ use super::budget::Worth;
 use super::desk::Desk;
 use super::feedback::{attach, detach, merge_as_told};
 use super::incident::{Incident, State};
-use super::life::resolve;
+use super::life::{reopen, resolve};
 use super::step::Step;
 use crate::action::{Action, TicketVerb};
 use crate::enrich::{clip, owner_of};
@@ -28,6 +28,7 @@ pub(super) fn act(desk: &mut Desk<'_, '_>, action: Action) {
         }
         Action::FalsePositive { incident, who } => false_positive(desk, &incident, &who),
         Action::Retract { incident, .. } => retract(desk, &incident),
+        Action::Reopen { incident, .. } => go_on(desk, &incident),
         Action::Close { incident, voice, .. } => {
             if let Some(number) = desk.named(&incident) {
                 if desk.is_active(number) {
@@ -74,6 +75,26 @@ fn acknowledge(desk: &mut Desk<'_, '_>, id: &str, who: &str, reason: StatusReaso
     desk.ledger.budget.note_acted(number, now);
     desk.tell(number, Verb::Acknowledged);
     desk.then(Step::Plan(number));
+}
+
+/// A person says that what was resolved goes on. Where no alert of it fires it ends as any other does, when it has been
+/// quiet for long enough from now.
+fn go_on(desk: &mut Desk<'_, '_>, id: &str) {
+    let now = desk.now();
+    let Some(number) = desk.named(id) else {
+        return;
+    };
+    let Some(incident) = desk.ledger.get_mut(number).filter(|incident| incident.state == State::Resolved) else {
+        return;
+    };
+    incident.last_news = now;
+    if incident.live.is_empty() {
+        incident.quiet_since = Some(now);
+    }
+    reopen(desk, number);
+    if let Some(incident) = desk.ledger.get_mut(number) {
+        incident.reason = StatusReason::Operator;
+    }
 }
 
 /// Somebody else has the ticket: the record names who works on it. An incident that is over keeps who had it.

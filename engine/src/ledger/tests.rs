@@ -360,6 +360,22 @@ fn what_was_called_false_stays_closed_until_it_is_taken_back() {
 }
 
 #[test]
+fn what_a_person_opens_again_is_open_and_ends_when_it_has_been_quiet_again() {
+    let mut bench = bench();
+    bench.run(0, says(0, (1, "DiskFull", "host:a"), Severity::Major, DetectorKind::Rule));
+    let id = bench.wait(30)[0].record.id.clone();
+    bench.run(60, row(60, 1, "DiskFull", "host:a", AlertStatus::Resolved));
+    assert_eq!(verbs(&bench.wait(1_000)), [Verb::Resolved]);
+    let reopen = Action::Reopen { incident: id, who: "ana".to_owned() };
+    let told = bench.run(1_010, Item::Event(Event::Action(Box::new(reopen.clone()))));
+    assert_eq!(verbs(&told), [Verb::Reopened]);
+    assert_eq!((told[0].record.status_reason, told[0].record.resolved_at), (Some(StatusReason::Operator), None));
+    let again = bench.run(1_020, Item::Event(Event::Action(Box::new(reopen))));
+    assert_eq!(verbs(&again), [], "it is open");
+    assert_eq!(verbs(&bench.wait(3_000)), [Verb::Resolved]);
+}
+
+#[test]
 fn a_rule_called_false_is_quiet_while_it_goes_on_and_for_good_from_the_second_time() {
     let mut bench = bench();
     bench.run(0, says(0, (1, "NewLogTemplate", "host:a"), Severity::Major, DetectorKind::Rule));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::Topology;
 use super::lookup::Lookup;
-use super::view::EdgeView;
+use super::view::{EdgeView, NearEdge};
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 
@@ -56,5 +56,10 @@ impl Estate {
     /// Every edge with everybody's word about it.
     pub(crate) fn view(&self) -> Vec<EdgeView> {
         self.topology.view(&self.entities, &self.names)
+    }
+
+    /// What is near some entities, see [`Topology::near`].
+    pub(crate) fn near(&self, around: &[&str], hops: u8, edges_max: usize) -> Vec<NearEdge> {
+        self.topology.near(&self.entities, around, hops, edges_max)
     }
 }

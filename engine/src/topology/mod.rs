@@ -19,5 +19,5 @@ pub use delays::{Delay, DelaysConfig};
 pub(crate) use estate::Estate;
 pub(crate) use graph::{Topology, owners};
 pub(crate) use lookup::Lookup;
-pub use view::{ClaimView, EdgeView};
+pub use view::{ClaimView, EdgeView, NearEdge};
 pub(crate) use walk::GroupDistance;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::graph::Topology;
+use super::graph::{EdgeKey, Topology};
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 use crate::time::EventTime;
@@ -38,6 +38,19 @@ pub struct EdgeView {
     pub claims: Vec<ClaimView>,
     /// What other sources say instead: `cmdb: host:b`.
     pub contradicted_by: Vec<String>,
+}
+
+/// An edge near some entities, as sure as its surest source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearEdge {
+    /// The entity at the beginning.
+    pub from: String,
+    /// What it is to the other.
+    pub relation: Relation,
+    /// The entity at the end.
+    pub to: String,
+    /// 0–1.
+    pub confidence: f64,
 }
 
 /// The relations of which an entity has one.
@@ -70,6 +83,39 @@ impl Topology {
             })
             .collect();
         edges.sort_by(|a, b| (&a.from, a.relation, &a.to).cmp(&(&b.from, b.relation, &b.to)));
+        edges
+    }
+
+    /// The edges along which trouble travels within `hops` of `around`, the nearest first and at most `edges_max`; of
+    /// one entity those that are surest.
+    pub(crate) fn near(&self, entities: &Symbols, around: &[&str], hops: u8, edges_max: usize) -> Vec<NearEdge> {
+        let mut seen: BTreeSet<Sym> = around.iter().filter_map(|name| entities.get(name)).collect();
+        let mut ring: Vec<Sym> = seen.iter().copied().collect();
+        let mut found: BTreeSet<EdgeKey> = BTreeSet::new();
+        let mut edges = Vec::new();
+        for _ in 0..hops {
+            let mut next = Vec::new();
+            for at in ring {
+                let mut own: Vec<_> = self.edges(at).iter().filter(|edge| edge.relation != Relation::OwnedBy).collect();
+                let name = |edge: &super::graph::Edge| entities.text(edge.other).to_owned();
+                own.sort_by_cached_key(|edge| (std::cmp::Reverse((edge.confidence * 1e6) as u64), name(edge)));
+                for edge in own {
+                    let (from, to) = if edge.outgoing { (at, edge.other) } else { (edge.other, at) };
+                    if !found.insert((from, to, edge.relation)) {
+                        continue;
+                    }
+                    if edges.len() == edges_max {
+                        return edges;
+                    }
+                    let (from, to) = (entities.text(from).to_owned(), entities.text(to).to_owned());
+                    edges.push(NearEdge { from, relation: edge.relation, to, confidence: edge.confidence });
+                    if seen.insert(edge.other) {
+                        next.push(edge.other);
+                    }
+                }
+            }
+            ring = next;
+        }
         edges
     }
 
@@ -136,5 +182,28 @@ mod tests {
             (view[2].claims[0].source.as_str(), view[2].claims[0].seen_at),
             ("kubernetes", EventTime::from_secs(7))
         );
+    }
+
+    #[test]
+    fn what_is_near_is_told_nearest_first_and_no_more_than_is_asked_for() {
+        let (mut entities, mut names) = (Symbols::new(100), Symbols::new(100));
+        let mut topology = Topology::default();
+        let mut claim = |from: &str, relation, to: &str, confidence| {
+            let (from, to) = (entities.intern(from), entities.intern(to));
+            let limits = LimitsConfig::default();
+            topology.claim(from, to, relation, names.intern("cmdb"), confidence, EventTime::from_secs(7), &limits);
+        };
+        claim("service:shop", Relation::Calls, "service:pay", 0.5);
+        claim("service:shop", Relation::Calls, "service:mail", 0.9);
+        claim("service:shop", Relation::OwnedBy, "team:web", 1.0);
+        claim("service:pay", Relation::RunsOn, "host:a", 0.9);
+        claim("host:a", Relation::ConnectsTo, "switch:s", 0.9);
+        let near = |hops, max| {
+            let edges = topology.near(&entities, &["service:shop", "service:unknown"], hops, max);
+            edges.into_iter().map(|edge| format!("{}>{}", edge.from, edge.to)).collect::<Vec<_>>()
+        };
+        assert_eq!(near(1, 9), ["service:shop>service:mail", "service:shop>service:pay"]);
+        assert_eq!(near(2, 9)[2..], ["service:pay>host:a"]);
+        assert_eq!(near(9, 1), ["service:shop>service:mail"]);
     }
 }

@@ -72,7 +72,7 @@ impl Grouper {
     /// Why an active alert is in its group; `None` when it is not active.
     pub fn why(&mut self, alert: u64, distance: &impl Distance) -> Option<Why> {
         let own = self.group_of(alert)?;
-        let (score, links) = self.links_into(alert, own, distance)?;
+        let (score, links) = self.looked_at(alert, own, distance)?;
         Some(Why { group: own, score, threshold: self.params().threshold, links })
     }
 
@@ -83,8 +83,8 @@ impl Grouper {
         if own == group || self.group(group).is_none() {
             return None;
         }
-        let (score, links) = self.links_into(alert, group, distance)?;
-        let (own_score, _) = self.links_into(alert, own, distance)?;
+        let (score, links) = self.looked_at(alert, group, distance)?;
+        let (own_score, _) = self.looked_at(alert, own, distance)?;
         let best = links.first().map_or(Evidence::default(), |link| link.evidence);
         let needed = needed(self.params(), &best);
         let threshold = self.params().threshold;
@@ -149,6 +149,15 @@ impl Grouper {
             created.push(self.move_out(from, &slots));
         }
         created
+    }
+
+    /// Score and best links of an active alert into a group, for who only looks: what was compared for that is not
+    /// counted, so that a look leaves no trace.
+    fn looked_at(&mut self, alert: u64, group: GroupId, distance: &impl Distance) -> Option<(f64, Vec<Link>)> {
+        let counted = self.counters.pairs;
+        let links = self.links_into(alert, group, distance);
+        self.counters.pairs = counted;
+        links
     }
 
     /// Score and best links of an active alert into a group.

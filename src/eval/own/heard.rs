@@ -181,7 +181,9 @@ impl Played {
                 vec![(incident.clone(), true)]
             }
             // Who takes a false positive back says that it was none.
-            Action::Cause { incident, .. } | Action::Retract { incident, .. } => vec![(incident.clone(), true)],
+            Action::Cause { incident, .. } | Action::Retract { incident, .. } | Action::Reopen { incident, .. } => {
+                vec![(incident.clone(), true)]
+            }
             Action::Merge { into, .. } => vec![(into.clone(), true)],
             Action::Attach { incident, alert, .. } | Action::Detach { incident, alert, .. } => {
                 // What was taken out is right where it is now.

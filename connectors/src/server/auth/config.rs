@@ -46,6 +46,8 @@ impl AuthConfig {
 pub struct Credential {
     /// Whose it is.
     pub tenant: String,
+    /// What is said of who uses it; the `user`, or what they say themselves, when left out.
+    pub name: Option<String>,
     /// What it is good for; looking is always allowed. Give senders no right to act.
     pub may: Rights,
     /// SHA-256 of the bearer token, 64 hexadecimal digits (`printf %s TOKEN | sha256sum`).
@@ -142,6 +144,8 @@ impl From<Rights> for Vec<Right> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Operator {
+    /// What is said of who uses it; what they say themselves when left out.
+    pub name: Option<String>,
     /// SHA-256 of the bearer token, 64 hexadecimal digits (`printf %s TOKEN | sha256sum`).
     pub bearer_sha256: Option<String>,
     /// A file with the bearer token itself.

@@ -28,11 +28,14 @@
 //!
 //! The credentials can be replaced while listeners run ([`Auth::replace`]): each request is
 //! judged by those that are in force when its headers have come.
+//!
+//! A `name` beside a credential is what people are called who sign in to the page with it.
 
 mod config;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -52,6 +55,7 @@ use crate::server::refusals::{Answering, Refused, RefusedSenders};
 pub use config::{AuthConfig, AuthError, Credential, Network, Operator, Right, Rights};
 use secrets::{CertificateMark, Digest, Secret, kept_basic, kept_bearer, network, secret_of};
 pub(crate) use secrets::{from_hex, read_secret, sha256};
+pub use visitor::Visitor;
 
 /// Longest `Authorization` header looked at; tokens are below 1 KiB.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
@@ -88,6 +92,8 @@ pub(crate) struct Grant {
 struct Known {
     digest: Digest,
     owner: Owner,
+    /// What the configuration calls it.
+    name: Option<Arc<str>>,
 }
 
 /// Checked credentials, as they are in force between two reloads.
@@ -246,10 +252,11 @@ impl Checked {
             let tenant = checked.tenant(&credential.tenant)?;
             let whose = format!("tenant `{}`", credential.tenant);
             let id = u32::try_from(index).unwrap_or(u32::MAX);
-            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant, credential.may, id));
+            let name = credential.name.as_deref().or(credential.user.as_deref());
+            checked.learn(secret_of(credential, index, whose)?, Owner::Tenant(tenant, credential.may, id), name);
         }
         for (index, operator) in config.operators.iter().enumerate() {
-            let Operator { bearer_sha256, bearer_file, certificate_sha256, certificate_name } = operator.clone();
+            let Operator { name, bearer_sha256, bearer_file, certificate_sha256, certificate_name } = operator.clone();
             let credential = Credential {
                 bearer_sha256,
                 bearer_file,
@@ -257,7 +264,8 @@ impl Checked {
                 certificate_name,
                 ..Credential::default()
             };
-            checked.learn(secret_of(&credential, index, "`operators`".to_owned())?, Owner::Operator);
+            let secret = secret_of(&credential, index, "`operators`".to_owned())?;
+            checked.learn(secret, Owner::Operator, name.as_deref());
         }
         for of_tenant in &config.networks {
             let tenant = checked.tenant(&of_tenant.tenant)?;
@@ -278,14 +286,19 @@ impl Checked {
         Ok(self.tenants.len() - 1)
     }
 
-    fn learn(&mut self, secret: Secret, owner: Owner) {
+    fn learn(&mut self, secret: Secret, owner: Owner, name: Option<&str>) {
         match secret {
-            Secret::Digest(digest) => self.known.push(Known { digest, owner }),
+            Secret::Digest(digest) => self.known.push(Known { digest, owner, name: name.map(Arc::from) }),
             Secret::Certificate(mark) => self.certificates.push((mark, owner)),
         }
     }
 
     fn owner_of_token(&self, headers: &HeaderMap) -> Option<Owner> {
+        self.owner_of_digest(&self.digest_of_token(headers)?)
+    }
+
+    /// What would be kept of the credential that the headers show.
+    fn digest_of_token(&self, headers: &HeaderMap) -> Option<Digest> {
         let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
         if text.len() > AUTHORIZATION_BYTES_MAX {
             return None;
@@ -300,11 +313,15 @@ impl Checked {
         } else {
             return None;
         };
-        self.owner_of_digest(&digest)
+        Some(digest)
+    }
+
+    fn owner_of_digest(&self, digest: &Digest) -> Option<Owner> {
+        self.known_of_digest(digest).map(|known| known.owner)
     }
 
     /// Looks at every entry whatever is found, and takes the first that is equal.
-    fn owner_of_digest(&self, digest: &Digest) -> Option<Owner> {
+    fn known_of_digest(&self, digest: &Digest) -> Option<&Known> {
         let mut found = Choice::from(0);
         let mut place = 0u64;
         for (index, known) in self.known.iter().enumerate() {
@@ -312,7 +329,7 @@ impl Checked {
             place.conditional_assign(&(index as u64), equal & !found);
             found |= equal;
         }
-        bool::from(found).then(|| self.known[place as usize].owner)
+        bool::from(found).then(|| &self.known[place as usize])
     }
 
     /// Certificates are public: no constant time is needed.

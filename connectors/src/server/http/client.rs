@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 pub use http::Method;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -127,8 +127,12 @@ impl Client {
     /// # Errors
     /// [`ClientError::Away`] when nobody answers in time.
     pub async fn ask(&self, method: Method, path: &str) -> Result<(u16, String), ClientError> {
+        self.whole(method, path, None).await
+    }
+
+    async fn whole(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<(u16, String), ClientError> {
         let asked = async {
-            let response = self.send(method, path).await?;
+            let response = self.send(method, path, json).await?;
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
             let body = body.map_err(|error| self.away(error))?.to_bytes();
@@ -137,28 +141,36 @@ impl Client {
         tokio::time::timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| Err(self.away("nothing in time")))
     }
 
+    /// The same with something to say, in JSON.
+    ///
+    /// # Errors
+    /// [`ClientError::Away`] when nobody answers in time.
+    pub async fn say(&self, method: Method, path: &str, json: Vec<u8>) -> Result<(u16, String), ClientError> {
+        self.whole(method, path, Some(Bytes::from(json))).await
+    }
+
     /// One request and an answer that is read as it comes.
     ///
     /// # Errors
     /// [`ClientError::Away`].
     pub async fn open(&self, path: &str) -> Result<(u16, Lines), ClientError> {
-        let sent = tokio::time::timeout(ANSWER_MAX, self.send(Method::GET, path)).await;
+        let sent = tokio::time::timeout(ANSWER_MAX, self.send(Method::GET, path, None)).await;
         let response = sent.unwrap_or_else(|_| Err(self.away("nothing in time")))?;
         let status = response.status().as_u16();
         Ok((status, Lines { body: response.into_body(), held: Vec::new() }))
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, ClientError> {
+    async fn send(&self, method: Method, path: &str, json: Option<Bytes>) -> Result<Response<Incoming>, ClientError> {
         let stream = TcpStream::connect(self.address).await.map_err(|error| self.away(error))?;
         match &self.tls {
-            None => self.exchange(stream, method, path).await,
+            None => self.exchange(stream, method, path, json).await,
             Some(config) => {
                 let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
                 let name = name.map_err(|error| self.away(error))?;
                 let connector = tokio_rustls::TlsConnector::from(config.clone());
                 let stream = connector.connect(name, stream).await.map_err(|error| self.away(error))?;
-                self.exchange(stream, method, path).await
+                self.exchange(stream, method, path, json).await
             }
         }
     }
@@ -168,6 +180,7 @@ impl Client {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         method: Method,
         path: &str,
+        json: Option<Bytes>,
     ) -> Result<Response<Incoming>, ClientError> {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.away(error))?;
@@ -177,7 +190,10 @@ impl Client {
         if let Some(token) = &self.bearer {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| self.away(error))?;
+        if json.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Full::new(json.unwrap_or_default())).map_err(|error| self.away(error))?;
         sender.send_request(request).await.map_err(|error| self.away(error))
     }
 

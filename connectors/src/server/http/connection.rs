@@ -199,6 +199,7 @@ pub async fn serve(
     }
     let _ = stopping.send(true);
     intake.taps().close();
+    wires.close_guest();
     let _ = tokio::time::timeout(DRAIN, async { while running.join_next().await.is_some() {} }).await;
 }
 

@@ -20,6 +20,7 @@ mod body;
 pub mod client;
 mod connection;
 mod exposition;
+mod guest;
 mod refused;
 mod routes;
 mod strangers;
@@ -50,6 +51,7 @@ use body::{NotRead, read};
 use connection::Sender;
 pub use connection::serve;
 pub use exposition::{RefusedRows, WireReport, exposition};
+pub use guest::{Guest, Served, Visit};
 use refused::let_run_out;
 pub use routes::RouteError;
 use routes::{Mounted, Routes};
@@ -117,6 +119,7 @@ pub struct HttpRouter {
     more: OnceLock<MoreMetrics>,
     unready: OnceLock<Unready>,
     admin: OnceLock<Arc<dyn Admin>>,
+    guest: OnceLock<Arc<dyn Guest>>,
 }
 
 /// A wire under its name: its key in the configuration, and its component in `/metrics`.
@@ -152,6 +155,7 @@ impl HttpRouter {
             more: OnceLock::new(),
             unready: OnceLock::new(),
             admin: OnceLock::new(),
+            guest: OnceLock::new(),
         })
     }
 
@@ -249,6 +253,9 @@ impl HttpRouter {
                 self.auth.refused(refused).wait().await;
             }
             return page;
+        }
+        if let Some(guest) = self.guest_at(path) {
+            return self.receive(&**guest, intake, (&head, body), shown, &sender).await;
         }
         response(self.reply_to(intake, &head, body, shown, &sender).await)
     }

@@ -46,6 +46,7 @@ fn each_kind_of_feedback_is_its_action() {
         ("resolve", &plain, Action::Resolve { incident: incident.clone(), who: who.clone(), voice: Voice::Operator }),
         ("close", &plain, Action::Close { incident: incident.clone(), who: who.clone(), voice: Voice::Operator }),
         ("false_positive", &plain, Action::FalsePositive { incident: incident.clone(), who: who.clone() }),
+        ("reopen", &plain, Action::Reopen { incident: incident.clone(), who: who.clone() }),
         ("retract", &plain, Action::Retract { incident: incident.clone(), who: who.clone() }),
         ("attach", &of_alert, Action::Attach { incident: incident.clone(), alert: alert.clone(), who: who.clone() }),
         ("detach", &of_alert, Action::Detach { incident: incident.clone(), alert, who: who.clone() }),

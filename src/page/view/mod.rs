@@ -1,0 +1,24 @@
+//! What people see: each page is a function of what it shows, and knows nothing of requests.
+//!
+//! Whatever somebody else wrote goes through `words::said` and maud's escaping; links to elsewhere through
+//! `words::outside`. Pictures are SVG in the page; their colours are the style's, so that they follow its theme.
+
+mod alerts;
+mod deeds;
+pub(crate) mod forecasts;
+pub(crate) mod frame;
+pub(crate) mod incident;
+mod lanes;
+pub(crate) mod list;
+pub(crate) mod markdown;
+mod neighbours;
+pub(crate) mod now;
+pub(crate) mod search;
+pub(crate) mod sign_in;
+pub(crate) mod silences;
+mod story;
+pub(crate) mod system;
+pub(crate) mod words;
+
+pub(crate) use deeds::Hands;
+pub(crate) use story::sentence;
