@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// First bytes of every state file.
 const MAGIC: &[u8] = b"bellwether-model";
 /// Version of the format, and of the states of the models in it.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes of the hash at the end.
 const HASH_BYTES: usize = 8;
 /// A larger file is none of ours: a detector keeps 0.6 kB a series, so this is some millions of them.

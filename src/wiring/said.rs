@@ -64,7 +64,7 @@ fn about(action: &Action) -> [Option<&str>; 2] {
         | Action::Cause { incident, .. }
         | Action::Ticket { incident, .. }
         | Action::TicketChanged { incident, .. } => [Some(incident), None],
-        Action::Silence { .. } => [None, None],
+        Action::Solve { .. } | Action::Silence { .. } => [None, None],
     }
 }
 

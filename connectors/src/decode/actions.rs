@@ -14,8 +14,19 @@ const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const FINGERPRINT_DIGITS: usize = 16;
 
 /// The kinds of feedback.
-const KINDS: [&str; 11] =
-    ["acknowledge", "resolve", "reopen", "close", "false_positive", "retract", "attach", "detach", "merge", "cause", "solve"];
+const KINDS: [&str; 11] = [
+    "acknowledge",
+    "resolve",
+    "reopen",
+    "close",
+    "false_positive",
+    "retract",
+    "attach",
+    "detach",
+    "merge",
+    "cause",
+    "solve",
+];
 /// What can have become of a ticket.
 const VERBS: [&str; 14] = [
     "created",

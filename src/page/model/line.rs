@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_engine::incident::{
-    EntityRole, IncidentEvent, IncidentRecord, IncidentStatus, Priority, StatusReason, Verb,
+    Deadline, DeadlineState, EntityRole, IncidentEvent, IncidentRecord, IncidentStatus, Priority, StatusReason, Verb,
 };
 use bellwether_engine::signal::Severity;
 use bellwether_engine::time::EventTime;
@@ -47,20 +47,23 @@ pub(crate) struct Sla {
     pub(crate) name: Box<str>,
     pub(crate) respond_by: Option<EventTime>,
     pub(crate) resolve_by: Option<EventTime>,
+    /// Somebody outside is waited for.
+    pub(crate) paused: bool,
     /// That it is not kept, 0–1.
     pub(crate) risk: Option<f64>,
 }
 
 impl Sla {
-    /// As a record's labels say it.
+    /// As a record says it.
     pub(crate) fn of(record: &IncidentRecord) -> Sla {
-        let label = |name: &str| record.labels.get(name).map(String::as_str);
-        let time = |name: &str| label(name).and_then(|text| EventTime::parse_rfc3339(text).ok());
+        let Some(sla) = &record.sla else { return Sla::default() };
+        let by = |deadline: Option<Deadline>| deadline.and_then(|deadline| deadline.by);
         Sla {
-            name: label("sla.name").unwrap_or_default().into(),
-            respond_by: time("sla.respond_by"),
-            resolve_by: time("sla.resolve_by"),
-            risk: label("sla.breach_probability").and_then(|text| text.parse().ok()),
+            name: sla.name.as_str().into(),
+            respond_by: by(sla.respond),
+            resolve_by: by(sla.resolve),
+            paused: sla.resolve.is_some_and(|deadline| deadline.state == DeadlineState::Paused),
+            risk: sla.breach_probability,
         }
     }
 
@@ -128,9 +131,8 @@ impl Line {
 }
 
 fn hurts(record: &IncidentRecord) -> Vec<Box<str>> {
-    let business = record.labels.get("impact.business_services").map(String::as_str).unwrap_or_default();
-    let named: Vec<Box<str>> =
-        business.split(", ").filter(|name| !name.is_empty()).take(NAMES_MAX).map(Into::into).collect();
+    let business = record.business_impact.iter().flat_map(|impact| &impact.business_services);
+    let named: Vec<Box<str>> = business.take(NAMES_MAX).map(|name| name.as_str().into()).collect();
     if !named.is_empty() {
         return named;
     }

@@ -8,11 +8,12 @@ use super::*;
 fn event(tenant: &str, number: u32, revision: u64, status: &str) -> IncidentEvent {
     let at = format!("2026-03-01T10:{:02}:{:02}Z", number % 60, revision);
     let record = json!({
-        "schema_version": "1", "id": format!("inc_{number:026}"), "dedup_key": "k", "revision": revision, "status": status,
+        "schema_version": "2", "id": format!("inc_{number:026}"), "dedup_key": "k", "revision": revision, "status": status,
         "severity": "major", "priority": if number.is_multiple_of(2) { "P1" } else { "P3" }, "title": format!("fault {number}"),
         "opened_at": at, "updated_at": at, "alert_count": revision,
         "entities": [{"id": "service:checkout", "type": "service", "role": "affected"}],
-        "labels": {"sla.respond_by": "2026-03-01T10:15:00Z", "noise": format!("{:x}", u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(20)},
+        "sla": {"name": "gold", "respond": {"by": "2026-03-01T10:15:00Z", "state": "on_track"}},
+        "labels": {"noise": format!("{:x}", u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(20)},
     });
     let verb = if revision == 1 { Verb::Opened } else { Verb::Updated };
     IncidentEvent { tenant: tenant.into(), verb, record: serde_json::from_value(record).expect("a record") }

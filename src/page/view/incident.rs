@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwether_engine::incident::{EntityRole, IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident};
+use bellwether_engine::incident::{IncidentRecord, IncidentStatus, ProbableCause, SimilarIncident};
 use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
 
 use super::deeds::{Hands, cause_deeds, deeds, quick};
 use super::list::{address, service_level, state};
+use super::service::{clocks, hurts};
 use super::words::{
-    ago, bar, clock, count, left, many, moment, named, outside, percent, priority, reason, said, short, span, status,
-    sure,
+    bar, count, many, moment, named, outside, percent, priority, reason, said, short, span, status, sure,
 };
 use super::{alerts, lanes, neighbours, story};
 use crate::page::eye::{Detail, Unseen};
@@ -65,7 +65,7 @@ pub(crate) fn page(shown: &Shown<'_>) -> Markup {
                 }
             }
             div.stack {
-                section.card aria-labelledby="clocks" { h2 #clocks { "Clocks" } (clocks(shown)) }
+                section.card aria-labelledby="clocks" { h2 #clocks { "Clocks" } (clocks(shown.record, shown.line(), shown.now)) }
                 section.card aria-labelledby="hurts" { h2 #hurts { "Whom it hurts" } (hurts(record, shown.line())) }
             }
         }
@@ -108,13 +108,8 @@ fn head(shown: &Shown<'_>) -> Markup {
 
 /// Who may be next, as far as the engine expects it.
 fn next(record: &IncidentRecord) -> Markup {
-    let names: Vec<&str> = record
-        .labels
-        .get("impact.next")
-        .into_iter()
-        .flat_map(|text| text.split(", "))
-        .filter_map(|one| one.split(' ').next())
-        .collect();
+    let next = record.business_impact.iter().flat_map(|impact| &impact.next);
+    let names: Vec<&str> = next.map(|next| next.entity_id.as_str()).collect();
     html! {
         @if !names.is_empty() && record.status != IncidentStatus::Resolved {
             p.soft { strong { "May be next: " } (said(&names.iter().map(|name| short(name)).collect::<Vec<_>>().join(", "))) }
@@ -164,64 +159,6 @@ fn against(record: &IncidentRecord, first: &ProbableCause) -> Markup {
             }
         } @else if first.score < 0.6 {
             p.small.soft { "Nothing else is as likely, and this is not enough to be sure: " (percent(1.0 - first.score)) " speak for something unseen." }
-        }
-    }
-}
-
-fn clocks(shown: &Shown<'_>) -> Markup {
-    let (record, line, now) = (shown.record, shown.line(), shown.now);
-    let began = line.began;
-    let after = |at: EventTime| html! { span.sub { "after " (span(at.since(began))) } };
-    html! {
-        dl.clocks {
-            div { dt { "Began" } dd { (moment(began, now)) span.sub { (ago(began, now)) " ago" } } }
-            @if let Some(at) = record.detected_at { div { dt { "Seen" } dd { (moment(at, now)) (after(at)) } } }
-            div { dt { "Told" } dd { (moment(record.opened_at, now)) (after(record.opened_at)) } }
-            @if let Some(at) = record.acknowledged_at { div { dt { "Taken" } dd { (moment(at, now)) (after(at)) } } }
-            @if let Some(at) = record.resolved_at { div { dt { "Over" } dd { (moment(at, now)) (after(at)) } } }
-        }
-        @if !line.sla.name.is_empty() {
-            dl.facts {
-                dt { "Service level" } dd { (said(&line.sla.name)) }
-                @if let Some(at) = line.sla.respond_by { dt { "Answer by" } dd { (deadline(at, record.acknowledged_at.or(record.resolved_at), now)) } }
-                @if let Some(at) = line.sla.resolve_by { dt { "Fix by" } dd { (deadline(at, record.resolved_at, now)) } }
-                @if let Some(risk) = line.sla.risk.filter(|_| line.is_live()) { dt { "Missed with" } dd { (percent(risk)) (bar(risk, "risk to miss it")) } }
-            }
-        }
-    }
-}
-
-fn deadline(by: EventTime, done: Option<EventTime>, now: EventTime) -> Markup {
-    html! {
-        (clock(by, now)) " · "
-        @match done {
-            Some(done) if done <= by => { "kept with " (span(by.since(done))) " to spare" }
-            Some(done) => { strong.left.over { "missed by " (span(done.since(by))) } }
-            None => { (left(by, now)) }
-        }
-    }
-}
-
-fn hurts(record: &IncidentRecord, line: &Line) -> Markup {
-    let label = |name: &str| record.labels.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let owner = record.owner.clone().unwrap_or_default();
-    let affected: Vec<&str> = record
-        .entities
-        .iter()
-        .filter(|entity| entity.role == Some(EntityRole::Affected))
-        .map(|entity| short(&entity.id))
-        .collect();
-    html! {
-        dl.facts {
-            @if let Some(business) = label("impact.business_services") { dt { "Business services" } dd { strong { (said(business)) } } }
-            @if let Some(customers) = label("impact.customers") { dt { "Customers" } dd { (said(customers)) } }
-            dt { "In trouble" } dd { @if affected.is_empty() { "–" } @else { (said(&affected.join(", "))) } }
-            @if let (Some(impact), Some(urgency)) = (record.impact, record.urgency) {
-                dt { "Priority" } dd { (record.priority.name()) " from impact " (impact) " and urgency " (urgency) }
-            }
-            dt { "Owner" } dd { @if owner.team.is_empty() && owner.assignment_group.is_empty() { "nobody named" } @else { (said(&owner.team)) @if !owner.assignment_group.is_empty() { " (" (said(&owner.assignment_group)) ")" } } }
-            @if !line.assignee.is_empty() { dt { "Works on it" } dd { strong { (said(&line.assignee)) } } }
-            @if !owner.escalation.is_empty() { dt { "Call next" } dd { (said(&owner.escalation)) } }
         }
     }
 }
@@ -323,11 +260,11 @@ fn similar(shown: &Shown<'_>) -> Markup {
                                     @match line {
                                         Some(line) => {
                                             td { a href=(address(&line.id)) { (said(&line.title)) } span.sub { (moment(line.began, shown.now)) } }
-                                            td { (became(line)) @if !similar.ticket.is_empty() { span.sub { "ticket " (said(&similar.ticket)) } } }
+                                            td { (became(line)) (fixed(similar)) @if !similar.ticket.is_empty() { span.sub { "ticket " (said(&similar.ticket)) } } }
                                         }
                                         None => {
                                             td { code { (said(&similar.id)) } }
-                                            td.soft { @if similar.ticket.is_empty() { "no longer kept here" } @else { "ticket " (said(&similar.ticket)) } }
+                                            td.soft { (fixed(similar)) @if similar.ticket.is_empty() { "no longer kept here" } @else { "ticket " (said(&similar.ticket)) } }
                                         }
                                     }
                                     td.n { (percent(similar.score)) }
@@ -351,6 +288,11 @@ fn became(line: &Line) -> Markup {
     }
 }
 
+/// What was said last of a similar one: that is usually what fixed it.
+fn fixed(similar: &SimilarIncident) -> Markup {
+    html! { @if !similar.resolution.is_empty() { span.sub { "“" (said(&similar.resolution)) "”" } } }
+}
+
 /// Tickets, runbooks, dashboards, and how much there is.
 fn elsewhere(record: &IncidentRecord) -> Markup {
     html! {
@@ -367,6 +309,10 @@ fn elsewhere(record: &IncidentRecord) -> Markup {
                 @for link in &record.links {
                     dt { (format!("{:?}", link.rel).to_lowercase()) }
                     dd { (outside(&link.href, if link.text.is_empty() { &link.href } else { &link.text })) }
+                }
+                @for article in &record.knowledge {
+                    dt { "article" }
+                    dd { (said(&article.title)) span.sub { code { (said(&article.id)) } } }
                 }
                 dt { "Heard" } dd { (count(record.alert_count)) " notifications of " (said(record.labels.get("alerts.distinct").map_or("–", String::as_str))) " alerts" }
                 dt { "Known again by" } dd { code { (said(&record.dedup_key)) } }

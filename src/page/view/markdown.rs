@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bellwether_engine::incident::{EntityRole, IncidentRecord};
+use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, ServiceLevel};
 use bellwether_engine::time::EventTime;
 
 use super::story;
@@ -25,6 +25,15 @@ fn text(written: &str) -> String {
         shown.push(c);
     }
     shown
+}
+
+/// An agreement and how its clocks stand.
+fn promised(sla: &ServiceLevel) -> String {
+    let stands = |what: &str, deadline: Option<Deadline>| {
+        deadline.map(|deadline| format!(", {what} {}", deadline.state.name().replace('_', " ")))
+    };
+    let clocks = [stands("answer", sla.respond), stands("fix", sla.resolve)];
+    format!("{}{}", sla.name, clocks.into_iter().flatten().collect::<String>())
 }
 
 /// The draft.
@@ -56,13 +65,20 @@ pub(crate) fn draft(known: &Known, record: &IncidentRecord, words: &[Arc<Word>])
             text(if owner.assignee.is_empty() { "nobody" } else { &owner.assignee })
         ));
     }
-    for (label, name) in [
-        ("impact.business_services", "Business services"),
-        ("impact.customers", "Customers"),
-        ("sla.name", "Service level"),
+    let impact = record.business_impact.as_ref();
+    for (name, value) in [
+        ("Business services", impact.map(|impact| impact.business_services.join(", "))),
+        ("Customers", impact.map(|impact| impact.customers.join(", "))),
+        ("People who use it", impact.and_then(|impact| impact.users).map(|users| users.to_string())),
+        ("An hour of it costs", impact.and_then(|impact| impact.revenue_per_hour).map(|cost| format!("{cost:.0}"))),
+        ("Service level", record.sla.as_ref().map(promised)),
+        (
+            "Problem",
+            record.problem.as_ref().map(|it| format!("{}, {} times in {} days", it.id, it.occurrences, it.window_days)),
+        ),
     ] {
-        if let Some(value) = record.labels.get(label) {
-            put(format!("| {name} | {} |", text(value)));
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            put(format!("| {name} | {} |", text(&value)));
         }
     }
     for ticket in &record.tickets {

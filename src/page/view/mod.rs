@@ -14,6 +14,7 @@ pub(crate) mod markdown;
 mod neighbours;
 pub(crate) mod now;
 pub(crate) mod search;
+mod service;
 pub(crate) mod sign_in;
 pub(crate) mod silences;
 mod story;

@@ -57,13 +57,8 @@ pub(crate) fn picture(
     onsets: &BTreeMap<String, EventTime>,
     near: &[NearEdge],
 ) -> Option<Markup> {
-    let next: BTreeSet<&str> = record
-        .labels
-        .get("impact.next")
-        .into_iter()
-        .flat_map(|text| text.split(", "))
-        .filter_map(|one| one.split(' ').next())
-        .collect();
+    let next = record.business_impact.iter().flat_map(|impact| &impact.next);
+    let next: BTreeSet<&str> = next.map(|next| next.entity_id.as_str()).collect();
     let chosen = chosen(record, &next, near);
     let edges: Vec<(&str, &str, &NearEdge)> = near
         .iter()

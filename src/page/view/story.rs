@@ -46,10 +46,12 @@ pub(crate) fn sentence(action: &Action) -> Option<(String, String, String)> {
                 TicketVerb::Merged => "merges the ticket",
                 TicketVerb::Linked => "links the ticket",
                 TicketVerb::Deleted => "deletes the ticket",
+                TicketVerb::Waiting => "waits for somebody outside",
+                TicketVerb::Continued => "waits no longer",
             };
             line(who, what, text)
         }
-        Action::Silence { .. } => None,
+        Action::Solve { .. } | Action::Silence { .. } => None,
     }
 }
 
