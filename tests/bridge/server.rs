@@ -65,7 +65,7 @@ impl Server {
         let began = Instant::now();
         while !answers() {
             assert!(began.elapsed() < START_MAX, "{}", self.said());
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::park_timeout(Duration::from_millis(100));
         }
     }
 

@@ -102,6 +102,9 @@ pub(super) fn read(example: &str, token: &std::path::Path) -> BridgeConfig {
     config
 }
 
+/// A part of the contract, by name.
+type Part = (&'static str, fn(&mut Scene<'_>));
+
 /// Has `house` go through the whole contract.
 #[allow(clippy::print_stdout, reason = "the part that fails is the last one printed")]
 pub(super) fn contract(house: &dyn House) {
@@ -113,7 +116,7 @@ pub(super) fn contract(house: &dyn House) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(probe).expect("the system has what the example names");
     let mapping = config.mapping();
-    let parts: [(&str, fn(&mut Scene<'_>)); 9] = [
+    let parts: [Part; 9] = [
         ("complete", complete),
         ("lost", made_and_kept_once_whatever_is_lost),
         ("found", found_in_every_state),
