@@ -97,11 +97,15 @@ fn a_learned_delay_links_what_is_slow_to_follow() {
         let start = number * ROUND;
         vec![
             (start + 10, "Down", "service:db", Major, Firing),
-            // A sign in between keeps the incident together while it is learned.
-            (start + 130, "Worse", "service:db", Major, Firing),
+            // Signs in between keep the incident together while it is learned.
+            (start + 70, "Worse", "service:db", Major, Firing),
+            (start + 130, "Bad", "service:db", Major, Firing),
+            (start + 190, "Ugly", "service:db", Major, Firing),
             (start + 250, "Late", "service:api", Major, Firing),
             (start + 900, "Down", "service:db", Major, Resolved),
             (start + 900, "Worse", "service:db", Major, Resolved),
+            (start + 900, "Bad", "service:db", Major, Resolved),
+            (start + 900, "Ugly", "service:db", Major, Resolved),
             (start + 900, "Late", "service:api", Major, Resolved),
         ]
     };

@@ -32,6 +32,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Pause when a system asks for one and does not say how long.
 const PAUSE: Span = Span::from_secs(5);
+/// Shortest pause: some say that there is none to keep.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
 
 /// A destination cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +61,8 @@ pub(super) struct Destination {
     web: String,
     networks: Vec<IpNet>,
     tls: Option<Arc<rustls::ClientConfig>>,
+    /// How long a request waits when it is asked to.
+    patience: Duration,
 }
 
 /// An answer.
@@ -95,7 +99,13 @@ impl Destination {
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         let base = uri.path().trim_end_matches('/').to_owned();
         let web = url.trim_end_matches('/').to_owned();
-        Ok(Destination { https, host, port, base, web, networks: networks.to_vec(), tls })
+        let patience = Duration::ZERO;
+        Ok(Destination { https, host, port, base, web, networks: networks.to_vec(), tls, patience })
+    }
+
+    /// The same, whose requests wait so long in all when they are asked to, and are sent again.
+    pub(super) fn patient(self, patience: Duration) -> Destination {
+        Destination { patience, ..self }
     }
 
     /// As it is configured, without a slash at its end.
@@ -105,6 +115,26 @@ impl Destination {
 
     /// Sends one request, and reads its whole answer.
     pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, SystemError> {
+        let began = tokio::time::Instant::now();
+        loop {
+            match self.ask_once(method.clone(), path, headers, body.clone()).await {
+                // What is asked to wait has not been done.
+                Err(SystemError::Throttled(pause)) if began.elapsed() < self.patience => {
+                    let pause = Duration::from_nanos(pause.0.max(0) as u64).max(PAUSE_MIN);
+                    tokio::time::sleep(pause.min(self.patience)).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn ask_once(
         &self,
         method: Method,
         path: &str,
@@ -335,13 +365,20 @@ mod tests {
 
     /// A server that reads a request and answers `answer`, once.
     async fn once(answer: &'static str) -> Destination {
+        each(vec![answer]).await
+    }
+
+    /// A server that reads a request for each of `answers`, and gives that.
+    async fn each(answers: Vec<&'static str>) -> Destination {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let port = listener.local_addr().expect("an address").port();
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a connection");
-            let mut request = [0; 4_096];
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut request = [0; 4_096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
         });
         let loopback = ["127.0.0.1/32".parse().expect("a network")];
         Destination::new(&format!("http://127.0.0.1:{port}/rt"), &loopback, None).expect("reads")
@@ -349,6 +386,18 @@ mod tests {
 
     async fn asked(destination: &Destination) -> Result<Answer, SystemError> {
         destination.ask(Method::GET, "/x", &HeaderMap::new(), None).await
+    }
+
+    #[tokio::test]
+    async fn where_a_person_waits_a_busy_system_is_waited_for_and_not_for_ever() {
+        let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
+        let well = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        let patient = each(vec![busy, busy, well]).await.patient(Duration::from_secs(15));
+        assert_eq!(asked(&patient).await.expect("the third time").status, StatusCode::OK);
+        let hurried = each(vec![busy, well]).await;
+        assert_eq!(asked(&hurried).await.err(), Some(SystemError::Throttled(Span::ZERO)));
+        let short = each(vec![busy, busy, well]).await.patient(Duration::from_millis(200));
+        assert_eq!(asked(&short).await.err(), Some(SystemError::Throttled(Span::ZERO)));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Where a system is that is asked over HTTP, and who we are there: the keys that all such systems have, in one place.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -10,6 +11,8 @@ use super::outgoing::Destination;
 
 /// Characters of a name: it is a file's, too.
 const NAME_CHARS_MAX: usize = 64;
+/// How long a request waits for a system that is busy, where a person waits for the answer.
+pub(super) const PROBE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What is configured of a system's place.
 #[derive(Clone, Copy)]
@@ -98,13 +101,13 @@ macro_rules! http_system {
 
             fn probe(&self) -> $crate::declared::Probe<'_> {
                 Some(Box::pin(async {
-                    let system = self.connect()?;
+                    let system = self.connect($crate::bridges::site::PROBE_PATIENCE)?;
                     Ok($crate::declared::Found::of(self.look(&system).await?))
                 }))
             }
 
             fn open(&self) -> Result<$crate::bridges::receiver::Receiver, $crate::bridges::declare::BridgeError> {
-                Ok($crate::bridges::receiver::Receiver::Tickets(std::sync::Arc::new(self.connect()?)))
+                Ok($crate::bridges::receiver::Receiver::Tickets(std::sync::Arc::new(self.connect(std::time::Duration::ZERO)?)))
             }
         }
     };

@@ -22,6 +22,7 @@ mod api;
 mod feed;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::declare::BridgeError;
 use super::mapping::MappingError;
@@ -64,8 +65,8 @@ impl RedmineConfig {
         }
     }
 
-    fn connect(&self) -> Result<Redmine, BridgeError> {
-        let destination = self.site().destination()?;
+    fn connect(&self, patience: Duration) -> Result<Redmine, BridgeError> {
+        let destination = self.site().destination()?.patient(patience);
         self.site().secret(|key| Redmine::new(self, destination, key))
     }
 

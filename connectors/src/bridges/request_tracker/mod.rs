@@ -21,6 +21,8 @@
 mod api;
 mod feed;
 
+use std::time::Duration;
+
 use super::declare::BridgeError;
 use super::mapping::MappingError;
 use super::site::{http_system, priorities};
@@ -64,8 +66,8 @@ impl RequestTrackerConfig {
         Ok(())
     }
 
-    fn connect(&self) -> Result<RequestTracker, BridgeError> {
-        let destination = self.site().destination()?;
+    fn connect(&self, patience: Duration) -> Result<RequestTracker, BridgeError> {
+        let destination = self.site().destination()?.patient(patience);
         self.site().secret(|token| RequestTracker::new(self, destination, token))
     }
 

@@ -20,6 +20,8 @@
 mod api;
 mod feed;
 
+use std::time::Duration;
+
 use super::declare::BridgeError;
 use super::mapping::MappingError;
 use super::site::{http_system, priorities};
@@ -66,8 +68,8 @@ impl RoundupConfig {
         }
     }
 
-    fn connect(&self) -> Result<Roundup, BridgeError> {
-        let destination = self.site().destination()?;
+    fn connect(&self, patience: Duration) -> Result<Roundup, BridgeError> {
+        let destination = self.site().destination()?.patient(patience);
         self.site().secret(|password| Roundup::new(self, destination, password))
     }
 
