@@ -201,6 +201,9 @@ impl Browser<'_> {
 
     /// The whole page as a picture.
     pub(crate) fn picture(&self, path: &Path) {
+        // After its size has changed it may have none for a moment.
+        let width = || self.run("return document.documentElement.getBoundingClientRect().width").as_f64();
+        wait_for("the page is laid out", || width().is_some_and(|width| width > 0.0));
         let shot = json!({"cmd": "Page.captureScreenshot", "params": {"format": "png", "captureBeyondViewport": true}});
         let data = self.post("/goog/cdp/execute", &shot);
         let bytes = STANDARD.decode(data["data"].as_str().expect("a picture")).expect("base64");
