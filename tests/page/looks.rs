@@ -82,6 +82,49 @@ fn every_page_fits_a_telephone_and_keeps_its_policy() {
     }
 }
 
+/// Each text that stands out too little from what is behind it, as WCAG 2.2 measures: 4.5, or 3 where it is large.
+const FAINT: &str = r#"
+const channel = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const read = text => (text.match(/[\d.]+/g) || []).map(Number);
+const over = ([r, g, b, a = 1], under) => [r, g, b].map((c, i) => c * a + under[i] * (1 - a));
+const behind = element => {
+  if (!element) return [255, 255, 255];
+  const own = read(getComputedStyle(element).backgroundColor);
+  return own[3] === 0 ? behind(element.parentElement) : over(own, behind(element.parentElement));
+};
+const faint = [];
+for (const element of document.querySelectorAll('body *:not(svg *)')) {
+  const said = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join('');
+  if (!said || !element.checkVisibility()) continue;
+  const style = getComputedStyle(element), back = behind(element);
+  const [a, b] = [light(over(read(style.color), back)), light(back)].sort((x, y) => y - x);
+  const size = parseFloat(style.fontSize);
+  const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < (large ? 3 : 4.5)) faint.push(`${ratio.toFixed(2)} ${element.tagName}.${element.className}: ${said.slice(0, 40)}`);
+}
+return faint;
+"#;
+
+#[test]
+fn every_text_stands_out_from_what_is_behind_it_in_both_themes() {
+    let Some(driver) = driver() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (service, http) = serve(folder.path());
+    let id = incident(&service, "db-1", &["DiskFull", "DiskSlow"]);
+    for dark in [false, true] {
+        let browser = driver.open(Kind { dark, ..Kind::default() });
+        browser.go(&format!("http://{http}/page"));
+        assert_eq!(browser.run(FAINT), serde_json::json!([]), "sign in, dark: {dark}");
+        sign_in(&browser, http, "Ana");
+        for page in ["", "/incidents", "/silences", "/forecasts", &format!("/incidents/{id}"), "/nowhere"] {
+            browser.go(&format!("http://{http}/page{page}"));
+            assert_eq!(browser.run(FAINT), serde_json::json!([]), "/page{page}, dark: {dark}");
+        }
+    }
+}
+
 #[test]
 fn everything_can_be_done_with_keys_alone() {
     let Some(driver) = driver() else { return };
