@@ -40,6 +40,7 @@ const CLAUSES: &[&str] = &[
     "Team {team} resolves {sure_of_team} % of such incidents",
     "Nobody is known to own it, team {team} gives it out",
     " ({assignee} has the skill and the time)",
+    " ({assignee} works on it)",
     "; {priority} from impact {impact} and urgency {urgency}",
     "; {priority} (was {was}) from impact {impact} and urgency {urgency}",
     "; SLA {sla} asks for an answer by {respond_by}",
@@ -57,7 +58,7 @@ const CLAUSES: &[&str] = &[
     "Look at the slowest dependency of {primary} first.",
     "Runbook: {runbook}.",
     "It resembles {similar}",
-    "It is there for the {occurrences}. time in {window_days} days (problem {problem})",
+    "It has come {occurrences} times in {window_days} days (problem {problem})",
     ".",
     " ",
 ];

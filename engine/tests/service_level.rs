@@ -131,6 +131,7 @@ fn who_takes_it_brings_it_to_their_team_whose_own_clock_begins_then() {
     assert_eq!(taken.acknowledged_by, "ana");
     let owner = taken.owner.as_ref().expect("an owner");
     assert_eq!((owner.team.as_str(), owner.assignee.as_str()), ("network", "ana"));
+    assert!(taken.summary.contains("Team network has it (ana works on it)"), "{}", taken.summary);
     assert_eq!(taken.assignment.as_ref().map(|it| it.by), Some(AssignedBy::Person));
     let by = taken.ola.as_ref().and_then(|ola| ola.resolve).and_then(|deadline| deadline.by).expect("an hour");
     assert_eq!(by.0 - taken.updated_at.0, 3_600_000_000_000);
@@ -166,5 +167,5 @@ fn the_fourth_time_it_is_a_problem_and_what_was_said_of_the_last_is_shown() {
     assert_eq!(problems, [None, None, Some(3), Some(4), Some(5)]);
     let last = opened.last().expect("five");
     assert_eq!(last.similar.first().map(|similar| similar.resolution.as_str()), Some("emptied the queue"));
-    assert!(last.summary.contains("for the 5. time in 30 days"), "{}", last.summary);
+    assert!(last.summary.contains("It has come 5 times in 30 days"), "{}", last.summary);
 }

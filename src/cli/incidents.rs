@@ -15,8 +15,8 @@ use super::process::{Process, Reach, process_at, process_of};
 use crate::clock;
 use crate::config;
 use crate::exit::Exit;
-use crate::page::api::{Brief, Deed, Done, Incidents, Problem, Quiet, Whole, span};
-use crate::report::{incident_page, safe};
+use crate::page::api::{Brief, Deed, Done, Incidents, Problem, Quiet, Whole};
+use crate::report::{glance, incident_page, safe};
 use crate::term::{Ink, Lean, Table, Term, clip};
 
 /// Characters of a title in a list.
@@ -205,11 +205,11 @@ fn table(incidents: &[Brief]) -> Table {
     for one in incidents {
         let state = match (one.status, one.assignee.as_str()) {
             (IncidentStatus::Acknowledged, who) if !who.is_empty() => format!("with {}", safe(who)),
-            (status, _) => format!("{status:?}").to_lowercase(),
+            (status, _) => status.name().to_owned(),
         };
         let due = one.respond_by.filter(|_| one.status == IncidentStatus::Open).or(one.resolve_by);
         let due = due.map_or_else(String::new, |at| {
-            if at < now { format!("{} over", span(at.since(now))) } else { span(at.since(now)) }
+            if at < now { format!("{} over", glance(at.since(now))) } else { glance(at.since(now)) }
         });
         let sure = one.confidence.map_or_else(String::new, |sure| format!("{:.0} %", sure * 100.0));
         let row = [
@@ -219,7 +219,7 @@ fn table(incidents: &[Brief]) -> Table {
             safe(&one.team),
             due,
             sure,
-            span(now.since(one.began_at)),
+            glance(now.since(one.began_at)),
             clip(&safe(&one.title), TITLE_CHARS),
         ];
         table.row(row);

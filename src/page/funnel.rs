@@ -50,6 +50,14 @@ impl Counts {
         }
     }
 
+    /// Those of a scope as of now.
+    fn in_scope(figures: &EngineFigures, scope: &Scope) -> Counts {
+        match scope {
+            Scope::All => Counts::of(&figures.stats.total),
+            Scope::Tenant(tenant) => figures.stats.tenants.get(&**tenant).map(Counts::of).unwrap_or_default(),
+        }
+    }
+
     fn since(self, before: Counts) -> Counts {
         Counts {
             signals: self.signals.saturating_sub(before.signals),
@@ -107,7 +115,7 @@ impl Funnel {
 
     /// What came since the oldest mark, and when that was; without marks all that was ever counted.
     pub(crate) fn of(&self, figures: &EngineFigures, scope: &Scope) -> (Counts, Option<EventTime>) {
-        let now = Mark::of(figures, EventTime::default()).counts(scope);
+        let now = Counts::in_scope(figures, scope);
         let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match marks.front() {
             Some(first) => (now.since(first.counts(scope)), Some(first.at)),

@@ -25,7 +25,7 @@ use super::who::{Who, is_from_us, is_local};
 /// How long an answer waits until the engine has read what was done: then the page shows it at once.
 const TAKEN_IN: Duration = Duration::from_millis(1_500);
 /// Longest name that somebody gives themselves.
-const WHO_CHARS_MAX: usize = 80;
+pub(super) const WHO_CHARS_MAX: usize = 80;
 
 impl Page {
     /// Who are you?
@@ -176,9 +176,8 @@ impl Page {
         let now = self.world.now();
         let (action, done) = match form.get("end") {
             Some(id) => {
-                let is_it = |action: &Action| matches!(action, Action::Silence { id: known, .. } if *known == id);
-                let set = self.world.gauges().said().latest(1, |word| word.tenant == tenant && is_it(&word.action));
-                match set.first().and_then(|word| ended(&word.action, &who.name, now)) {
+                let set = self.world.gauges().said().silence(&id, |whose| *whose == *tenant);
+                match set.and_then(|word| ended(&word.action, &who.name, now)) {
                     Some(action) => (action, "silence-ended"),
                     None => return self.silences_page(who, 404, wrong("no such silence is remembered here")),
                 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bellwether_connectors::outbox;
 use bellwether_connectors::server::http::Visit;
 use bellwether_connectors::server::reply::Reply;
-use bellwether_engine::input::Action;
 use bytes::Bytes;
 use maud::{Markup, html};
 
@@ -93,16 +92,7 @@ impl Page {
 
     /// The silences, with what there is to say above them.
     pub(super) fn silences_page(&self, who: &Who, status: u16, notice: Option<Markup>) -> Reply {
-        let set = |word: &crate::wiring::said::Word| {
-            matches!(word.action, Action::Silence { .. }) && who.scope.has(&word.tenant)
-        };
-        let mut words = self.world.gauges().said().latest(SILENCES_SHOWN, set);
-        // Of one silence the last word counts.
-        let mut seen = std::collections::BTreeSet::new();
-        words.retain(|word| match &word.action {
-            Action::Silence { id, .. } => seen.insert((word.tenant.clone(), id.clone())),
-            _ => false,
-        });
+        let words = self.world.gauges().said().silences(SILENCES_SHOWN, |tenant| who.scope.has(tenant));
         let token = self.token(who);
         let tenants = match &who.scope {
             Scope::All => self.model.tenants(),

@@ -68,8 +68,7 @@ impl World {
             Behind::Finished { figures, .. } => Some(figures.clone()),
             Behind::Running { newest, .. } => {
                 let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((when, figures)) = newest.as_ref().filter(|(when, _)| when.elapsed() < FIGURES_FOR) {
-                    let _ = when;
+                if let Some((_, figures)) = newest.as_ref().filter(|(when, _)| when.elapsed() < FIGURES_FOR) {
                     return figures.clone();
                 }
                 let figures = self.gauges.figures().map(Arc::new);
@@ -92,7 +91,7 @@ impl World {
                 ));
             }
         }
-        if self.gauges.figures().is_none() {
+        if self.figures().is_none() {
             troubles.push("the engine is starting: what it knew is being read".to_owned());
         }
         troubles

@@ -40,6 +40,18 @@ pub fn rough(span: Span) -> String {
     }
 }
 
+/// A span as one reads it at a glance: `42 s`, `12 min`, `3 h 5 min`, `4 d`.
+pub(crate) fn glance(span: Span) -> String {
+    let secs = span.0.unsigned_abs() / 1_000_000_000;
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 if (secs / 60).is_multiple_of(60) => format!("{} h", secs / 3_600),
+        7_200..172_800 => format!("{} h {} min", secs / 3_600, secs / 60 % 60),
+        _ => format!("{} d", secs / 86_400),
+    }
+}
+
 /// The colour of a priority.
 pub(crate) fn priority_ink(priority: Priority) -> Ink {
     match priority {

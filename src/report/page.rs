@@ -1,7 +1,7 @@
 //! One incident on a page: what broke, why we think so, whom it hurts, who should act, how
 //! sure we are.
 
-use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, IncidentStatus, LinkRel, ProbableCause};
+use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, LinkRel, ProbableCause};
 
 use super::{date_and_time, priority_ink, rough, safe, time_of_day};
 use crate::term::{Ink, Term, clip, count, wrap};
@@ -41,7 +41,7 @@ impl Page<'_> {
         let priority = self.term.paint(priority_ink(record.priority), record.priority.name());
         let tenant = tenant.map_or(String::new(), |tenant| format!("{}  ", self.term.paint(Ink::Cyan, tenant)));
         let title = self.term.paint(Ink::Bold, &clip(&safe(&record.title), self.term.width - 6));
-        let id = self.term.paint(Ink::Dim, &format!("{}  {}", record.id, status(record)));
+        let id = self.term.paint(Ink::Dim, &format!("{}  {}", record.id, record.status.name()));
         self.out.push_str(&format!("{priority}  {title}\n    {tenant}{id}\n\n"));
     }
 
@@ -164,16 +164,6 @@ impl Page<'_> {
             let name = if link.rel == LinkRel::Runbook { "runbook" } else { "dashboard" };
             self.field(name, &link.href);
         }
-    }
-}
-
-fn status(record: &IncidentRecord) -> &'static str {
-    match record.status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Acknowledged => "acknowledged",
-        IncidentStatus::Resolved => "resolved",
-        IncidentStatus::Closed => "closed",
-        IncidentStatus::Merged => "merged",
     }
 }
 

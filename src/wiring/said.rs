@@ -3,7 +3,7 @@
 //! The engine obeys and forgets; the journal keeps it among everything else. For who looks it is noted here, in a table
 //! bounded in bytes: when more is said than it holds, the oldest goes. An entry that is read again is the same word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwether_connectors::journal::Position;
@@ -41,6 +41,14 @@ impl Word {
     fn bytes(&self) -> usize {
         // JSON is a good measure of its texts, and words are few.
         WORD_BYTES + serde_json::to_vec(&self.action).map_or(0, |text| text.len())
+    }
+
+    /// The id of the silence that it sets.
+    fn silence(&self) -> Option<&str> {
+        match &self.action {
+            Action::Silence { id, .. } => Some(id),
+            _ => None,
+        }
     }
 
     /// Whether it is about `id`.
@@ -145,6 +153,19 @@ impl Said {
         self.table().words.values().rev().filter(|word| wanted(word)).take(max).cloned().collect()
     }
 
+    /// The last word on each silence, the latest first, of at most `max` words about any, of the tenants that `wanted`.
+    pub fn silences(&self, max: usize, wanted: impl Fn(&str) -> bool) -> Vec<Arc<Word>> {
+        let mut words = self.latest(max, |word| word.silence().is_some() && wanted(&word.tenant));
+        let mut seen = BTreeSet::new();
+        words.retain(|word| word.silence().is_some_and(|id| seen.insert((word.tenant.clone(), id.to_owned()))));
+        words
+    }
+
+    /// The last word on one silence, of the tenants that `wanted`.
+    pub fn silence(&self, id: &str, wanted: impl Fn(&str) -> bool) -> Option<Arc<Word>> {
+        self.latest(1, |word| word.silence() == Some(id) && wanted(&word.tenant)).pop()
+    }
+
     /// To whom people have given incidents and when, by tenant and id: the last word on each, of the tenants that `wanted`.
     pub fn given(&self, wanted: impl Fn(&str) -> bool) -> Given {
         let mut given = Given::new();
@@ -179,6 +200,30 @@ mod tests {
             who: "ana".to_owned(),
             text: text.to_owned(),
         }
+    }
+
+    #[test]
+    fn of_a_silence_the_last_word_counts_and_only_for_whom_it_is() {
+        let said = Said::default();
+        let set = |secs: i64, tenant: &str, id: &str, why: &str| {
+            let (from, until, who) = (EventTime::from_secs(secs), EventTime::from_secs(secs + 60), "ana".to_owned());
+            let (id, matching, why) = (id.to_owned(), "true".to_owned(), why.to_owned());
+            let action = Action::Silence { id, matching, from, until, who, why };
+            said.note(0, Position(secs as u64), (&Arc::from(tenant), from), &action);
+        };
+        set(1, "acme", "s1", "first");
+        set(2, "acme", "s2", "other");
+        set(3, "beta", "s1", "theirs");
+        set(4, "acme", "s1", "last");
+        let why = |word: &Word| match &word.action {
+            Action::Silence { why, .. } => why.clone(),
+            other => panic!("{other:?}"),
+        };
+        let acme = |tenant: &str| tenant == "acme";
+        assert_eq!(said.silences(9, acme).iter().map(|word| why(word)).collect::<Vec<_>>(), ["last", "other"]);
+        assert_eq!(said.silence("s1", acme).map(|word| why(&word)).as_deref(), Some("last"));
+        assert_eq!(said.silence("s1", |tenant| tenant == "beta").map(|word| why(&word)).as_deref(), Some("theirs"));
+        assert!(said.silence("s3", acme).is_none());
     }
 
     #[test]

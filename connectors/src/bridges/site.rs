@@ -125,17 +125,12 @@ impl<'c> Site<'c> {
     /// Checks what can be known without the system.
     pub(super) fn check(&self) -> Result<(), BridgeError> {
         check_name(self.name)?;
-        for network_of in self.networks {
-            network(network_of)?;
-        }
-        Destination::new(self.url, &[], self.ca_file)?;
-        Ok(())
+        self.destination().map(drop)
     }
 
     /// Where requests go.
     pub(super) fn destination(&self) -> Result<Destination, BridgeError> {
-        let networks = self.networks.iter().map(|text| network(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Destination::new(self.url, &networks, self.ca_file)?)
+        Ok(Destination::new(self.url, &networks(self.networks)?, self.ca_file)?)
     }
 
     /// What the secret's file holds; see [`secret_in`].
@@ -183,8 +178,12 @@ pub(super) fn check_name(name: &str) -> Result<(), MappingError> {
     }
 }
 
-/// A network, or one address.
-pub(super) fn network(text: &str) -> Result<IpNet, BridgeError> {
+/// Networks as they are configured, each a network or one address.
+pub(super) fn networks(texts: &[String]) -> Result<Vec<IpNet>, BridgeError> {
+    texts.iter().map(|text| network(text)).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, BridgeError> {
     let one = || text.parse::<std::net::IpAddr>().map(IpNet::from);
     let wrong = |_| MappingError::at("networks", format!("`{text}` is no network: write `10.1.0.0/16` or an address"));
     Ok(text.parse().or_else(|_| one()).map_err(wrong)?)

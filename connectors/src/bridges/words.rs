@@ -1,6 +1,6 @@
 //! What a template may name: the record with nothing left out, and the same in words where that is shorter.
 
-use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, LinkRel, ServiceLevel};
+use bellwether_engine::incident::{Article, Deadline, EntityRole, IncidentRecord, LinkRel, ServiceLevel, TimeLeft};
 use bellwether_engine::time::EventTime;
 use serde::Serialize;
 
@@ -48,11 +48,12 @@ pub(super) struct Page<'r> {
     revenue_per_hour: f64,
     sla: Agreement<'r>,
     ola: Agreement<'r>,
-    time_left: Hours,
+    /// Nothing where nobody knows.
+    time_left: TimeLeft,
     assigned_by: String,
     candidates: Vec<CandidateLine<'r>>,
     problem: Option<Problem<'r>>,
-    knowledge: Vec<ArticleLine<'r>>,
+    knowledge: &'r [Article],
     acknowledged_by: &'r str,
     runbooks: Vec<&'r str>,
     similar: Vec<Similar<'r>>,
@@ -124,13 +125,6 @@ impl<'r> Agreement<'r> {
     }
 }
 
-/// How much longer it takes; nothing where nobody knows.
-#[derive(Default, Serialize)]
-struct Hours {
-    p50_hours: f64,
-    p90_hours: f64,
-}
-
 #[derive(Serialize)]
 struct CandidateLine<'r> {
     team: &'r str,
@@ -146,12 +140,6 @@ struct Problem<'r> {
     window_days: u64,
     minutes: u64,
     change: &'r str,
-}
-
-#[derive(Serialize)]
-struct ArticleLine<'r> {
-    id: &'r str,
-    title: &'r str,
 }
 
 /// 0–1 in percent.
@@ -240,9 +228,7 @@ impl<'r> Page<'r> {
             revenue_per_hour: impact.and_then(|impact| impact.revenue_per_hour).unwrap_or_default(),
             sla: Agreement::of(record.sla.as_ref()),
             ola: Agreement::of(record.ola.as_ref()),
-            time_left: (record.time_left)
-                .map(|left| Hours { p50_hours: left.p50_hours, p90_hours: left.p90_hours })
-                .unwrap_or_default(),
+            time_left: record.time_left.unwrap_or_default(),
             assigned_by: record.assignment.as_ref().map(|it| word(it.by)).unwrap_or_default(),
             candidates: (record.assignment.iter())
                 .flat_map(|assignment| &assignment.candidates)
@@ -259,9 +245,7 @@ impl<'r> Page<'r> {
                 minutes: it.minutes,
                 change: &it.change,
             }),
-            knowledge: (record.knowledge.iter())
-                .map(|article| ArticleLine { id: &article.id, title: &article.title })
-                .collect(),
+            knowledge: &record.knowledge,
             acknowledged_by: &record.acknowledged_by,
             runbooks: (record.links.iter())
                 .filter(|link| link.rel == LinkRel::Runbook)

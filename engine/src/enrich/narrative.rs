@@ -186,7 +186,8 @@ fn who_acts(facts: &Facts<'_>) -> String {
         _ => format!("Team {team} owns it"),
     };
     if !facts.owner.assignee.is_empty() {
-        sentence.push_str(&format!(" ({} has the skill and the time)", facts.owner.assignee));
+        let why = if facts.assigned_by == AssignedBy::Person { "works on it" } else { "has the skill and the time" };
+        sentence.push_str(&format!(" ({} {why})", facts.owner.assignee));
     }
     let was = facts.was.filter(|was| *was != facts.priority).map(|was| format!(" (was {was})")).unwrap_or_default();
     let priority = facts.priority;
@@ -229,7 +230,7 @@ fn resembles(similar: &SimilarIncident) -> String {
 /// That it comes again and again.
 fn again(problem: &ProblemRef) -> String {
     let ProblemRef { id, occurrences, window_days, .. } = problem;
-    format!("It is there for the {occurrences}. time in {window_days} days (problem {id}).")
+    format!("It has come {occurrences} times in {window_days} days (problem {id}).")
 }
 
 fn what_first(facts: &Facts<'_>) -> String {

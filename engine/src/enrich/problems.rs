@@ -77,10 +77,11 @@ impl Problems {
         let from = now.minus(WINDOW);
         let recent: Vec<&Occurrence> = known.occurrences.iter().filter(|o| o.at >= from && o.at < now).collect();
         let count = recent.len() + 1;
-        let all: usize = self.kinds.values().map(|k| k.occurrences.iter().filter(|o| o.at >= from).count()).sum();
-        let expected = (all + 1) as f64 / entities.max(1) as f64;
-        let often = count >= OCCURRENCES_MIN && at_least(count, expected) <= CHANCE_MAX;
-        if recent.is_empty() || !(often || known.closed) {
+        let often = || {
+            let all = self.kinds.values().flat_map(|kind| &kind.occurrences).filter(|o| o.at >= from).count();
+            at_least(count, (all + 1) as f64 / entities.max(1) as f64) <= CHANCE_MAX
+        };
+        if recent.is_empty() || !(known.closed || count >= OCCURRENCES_MIN && often()) {
             return None;
         }
         let after_change = recent.iter().filter(|o| !o.change.is_empty()).count() * 2 > recent.len();

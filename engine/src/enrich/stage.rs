@@ -273,7 +273,7 @@ fn facts<'a>(
         impact: enriched.assessment.impact,
         urgency: enriched.assessment.urgency,
         assigned_by: enriched.assigned_by,
-        sure_of_team: words.candidates.first().and_then(|candidate| candidate.confidence),
+        sure_of_team: sure_of(&enriched.owner.team, &words.candidates),
         was: incident.told.as_ref().map(|told| told.priority),
         sla: enriched.sla.as_ref(),
         similar: words.similar.first(),
@@ -284,6 +284,11 @@ fn facts<'a>(
         runbook: item.map(|i| i.runbook.as_str()).filter(|r| !r.is_empty()),
         shared: &found.shared,
     }
+}
+
+/// How often answers were right that were as sure of this team.
+fn sure_of(team: &str, candidates: &[Candidate]) -> Option<f64> {
+    candidates.iter().find(|candidate| candidate.team == team)?.confidence
 }
 
 /// Its place among the incidents, as the narrative says it.
@@ -377,6 +382,14 @@ mod tests {
         let teams: Vec<&str> = found.words.candidates.iter().map(|candidate| candidate.team.as_str()).collect();
         assert_eq!(teams, ["database", "storage"]);
         assert!(found.words.time_left.is_some(), "it took five minutes each time");
+    }
+
+    #[test]
+    fn how_sure_it_is_of_a_team_is_said_of_that_team_also_where_another_is_likelier_by_now() {
+        let candidate = |team: &str, confidence| Candidate { team: team.into(), confidence, reasons: Vec::new() };
+        let candidates = [candidate("network", Some(0.6)), candidate("database", Some(0.3)), candidate("web", None)];
+        assert_eq!([sure_of("database", &candidates), sure_of("web", &candidates)], [Some(0.3), None]);
+        assert_eq!(sure_of("storage", &candidates), None);
     }
 
     #[test]

@@ -55,6 +55,19 @@ pub enum IncidentStatus {
     Merged,
 }
 
+impl IncidentStatus {
+    /// As records write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IncidentStatus::Open => "open",
+            IncidentStatus::Acknowledged => "acknowledged",
+            IncidentStatus::Resolved => "resolved",
+            IncidentStatus::Closed => "closed",
+            IncidentStatus::Merged => "merged",
+        }
+    }
+}
+
 /// Why the status is what it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

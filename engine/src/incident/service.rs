@@ -68,7 +68,7 @@ pub struct ServiceLevel {
 }
 
 /// How much longer it takes, as incidents like it went.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeLeft {
     /// Hours within which half of those that lasted as long as this were resolved.

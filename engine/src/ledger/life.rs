@@ -121,7 +121,8 @@ pub(super) fn tell(
             .and_then(|sla| sla.resolve)
             .map(|deadline| deadline.state == DeadlineState::Breached),
     });
-    let (fields, assigned_by) = (judged.words.ticket.clone(), judged.assigned_by);
+    let assigned_by = judged.assigned_by;
+    let fields = (verb == Verb::Opened).then(|| Box::new(judged.words.ticket.clone()));
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
@@ -133,8 +134,8 @@ pub(super) fn tell(
     incident.revision += 1;
     incident.dirty = false;
     incident.told = Some(told);
-    if verb == Verb::Opened {
-        incident.fields = Some(Box::new(fields));
+    if fields.is_some() {
+        incident.fields = fields;
     }
     give(incident, &record, assigned_by, now);
     desk.ledger.refile(number);

@@ -14,18 +14,12 @@ impl Store {
                 self.leave(member);
             }
             root = group[0];
-            let mut keys = Vec::new();
-            for &member in &group {
-                let template = &mut self.slots[member as usize];
-                keys.push(template.key());
-                keys.append(&mut template.keys);
-            }
+            let keys = self.take_keys(&group);
             for &member in &group[1..] {
                 self.absorb(root, member);
             }
             let template = &mut self.slots[root as usize];
             template.pieces[place].open_place();
-            keys.truncate(KEYS_MAX);
             template.keys = keys;
             template.render();
             self.enter(root);
@@ -93,13 +87,7 @@ impl Store {
         let of = |store: &Self, slot: u32| store.slots[slot as usize].born;
         let (older, younger) =
             if of(self, general) < of(self, special) { (general, special) } else { (special, general) };
-        let mut keys = Vec::new();
-        for slot in [general, special] {
-            let template = &mut self.slots[slot as usize];
-            keys.push(template.key());
-            keys.append(&mut template.keys);
-        }
-        keys.truncate(KEYS_MAX);
+        let keys = self.take_keys(&[general, special]);
         if older == special {
             let template = &mut self.slots[general as usize];
             let (pieces, tail) = (std::mem::take(&mut template.pieces), std::mem::take(&mut template.tail));
@@ -112,6 +100,18 @@ impl Store {
         self.alias(older, younger);
         self.enter(older);
         older
+    }
+
+    /// What templates that become one were known by, as many as one may have.
+    fn take_keys(&mut self, slots: &[u32]) -> Vec<u64> {
+        let mut keys = Vec::new();
+        for &slot in slots {
+            let template = &mut self.slots[slot as usize];
+            keys.push(template.key());
+            keys.append(&mut template.keys);
+        }
+        keys.truncate(KEYS_MAX);
+        keys
     }
 
     /// A place of the root whose values are enough to call it a parameter.

@@ -19,12 +19,12 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use types::{Brief, Deed, Done, Incidents, Problem, Quiet, Saying, SetSilence, Step, Whole, span};
+pub use types::{Brief, Deed, Done, Incidents, Problem, Quiet, Saying, SetSilence, Step, Whole};
 
 use super::Page;
 use super::act::{deed, ended, said_of, silence};
 use super::form::Form;
-use super::posts::fresh_id;
+use super::posts::{WHO_CHARS_MAX, fresh_id};
 use super::reply::Guarded as _;
 use super::shows::tenant_of;
 use super::view::search::Search;
@@ -124,25 +124,17 @@ impl Page {
     }
 
     fn api_silences(&self, who: &Who) -> Reply {
-        let set = |word: &crate::wiring::said::Word| {
-            matches!(word.action, Action::Silence { .. }) && who.scope.has(&word.tenant)
-        };
-        let mut seen = std::collections::BTreeSet::new();
-        let words = self.world.gauges().said().latest(SILENCES_MAX, set);
+        let words = self.world.gauges().said().silences(SILENCES_MAX, |tenant| who.scope.has(tenant));
         let silences = words.iter().filter_map(|word| match &word.action {
-            Action::Silence { id, matching, from, until, who, why }
-                if seen.insert((word.tenant.clone(), id.clone())) =>
-            {
-                Some(SetSilence {
-                    tenant: word.tenant.to_string(),
-                    id: id.clone(),
-                    matching: matching.clone(),
-                    from: *from,
-                    until: *until,
-                    who: who.clone(),
-                    why: why.clone(),
-                })
-            }
+            Action::Silence { id, matching, from, until, who, why } => Some(SetSilence {
+                tenant: word.tenant.to_string(),
+                id: id.clone(),
+                matching: matching.clone(),
+                from: *from,
+                until: *until,
+                who: who.clone(),
+                why: why.clone(),
+            }),
             _ => None,
         });
         json(200, &silences.collect::<Vec<_>>())
@@ -194,11 +186,8 @@ impl Page {
 
     async fn api_unquiet(&self, visit: &Visit<'_>, who: &Who, id: &str) -> Answer {
         may(visit, who)?;
-        let is_it = |word: &crate::wiring::said::Word| {
-            who.scope.has(&word.tenant) && matches!(&word.action, Action::Silence { id: known, .. } if known == id)
-        };
-        let set = self.world.gauges().said().latest(1, is_it);
-        let word = set.first().ok_or_else(|| {
+        let word = self.world.gauges().said().silence(id, |tenant| who.scope.has(tenant));
+        let word = word.ok_or_else(|| {
             problem(404, "There is no such silence", format!("`{id}` is none that is remembered here"))
         })?;
         let action = ended(&word.action, &who.name, self.world.now()).expect("it is a silence");
@@ -223,7 +212,9 @@ fn unknown(id: &str) -> Reply {
 /// What somebody is called: as the configuration says, else as they say.
 fn named(who: &Who, said: Option<&str>) -> String {
     match said.map(str::trim) {
-        Some(said) if who.unnamed && !said.is_empty() => said.chars().take(80).filter(|c| !c.is_control()).collect(),
+        Some(said) if who.unnamed && !said.is_empty() => {
+            said.chars().take(WHO_CHARS_MAX).filter(|c| !c.is_control()).collect()
+        }
         _ => who.name.clone(),
     }
 }

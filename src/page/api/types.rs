@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::model::{Known, Line};
-use crate::page::view::{sentence, words};
+use crate::page::view::sentence;
 use crate::wiring::said::Word;
 
 /// An incident in a list.
@@ -242,9 +242,4 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong, and what to do about it.
     pub detail: String,
-}
-
-/// A span as people read it, for tables of the command line.
-pub fn span(span: bellwether_engine::time::Span) -> String {
-    words::span(span)
 }

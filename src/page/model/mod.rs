@@ -16,7 +16,6 @@
 mod line;
 mod packed;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -189,16 +188,11 @@ impl Model {
     /// Those that `wanted`, the last told first, from the `skip`th on.
     pub(crate) fn find(&self, scope: &Scope, skip: usize, max: usize, wanted: impl Fn(&Line) -> bool) -> Listed {
         let table = self.read();
-        let mut found: Vec<(EventTime, &Line)> = table
-            .known
-            .iter()
-            .filter(|((tenant, _), _)| scope.has(tenant))
-            .map(|(_, known)| (known.line.updated, &known.line))
-            .filter(|(_, line)| wanted(line))
-            .collect();
-        found.sort_by_key(|(updated, line)| (Reverse(*updated), line.id.clone()));
+        let known = table.known.iter().filter(|((tenant, _), _)| scope.has(tenant)).map(|(_, known)| &known.line);
+        let mut found: Vec<&Line> = known.filter(|line| wanted(line)).collect();
+        found.sort_unstable_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));
         let total = found.len();
-        let lines = found.into_iter().skip(skip).take(max).map(|(_, line)| line.clone()).collect();
+        let lines = found.into_iter().skip(skip).take(max).cloned().collect();
         Listed { lines, total, forgotten: table.forgotten }
     }
 

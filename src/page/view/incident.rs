@@ -10,9 +10,7 @@ use maud::{Markup, html};
 use super::deeds::{Hands, cause_deeds, deeds, quick};
 use super::list::{address, service_level, state};
 use super::service::{clocks, hurts};
-use super::words::{
-    bar, count, many, moment, named, outside, percent, priority, reason, said, short, span, status, sure,
-};
+use super::words::{bar, count, many, moment, named, outside, percent, priority, reason, said, short, span, sure};
 use super::{alerts, lanes, neighbours, story};
 use crate::page::eye::{Detail, Unseen};
 use crate::page::model::{Known, Line};
@@ -97,7 +95,7 @@ fn head(shown: &Shown<'_>) -> Markup {
             h1 { (said(&record.title)) }
             p.small.faint.wide {
                 code { (line.id) } " · revision " (line.revision) " · tenant " (said(&line.tenant))
-                @if let Some(reason_) = record.status_reason { " · " (status(record.status)) ": " (reason(reason_)) }
+                @if let Some(reason_) = record.status_reason { " · " (record.status.name()) ": " (reason(reason_)) }
                 @if let Some(into) = &record.merged_into { " · a part of " a href=(address(into)) { (said(into)) } }
                 @if let Some(parent) = &record.parent_id { " · under " a href=(address(parent)) { (said(parent)) } }
                 " · " a href={ (address(&line.id)) "/post-mortem.md" } { "post-mortem draft" }
@@ -282,7 +280,7 @@ fn became(line: &Line) -> Markup {
     html! {
         @match line.resolved {
             Some(at) => { "over after " (span(at.since(line.began))) }
-            None => { (status(line.status)) }
+            None => { (line.status.name()) }
         }
         @if !line.assignee.is_empty() { ", by " (said(&line.assignee)) }
     }

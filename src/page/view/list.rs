@@ -4,7 +4,7 @@ use bellwether_engine::incident::IncidentStatus;
 use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
 
-use super::words::{ago, bar, left, many, percent, priority, said, status};
+use super::words::{ago, bar, left, many, percent, priority, said};
 use crate::page::model::{Line, Listed};
 
 /// Names shown of those that an incident hurts.
@@ -68,7 +68,7 @@ fn hurts(line: &Line) -> Markup {
 
 /// Where it is in its life.
 pub(crate) fn state(line: &Line) -> Markup {
-    let word = status(line.status);
+    let word = line.status.name();
     html! {
         span class={ "pill " (word) } { (word) }
         @if !line.assignee.is_empty() { span.sub { "by " (said(&line.assignee)) } }

@@ -7,7 +7,7 @@ use bellwether_engine::incident::{Deadline, EntityRole, IncidentRecord, ServiceL
 use bellwether_engine::time::EventTime;
 
 use super::story;
-use super::words::{named, percent, said, span, status};
+use super::words::{named, percent, said, span};
 use crate::page::model::Known;
 use crate::report::date_and_time;
 use crate::wiring::said::Word;
@@ -48,7 +48,7 @@ pub(crate) fn draft(known: &Known, record: &IncidentRecord, words: &[Arc<Word>])
     put(format!("# {}\n", text(&record.title)));
     put("| | |\n|---|---|".to_owned());
     put(format!("| Incident | `{}`, revision {} |", record.id, record.revision));
-    put(format!("| Priority, state | {}, {} |", record.priority, status(record.status)));
+    put(format!("| Priority, state | {}, {} |", record.priority, record.status.name()));
     put(format!("| Began | {} |", at(began)));
     put(format!("| Told | {}, after {} |", at(record.opened_at), span(record.opened_at.since(began))));
     if let Some(taken) = record.acknowledged_at {

@@ -1,26 +1,16 @@
 //! How the page says things: times, spans, names, and what others wrote.
 
-use bellwether_engine::incident::{CauseKind, IncidentStatus, Priority, ProbableCause, StatusReason, Verb};
-use bellwether_engine::time::{EventTime, Span};
+use bellwether_engine::incident::{CauseKind, Priority, ProbableCause, StatusReason, Verb};
+use bellwether_engine::time::EventTime;
 use maud::{Markup, html};
 
+pub(crate) use crate::report::glance as span;
 use crate::report::{date_and_time, safe};
+pub(crate) use crate::term::{count as many, thousands as count};
 
 /// What somebody else wrote: control characters and those that turn or hide text are shown as what they are.
 pub(crate) fn said(text: &str) -> String {
     safe(text)
-}
-
-/// A span as one reads it at a glance: `42 s`, `12 min`, `3 h 5 min`, `4 d`.
-pub(crate) fn span(span: Span) -> String {
-    let secs = span.0.unsigned_abs() / 1_000_000_000;
-    match secs {
-        0..120 => format!("{secs} s"),
-        120..7_200 => format!("{} min", secs / 60),
-        7_200..172_800 if (secs / 60).is_multiple_of(60) => format!("{} h", secs / 3_600),
-        7_200..172_800 => format!("{} h {} min", secs / 3_600, secs / 60 % 60),
-        _ => format!("{} d", secs / 86_400),
-    }
 }
 
 /// `09:01`, with the date where that is another than today.
@@ -57,24 +47,6 @@ pub(crate) fn short(entity: &str) -> &str {
     entity.split_once(':').map_or(entity, |(_, name)| name)
 }
 
-/// A count with its thousands apart: `24,290`.
-pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 alert`, `2 alerts`.
-pub(crate) fn many(number: u64, what: &str) -> String {
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
 /// `92 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
@@ -96,17 +68,6 @@ pub(crate) fn level(value: f64) -> String {
 pub(crate) fn priority(priority: Priority) -> Markup {
     let class = priority.name().to_lowercase();
     html! { span class={ "badge " (class) } { (priority.name()) } }
-}
-
-/// The word for a status.
-pub(crate) fn status(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Acknowledged => "acknowledged",
-        IncidentStatus::Resolved => "resolved",
-        IncidentStatus::Closed => "closed",
-        IncidentStatus::Merged => "merged",
-    }
 }
 
 /// Why a status is what it is, in words.
@@ -192,6 +153,8 @@ pub(crate) fn bar(share: f64, what: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_engine::time::Span;
+
     use super::*;
 
     #[test]

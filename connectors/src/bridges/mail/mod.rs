@@ -27,7 +27,6 @@ mod thread;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +34,7 @@ use super::audience::Audience;
 use super::declare::{BridgeError, BridgePace, DeclaredBridge};
 use super::mapping::{Mapping, MappingError};
 use super::receiver::Receiver;
-use super::site::{check_name, network, secret_in};
+use super::site::{check_name, networks, secret_in};
 use crate::declared::{Found, Probe};
 use address::{Mailbox, mailboxes};
 use send::Mail;
@@ -88,13 +87,12 @@ impl MailConfig {
     }
 
     fn relay(&self) -> Result<Relay, BridgeError> {
-        let networks = self.networks.iter().map(|text| network(text)).collect::<Result<Vec<IpNet>, _>>()?;
         let user = match (&self.user, &self.token_file) {
             (Some(user), Some(file)) => Some((user.clone(), secret_in(file, |word| Some(word.to_owned()))?)),
             (None, None) => None,
             _ => return Err(MappingError::at("user", "it, and `token_file`, belong together").into()),
         };
-        Ok(Relay::new(&self.relay, user, networks, self.ca_file.as_ref())?)
+        Ok(Relay::new(&self.relay, user, networks(&self.networks)?, self.ca_file.as_ref())?)
     }
 
     fn mail(&self) -> Result<Mail, BridgeError> {
@@ -136,8 +134,7 @@ impl DeclaredBridge for MailConfig {
                 }
             }
         }
-        let networks = self.networks.iter().map(|text| network(text)).collect::<Result<Vec<IpNet>, _>>()?;
-        Relay::new(&self.relay, None, networks, self.ca_file.as_ref())?;
+        Relay::new(&self.relay, None, networks(&self.networks)?, self.ca_file.as_ref())?;
         Ok(())
     }
 

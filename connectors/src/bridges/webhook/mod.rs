@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bellwether_engine::incident::{IncidentRecord, IncidentStatus};
+use bellwether_engine::incident::IncidentRecord;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -157,7 +157,7 @@ struct CloudEvent<'t> {
     id: &'t str,
     source: String,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     subject: &'t str,
     time: String,
     datacontenttype: &'static str,
@@ -167,23 +167,13 @@ struct CloudEvent<'t> {
     data: &'t IncidentRecord,
 }
 
-fn kind(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "bellwether.incident.open",
-        IncidentStatus::Acknowledged => "bellwether.incident.acknowledged",
-        IncidentStatus::Resolved => "bellwether.incident.resolved",
-        IncidentStatus::Closed => "bellwether.incident.closed",
-        IncidentStatus::Merged => "bellwether.incident.merged",
-    }
-}
-
 impl Webhook {
     async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
         let event = CloudEvent {
             specversion: "1.0",
             id: &telling.id,
             source: format!("/bellwether/{}", telling.tenant),
-            kind: kind(telling.record.status),
+            kind: format!("bellwether.incident.{}", telling.record.status.name()),
             subject: &telling.record.id,
             time: telling.record.updated_at.to_string(),
             datacontenttype: "application/json",
