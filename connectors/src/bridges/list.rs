@@ -13,6 +13,7 @@ use super::redmine::RedmineConfig;
 use super::request_tracker::RequestTrackerConfig;
 use super::roundup::RoundupConfig;
 use super::rules::Shared;
+use super::service_now::{ServiceNowConfig, ServiceNowEventsConfig};
 use super::sink::FilingSink;
 use super::store::Store;
 use super::system::Fields;
@@ -33,6 +34,10 @@ list_of! {
         Redmine(RedmineConfig),
         /// Roundup 2, over its REST interface.
         Roundup(RoundupConfig),
+        /// ServiceNow's incidents, over its Table API.
+        ServiceNow(ServiceNowConfig),
+        /// ServiceNow's Event Management.
+        ServiceNowEvents(ServiceNowEventsConfig),
         /// Mailboxes: one incident is one thread.
         Mail(MailConfig),
         /// Any program that takes webhooks.

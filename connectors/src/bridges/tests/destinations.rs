@@ -18,7 +18,7 @@ use super::bench::Told;
 use super::suite::read;
 
 /// Each example, the address in it, and a secret of its form.
-const EXAMPLES: [(&str, &str, &str, &str); 5] = [
+const EXAMPLES: [(&str, &str, &str, &str); 7] = [
     (
         "request_tracker",
         include_str!("../../../../examples/request-tracker/bridges.yaml"),
@@ -27,6 +27,18 @@ const EXAMPLES: [(&str, &str, &str, &str); 5] = [
     ),
     ("redmine", include_str!("../../../../examples/redmine/bridges.yaml"), "127.0.0.1:8086", "s3cret0fredmine"),
     ("roundup", include_str!("../../../../examples/roundup/bridges.yaml"), "127.0.0.1:8087", "s3cret0froundup"),
+    (
+        "service_now",
+        include_str!("../../../../examples/service-now/bridges.yaml"),
+        "127.0.0.1:8090",
+        "s3cret0fservicenow",
+    ),
+    (
+        "service_now_events",
+        include_str!("../../../../examples/service-now/events.yaml"),
+        "127.0.0.1:8090",
+        "s3cret0fservicenow",
+    ),
     ("mail", include_str!("../../../../examples/mail/bridges.yaml"), "127.0.0.1:8025", "s3cret0fmail"),
     (
         "webhook",

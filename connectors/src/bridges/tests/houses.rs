@@ -6,6 +6,7 @@ use super::super::system::{OWNER, PRIORITY, STATUS};
 use super::redmine::Redmine;
 use super::roundup::Roundup;
 use super::rt::RequestTracker;
+use super::strict::service_now::ServiceNow;
 use super::suite::{House, contract};
 
 impl House for RequestTracker {
@@ -143,4 +144,9 @@ fn redmine_keeps_the_contract() {
 fn roundup_keeps_the_contract() {
     let Some(house) = Roundup::start() else { return };
     contract(&house);
+}
+
+#[test]
+fn service_now_keeps_the_contract_as_far_as_its_documents_say() {
+    contract(&ServiceNow::start());
 }
