@@ -119,6 +119,36 @@ bridges:
       token_file: here/ServiceNowEventsConfig.token_file
       ca_file: here/ServiceNowEventsConfig.ca_file
       audience: {tenants: {acme: {queue: acme}}}
+  - jira:
+      url: https://acme.test
+      user: bellwether@acme.test
+      token_file: here/JiraConfig.token_file
+      ca_file: here/JiraConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: OPS}}
+        priority: {P1: Highest, P2: High, P3: Medium, P4: Low, P5: Lowest}
+        states: {open: To Do, acknowledged: In Progress, resolved: Done, closed: Done, merged: Done}
+        said: {Done: resolved}
+  - pagerduty:
+      url: https://pagerduty.test
+      token_file: here/PagerDutyConfig.token_file
+      ca_file: here/PagerDutyConfig.ca_file
+      audience: {tenants: {acme: {queue: main}}}
+  - slack:
+      url: https://slack.test
+      token_file: here/SlackConfig.token_file
+      ca_file: here/SlackConfig.ca_file
+      audience: {tenants: {acme: {queue: C024BE91L}}}
+  - mattermost:
+      url: https://mattermost.test
+      token_file: here/MattermostConfig.token_file
+      ca_file: here/MattermostConfig.ca_file
+      audience: {tenants: {acme: {queue: 4xp9fdt7pbgium38k0k6w95oa4}}}
+  - teams:
+      url: https://teams.test
+      token_file: here/TeamsConfig.token_file
+      ca_file: here/TeamsConfig.ca_file
+      audience: {tenants: {acme: {queue: main}}}
   - mail:
       relay: smtp://mail.test
       token_file: here/MailConfig.token_file

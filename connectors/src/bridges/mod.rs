@@ -16,16 +16,19 @@
 
 mod audience;
 mod channel;
+pub mod chat;
 mod declare;
 mod entry;
 mod figures;
 mod heard;
+pub mod jira;
 mod learn;
 mod list;
 pub mod mail;
 mod mapping;
 mod names;
 mod outgoing;
+pub mod pagerduty;
 mod receiver;
 pub mod redmine;
 mod request;
@@ -60,7 +63,7 @@ pub use entry::Key;
 pub use figures::{BridgeFigures, exposition};
 pub use list::{Bridge, BridgeConfig, check, drafted};
 pub use mapping::{ClosedWhileFiring, Mapping, MappingError, PriorityWords, Said, StateWords, TenantMapping};
-pub use receiver::{Channel, Receiver, Telling};
+pub use receiver::{Channel, Receiver, Telling, Tells};
 pub use request::TicketRequest;
 pub use shown::{TicketRow, TicketState, rows};
 pub use store::StoreError;

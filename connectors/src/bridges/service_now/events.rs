@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::super::declare::BridgeError;
 use super::super::mapping::MappingError;
-use super::super::receiver::{Channel, Telling};
+use super::super::receiver::{Channel, Telling, Tells};
 use super::super::rest::Rest;
 use super::super::site::http_channel;
 use super::super::system::{Answered, SystemError, TEXT};
@@ -145,8 +145,8 @@ impl Events {
 }
 
 impl Channel for Events {
-    fn tells_every_revision(&self) -> bool {
-        false
+    fn tells(&self) -> Tells {
+        Tells::WhatIsNew
     }
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>> {

@@ -27,7 +27,7 @@ use serde::Serialize;
 use super::declare::BridgeError;
 use super::mapping::MappingError;
 use super::outgoing::Destination;
-use super::receiver::{Channel, Telling};
+use super::receiver::{Channel, Telling, Tells};
 use super::rest::said;
 use super::site::http_channel;
 use super::system::{Answered, SystemError, TEXT};
@@ -157,8 +157,8 @@ fn signature(key: &hmac::Key, id: &str, at: i64, body: &[u8]) -> String {
 }
 
 impl Channel for Webhook {
-    fn tells_every_revision(&self) -> bool {
-        true
+    fn tells(&self) -> Tells {
+        Tells::EachRevision
     }
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>> {

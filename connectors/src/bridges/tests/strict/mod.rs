@@ -14,8 +14,13 @@ use serde_json::{Value, json};
 
 use super::line::whole_request;
 
+pub(super) mod jira;
+pub(super) mod mattermost;
+pub(super) mod pagerduty;
 pub(super) mod service_now;
 pub(super) mod service_now_events;
+pub(super) mod slack;
+pub(super) mod teams;
 
 /// A request, as a server has it.
 pub(super) struct Asked {
@@ -42,6 +47,11 @@ impl Reply {
 
     pub(super) fn ok(body: &Value) -> Reply {
         Reply::of(200, body)
+    }
+
+    /// Nothing, with success.
+    pub(super) fn done(status: u16) -> Reply {
+        Reply { status, headers: Vec::new(), body: Vec::new() }
     }
 }
 
