@@ -10,9 +10,11 @@
 //! ```
 //!
 //! It is told at least once: `webhook-id` is `tenant/incident/revision`, the same when it is sent again, and a greater
-//! revision makes a smaller one needless. What is answered but 2xx is sent again, later each time; 410 and 404 let the
-//! incident wait for a person, 429 and 503 are waited for as `Retry-After` says.
+//! revision makes a smaller one needless. What the receiver may mend by itself is sent again, later each time: 408, 409,
+//! 425 and 5xx; 429 and 503 are waited for as `Retry-After` says. With any other refusal the incident waits for a person
+//! or its next revision, and after 410 nothing is sent any more until the program starts again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -61,7 +63,7 @@ impl WebhookBridgeConfig {
 
     fn connect(&self, patience: Duration) -> Result<Webhook, BridgeError> {
         let destination = self.site().destination()?.patient(patience);
-        Ok(Webhook { destination, keys: self.site().secret(keys)? })
+        Ok(Webhook { destination, keys: self.site().secret(keys)?, ended: AtomicBool::new(false) })
     }
 
     async fn look(&self, channel: &Webhook) -> Answered<String> {
@@ -83,6 +85,8 @@ fn keys(text: &str) -> Option<Vec<hmac::Key>> {
 struct Webhook {
     destination: Destination,
     keys: Vec<hmac::Key>,
+    /// That the receiver wants no more.
+    ended: AtomicBool,
 }
 
 /// An event as CloudEvents 1.0 has it, in structured mode.
@@ -104,6 +108,9 @@ struct CloudEvent<'t> {
 
 impl Webhook {
     async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(no_more());
+        }
         let event = CloudEvent {
             specversion: "1.0",
             id: &telling.id,
@@ -122,12 +129,19 @@ impl Webhook {
         let answer = self.destination.ask(Method::POST, "", &headers, Some(body)).await?;
         match answer.status {
             status if status.is_success() => Ok(None),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Err(SystemError::Gone),
+            StatusCode::NOT_FOUND => Err(SystemError::Gone),
+            StatusCode::GONE => {
+                self.ended.store(true, Ordering::Relaxed);
+                Err(no_more())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(SystemError::Denied(format!("the signature is not accepted: {}", said(&answer.body))))
             }
-            // It may be mended there before it is here.
-            status => Err(SystemError::Lost(format!("it answers {status}: {}", said(&answer.body)))),
+            // Too slow, too early, or in the way of another: the same may be taken the next time.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_EARLY => {
+                Err(SystemError::Lost(format!("it answers {}", answer.status)))
+            }
+            status => Err(SystemError::Refused(format!("it answers {status}: {}", said(&answer.body)))),
         }
     }
 
@@ -147,6 +161,13 @@ impl Webhook {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json; charset=utf-8"));
         Ok(headers)
     }
+}
+
+/// That the receiver has said 410: it is not to be asked again.
+fn no_more() -> SystemError {
+    let reason =
+        "it answered 410 Gone: it wants no more of this; correct `url`, or take the bridge out, and start again";
+    SystemError::Refused(reason.to_owned())
 }
 
 fn signature(key: &hmac::Key, id: &str, at: i64, body: &[u8]) -> String {
