@@ -105,6 +105,50 @@ bridges:
         priority: {P1: critical, P2: urgent, P3: bug, P4: feature, P5: wish}
         states: {open: unread, acknowledged: open, resolved: resolved, closed: resolved, merged: resolved}
         said: {resolved: resolved}
+  - service_now:
+      url: https://acme.test
+      token_file: here/ServiceNowConfig.token_file
+      ca_file: here/ServiceNowConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: acme}}
+        priority: {P1: 1/1, P2: 1/2, P3: 2/2, P4: 2/3, P5: 3/3}
+        states: {open: New, acknowledged: In Progress, resolved: Resolved, closed: Resolved, merged: Resolved}
+        said: {Resolved: resolved}
+  - service_now_events:
+      url: https://acme.test
+      token_file: here/ServiceNowEventsConfig.token_file
+      ca_file: here/ServiceNowEventsConfig.ca_file
+      audience: {tenants: {acme: {queue: acme}}}
+  - jira:
+      url: https://acme.test
+      user: bellwether@acme.test
+      token_file: here/JiraConfig.token_file
+      ca_file: here/JiraConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: OPS}}
+        priority: {P1: Highest, P2: High, P3: Medium, P4: Low, P5: Lowest}
+        states: {open: To Do, acknowledged: In Progress, resolved: Done, closed: Done, merged: Done}
+        said: {Done: resolved}
+  - pagerduty:
+      url: https://pagerduty.test
+      token_file: here/PagerDutyConfig.token_file
+      ca_file: here/PagerDutyConfig.ca_file
+      audience: {tenants: {acme: {queue: main}}}
+  - slack:
+      url: https://slack.test
+      token_file: here/SlackConfig.token_file
+      ca_file: here/SlackConfig.ca_file
+      audience: {tenants: {acme: {queue: C024BE91L}}}
+  - mattermost:
+      url: https://mattermost.test
+      token_file: here/MattermostConfig.token_file
+      ca_file: here/MattermostConfig.ca_file
+      audience: {tenants: {acme: {queue: 4xp9fdt7pbgium38k0k6w95oa4}}}
+  - teams:
+      url: https://teams.test
+      token_file: here/TeamsConfig.token_file
+      ca_file: here/TeamsConfig.ca_file
+      audience: {tenants: {acme: {queue: main}}}
   - mail:
       relay: smtp://mail.test
       token_file: here/MailConfig.token_file
@@ -144,8 +188,8 @@ wires:
             Regex::new(r"(?s)#\[derive\([^)]*JsonSchema[^)]*\)\](?:\s*#\[[^\]]*\])*\s*pub struct (\w+) \{(.*?)\n\}")
                 .expect("a pattern");
         let path = Regex::new(r"(?m)^\s*(?:pub )?(\w+): [\w<>:]*PathBuf>*,$").expect("a pattern");
-        // Ticketing systems that are asked over HTTP have some keys from a macro.
-        let by_macro = Regex::new(r"(?s)http_system! \{.*?pub struct (\w+) for ").expect("a pattern");
+        // What is asked or told over HTTP has some keys from a macro.
+        let by_macro = Regex::new(r"(?s)http_(?:system|channel)! \{.*?pub struct (\w+) for ").expect("a pattern");
         let of_macro = include_str!("../../connectors/src/bridges/site.rs");
         let of_macro = of_macro.split("pub struct $Config {").nth(1).and_then(|text| text.split('}').next());
         let of_macro = of_macro.expect("the macro has a struct");

@@ -147,7 +147,7 @@ impl Shared {
 }
 
 /// A request as its head says how long it is.
-fn whole_request(client: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) fn whole_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 16_384];
     loop {

@@ -1,4 +1,4 @@
-//! What incidents are only told to: mail, webhooks. Nothing there can be looked up, so nothing is before it is sent;
+//! What incidents are only told to: mail, webhooks, chats. Nothing there can be looked up, so nothing is before it is sent;
 //! what is told again is told under the same id, by which whoever reads it knows it.
 //!
 //! ```text
@@ -12,7 +12,7 @@ use bellwether_engine::incident::{IncidentRecord, IncidentStatus, StatusReason};
 use bellwether_engine::time::EventTime;
 
 use super::entry::{Entry, Shown};
-use super::receiver::{Channel, Telling};
+use super::receiver::{Channel, Telling, Tells};
 use super::step::{Around, Ask, Next, WRITES_MAX, WRITES_WITHIN, is_live, news, old_writes_are_forgotten};
 use super::system::TEXT;
 use super::template::TemplateError;
@@ -33,7 +33,12 @@ pub(super) fn next(entry: &mut Entry, channel: &dyn Channel, around: &Around<'_>
         return tell(entry, &record, told, true, around, now);
     };
     let news = news(&shown, &record);
-    if news.is_empty() && !channel.tells_every_revision() {
+    let due = match channel.tells() {
+        Tells::EachRevision => true,
+        Tells::WhatIsNew => !news.is_empty(),
+        Tells::WhatIsNewAndEachStatus => !news.is_empty() || shown.status != record.status,
+    };
+    if !due {
         return done(entry, &record);
     }
     let told = around.rules.comment(&entry.key.tenant, &record, &news);
@@ -75,6 +80,7 @@ fn tell(
         tenant: entry.key.tenant.clone(),
         queue: field(super::system::QUEUE),
         opens,
+        thread: entry.ticket.clone(),
         subject: field(super::system::SUBJECT),
         text: around.system.fit(TEXT, &text),
         record: Box::new(record.clone()),

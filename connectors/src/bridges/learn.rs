@@ -238,6 +238,8 @@ fn failed(entry: &mut Entry, ask: &Ask, error: SystemError, now: EventTime) -> O
         }
         SystemError::Gone if ask.is_of_ticket() => {
             entry.ended = Some(Ended::Deleted);
+            // What became of it does not matter any more, and is not asked for again.
+            entry.intent = None;
             return None;
         }
         SystemError::Gone => {

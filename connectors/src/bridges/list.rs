@@ -5,14 +5,20 @@ use std::sync::Arc;
 
 use bellwether_engine::incident::IncidentRecord;
 
+use super::chat::mattermost::MattermostConfig;
+use super::chat::slack::SlackConfig;
+use super::chat::teams::TeamsConfig;
 use super::declare::{BridgeError, DeclaredBridge};
 use super::figures::BridgeFigures;
+use super::jira::JiraConfig;
 use super::mail::MailConfig;
 use super::mapping::Rules;
+use super::pagerduty::PagerDutyConfig;
 use super::redmine::RedmineConfig;
 use super::request_tracker::RequestTrackerConfig;
 use super::roundup::RoundupConfig;
 use super::rules::Shared;
+use super::service_now::{ServiceNowConfig, ServiceNowEventsConfig};
 use super::sink::FilingSink;
 use super::store::Store;
 use super::system::Fields;
@@ -33,6 +39,21 @@ list_of! {
         Redmine(RedmineConfig),
         /// Roundup 2, over its REST interface.
         Roundup(RoundupConfig),
+        /// ServiceNow's incidents, over its Table API.
+        ServiceNow(ServiceNowConfig),
+        /// Jira: Cloud, and Data Center.
+        Jira(JiraConfig),
+        /// ServiceNow's Event Management.
+        ServiceNowEvents(ServiceNowEventsConfig),
+        /// PagerDuty, by Events API v2.
+        #[serde(rename = "pagerduty")]
+        PagerDuty(PagerDutyConfig),
+        /// Slack, over its Web API.
+        Slack(SlackConfig),
+        /// Mattermost, over its REST API.
+        Mattermost(MattermostConfig),
+        /// Microsoft Teams, by a workflow.
+        Teams(TeamsConfig),
         /// Mailboxes: one incident is one thread.
         Mail(MailConfig),
         /// Any program that takes webhooks.

@@ -64,6 +64,13 @@ pub struct Mapping {
     pub mute_for: Span,
 }
 
+impl Mapping {
+    /// Itself; see [`super::audience::Audience::mapping`].
+    pub(super) fn mapping(&self) -> Mapping {
+        self.clone()
+    }
+}
+
 /// Where a tenant's tickets lie.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

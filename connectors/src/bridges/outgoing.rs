@@ -28,8 +28,8 @@ use crate::server::tls::certificates;
 
 /// How long a request and its answer may take together.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Largest answer that is read: a page of a hundred changes is about 60 KiB.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Largest answer that is read, where nobody says that it is a list.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Pause when a system asks for one and does not say how long.
 const PAUSE: Span = Span::from_secs(5);
 /// Shortest pause: some say that there is none to keep.
@@ -63,6 +63,7 @@ pub(super) struct Destination {
     tls: Option<Arc<rustls::ClientConfig>>,
     /// How long a request waits when it is asked to.
     patience: Duration,
+    answer_bytes_max: usize,
 }
 
 /// An answer.
@@ -100,12 +101,18 @@ impl Destination {
         let base = uri.path().trim_end_matches('/').to_owned();
         let web = url.trim_end_matches('/').to_owned();
         let patience = Duration::ZERO;
-        Ok(Destination { https, host, port, base, web, networks: networks.to_vec(), tls, patience })
+        let (networks, answer_bytes_max) = (networks.to_vec(), ANSWER_BYTES_MAX);
+        Ok(Destination { https, host, port, base, web, networks, tls, patience, answer_bytes_max })
     }
 
     /// The same, whose requests wait so long in all when they are asked to, and are sent again.
     pub(super) fn patient(self, patience: Duration) -> Destination {
         Destination { patience, ..self }
+    }
+
+    /// The same, of whose answers at most so much is read.
+    pub(super) fn reading(self, answer_bytes_max: usize) -> Destination {
+        Destination { answer_bytes_max, ..self }
     }
 
     /// As it is configured, without a slash at its end.
@@ -210,7 +217,7 @@ impl Destination {
         {
             return Err(SystemError::Throttled(retry_after.map_or(PAUSE, |secs| Span::from_secs(secs.into()))));
         }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = Limited::new(response.into_body(), self.answer_bytes_max).collect().await;
         let body = body.map_err(|error| lost(&error))?.to_bytes();
         match status {
             status if status.is_server_error() => Err(SystemError::Lost(format!("it answers {status}"))),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_engine::incident::IncidentRecord;
+use bellwether_engine::time::Span;
 use futures::future::BoxFuture;
 
 use super::system::{Answered, FeedOrder, Page, Since, TicketSystem};
@@ -18,6 +19,8 @@ pub struct Telling {
     pub queue: String,
     /// Whether nothing was told of it before.
     pub opens: bool,
+    /// What was answered when it was told first: where it stands there.
+    pub thread: Option<String>,
     /// The one line that says what it is.
     pub subject: String,
     /// What is new, in words; of one that was not told before, everything.
@@ -26,10 +29,21 @@ pub struct Telling {
     pub record: Box<IncidentRecord>,
 }
 
+/// When an incident is told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// With each revision: who hears of it is a program.
+    EachRevision,
+    /// When something is new for people.
+    WhatIsNew,
+    /// Then, and when its status is another.
+    WhatIsNewAndEachStatus,
+}
+
 /// Something that incidents are told to.
 pub trait Channel: Send + Sync {
-    /// Whether each revision is told; otherwise only what is new for people.
-    fn tells_every_revision(&self) -> bool;
+    /// When an incident is told again.
+    fn tells(&self) -> Tells;
 
     /// Tells it once. By the answer replies are known; nothing is replied where there is none.
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>>;
@@ -59,6 +73,14 @@ impl Receiver {
         match self {
             Receiver::Tickets(system) => system.fit(field, text),
             Receiver::Channel(channel) => channel.fit(field, text),
+        }
+    }
+
+    /// How long something may not be found after it was done; see [`TicketSystem::lag`].
+    pub(super) fn lag(&self) -> Span {
+        match self {
+            Receiver::Tickets(system) => system.lag(),
+            Receiver::Channel(_) => Span::ZERO,
         }
     }
 

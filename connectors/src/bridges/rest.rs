@@ -41,6 +41,17 @@ impl Rest {
         Some(self)
     }
 
+    /// Has `secret` appear in no log: it goes in a path or a body.
+    pub(super) fn hiding(mut self, secret: String) -> Rest {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Looks whether somebody is there whom we trust.
+    pub(super) async fn reach(&self) -> Answered<()> {
+        self.destination.reach().await
+    }
+
     /// Has every request carry `value`, which was put together from what is configured.
     pub(super) fn with_own(mut self, name: HeaderName, value: &str) -> Option<Rest> {
         self.headers.insert(name, HeaderValue::from_str(value).ok()?);

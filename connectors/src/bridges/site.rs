@@ -1,18 +1,25 @@
 //! Where a system is that is asked over HTTP, and who we are there: the keys that all such systems have, in one place.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::declare::BridgeError;
-use super::mapping::{Mapping, MappingError, PriorityWords};
+use super::mapping::{Mapping, MappingError, PriorityWords, TenantMapping};
 use super::outgoing::Destination;
 
 /// Characters of a name: it is a file's, too.
 const NAME_CHARS_MAX: usize = 64;
 /// How long a request waits for a system that is busy, where a person waits for the answer.
 pub(super) const PROBE_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Bytes of an answer of who is only told something: it says little.
+pub(super) const WORD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of an answer of a ticketing system: a list, or a ticket with everything that was written under it. A page of a
+/// hundred changes is about 60 KiB, a ticket with a long life some hundred.
+pub(super) const LIST_BYTES_MAX: usize = 4 << 20;
 
 /// What is configured of a system's place.
 #[derive(Clone, Copy)]
@@ -22,14 +29,49 @@ pub(super) struct Site<'c> {
     pub(super) token_file: &'c PathBuf,
     pub(super) networks: &'c [String],
     pub(super) ca_file: Option<&'c PathBuf>,
-    pub(super) mapping: &'c Mapping,
+    pub(super) tenants: &'c BTreeMap<String, TenantMapping>,
+    /// Bytes of an answer that are read.
+    pub(super) answer_bytes_max: usize,
 }
 
-/// A configuration of a system that is asked over HTTP: its own keys beside those that all of them have, and what
-/// follows for [`super::declare::DeclaredBridge`]. Of itself the system says in `$Config::check_words`, `connect` and
-/// `look` what is its own.
+/// A configuration of a ticketing system that is asked over HTTP: its own keys beside those that all of them have, and
+/// what follows for [`super::declare::DeclaredBridge`]. Of itself the system says in `$Config::check_words`, `connect`
+/// and `look` what is its own.
 macro_rules! http_system {
+    ($($config:tt)*) => {
+        $crate::bridges::site::http_bridge! {
+            (
+                /// How an incident reads as a ticket.
+                mapping: $crate::bridges::mapping::Mapping,
+                Tickets, $crate::bridges::site::LIST_BYTES_MAX
+            )
+            $($config)*
+        }
+    };
+}
+
+pub(super) use http_system;
+
+/// The same of what is only told over HTTP.
+macro_rules! http_channel {
+    ($($config:tt)*) => {
+        $crate::bridges::site::http_bridge! {
+            (
+                /// Whose incidents are told, where, and how it reads.
+                audience: $crate::bridges::audience::Audience,
+                Channel, $crate::bridges::site::WORD_BYTES_MAX
+            )
+            $($config)*
+        }
+    };
+}
+
+pub(super) use http_channel;
+
+/// What [`http_system`] and [`http_channel`] have in common.
+macro_rules! http_bridge {
     (
+        ($(#[$help:meta])* $words:ident: $Words:ty, $Receiver:ident, $bytes_max:expr)
         $(#[$about:meta])*
         pub struct $Config:ident for $title:literal named by $default_name:literal {
             $($(#[$own:meta])* pub $field:ident: $Type:ty,)*
@@ -44,7 +86,7 @@ macro_rules! http_system {
             pub name: String,
             /// Where it is, as a browser is led there.
             pub url: String,
-            /// A file with the secret of the bridge's user.
+            /// A file with the secret that lets us in.
             pub token_file: std::path::PathBuf,
             /// Networks that its address may be in, beside the public net: `10.1.0.0/16`, `127.0.0.1`.
             #[serde(default)]
@@ -53,8 +95,8 @@ macro_rules! http_system {
             #[serde(default)]
             pub ca_file: Option<std::path::PathBuf>,
             $($(#[$own])* pub $field: $Type,)*
-            /// How an incident reads as a ticket.
-            pub mapping: $crate::bridges::mapping::Mapping,
+            $(#[$help])*
+            pub $words: $Words,
             /// How it is worked with.
             #[serde(default)]
             pub pace: $crate::bridges::declare::BridgePace,
@@ -68,7 +110,8 @@ macro_rules! http_system {
                     token_file: &self.token_file,
                     networks: &self.networks,
                     ca_file: self.ca_file.as_ref(),
-                    mapping: &self.mapping,
+                    tenants: &self.$words.tenants,
+                    answer_bytes_max: $bytes_max,
                 }
             }
         }
@@ -87,7 +130,7 @@ macro_rules! http_system {
             }
 
             fn mapping(&self) -> $crate::bridges::mapping::Mapping {
-                self.mapping.clone()
+                self.$words.mapping()
             }
 
             fn pace(&self) -> &$crate::bridges::declare::BridgePace {
@@ -107,18 +150,19 @@ macro_rules! http_system {
             }
 
             fn open(&self) -> Result<$crate::bridges::receiver::Receiver, $crate::bridges::declare::BridgeError> {
-                Ok($crate::bridges::receiver::Receiver::Tickets(std::sync::Arc::new(self.connect(std::time::Duration::ZERO)?)))
+                let system = std::sync::Arc::new(self.connect(std::time::Duration::ZERO)?);
+                Ok($crate::bridges::receiver::Receiver::$Receiver(system))
             }
         }
     };
 }
 
-pub(super) use http_system;
+pub(super) use http_bridge;
 
 impl<'c> Site<'c> {
     /// For people.
     pub(super) fn describe(&self, title: &str) -> String {
-        let tenants: Vec<&str> = self.mapping.tenants.keys().map(String::as_str).collect();
+        let tenants: Vec<&str> = self.tenants.keys().map(String::as_str).collect();
         format!("{}: {title} at {}, tickets of {}", self.name, self.url, tenants.join(", "))
     }
 
@@ -130,7 +174,8 @@ impl<'c> Site<'c> {
 
     /// Where requests go.
     pub(super) fn destination(&self) -> Result<Destination, BridgeError> {
-        Ok(Destination::new(self.url, &networks(self.networks)?, self.ca_file)?)
+        let destination = Destination::new(self.url, &networks(self.networks)?, self.ca_file)?;
+        Ok(destination.reading(self.answer_bytes_max))
     }
 
     /// What the secret's file holds; see [`secret_in`].
@@ -140,14 +185,14 @@ impl<'c> Site<'c> {
 
     /// Every queue that tickets may lie in.
     pub(super) fn queues(&self) -> impl Iterator<Item = &'c String> {
-        self.mapping.tenants.values().flat_map(|of| std::iter::once(&of.queue).chain(of.teams.values()))
+        self.tenants.values().flat_map(|of| std::iter::once(&of.queue).chain(of.teams.values()))
     }
+}
 
-    /// Every word for a status that tickets may get.
-    pub(super) fn statuses(&self) -> [&'c String; 5] {
-        let of = &self.mapping.states;
-        [&of.open, &of.acknowledged, &of.resolved, &of.closed, &of.merged]
-    }
+/// Every word for a status that tickets may get.
+pub(super) fn statuses(mapping: &Mapping) -> [&String; 5] {
+    let of = &mapping.states;
+    [&of.open, &of.acknowledged, &of.resolved, &of.closed, &of.merged]
 }
 
 /// The value of each priority, with the name of its key.

@@ -142,7 +142,9 @@ pub(super) fn next(entry: &mut Entry, around: &Around<'_>, now: EventTime) -> Ne
 
 /// How the outcome of an intent is found out.
 fn find_out(entry: &Entry, intent: &Intent, around: &Around<'_>, now: EventTime) -> Next {
-    let due = intent.at.plus(around.settle);
+    // Without its id a ticket is found by its key, and not at once everywhere.
+    let lag = if entry.ticket.is_none() { around.system.lag() } else { Span::ZERO };
+    let due = intent.at.plus(around.settle).plus(lag);
     if !intent.sure && now < due {
         return Next::Wait(due);
     }

@@ -192,6 +192,11 @@ pub trait TicketSystem: Send + Sync {
     /// What the list of changes goes by.
     fn feed_order(&self) -> FeedOrder;
 
+    /// How long a ticket may not be found by its key after it was made.
+    fn lag(&self) -> Span {
+        Span::ZERO
+    }
+
     /// What others than we did since then, in order, a page of it; `None` asks only up to where there is something.
     fn changes(&self, since: Option<Since>) -> BoxFuture<'_, Answered<Page>>;
 
@@ -206,9 +211,9 @@ pub const TEXT: &str = "text";
 pub const COMMENT: &str = "comment";
 
 /// Makes a type a [`TicketSystem`] by methods of its own of the same names, which are asynchronous, and its `fit`; its
-/// list of changes goes by `$order`.
+/// list of changes goes by `$order`, and `$lag` says how long one may not be found, where that is a time.
 macro_rules! ticket_system {
-    ($System:ty, $order:expr) => {
+    ($System:ty, $order:expr $(, $lag:path)?) => {
         impl $crate::bridges::system::TicketSystem for $System {
             fn find<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Answered<Vec<Ticket>>> {
                 Box::pin(self.find(key))
@@ -246,6 +251,12 @@ macro_rules! ticket_system {
             fn feed_order(&self) -> $crate::bridges::system::FeedOrder {
                 $order
             }
+
+            $(
+                fn lag(&self) -> bellwether_engine::time::Span {
+                    $lag(self)
+                }
+            )?
 
             fn changes(
                 &self,

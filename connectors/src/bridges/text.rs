@@ -19,6 +19,11 @@ pub(super) fn cut_bytes(text: &str, bytes_max: usize) -> String {
     cut_by(text, bytes_max, char::len_utf8)
 }
 
+/// At most so many units of UTF-16, as Java counts; a mark says where it was cut.
+pub(super) fn cut_utf16(text: &str, units_max: usize) -> String {
+    cut_by(text, units_max, char::len_utf16)
+}
+
 /// At most so much as `measure` counts of its characters.
 fn cut_by(text: &str, max: usize, measure: impl Fn(char) -> usize) -> String {
     if text.chars().map(&measure).sum::<usize>() <= max {
@@ -50,6 +55,8 @@ mod tests {
         assert!(by_chars.ends_with('…'));
         let by_bytes = cut_bytes(&long, 200);
         assert!((195..=200).contains(&by_bytes.len()) && by_bytes.ends_with('…'), "{}", by_bytes.len());
+        let by_units = cut_utf16(&long, 200);
+        assert!((198..=200).contains(&by_units.encode_utf16().count()) && by_units.ends_with('…'));
         assert_eq!(cut(&one_line(" a\n b "), 200), "a b");
         for whole in [&"x".repeat(200), "ש"] {
             assert_eq!((cut(whole, 200), cut_bytes(whole, 200)), (whole.to_owned(), whole.to_owned()));

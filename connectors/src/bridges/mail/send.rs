@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::text::Text;
 
-use super::super::receiver::{Channel, Telling};
+use super::super::receiver::{Channel, Telling, Tells};
 use super::super::system::{Answered, Page, QUEUE, Since, SystemError, TEXT};
 use super::super::text::{cut, cut_bytes, one_line};
 use super::address::{Mailbox, mailboxes};
@@ -71,8 +71,8 @@ impl Mail {
 }
 
 impl Channel for Mail {
-    fn tells_every_revision(&self) -> bool {
-        false
+    fn tells(&self) -> Tells {
+        Tells::WhatIsNew
     }
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>> {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::declare::BridgeError;
 use super::mapping::MappingError;
-use super::site::{http_system, priorities};
+use super::site::{http_system, priorities, statuses};
 use super::system::{Answered, SystemError};
 
 pub(super) use api::Redmine;
@@ -75,7 +75,7 @@ impl RedmineConfig {
         for project in self.site().queues() {
             system.has_project(project, self.tracker.as_deref()).await?;
         }
-        for status in self.site().statuses() {
+        for status in statuses(&self.mapping) {
             system.status_id(status).await?;
         }
         for (_, priority) in priorities(&self.mapping) {

@@ -1,22 +1,17 @@
 //! What others change: how the issues that were touched lately are now, and what was written under them.
 
-use bellwether_engine::signal::cut_to;
 use bellwether_engine::time::EventTime;
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::rest::{in_path, with_query};
-use super::super::system::{Answered, Change, Changed, Fields, OWNER, PRIORITY, Page, QUEUE, STATUS, SUBJECT, Since};
+use super::super::snapshot;
+use super::super::system::{Answered, Change, Page, Since};
 use super::api::{Collection, Element, Item, Roundup, words};
 
-/// Bytes of a comment that are read.
-const COMMENT_BYTES_MAX: usize = 16 << 10;
 /// Issues in a page.
 const ISSUES: usize = 50;
 /// Pages of issues that were touched within the same second.
 const SAME_SECOND_PAGES_MAX: usize = 40;
-/// What people change of an issue that matters here.
-const WATCHED: [&str; 5] = [STATUS, OWNER, PRIORITY, QUEUE, SUBJECT];
 
 /// A time as it has it: `2026-11-30.22:51:49`, in UTC.
 fn time(value: Option<&Value>) -> EventTime {
@@ -82,16 +77,12 @@ impl Roundup {
             if who == self.user {
                 continue;
             }
-            let text = attributes.get("content").and_then(Value::as_str).unwrap_or_default().trim();
-            let what = Changed::Comment(cut_to(text, COMMENT_BYTES_MAX).to_owned());
-            let id = xxh3_64(format!("message {id}").as_bytes());
-            changes.push(Change { id, ticket: issue.id.clone(), at, who, what });
+            let text = attributes.get("content").and_then(Value::as_str).unwrap_or_default();
+            changes.push(snapshot::said(&issue.id, id, at, &who, text));
         }
         let (at, who) = (time(issue.of.get("activity")), issue.of.get("actor").map(words).unwrap_or_default());
         let who = if who == self.user { String::new() } else { who };
-        let now: Fields = fields.into_iter().filter(|(name, _)| WATCHED.contains(&name.as_str())).collect();
-        let id = xxh3_64(format!("{} {now:?}", issue.id).as_bytes());
-        changes.push(Change { id, ticket: issue.id.clone(), at, who, what: Changed::Now(now) });
+        changes.push(snapshot::now(&issue.id, at, &who, fields));
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::declare::BridgeError;
 use super::mapping::MappingError;
-use super::site::{http_system, priorities};
+use super::site::{http_system, priorities, statuses};
 use super::system::Answered;
 
 pub(super) use api::Roundup;
@@ -77,7 +77,7 @@ impl RoundupConfig {
         for queue in self.site().queues() {
             system.has(&self.queue_property, queue).await?;
         }
-        for status in self.site().statuses() {
+        for status in statuses(&self.mapping) {
             system.has("status", status).await?;
         }
         for (_, priority) in priorities(&self.mapping) {

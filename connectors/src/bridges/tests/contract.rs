@@ -324,6 +324,18 @@ fn a_ticket_that_is_gone_is_written_to_no_more_and_not_made_again() {
 }
 
 #[test]
+fn a_ticket_that_is_gone_before_it_was_read_back_is_not_asked_for_again() {
+    let mut bench = Bench::new();
+    let told = Told::new("a");
+    bench.tell(&told);
+    let gone = || Fate::Fails(SystemError::Gone);
+    bench.fates([Fate::Well, Fate::Well, gone(), gone(), gone()]);
+    bench.settle_in_time();
+    assert_eq!(bench.entry(&told).ended, Some(Ended::Deleted));
+    assert_eq!(bench.system.inside().asked, ["find acme/inc_a", "create acme/inc_a", "read 1"]);
+}
+
+#[test]
 fn what_was_no_incident_before_there_was_a_ticket_has_none() {
     let mut bench = Bench::new();
     let mut told = Told::new("a");

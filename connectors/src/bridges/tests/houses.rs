@@ -1,12 +1,19 @@
 //! The systems that are under the contract, each with the hands of people who work in it.
 
+use bellwether_engine::time::Span;
 use serde_json::{Value, json};
 
+use super::super::jira::Edition;
+use super::super::list::BridgeConfig;
 use super::super::system::{OWNER, PRIORITY, STATUS};
+use super::bench::{Bench, SETTLE, Told};
+use super::line::{Cut, Line};
 use super::redmine::Redmine;
 use super::roundup::Roundup;
 use super::rt::RequestTracker;
-use super::suite::{House, contract};
+use super::strict::jira::Jira;
+use super::strict::service_now::ServiceNow;
+use super::suite::{House, configured, contract};
 
 impl House for RequestTracker {
     fn example(&self) -> (&'static str, &'static str) {
@@ -143,4 +150,41 @@ fn redmine_keeps_the_contract() {
 fn roundup_keeps_the_contract() {
     let Some(house) = Roundup::start() else { return };
     contract(&house);
+}
+
+#[test]
+fn service_now_keeps_the_contract_as_far_as_its_documents_say() {
+    contract(&ServiceNow::start());
+}
+
+#[test]
+fn jira_cloud_keeps_the_contract_as_far_as_its_documents_say() {
+    contract(&Jira::start(Edition::Cloud));
+}
+
+#[test]
+fn jira_data_center_keeps_the_contract_as_far_as_its_documents_say() {
+    contract(&Jira::start(Edition::DataCenter));
+}
+
+#[test]
+fn what_jira_does_not_find_yet_is_not_made_again() {
+    let house = Jira::start(Edition::Cloud);
+    let (line, folder) = (Line::to(house.address), tempfile::tempdir().expect("a folder"));
+    let config: BridgeConfig = configured(&house, &line, folder.path());
+    let mut bench = Bench::over(config.open().expect("it opens"), config.mapping());
+    let told = Told::new("late");
+    house.with(|own| own.indexed = Some(0));
+    line.cut_write(0, Cut::Answer);
+    bench.tell(&told);
+    bench.settle();
+    bench.wait(SETTLE);
+    bench.settle();
+    assert!(bench.entry(&told).intent.is_some(), "it is waited for longer than elsewhere");
+    // By then everything is found.
+    house.with(|own| own.indexed = None);
+    bench.wait(Span::from_mins(2));
+    bench.settle();
+    assert!(bench.entry(&told).ticket.is_some(), "{:?}", bench.entry(&told));
+    assert_eq!(house.with(|own| own.keys()).get("bw:acme/inc_late"), Some(&1));
 }

@@ -2,11 +2,13 @@
 //! order; and against every real system, over a line that can be cut.
 
 mod bench;
+mod channels;
 mod contract;
 mod destinations;
 mod faults;
 mod houses;
 mod people;
+mod strict;
 mod suite;
 mod told;
 

@@ -86,7 +86,7 @@ fn with_owner(mut told: Told, team: &str, assignee: &str) -> Told {
 }
 
 /// The bridge of the example, to this house through `line`.
-fn configured(house: &dyn House, line: &Line, folder: &std::path::Path) -> BridgeConfig {
+pub(super) fn configured(house: &dyn House, line: &Line, folder: &std::path::Path) -> BridgeConfig {
     let (example, address) = house.example();
     let token = folder.join("token");
     std::fs::write(&token, house.secret()).expect("writes");
@@ -212,6 +212,7 @@ fn found_in_every_state(scene: &mut Scene<'_>) {
         were_lost += 1;
         scene.house.set("ana", &made[0].id, STATUS, &scene.mapping.states.closed.clone());
         scene.bench.wait(SETTLE);
+        scene.bench.wait(scene.bench.shared.system.lag());
         scene.bench.settle();
         assert_eq!(scene.bench.entry(&told).ticket.as_ref(), Some(&made[0].id));
         assert_eq!(scene.bench.found(&told).len(), 1);

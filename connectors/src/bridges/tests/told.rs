@@ -1,7 +1,7 @@
 //! What incidents are only told to, by the examples: a real mail server, and a strict receiver of webhooks of our own.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::super::list::BridgeConfig;
 use super::bench::{Bench, Told};
-use super::line::{Cut, Line};
+use super::line::{Cut, Line, whole_request};
 use super::server::{Server, home};
 use super::suite::read;
 
@@ -215,18 +215,11 @@ impl Receiver {
     }
 }
 
+/// A request's head and body.
 fn whole(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let (mut all, mut buffer) = (Vec::new(), [0; 16_384]);
-    loop {
-        let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
-        all.extend_from_slice(&buffer[..read]);
-        let Some(at) = all.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&all[..at]).to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().ok()?;
-        if all.len() >= at + 4 + length {
-            return Some((String::from_utf8_lossy(&all[..at]).into_owned(), all[at + 4..].to_vec()));
-        }
-    }
+    let all = whole_request(stream)?;
+    let at = all.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some((String::from_utf8_lossy(&all[..at]).into_owned(), all[at + 4..].to_vec()))
 }
 
 impl Taken {
@@ -334,8 +327,8 @@ fn what_a_receiver_refuses_is_said_and_told_when_it_is_mended() {
     let mut told = Told::new("a");
     bench.tell(&told);
     bench.settle();
-    let trouble = bench.entry(&told).trouble.expect("it is said what is wrong");
-    assert!(trouble.reason.contains("400"), "{trouble:?}");
+    let parked = bench.entry(&told).parked.expect("it waits for a person");
+    assert!(parked.reason.contains("400"), "{parked:?}");
     // It is mended there.
     bench.shared.system = read(&example, &token).open().expect("it opens");
     bench.wait(Span::from_secs(61));
@@ -347,4 +340,71 @@ fn what_a_receiver_refuses_is_said_and_told_when_it_is_mended() {
     std::fs::write(&token, "whsec_c2hvcnQ=").expect("writes");
     let error = read(&example, &token).open().err().expect("refused").to_string();
     assert!(error.contains("form") && !error.contains("c2hvcnQ"), "{error}");
+}
+
+/// A receiver that answers so, each request the next of these statuses and then 204; what it was sent.
+fn answering(statuses: &'static [u16]) -> (SocketAddr, Arc<Mutex<usize>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let asked: Arc<Mutex<usize>> = Arc::default();
+    let of_thread = asked.clone();
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().filter_map(Result::ok) {
+            let Some(_) = whole_request(&mut stream) else { continue };
+            let mut asked = of_thread.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = statuses.get(*asked).copied().unwrap_or(204);
+            *asked += 1;
+            let _ = stream.write_all(format!("HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        }
+    });
+    (address, asked)
+}
+
+/// A bench over the webhook of the example, at that address.
+fn webhook_at(address: SocketAddr) -> (Bench, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = folder.path().join("token");
+    std::fs::write(&token, SECRET).expect("writes");
+    let example = include_str!("../../../../examples/webhook/bridges.yaml");
+    (bench(&read(&example.replace("127.0.0.1:8089", &address.to_string()), &token)), folder)
+}
+
+#[test]
+fn what_a_receiver_will_never_take_is_sent_once_and_what_it_may_take_again() {
+    for (status, again) in
+        [(408, true), (409, true), (425, true), (500, true), (400, false), (413, false), (422, false)]
+    {
+        let statuses: &'static [u16] = Box::leak(Box::new([status]));
+        let (address, asked) = answering(statuses);
+        let (mut bench, _folder) = webhook_at(address);
+        let mut told = Told::new("a");
+        bench.tell(&told);
+        bench.settle_in_time();
+        let sent = *asked.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(sent, if again { 2 } else { 1 }, "{status}");
+        let parked = bench.entry(&told).parked;
+        assert_eq!(parked.is_some(), !again, "{status}: {parked:?}");
+        assert!(parked.is_none_or(|parked| parked.reason.contains(&status.to_string())), "{status}: why is said");
+        // What comes then is told.
+        bench.tell(told.status(IncidentStatus::Resolved));
+        bench.settle_in_time();
+        assert!(bench.entry(&told).is_done(), "{status}");
+    }
+}
+
+#[test]
+fn a_receiver_that_wants_no_more_is_sent_nothing() {
+    let (address, asked) = answering(&[410]);
+    let (mut bench, _folder) = webhook_at(address);
+    let mut told = [Told::new("a"), Told::new("b")];
+    told.iter().for_each(|told| bench.tell(told));
+    bench.settle_in_time();
+    told.iter_mut().for_each(|told| bench.tell(told.status(IncidentStatus::Resolved)));
+    bench.settle_in_time();
+    assert_eq!(*asked.lock().unwrap_or_else(PoisonError::into_inner), 1);
+    for told in &told {
+        let parked = bench.entry(told).parked.expect("it waits for a person");
+        assert!(parked.reason.contains("410"), "{parked:?}");
+    }
 }

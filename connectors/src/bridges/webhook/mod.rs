@@ -10,11 +10,12 @@
 //! ```
 //!
 //! It is told at least once: `webhook-id` is `tenant/incident/revision`, the same when it is sent again, and a greater
-//! revision makes a smaller one needless. What is answered but 2xx is sent again, later each time; 410 and 404 let the
-//! incident wait for a person, 429 and 503 are waited for as `Retry-After` says.
+//! revision makes a smaller one needless. What the receiver may mend by itself is sent again, later each time: 408, 409,
+//! 425 and 5xx; 429 and 503 are waited for as `Retry-After` says. With any other refusal the incident waits for a person
+//! or its next revision, and after 410 nothing is sent any more until the program starts again.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,42 +24,21 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use ring::hmac;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::audience::Audience;
-use super::declare::{BridgeError, BridgePace, DeclaredBridge};
-use super::mapping::Mapping;
+use super::declare::BridgeError;
+use super::mapping::MappingError;
 use super::outgoing::Destination;
-use super::receiver::{Channel, Receiver, Telling};
+use super::receiver::{Channel, Telling, Tells};
 use super::rest::said;
-use super::site::{Site, check_name};
+use super::site::http_channel;
 use super::system::{Answered, SystemError, TEXT};
 use super::text::{cut, cut_bytes, one_line};
-use crate::declared::{Found, Probe};
 
-/// A bridge to any program that takes webhooks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookBridgeConfig {
-    /// By which records and commands name it.
-    #[serde(default = "default_name")]
-    pub name: String,
-    /// Where it is.
-    pub url: String,
-    /// A file with the secrets that sign, a line each: `whsec_` and 24 to 64 bytes in base64.
-    pub token_file: PathBuf,
-    /// Networks that its address may be in, beside the public net: `10.1.0.0/16`, `127.0.0.1`.
-    #[serde(default)]
-    pub networks: Vec<String>,
-    /// A PEM file with the authorities of its certificate; the system's when left out.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Whose incidents are told. The names of queues go with them, in `queue`.
-    pub audience: Audience,
-    /// How it is worked with.
-    #[serde(default)]
-    pub pace: BridgePace,
+http_channel! {
+    /// A bridge to any program that takes webhooks. In `token_file` are the secrets that sign, a line each: `whsec_` and
+    /// 24 to 64 bytes in base64. The names of queues go with what is told, in `queue`.
+    pub struct WebhookBridgeConfig for "webhooks" named by "default_name" {}
 }
 
 fn default_name() -> String {
@@ -76,22 +56,19 @@ const LINE_CHARS_MAX: usize = 255;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 impl WebhookBridgeConfig {
-    fn site<'c>(&'c self, mapping: &'c Mapping) -> Site<'c> {
-        Site {
-            name: &self.name,
-            url: &self.url,
-            token_file: &self.token_file,
-            networks: &self.networks,
-            ca_file: self.ca_file.as_ref(),
-            mapping,
-        }
+    #[expect(clippy::unused_self, reason = "other channels have words of their own")]
+    fn check_words(&self) -> Result<(), MappingError> {
+        Ok(())
     }
 
-    fn channel(&self) -> Result<Webhook, BridgeError> {
-        let mapping = self.audience.mapping();
-        let site = self.site(&mapping);
-        let keys = site.secret(keys)?;
-        Ok(Webhook { destination: site.destination()?, keys })
+    fn connect(&self, patience: Duration) -> Result<Webhook, BridgeError> {
+        let destination = self.site().destination()?.patient(patience);
+        Ok(Webhook { destination, keys: self.site().secret(keys)?, ended: AtomicBool::new(false) })
+    }
+
+    async fn look(&self, channel: &Webhook) -> Answered<String> {
+        channel.destination.reach().await?;
+        Ok(format!("somebody listens at {}, and {} secrets sign", self.url, channel.keys.len()))
     }
 }
 
@@ -105,49 +82,11 @@ fn keys(text: &str) -> Option<Vec<hmac::Key>> {
     (1..=SECRETS_MAX).contains(&keys.len()).then_some(keys)
 }
 
-impl DeclaredBridge for WebhookBridgeConfig {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn describe(&self) -> String {
-        let mapping = self.audience.mapping();
-        self.site(&mapping).describe("webhooks")
-    }
-
-    fn paths(&mut self) -> Vec<&mut PathBuf> {
-        std::iter::once(&mut self.token_file).chain(self.ca_file.as_mut()).collect()
-    }
-
-    fn mapping(&self) -> Mapping {
-        self.audience.mapping()
-    }
-
-    fn pace(&self) -> &BridgePace {
-        &self.pace
-    }
-
-    fn check(&self) -> Result<(), BridgeError> {
-        check_name(&self.name)?;
-        self.site(&self.audience.mapping()).check()
-    }
-
-    fn probe(&self) -> Probe<'_> {
-        Some(Box::pin(async {
-            let channel = self.channel()?;
-            channel.destination.reach().await?;
-            Ok(Found::of(format!("somebody listens at {}, and {} secrets sign", self.url, channel.keys.len())))
-        }))
-    }
-
-    fn open(&self) -> Result<Receiver, BridgeError> {
-        Ok(Receiver::Channel(Arc::new(self.channel()?)))
-    }
-}
-
 struct Webhook {
     destination: Destination,
     keys: Vec<hmac::Key>,
+    /// That the receiver wants no more.
+    ended: AtomicBool,
 }
 
 /// An event as CloudEvents 1.0 has it, in structured mode.
@@ -169,6 +108,9 @@ struct CloudEvent<'t> {
 
 impl Webhook {
     async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(no_more());
+        }
         let event = CloudEvent {
             specversion: "1.0",
             id: &telling.id,
@@ -187,12 +129,19 @@ impl Webhook {
         let answer = self.destination.ask(Method::POST, "", &headers, Some(body)).await?;
         match answer.status {
             status if status.is_success() => Ok(None),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Err(SystemError::Gone),
+            StatusCode::NOT_FOUND => Err(SystemError::Gone),
+            StatusCode::GONE => {
+                self.ended.store(true, Ordering::Relaxed);
+                Err(no_more())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(SystemError::Denied(format!("the signature is not accepted: {}", said(&answer.body))))
             }
-            // It may be mended there before it is here.
-            status => Err(SystemError::Lost(format!("it answers {status}: {}", said(&answer.body)))),
+            // Too slow, too early, or in the way of another: the same may be taken the next time.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_EARLY => {
+                Err(SystemError::Lost(format!("it answers {}", answer.status)))
+            }
+            status => Err(SystemError::Refused(format!("it answers {status}: {}", said(&answer.body)))),
         }
     }
 
@@ -214,6 +163,13 @@ impl Webhook {
     }
 }
 
+/// That the receiver has said 410: it is not to be asked again.
+fn no_more() -> SystemError {
+    let reason =
+        "it answered 410 Gone: it wants no more of this; correct `url`, or take the bridge out, and start again";
+    SystemError::Refused(reason.to_owned())
+}
+
 fn signature(key: &hmac::Key, id: &str, at: i64, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(key);
     context.update(format!("{id}.{at}.").as_bytes());
@@ -222,8 +178,8 @@ fn signature(key: &hmac::Key, id: &str, at: i64, body: &[u8]) -> String {
 }
 
 impl Channel for Webhook {
-    fn tells_every_revision(&self) -> bool {
-        true
+    fn tells(&self) -> Tells {
+        Tells::EachRevision
     }
 
     fn tell<'a>(&'a self, telling: &'a Telling) -> BoxFuture<'a, Answered<Option<String>>> {
