@@ -11,6 +11,7 @@ pub mod models_cmd;
 pub mod page;
 pub mod progress;
 pub mod report;
+pub mod review;
 pub mod term;
 pub mod tune;
 pub mod wiring;

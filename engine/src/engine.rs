@@ -35,6 +35,7 @@ use crate::stats::EngineStats;
 use crate::tenant::Tenant;
 use crate::time::{EventTime, Span};
 use crate::topology::{EdgeView, NearEdge};
+use crate::view::{self, AlertsSeen, AlertsWanted, ChangeView, EntityLine, EntityView, ProblemView, TemplateView};
 
 /// Most tenants of one engine; entries of further ones are refused and counted.
 pub const TENANTS_MAX: usize = 10_000;
@@ -402,6 +403,42 @@ impl Engine {
             WatchTotals { entities, forecasts: shards.forecast_totals() }
         };
         self.tenants.iter().map(|(name, tenant)| (name.to_string(), totals(tenant))).collect()
+    }
+
+    /// Every entity of a tenant that anything is known of, by name. Looks at every series.
+    pub fn entities(&self, tenant: &str) -> Vec<EntityLine> {
+        let of = |tenant: &Tenant| view::entities::entities(&tenant.tables, &tenant.shards);
+        self.tenants.get(tenant).map(of).unwrap_or_default()
+    }
+
+    /// One entity of a tenant, by any of its names, with its first `edges_max` edges; `None` when nothing is known of it.
+    pub fn entity(&self, tenant: &str, name: &str, edges_max: usize) -> Option<EntityView> {
+        let tenant = self.tenants.get(tenant)?;
+        view::entities::entity(&tenant.tables, &tenant.shards, name, edges_max)
+    }
+
+    /// The alerts of a tenant that are asked for, each with where it is.
+    pub fn alerts(&self, tenant: &str, wanted: &AlertsWanted) -> AlertsSeen {
+        let of = |tenant: &Tenant| view::alerts::alerts(&tenant.tables, &self.compiled.config, wanted);
+        self.tenants.get(tenant).map(of).unwrap_or_default()
+    }
+
+    /// The latest changes of a tenant, the last first, at most `max`.
+    pub fn changes(&self, tenant: &str, max: usize) -> Vec<ChangeView> {
+        self.tenants.get(tenant).map(|tenant| view::others::changes(&tenant.tables, max)).unwrap_or_default()
+    }
+
+    /// The log templates of a tenant with most lines, at most `max`, and how many there are.
+    pub fn templates(&self, tenant: &str, max: usize) -> (Vec<TemplateView>, usize) {
+        self.tenants.get(tenant).map(|tenant| view::others::templates(&tenant.shards, max)).unwrap_or_default()
+    }
+
+    /// The problems of a tenant, the costliest first.
+    pub fn problems(&self, tenant: &str) -> Vec<ProblemView> {
+        let of = |known: &Tenant| {
+            known.tables.problems.standing(tenant, self.watermark(), known.tables.estate.entities.len())
+        };
+        self.tenants.get(tenant).map(of).unwrap_or_default().into_iter().map(ProblemView::from).collect()
     }
 
     /// The ids of a tenant's incidents that were told and are not closed, in order.

@@ -52,6 +52,7 @@ pub mod time;
 mod timers;
 pub mod topology;
 mod turn;
+mod view;
 mod waiting;
 
 pub use checkpoint::{CheckpointError, Sealed, State};
@@ -65,3 +66,7 @@ pub use origin::{ClockView, OffTime, SourceClass};
 pub use sense::{ForecastTotals, ForecastView, SeriesView, WatchTotals};
 pub use snapshot::Snapshot;
 pub use stats::{BudgetView, EngineStats, TenantStats};
+pub use view::{
+    AlertView, AlertsSeen, AlertsWanted, ChangeView, EntityLine, EntityView, Held, Place, ProblemView, Seen,
+    TemplateView,
+};

@@ -125,6 +125,11 @@ impl Symbols {
         &self.texts[sym.0 as usize]
     }
 
+    /// Every symbol of this table.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Sym> + use<> {
+        (0..self.texts.len() as u32).map(Sym)
+    }
+
     /// How many names there are.
     pub(crate) fn len(&self) -> usize {
         self.texts.len()

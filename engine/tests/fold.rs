@@ -95,6 +95,7 @@ fn an_operators_word_is_a_revision() {
         let _ = engine.explain_not_in("acme", alert.fingerprint, &id);
     });
     let _ = (engine.near("acme", &["service:checkout"], 2, 100), engine.forecasts("acme"));
+    let _ = (engine.entities("acme"), engine.entity("acme", "service:checkout", 9), engine.problems("acme"));
     assert_eq!(engine.digest(), before, "who looks changes nothing");
     let table = explanation.to_string();
     assert!(table.contains("began the group") && table.contains("#1"), "{table}");

@@ -38,6 +38,7 @@ use crate::wiring::gauges::Gauges;
 use crate::wiring::outbox::{Delivery, Receivers};
 use crate::wiring::pace::Cadence;
 use crate::wiring::partitions::{CHECKPOINTS_FOLDER, JOURNAL_FOLDER};
+use crate::wiring::recorded::journals_of;
 use crate::wiring::screen::{KeepSink, Kept, ScreenSink};
 use crate::wiring::{self, Partition, Wiring};
 
@@ -126,6 +127,7 @@ async fn play(args: &DemoArgs, story: &Story, folder: &Path) -> Result<()> {
         let page = Page::finished(outcome.engine, gauges, format!("the story “{}”", story.title));
         // Every revision is in the log of the folder; the engine has told its last.
         page.recall(&[IncidentLogConfig::default().folder(folder)]);
+        page.recall_points(&journals_of(folder)?).await;
         println_heading(&term, "The page")?;
         until_interrupted(page, args.listen).await?;
     }

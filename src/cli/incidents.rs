@@ -136,7 +136,8 @@ struct DeedArgs {
 #[command(after_help = "\
 Examples:
   bellwether silence --entity host:db-1 --for 2h --why 'new disks' -c bellwether.yaml
-  bellwether silence --matching \"name = 'DiskFull'\" --for 30m --why tests -c bellwether.yaml")]
+  bellwether silence --matching \"name = 'DiskFull'\" --for 30m --why tests -c bellwether.yaml
+  bellwether silence --entity host:db-1 --begin 2026-12-24T22:00 --for 2h --repeat weekly --times 8 --why patches")]
 pub(super) struct SilenceArgs {
     /// Alerts of this entity, `type:name`
     #[arg(long, value_name = "ENTITY", required_unless_present = "matching", conflicts_with = "matching")]
@@ -147,6 +148,15 @@ pub(super) struct SilenceArgs {
     /// For how long: 30m, 2h
     #[arg(long = "for", value_name = "TIME")]
     lasts: String,
+    /// From when, in UTC or with a zone: 2026-12-24T22:00; from now on where it is left out
+    #[arg(long, value_name = "TIME")]
+    begin: Option<String>,
+    /// Whether it comes again: once, daily, weekly
+    #[arg(long, value_name = "HOW OFTEN")]
+    repeat: Option<String>,
+    /// How many times it comes, when it comes again
+    #[arg(long, value_name = "NUMBER", requires = "repeat")]
+    times: Option<u32>,
     /// Why
     #[arg(long, value_name = "TEXT")]
     why: String,
@@ -280,13 +290,16 @@ pub(super) fn assign(args: &AssignArgs) -> Result<Exit> {
 /// # Errors
 /// As [`show`].
 pub(super) fn silence(args: &SilenceArgs) -> Result<Exit> {
-    let SilenceArgs { entity, matching, lasts, why, tenant, who, at } = args;
+    let SilenceArgs { entity, matching, lasts, begin, repeat, times, why, tenant, who, at } = args;
     let quiet = Quiet {
         tenant: tenant.clone(),
         entity: entity.clone(),
         matching: matching.clone(),
         lasts: lasts.clone(),
         why: why.clone(),
+        from: begin.clone(),
+        repeat: repeat.clone(),
+        times: *times,
         who: who.clone().or_else(user),
     };
     at.say("/api/v1/silences", &quiet)

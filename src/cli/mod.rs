@@ -23,6 +23,7 @@ mod page;
 mod process;
 pub mod read_back;
 mod replay;
+mod report;
 mod run;
 mod schema;
 pub mod simulate;
@@ -87,6 +88,7 @@ enum Command {
     Topology(topology::TopologyArgs),
     Forecasts(forecasts::ForecastsArgs),
     Lessons(lessons::LessonsArgs),
+    Report(report::ReportArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, groups, causes, assign, breach, similar and more
     #[command(subcommand)]
@@ -124,6 +126,7 @@ impl Cli {
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
             Command::Lessons(args) => lessons::run(&args).map(ExitCode::from),
+            Command::Report(args) => report::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
             Command::Tickets(args) => tickets::run(&args).map(ExitCode::from),

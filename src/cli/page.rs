@@ -49,8 +49,12 @@ pub(super) fn run(args: &PageArgs) -> Result<Exit> {
     let logs: Vec<_> = folder.places.iter().map(|place| place.log.clone()).collect();
     page.recall(&logs);
     page.recall_words(&folder.state);
+    let journals: Vec<_> = folder.places.iter().map(|place| place.journal.clone()).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(until_interrupted(page, args.listen))?;
+    runtime.block_on(async {
+        page.recall_points(&journals).await;
+        until_interrupted(page, args.listen).await
+    })?;
     runtime.shutdown_background();
     Ok(Exit::Ok)
 }

@@ -144,8 +144,10 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
         }
     }
     let sources = open_sources(config, &resolver, listeners)?;
+    let dirs = (0..partitions.count().get()).map(|partition| partitions.journal(config, partition).dir).collect();
+    let pictures = page.as_ref().map(|page| page.points_feed(dirs));
     let wiring = Wiring {
-        companions: ticks(config.tick, parts.len()).into_iter().chain(workers).collect(),
+        companions: ticks(config.tick, parts.len()).into_iter().chain(workers).chain(pictures).collect(),
         partitions: parts,
         rejects: rejects.clone(),
         memory,
@@ -158,13 +160,16 @@ async fn serve(args: &RunArgs, config: Config, wires: Wires<WiresConfig>) -> Res
     let listening = tokio::spawn(stop_on_signal(stopper));
     let reloading = tokio::spawn(reload_on_signal(reloader));
     let saying = tokio::spawn(status::follow(gauges.clone()));
-    let keeping =
-        page.map(|page| tokio::spawn(page.keep(gauges.clone(), logs_of(config, &partitions), config.state.clone())));
+    let keep = |page: Arc<Page>| page.keep(gauges.clone(), logs_of(config, &partitions), config.state.clone());
+    let keeping = page.clone().map(|page| tokio::spawn(keep(page)));
     let began = Instant::now();
     let ended = wiring::run(wiring, gauges.clone(), stop).await;
     listening.abort();
     if let Some(keeping) = keeping {
         keeping.abort();
+    }
+    if let Some(page) = page {
+        page.keep_last_words(&config.state);
     }
     reloading.abort();
     saying.abort();

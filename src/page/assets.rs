@@ -26,6 +26,11 @@ impl Asset {
         Asset { name, ending, media, text, url: OnceLock::new() }
     }
 
+    /// What is in it.
+    pub(crate) fn text(&self) -> &'static str {
+        self.text
+    }
+
     /// Its address.
     pub(crate) fn url(&self) -> &str {
         let url = || format!("{FOLDER}{}-{:016x}.{}", self.name, xxh3_64(self.text.as_bytes()), self.ending);

@@ -14,6 +14,7 @@ use bellwether_engine::topology::NearEdge;
 use bellwether_engine::{Engine, Explanation, ForecastView};
 use tokio::sync::{mpsc, oneshot};
 
+use super::looks::Lately;
 use super::model::Scope;
 use crate::wiring::question::{Look, Question};
 
@@ -69,6 +70,8 @@ pub(crate) struct Eye {
     behind: Behind,
     details: Mutex<HashMap<Name, Seen<Detail>>>,
     forecasts: Mutex<BTreeMap<Scope, Seen<Forecasts>>>,
+    /// What was seen of estates.
+    pub(super) lately: Lately,
 }
 
 struct Seen<T> {
@@ -97,7 +100,7 @@ impl Eye {
     }
 
     fn at(behind: Behind) -> Eye {
-        Eye { behind, details: Mutex::default(), forecasts: Mutex::default() }
+        Eye { behind, details: Mutex::default(), forecasts: Mutex::default(), lately: Lately::default() }
     }
 
     /// What is known of an incident that holds `around`.
@@ -186,7 +189,8 @@ impl Eye {
         }
     }
 
-    async fn look<T: Send + 'static>(
+    /// Looks at the engine of a tenant, in turn.
+    pub(super) async fn look<T: Send + 'static>(
         &self,
         tenant: &str,
         look: impl FnOnce(&mut Engine) -> T + Send + 'static,

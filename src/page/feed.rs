@@ -93,7 +93,8 @@ pub(crate) async fn keep_words(gauges: Arc<Gauges>, model: Arc<Model>, state: Pa
     }
 }
 
-fn write_words(gauges: &Gauges, state: &Path) -> std::io::Result<()> {
+/// Writes down what nobody has written down yet. Blocking.
+pub(crate) fn write_words(gauges: &Gauges, state: &Path) -> std::io::Result<()> {
     let path = state.join(SAID_FILE);
     let line = |word: &Arc<Word>| serde_json::to_string(&**word).map(|text| text + "\n").unwrap_or_default();
     let new = gauges.said().unwritten();

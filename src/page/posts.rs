@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bellwether_connectors::AcceptError;
+use bellwether_connectors::journal::receipts::Claims;
 use bellwether_connectors::server::http::{Served, Visit};
 use bellwether_connectors::server::reply::Reply;
 use bellwether_engine::input::{Action, Input};
@@ -12,7 +14,7 @@ use http::Method;
 use maud::{Markup, html};
 
 use super::Page;
-use super::act::{deed, ended, said_of, silence};
+use super::act::{deed, ended, said_of, silences};
 use super::form::{Form, Mistake};
 use super::model::Known;
 use super::rendered::{SIGN_IN, own_address};
@@ -127,7 +129,7 @@ impl Page {
         {
             return self.shown(who, known, 400, wrong(&format!("no incident `{into}` is open")), None).await;
         }
-        match self.say(visit, &line.tenant, action).await {
+        match self.say(visit, &line.tenant, vec![action], visit.intake.claims(&line.tenant)).await {
             Ok(()) => see_other(&format!("{}?done={what}", address(&line.id))),
             Err(why) => self.shown(who, known, 503, wrong(&why), None).await,
         }
@@ -174,40 +176,50 @@ impl Page {
             return self.silences_page(who, 400, wrong(&Mistake::Missing("tenant").to_string()));
         };
         let now = self.world.now();
-        let (action, done) = match form.get("end") {
+        let (actions, done) = match form.get("end") {
             Some(id) => {
                 let set = self.world.gauges().said().silence(&id, |whose| *whose == *tenant);
                 match set.and_then(|word| ended(&word.action, &who.name, now)) {
-                    Some(action) => (action, "silence-ended"),
+                    Some(action) => (vec![action], "silence-ended"),
                     None => return self.silences_page(who, 404, wrong("no such silence is remembered here")),
                 }
             }
-            None => match silence(fresh_id(), &who.name, now, form) {
-                Ok(action) => (action, "silence"),
+            None => match silences(&fresh_id(), &who.name, now, form) {
+                Ok(windows) => (windows, "silence"),
                 Err(mistake) => return self.silences_page(who, 400, wrong(&mistake.to_string())),
             },
         };
-        match self.say(visit, &tenant, action).await {
+        match self.say(visit, &tenant, actions, visit.intake.claims(&tenant)).await {
             Ok(()) => see_other(&format!("/page/silences?done={done}")),
             Err(why) => self.silences_page(who, 503, wrong(&why)),
         }
     }
 
-    /// Makes it an entry of the journal, and waits a moment until the engine has read it.
+    /// Makes it entries of the journal with what is claimed, all or none, and waits a moment until the engine has read them.
+    /// Who waits is told soon when the journal takes nothing.
     pub(super) async fn say(
         &self,
         visit: &Visit<'_>,
         tenant: &std::sync::Arc<str>,
-        action: Action,
+        actions: Vec<Action>,
+        claims: Claims,
     ) -> Result<(), String> {
         if !self.world.is_running() {
             return Err("nothing can be done here any more: this is the past".to_owned());
         }
         let mut news = self.world.gauges().said().news();
         news.mark_unchanged();
-        let input = Input::Action { tenant: tenant.clone(), at: self.world.now(), action };
-        let taken = visit.intake.of("page").accept(&[input], None).await;
-        taken.map_err(|error| format!("it was not taken down, nothing was done: {error}"))?;
+        let at = self.world.now();
+        let input = |action| Input::Action { tenant: tenant.clone(), at, action };
+        let inputs: Vec<Input> = actions.into_iter().map(input).collect();
+        let coming = visit.intake.coming(tenant);
+        let taken = visit.intake.of("page").accept_now(&inputs, claims, coming).await;
+        taken.map_err(|error| match error {
+            AcceptError::Busy => {
+                "the journal does not answer: it may have been taken down or not, look again in a minute".to_owned()
+            }
+            other => format!("it was not taken down, nothing was done: {other}"),
+        })?;
         let _ = tokio::time::timeout(TAKEN_IN, news.changed()).await;
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::view::now::{Now, Watched};
 use super::view::search::{PAGE_LINES, Search};
 use super::view::silences::Silences;
 use super::view::system::{ReaderRow, System};
-use super::view::{Hands, forecasts, incident, markdown, now, search, silences, system};
+use super::view::{Hands, forecasts, incident, markdown, multiples, now, search, silences, system};
 use super::who::Who;
 
 /// Open incidents on "Now", the most urgent: more is a list.
@@ -39,11 +39,15 @@ impl Page {
     pub(super) async fn show(&self, visit: &Visit<'_>, who: &Who) -> Reply {
         let query = Form::read(visit.query.as_bytes());
         match visit.path.trim_end_matches('/') {
-            "/page" => self.now_page(who).await,
+            "/page" => self.now_page(visit, who).await,
             "/page/incidents" => self.search_page(who, &query),
             "/page/forecasts" => self.forecasts_page(who).await,
             "/page/silences" => self.silences_page(who, 200, done(&query)),
-            "/page/system" if who.admin => self.system_page(who),
+            "/page/system" if who.admin => self.system_page(visit, who),
+            path if !path.starts_with(INCIDENTS) => match self.estate(path, who, &query).await {
+                Some(page) => page,
+                None => self.refusal(who, 404, "There is no such page", "The address leads nowhere here."),
+            },
             path => match path.strip_prefix(INCIDENTS).map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
                 Some((id, "")) => self.incident_page(who, id, &query).await,
                 Some((id, "post-mortem.md")) => self.post_mortem(who, id),
@@ -52,7 +56,7 @@ impl Page {
         }
     }
 
-    async fn now_page(&self, who: &Who) -> Reply {
+    async fn now_page(&self, visit: &Visit<'_>, who: &Who) -> Reply {
         let mut live = self.model.live(&who.scope, LIVE_SHOWN);
         self.as_given(who, &mut live.lines);
         let over = self.model.find(&who.scope, 0, OVER_SHOWN, |line| !line.is_live() && line.merged_into.is_none());
@@ -69,7 +73,7 @@ impl Page {
             counts,
             since,
             watched: figures.map(|figures| Watched::of(&figures, who.tenant())).unwrap_or_default(),
-            troubles: &self.world.troubles(),
+            troubles: &self.world.troubles(visit.intake.is_accepting()),
             forecasts: &forecasts,
             several: self.several(who),
         };
@@ -106,19 +110,20 @@ impl Page {
             several: self.several(who),
             notice,
         };
-        self.whole(who, &Rendered { status, title: "Silences", way: Way::Alerts, main: silences::page(&shown) })
+        self.whole(who, &Rendered { status, title: "Silences", way: Way::Silences, main: silences::page(&shown) })
     }
 
-    fn system_page(&self, who: &Who) -> Reply {
+    fn system_page(&self, visit: &Visit<'_>, who: &Who) -> Reply {
         let (gauges, figures) = (self.world.gauges(), self.world.figures());
         let rows = outbox::behind(gauges.readers());
         let readers: Vec<ReaderRow> =
             rows.into_iter().map(|(name, waiting, parked)| ReaderRow { name, waiting, parked }).collect();
         let shown = System {
-            troubles: &self.world.troubles(),
+            troubles: &self.world.troubles(visit.intake.is_accepting()),
             figures: figures.as_deref(),
             readers: &readers,
             model_bytes: self.model.bytes(),
+            points: self.points.totals(),
             done: [
                 ("journal entries read", gauges.entries()),
                 ("rows in them", gauges.signals()),
@@ -210,6 +215,7 @@ impl Page {
             similar: &similar,
             others: &others,
             asked,
+            involved: &multiples::Involved::of(&record, &line.tenant, &self.points, self.world.now()),
             hands: token.as_deref().map(|token| Hands { token, name: &who.name }),
             notice,
         };
@@ -245,7 +251,7 @@ impl Page {
     }
 
     /// Whether there is more than one tenant to tell apart.
-    fn several(&self, who: &Who) -> bool {
+    pub(super) fn several(&self, who: &Who) -> bool {
         who.scope == Scope::All && self.model.tenants().len() > 1
     }
 }

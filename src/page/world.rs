@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bellwether_connectors::outbox;
-use bellwether_engine::time::EventTime;
+use bellwether_engine::time::{EventTime, Span};
 
 use super::funnel::Funnel;
 use crate::clock;
-use crate::report::{date_and_time, safe};
+use crate::report::{date_and_time, glance, safe};
 use crate::wiring::figures::EngineFigures;
 use crate::wiring::gauges::Gauges;
 
@@ -16,6 +16,10 @@ use crate::wiring::gauges::Gauges;
 const FIGURES_FOR: Duration = Duration::from_secs(1);
 /// A receiver that is behind for less than this is at work.
 const WAITS_AFTER: Duration = Duration::from_secs(10);
+
+/// What a journal that takes nothing means for who looks.
+const REFUSING: &str = "the journal takes nothing at the moment: senders are told to come again, what is shown here is from \
+    before, and nothing can be done from here; usually the disk is full (`df`), or `journal.capacity_bytes` is used up";
 
 /// Says in words why the process is not ready.
 pub(crate) type Reasons = Box<dyn Fn() -> Vec<String> + Send + Sync>;
@@ -79,9 +83,22 @@ impl World {
     }
 
     /// What is wrong with us, a sentence each; only who runs the service can mend it, and everybody has to know.
-    pub(crate) fn troubles(&self) -> Vec<String> {
+    /// `accepting` says whether the journals took what was handed to them last.
+    pub(crate) fn troubles(&self, accepting: bool) -> Vec<String> {
         let Behind::Running { reasons, .. } = &self.behind else { return Vec::new() };
-        let mut troubles = reasons();
+        let mut troubles = Vec::new();
+        if !accepting {
+            troubles.push(REFUSING.to_owned());
+        }
+        if let Some(ahead) = self.figures().map(|figures| figures.stats.clock_ahead).filter(|ahead| *ahead > Span::ZERO)
+        {
+            troubles.push(format!(
+                "this host's clock was set back by {}: ages and deadlines are off until it has caught up; look at its time \
+                 service (`timedatectl`)",
+                glance(ahead)
+            ));
+        }
+        troubles.extend(reasons());
         for (name, records) in outbox::waiting(self.gauges.readers(), WAITS_AFTER) {
             let already = troubles.iter().any(|trouble| trouble.contains(&format!("`{name}`")));
             if !already {

@@ -28,6 +28,11 @@ pub fn date_and_time(at: EventTime) -> String {
         .map_or_else(|_| at.to_string(), |t| t.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// `2026-03-01`.
+pub fn date(at: EventTime) -> String {
+    date_and_time(at).split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// A duration to two units: `1h 5m`, `42 s`, `3 ms`.
 pub fn rough(span: Span) -> String {
     let millis = span.0.unsigned_abs() / 1_000_000;

@@ -51,6 +51,11 @@ impl Word {
         }
     }
 
+    /// The incident that it is about, where it is about one.
+    pub fn incident(&self) -> Option<&str> {
+        about(&self.action)[0]
+    }
+
     /// Whether it is about `id`.
     pub fn is_about(&self, tenant: &str, id: &str) -> bool {
         &*self.tenant == tenant && about(&self.action).into_iter().flatten().any(|incident| incident == id)

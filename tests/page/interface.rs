@@ -99,3 +99,32 @@ fn what_the_command_line_does_is_done_by_who_says_so() {
         (400, 400, 400)
     );
 }
+
+#[test]
+fn what_is_posted_twice_with_one_key_is_done_once_also_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut service, http) = serve(folder.path());
+    let post = |service: &Service, key: &str, body: &str| {
+        let client = service.client();
+        let reply = client.ask_with("POST", "/api/v1/silences", TICKETING, &[("Idempotency-Key", key)], body);
+        let reply = reply.expect("an answer");
+        let text = reply.text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
+        (reply.status, serde_json::from_str::<Value>(&text).unwrap_or(Value::Null))
+    };
+    let quiet = r#"{"entity": "host:a", "for": "2h", "why": "work", "who": "ana", "repeat": "weekly", "times": 3}"#;
+    let (status, first) = post(&service, "k-1", quiet);
+    assert_eq!(status, 202, "{first}");
+    assert_eq!(post(&service, "k-1", quiet), (202, first.clone()), "the same answer");
+    assert_eq!(post(&service, "k-1", &quiet.replace("work", "other")).0, 422, "another body");
+    let set = |service: &Service| {
+        let (_, all) = asked(service, "GET", "/api/v1/silences", TICKETING, "");
+        all.as_array().map_or(0, Vec::len)
+    };
+    wait_until("it is set", || set(&service) == 3);
+    service.stop();
+    let service = Service::run(folder.path(), http);
+    assert_eq!(post(&service, "k-1", quiet), (202, first), "the journal knows it");
+    assert_eq!(post(&service, "k-2", quiet).0, 202, "another key is another thing to do");
+    wait_until("that is set, too", || set(&service) == 6);
+    assert_eq!(post(&service, "", quiet).0, 400);
+}

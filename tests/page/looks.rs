@@ -69,6 +69,15 @@ fn every_page_fits_a_telephone_and_keeps_its_policy() {
             "/page/incidents",
             "/page/silences",
             "/page/forecasts",
+            "/page/entities",
+            "/page/entity?name=host%3Adb-1",
+            "/page/alerts?state=any",
+            "/page/changes",
+            "/page/logs",
+            "/page/problems",
+            "/page/reports",
+            "/page/models",
+            "/page/audit",
             &format!("/page/incidents/{id}"),
             "/page/nowhere",
         ];
@@ -118,7 +127,10 @@ fn every_text_stands_out_from_what_is_behind_it_in_both_themes() {
         browser.go(&format!("http://{http}/page"));
         assert_eq!(browser.run(FAINT), serde_json::json!([]), "sign in, dark: {dark}");
         sign_in(&browser, http, "Ana");
-        for page in ["", "/incidents", "/silences", "/forecasts", &format!("/incidents/{id}"), "/nowhere"] {
+        let estate =
+            ["/entities", "/entity?name=host%3Adb-1", "/alerts?state=any", "/logs", "/models", "/audit", "/reports"];
+        let pages = ["", "/incidents", "/silences", "/forecasts", &format!("/incidents/{id}"), "/nowhere"];
+        for page in pages.into_iter().chain(estate) {
             browser.go(&format!("http://{http}/page{page}"));
             assert_eq!(browser.run(FAINT), serde_json::json!([]), "/page{page}, dark: {dark}");
         }

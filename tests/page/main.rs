@@ -10,6 +10,7 @@ mod skipped;
 
 mod browser;
 mod deeds;
+mod estate;
 mod guarded;
 mod interface;
 mod looks;

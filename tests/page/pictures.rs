@@ -70,9 +70,13 @@ fn screenshots() {
         for (theme, dark) in [("light", false), ("dark", true)] {
             for (size, width, height) in [("wide", 1_440, 1_000), ("narrow", 360, 740)] {
                 let browser = driver.open(Kind { dark, width, height, ..Kind::default() });
-                for (name, path) in
-                    [("now", ""), ("incidents", "/incidents"), ("silences", "/silences"), ("forecasts", "/forecasts")]
-                {
+                let pages =
+                    ["", "incidents", "silences", "forecasts", "entities", "alerts", "changes", "logs", "problems"];
+                for page in pages.into_iter().chain(["models", "audit", "reports"]) {
+                    let (name, path) = match page {
+                        "" => ("now", String::new()),
+                        page => (page, format!("/{page}")),
+                    };
                     browser.go(&format!("{address}{path}"));
                     shoot(&browser, &out, &format!("{story}-{name}-{theme}-{size}"));
                 }
@@ -80,6 +84,10 @@ fn screenshots() {
                 browser.click("a.title");
                 super::browser::wait_for("the incident is shown", || browser.url().contains("/incidents/"));
                 shoot(&browser, &out, &format!("{story}-incident-{theme}-{size}"));
+                browser.go(&format!("{address}/entities"));
+                browser.click("a.title");
+                super::browser::wait_for("the entity is shown", || browser.url().contains("/page/entity?"));
+                shoot(&browser, &out, &format!("{story}-entity-{theme}-{size}"));
             }
         }
     }

@@ -238,10 +238,23 @@ pub(crate) struct Client {
 impl Client {
     /// One request; `None` while nothing listens.
     pub(crate) fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Option<Reply> {
+        self.ask_with(method, path, token, &[], body)
+    }
+
+    /// The same with further heads.
+    pub(crate) fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        heads: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Reply> {
+        let heads: String = heads.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let mut stream = TcpStream::connect(self.http).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{heads}\
              Content-Length: {}\r\nConnection: close\r\n\r\n",
             self.http,
             body.len()

@@ -296,7 +296,7 @@ impl Intake {
     }
 
     /// Whether every journal took what any source handed to it last: what readiness means.
-    pub(crate) fn is_accepting(&self) -> bool {
+    pub fn is_accepting(&self) -> bool {
         self.routes.is_accepting()
     }
 

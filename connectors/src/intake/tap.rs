@@ -53,6 +53,8 @@ struct Shared {
 }
 
 struct Queue {
+    /// It belongs to the program itself, and stands for as long as that runs.
+    stands: bool,
     /// `None`: an operator.
     holder: Option<TenantName>,
     source: Option<String>,
@@ -79,26 +81,30 @@ impl Taps {
     pub fn open(&self, source: Option<&str>, holder: Option<&TenantName>) -> Option<Tap> {
         let mut queues = self.queues();
         queues.retain(|queue| !queue.sender.is_closed());
-        let own = queues.iter().filter(|queue| queue.holder.as_ref() == holder).count();
+        let visitors = || queues.iter().filter(|queue| !queue.stands);
+        let own = visitors().filter(|queue| queue.holder.as_ref() == holder).count();
         let (own_max, all_max) = if holder.is_some() { (TAPS_OF_ONE_MAX, TAPS_MAX - 1) } else { (TAPS_MAX, TAPS_MAX) };
-        if own >= own_max || queues.len() >= all_max {
+        if own >= own_max || visitors().count() >= all_max {
             return None;
         }
-        let (sender, writes) = mpsc::channel(QUEUE_WRITES_MAX);
-        let missed = Arc::new(AtomicU64::new(0));
-        queues.push(Queue {
-            holder: holder.cloned(),
-            source: source.map(str::to_owned),
-            sender,
-            missed: missed.clone(),
-        });
+        Some(self.add(&mut queues, Queue::new(false, source, holder)))
+    }
+
+    /// A tap on everything for a part of the program itself: it takes nobody's place, and misses what it does not read
+    /// in time as any other.
+    pub fn stand(&self) -> Tap {
+        self.add(&mut self.queues(), Queue::new(true, None, None))
+    }
+
+    fn add(&self, queues: &mut Vec<Queue>, (queue, tap): (Queue, Tap)) -> Tap {
+        queues.push(queue);
         self.0.open.store(queues.len(), Ordering::Relaxed);
-        Some(Tap { writes, missed })
+        tap
     }
 
     /// Taps that somebody reads.
     pub fn count(&self) -> usize {
-        self.queues().iter().filter(|queue| !queue.sender.is_closed()).count()
+        self.queues().iter().filter(|queue| !queue.stands && !queue.sender.is_closed()).count()
     }
 
     /// Ends every tap.
@@ -135,6 +141,15 @@ impl Taps {
 
     fn queues(&self) -> std::sync::MutexGuard<'_, Vec<Queue>> {
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn new(stands: bool, source: Option<&str>, holder: Option<&TenantName>) -> (Queue, Tap) {
+        let (sender, writes) = mpsc::channel(QUEUE_WRITES_MAX);
+        let missed = Arc::new(AtomicU64::new(0));
+        let (holder, source) = (holder.cloned(), source.map(str::to_owned));
+        (Queue { stands, holder, source, sender, missed: missed.clone() }, Tap { writes, missed })
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwether_engine::planted::{self, Bug};
+use bellwether_engine::time::EventTime;
 use tokio::sync::watch;
 
 use super::format::{Bad, Marks, Record, SegmentHeader, read_record};
-use super::segments::{TornTail, describe, list, scan};
+use super::segments::{Segment, TornTail, describe, list, scan};
 use super::{Entries, Entry, JournalError, Position};
 use crate::host::{self, Disk, How, ReadFrom};
 
@@ -64,6 +65,24 @@ impl SegmentReader {
         let reader = SegmentReader::new(disk, dir.into(), after, last, End::Fixed(last))?;
         let marks = found.tail.map(|tail| tail.marks).unwrap_or_default();
         Ok((SegmentReader { marks, ..reader }, found.torn))
+    }
+
+    /// Reads the end of a folder, which may be written meanwhile, up to where it ends now: from the first file on with
+    /// which no more than about `bytes_max` are left, and that was written last no earlier than `since`. The last file is
+    /// read in any case.
+    ///
+    /// # Errors
+    /// Those of [`super::LocalJournal::open`].
+    pub fn open_end(dir: &Path, bytes_max: u64, since: Option<EventTime>) -> Result<SegmentReader, JournalError> {
+        let segments = list(&*host::disk(), dir)?;
+        let mut bytes = 0;
+        let wanted = |segment: &&Segment| {
+            bytes += segment.bytes;
+            bytes <= bytes_max && since.is_none_or(|since| segment.modified >= since)
+        };
+        let first = segments.iter().rev().take_while(wanted).last().or(segments.last());
+        let after = Position(first.map_or(0, |segment| segment.first.saturating_sub(1)));
+        SegmentReader::open_folder(dir, after).map(|(reader, _)| reader)
     }
 
     fn new(

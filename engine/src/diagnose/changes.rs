@@ -92,6 +92,11 @@ impl Changes {
         self.recent.iter().filter(move |c| c.at >= from && c.at <= until)
     }
 
+    /// All that are remembered, in the order in which they were told.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Change> {
+        self.recent.iter()
+    }
+
     /// Trouble was first seen at these entities at these times: which changes it followed counts
     /// for their types from now on.
     pub(super) fn learn(&mut self, onsets: &BTreeMap<Sym, EventTime>) {
@@ -106,7 +111,7 @@ impl Changes {
 
     /// How likely a change is to break things: by the words of its type, corrected by how often
     /// trouble followed changes of this type here.
-    pub(super) fn weight(&self, change_type: &str) -> f64 {
+    pub(crate) fn weight(&self, change_type: &str) -> f64 {
         (change_weight(change_type) * self.precedents.factor(change_type)).min(1.0)
     }
 

@@ -31,5 +31,5 @@ pub(crate) use history::History;
 pub(crate) use knowledge::Knowledge;
 pub(crate) use narrative::clip;
 pub(crate) use owner::owner_of;
-pub(crate) use problems::Problems;
+pub(crate) use problems::{OpenProblem, Problems};
 pub(crate) use sla::SlaClock;

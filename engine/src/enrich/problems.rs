@@ -48,6 +48,19 @@ struct Kind {
     closed: bool,
 }
 
+/// A problem as it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct OpenProblem {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) occurrences: u64,
+    pub(crate) first_at: EventTime,
+    pub(crate) last_at: EventTime,
+    pub(crate) minutes: u64,
+    pub(crate) change: String,
+    pub(crate) closed: bool,
+}
+
 /// The kinds of trouble of one tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Problems {
@@ -84,16 +97,44 @@ impl Problems {
         if recent.is_empty() || !(known.closed || count >= OCCURRENCES_MIN && often()) {
             return None;
         }
-        let after_change = recent.iter().filter(|o| !o.change.is_empty()).count() * 2 > recent.len();
-        let change = recent.iter().rev().find(|o| !o.change.is_empty()).filter(|_| after_change);
         Some(ProblemRef {
             id: problem_id(tenant, kind),
             occurrences: count as u64,
             window_days: WINDOW_DAYS,
             first_at: recent[0].at,
-            minutes: (recent.iter().map(|o| o.took.0.max(0)).sum::<i64>() / Span::from_mins(1).0) as u64,
-            change: change.map(|o| o.change.clone()).unwrap_or_default(),
+            minutes: minutes_of(&recent),
+            change: change_before(&recent),
         })
+    }
+
+    /// The problems that stand at `now` by what is over, the costliest first: what came so often within the window that
+    /// chance does not explain it among `entities`, and what somebody has said is solved and has come back or may.
+    pub(crate) fn standing(&self, tenant: &str, now: EventTime, entities: usize) -> Vec<OpenProblem> {
+        let from = now.minus(WINDOW);
+        let within = |kind: &Kind| kind.occurrences.iter().filter(|o| o.at >= from).count();
+        let all: usize = self.kinds.values().map(within).sum();
+        let expected = all as f64 / entities.max(1) as f64;
+        let stands = |(_, kind): &(&String, &Kind)| {
+            let count = within(kind);
+            count > 0 && (kind.closed || count >= OCCURRENCES_MIN && at_least(count, expected) <= CHANCE_MAX)
+        };
+        let view = |(name, kind): (&String, &Kind)| {
+            let recent: Vec<&Occurrence> = kind.occurrences.iter().filter(|o| o.at >= from).collect();
+            let (first, last) = recent.first().zip(recent.last())?;
+            Some(OpenProblem {
+                id: problem_id(tenant, name),
+                kind: name.clone(),
+                occurrences: recent.len() as u64,
+                first_at: first.at,
+                last_at: last.at,
+                minutes: minutes_of(&recent),
+                change: change_before(&recent),
+                closed: kind.closed,
+            })
+        };
+        let mut found: Vec<OpenProblem> = self.kinds.iter().filter(stands).filter_map(view).collect();
+        found.sort_by(|a, b| b.minutes.cmp(&a.minutes).then_with(|| a.kind.cmp(&b.kind)));
+        found
     }
 
     /// Somebody says that a problem is solved; false where there is none of that id.
@@ -105,6 +146,18 @@ impl Problems {
     pub(crate) fn len(&self) -> usize {
         self.kinds.len()
     }
+}
+
+/// What occurrences took together.
+fn minutes_of(recent: &[&Occurrence]) -> u64 {
+    (recent.iter().map(|o| o.took.0.max(0)).sum::<i64>() / Span::from_mins(1).0) as u64
+}
+
+/// The last change that one of them followed, when most followed any; else empty.
+fn change_before(recent: &[&Occurrence]) -> String {
+    let most = recent.iter().filter(|o| !o.change.is_empty()).count() * 2 > recent.len();
+    let last = recent.iter().rev().find(|o| !o.change.is_empty()).filter(|_| most);
+    last.map(|o| o.change.clone()).unwrap_or_default()
 }
 
 /// `prb_` and 16 hexadecimal digits: the same kind of trouble of a tenant is the same problem.

@@ -84,6 +84,11 @@ impl LogShard {
         self.streams.values().map(|stream| &*stream.entity)
     }
 
+    /// The templates of its lines: id, text and lines.
+    pub(super) fn templates(&self) -> impl Iterator<Item = (u64, &str, u64)> {
+        self.miner.iter().flat_map(Miner::templates)
+    }
+
     pub(crate) fn template_count(&self) -> usize {
         self.miner.as_ref().map_or(0, Miner::len)
     }

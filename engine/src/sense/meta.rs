@@ -23,6 +23,10 @@ pub struct SeriesView<'a> {
     pub name: &'a str,
     /// What it is measured of.
     pub entity: &'a str,
+    /// UCUM unit, or empty.
+    pub unit: &'a str,
+    /// A running total that only grows, rather than a level.
+    pub counter: bool,
     /// Its labels.
     pub labels: Vec<(&'a str, &'a str)>,
 }

@@ -143,7 +143,8 @@ impl MetricShard {
     pub(crate) fn meta(&self, series: u64) -> Option<SeriesView<'_>> {
         let meta = &self.series.get(&series)?.meta;
         let labels = meta.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
-        Some(SeriesView { name: &meta.name, entity: &meta.entity, labels })
+        let counter = meta.series_type == crate::signal::SeriesType::Counter;
+        Some(SeriesView { name: &meta.name, entity: &meta.entity, unit: &meta.unit, counter, labels })
     }
 
     /// Reads every series by other conventions.

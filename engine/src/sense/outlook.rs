@@ -75,9 +75,26 @@ pub struct WatchTotals {
 impl Shards {
     /// The entities of series and log streams that are not among `named`.
     pub(crate) fn entities_beside(&self, named: &Symbols) -> u64 {
-        let measured = self.metrics.iter().flat_map(|shard| shard.series.values().map(|series| &*series.meta.entity));
-        let logged = self.logs.iter().flat_map(LogShard::entities);
-        measured.chain(logged).filter(|entity| named.get(entity).is_none()).collect::<HashSet<&str>>().len() as u64
+        self.measured()
+            .chain(self.logged())
+            .filter(|entity| named.get(entity).is_none())
+            .collect::<HashSet<&str>>()
+            .len() as u64
+    }
+
+    /// The entity of each series.
+    pub(crate) fn measured(&self) -> impl Iterator<Item = &str> {
+        self.metrics.iter().flat_map(|shard| shard.series.values().map(|series| &*series.meta.entity))
+    }
+
+    /// The entity of each log stream.
+    pub(crate) fn logged(&self) -> impl Iterator<Item = &str> {
+        self.logs.iter().flat_map(LogShard::entities)
+    }
+
+    /// The log templates: id, text and lines.
+    pub(crate) fn mined(&self) -> impl Iterator<Item = (u64, &str, u64)> {
+        self.logs.iter().flat_map(LogShard::templates)
     }
 
     /// The resources that are expected to run out, the soonest first.

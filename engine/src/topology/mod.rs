@@ -17,7 +17,7 @@ mod walk;
 pub(crate) use delays::Delays;
 pub use delays::{Delay, DelaysConfig};
 pub(crate) use estate::Estate;
-pub(crate) use graph::{Topology, owners};
+pub(crate) use graph::{Edge, Topology, owners};
 pub(crate) use lookup::Lookup;
 pub use view::{ClaimView, EdgeView, NearEdge};
 pub(crate) use walk::GroupDistance;

@@ -7,15 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::graph::{EdgeKey, Topology};
+use super::graph::{Claim, Edge, EdgeKey, Topology};
 use crate::signal::Relation;
 use crate::symbols::{Sym, Symbols};
 use crate::time::EventTime;
 
 /// One source's word about an edge.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ClaimView {
     /// Who says so.
     pub source: String,
@@ -26,7 +27,7 @@ pub struct ClaimView {
 }
 
 /// One edge with everybody's word about it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct EdgeView {
     /// The entity at the beginning.
     pub from: String,
@@ -41,7 +42,7 @@ pub struct EdgeView {
 }
 
 /// An edge near some entities, as sure as its surest source.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct NearEdge {
     /// The entity at the beginning.
     pub from: String,
@@ -59,31 +60,39 @@ const ONE_ANSWER: [Relation; 3] = [Relation::RunsOn, Relation::PartOf, Relation:
 impl Topology {
     /// Every edge, by names.
     pub(crate) fn view(&self, entities: &Symbols, names: &Symbols) -> Vec<EdgeView> {
-        let said = self.answers();
-        let mut edges: Vec<EdgeView> = self
-            .claims
-            .iter()
-            .map(|(&(from, to, relation), claims)| {
-                let claim = |claim: &super::graph::Claim| ClaimView {
-                    source: names.text(claim.source).to_owned(),
-                    confidence: claim.worth,
-                    seen_at: claim.seen_at,
-                };
-                let mut views: Vec<ClaimView> = claims.iter().map(claim).collect();
-                views.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then_with(|| a.source.cmp(&b.source)));
-                let sources: Vec<Sym> = claims.iter().map(|claim| claim.source).collect();
-                let others = said.get(&(from, relation)).map(|said| against(said, &sources)).unwrap_or_default();
-                let mut contradicted_by: Vec<String> = others
-                    .into_iter()
-                    .map(|(source, other)| format!("{}: {}", names.text(source), entities.text(other)))
-                    .collect();
-                contradicted_by.sort_unstable();
-                let (from, to) = (entities.text(from).to_owned(), entities.text(to).to_owned());
-                EdgeView { from, relation, to, claims: views, contradicted_by }
-            })
-            .collect();
+        let said = answers(self.claims.iter());
+        let edge = |(key, claims): (&EdgeKey, &Vec<Claim>)| edge(*key, claims, &said, (entities, names));
+        let mut edges: Vec<EdgeView> = self.claims.iter().map(edge).collect();
         edges.sort_by(|a, b| (&a.from, a.relation, &a.to).cmp(&(&b.from, b.relation, &b.to)));
         edges
+    }
+
+    /// The edges at one entity, the surest `edges_max` of them by names, and how many there are. What contradicts them is
+    /// looked for among what is said of the same entities alone.
+    pub(crate) fn view_at(
+        &self,
+        entities: &Symbols,
+        names: &Symbols,
+        at: Sym,
+        edges_max: usize,
+    ) -> (Vec<EdgeView>, usize) {
+        let mut own: Vec<&Edge> = self.edges(at).iter().collect();
+        let known = own.len();
+        let order = |edge: &&Edge| (std::cmp::Reverse((edge.confidence * 1e6) as u64), entities.text(edge.other));
+        own.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        own.truncate(edges_max);
+        let key = |edge: &Edge| match edge.outgoing {
+            true => (at, edge.other, edge.relation),
+            false => (edge.other, at, edge.relation),
+        };
+        let froms: BTreeSet<Sym> = own.iter().map(|edge| key(edge).0).collect();
+        let of =
+            |from: Sym| self.claims.range((from, Sym(0), Relation::ALL[0])..).take_while(move |(key, _)| key.0 == from);
+        let said = answers(froms.into_iter().flat_map(of));
+        let view = |one: &&Edge| Some(edge(key(one), self.claims.get(&key(one))?, &said, (entities, names)));
+        let mut edges: Vec<EdgeView> = own.iter().filter_map(view).collect();
+        edges.sort_by(|a, b| (&a.from, a.relation, &a.to).cmp(&(&b.from, b.relation, &b.to)));
+        (edges, known)
     }
 
     /// The edges along which trouble travels within `hops` of `around`, the nearest first and at most `edges_max`; of
@@ -97,7 +106,7 @@ impl Topology {
             let mut next = Vec::new();
             for at in ring {
                 let mut own: Vec<_> = self.edges(at).iter().filter(|edge| edge.relation != Relation::OwnedBy).collect();
-                let name = |edge: &super::graph::Edge| entities.text(edge.other).to_owned();
+                let name = |edge: &Edge| entities.text(edge.other).to_owned();
                 own.sort_by_cached_key(|edge| (std::cmp::Reverse((edge.confidence * 1e6) as u64), name(edge)));
                 for edge in own {
                     let (from, to) = if edge.outgoing { (at, edge.other) } else { (edge.other, at) };
@@ -118,20 +127,43 @@ impl Topology {
         }
         edges
     }
+}
 
-    /// What each source answers, by the entity and the relation asked about.
-    fn answers(&self) -> BTreeMap<(Sym, Relation), Answers> {
-        let mut said: BTreeMap<(Sym, Relation), Answers> = BTreeMap::new();
-        for (&(from, to, relation), claims) in &self.claims {
-            if ONE_ANSWER.contains(&relation) {
-                let answers = said.entry((from, relation)).or_default();
-                claims.iter().for_each(|claim| {
-                    answers.entry(claim.source).or_default().insert(to);
-                });
-            }
+/// One edge with everybody's word about it, `said` being what there is to contradict it.
+fn edge(
+    (from, to, relation): EdgeKey,
+    claims: &[Claim],
+    said: &BTreeMap<(Sym, Relation), Answers>,
+    (entities, names): (&Symbols, &Symbols),
+) -> EdgeView {
+    let claim = |claim: &Claim| ClaimView {
+        source: names.text(claim.source).to_owned(),
+        confidence: claim.worth,
+        seen_at: claim.seen_at,
+    };
+    let mut views: Vec<ClaimView> = claims.iter().map(claim).collect();
+    views.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then_with(|| a.source.cmp(&b.source)));
+    let sources: Vec<Sym> = claims.iter().map(|claim| claim.source).collect();
+    let others = said.get(&(from, relation)).map(|said| against(said, &sources)).unwrap_or_default();
+    let other = |(source, other): (Sym, Sym)| format!("{}: {}", names.text(source), entities.text(other));
+    let mut contradicted_by: Vec<String> = others.into_iter().map(other).collect();
+    contradicted_by.sort_unstable();
+    let (from, to) = (entities.text(from).to_owned(), entities.text(to).to_owned());
+    EdgeView { from, relation, to, claims: views, contradicted_by }
+}
+
+/// What each source answers, by the entity and the relation asked about.
+fn answers<'c>(claims: impl Iterator<Item = (&'c EdgeKey, &'c Vec<Claim>)>) -> BTreeMap<(Sym, Relation), Answers> {
+    let mut said: BTreeMap<(Sym, Relation), Answers> = BTreeMap::new();
+    for (&(from, to, relation), claims) in claims {
+        if ONE_ANSWER.contains(&relation) {
+            let answers = said.entry((from, relation)).or_default();
+            claims.iter().for_each(|claim| {
+                answers.entry(claim.source).or_default().insert(to);
+            });
         }
-        said
     }
+    said
 }
 
 /// By source, what it answers.
@@ -178,6 +210,11 @@ mod tests {
                 ("host:old", 1, "kubernetes: host:a; traces: host:a; traces: host:b".to_owned()),
             ]
         );
+        let host = entities.get("host:a").expect("it is named");
+        let shop = entities.get("service:shop").expect("it is named");
+        assert_eq!(topology.view_at(&entities, &names, shop, 9), (view.clone(), 5), "one entity sees the same");
+        assert_eq!(topology.view_at(&entities, &names, host, 9), (vec![view[2].clone()], 1), "from either end");
+        assert_eq!(topology.view_at(&entities, &names, shop, 2).0.len(), 2);
         assert_eq!(
             (view[2].claims[0].source.as_str(), view[2].claims[0].seen_at),
             ("kubernetes", EventTime::from_secs(7))

@@ -216,6 +216,11 @@ impl Miner {
         (template.id == id && template.is_live()).then(|| self.resolve(slot))
     }
 
+    /// The templates known now, in no order that means anything: id, text and lines counted.
+    pub fn templates(&self) -> impl Iterator<Item = (u64, &str, u64)> {
+        self.store.roots().map(|template| (template.id, template.text.as_str(), template.lines))
+    }
+
     /// Templates known now.
     #[must_use]
     pub fn len(&self) -> usize {

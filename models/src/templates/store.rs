@@ -75,7 +75,12 @@ impl Store {
         }
     }
 
-    /// Live templates, without those merged into another.
+    /// The live templates, without those merged into another.
+    pub(super) fn roots(&self) -> impl Iterator<Item = &Template> {
+        self.slots.iter().filter(|template| template.live && template.parent == NONE)
+    }
+
+    /// How many live templates there are, without those merged into another.
     pub(super) fn len(&self) -> usize {
         self.roots
     }

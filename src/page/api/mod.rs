@@ -4,6 +4,8 @@
 //! is posted is JSON by its media type, which no form of another site can be. Mistakes are answered as
 //! `application/problem+json` (RFC 9457) with the remedy.
 
+mod estate;
+mod once;
 pub(crate) mod openapi;
 mod types;
 
@@ -11,6 +13,7 @@ use std::cmp::Reverse;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bellwether_connectors::journal::receipts::Claims;
 use bellwether_connectors::server::http::Visit;
 use bellwether_connectors::server::reply::Reply;
 use bellwether_engine::input::Action;
@@ -19,12 +22,15 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use estate::{Edges, Entities, Entity, EntityBrief};
+use once::Post;
 pub use types::{Brief, Deed, Done, Incidents, Problem, Quiet, Saying, SetSilence, Step, Whole};
 
 use super::Page;
-use super::act::{deed, ended, said_of, silence};
+use super::act::{deed, ended, said_of, silences};
+use super::eye::Unseen;
 use super::form::Form;
-use super::posts::{WHO_CHARS_MAX, fresh_id};
+use super::posts::WHO_CHARS_MAX;
 use super::reply::Guarded as _;
 use super::shows::tenant_of;
 use super::view::search::Search;
@@ -40,7 +46,9 @@ const SILENCES_MAX: usize = 500;
 /// Whether a path is of the interface: wires have paths below `/api/v1`, too.
 pub(super) fn answers(path: &str) -> bool {
     let first = path.strip_prefix(ROOT).and_then(|rest| rest.split('/').next());
-    first.is_some_and(|first| ["incidents", "silences", "forecasts", "stream", "openapi.json"].contains(&first))
+    first.is_some_and(|first| {
+        ["incidents", "entities", "topology", "silences", "forecasts", "stream", "openapi.json"].contains(&first)
+    })
 }
 
 /// An answer that is a mistake of who asks, or none of ours.
@@ -66,6 +74,9 @@ impl Page {
             (&Method::GET, ["openapi.json"]) => Ok(json(200, &openapi::document())),
             (&Method::GET, ["incidents"]) => self.api_list(visit, who),
             (&Method::GET, ["incidents", id]) => self.api_whole(visit, who, id),
+            (&Method::GET, ["entities"]) => self.api_entities(visit, who).await,
+            (&Method::GET, ["entities", name]) => self.api_entity(visit, who, name).await,
+            (&Method::GET, ["topology"]) => self.api_topology(visit, who).await,
             (&Method::GET, ["forecasts"]) => self.api_forecasts(who).await,
             (&Method::GET, ["silences"]) => Ok(self.api_silences(who)),
             (&Method::POST, ["incidents", id, "actions"]) => self.api_deed(visit, who, id).await,
@@ -82,16 +93,10 @@ impl Page {
     fn api_list(&self, visit: &Visit<'_>, who: &Who) -> Answer {
         let query = Form::read(visit.query.as_bytes());
         let wanted = Search::of(|name| query.get(name)).wants();
-        let limit = match query.get("limit").map(|limit| limit.parse::<usize>()) {
-            None => LIMIT[0],
-            Some(Ok(limit)) if (1..=LIMIT[1]).contains(&limit) => limit,
-            Some(_) => return Err(problem(400, "Not a limit", format!("`limit` is a number from 1 to {}", LIMIT[1]))),
-        };
+        let limit = limit(&query)?;
         let after = match query.get("cursor") {
             None => None,
-            Some(cursor) => Some(read_cursor(&cursor).ok_or_else(|| {
-                problem(400, "Not a cursor", "`cursor` is what the page before said as `next`; begin without one")
-            })?),
+            Some(cursor) => Some(read_cursor(&cursor).ok_or_else(no_cursor)?),
         };
         let beyond = |at: EventTime, id: &str| {
             after.as_ref().is_none_or(|(last, known)| (Reverse(at), id) > (Reverse(*last), known.as_str()))
@@ -118,7 +123,7 @@ impl Page {
 
     async fn api_forecasts(&self, who: &Who) -> Answer {
         let found = self.eye.forecasts(&who.scope).await;
-        let found = found.map_err(|busy| problem(503, "Not now", busy.to_string()).with("retry-after", "2"))?;
+        let found = found.map_err(not_now)?;
         let shown = |(tenant, forecast): &(String, bellwether_engine::ForecastView)| serde_json::json!({"tenant": tenant, "forecast": forecast});
         Ok(json(200, &found.iter().map(shown).collect::<Vec<_>>()))
     }
@@ -143,6 +148,10 @@ impl Page {
     async fn api_deed(&self, visit: &Visit<'_>, who: &Who, id: &str) -> Answer {
         let told: Deed = body(visit, who)?;
         let known = self.known(who, id).ok_or_else(|| unknown(id))?;
+        let done = said_of(&told.what).unwrap_or_default();
+        let Post::First(claims, _) = once::post(visit, who, &known.line.tenant)? else {
+            return Ok(json(202, &Done { done: done.to_owned() }));
+        };
         if let Some(seen) = visit.headers.get("if-match").and_then(|tag| tag.to_str().ok()) {
             let seen = seen.trim_matches('"').split('.').next().unwrap_or_default();
             if seen != known.line.revision.to_string() {
@@ -161,8 +170,7 @@ impl Page {
         let form = Form::of(fields.into_iter().filter_map(|(field, value)| Some((field, value.clone()?))));
         let action =
             deed(&told.what, id, &name, &form).map_err(|mistake| problem(400, "Not like that", mistake.to_string()))?;
-        let done = said_of(&told.what).unwrap_or_default();
-        self.api_say(visit, &known.line.tenant, action, done).await
+        self.api_say(visit, &known.line.tenant, (vec![action], claims), done).await
     }
 
     async fn api_quiet(&self, visit: &Visit<'_>, who: &Who) -> Answer {
@@ -174,14 +182,20 @@ impl Page {
             ("matching", told.matching),
             ("for", Some(told.lasts)),
             ("why", Some(told.why)),
+            ("from", told.from),
+            ("repeat", told.repeat),
+            ("times", told.times.map(|times| times.to_string())),
         ];
         let form = Form::of(fields.into_iter().filter_map(|(field, value)| Some((field, value?))));
         let tenant = tenant_of(who, &form)
             .ok_or_else(|| problem(400, "Whose?", "`tenant` is missing: this credential sees several"))?;
-        let id = fresh_id();
-        let action = silence(id.clone(), &name, self.world.now(), &form);
-        let action = action.map_err(|mistake| problem(400, "Not like that", mistake.to_string()))?;
-        self.api_say(visit, &tenant, action, &id).await
+        let (claims, id) = match once::post(visit, who, &tenant)? {
+            Post::First(claims, id) => (claims, id),
+            Post::Again(id) => return Ok(json(202, &Done { done: id })),
+        };
+        let windows = silences(&id, &name, self.world.now(), &form);
+        let windows = windows.map_err(|mistake| problem(400, "Not like that", mistake.to_string()))?;
+        self.api_say(visit, &tenant, (windows, claims), &id).await
     }
 
     async fn api_unquiet(&self, visit: &Visit<'_>, who: &Who, id: &str) -> Answer {
@@ -191,14 +205,39 @@ impl Page {
             problem(404, "There is no such silence", format!("`{id}` is none that is remembered here"))
         })?;
         let action = ended(&word.action, &who.name, self.world.now()).expect("it is a silence");
-        self.api_say(visit, &word.tenant, action, id).await
+        let claims = visit.intake.claims(&word.tenant);
+        self.api_say(visit, &word.tenant, (vec![action], claims), id).await
     }
 
-    async fn api_say(&self, visit: &Visit<'_>, tenant: &std::sync::Arc<str>, action: Action, done: &str) -> Answer {
-        let said = self.say(visit, tenant, action).await;
+    async fn api_say(
+        &self,
+        visit: &Visit<'_>,
+        tenant: &std::sync::Arc<str>,
+        (actions, claims): (Vec<Action>, Claims),
+        done: &str,
+    ) -> Answer {
+        let said = self.say(visit, tenant, actions, claims).await;
         said.map_err(|why| problem(503, "Not taken down", why).with("retry-after", "1"))?;
         Ok(json(202, &Done { done: done.to_owned() }))
     }
+}
+
+/// The engine has no moment.
+fn not_now(busy: Unseen) -> Reply {
+    problem(503, "Not now", busy.to_string()).with("retry-after", "2")
+}
+
+/// How many are asked for.
+fn limit(query: &Form) -> Result<usize, Reply> {
+    match query.get("limit").map(|limit| limit.parse::<usize>()) {
+        None => Ok(LIMIT[0]),
+        Some(Ok(limit)) if (1..=LIMIT[1]).contains(&limit) => Ok(limit),
+        Some(_) => Err(problem(400, "Not a limit", format!("`limit` is a number from 1 to {}", LIMIT[1]))),
+    }
+}
+
+fn no_cursor() -> Reply {
+    problem(400, "Not a cursor", "`cursor` is what the page before said as `next`; begin without one")
 }
 
 fn unknown(id: &str) -> Reply {

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::estate::{Edges, Entities, Entity};
 use super::types::{Deed, Done, Incidents, Problem, Quiet, SetSilence, Whole};
 
 /// The document.
@@ -25,6 +26,12 @@ pub(crate) fn document() -> Value {
     let whole =
         with(("200", answer::<Whole>(&mut schemas, json_type, "The record with its history; `ETag` is its revision")));
     let silences = with(("200", answer::<Vec<SetSilence>>(&mut schemas, json_type, "The latest silences")));
+    let entities = with(("200", answer::<Entities>(&mut schemas, json_type, "A page of them")));
+    let entity = with(("200", answer::<Entity>(&mut schemas, json_type, "What is known of it")));
+    let edges = with(("200", answer::<Edges>(&mut schemas, json_type, "A page of them")));
+    let name = json!({"name": "name", "in": "path", "required": true, "schema": {"type": "string"}, "description": "`type:name`, percent-encoded"});
+    let key = json!({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255},
+        "description": "a random text: what is posted again with it within a day is done once"});
     let done = with(("202", answer::<Done>(&mut schemas, json_type, "It is an entry of the journal")));
     let (deed, quiet) = (body::<Deed>(&mut schemas), body::<Quiet>(&mut schemas));
     let paths = json!({
@@ -36,11 +43,22 @@ pub(crate) fn document() -> Value {
         "/api/v1/incidents/{id}": {"get": {"summary": "One incident", "parameters": [id], "responses": whole}},
         "/api/v1/incidents/{id}/actions": {"post": {"summary": "Do something about it", "parameters": [id, {
             "name": "If-Match", "in": "header", "schema": {"type": "string"},
-            "description": "the revision that was seen, in quotes: 412 when there is a newer one"}],
+            "description": "the revision that was seen, in quotes: 412 when there is a newer one"}, key],
             "requestBody": deed, "responses": done}},
+        "/api/v1/entities": {"get": {"summary": "Services and entities, by name", "parameters": [
+            query("tenant", "whose; needed where the credential sees several"),
+            query("q", "words, each of which has to be in name or owner"), query("kind", "`service`, `host`, …"),
+            query("limit", "how many, 200 at most"), query("cursor", "`next` of the page before"),
+        ], "responses": entities}},
+        "/api/v1/entities/{name}": {"get": {"summary": "One entity with its edges, changes and alerts",
+            "parameters": [name, query("tenant", "whose; needed where the credential sees several")], "responses": entity}},
+        "/api/v1/topology": {"get": {"summary": "Edges with who says them and who contradicts, by the entity where they begin", "parameters": [
+            query("tenant", "whose; needed where the credential sees several"),
+            query("limit", "of how many entities, 200 at most"), query("cursor", "`next` of the page before"),
+        ], "responses": edges}},
         "/api/v1/silences": {
             "get": {"summary": "Silences", "responses": silences},
-            "post": {"summary": "Set one", "requestBody": quiet, "responses": done},
+            "post": {"summary": "Set one, or a window that comes again", "parameters": [key], "requestBody": quiet, "responses": done},
         },
         "/api/v1/silences/{id}": {"delete": {"summary": "End one", "parameters": [id], "responses": done}},
         "/api/v1/forecasts": {"get": {"summary": "What is expected to run out, the soonest first",

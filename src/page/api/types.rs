@@ -200,6 +200,15 @@ pub struct Quiet {
     /// For how long: `30m`, `2h`.
     #[serde(rename = "for")]
     pub lasts: String,
+    /// From when, in UTC or with a zone: `2026-12-24T22:00`; from now on where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// `once`, `daily`, `weekly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
+    /// How often it comes, when it comes again: 60 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
     /// Why.
     pub why: String,
     /// Who says so; the credential's name where it has one.

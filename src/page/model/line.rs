@@ -8,8 +8,10 @@ use bellwether_engine::incident::{
 use bellwether_engine::signal::Severity;
 use bellwether_engine::time::EventTime;
 
-/// Names kept for what is searched and listed.
-const NAMES_MAX: usize = 12;
+/// Names kept of whom an incident hurts,
+const HURTS_MAX: usize = 12;
+/// and of what is in trouble, for who searches and for the pages of entities.
+const NAMES_MAX: usize = 64;
 
 /// One incident in a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +115,11 @@ impl Line {
         matches!(self.status, IncidentStatus::Open | IncidentStatus::Acknowledged)
     }
 
+    /// Whether an entity is in trouble by it.
+    pub(crate) fn touches(&self, entity: &str) -> bool {
+        self.names.iter().any(|name| **name == *entity)
+    }
+
     /// About how many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let names = self.hurts.iter().chain(&self.names).map(|name| name.len() + size_of::<Box<str>>()).sum::<usize>();
@@ -132,12 +139,12 @@ impl Line {
 
 fn hurts(record: &IncidentRecord) -> Vec<Box<str>> {
     let business = record.business_impact.iter().flat_map(|impact| &impact.business_services);
-    let named: Vec<Box<str>> = business.take(NAMES_MAX).map(|name| name.as_str().into()).collect();
+    let named: Vec<Box<str>> = business.take(HURTS_MAX).map(|name| name.as_str().into()).collect();
     if !named.is_empty() {
         return named;
     }
     let services = record.entities.iter().filter_map(|entity| entity.id.strip_prefix("service:"));
-    services.take(NAMES_MAX).map(Into::into).collect()
+    services.take(HURTS_MAX).map(Into::into).collect()
 }
 
 /// What a revision said, as far as the next may say otherwise.

@@ -19,7 +19,7 @@ mod packed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use bellwether_engine::incident::{IncidentEvent, IncidentRecord};
+use bellwether_engine::incident::{IncidentEvent, IncidentRecord, Priority};
 use bellwether_engine::time::EventTime;
 use tokio::sync::watch;
 
@@ -32,7 +32,7 @@ const LIFE_MAX: usize = 512;
 const ENTRY_BYTES: usize = 256;
 
 /// Whose incidents somebody sees.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Scope {
     /// Everybody's.
     All,
@@ -91,7 +91,7 @@ struct Table {
 }
 
 /// How soon somebody must look: by priority, then the one that has waited the longest.
-type Place = (bellwether_engine::incident::Priority, EventTime);
+type Place = (Priority, EventTime);
 
 fn place(line: &Line) -> Place {
     (line.priority, line.began)
@@ -114,6 +114,18 @@ pub(crate) struct Listed {
     pub(crate) total: usize,
     /// Those that there was no room for.
     pub(crate) forgotten: u64,
+}
+
+/// What is open that hurts an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Hurt {
+    pub(crate) worst: Priority,
+    /// Open incidents that it is in.
+    pub(crate) count: usize,
+    /// The most urgent of them,
+    pub(crate) id: Box<str>,
+    pub(crate) title: Box<str>,
+    pub(crate) since: EventTime,
 }
 
 impl Model {
@@ -185,6 +197,27 @@ impl Model {
         listed
     }
 
+    /// What hurts each entity of a tenant now, by its name.
+    pub(crate) fn hurt(&self, tenant: &Arc<str>) -> BTreeMap<Box<str>, Hurt> {
+        let table = self.read();
+        let mut hurt: BTreeMap<Box<str>, Hurt> = BTreeMap::new();
+        // The most urgent come first.
+        for (_, name) in table.live.iter().filter(|(_, (whose, _))| whose == tenant) {
+            let Some(line) = table.known.get(name).map(|known| &known.line) else { continue };
+            for entity in &line.names {
+                let one = hurt.entry(entity.clone()).or_insert_with(|| Hurt {
+                    worst: line.priority,
+                    count: 0,
+                    id: line.id.clone(),
+                    title: line.title.clone(),
+                    since: line.began,
+                });
+                one.count += 1;
+            }
+        }
+        hurt
+    }
+
     /// Those that `wanted`, the last told first, from the `skip`th on.
     pub(crate) fn find(&self, scope: &Scope, skip: usize, max: usize, wanted: impl Fn(&Line) -> bool) -> Listed {
         let table = self.read();
@@ -194,6 +227,11 @@ impl Model {
         let total = found.len();
         let lines = found.into_iter().skip(skip).take(max).cloned().collect();
         Listed { lines, total, forgotten: table.forgotten }
+    }
+
+    /// The incidents of a scope that are known, by tenant and id.
+    pub(crate) fn names(&self, scope: &Scope) -> Vec<(Arc<str>, Box<str>)> {
+        self.read().known.keys().filter(|(tenant, _)| scope.has(tenant)).cloned().collect()
     }
 
     /// The tenants that there are incidents of.

@@ -8,7 +8,7 @@ use bellwether_engine::{Explanation, MemberReason};
 use maud::{Markup, html};
 
 use super::list::address;
-use super::words::{bar, many, moment, outside, said, short, span};
+use super::words::{bar, entity_at, many, moment, outside, said, short, span};
 use crate::page::eye::{Detail, Unseen};
 use crate::page::model::Line;
 
@@ -39,7 +39,7 @@ pub(crate) fn card(
                 }
             }
             @match explanation {
-                Some(explanation) => { (explained(explanation, record, now)) }
+                Some(explanation) => { (explained(explanation, record, &line.tenant, now)) }
                 None => {
                     (told(&record.alerts, now))
                     p.small.soft {
@@ -80,14 +80,14 @@ fn relations(explanation: &Explanation) -> Markup {
     }
 }
 
-fn explained(explanation: &Explanation, record: &IncidentRecord, now: EventTime) -> Markup {
+fn explained(explanation: &Explanation, record: &IncidentRecord, tenant: &str, now: EventTime) -> Markup {
     let (open, rest) = explanation.members.split_at(explanation.members.len().min(ROWS_OPEN));
     let table = |members: &[MemberReason]| {
         html! {
             div.scroll {
                 table.cards {
                     thead { tr { th { "Alert" } th { "On" } th { "Began" } th.n { "Score" } th { "time · topology · text · learned" } th { "Linked most firmly with" } } }
-                    tbody { @for member in members { (member_row(member, record, explanation.threshold, now)) } }
+                    tbody { @for member in members { (member_row(member, record, (tenant, explanation.threshold), now)) } }
                 }
             }
         }
@@ -100,7 +100,12 @@ fn explained(explanation: &Explanation, record: &IncidentRecord, now: EventTime)
     }
 }
 
-fn member_row(member: &MemberReason, record: &IncidentRecord, threshold: f64, now: EventTime) -> Markup {
+fn member_row(
+    member: &MemberReason,
+    record: &IncidentRecord,
+    (tenant, threshold): (&str, f64),
+    now: EventTime,
+) -> Markup {
     let told = record.alerts.iter().find(|alert| alert.fingerprint == member.fingerprint);
     html! {
         tr id={ "alert-" (member.fingerprint) } {
@@ -112,7 +117,7 @@ fn member_row(member: &MemberReason, record: &IncidentRecord, threshold: f64, no
                 @if let Some(summary) = told.and_then(summary) { span.sub { (said(summary)) } }
                 span.sub.faint { code { (member.fingerprint) } @if let Some(alert) = told { " " (said(&alert.source)) ", " (lasted(alert)) } }
             }
-            td.nowrap data-name="on" { (said(short(&member.entity))) }
+            td.nowrap data-name="on" { a href=(entity_at(tenant, &member.entity)) { (said(short(&member.entity))) } }
             td.tight data-name="began" { (moment(member.starts_at, now)) }
             @match member.score {
                 None => { td.n { "–" } td colspan="2" { span.soft { "began the group" } } }

@@ -107,11 +107,34 @@ fn table(found: &[(String, ForecastView)], now: EventTime, several: bool) -> Mar
     }
 }
 
+/// Those of one entity, in a few words each.
+pub(crate) fn brief(found: &[(String, ForecastView)], now: EventTime) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { th { "What" } th.n { "In" } th.n { "Level" } } }
+                tbody {
+                    @for (_, one) in found {
+                        tr {
+                            td { (said(&one.metric)) @if one.alerting { " " span.pill.open { "an alert says so" } } span.sub { (labels(one)) } }
+                            td.n { strong { (away(one.p50, now)) } span.sub { (away(one.p10, now)) " – " (one.p90.map_or_else(|| "never".to_owned(), |at| away(at, now))) } }
+                            td.n { (shown(one, one.level)) span.sub { "of " (shown(one, one.limit)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn labels(one: &ForecastView) -> String {
+    said(&one.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "))
+}
+
 fn what(one: &ForecastView) -> Markup {
-    let labels: Vec<String> = one.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     html! {
         strong { (said(short(&one.entity))) }
-        span.sub { (said(&one.metric)) @if !labels.is_empty() { " " (said(&labels.join(" "))) } }
+        span.sub { (said(&one.metric)) " " (labels(one)) }
     }
 }
 

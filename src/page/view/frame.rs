@@ -11,18 +11,37 @@ use crate::page::assets;
 pub(crate) enum Way {
     Now,
     Incidents,
-    Forecasts,
+    Entities,
     Alerts,
+    Silences,
+    Forecasts,
+    Changes,
+    Logs,
+    Problems,
+    Reports,
+    Models,
+    Audit,
     System,
     Other,
 }
 
-/// The ways, with their keys after `g`.
-const WAYS: [(Way, &str, &str, &str); 5] = [
+/// The ways that are taken every day, with their keys after `g`,
+const WAYS: [(Way, &str, &str, &str); 6] = [
     (Way::Now, "/page", "Now", "n"),
     (Way::Incidents, "/page/incidents", "Incidents", "i"),
-    (Way::Alerts, "/page/silences", "Silences", "s"),
+    (Way::Entities, "/page/entities", "Entities", "e"),
+    (Way::Alerts, "/page/alerts", "Alerts", "a"),
+    (Way::Silences, "/page/silences", "Silences", "s"),
     (Way::Forecasts, "/page/forecasts", "Forecasts", "f"),
+];
+/// and the others.
+const MORE: [(Way, &str, &str, &str); 7] = [
+    (Way::Changes, "/page/changes", "Changes", "c"),
+    (Way::Logs, "/page/logs", "Log templates", "l"),
+    (Way::Problems, "/page/problems", "Problems", "p"),
+    (Way::Reports, "/page/reports", "Reports", "r"),
+    (Way::Models, "/page/models", "Models", "m"),
+    (Way::Audit, "/page/audit", "Audit", "u"),
     (Way::System, "/page/system", "System", "y"),
 ];
 
@@ -69,10 +88,11 @@ pub(crate) fn framed(frame: &Frame<'_>, main: &Markup) -> Markup {
                     a.brand href="/page" { (bell()) span { "Bellwether" } }
                     @if frame.name.is_some() || frame.past.is_some() {
                         nav aria-label="Pages" {
-                            @for (way, path, name, key) in WAYS {
-                                @if way != Way::System || frame.role == "admin" {
-                                    a href=(path) data-go=(key) aria-current=[(way == frame.way).then_some("page")] { (name) }
-                                }
+                            (ways(&WAYS, frame))
+                            details.ways {
+                                @let here = MORE.iter().find(|(way, ..)| *way == frame.way);
+                                summary.here[here.is_some()] { @match here { Some((_, _, name, _)) => { (name) } None => { "More" } } }
+                                div { (ways(&MORE, frame)) }
                             }
                         }
                         (who(frame))
@@ -84,6 +104,16 @@ pub(crate) fn framed(frame: &Frame<'_>, main: &Markup) -> Markup {
                 main #main tabindex="-1" data-now=(frame.now) { (main) }
                 div #says .quiet role="status" aria-live="polite" {}
                 (keys())
+            }
+        }
+    }
+}
+
+fn ways(ways: &[(Way, &str, &str, &str)], frame: &Frame<'_>) -> Markup {
+    html! {
+        @for (way, path, name, key) in ways {
+            @if *way != Way::System || frame.role == "admin" {
+                a href=(path) data-go=(key) aria-current=[(*way == frame.way).then_some("page")] { (name) }
             }
         }
     }
@@ -118,10 +148,6 @@ fn keys() -> Markup {
         ("/", "search"),
         ("u", "up: back to the list"),
         ("a", "to what can be done"),
-        ("g n", "Now"),
-        ("g i", "Incidents"),
-        ("g s", "Silences"),
-        ("g f", "Forecasts"),
         ("?", "these keys"),
         ("Esc", "close, leave a field"),
     ];
@@ -130,6 +156,7 @@ fn keys() -> Markup {
             h2 { "Keys" }
             dl.keys {
                 @for (key, does) in keys { dt { kbd { (key) } } dd { (does) } }
+                @for (_, _, name, key) in WAYS.iter().chain(&MORE) { dt { kbd { "g " (key) } } dd { (name) } }
             }
             form method="dialog" { button { "Close" } }
         }

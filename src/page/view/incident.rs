@@ -9,8 +9,11 @@ use maud::{Markup, html};
 
 use super::deeds::{Hands, cause_deeds, deeds, quick};
 use super::list::{address, service_level, state};
+use super::multiples::{self, Involved};
 use super::service::{clocks, hurts};
-use super::words::{bar, count, many, moment, named, outside, percent, priority, reason, said, short, span, sure};
+use super::words::{
+    bar, count, entity_at, many, moment, named, outside, percent, priority, reason, said, short, span, sure,
+};
 use super::{alerts, lanes, neighbours, story};
 use crate::page::eye::{Detail, Unseen};
 use crate::page::model::{Known, Line};
@@ -34,6 +37,8 @@ pub(crate) struct Shown<'s> {
     pub(crate) others: &'s [Line],
     /// An alert that was asked about, and why it is not in it.
     pub(crate) asked: Option<(&'s str, String)>,
+    /// The series that it was told of.
+    pub(crate) involved: &'s Involved,
     /// Who looks, as far as they may do something.
     pub(crate) hands: Option<Hands<'s>>,
     pub(crate) notice: Option<Markup>,
@@ -71,10 +76,11 @@ pub(crate) fn page(shown: &Shown<'_>) -> Markup {
             h2 #timeline { "Timeline" span.small { "UTC" } }
             (lanes::picture(shown.known, record, explanation, shown.now))
         }
+        (multiples::card(record, &shown.line().tenant, shown.involved, shown.now))
         (neighbourhood(shown))
         (alerts::card(shown.line(), record, shown.detail, shown.asked.as_ref(), shown.now))
         div.columns.even {
-            div.stack { (suspects(shown)) (changes(record, shown.now)) (similar(shown)) }
+            div.stack { (suspects(shown)) (changes(record, &shown.line().tenant, shown.now)) (similar(shown)) }
             div.stack { (story::card(shown.known, shown.words, shown.now)) (elsewhere(record)) }
         }
         @if let Some(hands) = &shown.hands { (deeds(shown.line(), record, explanation, shown.others, hands)) }
@@ -164,7 +170,7 @@ fn against(record: &IncidentRecord, first: &ProbableCause) -> Markup {
 fn neighbourhood(shown: &Shown<'_>) -> Markup {
     let near = shown.detail.as_ref().map(|detail| detail.near.as_slice()).unwrap_or_default();
     let onsets = onsets(shown.record, shown.detail.as_ref().ok());
-    let drawn = neighbours::picture(shown.record, &onsets, near);
+    let drawn = neighbours::picture(shown.record, &shown.line().tenant, &onsets, near);
     html! {
         @if let Some(drawn) = drawn {
             section.card aria-labelledby="neighbours" {
@@ -218,7 +224,7 @@ fn suspects(shown: &Shown<'_>) -> Markup {
     }
 }
 
-fn changes(record: &IncidentRecord, now: EventTime) -> Markup {
+fn changes(record: &IncidentRecord, tenant: &str, now: EventTime) -> Markup {
     let began = record.started_at.unwrap_or(record.opened_at);
     html! {
         @if !record.changes.is_empty() {
@@ -231,7 +237,7 @@ fn changes(record: &IncidentRecord, now: EventTime) -> Markup {
                             @for change in &record.changes {
                                 tr {
                                     td { @if change.url.is_empty() { (said(&change.id)) } @else { (outside(&change.url, &change.id)) } span.sub { (said(&change.change_type)) } }
-                                    td.nowrap { (said(short(&change.entity_id))) }
+                                    td.nowrap { a href=(entity_at(tenant, &change.entity_id)) { (said(short(&change.entity_id))) } }
                                     td.tight { (moment(change.at, now)) span.sub { @if change.at <= began { (span(began.since(change.at))) " before" } @else { (span(change.at.since(began))) " after" } } }
                                     td.n { @if let Some(score) = change.score { (percent(score)) } }
                                 }

@@ -11,7 +11,7 @@ use bellwether_engine::time::EventTime;
 use bellwether_engine::topology::NearEdge;
 use maud::{Markup, html};
 
-use super::words::{said, short};
+use super::words::{entity_at, said, short};
 
 /// Entities shown.
 const NODES_MAX: usize = 26;
@@ -54,6 +54,7 @@ fn travels(edge: &NearEdge) -> (&str, &str) {
 /// The picture; nothing where no two of them are connected.
 pub(crate) fn picture(
     record: &IncidentRecord,
+    tenant: &str,
     onsets: &BTreeMap<String, EventTime>,
     near: &[NearEdge],
 ) -> Option<Markup> {
@@ -82,7 +83,7 @@ pub(crate) fn picture(
                 @for (from, to, edge) in &edges {
                     (arrow(by_name[from], by_name[to], wide, hot(from) && hot(to), edge))
                 }
-                @for node in &nodes { (boxed(node, wide)) }
+                @for node in &nodes { a href=(entity_at(tenant, node.name)) { (boxed(node, wide)) } }
             }
         }
         p.legend {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bellwether_engine::ClockView;
 use bellwether_engine::incident::{IncidentStatus, Priority};
-use bellwether_engine::time::EventTime;
+use bellwether_engine::time::{EventTime, Span};
 use maud::{Markup, html};
 
 use super::forecasts::soonest;
@@ -13,6 +14,9 @@ use crate::page::eye::{Forecasts, Unseen};
 use crate::page::funnel::Counts;
 use crate::page::model::Listed;
 use crate::wiring::figures::EngineFigures;
+
+/// Sources named whose clocks are off.
+const CLOCKS_NAMED: usize = 3;
 
 /// Everything that the page shows.
 pub(crate) struct Now<'n> {
@@ -30,12 +34,14 @@ pub(crate) struct Now<'n> {
 }
 
 /// How much is watched.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) series: u64,
     pub(crate) streams: u64,
     pub(crate) entities: u64,
     pub(crate) clocks_off: u64,
+    /// Those that are furthest off, in words.
+    pub(crate) clocks: Vec<String>,
     /// False incidents of a week: spent and allowed.
     pub(crate) budget: (f64, f64),
 }
@@ -53,9 +59,16 @@ impl Watched {
             streams: stats.log_streams,
             entities: entities.map(|(_, totals)| totals.entities).sum::<u64>().max(stats.entities),
             clocks_off: stats.clocks_skewed,
+            clocks: stats.clocks.iter().take(CLOCKS_NAMED).map(off).collect(),
             budget: (stats.budget.spent, stats.budget.allowed),
         }
     }
+}
+
+/// How far a source's clock is off.
+fn off(clock: &ClockView) -> String {
+    let (way, by) = if clock.ahead >= Span::ZERO { ("ahead", clock.ahead) } else { ("behind", Span(-clock.ahead.0)) };
+    format!("{} is {} {way}", clock.name, span(by))
 }
 
 /// The page.
@@ -217,7 +230,7 @@ fn doors(now: &Now<'_>) -> Markup {
                 dl.facts {
                     @if refused > 0 { dt { "refused" } dd { (many(refused, "row")) ", see " code { "rejected.ndjson" } } }
                     @if late > 0 { dt { "too late" } dd { (many(late, "row")) ", left out" } }
-                    @if now.watched.clocks_off > 0 { dt { "clocks off" } dd { (many(now.watched.clocks_off, "source")) } }
+                    @if now.watched.clocks_off > 0 { dt { "clocks off" } dd { (many(now.watched.clocks_off, "source")) span.sub { (said(&now.watched.clocks.join("; "))) } } }
                 }
             }
             @if let Some(since) = now.since { p.small.faint { "counted for " (ago(since, now.now)) } }

@@ -4,7 +4,7 @@ use bellwether_engine::incident::{AssignedBy, EntityRole, IncidentRecord};
 use bellwether_engine::time::{EventTime, Span};
 use maud::{Markup, html};
 
-use super::words::{ago, bar, clock, left, moment, percent, said, short, span};
+use super::words::{ago, bar, clock, entity_at, left, moment, percent, said, short, span};
 use crate::page::model::Line;
 
 /// When it began, was told, taken and over, and what was promised.
@@ -67,7 +67,7 @@ pub(super) fn hurts(record: &IncidentRecord, line: &Line) -> Markup {
         .entities
         .iter()
         .filter(|entity| entity.role == Some(EntityRole::Affected))
-        .map(|entity| short(&entity.id))
+        .map(|entity| entity.id.as_str())
         .collect();
     html! {
         dl.facts {
@@ -75,7 +75,7 @@ pub(super) fn hurts(record: &IncidentRecord, line: &Line) -> Markup {
             @if !impact.customers.is_empty() { dt { "Customers" } dd { (said(&impact.customers.join(", "))) } }
             @if let Some(users) = impact.users { dt { "People" } dd { (users) " use what is in trouble" } }
             @if let Some(cost) = impact.revenue_per_hour { dt { "An hour costs" } dd { (format!("{cost:.0}")) } }
-            dt { "In trouble" } dd { @if affected.is_empty() { "–" } @else { (said(&affected.join(", "))) } }
+            dt { "In trouble" } dd { @if affected.is_empty() { "–" } @for (place, name) in affected.iter().enumerate() { @if place > 0 { ", " } a href=(entity_at(&line.tenant, name)) { (said(short(name))) } } }
             @if let (Some(impact), Some(urgency)) = (record.impact, record.urgency) {
                 dt { "Priority" } dd { (record.priority.name()) " from impact " (impact) " and urgency " (urgency) }
             }

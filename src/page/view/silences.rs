@@ -26,8 +26,8 @@ pub(crate) struct Silences<'s> {
 pub(crate) fn page(silences: &Silences<'_>) -> Markup {
     html! {
         div.head {
-            h1 { "Silences" }
-            p.soft { "Alerts that match are expected: they open no incident until then. What is set here is an entry of the journal like any other." }
+            h1 { "Silences and maintenance" }
+            p.soft { "Alerts that match are expected: they open no incident until then. A window may be planned ahead, and come again. What is set here is an entry of the journal like any other." }
         }
         @if let Some(notice) = &silences.notice { (notice) }
         section.card aria-label="Silences" {
@@ -52,7 +52,7 @@ fn table(silences: &Silences<'_>) -> Markup {
                             tr data-row=(id) {
                                 td { code { (said(matching)) } span.sub { "from " (moment(*from, silences.now)) } }
                                 @if silences.several { td data-name="tenant" { (said(&word.tenant)) } }
-                                td.tight { @if *until > silences.now { (left(*until, silences.now)) } @else { span.faint { "over since " (moment(*until, silences.now)) } } }
+                                td.tight { @if *from > silences.now { span.pill { "planned" } span.sub { "until " (moment(*until, silences.now)) } } @else if *until > silences.now { (left(*until, silences.now)) } @else { span.faint { "over since " (moment(*until, silences.now)) } } }
                                 td data-name="by" { (said(who)) }
                                 td { (said(why)) }
                                 td.tight {
@@ -88,7 +88,10 @@ fn another(silences: &Silences<'_>, hands: &Hands<'_>) -> Markup {
                     }
                     label { "Alerts of an entity (type:name)" input type="text" name="entity" maxlength="500" autocomplete="off"; }
                     label { "or alerts for which (an expression over alert columns)" input type="text" name="matching" maxlength="1000" autocomplete="off" placeholder="name = 'DiskFull' AND entity_type = 'host'"; }
+                    label { "From, in UTC; now where it is empty" input type="datetime-local" name="from"; }
                     label { "For" select name="for" { @for (span, words) in SPANS { option value=(span) selected[span == "2h"] { (words) } } } }
+                    label { "Again" select name="repeat" { option value="once" { "once" } option value="daily" { "every day" } option value="weekly" { "every week" } } }
+                    label { "How often, when again" input type="number" name="times" min="1" max="60" value="4"; }
                     label { "Why" input type="text" name="why" required maxlength="500" autocomplete="off"; }
                     button.main { "Expect them" }
                 }

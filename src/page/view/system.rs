@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::now::troubles;
 use super::words::{count, said};
+use crate::page::points::Totals;
 use crate::wiring::figures::EngineFigures;
 
 /// Tenants shown, the largest.
@@ -25,6 +26,8 @@ pub(crate) struct System<'s> {
     pub(crate) readers: &'s [ReaderRow],
     /// Bytes that the page itself has of incidents, and may have.
     pub(crate) model_bytes: (usize, usize),
+    /// What it keeps for pictures.
+    pub(crate) points: Totals,
     /// Entries read, rows in them, events told, checkpoints.
     pub(crate) done: [(&'static str, u64); 4],
 }
@@ -41,6 +44,11 @@ pub(crate) fn page(system: &System<'_>) -> Markup {
                 dl.facts {
                     @for (name, number) in system.done { dt { (name) } dd { (count(number)) } }
                     dt { "this page knows" } dd { (mebibytes(bytes as u64)) " of " (mebibytes(bytes_max as u64)) }
+                    dt { "pictures of" }
+                    dd {
+                        (count(system.points.series as u64)) " series, " (mebibytes(system.points.bytes as u64)) " of " (mebibytes(system.points.bytes_max as u64))
+                        @if system.points.refused > 0 { span.sub { "no room for others: " (count(system.points.refused)) " samples (" code { "page.points_bytes" } ")" } }
+                    }
                 }
             }
             section.card aria-labelledby="readers" {

@@ -47,6 +47,13 @@ pub(crate) fn short(entity: &str) -> &str {
     entity.split_once(':').map_or(entity, |(_, name)| name)
 }
 
+/// The address of an entity's page.
+pub(crate) fn entity_at(tenant: &str, entity: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("tenant", tenant).append_pair("name", entity);
+    format!("/page/entity?{}", query.finish())
+}
+
 /// `92 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
