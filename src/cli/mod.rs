@@ -6,6 +6,7 @@
 mod beside;
 mod check;
 mod completions;
+mod conform;
 mod counters;
 mod demo;
 mod demo_report;
@@ -87,6 +88,7 @@ enum Command {
     Topology(topology::TopologyArgs),
     Forecasts(forecasts::ForecastsArgs),
     Lessons(lessons::LessonsArgs),
+    Conform(conform::ConformArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, groups, causes, assign, breach, similar and more
     #[command(subcommand)]
@@ -123,6 +125,7 @@ impl Cli {
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
+            Command::Conform(args) => conform::run(&args).map(ExitCode::from),
             Command::Lessons(args) => lessons::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),
             Command::Sinks(args) => sinks::run(&args).map(ExitCode::from),
