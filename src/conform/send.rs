@@ -1,6 +1,5 @@
 //! How a plan reaches a subscriber: as the sinks and the bridge to webhooks send incidents, but for what is planted.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use bellwether_connectors::bridges::system::SystemError;
 use bellwether_connectors::bridges::webhook::{CloudEvent, Webhook};
 use bellwether_connectors::nats::NatsConnection;
 use bellwether_connectors::sinks::nats::{INCIDENT_STREAM, INCIDENT_SUBJECTS, headers};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +20,8 @@ const OURS: &str = "Made by bellwether conform: not for production";
 /// For so long the kit's stream knows a message again: the shortest that a server takes, for what comes again is to
 /// come through, as a redelivery does.
 const KNOWN_FOR: Duration = Duration::from_millis(100);
+/// So many times that pass at most until it has forgotten one, on a busy machine.
+const FORGETS_WITHIN: u32 = 100;
 /// Bytes that the kit's stream holds.
 const STREAM_BYTES_MAX: i64 = 1 << 30;
 /// How often a webhook is tried, and the pause after the first time, which doubles.
@@ -86,18 +88,23 @@ fn nats<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> SendError {
 pub async fn to_nats(deliveries: &[Delivery], connection: &NatsConnection) -> Result<(), SendError> {
     let context = connection.connect().await.map_err(nats("connect"))?;
     empty_stream(&context).await?;
-    let mut known: BTreeSet<String> = BTreeSet::new();
     for delivery in deliveries {
-        if !known.insert(delivery.key()) {
-            // The server has forgotten everything so far.
-            tokio::time::sleep(KNOWN_FOR * 2).await;
-            known = BTreeSet::from([delivery.key()]);
-        }
         let mut headers = headers(delivery.event());
         headers.insert("ce-type", format!("bellwether.incident.{}.v1", delivery.verb()).as_str());
-        let payload = delivery.record().to_string().into_bytes();
-        let sent = context.publish_with_headers(delivery.subject(), headers, payload.into()).await;
-        sent.map_err(nats("publish"))?.await.map_err(nats("publish"))?;
+        let payload = Bytes::from(delivery.record().to_string());
+        let mut came_through = false;
+        for _ in 0..FORGETS_WITHIN {
+            let sent = context.publish_with_headers(delivery.subject(), headers.clone(), payload.clone()).await;
+            came_through = !sent.map_err(nats("publish"))?.await.map_err(nats("publish"))?.duplicate;
+            if came_through {
+                break;
+            }
+            // The server still knows the one before.
+            tokio::time::sleep(KNOWN_FOR).await;
+        }
+        if !came_through {
+            return Err(nats("publish a revision a second time")("the server does not forget the first"));
+        }
     }
     Ok(())
 }

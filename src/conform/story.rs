@@ -114,7 +114,7 @@ impl Course {
             Verb::Resolved => IncidentStatus::Resolved,
             Verb::Closed => IncidentStatus::Closed,
             Verb::Merged => IncidentStatus::Merged,
-            Verb::Opened | Verb::Updated | Verb::Reopened | Verb::Split => IncidentStatus::Open,
+            Verb::Opened | Verb::Updated | Verb::Reopened | Verb::Split | Verb::Escalated => IncidentStatus::Open,
         };
         match record.status {
             IncidentStatus::Acknowledged => record.acknowledged_at = Some(at),

@@ -98,6 +98,7 @@ fn everything(example: &str, was: &str, to: &str, secret: &str) -> Vec<SystemErr
                 id: "acme/inc_1/1".to_owned(),
                 tenant: "acme".to_owned(),
                 queue: "oncall@acme.example".to_owned(),
+                also: Vec::new(),
                 opens: true,
                 subject: "x".to_owned(),
                 text: "x".to_owned(),
