@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod conform;
 pub mod eval;
 pub mod exit;
 pub mod logging;

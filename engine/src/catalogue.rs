@@ -11,6 +11,8 @@
 //! slas:
 //!   - {name: gold, respond: {P1: 15m, P2: 1h}, resolve: {P1: 4h, P2: 8h}}
 //!   - {name: bronze, resolve: {P1: 8h, P3: 20h}, calendar: office, round_the_clock: [P1]}
+//! escalations:
+//!   - {name: nobody answers, when: "priority IN ('P1', 'P2')", after: 15m, to: {team: database}, repeat: 30m}
 //! topology:
 //!   - {from: service:checkout, to: service:db, relation: calls}
 //! maintenance:
@@ -26,6 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Calendar;
+use crate::escalation::{EscalateTo, EscalationRule, RULES_MAX};
 use crate::incident::Priority;
 use crate::signal::Relation;
 use crate::time::{EventTime, Span};
@@ -46,6 +49,10 @@ pub struct Catalogue {
     /// What was promised.
     #[serde(default)]
     pub slas: Vec<Sla>,
+    /// Who is told when an incident waits for too long.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub escalations: Vec<EscalationRule>,
     /// Edges known beforehand.
     #[serde(default)]
     pub topology: Vec<CatalogueEdge>,
@@ -100,6 +107,28 @@ impl Catalogue {
             named(format!("`ola` of team {}", team.name), "slas", &slas, &team.ola)?;
             for member in &team.members {
                 named(format!("`shift` of {}", member.name), "calendars", &calendars, &member.shift)?;
+            }
+        }
+        if self.escalations.len() > RULES_MAX {
+            return Err(format!("there are {} `escalations`: at most {RULES_MAX}", self.escalations.len()));
+        }
+        let teams: BTreeSet<&str> = self.teams.iter().map(|team| team.name.as_str()).collect();
+        let people = self.teams.iter().flat_map(|team| &team.members).map(|member| member.name.as_str()).collect();
+        let mut rules: BTreeSet<&str> = BTreeSet::new();
+        for rule in &self.escalations {
+            rule.check()?;
+            if !rules.insert(&rule.name) {
+                return Err(format!(
+                    "two `escalations` are called `{}`: records name them, give each its own",
+                    rule.name
+                ));
+            }
+            named(format!("`calendar` of escalation {}", rule.name), "calendars", &calendars, &rule.calendar)?;
+            let to = format!("`to` of escalation {}", rule.name);
+            match &rule.to {
+                EscalateTo::Team(team) => named(to, "teams", &teams, team)?,
+                EscalateTo::Person(person) => named(to, "members of teams", &people, person)?,
+                EscalateTo::Audience(_) => {}
             }
         }
         Ok(())
@@ -306,11 +335,14 @@ mod tests {
             "slas": [{"name": "gold", "calendar": "office"}],
             "calendars": [{"name": "office", "hours": ["mon-fri 08:00-18:00"]}],
             "teams": [{"name": "db", "ola": "gold", "members": [{"name": "ana", "shift": "office"}]}],
+            "escalations": [{"name": "a", "calendar": "office", "to": {"team": "db"}}, {"name": "b", "to": {"person": "ana"}}],
         });
         let read = |json: &serde_json::Value| serde_json::from_value::<Catalogue>(json.clone()).expect("a catalogue");
         assert_eq!(read(&json).check(), Ok(()));
         let places = [("/services/0/sla", "gold"), ("/slas/0/calendar", "office"), ("/teams/0/ola", "gold")];
-        for (place, there) in places.into_iter().chain([("/teams/0/members/0/shift", "office")]) {
+        let rules = [("/escalations/0/calendar", "office"), ("/escalations/0/to/team", "db")];
+        let people = [("/teams/0/members/0/shift", "office"), ("/escalations/1/to/person", "ana")];
+        for (place, there) in places.into_iter().chain(rules).chain(people) {
             let mut wrong = json.clone();
             *wrong.pointer_mut(place).expect("it is there") = "glod".into();
             let said = read(&wrong).check().expect_err(place);

@@ -22,6 +22,7 @@ pub mod diagnose;
 mod engine;
 pub mod enrich;
 mod entity;
+pub mod escalation;
 mod event;
 mod explain;
 pub mod expr;

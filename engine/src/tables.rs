@@ -72,6 +72,8 @@ impl Default for Room {
 const GROUPED_BYTES: usize = 600;
 /// What an incident takes with what its last revision told.
 const INCIDENT_BYTES: usize = 6 << 10;
+/// What it takes that somebody was told by a rule of escalation: two names of at most 100 bytes, as told and as kept.
+const ESCALATION_BYTES: usize = 320;
 /// What a past incident takes.
 const PAST_BYTES: usize = 1 << 10;
 /// What a kind of trouble takes that came often.
@@ -124,6 +126,7 @@ impl Tables {
         Held {
             alerts: self.alerts.bytes() + self.alerts.shed_bytes() + grouped,
             incidents: self.ledger.len() * INCIDENT_BYTES
+                + self.ledger.escalations() * ESCALATION_BYTES
                 + self.history.len() * PAST_BYTES
                 + self.problems.len() * PROBLEM_BYTES
                 + self.experience.bytes(),

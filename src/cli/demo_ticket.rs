@@ -23,7 +23,8 @@ pub(super) fn ticket(event: &IncidentEvent, term: &Term) -> Result<String> {
     let bridge = bridges.first_mut().context("the example has no bridge")?;
     let BridgeConfig::RequestTracker(tracker) = &mut *bridge else { bail!("the example is of another system") };
     // The story's tenants are others than the example's.
-    let queue = TenantMapping { queue: event.tenant.to_string(), teams: Default::default() };
+    let queue =
+        TenantMapping { queue: event.tenant.to_string(), teams: Default::default(), people: Default::default() };
     tracker.mapping.tenants.entry(event.tenant.to_string()).or_insert(queue);
     let (mut fields, text) = drafted(bridge, &event.tenant, &event.record)?;
     let mut out = String::new();

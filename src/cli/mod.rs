@@ -6,6 +6,7 @@
 mod beside;
 mod check;
 mod completions;
+mod conform;
 mod counters;
 mod demo;
 mod demo_report;
@@ -89,6 +90,7 @@ enum Command {
     Forecasts(forecasts::ForecastsArgs),
     Lessons(lessons::LessonsArgs),
     Report(report::ReportArgs),
+    Conform(conform::ConformArgs),
     Schema(schema::SchemaArgs),
     /// Use the models alone, on files: detect, forecast, templates, groups, causes, assign, breach, similar and more
     #[command(subcommand)]
@@ -125,6 +127,7 @@ impl Cli {
             Command::Run(args) => run::run(&args).map(ExitCode::from),
             Command::Replay(args) => replay::run(&args).map(ExitCode::from),
             Command::Forecasts(args) => forecasts::run(&args).map(ExitCode::from),
+            Command::Conform(args) => conform::run(&args).map(ExitCode::from),
             Command::Lessons(args) => lessons::run(&args).map(ExitCode::from),
             Command::Report(args) => report::run(&args).map(ExitCode::from),
             Command::Topology(args) => topology::run(&args).map(ExitCode::from),

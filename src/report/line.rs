@@ -44,7 +44,7 @@ pub fn event_line(event: &IncidentEvent, style: LineStyle) -> String {
 
 fn verb_ink(verb: Verb) -> Ink {
     match verb {
-        Verb::Opened | Verb::Reopened => Ink::Red,
+        Verb::Opened | Verb::Reopened | Verb::Escalated => Ink::Red,
         Verb::Resolved | Verb::Closed => Ink::Green,
         Verb::Acknowledged => Ink::Cyan,
         Verb::Updated | Verb::Merged | Verb::Split => Ink::Yellow,

@@ -142,6 +142,9 @@ impl Page<'_> {
         if !owner.escalation.is_empty() {
             text.push_str(&format!("; then call {}", owner.escalation));
         }
+        for it in &record.escalations {
+            text.push_str(&format!("; {} {} was told at {} ({})", it.kind, it.to, time_of_day(it.at), it.rule));
+        }
         let impact = record.impact.map_or(String::new(), |impact| format!(" from impact {impact}"));
         let urgency = record.urgency.map_or(String::new(), |urgency| format!(" and urgency {urgency}"));
         text.push_str(&format!("; {}{impact}{urgency}", record.priority));

@@ -30,7 +30,7 @@ pub(super) fn next(entry: &mut Entry, channel: &dyn Channel, around: &Around<'_>
             return Next::Wait(until);
         }
         let told = around.rules.text(&entry.key.tenant, &record);
-        return tell(entry, &record, told, true, around, now);
+        return tell(entry, &record, told, None, around, now);
     };
     let news = news(&shown, &record);
     let due = match channel.tells() {
@@ -42,7 +42,7 @@ pub(super) fn next(entry: &mut Entry, channel: &dyn Channel, around: &Around<'_>
         return done(entry, &record);
     }
     let told = around.rules.comment(&entry.key.tenant, &record, &news);
-    tell(entry, &record, told, false, around, now)
+    tell(entry, &record, told, Some(&shown), around, now)
 }
 
 fn done(entry: &mut Entry, record: &IncidentRecord) -> Next {
@@ -56,7 +56,7 @@ fn tell(
     entry: &mut Entry,
     record: &IncidentRecord,
     text: Result<String, TemplateError>,
-    opens: bool,
+    shown: Option<&Shown>,
     around: &Around<'_>,
     now: EventTime,
 ) -> Next {
@@ -79,7 +79,8 @@ fn tell(
         id: format!("{}/{}", entry.key, record.revision),
         tenant: entry.key.tenant.clone(),
         queue: field(super::system::QUEUE),
-        opens,
+        also: around.rules.escalated(&entry.key.tenant, record, shown.map_or(0, |shown| shown.escalations)),
+        opens: shown.is_none(),
         thread: entry.ticket.clone(),
         subject: field(super::system::SUBJECT),
         text: around.system.fit(TEXT, &text),

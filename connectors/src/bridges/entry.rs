@@ -115,6 +115,9 @@ pub(super) struct Shown {
     pub(super) priority: Priority,
     /// What was most probably behind it.
     pub(super) cause: String,
+    /// How often somebody was told by a rule of escalation.
+    #[serde(default)]
+    pub(super) escalations: usize,
 }
 
 impl Shown {
@@ -122,7 +125,8 @@ impl Shown {
     pub(super) fn of(record: &IncidentRecord) -> Shown {
         let cause = record.probable_causes.first().map(|cause| cause.reference.clone());
         let cause = cause.unwrap_or_default();
-        Shown { revision: record.revision, status: record.status, priority: record.priority, cause }
+        let escalations = record.escalations.len();
+        Shown { revision: record.revision, status: record.status, priority: record.priority, cause, escalations }
     }
 }
 

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_engine::incident::{IncidentRecord, IncidentStatus, Priority};
+use bellwether_engine::incident::{Escalation, IncidentRecord, IncidentStatus, Priority};
 use bellwether_engine::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,10 @@ pub struct TenantMapping {
     /// The queue of each owning team.
     #[serde(default)]
     pub teams: BTreeMap<String, String>,
+    /// Where persons and audiences are told that rules of escalation name; teams are in `teams`. Only of what incidents
+    /// are told to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<String, String>,
 }
 
 /// A value for each priority: one that is missing is a mistake.
@@ -259,6 +263,16 @@ impl Rules {
         Ok(fields)
     }
 
+    /// Where those are told whom rules of escalation named after the first `before` times, each once.
+    pub(super) fn escalated(&self, tenant: &str, record: &IncidentRecord, before: usize) -> Vec<String> {
+        let Some(of) = self.mapping.tenants.get(tenant) else { return Vec::new() };
+        let place = |it: &Escalation| if it.kind == "team" { of.teams.get(&it.to) } else { of.people.get(&it.to) };
+        let mut places: Vec<String> = record.escalations.iter().skip(before).filter_map(place).cloned().collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// The first text of the ticket of `record`.
     pub(super) fn text(&self, tenant: &str, record: &IncidentRecord) -> Result<String, TemplateError> {
         self.templates.render("text", tenant, record, &[])
@@ -314,7 +328,8 @@ fn check(mapping: &Mapping) -> Result<(), MappingError> {
     }
     let queues = mapping.tenants.iter().flat_map(|(tenant, of)| {
         let teams = of.teams.iter().map(move |(team, queue)| (format!("tenants.{tenant}.teams.{team}"), queue));
-        std::iter::once((format!("tenants.{tenant}.queue"), &of.queue)).chain(teams)
+        let people = of.people.iter().map(move |(name, place)| (format!("tenants.{tenant}.people.{name}"), place));
+        std::iter::once((format!("tenants.{tenant}.queue"), &of.queue)).chain(teams).chain(people)
     });
     let PriorityWords { P1, P2, P3, P4, P5 } = &mapping.priority;
     let priorities = [("P1", P1), ("P2", P2), ("P3", P3), ("P4", P4), ("P5", P5)];

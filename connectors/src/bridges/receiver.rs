@@ -17,6 +17,8 @@ pub struct Telling {
     pub tenant: String,
     /// Where those read it who own it: an address, or whatever the channel calls so.
     pub queue: String,
+    /// Where else they are whom a rule of escalation names now.
+    pub also: Vec<String>,
     /// Whether nothing was told of it before.
     pub opens: bool,
     /// What was answered when it was told first: where it stands there.

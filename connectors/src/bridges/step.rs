@@ -360,6 +360,9 @@ pub(super) fn news(shown: &Shown, record: &IncidentRecord) -> Vec<String> {
         let instead = if shown.cause.is_empty() { String::new() } else { format!(" instead of {}", shown.cause) };
         news.push(format!("Most probable cause: {}{instead}.", now.cause));
     }
+    for it in record.escalations.iter().skip(shown.escalations) {
+        news.push(format!("Escalated to {} {} at {}: {}.", it.kind, it.to, it.at, it.rule));
+    }
     news
 }
 

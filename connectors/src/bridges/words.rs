@@ -1,6 +1,8 @@
 //! What a template may name: the record with nothing left out, and the same in words where that is shorter.
 
-use bellwether_engine::incident::{Article, Deadline, EntityRole, IncidentRecord, LinkRel, ServiceLevel, TimeLeft};
+use bellwether_engine::incident::{
+    Article, Deadline, EntityRole, Escalation, IncidentRecord, LinkRel, ServiceLevel, TimeLeft,
+};
 use bellwether_engine::time::EventTime;
 use serde::Serialize;
 
@@ -54,6 +56,7 @@ pub(super) struct Page<'r> {
     candidates: Vec<CandidateLine<'r>>,
     problem: Option<Problem<'r>>,
     knowledge: &'r [Article],
+    escalations: &'r [Escalation],
     acknowledged_by: &'r str,
     runbooks: Vec<&'r str>,
     similar: Vec<Similar<'r>>,
@@ -246,6 +249,7 @@ impl<'r> Page<'r> {
                 change: &it.change,
             }),
             knowledge: &record.knowledge,
+            escalations: &record.escalations,
             acknowledged_by: &record.acknowledged_by,
             runbooks: (record.links.iter())
                 .filter(|link| link.rel == LinkRel::Runbook)
@@ -292,6 +296,7 @@ pub(super) fn full() -> IncidentRecord {
         "time_left": {"p50_hours": 1.0, "p90_hours": 4.5},
         "business_impact": {"entities_alerting": 1, "entities_at_risk": 2, "services": 1, "services_alerting": 1,
             "customers": ["retail"], "business_services": ["shop"], "users": 400, "revenue_per_hour": 1200.0},
+        "escalations": [{"rule": "late", "at": at, "kind": "team", "to": "t", "time": 1}],
         "problem": {"id": "prb_0123456789abcdef", "occurrences": 4, "window_days": 30, "first_at": at, "minutes": 90},
     }))
 }

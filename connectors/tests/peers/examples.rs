@@ -91,7 +91,7 @@ impl Examples {
 
 /// Each folder of `examples/`, and the test that runs its files as shipped with the real program; where
 /// there is none, why.
-const RUN_BY: [(&str, &str); 21] = [
+const RUN_BY: [(&str, &str); 22] = [
     ("alertmanager", "alerts::alertmanager_repeats_a_refused_webhook_and_tells_the_recovery"),
     ("argocd", "changes::the_template_of_argo_cd_filled_in_is_a_change"),
     ("collectd", "logs::collectd_writes_its_values"),
@@ -110,6 +110,7 @@ const RUN_BY: [(&str, &str); 21] = [
     ("rsyslog", "logs::rsyslog_forwards_and_indexes_and_keeps_what_a_full_journal_refuses"),
     ("shop", "no sender: the configuration of the README reads it, tests/cli.rs runs that"),
     ("snmp", "notifications::snmptrap_tells_a_link_down_and_up_and_snmpinform_waits_for_the_journal"),
+    ("subscriber", "no sender: tests/conform runs it, through a pipe and by webhooks"),
     ("ticketing", "changes::what_the_ticketing_script_says_is_in_the_journal"),
     ("vmagent", "metrics::vmagent_writes_its_own_scrapes"),
     ("webhook", "no sender: connectors/src/bridges/tests/told.rs runs it with a strict receiver"),

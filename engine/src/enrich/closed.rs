@@ -19,6 +19,8 @@ pub(crate) struct Closed {
     pub(crate) resolution: String,
     pub(crate) opened_at: EventTime,
     pub(crate) took: Span,
+    /// The same in the time by which its agreement counts: working hours, without what somebody outside took.
+    pub(crate) counted: Span,
     /// As it stood when it was opened.
     pub(crate) fields: TicketFields,
     /// The team that had it last.

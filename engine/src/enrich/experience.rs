@@ -58,7 +58,7 @@ pub(crate) struct Ended {
     pub(crate) team: String,
     /// Whether its agreement was missed; `None` where nothing was promised.
     pub(crate) breached: Option<bool>,
-    /// From opening to resolution.
+    /// From opening to resolution, in the time by which its agreement counts.
     pub(crate) took: Span,
 }
 
@@ -113,17 +113,17 @@ impl Experience {
         groups.into_iter().map(|it| Likely { team: it.group.to_owned(), confidence: it.confidence }).collect()
     }
 
-    /// How much longer it takes, and the chance that it takes longer than until `by`.
+    /// How much longer it takes after `passed`, and the chance that it takes longer than `promised` in all: everything in
+    /// the time by which its agreement counts, as [`Ended::took`] is.
     pub(super) fn expected(
         &self,
         fields: &TicketFields,
         opened_at: EventTime,
-        now: EventTime,
-        by: Option<EventTime>,
+        passed: Span,
+        promised: Option<Span>,
     ) -> Option<Expected> {
         let desk = self.enough()?;
-        let limit = by.map(|by| hours(by.since(opened_at)));
-        let open = desk.predict_open(&fields.ticket(opened_at), hours(now.since(opened_at)), limit);
+        let open = desk.predict_open(&fields.ticket(opened_at), hours(passed), promised.map(hours));
         Some(Expected { p50_hours: open.p50_hours, p90_hours: open.p90_hours, breach: open.breach })
     }
 
@@ -174,7 +174,7 @@ mod tests {
     fn little_experience_says_nothing() {
         let experience = taught(LEARNED_MIN as i64 - 1);
         assert_eq!(experience.teams(&fields("service:db", "network"), at(0)), []);
-        assert_eq!(experience.expected(&fields("service:db", "network"), at(0), at(60), None), None);
+        assert_eq!(experience.expected(&fields("service:db", "network"), at(0), Span::from_mins(1), None), None);
         assert_eq!(Experience::default().bytes(), 0);
     }
 
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn what_took_one_to_two_hours_is_late_when_two_have_passed() {
         let experience = taught(400);
-        let expected = |after: i64, by: i64| {
-            let (opened, now, by) = (at(0), at(after), Some(at(by)));
-            experience.expected(&fields("service:db", "network"), opened, now, by).expect("enough was learned")
+        let expected = |passed: i64, promised: i64| {
+            let (passed, promised) = (Span::from_secs(passed), Some(Span::from_secs(promised)));
+            experience.expected(&fields("service:db", "network"), at(0), passed, promised).expect("enough was learned")
         };
         let early = expected(60, 6 * 3_600);
         assert!(early.p50_hours < 4.0 && early.breach.is_some_and(|chance| chance < 0.2), "{early:?}");

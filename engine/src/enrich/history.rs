@@ -15,7 +15,7 @@ pub(crate) struct Past {
     pub(crate) ticket: String,
     /// Hashes of what it was about, see [`signature`].
     pub(crate) signature: Vec<u64>,
-    /// From first revision to resolution.
+    /// From first revision to resolution, in the time by which its agreement counts.
     pub(crate) duration: Span,
     /// What fixed it, in the words of who did.
     pub(crate) resolution: String,

@@ -29,6 +29,9 @@ pub(crate) struct SlaClock {
     pub(crate) resolve: Option<Deadline>,
     /// When one of them comes to stand otherwise, if nothing happens.
     pub(crate) due: EventTime,
+    /// The time that counts until it is resolved: how much is promised, how much has passed.
+    pub(super) promised: Option<Span>,
+    pub(crate) passed: Span,
 }
 
 impl SlaClock {
@@ -67,11 +70,15 @@ pub(super) fn strictest<'a>(blast: &Blast, lookup: &'a Lookup, priority: Priorit
     })
 }
 
+/// The calendar by which an agreement counts; time on the wall where there is none.
+pub(super) fn calendar<'a>(sla: &Sla, priority: Priority, lookup: &'a Lookup) -> Option<&'a Calendar> {
+    lookup.calendars.get(&sla.calendar).filter(|_| !sla.round_the_clock.contains(&priority))
+}
+
 /// The clocks of an agreement.
 pub(super) fn clock(sla: &Sla, priority: Priority, lookup: &Lookup, life: &Life<'_>) -> SlaClock {
     let always = Calendar::default();
-    let own = lookup.calendars.get(&sla.calendar).filter(|_| !sla.round_the_clock.contains(&priority));
-    let calendar = own.unwrap_or(&always);
+    let calendar = calendar(sla, priority, lookup).unwrap_or(&always);
     let mut due = EventTime::MAX;
     let mut stands = |span: Option<&Span>, ended: Option<EventTime>, pauses: &[Pause]| {
         let span = *span?;
@@ -98,7 +105,19 @@ pub(super) fn clock(sla: &Sla, priority: Priority, lookup: &Lookup, life: &Life<
     let answered = life.acknowledged_at.or(life.resolved_at);
     let respond = stands(sla.respond.get(&priority), answered, &[]);
     let resolve = stands(sla.resolve.get(&priority), life.resolved_at, life.pauses);
-    SlaClock { name: sla.name.clone(), respond, resolve, due }
+    let promised = sla.resolve.get(&priority).copied();
+    let passed = passed(calendar, life.began, life.resolved_at.unwrap_or(life.now), life.pauses);
+    SlaClock { name: sla.name.clone(), respond, resolve, due, promised, passed }
+}
+
+/// The working time from `began` until `until`, pauses left out.
+fn passed(calendar: &Calendar, began: EventTime, until: EventTime, pauses: &[Pause]) -> Span {
+    let (mut from, mut passed) = (began, 0_i64);
+    for pause in pauses.iter().filter(|pause| pause.from < until && pause.to.is_none_or(|to| to > began)) {
+        passed = passed.saturating_add(calendar.between(from, pause.from.max(from)).0);
+        from = pause.to.unwrap_or(until).max(from);
+    }
+    Span(passed.saturating_add(calendar.between(from, until.max(from)).0))
 }
 
 /// When `span` of working time has passed since `began`, pauses left out; `None` while a pause goes on before that.
@@ -161,6 +180,26 @@ mod tests {
         // What was late before is late.
         let late = [Pause { from: at(5 * 3_600), to: None }];
         assert_eq!(stands(&life(6 * 3_600, &late)).1, Some(DeadlineState::Breached));
+    }
+
+    #[test]
+    fn what_has_passed_is_working_time_without_the_pauses() {
+        let office = serde_json::json!({"name": "office", "hours": ["mon-fri 09:00-17:00"]});
+        let office: Calendar = serde_json::from_value(office).expect("a calendar");
+        let hour = 3_600;
+        // From Thursday noon to Friday noon.
+        let whole = |calendar: &Calendar, pauses: &[Pause]| {
+            passed(calendar, at(12 * hour), at(36 * hour), pauses).0 / (hour * 1_000_000_000)
+        };
+        assert_eq!((whole(&Calendar::default(), &[]), whole(&office, &[])), (24, 8));
+        let before = Pause { from: at(0), to: Some(at(11 * hour)) };
+        let within = Pause { from: at(13 * hour), to: Some(at(15 * hour)) };
+        let over_night = Pause { from: at(16 * hour), to: Some(at(34 * hour)) };
+        assert_eq!(whole(&office, &[before, within, over_night]), 8 - 2 - 1 - 1);
+        let open = Pause { from: at(14 * hour), to: None };
+        assert_eq!((whole(&office, &[open]), whole(&Calendar::default(), &[open])), (2, 2));
+        let later = Pause { from: at(40 * hour), to: None };
+        assert_eq!(whole(&office, &[later]), 8);
     }
 
     #[test]

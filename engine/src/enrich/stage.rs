@@ -9,7 +9,7 @@ use super::narrative::{Facts, Hierarchy, narrate};
 use super::owner::{carried, owner_of, owning_team, pick_assignee};
 use super::priority::assess;
 use super::problems::Trouble;
-use super::sla::{Life, SlaClock, clock, strictest};
+use super::sla::{Life, calendar, clock, strictest};
 use crate::case::Purpose;
 use crate::diagnose::Diagnosed;
 use crate::entity::split_entity;
@@ -17,6 +17,7 @@ use crate::incident::{AssignedBy, Candidate, Owner, Priority, TimeLeft};
 use crate::ledger::Incident;
 use crate::signal::Severity;
 use crate::tables::Tables;
+use crate::time::Span;
 use crate::turn::{Item, Turn};
 
 /// Takes diagnosed incidents, and closed ones to remember.
@@ -35,7 +36,7 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
         }
         Item::NewCatalogue => {
             tables.knowledge = Knowledge::of(&tables.estate.lookup.knowledge);
-            None
+            Some(Item::NewCatalogue)
         }
         other => Some(other),
     }
@@ -44,11 +45,12 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
 /// Learns from an incident that is over, and remembers it.
 fn remember(closed: Closed, tables: &mut Tables, turn: &Turn<'_>) {
     let limits = &turn.compiled.config.limits;
-    let Closed { id, ticket, signature, kind, change, resolution, opened_at, took, fields, team, breached } = closed;
-    let ended = Ended { team, breached, took };
+    let Closed { id, ticket, signature, kind, change, resolution, opened_at, took, counted, fields, team, breached } =
+        closed;
+    let ended = Ended { team, breached, took: counted };
     tables.experience.learn(&fields, opened_at, &ended, limits.tenant_bytes_max);
     tables.problems.add(Trouble { kind, opened_at, took, change });
-    tables.history.add(Past { id, ticket, signature, duration: took, resolution }, limits.history_max);
+    tables.history.add(Past { id, ticket, signature, duration: counted, resolution }, limits.history_max);
 }
 
 fn enrich(found: Diagnosed, tables: &Tables, turn: &Turn<'_>) -> Option<Enriched> {
@@ -148,13 +150,12 @@ fn words_of(enriched: &Enriched, asked: Asked, incident: &Incident, tables: &Tab
     let Asked { fields, likely } = asked;
     let signature = signature(about(&enriched.found, tables));
     let similar = tables.history.similar(&signature, config.similar_min);
-    let resolve_by = enriched.sla.as_ref().and_then(SlaClock::resolve_by);
     let over = incident.resolved_at.is_some();
-    let expected = tables.experience.expected(&fields, incident.opened_at, turn.now, resolve_by).filter(|_| !over);
-    let resembling = || {
-        let limit = resolve_by?.since(incident.opened_at);
-        tables.history.chance_longer_than(limit, &signature, config.similar_min)
-    };
+    // While the clock stands nobody knows by when it has to be over.
+    let promised = enriched.sla.as_ref().filter(|sla| sla.resolve_by().is_some()).and_then(|sla| sla.promised);
+    let passed = enriched.sla.as_ref().map_or(turn.now.since(incident.opened_at), |sla| sla.passed);
+    let expected = tables.experience.expected(&fields, incident.opened_at, passed, promised).filter(|_| !over);
+    let resembling = || tables.history.chance_longer_than(promised?, &signature, config.similar_min);
     let breach = expected.map_or_else(resembling, |expected| expected.breach);
     let kind = trouble_kind(&enriched.found, tables);
     let (entities, opened) = (tables.estate.entities.len(), incident.opened_at);
@@ -164,7 +165,11 @@ fn words_of(enriched: &Enriched, asked: Asked, incident: &Incident, tables: &Tab
         breach: breach.filter(|_| !over),
         summary: String::new(),
         candidates: candidates(enriched, &fields, &likely, tables),
-        time_left: expected.map(|it| TimeLeft { p50_hours: tenths(it.p50_hours), p90_hours: tenths(it.p90_hours) }),
+        time_left: expected.map(|it| {
+            let [p50_hours, p90_hours] =
+                [it.p50_hours, it.p90_hours].map(|hours| tenths(on_the_wall(hours, enriched, tables, turn)));
+            TimeLeft { p50_hours, p90_hours }
+        }),
         problem: tables.problems.of(turn.tenant, &kind, opened, entities),
         knowledge: knowledge(&enriched.found, tables),
         kind,
@@ -179,6 +184,17 @@ fn trouble_kind(found: &Diagnosed, tables: &Tables) -> String {
     let root = found.named.as_ref().map(|cause| tables.estate.entities.text(cause.entity));
     format!("{} {}", root.unwrap_or(&found.primary.1), found.class.name())
 }
+
+/// How long it is until so many hours have passed that count.
+fn on_the_wall(hours: f64, enriched: &Enriched, tables: &Tables, turn: &Turn<'_>) -> f64 {
+    let lookup = &tables.estate.lookup;
+    let sla = enriched.sla.as_ref().and_then(|clock| lookup.slas.get(&clock.name));
+    let calendar = sla.and_then(|sla| calendar(sla, enriched.assessment.priority, lookup));
+    let until = calendar.and_then(|calendar| calendar.after(turn.now, Span((hours * NANOS_PER_HOUR) as i64)));
+    until.map_or(hours, |until| until.since(turn.now).0 as f64 / NANOS_PER_HOUR)
+}
+
+const NANOS_PER_HOUR: f64 = 3.6e12;
 
 fn tenths(hours: f64) -> f64 {
     (hours * 10.0).round() / 10.0
@@ -355,6 +371,7 @@ mod tests {
             resolution: "vacuumed".into(),
             opened_at: at(0),
             took: Span::from_mins(5),
+            counted: Span::from_mins(5),
             fields: TicketFields::default(),
             team: "database".into(),
             breached: None,
@@ -430,6 +447,30 @@ mod tests {
         assert_eq!(told[0].verb, Verb::Acknowledged);
         let found = enriched(&mut bench, 1, Purpose::Update);
         assert_eq!((found.owner.team.as_str(), found.owner.assignee.as_str()), ("storage", "ana"));
+    }
+
+    #[test]
+    fn the_chance_that_it_is_late_holds_working_time_against_working_time() {
+        let mut bench = bench();
+        let catalogue = serde_json::json!({
+            "services": [{"entity": "host:a", "sla": "office"}],
+            "slas": [{"name": "office", "calendar": "day", "resolve": {"P1": "2h", "P2": "2h", "P3": "2h", "P4": "2h", "P5": "2h"}}],
+            "calendars": [{"name": "day", "hours": ["mon-fri 09:00-17:00"]}],
+        });
+        let catalogue: Catalogue = serde_json::from_value(catalogue).expect("a catalogue");
+        bench.run(15, Item::Event(Event::Catalogue(Arc::new(catalogue))));
+        let signature = enriched(&mut bench, 1, Purpose::Update).words.signature;
+        // Three working hours each: more than two, though less than the eleven from midnight until the deadline.
+        for count in 0..4 {
+            let counted = Span::from_hours(3);
+            let past =
+                Closed { id: format!("inc_{count}"), took: Span::from_hours(24), counted, ..closed(signature.clone()) };
+            bench.take(take, 16, Item::Closed(Box::new(past)));
+        }
+        let found = enriched(&mut bench, 1, Purpose::Update);
+        let by = found.sla.as_ref().and_then(|sla| sla.resolve).and_then(|deadline| deadline.by).expect("promised");
+        assert_eq!(by, at(11 * 3_600));
+        assert_eq!(found.words.breach, Some(5.0 / 6.0));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Verb {
     Merged,
     /// Part of it became another incident.
     Split,
+    /// Somebody was told by a rule of escalation.
+    Escalated,
     /// It is over.
     Closed,
 }
@@ -43,6 +45,7 @@ impl Verb {
             Verb::Reopened => "reopened",
             Verb::Merged => "merged",
             Verb::Split => "split",
+            Verb::Escalated => "escalated",
             Verb::Closed => "closed",
         }
     }

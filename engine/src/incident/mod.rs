@@ -22,7 +22,7 @@ pub use parts::{
 pub use record::{IncidentRecord, IncidentStatus, Priority, SchemaVersion, StatusReason};
 pub use schema::{canonical_schema, record_schema};
 pub use service::{
-    Article, AssignedBy, Assignment, BusinessImpact, Candidate, Deadline, DeadlineState, NextEntity, ProblemRef,
-    ServiceLevel, TimeLeft,
+    Article, AssignedBy, Assignment, BusinessImpact, Candidate, Deadline, DeadlineState, Escalation, NextEntity,
+    ProblemRef, ServiceLevel, TimeLeft,
 };
 pub use versions::in_version;

@@ -10,7 +10,7 @@ use super::parts::{
     AlertEntry, ChangeEntry, EntityRef, EvidenceEntry, Link, ModelInfo, Owner, ProbableCause, SimilarIncident,
     TicketRef,
 };
-use super::service::{Article, Assignment, BusinessImpact, ProblemRef, ServiceLevel, TimeLeft};
+use super::service::{Article, Assignment, BusinessImpact, Escalation, ProblemRef, ServiceLevel, TimeLeft};
 use crate::signal::Severity;
 use crate::time::EventTime;
 
@@ -244,6 +244,10 @@ pub struct IncidentRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ProblemRef")]
     pub problem: Option<ProblemRef>,
+    /// Who was told by rules of escalation, the first first. From version 2 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub escalations: Vec<Escalation>,
     /// Ranked causes, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]

@@ -70,7 +70,7 @@ pub fn record_schema(version: SchemaVersion) -> Value {
 }
 
 /// Parts of the record that only version 2 names.
-const V2_PARTS: [&str; 11] = [
+const V2_PARTS: [&str; 12] = [
     "Article",
     "AssignedBy",
     "Assignment",
@@ -78,6 +78,7 @@ const V2_PARTS: [&str; 11] = [
     "Candidate",
     "Deadline",
     "DeadlineState",
+    "Escalation",
     "NextEntity",
     "ProblemRef",
     "ServiceLevel",

@@ -203,3 +203,20 @@ pub struct Article {
     #[schemars(range(min = 0, max = 1))]
     pub score: f64,
 }
+
+/// That somebody was told by a rule of escalation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    /// The rule's name in the catalogue.
+    pub rule: String,
+    /// When.
+    pub at: EventTime,
+    /// What `to` is: `team`, `person` or `audience`.
+    pub kind: String,
+    /// Who.
+    pub to: String,
+    /// How many times it was then by this rule.
+    #[schemars(range(min = 1))]
+    pub time: u64,
+}

@@ -4,8 +4,17 @@ use super::record::{IncidentRecord, SchemaVersion};
 use super::service::DeadlineState;
 
 /// Fields that version 1 does not have; `similar` has entries that are shorter there.
-pub(super) const SINCE_V2: [&str; 8] =
-    ["acknowledged_by", "assignment", "business_impact", "knowledge", "ola", "problem", "sla", "time_left"];
+pub(super) const SINCE_V2: [&str; 9] = [
+    "acknowledged_by",
+    "assignment",
+    "business_impact",
+    "escalations",
+    "knowledge",
+    "ola",
+    "problem",
+    "sla",
+    "time_left",
+];
 
 /// `record` as `version` has it. What version 1 has no field for becomes the labels it had; what it never had is
 /// left out.
@@ -45,6 +54,7 @@ pub fn in_version(mut record: IncidentRecord, version: SchemaVersion) -> Inciden
     }
     (record.assignment, record.ola, record.time_left, record.problem) = (None, None, None, None);
     record.knowledge.clear();
+    record.escalations.clear();
     record.similar.iter_mut().for_each(|similar| similar.resolution.clear());
     record
 }
@@ -72,6 +82,7 @@ mod tests {
                 "customers": ["retail", "wholesale"], "users": 400, "revenue_per_hour": 1200.5, "next": [next]},
             "problem": {"id": "prb_0123456789abcdef", "occurrences": 4, "window_days": 30, "first_at": at, "minutes": 90},
             "knowledge": [{"id": "disks.md", "title": "Disks", "score": 0.4}],
+            "escalations": [{"rule": "late", "at": at, "kind": "team", "to": "db", "time": 1}],
             "similar": [{"id": "inc_1", "score": 0.9, "resolution": "vacuumed"}],
         });
         serde_json::from_value(record).expect("a record")

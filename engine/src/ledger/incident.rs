@@ -6,6 +6,7 @@ use bellwether_models::group::GroupId;
 use serde::{Deserialize, Serialize};
 
 use super::config::LedgerConfig;
+use super::escalating::Escalating;
 use super::last_revision::LastRevision;
 use super::major::Tie;
 use crate::alert::Alert;
@@ -85,6 +86,8 @@ pub(crate) struct Incident {
     pub(crate) given: Option<(String, EventTime)>,
     /// When somebody outside was waited for, in order.
     pub(crate) pauses: Vec<Pause>,
+    /// Who is told when it waits for too long.
+    pub(crate) escalating: Escalating,
     /// As a ticket when it was opened, for what is learned from it.
     pub(crate) fields: Option<Box<TicketFields>>,
     /// What people said of it last: what fixed it, once it is over.
@@ -135,6 +138,7 @@ impl Incident {
             assigned_by: AssignedBy::default(),
             given: None,
             pauses: Vec::new(),
+            escalating: Escalating::default(),
             fields: None,
             remark: String::new(),
             tickets: Vec::new(),

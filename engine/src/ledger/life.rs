@@ -99,7 +99,8 @@ pub(super) fn plan(desk: &mut Desk<'_, '_>, number: u64) {
         _ => EventTime::MAX,
     };
     let clocks = incident.told.as_ref().map_or(EventTime::MAX, |told| told.clocks_due);
-    let next = stale.min(quiet).min(update).min(clocks).max(desk.now().plus(Span(1)));
+    let escalation = incident.escalating.due(&desk.estate.lookup);
+    let next = stale.min(quiet).min(update).min(clocks).min(escalation).max(desk.now().plus(Span(1)));
     desk.wake(number, next);
 }
 
@@ -120,6 +121,7 @@ pub(super) fn tell(
             .as_ref()
             .and_then(|sla| sla.resolve)
             .map(|deadline| deadline.state == DeadlineState::Breached),
+        counted: judged.sla.as_ref().map(|sla| sla.passed),
     });
     let assigned_by = judged.assigned_by;
     let fields = (verb == Verb::Opened).then(|| Box::new(judged.words.ticket.clone()));
@@ -127,7 +129,7 @@ pub(super) fn tell(
         return;
     };
     let now = desk.now();
-    let mut record = record(incident, now, incident.revision + 1, judged, &scene(desk));
+    let mut record = record(incident, now, incident.revision + 1, &judged, &scene(desk));
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
     };
@@ -165,6 +167,8 @@ struct About {
     signature: Vec<u64>,
     kind: String,
     breached: Option<bool>,
+    /// How long it took in the time by which its agreement counts.
+    counted: Option<Span>,
 }
 
 /// A closed incident leaves the ledger; what it was like is remembered.
@@ -174,7 +178,8 @@ fn put_away(desk: &mut Desk<'_, '_>, number: u64, about: About) {
         return;
     };
     if incident.reason != StatusReason::FalsePositive {
-        let About { signature, kind, breached } = about;
+        let About { signature, kind, breached, counted } = about;
+        let took = incident.resolved_at.unwrap_or(now).since(incident.opened_at);
         desk.turn.run(Item::Closed(Box::new(Closed {
             id: incident.id.clone(),
             ticket: incident.tickets.first().map(|ticket| ticket.key.clone()).unwrap_or_default(),
@@ -183,7 +188,8 @@ fn put_away(desk: &mut Desk<'_, '_>, number: u64, about: About) {
             change: incident.told.as_ref().map(|told| told.footprint.change.clone()).unwrap_or_default(),
             resolution: incident.remark.clone(),
             opened_at: incident.opened_at,
-            took: incident.resolved_at.unwrap_or(now).since(incident.opened_at),
+            took,
+            counted: counted.unwrap_or(took),
             fields: incident.fields.as_deref().cloned().unwrap_or_default(),
             team: incident.owner.as_ref().map(|owner| owner.team.clone()).unwrap_or_default(),
             breached,

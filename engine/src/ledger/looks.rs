@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::desk::Desk;
+use super::escalation;
 use super::hierarchy::relate;
 use super::incident::{Incident, State};
 use super::joining::fold_relapse;
@@ -179,7 +180,9 @@ pub(super) fn review(desk: &mut Desk<'_, '_>, number: u64) {
         return;
     };
     match &incident.told {
-        Some(told) if incident.dirty || desk.now() >= told.clocks_due => desk.judge(number, Purpose::Update),
+        Some(told) if incident.dirty || desk.now() >= told.clocks_due.min(escalation_due(desk, incident)) => {
+            desk.judge(number, Purpose::Update);
+        }
         Some(told) => {
             let told = told.clone();
             if !unite(desk, number, &told) {
@@ -190,9 +193,15 @@ pub(super) fn review(desk: &mut Desk<'_, '_>, number: u64) {
     }
 }
 
+/// When somebody is to be told of it next by a rule of escalation.
+fn escalation_due(desk: &Desk<'_, '_>, incident: &Incident) -> EventTime {
+    incident.escalating.due(&desk.estate.lookup)
+}
+
 /// An incident has been judged.
 pub(super) fn judged(desk: &mut Desk<'_, '_>, judged: Enriched) {
     let number = judged.found.case.incident;
+    escalation::note(desk, number, &judged);
     let Some(incident) = desk.ledger.get(number) else {
         return;
     };
@@ -216,11 +225,12 @@ pub(super) fn judged(desk: &mut Desk<'_, '_>, judged: Enriched) {
 /// Tells the next revision when it says something worth telling.
 fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: LastRevision) {
     let (now, longest) = (desk.now(), desk.config().update_every_max.0);
+    let escalated = escalation::take_due(desk, number);
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
     };
     incident.dirty = false;
-    if incident.told.as_ref().and_then(|told| worth_telling(told, &now_told)).is_none() {
+    if !escalated && incident.told.as_ref().and_then(|told| worth_telling(told, &now_told)).is_none() {
         if let Some(told) = &mut incident.told {
             told.clocks_due = now_told.clocks_due;
         }
@@ -231,17 +241,20 @@ fn update(desk: &mut Desk<'_, '_>, number: u64, judged: Enriched, now_told: Last
         return;
     };
     let assigned_by = judged.assigned_by;
-    let record = record(incident, now, incident.revision + 1, judged, &scene(desk));
+    let record = record(incident, now, incident.revision + 1, &judged, &scene(desk));
     let Some(incident) = desk.ledger.get_mut(number) else {
         return;
     };
-    incident.pause_ns = incident.pause_ns.saturating_mul(2).min(longest);
+    if !escalated {
+        incident.pause_ns = incident.pause_ns.saturating_mul(2).min(longest);
+    }
     incident.revision += 1;
     incident.told = Some(now_told);
     give(incident, &record, assigned_by, now);
     desk.ledger.refile(number);
     desk.stats.incident_events += 1;
-    desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb: Verb::Updated, record });
+    let verb = if escalated { Verb::Escalated } else { Verb::Updated };
+    desk.turn.publish(IncidentEvent { tenant: desk.turn.tenant.clone(), verb, record });
 }
 
 /// Plans the next look, and looks for the incident's place among the others.

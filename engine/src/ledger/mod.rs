@@ -19,6 +19,8 @@ mod actions;
 mod budget;
 mod config;
 mod desk;
+mod escalating;
+mod escalation;
 mod feedback;
 mod hierarchy;
 mod incident;

@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::step::Step;
-use super::{actions, hierarchy, joining, life, looks, members, merging, splitting};
+use super::{actions, escalation, hierarchy, joining, life, looks, members, merging, splitting};
 use crate::event::Event;
 use crate::tables::Tables;
 use crate::timers::Timer;
@@ -23,6 +23,7 @@ pub(crate) fn take(item: Item, tables: &mut Tables, turn: &mut Turn<'_>) -> Opti
         Item::Grouped { alert, group, merged } => joining::grouped(desk, alert, group, merged),
         Item::GroupsClosed(groups) => groups.into_iter().for_each(|group| desk.ledger.unbind(group)),
         Item::Parts { incident, parts } => splitting::split_off(desk, incident, parts),
+        Item::NewCatalogue => escalation::look_again(desk),
         Item::Enriched(judged) => looks::judged(desk, *judged),
         Item::Ledger(step) => go_on(desk, step),
         other => return Some(other),

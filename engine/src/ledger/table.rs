@@ -37,6 +37,9 @@ pub(crate) struct Ledger {
     pub(super) too_light: u64,
     /// Groups of nothing but what was called false before.
     pub(super) taught: u64,
+    /// How often somebody was told of what is in it, by rules of escalation.
+    #[serde(skip)]
+    pub(super) escalations: usize,
     #[serde(skip)]
     index: Index,
 }
@@ -59,6 +62,7 @@ struct SavedLedger {
 impl From<SavedLedger> for Ledger {
     fn from(saved: SavedLedger) -> Ledger {
         let mut index = Index::default();
+        let escalations = saved.incidents.values().map(|incident| incident.escalating.told.len()).sum();
         for (number, incident) in &saved.incidents {
             index.file(*number, Some(incident));
         }
@@ -67,7 +71,20 @@ impl From<SavedLedger> for Ledger {
         }
         let SavedLedger { incidents, by_group, by_id, next, lessons, budget, refused, transient, too_light, taught } =
             saved;
-        Ledger { incidents, by_group, by_id, next, lessons, budget, refused, transient, too_light, taught, index }
+        Ledger {
+            incidents,
+            by_group,
+            by_id,
+            next,
+            lessons,
+            budget,
+            refused,
+            transient,
+            too_light,
+            taught,
+            escalations,
+            index,
+        }
     }
 }
 
@@ -92,6 +109,11 @@ impl Ledger {
     /// What has not been told, oldest first.
     pub(super) fn candidates(&self) -> impl Iterator<Item = u64> {
         self.incidents.iter().filter(|(_, incident)| incident.state == State::Candidate).map(|(number, _)| *number)
+    }
+
+    /// How often somebody was told of what is in it, by rules of escalation.
+    pub(crate) fn escalations(&self) -> usize {
+        self.escalations
     }
 
     /// How many incidents are active.
@@ -281,6 +303,7 @@ impl Ledger {
     /// Takes an incident out for good.
     pub(super) fn remove(&mut self, number: u64) -> Option<Incident> {
         let incident = self.incidents.remove(&number)?;
+        self.escalations = self.escalations.saturating_sub(incident.escalating.told.len());
         self.by_id.remove(&incident.id);
         self.index.file(number, None);
         for group in self.index.take_groups(number) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Calendar;
 use crate::catalogue::{Catalogue, CatalogueItem, Criticality, KnowledgeArticle, Maintenance, Sla, Team};
 use crate::entity::{is_service, split_entity};
+use crate::escalation::EscalationRule;
 
 /// A catalogue ready for look-ups by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub(crate) struct Lookup {
     pub(crate) calendars: BTreeMap<String, Calendar>,
     pub(crate) maintenance: Vec<Maintenance>,
     pub(crate) knowledge: Vec<KnowledgeArticle>,
+    pub(crate) escalations: Vec<EscalationRule>,
     /// Other names of an item, to its one name.
     pub(crate) aliases: BTreeMap<String, String>,
 }
@@ -37,6 +39,7 @@ impl Lookup {
         let mut lookup = Lookup {
             maintenance: catalogue.maintenance.clone(),
             knowledge: catalogue.knowledge.clone(),
+            escalations: catalogue.escalations.clone(),
             ..Lookup::default()
         };
         for item in &catalogue.services {

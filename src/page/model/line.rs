@@ -162,13 +162,18 @@ pub(crate) struct Told {
     pub(crate) assignee: Box<str>,
     pub(crate) tickets: usize,
     pub(crate) merged_into: Option<Box<str>>,
+    /// Whom rules of escalation told then, and which.
+    pub(crate) escalated: Box<[Box<str>]>,
 }
 
 impl Told {
     /// Of a revision.
     pub(crate) fn of(event: &IncidentEvent) -> Told {
         let record = &event.record;
+        let now = record.escalations.iter().filter(|it| event.verb == Verb::Escalated && it.at == record.updated_at);
+        let escalated = now.map(|it| format!("{} {} is told: {}", it.kind, it.to, it.rule).into()).collect();
         Told {
+            escalated,
             verb: event.verb,
             at: record.updated_at,
             status: record.status,
@@ -221,6 +226,7 @@ impl Told {
         if self.tickets != before.tickets {
             news.push(format!("{} tickets", self.tickets));
         }
+        news.extend(self.escalated.iter().map(|told| told.to_string()));
         if let Some(into) = &self.merged_into {
             news.push(format!("into {into}"));
         }

@@ -39,6 +39,20 @@ fn revisions_in_any_order_and_twice_say_the_same() {
 }
 
 #[test]
+fn whom_a_rule_of_escalation_told_is_news_of_that_revision_alone() {
+    let mut escalated = event("acme", 1, 2, "open");
+    escalated.verb = Verb::Escalated;
+    let entry = json!([{"rule": "nobody answers", "at": escalated.record.updated_at, "kind": "person", "to": "ana", "time": 1}]);
+    escalated.record.escalations = serde_json::from_value(entry).expect("escalations");
+    let mut after = event("acme", 1, 3, "open");
+    after.record.escalations.clone_from(&escalated.record.escalations);
+    let told = [event("acme", 1, 1, "open"), escalated, after].map(|event| Told::of(&event));
+    let says =
+        |at: usize| told[at].news(Some(&told[at - 1])).iter().any(|news| news == "person ana is told: nobody answers");
+    assert_eq!((says(1), says(2)), (true, false));
+}
+
+#[test]
 fn the_most_urgent_comes_first_and_nothing_of_another_tenant() {
     let model = Model::new(1 << 20);
     let events: Vec<_> = (1..=4).map(|n| event("acme", n, 1, "open")).chain([event("beta", 6, 1, "open")]).collect();

@@ -82,6 +82,14 @@ pub(super) fn hurts(record: &IncidentRecord, line: &Line) -> Markup {
             dt { "Owner" } dd { @if owner.team.is_empty() && owner.assignment_group.is_empty() { "nobody named" } @else { (said(&owner.team)) @if !owner.assignment_group.is_empty() { " (" (said(&owner.assignment_group)) ")" } } }
             @if !line.assignee.is_empty() { dt { "Works on it" } dd { strong { (said(&line.assignee)) } } }
             @if !owner.escalation.is_empty() { dt { "Call next" } dd { (said(&owner.escalation)) } }
+            @if !record.escalations.is_empty() {
+                dt { "Escalated" }
+                dd {
+                    @for it in &record.escalations {
+                        div { (clock(it.at, record.updated_at)) " " (it.kind) " " strong { (said(&it.to)) } " " span.soft { (said(&it.rule)) } }
+                    }
+                }
+            }
             @if let Some(problem) = &record.problem {
                 dt { "Problem" }
                 dd {

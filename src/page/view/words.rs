@@ -101,6 +101,7 @@ pub(crate) fn told(verb: Verb) -> &'static str {
         Verb::Reopened => "Reopened",
         Verb::Merged => "Merged",
         Verb::Split => "Split",
+        Verb::Escalated => "Escalated",
         Verb::Closed => "Closed",
     }
 }

@@ -127,7 +127,7 @@ impl DeclaredBridge for MailConfig {
         check_name(&self.name)?;
         self.from()?;
         for (tenant, of) in &self.audience.tenants {
-            for to in std::iter::once(&of.queue).chain(of.teams.values()) {
+            for to in std::iter::once(&of.queue).chain(of.teams.values()).chain(of.people.values()) {
                 if mailboxes(to).is_none() {
                     let reason = format!("`{to}` is no address, nor several with commas between them");
                     return Err(MappingError::at(format!("audience.tenants.{tenant}"), reason).into());

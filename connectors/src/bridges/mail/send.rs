@@ -42,7 +42,12 @@ impl Mail {
     async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
         let thread = Thread::of(&telling.tenant, &telling.record.id);
         let to = mailboxes(&telling.queue);
-        let to = to.ok_or_else(|| SystemError::Refused(format!("`{}` is no address", telling.queue)))?;
+        let mut to = to.ok_or_else(|| SystemError::Refused(format!("`{}` is no address", telling.queue)))?;
+        for also in telling.also.iter().filter_map(|also| mailboxes(also)).flatten() {
+            if !to.iter().any(|known| known.address() == also.address()) {
+                to.push(also);
+            }
+        }
         let refused = |error: std::io::Error| SystemError::Refused(format!("no mail can be made: {error}"));
         let mail = self.mail(telling, &thread, &to).map_err(refused)?;
         let to: Vec<String> = to.iter().map(Mailbox::address).collect();

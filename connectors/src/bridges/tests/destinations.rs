@@ -140,6 +140,7 @@ fn everything(example: &str, was: &str, to: &str, secret: &str) -> Vec<SystemErr
                 id: "acme/inc_1/1".to_owned(),
                 tenant: "acme".to_owned(),
                 queue: config.mapping().tenants["acme"].queue.clone(),
+                also: Vec::new(),
                 opens: true,
                 thread: None,
                 subject: "x".to_owned(),

@@ -152,6 +152,43 @@ fn an_incident_is_one_thread_of_mail_and_what_people_reply_comes_back_once() {
 }
 
 #[test]
+fn who_is_named_by_a_rule_of_escalation_gets_that_mail_too_and_no_other() {
+    let Some(mailboxes) = Mailboxes::start() else { return };
+    let mut bench = bench(&mailboxes.config(mailboxes.server.address));
+    let escalation = |kind: &str, to: &str| {
+        let at = "2026-03-01T10:15:00Z";
+        serde_json::json!({"rule": "nobody answers", "at": at, "kind": kind, "to": to, "time": 1})
+    };
+    let escalations = |all: &[Value]| serde_json::from_value(Value::from(all.to_vec())).expect("escalations");
+    let mut told = Told::new("a");
+    bench.tell(&told);
+    bench.settle();
+    // The board, whom the example knows; the team that has it anyway; somebody whom it does not know.
+    let first = [escalation("audience", "board"), escalation("team", "database"), escalation("person", "ana")];
+    bench.tell(told.next(|record| record.escalations = escalations(&first)));
+    bench.settle();
+    bench.tell(told.next(|record| record.priority = Priority::P1));
+    bench.settle();
+    let to: Vec<Vec<String>> = (mailboxes.mails().iter())
+        .map(|mail| {
+            let lines = mail.lines().filter_map(|line| line.strip_prefix("X-RcptTo: "));
+            let mut to: Vec<String> = lines.flat_map(|to| to.split(", ")).map(str::to_owned).collect();
+            to.sort();
+            to
+        })
+        .collect();
+    let (oncall, board) = ("oncall@acme.example", "board@acme.example");
+    let both = ["board@acme.example", "dba@acme.example", "lead@acme.example", oncall];
+    assert_eq!(to, [vec![oncall], both.to_vec(), vec![oncall]]);
+    let text = &mailboxes.mails()[1];
+    let says =
+        MessageParser::default().parse(text.as_bytes()).expect("a mail").body_text(0).expect("a text").into_owned();
+    assert!(says.contains("Escalated to audience board") && says.contains("nobody answers"), "{says}");
+    let header = MessageParser::default().parse(text.as_bytes()).expect("a mail");
+    assert!(header.to().expect("somebody").iter().any(|to| to.address() == Some(board)));
+}
+
+#[test]
 fn a_relay_that_is_away_or_refuses_costs_no_mail() {
     let Some(mailboxes) = Mailboxes::start() else { return };
     // Nobody listens there.

@@ -70,6 +70,14 @@ impl WebhookBridgeConfig {
         channel.destination.reach().await?;
         Ok(format!("somebody listens at {}, and {} secrets sign", self.url, channel.keys.len()))
     }
+
+    /// Where it sends to, with its keys read.
+    ///
+    /// # Errors
+    /// [`BridgeError`]: an address or a secret that does not do.
+    pub fn channel(&self) -> Result<Webhook, BridgeError> {
+        self.connect(Duration::ZERO)
+    }
 }
 
 /// The keys in a file of secrets; `None` when one does not do.
@@ -82,7 +90,8 @@ fn keys(text: &str) -> Option<Vec<hmac::Key>> {
     (1..=SECRETS_MAX).contains(&keys.len()).then_some(keys)
 }
 
-struct Webhook {
+/// Where webhooks go, and what signs them.
+pub struct Webhook {
     destination: Destination,
     keys: Vec<hmac::Key>,
     /// That the receiver wants no more.
@@ -91,7 +100,7 @@ struct Webhook {
 
 /// An event as CloudEvents 1.0 has it, in structured mode.
 #[derive(Serialize)]
-struct CloudEvent<'t> {
+pub struct CloudEvent<'t, D> {
     specversion: &'static str,
     id: &'t str,
     source: String,
@@ -103,29 +112,44 @@ struct CloudEvent<'t> {
     /// Extensions: whose it is, and which queue's.
     tenant: &'t str,
     queue: &'t str,
-    data: &'t IncidentRecord,
+    data: &'t D,
+}
+
+impl<'t, D> CloudEvent<'t, D> {
+    /// The event with the id `tenant/incident/revision`, of `record`, whose JSON is `data`.
+    pub fn new(id: &'t str, tenant: &'t str, queue: &'t str, record: &'t IncidentRecord, data: &'t D) -> Self {
+        CloudEvent {
+            specversion: "1.0",
+            id,
+            source: format!("/bellwether/{tenant}"),
+            kind: format!("bellwether.incident.{}", record.status.name()),
+            subject: &record.id,
+            time: record.updated_at.to_string(),
+            datacontenttype: "application/json",
+            tenant,
+            queue,
+            data,
+        }
+    }
 }
 
 impl Webhook {
     async fn tell(&self, telling: &Telling) -> Answered<Option<String>> {
+        let record = &*telling.record;
+        self.post(&CloudEvent::new(&telling.id, &telling.tenant, &telling.queue, record, record)).await
+    }
+
+    /// Sends one event, signed.
+    ///
+    /// # Errors
+    /// [`SystemError`]: it did not arrive, or nobody knows whether it did.
+    pub async fn post<D: Serialize>(&self, event: &CloudEvent<'_, D>) -> Answered<Option<String>> {
         if self.ended.load(Ordering::Relaxed) {
             return Err(no_more());
         }
-        let event = CloudEvent {
-            specversion: "1.0",
-            id: &telling.id,
-            source: format!("/bellwether/{}", telling.tenant),
-            kind: format!("bellwether.incident.{}", telling.record.status.name()),
-            subject: &telling.record.id,
-            time: telling.record.updated_at.to_string(),
-            datacontenttype: "application/json",
-            tenant: &telling.tenant,
-            queue: &telling.queue,
-            data: &telling.record,
-        };
-        let body = serde_json::to_vec(&event).map_err(|error| SystemError::Refused(error.to_string()))?;
+        let body = serde_json::to_vec(event).map_err(|error| SystemError::Refused(error.to_string()))?;
         let at = jiff::Timestamp::now().as_second();
-        let headers = self.headers(&telling.id, at, &body)?;
+        let headers = self.headers(event.id, at, &body)?;
         let answer = self.destination.ask(Method::POST, "", &headers, Some(body)).await?;
         match answer.status {
             status if status.is_success() => Ok(None),

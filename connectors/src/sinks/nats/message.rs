@@ -15,7 +15,7 @@ pub(super) fn identity(message: &async_nats::Message) -> Option<(String, u64)> {
 }
 
 /// CloudEvents attributes and what JetStream checks.
-pub(super) fn headers(event: &IncidentEvent) -> HeaderMap {
+pub fn headers(event: &IncidentEvent) -> HeaderMap {
     let record = &event.record;
     let mut headers = HeaderMap::new();
     let attributes = [

@@ -52,6 +52,7 @@ use crate::nats::NatsError;
 use crate::sinks::{Delivered, Outgoing, Sink, SinkError};
 
 pub use config::NatsSinkConfig;
+pub use message::headers;
 
 /// The stream of incident events.
 pub const INCIDENT_STREAM: &str = "BELLWETHER_INCIDENTS";
@@ -62,7 +63,7 @@ pub const INCIDENT_BUCKET: &str = "bellwether_incidents";
 pub const OUTBOX_BUCKET: &str = "bellwether_outbox";
 
 /// What the stream takes: incidents of every tenant.
-const INCIDENT_SUBJECTS: &str = "bellwether.v1.*.incident.>";
+pub const INCIDENT_SUBJECTS: &str = "bellwether.v1.*.incident.>";
 /// Publishes on their way at a time.
 const WINDOW: usize = 256;
 

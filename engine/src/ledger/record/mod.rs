@@ -25,10 +25,10 @@ pub(super) fn record(
     incident: &Incident,
     now: EventTime,
     revision: u64,
-    judged: Enriched,
+    judged: &Enriched,
     scene: &RecordScene<'_>,
 ) -> IncidentRecord {
-    let found = &Findings::of(&judged, scene);
+    let found = &Findings::of(judged, scene);
     let item = scene.lookup.items.get(found.primary);
     let status = match incident.state {
         State::Candidate | State::Open => IncidentStatus::Open,
@@ -88,6 +88,7 @@ pub(super) fn record(
         tickets: incident.tickets.clone(),
         similar: judged.words.similar.clone(),
         knowledge: judged.words.knowledge.clone(),
+        escalations: incident.escalating.told.clone(),
         labels: labels(incident, found, scene),
         model: Some(ModelInfo {
             engine_version: env!("CARGO_PKG_VERSION").to_owned(),
