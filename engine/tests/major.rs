@@ -78,6 +78,26 @@ fn the_incident_that_explains_the_others_is_the_major_one_over_them() {
 }
 
 #[test]
+fn what_is_under_a_major_incident_is_escalated_there_and_not_for_itself() {
+    let rules = serde_json::json!({"escalations": [
+        {"name": "major", "when": "children >= 3", "after": "10m", "to": {"audience": "board"}},
+        {"name": "any", "after": "20m", "to": {"audience": "desk"}},
+    ]});
+    let catalogue = std::sync::Arc::new(serde_json::from_value(rules).expect("a catalogue"));
+    let mut inputs = vec![Input::Catalogue { tenant: "acme".into(), at: at(0), catalogue }, estate()];
+    inputs.push(Input::Batch(alerts(&FIRING)));
+    inputs.extend((1..60).map(|minute| Input::Tick(at(minute * 60))));
+    let events = run(&mut engine(apart(), 1), &inputs);
+    let told = latest(&events);
+    let rules = |event: &IncidentEvent| event.record.escalations.iter().map(|it| it.rule.clone()).collect::<Vec<_>>();
+    for event in told.values() {
+        let expected: &[&str] = if entity(event) == "switch:s1" { &["major", "any"] } else { &[] };
+        assert_eq!(rules(event), expected, "{}", entity(event));
+    }
+    assert_eq!(told.len(), 4);
+}
+
+#[test]
 fn two_related_incidents_are_not_yet_a_major_one() {
     let events = run(&mut engine(apart(), 1), &[estate(), Input::Batch(alerts(&FIRING[..2]))]);
     assert_eq!(latest(&events).len(), 2);
