@@ -193,13 +193,16 @@ pub(super) fn seal_record(record: &mut [u8], salt: u32) {
 /// Reads one record; `None` at a clean end.
 pub(super) fn read_record(from: &mut impl Read, salt: u32) -> Result<Option<Record>, Bad> {
     let mut header = [0; RECORD_HEADER_BYTES];
-    match from.read(&mut header[..1]) {
-        Ok(0) => return Ok(None),
-        Ok(_) => fill(from, &mut header[1..])?,
-        Err(e) => return Err(Bad::Io(e)),
+    let filled = fill_up(from, &mut header).map_err(Bad::Io)?;
+    if filled == 0 {
+        return Ok(None);
     }
+    // Of the room that a writer had made, less than a header may be left.
     if header == [0; RECORD_HEADER_BYTES] {
         return Err(Bad::Empty);
+    }
+    if filled < RECORD_HEADER_BYTES {
+        return Err(Bad::Short);
     }
     if header[..4] != RECORD_MAGIC {
         return Err(Bad::Damaged("it does not begin as a record does"));
@@ -298,6 +301,20 @@ fn read_body(from: &mut impl Read, len: usize) -> Result<Vec<u8>, Bad> {
     if read < len { Err(Bad::Short) } else { Ok(body) }
 }
 
+/// Reads until `out` is full or there is no more; answers how much there was.
+fn fill_up(from: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match from.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 fn fill(from: &mut impl Read, out: &mut [u8]) -> Result<(), Bad> {
     from.read_exact(out).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => Bad::Short,
@@ -336,6 +353,19 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(read_record(&mut damaged.as_slice(), 7).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn of_the_room_for_records_any_part_may_be_left() {
+        assert!(matches!(read_record(&mut [].as_slice(), 7), Ok(None)));
+        for left in [1, 4, RECORD_HEADER_BYTES - 1, RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + 9] {
+            assert!(matches!(read_record(&mut vec![0; left].as_slice(), 7), Err(Bad::Empty)), "{left} zeros");
+        }
+        let mut bytes = Vec::new();
+        encode_record(&mut bytes, 7, head(1), None, b"payload");
+        for cut in 1..bytes.len() {
+            assert!(matches!(read_record(&mut &bytes[..cut], 7), Err(Bad::Short)), "{cut} bytes");
         }
     }
 
