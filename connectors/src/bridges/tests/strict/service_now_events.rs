@@ -44,7 +44,7 @@ impl Events {
         if let Some((name, _)) = COLUMNS.iter().find(|(name, longest)| of(name).chars().count() > *longest) {
             return Err(format!("{name} is too long"));
         }
-        if of("source").is_empty() || !(of("node").len() + of("event_class").len() > 0) {
+        if of("source").is_empty() || (of("node").is_empty() && of("event_class").is_empty()) {
             return Err("no source".to_owned());
         }
         if !["0", "1", "2", "3", "4", "5"].contains(&of("severity")) {
