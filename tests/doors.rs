@@ -3,6 +3,8 @@
 //! Certificates are made with `openssl` on the spot, requests with `curl` and bare sockets, log
 //! lines with `rsyslogd`, telemetry with the OpenTelemetry SDK for Python.
 
+#[path = "support/certificates.rs"]
+mod certificates;
 mod service;
 
 use std::io::{Read as _, Write as _};
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use certificates::{authority, certificate};
 use service::{OPERATOR, PATIENCE, Service, TOKEN, free_address, pause, wait_until};
 
 fn connect(to: SocketAddr) -> TcpStream {
@@ -284,37 +287,6 @@ fn a_bomb_is_refused_before_it_takes_memory() {
     assert_eq!(refused(&service, "too_large"), Some(3));
     let grown = peak_memory(&service).saturating_sub(before);
     assert!(grown < 256 << 20, "{grown} bytes for three bombs of 1 GiB");
-}
-
-fn openssl(folder: &Path, args: &str) {
-    let output =
-        Command::new("openssl").args(args.split(' ')).current_dir(folder).output().expect("openssl is installed");
-    assert!(output.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// An authority in `ca.crt`.
-fn authority(folder: &Path) {
-    openssl(
-        folder,
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -subj /CN=authority -days 2",
-    );
-}
-
-/// A certificate of the authority in `<file>.crt`, valid for these names.
-fn certificate(folder: &Path, file: &str, names: &str) {
-    std::fs::write(folder.join("names"), format!("subjectAltName={names}\n")).expect("writes");
-    openssl(
-        folder,
-        &format!(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {file}.key -out {file}.csr -subj /CN={file}"
-        ),
-    );
-    openssl(
-        folder,
-        &format!(
-            "x509 -req -in {file}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {file}.crt"
-        ),
-    );
 }
 
 /// curl with these arguments; `{}` is the folder of the certificates.

@@ -104,7 +104,8 @@ impl JiraConfig {
             }
         }
         let known = system.priorities().await?;
-        if let Some((_, word)) = priorities(&self.mapping).into_iter().find(|(_, word)| !known.contains(word.as_str())) {
+        if let Some((_, word)) = priorities(&self.mapping).into_iter().find(|(_, word)| !known.contains(word.as_str()))
+        {
             return Err(SystemError::Refused(format!("there is no priority `{word}` in Jira")));
         }
         Ok(format!("Jira lets `{who}` in; projects, statuses and priorities are there"))

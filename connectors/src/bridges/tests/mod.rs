@@ -7,11 +7,14 @@ mod contract;
 mod destinations;
 mod faults;
 mod houses;
+mod mail_by_tls;
 mod people;
 mod strict;
 mod suite;
 mod told;
 
+#[path = "../../../../tests/support/certificates.rs"]
+mod certificates;
 #[path = "../../../../tests/bridge/line.rs"]
 mod line;
 #[path = "../../../../tests/bridge/redmine.rs"]
