@@ -151,7 +151,7 @@ impl Delivery {
 }
 
 /// What the newest revision of each incident in `deliveries` says, with the rule that its story shows.
-pub(super) fn standing<'d>(deliveries: &'d [Delivery]) -> Vec<(&'d Delivery, Map<String, Value>)> {
+pub(super) fn standing(deliveries: &[Delivery]) -> Vec<(&Delivery, Map<String, Value>)> {
     let mut newest: std::collections::BTreeMap<(Arc<str>, String), &Delivery> = std::collections::BTreeMap::new();
     for delivery in deliveries {
         let held = newest.entry(delivery.incident()).or_insert(delivery);
