@@ -36,8 +36,8 @@ impl Escalating {
     /// Notes of which rules the conditions hold: the others begin anew when theirs do.
     pub(super) fn hold(&mut self, rules: &[&str], now: EventTime) {
         self.waiting.retain(|name, _| rules.contains(&name.as_str()));
-        for name in rules.iter().filter(|name| !self.waiting.contains_key(**name)).copied().collect::<Vec<_>>() {
-            self.waiting.insert(name.to_owned(), Waiting { since: now, told: 0, last: now });
+        for name in rules {
+            self.waiting.entry((*name).to_owned()).or_insert(Waiting { since: now, told: 0, last: now });
         }
     }
 

@@ -171,8 +171,10 @@ fn who_is_named_by_a_rule_of_escalation_gets_that_mail_too_and_no_other() {
     bench.settle();
     let to: Vec<Vec<String>> = (mailboxes.mails().iter())
         .map(|mail| {
-            let lines = mail.lines().filter_map(|line| line.strip_prefix("X-RcptTo: "));
-            let mut to: Vec<String> = lines.flat_map(|to| to.split(", ")).map(str::to_owned).collect();
+            let mail = MessageParser::default().parse(mail.as_bytes()).expect("a mail");
+            let envelope = mail.header_raw("X-RcptTo").expect("the server says whom it was for");
+            let mut to: Vec<String> = envelope.split([',', ' ', '\r', '\n']).map(str::to_owned).collect();
+            to.retain(|to| !to.is_empty());
             to.sort();
             to
         })
