@@ -14,7 +14,7 @@ use bellwether_engine::topology::NearEdge;
 use bellwether_engine::{Engine, Explanation, ForecastView};
 use tokio::sync::{mpsc, oneshot};
 
-use super::looks::Lately;
+use super::lately::Lately;
 use super::model::Scope;
 use crate::wiring::question::{Look, Question};
 

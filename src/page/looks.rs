@@ -2,30 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bellwether_engine::ledger::LessonView;
 use bellwether_engine::topology::EdgeView;
-use bellwether_engine::{
-    AlertsSeen, AlertsWanted, ChangeView, Engine, EntityLine, EntityView, LearnedDelay, ProblemView, SeriesView,
-    TemplateView,
-};
-
+use bellwether_engine::{AlertsSeen, AlertsWanted, Engine, EntityLine, SeriesView, TemplateView};
 use futures::future::BoxFuture;
 
 use super::Page;
 use super::eye::{Eye, Unseen};
-use super::kept::Kept;
+use super::lately::{EntitySeen, Standing};
 use super::points::{Describe, Meta};
 
-/// Entities change by the day, and all of them are a look at every series.
-const ENTITIES_FOR: Duration = Duration::from_secs(60);
-/// Tenants of which they are kept: some 10 MB where one has 100,000.
-const ENTITIES_OF_MAX: usize = 4;
-/// What stands is shown for as long as an incident's detail.
-const STANDING_FOR: Duration = Duration::from_secs(10);
-/// Entities, lists of alerts and tenants of which is kept what was seen.
-const SEEN_MAX: usize = 64;
 /// Edges that are shown of an entity, the surest.
 const EDGES_MAX: usize = 200;
 /// Alerts of an entity that are shown.
@@ -35,50 +21,6 @@ const CHANGES_MAX: usize = 300;
 const TEMPLATES_MAX: usize = 200;
 /// Log templates that are read: as many as a tenant may have. Each shard of an engine has its own.
 const TEMPLATES_READ_MAX: usize = 10_000;
-
-/// One entity with its alerts.
-#[derive(Debug)]
-pub(crate) struct EntitySeen {
-    pub(crate) entity: Option<EntityView>,
-    pub(crate) alerts: AlertsSeen,
-}
-
-/// What stands at a tenant beside its alerts.
-#[derive(Debug)]
-pub(crate) struct Standing {
-    /// The latest first.
-    pub(crate) changes: Vec<ChangeView>,
-    /// Those with most lines first.
-    pub(crate) templates: Vec<TemplateView>,
-    /// How many templates there are.
-    pub(crate) templates_known: usize,
-    /// The costliest first.
-    pub(crate) problems: Vec<ProblemView>,
-    /// The latest first.
-    pub(crate) lessons: Vec<LessonView>,
-    /// Pairs of alerts that people have judged.
-    pub(crate) judged: usize,
-    /// How long trouble takes along each kind of edge.
-    pub(crate) delays: Vec<LearnedDelay>,
-}
-
-/// What was seen lately.
-#[derive(Debug)]
-pub(super) struct Lately {
-    entities: Kept<Arc<str>, Vec<EntityLine>>,
-    entity: Kept<(Arc<str>, String), EntitySeen>,
-    standing: Kept<Arc<str>, Standing>,
-}
-
-impl Default for Lately {
-    fn default() -> Lately {
-        Lately {
-            entities: Kept::new(ENTITIES_FOR, ENTITIES_OF_MAX),
-            entity: Kept::new(STANDING_FOR, SEEN_MAX),
-            standing: Kept::new(STANDING_FOR, SEEN_MAX),
-        }
-    }
-}
 
 impl Describe for Page {
     fn describe<'a>(&'a self, tenant: &'a Arc<str>, series: Vec<u64>) -> BoxFuture<'a, Vec<(u64, Option<Meta>)>> {

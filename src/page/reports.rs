@@ -1,7 +1,6 @@
 //! Reports: the incidents that the page knows, in figures; as a page, as CSV and as a file that stands alone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwether_connectors::server::reply::Reply;
 use bellwether_engine::incident::Verb;
@@ -10,7 +9,6 @@ use bytes::Bytes;
 
 use super::Page;
 use super::form::Form;
-use super::kept::Kept;
 use super::model::Scope;
 use super::rendered::Rendered;
 use super::reply::Guarded as _;
@@ -20,24 +18,10 @@ use super::view::words::said;
 use super::who::Who;
 use crate::review::{Asked, Case, Review, asked_days, csv, review};
 
-/// How long the cases that a report counts are kept: they are unpacked from every record.
-const CASES_FOR: Duration = Duration::from_secs(30);
-/// Scopes of which they are kept; of one with 30,000 incidents they are some 20 MB.
-const SCOPES_MAX: usize = 4;
 /// A report without dates is of so many days.
 const DAYS: i64 = 30;
 /// Incidents that are unpacked at a time, so that others are served meanwhile.
 const AT_ONCE: usize = 64;
-
-/// What was counted lately.
-#[derive(Debug)]
-pub(super) struct Cases(Kept<Scope, Vec<Case>>);
-
-impl Default for Cases {
-    fn default() -> Cases {
-        Cases(Kept::new(CASES_FOR, SCOPES_MAX))
-    }
-}
 
 impl Page {
     /// A report in the form that the address asks for; `None` where it leads to none.

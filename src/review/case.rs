@@ -9,7 +9,6 @@ use bellwether_engine::incident::{
 use bellwether_engine::input::{Action, TicketVerb};
 use bellwether_engine::time::EventTime;
 
-use super::is_live;
 use crate::wiring::said::Word;
 
 /// Names kept of whom it hurt; a storm has thousands.
@@ -108,7 +107,7 @@ impl Case {
 
     /// Whether somebody still has to do something about it.
     pub(super) fn status_is_live(&self) -> bool {
-        is_live(self.status)
+        matches!(self.status, IncidentStatus::Open | IncidentStatus::Acknowledged)
     }
 
     /// Over, without anybody having done anything.

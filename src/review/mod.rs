@@ -17,7 +17,7 @@ mod spread;
 
 use std::collections::BTreeMap;
 
-use bellwether_engine::incident::{DeadlineState, IncidentStatus};
+use bellwether_engine::incident::DeadlineState;
 use bellwether_engine::time::{EventTime, Span};
 
 pub use case::{Case, NamedCause};
@@ -256,11 +256,6 @@ pub fn review<'c>(cases: impl IntoIterator<Item = &'c Case>, asked: &Asked) -> R
 fn count(kinds: &mut BTreeMap<String, u64>, kind: &str) {
     let kind = if kinds.contains_key(kind) || kinds.len() < KINDS_MAX { kind } else { "others" };
     *kinds.entry(kind.to_owned()).or_default() += 1;
-}
-
-/// Whether somebody still has to do something.
-fn is_live(status: IncidentStatus) -> bool {
-    matches!(status, IncidentStatus::Open | IncidentStatus::Acknowledged)
 }
 
 #[cfg(test)]

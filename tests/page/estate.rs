@@ -18,7 +18,7 @@ fn page(service: &Service, path: &str, token: &str) -> String {
 /// A service that serves topology, too.
 fn with_topology(folder: &std::path::Path) -> Service {
     let http = super::free_address();
-    Service::configure(folder, http, "", "  alertmanager: {}\n  actions: {}\n  topology_import: {}\npage: {}\n");
+    Service::configure(folder, http, "", "  alertmanager: {}\n  actions: {}\n  topology_import: true\npage: {}\n");
     Service::run(folder, http)
 }
 

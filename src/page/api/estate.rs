@@ -5,12 +5,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bellwether_connectors::server::http::Visit;
+use bellwether_engine::EntityLine;
 use bellwether_engine::incident::Priority;
-use bellwether_engine::topology::EdgeView;
-use bellwether_engine::{AlertView, EntityLine, EntityView};
-use schemars::JsonSchema;
-use serde::Serialize;
 
+use super::types::{Edges, Entities, Entity, EntityBrief};
 use super::{Answer, json, limit, no_cursor, not_now, problem};
 use crate::page::Page;
 use crate::page::estate::looked_for;
@@ -18,54 +16,6 @@ use crate::page::form::Form;
 use crate::page::model::{Hurt, Scope};
 use crate::page::view::entities::kind_of;
 use crate::page::who::Who;
-
-/// An entity in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct EntityBrief {
-    /// What is known of it.
-    #[serde(flatten)]
-    pub line: EntityLine,
-    /// The priority of the most urgent open incident that it is in.
-    pub worst: Option<Priority>,
-    /// That incident.
-    pub incident: Option<String>,
-}
-
-/// A page of entities.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Entities {
-    /// By name.
-    pub entities: Vec<EntityBrief>,
-    /// What `cursor` is to be for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// One entity.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Entity {
-    /// What is known of it.
-    #[serde(flatten)]
-    pub entity: EntityView,
-    /// Its alerts, those that fire first.
-    pub alerts: Vec<AlertView>,
-    /// How many there are.
-    pub alerts_known: usize,
-    /// The priority of the most urgent open incident that it is in.
-    pub worst: Option<Priority>,
-    /// That incident.
-    pub incident: Option<String>,
-}
-
-/// A page of edges.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Edges {
-    /// By the entity where they begin.
-    pub edges: Vec<EdgeView>,
-    /// What `cursor` is to be for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
 
 /// The most urgent open incident.
 fn worst(hurt: Option<&Hurt>) -> (Option<Priority>, Option<String>) {

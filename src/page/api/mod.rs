@@ -22,9 +22,10 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use estate::{Edges, Entities, Entity, EntityBrief};
-use once::Post;
-pub use types::{Brief, Deed, Done, Incidents, Problem, Quiet, Saying, SetSilence, Step, Whole};
+use once::{Post, PostError};
+pub use types::{
+    Brief, Deed, Done, Edges, Entities, Entity, EntityBrief, Incidents, Problem, Quiet, Saying, SetSilence, Step, Whole,
+};
 
 use super::Page;
 use super::act::{deed, ended, said_of, silences};
@@ -149,7 +150,7 @@ impl Page {
         let told: Deed = body(visit, who)?;
         let known = self.known(who, id).ok_or_else(|| unknown(id))?;
         let done = said_of(&told.what).unwrap_or_default();
-        let Post::First(claims, _) = once::post(visit, who, &known.line.tenant)? else {
+        let Post::First(claims, _) = once::post(visit, who, &known.line.tenant).map_err(not_once)? else {
             return Ok(json(202, &Done { done: done.to_owned() }));
         };
         if let Some(seen) = visit.headers.get("if-match").and_then(|tag| tag.to_str().ok()) {
@@ -189,7 +190,7 @@ impl Page {
         let form = Form::of(fields.into_iter().filter_map(|(field, value)| Some((field, value?))));
         let tenant = tenant_of(who, &form)
             .ok_or_else(|| problem(400, "Whose?", "`tenant` is missing: this credential sees several"))?;
-        let (claims, id) = match once::post(visit, who, &tenant)? {
+        let (claims, id) = match once::post(visit, who, &tenant).map_err(not_once)? {
             Post::First(claims, id) => (claims, id),
             Post::Again(id) => return Ok(json(202, &Done { done: id })),
         };
@@ -225,6 +226,16 @@ impl Page {
 /// The engine has no moment.
 fn not_now(busy: Unseen) -> Reply {
     problem(503, "Not now", busy.to_string()).with("retry-after", "2")
+}
+
+/// A post whose key does not do.
+fn not_once(error: PostError) -> Reply {
+    let detail = error.to_string();
+    match error {
+        PostError::NoKey => problem(400, "Not a key", detail),
+        PostError::Used => problem(422, "The key is used", detail),
+        PostError::AtWork => problem(409, "It is at work", detail).with("retry-after", "1"),
+    }
 }
 
 /// How many are asked for.

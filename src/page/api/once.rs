@@ -10,10 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bellwether_connectors::journal::receipts::{Claim, Claims};
 use bellwether_connectors::server::http::Visit;
-use bellwether_connectors::server::reply::Reply;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::problem;
 use crate::page::posts::fresh_id;
 use crate::page::who::Who;
 
@@ -32,17 +30,30 @@ pub(super) enum Post {
     Again(String),
 }
 
+/// A post whose key does not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PostError {
+    /// It is none.
+    #[error("`Idempotency-Key` has 1 to {} bytes: a new random one for each thing to do", KEY_BYTES_MAX)]
+    NoKey,
+    /// It stands for something else.
+    #[error("this `Idempotency-Key` was sent with another body: take a new one")]
+    Used,
+    /// The first is being written.
+    #[error("the first request with this key is not done: ask again")]
+    AtWork,
+}
+
 /// Which a post is.
 ///
 /// # Errors
 /// When the key is none, is used for something else, or the first is still at work.
-pub(super) fn post(visit: &Visit<'_>, who: &Who, tenant: &Arc<str>) -> Result<Post, Reply> {
+pub(super) fn post(visit: &Visit<'_>, who: &Who, tenant: &Arc<str>) -> Result<Post, PostError> {
     let claims = visit.intake.claims(tenant);
     let Some(key) = visit.headers.get(HEADER) else { return Ok(Post::First(claims, fresh_id())) };
     let key = key.as_bytes();
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        let detail = format!("`Idempotency-Key` has 1 to {KEY_BYTES_MAX} bytes: a new random one for each thing to do");
-        return Err(problem(400, "Not a key", detail));
+        return Err(PostError::NoKey);
     }
     let shown = visit.shown.as_ref().map(|visitor| visitor.mark);
     let mark = shown.or_else(|| who.session.as_ref().map(|session| session.mark)).unwrap_or_default();
@@ -52,13 +63,8 @@ pub(super) fn post(visit: &Visit<'_>, who: &Who, tenant: &Arc<str>) -> Result<Po
     match (claims.take(known), claims.take(whole)) {
         (Claim::Ours, _) => Ok(Post::First(claims, id)),
         (Claim::Taken, Claim::Taken) => Ok(Post::Again(id)),
-        (Claim::Taken, Claim::Ours) => {
-            Err(problem(422, "The key is used", "this `Idempotency-Key` was sent with another body: take a new one"))
-        }
-        (Claim::Busy, _) | (_, Claim::Busy) => {
-            let reply = problem(409, "It is at work", "the first request with this key is not done: ask again");
-            Err(reply.with("retry-after", "1"))
-        }
+        (Claim::Taken, Claim::Ours) => Err(PostError::Used),
+        (Claim::Busy, _) | (_, Claim::Busy) => Err(PostError::AtWork),
     }
 }
 

@@ -4,8 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::estate::{Edges, Entities, Entity};
-use super::types::{Deed, Done, Incidents, Problem, Quiet, SetSilence, Whole};
+use super::types::{Deed, Done, Edges, Entities, Entity, Incidents, Problem, Quiet, SetSilence, Whole};
 
 /// The document.
 pub(crate) fn document() -> Value {

@@ -3,6 +3,8 @@
 use bellwether_engine::incident::{IncidentRecord, IncidentStatus, Priority, Verb};
 use bellwether_engine::signal::Severity;
 use bellwether_engine::time::EventTime;
+use bellwether_engine::topology::EdgeView;
+use bellwether_engine::{AlertView, EntityLine, EntityView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -251,4 +253,52 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong, and what to do about it.
     pub detail: String,
+}
+
+/// An entity in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct EntityBrief {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub line: EntityLine,
+    /// The priority of the most urgent open incident that it is in.
+    pub worst: Option<Priority>,
+    /// That incident.
+    pub incident: Option<String>,
+}
+
+/// A page of entities.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Entities {
+    /// By name.
+    pub entities: Vec<EntityBrief>,
+    /// What `cursor` is to be for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One entity.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Entity {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub entity: EntityView,
+    /// Its alerts, those that fire first.
+    pub alerts: Vec<AlertView>,
+    /// How many there are.
+    pub alerts_known: usize,
+    /// The priority of the most urgent open incident that it is in.
+    pub worst: Option<Priority>,
+    /// That incident.
+    pub incident: Option<String>,
+}
+
+/// A page of edges.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Edges {
+    /// By the entity where they begin.
+    pub edges: Vec<EdgeView>,
+    /// What `cursor` is to be for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::tenants::chooser;
 use super::words::{entity_at, moment, outside, percent, said, short};
 use crate::page::eye::Unseen;
-use crate::page::looks::Standing;
+use crate::page::lately::Standing;
 use crate::page::model::Scope;
 
 /// The page.

@@ -16,7 +16,7 @@ use super::list::{incidents, left_out};
 use super::words::{ago, entity_at, many, moment, outside, percent, said, short};
 use super::{alert_list, changes, multiples};
 use crate::page::eye::Unseen;
-use crate::page::looks::EntitySeen;
+use crate::page::lately::EntitySeen;
 use crate::page::model::{Hurt, Listed};
 use crate::page::points::Drawn;
 

@@ -10,7 +10,7 @@ use super::list::address;
 use super::tenants::chooser;
 use super::words::{ago, count, entity_at, level, many, said, short};
 use crate::page::eye::Unseen;
-use crate::page::looks::Standing;
+use crate::page::lately::Standing;
 use crate::page::model::Scope;
 
 /// What the watch over log streams calls its findings, with what people call them.

@@ -11,7 +11,7 @@ use super::list::address;
 use super::tenants::chooser;
 use super::words::{ago, bar, count, entity_at, many, percent, said, short};
 use crate::page::eye::Unseen;
-use crate::page::looks::Standing;
+use crate::page::lately::Standing;
 use crate::page::model::Scope;
 
 /// Lessons that are there at once; the rest is behind a click.

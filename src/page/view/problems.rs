@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::tenants::chooser;
 use super::words::{ago, moment, said, span};
 use crate::page::eye::Unseen;
-use crate::page::looks::Standing;
+use crate::page::lately::Standing;
 use crate::page::model::Scope;
 
 /// The page.
