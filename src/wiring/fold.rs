@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_connectors::host;
+use bellwether_connectors::intake::Turns;
 use bellwether_connectors::intake::tap::SeriesName;
 use bellwether_connectors::journal::{Entries, Entry, Journal, JournalError, Position};
 use bellwether_connectors::outbox::{Folded, LogPosition, Outbox};
@@ -41,6 +43,8 @@ use super::saving::{Concerned, Saving};
 
 /// How long the thread waits for entries before it looks whether a checkpoint is due.
 pub(super) const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// An entry that takes longer is worth a word: whoever shares the engine waits for it.
+const SLOW: Duration = Duration::from_secs(1);
 /// The rule of an entry that was set aside.
 const SET_ASIDE_RULE: &str = "JournalEntryQuarantined";
 
@@ -99,6 +103,8 @@ pub struct Fold {
     pub position: Position,
     /// What it reads.
     pub journal: Arc<dyn Journal>,
+    /// Who waits for what it has read.
+    pub turns: Arc<Turns>,
     /// Where events go; dropped at the end.
     pub outbox: Option<Outbox>,
     /// Up to where the incident log has everything.
@@ -197,7 +203,8 @@ impl Fold {
 
     /// Begins to read.
     pub(super) fn begin(&mut self) -> Result<Reading, FoldError> {
-        self.gauges.at(self.partition, self.position);
+        self.turns.attend();
+        self.at(self.position);
         let told_before = Some(*self.journal.durable().borrow());
         self.know_incidents();
         let entries = self.journal.read(self.position)?;
@@ -240,8 +247,7 @@ impl Fold {
             }
             None => {
                 // What follows the last entry may be no entry: a source's cursor alone.
-                self.position = self.position.max(reading.entries.position());
-                self.gauges.at(self.partition, self.position);
+                self.at(self.position.max(reading.entries.position()));
                 self.settle_in_silence();
                 if self.reached_end() {
                     return Ok(Step::Ended);
@@ -274,17 +280,16 @@ impl Fold {
         if let Some(Care { quarantine, .. }) = &self.care {
             quarantine.prepare(&mut self.engine, entry.position);
             if quarantine.leaves_out(entry.position) {
-                self.position = entry.position;
-                self.gauges.at(self.partition, entry.position);
+                self.at(entry.position);
                 return Ok(false);
             }
         }
+        let began = host::uptime();
         let input = match guarded(|| Input::decode(&entry.bytes)) {
             Ok(input) => input.map_err(unreadable)?,
             Err(reason) => {
                 self.mend(&Fault { tenant: None, reason }, entry, &mut Vec::new())?;
-                self.position = entry.position;
-                self.gauges.at(self.partition, entry.position);
+                self.at(entry.position);
                 return Ok(true);
             }
         };
@@ -304,8 +309,19 @@ impl Fold {
         if let Some(retold) = self.retold.as_mut().filter(|retold| retold.holds(entry.position)) {
             retold.note(&events);
         }
-        self.position = entry.position;
-        self.gauges.at(self.partition, entry.position);
+        let took = host::uptime().saturating_sub(began);
+        if took > SLOW {
+            let (tenant, rows) = (input.tenant(), input.rows());
+            tracing::warn!(
+                position = entry.position.0,
+                tenant,
+                rows,
+                ?took,
+                "an entry took long: others waited for it"
+            );
+        }
+        self.turns.folded(&input, took);
+        self.at(entry.position);
         self.gauges.folded(input.rows(), events.len());
         if let Some(at) = input_time(&input) {
             self.gauges.reached(at);
@@ -314,6 +330,13 @@ impl Fold {
             self.tell(events, false)?;
         }
         Ok(!faults.is_empty())
+    }
+
+    /// It has read so far.
+    fn at(&mut self, position: Position) {
+        self.position = position;
+        self.gauges.at(self.partition, position);
+        self.turns.passed(position);
     }
 
     /// Before the first entry that nothing was told of: what receivers are to be told so that they have what the

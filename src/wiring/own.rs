@@ -1,13 +1,11 @@
 //! Trouble of our own, told like anybody's: alerts of the tenant `bellwether`, through the journal.
 
 use bellwether_connectors::Intake;
-use bellwether_connectors::intake::arrival_time;
+use bellwether_connectors::intake::{OWN_TENANT, arrival_time};
 use bellwether_engine::input::Input;
 use bellwether_engine::signal::{AlertBuilder, AlertRow, AlertStatus, Severity, TenantName, alert_fingerprint};
 use tokio::sync::mpsc;
 
-/// Whose trouble it is when something of ours waits for a person.
-const OWN_TENANT: &str = "bellwether";
 /// What raises the alerts.
 pub(super) const SOURCE: &str = "bellwether";
 /// Troubles that wait to be told: each kind is rare.

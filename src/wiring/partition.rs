@@ -107,6 +107,7 @@ impl Common<'_> {
             engine: of.engine,
             position: of.position,
             journal: journal.clone(),
+            turns: self.around.intake.turns(partition).clone(),
             outbox: Some(outbox),
             logged,
             checkpoints: of.checkpoints,

@@ -117,6 +117,7 @@ fn fold(
     gauges: &Arc<Gauges>,
 ) -> Fold {
     Fold {
+        turns: Arc::default(),
         partition: 0,
         engine: Engine::new(EngineConfig::default(), NonZeroUsize::MIN).expect("the defaults are good"),
         position: Position::START,

@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_engine::input::Input;
-use bellwether_engine::signal::SignalKind;
 
 use super::entries::encode;
 use super::error::AcceptError;
 use super::flow::{FlowTotals, IntakeCounts, SourceFlow, Waiting};
 use super::reject::{RejectLog, Rejection};
-use super::routes::Routes;
+use super::routes::{Part, Routes};
 use super::tap::Taps;
 use super::time::arrival_time;
+use super::turns::Turns;
 use crate::host;
 use crate::journal::receipts::{Claims, ReceiptTotals};
 use crate::journal::{Journal, JournalError, Mark, PendingAppend, WriteBatch};
@@ -26,15 +26,6 @@ use crate::memory::{Class, Memory};
 const ACCEPT_NOW_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause of [`Intake::accept`] while the journal is full.
 const FULL_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
-
-/// Which signals wait first when memory is short.
-fn class_of(kind: SignalKind) -> Class {
-    match kind {
-        SignalKind::Log => Class::Logs,
-        SignalKind::Series | SignalKind::Metric | SignalKind::Edge => Class::Metrics,
-        SignalKind::Alert | SignalKind::Change => Class::Alerts,
-    }
-}
 
 /// Bytes that `inputs` and the entries made of them take.
 pub(crate) fn bytes_of(inputs: &[Input]) -> usize {
@@ -59,8 +50,9 @@ pub struct Intake {
 }
 
 /// A write to one partition.
-struct Write {
+struct Write<'i> {
     partition: usize,
+    inputs: Cow<'i, [Input]>,
     batch: Arc<WriteBatch>,
 }
 
@@ -97,7 +89,7 @@ impl Intake {
     /// Whether there is too little memory for `inputs`. What is no signal (a tick, settings) always passes.
     pub(crate) fn is_short_of_memory(&self, inputs: &[Input]) -> bool {
         let class = |input: &Input| match input {
-            Input::Batch(batch) => Some(class_of(batch.kind())),
+            Input::Batch(batch) => Some(Class::of(batch.kind())),
             _ => None,
         };
         // What is to be stored together is as important as the most important part of it.
@@ -107,6 +99,16 @@ impl Intake {
     /// How many partitions there are.
     pub fn partitions(&self) -> NonZeroUsize {
         self.routes.count()
+    }
+
+    /// Whose turn it is in a partition.
+    pub fn turns(&self, partition: usize) -> &Arc<Turns> {
+        self.routes.turns(partition)
+    }
+
+    /// How often a write had to wait for its turn.
+    pub(crate) fn turns_waited(&self) -> u64 {
+        (0..self.partitions().get()).map(|partition| self.turns(partition).held_back()).sum()
     }
 
     /// Where a tenant's entries go.
@@ -194,8 +196,9 @@ impl Intake {
         }
         for write in writes {
             let journal = self.routes.journal(write.partition);
+            let turn = self.turns(write.partition).wait(&write.inputs).await;
             let appended = self.patiently(write.partition, || journal.append(write.batch.clone())).await;
-            self.noted(&write, appended.map(|_| ()))?;
+            self.noted(&write, appended.map(|last| turn.durable(last)))?;
         }
         self.accepted(inputs);
         Ok(())
@@ -240,9 +243,11 @@ impl Intake {
     pub async fn accept_now(&self, inputs: &[Input], claims: Claims, coming: PendingAppend) -> Result<(), AcceptError> {
         let _waiting = Waiting::begin(&self.source, inputs);
         for write in self.writes(inputs, None, Some(claims), coming) {
+            let turn = host::timeout(ACCEPT_NOW_MAX, self.turns(write.partition).wait(&write.inputs)).await;
+            let turn = turn.map_err(|_| AcceptError::Behind)?;
             let append = self.routes.journal(write.partition).append(write.batch.clone());
             let appended = match host::timeout(ACCEPT_NOW_MAX, append).await {
-                Ok(appended) => appended.map(|_| ()).map_err(AcceptError::from),
+                Ok(appended) => appended.map(|last| turn.durable(last)).map_err(AcceptError::from),
                 Err(_) => Err(AcceptError::Busy),
             };
             self.noted(&write, appended)?;
@@ -253,27 +258,30 @@ impl Intake {
 
     /// What goes to which partition. Cursor, claims and announcement go with the last: what they say is true when it
     /// is durable.
-    fn writes(
+    fn writes<'i>(
         &self,
-        inputs: &[Input],
+        inputs: &'i [Input],
         mark: Option<Mark>,
         claims: Option<Claims>,
         coming: PendingAppend,
-    ) -> Vec<Write> {
+    ) -> Vec<Write<'i>> {
         let mut parts = self.routes.split(inputs);
         if let (true, Some(mark)) = (parts.is_empty(), &mark) {
             parts.push((self.routes.home(&mark.source), Cow::Borrowed(&[])));
         }
         let Some((last, own)) = parts.pop() else { return Vec::new() };
-        let encoded = |own: &[Input]| encode(own, None, None, PendingAppend::default());
-        let mut writes: Vec<Write> =
-            parts.iter().map(|(partition, own)| Write { partition: *partition, batch: encoded(own) }).collect();
-        writes.push(Write { partition: last, batch: encode(&own, mark, claims, coming) });
+        let write = |(partition, inputs): Part<'i>| {
+            let batch = encode(&inputs, None, None, PendingAppend::default());
+            Write { partition, inputs, batch }
+        };
+        let mut writes: Vec<Write<'_>> = parts.into_iter().map(write).collect();
+        let batch = encode(&own, mark, claims, coming);
+        writes.push(Write { partition: last, inputs: own, batch });
         writes
     }
 
     /// Notes what became of a write.
-    fn noted(&self, write: &Write, result: Result<(), AcceptError>) -> Result<(), AcceptError> {
+    fn noted(&self, write: &Write<'_>, result: Result<(), AcceptError>) -> Result<(), AcceptError> {
         // What is too large is the sender's mistake: the journal takes what others send.
         if !matches!(result, Err(AcceptError::TooLarge { .. })) {
             self.routes.note(write.partition, result.is_err());

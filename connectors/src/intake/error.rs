@@ -5,6 +5,9 @@ use crate::journal::JournalError;
 /// Why signals were not accepted.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AcceptError {
+    /// The engine has enough of this tenant before it, and others wait for it, too; retry.
+    #[error("the engine is behind with what this tenant sent before; retry in a moment")]
+    Behind,
     /// The journal did not answer in time; retry.
     #[error("the journal is busy; retry in a moment")]
     Busy,
@@ -29,6 +32,7 @@ impl AcceptError {
     /// The same for a sender: what is wrong, without the paths and devices that are the operator's to know.
     pub(crate) fn told(&self) -> &str {
         match self {
+            AcceptError::Behind => "the engine is behind with what this tenant sent before; retry in a moment",
             AcceptError::Busy => "the journal is busy; retry in a moment",
             AcceptError::Full { .. } => "the journal is full; retry later",
             AcceptError::TooLarge { reason } => reason,

@@ -12,7 +12,7 @@
 //! async fn handle_request(intake: Intake, tenant: &str, decoded: Vec<Input>) -> u16 {
 //!     match intake.accept_now(&decoded, intake.claims(tenant), intake.coming(tenant)).await {
 //!         Ok(_) => 200,
-//!         Err(AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
+//!         Err(AcceptError::Behind | AcceptError::Busy | AcceptError::Full { .. }) => 503, // with Retry-After
 //!         Err(AcceptError::TooLarge { .. }) => 413,
 //!         Err(AcceptError::Fatal(_)) => 503,
 //!     }
@@ -31,6 +31,7 @@ mod stop;
 pub mod tap;
 pub(crate) mod text;
 mod time;
+mod turns;
 
 pub use door::Intake;
 pub(crate) use door::bytes_of;
@@ -39,6 +40,7 @@ pub use flow::{FlowTotals, IntakeCounts, SourceFlow};
 pub use source::{Source, SourceError};
 pub use stop::{Stop, Stopper, stop_pair};
 pub use time::{arrival_time, event_times};
+pub use turns::{OWN_TENANT, Turns};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwether_engine::input::Input;
 
+use super::turns::Turns;
 use crate::journal::receipts::{ReceiptTotals, Receipts};
 use crate::journal::{Journal, JournalError, Mark, WriteBatch};
 use crate::partition::partition_of;
@@ -19,6 +20,7 @@ use crate::partition::partition_of;
 struct Lane {
     journal: Arc<dyn Journal>,
     receipts: Arc<Receipts>,
+    turns: Arc<Turns>,
     /// It did not take what was handed to it last.
     refusing: AtomicBool,
 }
@@ -40,8 +42,10 @@ impl Routes {
     /// Over the journals of the partitions, in order; there is at least one.
     pub(super) fn new(journals: Vec<Arc<dyn Journal>>) -> Routes {
         assert!(!journals.is_empty(), "there is always a partition");
-        let lane =
-            |journal: Arc<dyn Journal>| Lane { receipts: journal.receipts(), journal, refusing: AtomicBool::default() };
+        let lane = |journal: Arc<dyn Journal>| {
+            let (receipts, turns) = (journal.receipts(), Arc::default());
+            Lane { journal, receipts, turns, refusing: AtomicBool::default() }
+        };
         Routes { lanes: journals.into_iter().map(lane).collect(), only: None, homes: Arc::default() }
     }
 
@@ -62,6 +66,10 @@ impl Routes {
 
     pub(super) fn journal(&self, partition: usize) -> &Arc<dyn Journal> {
         &self.lanes[partition].journal
+    }
+
+    pub(super) fn turns(&self, partition: usize) -> &Arc<Turns> {
+        &self.lanes[partition].turns
     }
 
     pub(super) fn receipts(&self, tenant: &str) -> &Arc<Receipts> {

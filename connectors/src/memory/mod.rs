@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bellwether_engine::signal::SignalKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use limit::{Limit, LimitSource};
@@ -31,6 +32,15 @@ pub enum Class {
 }
 
 impl Class {
+    /// Where signals of a kind belong.
+    pub const fn of(kind: SignalKind) -> Class {
+        match kind {
+            SignalKind::Log => Class::Logs,
+            SignalKind::Series | SignalKind::Metric | SignalKind::Edge => Class::Metrics,
+            SignalKind::Alert | SignalKind::Change => Class::Alerts,
+        }
+    }
+
     /// The fill, in percent of the limit, from which it is told to come again.
     const fn percent(self) -> usize {
         match self {

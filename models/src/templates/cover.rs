@@ -5,7 +5,9 @@
 //! beside each other, however many lines the one has. Words are what blanks part: the punctuation within
 //! may differ where a parameter covers it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::template::PARAM;
 
@@ -19,20 +21,53 @@ const COMPARED_MAX: usize = 1_024;
 
 /// Roots by how many words they have, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Lengths(BTreeMap<usize, Vec<(u64, u32)>>);
+pub(super) struct Lengths(BTreeMap<usize, VecDeque<Root>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Root {
+    born: u64,
+    slot: u32,
+    outline: Outline,
+}
+
+/// A byte for each of the first eight words: 0 for one with a parameter. What a text says where another has a word
+/// is the same in its outline: most texts are told apart without being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outline {
+    words: u64,
+    /// All bits of the words without parameters.
+    constant: u64,
+}
+
+impl Outline {
+    fn of(text: &str) -> Outline {
+        let mut outline = Outline { words: 0, constant: 0 };
+        for (at, word) in words(text).take(8).enumerate().filter(|(_, word)| !word.contains(PARAM)) {
+            let byte = 1 + xxh3_64(word.as_bytes()) % 255;
+            outline.words |= byte << (8 * at);
+            outline.constant |= 0xff << (8 * at);
+        }
+        outline
+    }
+
+    /// What has this outline may cover what has that.
+    fn may_cover(self, special: Outline) -> bool {
+        (self.words ^ special.words) & self.constant == 0
+    }
+}
 
 impl Lengths {
     pub(super) fn enter(&mut self, text: &str, born: u64, slot: u32) {
         let roots = self.0.entry(words(text).count()).or_default();
-        let at = roots.partition_point(|(other, _)| *other < born);
-        roots.insert(at, (born, slot));
+        let at = roots.partition_point(|root| root.born < born);
+        roots.insert(at, Root { born, slot, outline: Outline::of(text) });
     }
 
     pub(super) fn leave(&mut self, text: &str, born: u64) {
         let length = words(text).count();
         if let Some(roots) = self.0.get_mut(&length) {
-            let at = roots.partition_point(|(other, _)| *other < born);
-            if roots.get(at).is_some_and(|(other, _)| *other == born) {
+            let at = roots.partition_point(|root| root.born < born);
+            if roots.get(at).is_some_and(|root| root.born == born) {
                 roots.remove(at);
             }
             if roots.is_empty() {
@@ -41,10 +76,22 @@ impl Lengths {
         }
     }
 
+    /// Roots that may cover the text.
+    pub(super) fn above(&self, text: &str) -> impl Iterator<Item = u32> + '_ {
+        let outline = Outline::of(text);
+        self.alike(text).filter(move |root| root.outline.may_cover(outline)).map(|root| root.slot)
+    }
+
+    /// Roots that may cover the text, or be covered by it.
+    pub(super) fn around(&self, text: &str) -> impl Iterator<Item = u32> + '_ {
+        let outline = Outline::of(text);
+        let may = move |root: &&Root| root.outline.may_cover(outline) || outline.may_cover(root.outline);
+        self.alike(text).filter(may).map(|root| root.slot)
+    }
+
     /// Roots of as many words as the text.
-    pub(super) fn alike(&self, text: &str) -> impl Iterator<Item = u32> + '_ {
-        let roots = self.0.get(&words(text).count()).map_or(&[][..], Vec::as_slice);
-        roots.iter().take(COMPARED_MAX).map(|(_, slot)| *slot)
+    fn alike(&self, text: &str) -> impl Iterator<Item = &Root> + '_ {
+        self.0.get(&words(text).count()).into_iter().flatten().take(COMPARED_MAX)
     }
 }
 
@@ -105,6 +152,7 @@ mod tests {
             ("a b name=<*>,size=<*>", "a b name=x,size=<*>"),
         ] {
             assert!(covers(general, special), "{general} | {special}");
+            assert!(Outline::of(general).may_cover(Outline::of(special)), "{general} | {special}");
         }
         for (general, special) in [
             ("Killed process <*> (ld.so).", "Killed process <*> (<*>)."),
@@ -124,9 +172,21 @@ mod tests {
         for (text, born) in [("a b", 3), ("a  c", 1), ("a", 2)] {
             lengths.enter(text, born, born as u32);
         }
-        assert_eq!(lengths.alike("x y").collect::<Vec<_>>(), [1, 3]);
+        let alike = |lengths: &Lengths, text: &str| lengths.alike(text).map(|root| root.slot).collect::<Vec<_>>();
+        assert_eq!(alike(&lengths, "x y"), [1, 3]);
         lengths.leave("a c", 1);
-        assert_eq!(lengths.alike("x y").collect::<Vec<_>>(), [3]);
-        assert_eq!(lengths.alike("").count(), 0);
+        assert_eq!(alike(&lengths, "x y"), [3]);
+        assert!(alike(&lengths, "").is_empty());
+    }
+
+    #[test]
+    fn texts_that_differ_in_a_word_are_told_apart_unread() {
+        let mut lengths = Lengths::default();
+        for (text, born) in [("job <*> ended <*>", 1), ("job 7 failed now", 2), ("job <*> ended twice", 3)] {
+            lengths.enter(text, born, born as u32);
+        }
+        assert_eq!(lengths.above("job x ended twice").collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(lengths.around("job <*> <*> now").collect::<Vec<_>>(), [2]);
+        assert_eq!(lengths.around("job <*> ended <*>").collect::<Vec<_>>(), [1, 3]);
     }
 }

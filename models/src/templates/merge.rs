@@ -62,7 +62,7 @@ impl Store {
 
     /// The oldest root whose text covers this one.
     pub(super) fn covering(&self, text: &str) -> Option<u32> {
-        self.lengths.alike(text).find(|&root| covers(&self.slots[root as usize].text, text))
+        self.lengths.above(text).find(|&root| covers(&self.slots[root as usize].text, text))
     }
 
     /// Unites a root that is new or has changed with those that it covers or that cover it. Returns the root.
@@ -70,7 +70,7 @@ impl Store {
         let mut root = root;
         loop {
             let text = &self.slots[root as usize].text;
-            let met = self.lengths.alike(text).filter(|&other| other != root).find_map(|other| {
+            let met = self.lengths.around(text).filter(|&other| other != root).find_map(|other| {
                 let its = &self.slots[other as usize].text;
                 let general = if covers(its, text) { other } else { root };
                 (general == other || covers(text, its)).then_some((general, other))

@@ -198,6 +198,10 @@ impl HttpRouter {
         let mut text = exposition(&reports, &intake.flows(), &intake.rejects().counts());
         families::listener(&mut text, super::HTTP_ID, &self.listener.read());
         families::receipts(&mut text, intake.receipt_totals());
+        let (name, help) =
+            ("turns_waited_total", "Writes that waited for the engine to be done with earlier ones of their tenant.");
+        head(&mut text, name, "counter", help);
+        text.push_str(&format!("bellwether_{name} {}\n", intake.turns_waited()));
         head(&mut text, "taps_open", "gauge", "Taps that somebody reads.");
         text.push_str(&format!("bellwether_taps_open {}\n", intake.taps().count()));
         if let Some(more) = self.more.get() {
