@@ -129,6 +129,16 @@ bridges:
         priority: {P1: Highest, P2: High, P3: Medium, P4: Low, P5: Lowest}
         states: {open: To Do, acknowledged: In Progress, resolved: Done, closed: Done, merged: Done}
         said: {Done: resolved}
+  - zammad:
+      url: https://zammad.test
+      user: bellwether
+      token_file: here/ZammadConfig.token_file
+      ca_file: here/ZammadConfig.ca_file
+      mapping:
+        tenants: {acme: {queue: acme}}
+        priority: {P1: 3 high, P2: 3 high, P3: 2 normal, P4: 2 normal, P5: 1 low}
+        states: {open: new, acknowledged: open, resolved: closed, closed: closed, merged: closed}
+        said: {closed: resolved}
   - pagerduty:
       url: https://pagerduty.test
       token_file: here/PagerDutyConfig.token_file

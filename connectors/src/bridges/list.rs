@@ -26,6 +26,7 @@ use super::template::TemplateError;
 use super::tickets::{BRIDGES_FOLDER, Tickets, memory_of};
 use super::webhook::WebhookBridgeConfig;
 use super::worker::{Manner, Worker};
+use super::zammad::ZammadConfig;
 use crate::declared::list_of;
 use crate::intake::Source;
 use crate::sinks::Sink;
@@ -43,6 +44,8 @@ list_of! {
         ServiceNow(ServiceNowConfig),
         /// Jira: Cloud, and Data Center.
         Jira(JiraConfig),
+        /// Zammad, over its REST interface.
+        Zammad(ZammadConfig),
         /// ServiceNow's Event Management.
         ServiceNowEvents(ServiceNowEventsConfig),
         /// PagerDuty, by Events API v2.

@@ -51,6 +51,7 @@ mod turn;
 pub mod webhook;
 mod words;
 mod worker;
+pub mod zammad;
 
 #[cfg(test)]
 mod strict;

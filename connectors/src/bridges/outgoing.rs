@@ -425,6 +425,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_an_answer_no_more_is_read_than_is_asked_for() {
+        let length = ANSWER_BYTES_MAX + 1;
+        let long = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
+        let long: &'static str = Box::leak(long.into_boxed_str());
+        assert!(matches!(asked(&once(long).await).await, Err(SystemError::Lost(_))), "who is only told says little");
+        let list = once(long).await.reading(2 * ANSWER_BYTES_MAX);
+        assert_eq!(asked(&list).await.expect("a list is longer").body.len(), length);
+    }
+
+    #[tokio::test]
     async fn a_redirect_leads_nowhere() {
         let away = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n";
         assert!(matches!(asked(&once(away).await).await, Err(SystemError::Denied(_))));

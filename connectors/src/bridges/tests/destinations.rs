@@ -19,7 +19,7 @@ use super::bench::Told;
 use super::suite::read;
 
 /// Each example, the address in it, and a secret of its form.
-const EXAMPLES: [(&str, &str, &str, &str); 13] = [
+const EXAMPLES: [(&str, &str, &str, &str); 14] = [
     (
         "request_tracker",
         include_str!("../../../../examples/request-tracker/bridges.yaml"),
@@ -61,6 +61,7 @@ const EXAMPLES: [(&str, &str, &str, &str); 13] = [
         "127.0.0.1:8094",
         "api-version=1&sig=s3cret0fteams",
     ),
+    ("zammad", include_str!("../../../../examples/zammad/bridges.yaml"), "127.0.0.1:8096", "s3cret0fzammad"),
     ("mail", include_str!("../../../../examples/mail/bridges.yaml"), "127.0.0.1:8025", "s3cret0fmail"),
     (
         "webhook",

@@ -13,6 +13,7 @@ use super::roundup::Roundup;
 use super::rt::RequestTracker;
 use super::strict::jira::Jira;
 use super::strict::service_now::ServiceNow;
+use super::strict::zammad::Zammad;
 use super::suite::{House, configured, contract};
 
 impl House for RequestTracker {
@@ -155,6 +156,11 @@ fn roundup_keeps_the_contract() {
 #[test]
 fn service_now_keeps_the_contract_as_far_as_its_documents_say() {
     contract(&ServiceNow::start());
+}
+
+#[test]
+fn zammad_keeps_the_contract_as_far_as_its_documents_say() {
+    contract(&Zammad::start());
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(super) mod service_now;
 pub(super) mod service_now_events;
 pub(super) mod slack;
 pub(super) mod teams;
+pub(super) mod zammad;
 
 /// A request, as a server has it.
 pub(super) struct Asked {
