@@ -71,10 +71,9 @@ fn rank(rows: &[Row], mut topology: Topology) -> Vec<Named> {
         alerts.push(ToldAlert { at_ns: row.at_ns, origin: 0, says, entity: topology.number(entity) });
     }
     let names = topology.names();
-    rank_suspects(&suspects(names.len(), &edges), &alerts)
-        .into_iter()
-        .map(|place| (names[place.entity as usize].clone(), place))
-        .collect()
+    let mut suspects = suspects(names.len(), &edges);
+    place_strangers(&mut suspects, &edges, &alerts);
+    rank_suspects(&suspects, &alerts).into_iter().map(|place| (names[place.entity as usize].clone(), place)).collect()
 }
 
 /// What each entity is, by what runs on it and what is a part of it.
@@ -94,6 +93,24 @@ fn suspects(entities: usize, edges: &[(u32, u32, Relation)]) -> Vec<Suspect> {
         Suspect { stands, whole }
     };
     (0..entities as u32).map(suspect).collect()
+}
+
+/// Of whom no edge tells is told by what it says: a stranger that says nothing of what services and instances say is a
+/// host. Catalogues leave out the hosts that nothing known runs on, and against instances a host's alerts are all its own.
+fn place_strangers(suspects: &mut [Suspect], edges: &[(u32, u32, Relation)], alerts: &[ToldAlert]) {
+    let known: BTreeSet<u32> = edges.iter().flat_map(|(from, to, _)| [*from, *to]).collect();
+    let of_services: BTreeSet<u32> = alerts
+        .iter()
+        .filter(|alert| known.contains(&alert.entity) && suspects[alert.entity as usize].stands != Stands::Host)
+        .map(|alert| alert.says)
+        .collect();
+    let mut strangers: BTreeMap<u32, bool> = BTreeMap::new();
+    for alert in alerts.iter().filter(|alert| !known.contains(&alert.entity)) {
+        *strangers.entry(alert.entity).or_default() |= of_services.contains(&alert.says);
+    }
+    for (stranger, _) in strangers.into_iter().filter(|(_, says_the_same)| !says_the_same) {
+        suspects[stranger as usize] = Suspect { stands: Stands::Host, whole: None };
+    }
 }
 
 #[cfg(test)]
@@ -135,5 +152,23 @@ mod tests {
         let call = |at: usize, by: &str| format!("s{at},{at},trace,500,{by},,calls db-1\n");
         assert_eq!(ranked(&(call(1, "api-0") + &call(2, "api-1")))[0], "db-1");
         assert_eq!(ranked("l,1,log,template 7,web-2,,out of memory\n"), ["web-2", "web"]);
+    }
+
+    #[test]
+    fn a_host_that_no_edge_tells_of_is_held_against_hosts() {
+        let all: String = (0..3)
+            .flat_map(|at| {
+                ["web", "api", "db"].map(|of| format!("m{of}{at},10,metric,threads,{of}-{at},node-{at},up\n"))
+            })
+            .collect();
+        let one = "o,10,metric,cpu,api-1,,up\n";
+        let load = |host: u32| {
+            format!("c{host},10,metric,system.cpu,node-{host},,up\nl{host},10,metric,system.load,node-{host},,up\n")
+        };
+        // What every host says is nobody's cause, whether the edges tell of the host or not.
+        let everywhere: String = [0, 1, 2, 9].map(load).concat();
+        assert_eq!(ranked(&format!("{all}{one}{everywhere}"))[0], "api-1");
+        let disk = "d,10,metric,system.disk,node-9,,up\n";
+        assert_eq!(ranked(&format!("{all}{one}{}{disk}", load(9)))[0], "node-9");
     }
 }

@@ -1,21 +1,29 @@
 //! Ranked causes of one fault from its alerts alone: who alerts of what the others do not.
 //!
 //! In a fault half the estate alerts, most of it of the same: memory moves everywhere when load does. What tells is an
-//! alert that nearly nobody else has. Each alert of a subject counts by its surprise: how unlikely so many of the
-//! subject's instances would alert of it, were they like the instances of everybody else (the upper tail of a binomial,
-//! with the rate among the others smoothed as Krichevsky and Trofimov do, IEEE TIT 1981). A service of four instances is so
-//! not more suspect than one of one, and a resource that everybody suffers from is nobody's cause. What comes later
-//! counts less, for effects come after their cause. Hosts and services have different alerts and different numbers of them, so
-//! a subject is told by how far it stands out among its own kind.
+//! alert that few others have. Each alert counts by its surprise, the logarithm of the rate at which the others of the
+//! same layer have it, smoothed towards what one expects before having seen them. There are three layers, each as likely
+//! to hold the cause as the others: hosts, services, and instances. A service is held against services by the share of
+//! its instances that alert, for instances of one service are alike and no independent witnesses; an instance is held
+//! against those of other services. A layer of many has more that alert by chance, so a suspect's odds are divided by
+//! the size of its layer. What comes later counts less, for effects come after their cause.
 
 use std::collections::BTreeMap;
 
-/// Most that one alert tells, in nats: a rate below one in four hundred is not known from one fault. It is also the
-/// scale on which two subjects are told apart, and what an unknown cause is worth: one thing that nobody else has.
-const TELLING_MAX: f64 = 6.0;
+/// The share of others that is expected to have any one thing that is alerted of, before they are looked at.
+const EXPECTED: f64 = 0.3;
 
-/// Time in which an alert falls to 1/e of its worth: two collections of a minute each.
-const FADES_NS: f64 = 120e9;
+/// How many others that expectation counts as.
+const EXPECTED_COUNT: f64 = 6.0;
+
+/// How many alerts of one suspect make one piece of evidence: what alerts on one entity moves together.
+const TOGETHER: f64 = 2.0;
+
+/// Sharpness of the confidences: right answers are more frequent than [`TOGETHER`] by itself says.
+const SHARPNESS: f64 = 1.5;
+
+/// Time in which an alert falls to 1/e of its worth: five collections of a minute each.
+const FADES_NS: f64 = 300e9;
 
 /// What an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,7 +63,7 @@ pub struct ToldAlert {
 pub struct RankedSuspect {
     /// The entity.
     pub entity: u32,
-    /// How far it stands out among its own kind, in nats.
+    /// Logarithm of its odds against a suspect in a layer of one that does not alert.
     pub score: f64,
     /// Probability that it is the cause; all sum to less than 1.
     pub confidence: f64,
@@ -65,53 +73,77 @@ pub struct RankedSuspect {
 /// tells is that one's. Then the instances and services that were not named. Nobody who alerts of nothing is named.
 #[must_use]
 pub fn rank_suspects(suspects: &[Suspect], alerts: &[ToldAlert]) -> Vec<RankedSuspect> {
-    let weights = weights(suspects, alerts);
-    let (own, whole) = surprises(suspects, &weights);
-    let mut named: Vec<RankedSuspect> = Vec::new();
-    for layer in [true, false] {
-        let in_layer = |entity: &u32| (suspects[*entity as usize].stands == Stands::Host) == layer;
-        let subjects: Vec<u32> =
-            (0..suspects.len() as u32).filter(|entity| subject(suspects, *entity) == *entity).collect();
-        let scores: Vec<(u32, f64)> =
-            subjects.into_iter().filter(in_layer).map(|entity| (entity, whole[entity as usize])).collect();
-        let sum: f64 = scores.iter().map(|(_, score)| score).sum();
-        let others = (scores.len().max(2) - 1) as f64;
-        let place = |(entity, score): (u32, f64)| RankedSuspect {
-            entity,
-            score: score - (sum - score) / others,
-            confidence: 0.0,
-        };
-        named.extend(scores.into_iter().filter(|(_, score)| *score > 0.0).map(place));
-    }
-    let top = named.iter().map(|place| place.score).fold(TELLING_MAX, f64::max);
-    let mass = |score: f64| ((score - top) / TELLING_MAX).exp();
-    let all = mass(TELLING_MAX) + named.iter().map(|place| mass(place.score)).sum::<f64>();
-    named.iter_mut().for_each(|place| place.confidence = mass(place.score) / all);
-    in_order(&mut named);
-    let mut instances: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let sizes = Sizes::of(suspects);
+    let evidence = Evidence::of(suspects, &sizes, &weights(suspects, alerts));
+    let mut subjects: BTreeMap<u32, Subject> = BTreeMap::new();
     for entity in 0..suspects.len() as u32 {
-        if own[entity as usize] > 0.0 && subject(suspects, entity) != entity {
-            instances.entry(subject(suspects, entity)).or_default().push(entity);
+        let (of, at) = (subject(suspects, entity), entity as usize);
+        let place = subjects.entry(of).or_insert_with(Subject::unknown);
+        match suspects[at].stands {
+            Stands::Host => place.add(evidence.own[at], sizes.hosts),
+            Stands::Whole => place.add(evidence.whole[at], sizes.services),
+            Stands::Alone => {
+                if entity == of {
+                    place.add(evidence.whole[at], sizes.services);
+                }
+                place.add(evidence.own[at], sizes.instances);
+                place.sum += evidence.own[at];
+                if place.most.is_none_or(|most| evidence.own[most as usize] < evidence.own[at]) {
+                    place.most = Some(entity);
+                }
+            }
         }
     }
-    let mut left = Vec::new();
-    for place in &mut named {
-        let mut of = instances.remove(&place.entity).unwrap_or_default();
-        of.sort_by(|a, b| own[*b as usize].total_cmp(&own[*a as usize]).then(a.cmp(b)));
-        let sum: f64 = of.iter().map(|entity| own[*entity as usize]).sum::<f64>() + own[place.entity as usize];
-        let most = of.first().copied().filter(|first| 2.0 * own[*first as usize] > sum);
-        let rest = of.into_iter().chain(most.map(|_| place.entity)).filter(|entity| Some(*entity) != most);
-        left.extend(rest.map(|entity| (own[entity as usize], entity)));
-        place.entity = most.unwrap_or(place.entity);
+    let mass = |score: f64| (SHARPNESS * score).exp();
+    // The cause may be silent, or somebody whom nobody knows: as likely as one who is silent in the smallest layer.
+    let all = mass(-sizes.least().ln()) + subjects.values().map(|place| mass(place.score)).sum::<f64>();
+    let mut named: Vec<RankedSuspect> = Vec::new();
+    let mut left: Vec<(f64, u32)> = Vec::new();
+    for entity in 0..suspects.len() as u32 {
+        let of = subject(suspects, entity);
+        let place = &subjects[&of];
+        let told = evidence.own[entity as usize].max(evidence.whole[entity as usize]);
+        if entity == place.named(of, &evidence) {
+            if place.tells {
+                named.push(RankedSuspect { entity, score: place.score, confidence: mass(place.score) / all });
+            }
+        } else if told > 0.0 {
+            left.push((told, entity));
+        }
     }
+    named.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entity.cmp(&b.entity)));
     left.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let least = named.last().map_or(0.0, |place| place.score);
     named.extend(left.into_iter().map(|(_, entity)| RankedSuspect { entity, score: least, confidence: 0.0 }));
     named
 }
 
-fn in_order(places: &mut [RankedSuspect]) {
-    places.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.entity.cmp(&b.entity)));
+/// A host, or a service with its instances.
+struct Subject {
+    /// The greatest odds of it and its instances.
+    score: f64,
+    /// It or one of its instances alerts.
+    tells: bool,
+    /// The instance that tells most.
+    most: Option<u32>,
+    /// What its instances tell.
+    sum: f64,
+}
+
+impl Subject {
+    fn unknown() -> Self {
+        Self { score: f64::NEG_INFINITY, tells: false, most: None, sum: 0.0 }
+    }
+
+    fn add(&mut self, told: f64, layer: f64) {
+        self.tells |= told > 0.0;
+        self.score = self.score.max(told / TOGETHER - layer.ln());
+    }
+
+    /// By whom subject `of` is named: by the instance that most of what its instances tell comes from.
+    fn named(&self, of: u32, evidence: &Evidence) -> u32 {
+        self.most.filter(|most| 2.0 * evidence.own[*most as usize] > self.sum).unwrap_or(of)
+    }
 }
 
 /// Whom evidence about an entity is counted for: what it is an instance of.
@@ -135,70 +167,93 @@ fn weights(suspects: &[Suspect], alerts: &[ToldAlert]) -> BTreeMap<u32, BTreeMap
     out
 }
 
-/// Per entity what its own alerts tell, and what those of it and its instances tell together.
-fn surprises(suspects: &[Suspect], said: &BTreeMap<u32, BTreeMap<u32, f64>>) -> (Vec<f64>, Vec<f64>) {
-    let mut size: BTreeMap<Stands, f64> = BTreeMap::new();
-    let mut instances = vec![0_usize; suspects.len()];
-    for (entity, suspect) in suspects.iter().enumerate() {
-        *size.entry(suspect.stands).or_default() += 1.0;
-        instances[subject(suspects, entity as u32) as usize] += 1;
-    }
-    let (mut own, mut whole) = (vec![0.0; suspects.len()], vec![0.0; suspects.len()]);
-    for who in said.values() {
-        let mut best: BTreeMap<u32, f64> = BTreeMap::new();
-        for stands in [Stands::Host, Stands::Whole, Stands::Alone] {
-            let peers = size.get(&stands).copied().unwrap_or(0.0);
-            let of: Vec<(u32, f64)> = who
-                .iter()
-                .filter(|(entity, _)| suspects[**entity as usize].stands == stands)
-                .map(|(entity, weight)| (*entity, *weight))
-                .collect();
-            let all: f64 = of.iter().map(|(_, weight)| weight).sum();
-            let mut together: BTreeMap<u32, (usize, f64, f64)> = BTreeMap::new();
-            for &(entity, weight) in &of {
-                own[entity as usize] += weight * unlikely(1, 1, rate(all - weight, peers - 1.0));
-                let group = together.entry(subject(suspects, entity)).or_default();
-                *group = (group.0 + 1, group.1 + weight, weight.max(group.2));
-            }
-            for (subject, (count, sum, most)) in together {
-                // What stands for itself has one instance; a whole is not one of its instances.
-                let itself = suspects[subject as usize].stands == stands;
-                let of = if itself { 1 } else { instances[subject as usize].saturating_sub(1).max(count) };
-                let told = most * unlikely(count, of, rate(all - sum, peers - of as f64));
-                let slot = best.entry(subject).or_default();
-                *slot = told.max(*slot);
-            }
-        }
-        for (subject, told) in best {
-            whole[subject as usize] += told;
-        }
-    }
-    (own, whole)
+/// How many there are in each layer.
+struct Sizes {
+    hosts: f64,
+    services: f64,
+    instances: f64,
+    /// By subject: its instances; what has none is its own.
+    of: Vec<f64>,
 }
 
-/// The share of others that alert of it.
-fn rate(count: f64, others: f64) -> f64 {
-    ((count.max(0.0) + 0.5) / (others.max(0.0) + 1.0)).min(1.0)
+impl Sizes {
+    fn of(suspects: &[Suspect]) -> Self {
+        let mut out = Self { hosts: 0.0, services: 0.0, instances: 0.0, of: vec![0.0; suspects.len()] };
+        for (entity, suspect) in suspects.iter().enumerate() {
+            let of = subject(suspects, entity as u32);
+            match suspect.stands {
+                Stands::Host => out.hosts += 1.0,
+                Stands::Whole => out.services += 1.0,
+                Stands::Alone => {
+                    out.instances += 1.0;
+                    out.services += f64::from(u8::from(of as usize == entity));
+                    out.of[of as usize] += 1.0;
+                }
+            }
+        }
+        out
+    }
+
+    /// The size of the smallest layer that somebody is in.
+    fn least(&self) -> f64 {
+        [self.hosts, self.services, self.instances].into_iter().filter(|size| *size > 0.0).fold(f64::MAX, f64::min)
+    }
 }
 
-/// Surprise, in nats, that at least `count` of `of` do what each does with the chance `rate`.
-fn unlikely(count: usize, of: usize, rate: f64) -> f64 {
-    let odds = rate / (1.0 - rate).max(1e-12);
-    // The terms of the binomial one after the other, from nobody on.
-    let mut term = (1.0 - rate).max(1e-12).powi(of as i32);
-    let mut fewer = 0.0;
-    for done in 0..count.min(of) {
-        fewer += term;
-        term *= odds * (of - done) as f64 / (done + 1) as f64;
+/// What the alerts of each suspect tell, in nats.
+struct Evidence {
+    /// Of a host among hosts, of an instance among the instances of others.
+    own: Vec<f64>,
+    /// Of a service among services, by the share of its instances.
+    whole: Vec<f64>,
+}
+
+impl Evidence {
+    fn of(suspects: &[Suspect], sizes: &Sizes, said: &BTreeMap<u32, BTreeMap<u32, f64>>) -> Self {
+        let mut out = Self { own: vec![0.0; suspects.len()], whole: vec![0.0; suspects.len()] };
+        for who in said.values() {
+            let (mut hosts, mut instances) = (0.0, 0.0);
+            // By service: what its instances say together, and what it says itself.
+            let mut services: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
+            for (&entity, &weight) in who {
+                let service = subject(suspects, entity);
+                match suspects[entity as usize].stands {
+                    Stands::Host => hosts += weight,
+                    Stands::Whole => services.entry(service).or_default().1 += weight,
+                    Stands::Alone => {
+                        instances += weight;
+                        services.entry(service).or_default().0 += weight;
+                    }
+                }
+            }
+            for (&entity, &weight) in who {
+                let service = subject(suspects, entity) as usize;
+                let surprise = match suspects[entity as usize].stands {
+                    Stands::Host => surprise(hosts - weight, sizes.hosts - 1.0),
+                    Stands::Whole => 0.0,
+                    Stands::Alone => {
+                        surprise(instances - services[&(service as u32)].0, sizes.instances - sizes.of[service])
+                    }
+                };
+                out.own[entity as usize] += weight * surprise;
+            }
+            let share = |service: u32, (together, itself): (f64, f64)| {
+                (together / sizes.of[service as usize].max(1.0)).max(itself)
+            };
+            let all: f64 = services.iter().map(|(service, told)| share(*service, *told)).sum();
+            for (&service, &told) in &services {
+                let share = share(service, told);
+                out.whole[service as usize] += share * surprise(all - share, sizes.services - 1.0);
+            }
+        }
+        out
     }
-    // Where nearly all is below, what is above is summed itself: the difference has no digits left.
-    let mut above = 0.0;
-    for done in count.min(of)..=of {
-        above += term;
-        term *= odds * (of - done) as f64 / (done + 1) as f64;
-    }
-    let chance = if fewer > 0.5 { above } else { 1.0 - fewer };
-    (-chance.clamp(1e-300, 1.0).ln()).min(TELLING_MAX)
+}
+
+/// Surprise, in nats, at something that `count` of `others` say, too.
+fn surprise(count: f64, others: f64) -> f64 {
+    let rate = (count.max(0.0) + EXPECTED * EXPECTED_COUNT) / (others.max(0.0) + EXPECTED_COUNT);
+    -rate.min(1.0).ln()
 }
 
 #[cfg(test)]
@@ -258,10 +313,16 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_of_the_binomial_is_right_at_its_ends() {
-        assert!((unlikely(1, 1, 0.25) - 4.0_f64.ln()).abs() < 1e-9);
-        assert!((unlikely(1, 2, 0.5) - (4.0_f64 / 3.0).ln()).abs() < 1e-9);
-        assert!((unlikely(2, 2, 0.25) - 16.0_f64.ln()).abs() < 1e-9);
-        assert_eq!((unlikely(4, 4, 0.01), unlikely(1, 3, 1.0)), (TELLING_MAX, 0.0));
+    fn a_layer_of_many_has_more_that_alert_by_chance() {
+        // The same said by one of two hosts and by one of eight instances: half the hosts is the surer guess.
+        assert_eq!(first(&[alert(1, 3), alert(2, 11)]), 11);
+        // Three things that no other instance says outweigh that.
+        assert_eq!(first(&[alert(1, 3), alert(3, 3), alert(4, 3), alert(5, 3), alert(2, 11)]), 3);
+    }
+
+    #[test]
+    fn what_everybody_says_tells_nothing() {
+        assert!(surprise(20.0, 20.0) < 0.2 && surprise(0.0, 20.0) > 2.0);
+        assert!(surprise(0.0, 40.0) > surprise(0.0, 5.0) && surprise(9.0, 3.0) == 0.0);
     }
 }
