@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use super::open_state::{Opened, duration, open_partitions};
 use super::replay::threads;
 use super::{inputs, status};
-use crate::config::{self, Config};
+use crate::config::{self, Config, PageConfig};
 use crate::exit::{Exit, UsageError};
 use crate::page::Page;
 use crate::report::Figures;
@@ -192,8 +192,8 @@ fn open_page(
     reasons: impl Fn() -> Vec<String> + Send + Sync + 'static,
     asking: Vec<mpsc::Sender<Question>>,
 ) -> Result<Option<Arc<Page>>> {
-    let open = |page| Page::running(page, &config.state, gauges, reasons, asking);
-    let opened = config.page.as_ref().map(open).transpose();
+    let open = |page: PageConfig| Page::running(&page, &config.state, gauges, reasons, asking);
+    let opened = config.page.as_ref().map(|page| open(page.within(config.memory.limit()))).transpose();
     opened.with_context(|| format!("cannot keep the key of the page's cookies in `{}`", config.state.display()))
 }
 

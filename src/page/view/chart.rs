@@ -300,6 +300,18 @@ mod tests {
     }
 
     #[test]
+    fn the_band_is_read_out_of_what_the_detector_says() {
+        use bellwether_models::metric::{Reason, Verdict};
+        for (reason, value) in [(Reason::Spike, 950.0), (Reason::Drop, 1.0)] {
+            let (expected, lower, upper) = (12.0, 10.0, 14.0);
+            let verdict =
+                Verdict { score: 0.9, rarity: 0.9, anomaly: true, expected, lower, upper, reason, departure: 0.0 };
+            assert_eq!(usual_range(&verdict.reason.sentence(&verdict, value)), Some((lower, upper)));
+        }
+        assert_eq!(usual_range("12 (usual range 5 to 3)"), None);
+    }
+
+    #[test]
     fn what_never_moves_is_a_line_in_the_middle() {
         let drawn = drawn(&[(0, 0.0), (1, 0.0)]);
         let (from, until) = (EventTime::from_secs(0), EventTime::from_secs(60));
