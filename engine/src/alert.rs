@@ -119,6 +119,15 @@ impl<'a> AlertRow<'a> {
         }
     }
 
+    /// When it came to pass by whoever says it.
+    pub(crate) fn dated(&self) -> EventTime {
+        match self {
+            AlertRow::Wire(columns, row) => EventTime(columns.time[*row]),
+            AlertRow::Own(Sensed { status: AlertStatus::Resolved, ends_at: Some(at), .. }) => *at,
+            AlertRow::Own(sensed) => sensed.starts_at,
+        }
+    }
+
     pub(crate) fn severity(&self) -> Severity {
         match self {
             AlertRow::Wire(columns, row) => columns.severity(*row),

@@ -329,6 +329,33 @@ fn the_host_of_the_engine_itself_may_set_its_clock_back_and_forth() {
     }
 }
 
+/// What a tool says of one alert at 100 s and later, and two minutes in which nothing comes: how often it fired and
+/// recovered.
+fn said(rows: &[(i64, i64, bool)]) -> (u64, u64) {
+    let mut live = Live::default();
+    for (arrives, dated, fires) in rows {
+        live.arrivals.entry(*arrives).or_default().push(Row::Alert(*dated, "Down", *fires));
+    }
+    let (fired, recovered, ..) = told(&live.followed_by(120, 0, 1));
+    (fired, recovered)
+}
+
+#[test]
+fn a_recovery_is_not_over_before_its_alert_begins() {
+    // Nine seconds ahead is put up with, eleven are not.
+    assert_eq!(said(&[(100, 109, true), (101, 112, false)]), (1, 1));
+    // The tool's clock is set right in between.
+    assert_eq!(said(&[(101, 701, true), (101, 101, false)]), (1, 1));
+    assert_eq!(said(&[(101, 701, true), (101, 101, false), (102, 102, true)]), (2, 1));
+}
+
+#[test]
+fn what_comes_late_together_ends_as_it_was_last_said() {
+    assert_eq!(said(&[(400, 100, false), (400, 160, true)]), (1, 0));
+    assert_eq!(said(&[(400, 160, true), (400, 100, false)]), (1, 0));
+    assert_eq!(said(&[(400, 160, false), (400, 100, true)]), (1, 1));
+}
+
 #[test]
 fn time_in_which_nobody_listened_is_no_silence() {
     let mut live = Live::default();

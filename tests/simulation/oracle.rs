@@ -184,7 +184,13 @@ fn lives_are_whole(told: &[(u64, IncidentEvent)]) -> Result<(), String> {
     // Trouble of our own is told over by the process that told of it, and stays open when that has ended before.
     let mut theirs = incidents.iter().filter(|((tenant, _), _)| *tenant != OWN_TENANT);
     match theirs.find(|(_, (_, verb))| !matches!(verb, Verb::Closed | Verb::Merged)) {
-        Some(((tenant, id), (_, verb))) => Err(format!("incident {tenant}/{id} ends with {verb}")),
+        Some(((tenant, id), _)) => {
+            let its = told.iter().filter(|(_, event)| &*event.tenant == *tenant && event.record.id == **id);
+            let line = |(at, IncidentEvent { verb, record, .. }): &(u64, IncidentEvent)| {
+                format!("\n  entry {at}: {verb} at {}: {}", record.updated_at, record.title)
+            };
+            Err(format!("incident {tenant}/{id} is not over:{}", its.map(line).collect::<String>()))
+        }
         None => Ok(()),
     }
 }

@@ -153,8 +153,9 @@ impl Door<'_> {
                 continue;
             }
             let time = self.see(Dated::Signal(SignalKind::Alert), at, || Origin::tool(columns.source(row)));
-            let event = Event::Alert(shared.clone(), row as u32);
-            self.waiting.push(Pending::new(time, event, columns.fingerprint[row]));
+            let (alert, off) = (columns.fingerprint[row], at.plus(self.bounds.ahead).since(time));
+            let time = self.waiting.order.place(alert, time, off, self.bounds.sane);
+            self.waiting.push(Pending::new(time, Event::Alert(shared.clone(), row as u32), alert));
         }
     }
 

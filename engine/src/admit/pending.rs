@@ -14,6 +14,8 @@ pub(crate) struct Pending {
     pub(crate) time: EventTime,
     rank: u8,
     pub(super) key: u64,
+    /// When the row says it is: what is late acts with others at one instant.
+    dated: EventTime,
     status: AlertStatus,
     /// What it holds beside itself.
     held: u32,
@@ -23,22 +25,25 @@ pub(crate) struct Pending {
 impl Pending {
     /// An event at `time`; `key` orders events of one kind and instant by content.
     pub(crate) fn new(time: EventTime, event: Event, key: u64) -> Pending {
-        let (rank, status) = match &event {
-            Event::Catalogue(_) => (0, AlertStatus::Firing),
-            Event::Edge(_) => (1, AlertStatus::Firing),
-            Event::Change(_) => (2, AlertStatus::Firing),
-            Event::Action(_) => (3, AlertStatus::Firing),
-            Event::Moved(_) => (4, AlertStatus::Firing),
-            Event::Alert(batch, row) => (5, AlertRow::wire(batch, *row).status()),
-            Event::Sensed(sensed) => (5, sensed.status),
+        let (rank, dated, status) = match &event {
+            Event::Catalogue(_) => (0, time, AlertStatus::Firing),
+            Event::Edge(_) => (1, time, AlertStatus::Firing),
+            Event::Change(_) => (2, time, AlertStatus::Firing),
+            Event::Action(_) => (3, time, AlertStatus::Firing),
+            Event::Moved(_) => (4, time, AlertStatus::Firing),
+            Event::Alert(batch, row) => {
+                let alert = AlertRow::wire(batch, *row);
+                (5, alert.dated(), alert.status())
+            }
+            Event::Sensed(sensed) => (5, AlertRow::Own(sensed).dated(), sensed.status),
         };
         let held = event.bytes() as u32;
-        Pending { time, rank, key, status, held, event }
+        Pending { time, rank, key, dated, status, held, event }
     }
 
     fn order(&self, other: &Pending) -> Ordering {
-        (self.time, self.rank, self.key, self.status)
-            .cmp(&(other.time, other.rank, other.key, other.status))
+        (self.time, self.rank, self.key, self.dated, self.status)
+            .cmp(&(other.time, other.rank, other.key, other.dated, other.status))
             .then_with(|| self.tie_break().cmp(&other.tie_break()))
     }
 

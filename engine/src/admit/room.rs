@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order::Order;
 use super::pending::{Pending, sort};
 use super::sources::Sources;
 use crate::alert::Sensed;
@@ -22,6 +23,8 @@ pub(crate) struct WaitingRoom {
     latest: EventTime,
     /// Who is off its time, and the late samples of each.
     pub(super) sources: Sources,
+    /// Which alerts have rows that act later than they arrived.
+    pub(super) order: Order,
     #[serde(skip)]
     pending: Waiting<Pending>,
 }
@@ -29,8 +32,8 @@ pub(crate) struct WaitingRoom {
 impl Default for WaitingRoom {
     fn default() -> WaitingRoom {
         let never = EventTime::MIN;
-        let (sources, pending) = (Sources::default(), Waiting::default());
-        WaitingRoom { released: never, max_seen: never, latest: never, sources, pending }
+        let (sources, order, pending) = (Sources::default(), Order::default(), Waiting::default());
+        WaitingRoom { released: never, max_seen: never, latest: never, sources, order, pending }
     }
 }
 
@@ -53,6 +56,7 @@ impl WaitingRoom {
     pub(crate) fn tick(&mut self, now: EventTime) {
         self.max_seen = self.max_seen.max(now);
         self.sources.sweep(now);
+        self.order.forget(self.released);
     }
 
     /// Latest time of anything that waits or was let in.
@@ -82,7 +86,7 @@ impl WaitingRoom {
 
     /// About how many bytes what waits takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.pending.bytes() + self.sources.bytes()
+        self.pending.bytes() + self.sources.bytes() + self.order.bytes()
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
