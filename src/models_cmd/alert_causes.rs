@@ -96,7 +96,8 @@ fn suspects(entities: usize, edges: &[(u32, u32, Relation)]) -> Vec<Suspect> {
 }
 
 /// Of whom no edge tells is told by what it says: a stranger that says nothing of what services and instances say is a
-/// host. Catalogues leave out the hosts that nothing known runs on, and against instances a host's alerts are all its own.
+/// host. Catalogues leave out the hosts that nothing known runs on, and against instances a host's alerts are all its
+/// own.
 fn place_strangers(suspects: &mut [Suspect], edges: &[(u32, u32, Relation)], alerts: &[ToldAlert]) {
     let known: BTreeSet<u32> = edges.iter().flat_map(|(from, to, _)| [*from, *to]).collect();
     let of_services: BTreeSet<u32> = alerts

@@ -1,12 +1,12 @@
 //! Ranked causes of one fault from its alerts alone: who alerts of what the others do not.
 //!
-//! In a fault half the estate alerts, most of it of the same: memory moves everywhere when load does. What tells is an
-//! alert that few others have. Each alert counts by its surprise, the logarithm of the rate at which the others of the
-//! same layer have it, smoothed towards what one expects before having seen them. There are three layers, each as likely
-//! to hold the cause as the others: hosts, services, and instances. A service is held against services by the share of
-//! its instances that alert, for instances of one service are alike and no independent witnesses; an instance is held
-//! against those of other services. A layer of many has more that alert by chance, so a suspect's odds are divided by
-//! the size of its layer. What comes later counts less, for effects come after their cause.
+//! In a fault half the estate alerts, most of it of the same: memory moves everywhere when load does. What tells is
+//! an alert that few others have. Each alert counts by its surprise, the logarithm of the rate at which the others of
+//! the same layer have it, smoothed towards what one expects before having seen them. There are three layers, each as
+//! likely to hold the cause as the others: hosts, services, and instances. A service is held against services by the
+//! share of its instances that alert, for instances of one service are alike and no independent witnesses; an
+//! instance is held against those of other services. A layer of many has more that alert by chance, so a suspect's
+//! odds are divided by the size of its layer. What comes later counts less, for effects come after their cause.
 
 use std::collections::BTreeMap;
 
@@ -69,8 +69,9 @@ pub struct RankedSuspect {
     pub confidence: f64,
 }
 
-/// Ranks who may be the cause, best first: each host and each service once, a service by its instance where most of what
-/// tells is that one's. Then the instances and services that were not named. Nobody who alerts of nothing is named.
+/// Ranks who may be the cause, best first: each host and each service once, a service by its instance where most of
+/// what tells is that one's. Then the instances and services that were not named. Nobody who alerts of nothing is
+/// named.
 #[must_use]
 pub fn rank_suspects(suspects: &[Suspect], alerts: &[ToldAlert]) -> Vec<RankedSuspect> {
     let sizes = Sizes::of(suspects);
