@@ -87,7 +87,7 @@ fn only_what_is_asked_for_is_counted() {
 fn promises_rules_reopenings_and_kinds_are_counted() {
     let sla = |respond: &str, resolve: &str| json!({"name": "gold", "respond": {"state": respond}, "resolve": {"state": resolve}});
     let alert = |name: &str| json!({"fingerprint": "0".repeat(16), "source": "x", "name": name, "status": "resolved", "starts_at": "2026-03-01T10:00:00Z"});
-    let cause = json!([{"type": "change", "reference": "dep-1", "score": 0.9, "explanation": "x"}]);
+    let cause = json!([{"rank": 1, "kind": "change", "ref": "dep-1", "score": 0.9, "explanation": "x"}]);
     let cases = [
         case(json!({"sla": sla("met", "breached"), "alerts": [alert("Disk"), alert("Disk"), alert("Slow")]}), 2, &[]),
         case(
@@ -111,7 +111,7 @@ fn promises_rules_reopenings_and_kinds_are_counted() {
 
 #[test]
 fn confidence_is_compared_with_the_cause_that_a_person_named() {
-    let sure = |confidence: f64| json!({"confidence": confidence, "probable_causes": [{"type": "entity", "reference": "host:a", "score": confidence, "explanation": "x"}]});
+    let sure = |confidence: f64| json!({"confidence": confidence, "probable_causes": [{"rank": 1, "kind": "entity", "ref": "host:a", "score": confidence, "explanation": "x"}]});
     let said =
         |cause: &str| word(Action::Cause { incident: String::new(), cause: cause.to_owned(), who: "ana".to_owned() });
     let took = word(Action::Acknowledge { incident: String::new(), who: "ana".to_owned(), voice: Voice::Operator });

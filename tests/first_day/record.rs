@@ -63,10 +63,11 @@ fn table() -> BTreeMap<String, String> {
     verbs.collect()
 }
 
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 9] = [
     Verb::Opened,
     Verb::Updated,
     Verb::Acknowledged,
+    Verb::Escalated,
     Verb::Resolved,
     Verb::Reopened,
     Verb::Merged,

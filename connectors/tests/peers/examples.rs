@@ -91,29 +91,36 @@ impl Examples {
 
 /// Each folder of `examples/`, and the test that runs its files as shipped with the real program; where
 /// there is none, why.
-const RUN_BY: [(&str, &str); 22] = [
+const RUN_BY: [(&str, &str); 29] = [
     ("alertmanager", "alerts::alertmanager_repeats_a_refused_webhook_and_tells_the_recovery"),
     ("argocd", "changes::the_template_of_argo_cd_filled_in_is_a_change"),
     ("collectd", "logs::collectd_writes_its_values"),
     ("fluent-logger", "notifications::the_fluent_logger_for_python_sends_records"),
     ("icinga", "suites::icinga_tells_a_full_disk_and_a_host_that_is_down_and_their_end"),
+    ("jira", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("mail", "no sender: connectors/src/bridges/tests/told.rs runs it with a real mail server"),
     ("mappings", "suites::the_notification_command_posts_the_variables_of_checkmk"),
+    ("mattermost", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("nagios", "suites::nagios_tells_a_full_disk_and_a_host_that_is_down_and_their_end"),
     ("opentelemetry-python", "opentelemetry::the_python_sdk_sends_all_signals_over_http_with_gzip"),
     ("operations", "no sender: tests/first_day/operations.rs has each file read by its program"),
     ("pagerduty", "changes::pagerdutys_client_tells_of_a_deployment_and_asks_again_when_refused"),
+    ("pagerduty-events", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("prometheus", "metrics::prometheus_loses_and_doubles_nothing_when_the_journal_is_full_for_a_while"),
     ("redmine", "no sender: tests/bridge runs it with a real Redmine"),
     ("request-tracker", "no sender: tests/bridge runs it with a real Request Tracker"),
     ("roundup", "no sender: tests/bridge runs it with a real Roundup"),
     ("rsyslog", "logs::rsyslog_forwards_and_indexes_and_keeps_what_a_full_journal_refuses"),
+    ("service-now", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("shop", "no sender: the configuration of the README reads it, tests/cli.rs runs that"),
+    ("slack", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("snmp", "notifications::snmptrap_tells_a_link_down_and_up_and_snmpinform_waits_for_the_journal"),
     ("subscriber", "no sender: tests/conform runs it, through a pipe and by webhooks"),
+    ("teams", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
     ("ticketing", "changes::what_the_ticketing_script_says_is_in_the_journal"),
     ("vmagent", "metrics::vmagent_writes_its_own_scrapes"),
     ("webhook", "no sender: connectors/src/bridges/tests/told.rs runs it with a strict receiver"),
+    ("zammad", "no sender: connectors/src/bridges/tests runs it with a strict server of our own"),
 ];
 
 #[test]

@@ -21,7 +21,6 @@ use super::super::system::{
 use super::super::text::{cut_utf16, one_line};
 use super::JiraConfig;
 use super::dialect::Edition;
-use super::feed::Touched;
 
 /// A summary and a text field, in UTF-16, as it counts: it refuses what is longer.
 const LINE_MAX: usize = 255;
@@ -40,6 +39,19 @@ pub(in crate::bridges) struct Jira {
     rest: Rest,
     config: JiraConfig,
     names: Names,
+}
+
+/// What a search finds.
+#[derive(Deserialize)]
+pub(super) struct Touched {
+    pub(super) issues: Vec<TouchedIssue>,
+    #[serde(default, rename = "nextPageToken")]
+    pub(super) next: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TouchedIssue {
+    pub(super) key: String,
 }
 
 /// Somebody, in the words of either edition.

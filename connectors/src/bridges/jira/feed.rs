@@ -4,11 +4,10 @@
 //! issue some time after it was touched, so that it asks further back than the list goes.
 
 use bellwether_engine::time::{EventTime, Span};
-use serde::Deserialize;
 
 use super::super::snapshot;
 use super::super::system::{Answered, Change, Changed, Page, Since, SystemError};
-use super::api::{Account, Issue, Item, Jira, number, time};
+use super::api::{Account, Issue, Item, Jira, Touched, TouchedIssue, number, time};
 use crate::intake::arrival_time;
 
 /// Issues in a page of the search; each is a request of its own.
@@ -19,18 +18,6 @@ const PAGES_MAX: usize = 200;
 const CHANGES_OF_HISTORY: u64 = 1 << 8;
 /// Longest time that a search asks for.
 const BACK_MAX: Span = Span::from_hours(24 * 30);
-
-#[derive(Deserialize)]
-pub(super) struct Touched {
-    pub(super) issues: Vec<TouchedIssue>,
-    #[serde(default, rename = "nextPageToken")]
-    pub(super) next: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct TouchedIssue {
-    pub(super) key: String,
-}
 
 impl Jira {
     /// See [`super::super::system::TicketSystem::changes`].
