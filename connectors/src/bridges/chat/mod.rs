@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each message of ours carries a mark, by which one whose answer was lost is known again. What a message shows is one
-//! [`card::Card`], whichever chat draws it.
+//! `card::Card`, whichever chat draws it.
 
 mod card;
 pub mod mattermost;
